@@ -1,0 +1,43 @@
+# The first two targets are all a newcomer needs: `make quickstart` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BIND ?= 127.0.0.1:8000
+WORKERS ?= 2
+
+.PHONY: quickstart test lint bench soak clean
+
+quickstart: $(VENV)/.runtime
+	@$(BIN)/python manage.py quickstart --bind $(BIND)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	HTTPS=true $(BIN)/python manage.py check --deploy --fail-level ERROR
+
+bench: $(VENV)/.runtime
+	$(BIN)/python scripts/bench.py
+
+soak: $(VENV)/.dev
+	$(BIN)/python scripts/soak.py
+	$(BIN)/python scripts/soak_schedules.py
+	$(BIN)/python scripts/soak_schedules.py --postgres
+
+$(VENV)/.runtime: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.txt requirements-dev.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,67 @@
+"""Settings from the environment: the variable ``X``, or the file that ``X_FILE`` names."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # the library has no annotations
+    """The library's casts, without its proxies: a secret that begins with a dollar sign is that secret."""
+
+    def get_value(self, var: str, cast: Any = None, default: Any = "", parse_default: bool = False) -> Any:
+        """Return the value, `default` when it is not set or empty.
+
+        Raises ImproperlyConfigured that names the variable and never repeats its value.
+        """
+        text = text_of(var)
+        if not text:
+            return default
+        try:
+            return _stripped(self.parse_value(text, cast))
+        except ValueError:
+            raise ImproperlyConfigured(f"The setting {var} is not {WANTED.get(cast, 'valid')}.") from None
+
+    def words(self, var: str) -> list[str]:
+        """Return what stands there between commas, spaces and line breaks."""
+        return text_of(var).replace(",", " ").split()
+
+    def lines(self, var: str) -> list[str]:
+        """Return the lines that are not empty, each as it stands: a passphrase may hold commas and spaces."""
+        return [line for line in text_of(var).splitlines() if line]
+
+    def argv(self, var: str) -> list[str]:
+        """Return a command split into words by the quoting rules of the shell; no shell ever sees it.
+
+        Raises ImproperlyConfigured for a quotation mark that is not closed.
+        """
+        try:
+            return shlex.split(text_of(var))
+        except ValueError:
+            raise ImproperlyConfigured(f"The setting {var} is not a command: a quotation mark is missing.") from None
+
+
+def _stripped(value: Any) -> Any:
+    """Leave the spaces around commas out of lists and dictionaries."""
+    if isinstance(value, list):
+        return [item.strip() for item in value if item.strip()]
+    if isinstance(value, dict):
+        return {key.strip(): item.strip() for key, item in value.items()}
+    return value
+
+
+def text_of(var: str) -> str:
+    """Return what `var` or the file of `var`_FILE says; an editor's last line break is not part of a secret."""
+    path = os.environ.get(f"{var}_FILE")
+    if not path:
+        return os.environ.get(var, "")
+    try:
+        return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ImproperlyConfigured(f"The file {path} of the setting {var}_FILE cannot be read: {reason}.") from None

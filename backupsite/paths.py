@@ -1,0 +1,51 @@
+"""Where the site keeps its own state, and the secrets it makes for itself at first start."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from backups.archive.minisign import SigningKey
+
+
+def private_directory(path: Path) -> Path:
+    """Return `path`, created with mode 0700 (parents too) where it does not exist."""
+    if not path.is_dir():
+        private_directory(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def generated_secret(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret kept in `path`, made once with mode 0600 when the file is absent.
+
+    Two processes that start together agree: the file is linked into place whole, and the first one wins.
+    """
+    if not path.exists():
+        private_directory(path.parent)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(make() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def secret_key(home: Path) -> str:
+    return generated_secret(home / "secret_key", lambda: secrets.token_urlsafe(50))
+
+
+def secrets_key(home: Path) -> str:
+    return generated_secret(home / "secrets_key", lambda: Fernet.generate_key().decode())
+
+
+def signing_key(home: Path) -> str:
+    return generated_secret(home / "signing.key", lambda: SigningKey.generate().file_text.rstrip())
