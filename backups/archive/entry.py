@@ -1,0 +1,92 @@
+"""The entries of a manifest: what is in an archive, and what should have been."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+from backups.archive.errors import ArchiveError
+from backups.archive.fields import DAMAGED_HINT, Fields
+from backups.archive.names import MANIFEST_NAME, check_flat_name
+
+EntryType = Literal["database", "config", "data"]
+FOREIGN_COMPONENTS: Mapping[str, str] = {
+    "tacacs.conf": "config",
+    "config_overrides.db": "config",
+    "config_export.json": "config",
+    "devices.db": "devices",
+    "local_auth.db": "users",
+    "tacacs_accounting.db": "accounting",
+    "metrics_history.db": "metrics",
+    "audit_trail.db": "audit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member. `records` and `tables` count rows; `newest` holds the newest timestamp per table, as stored there."""
+
+    file: str
+    size_bytes: int
+    checksum_sha256: str
+    type: EntryType
+    component: str | None = None
+    records: int | None = None
+    tables: Mapping[str, int] | None = None
+    newest: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "file": self.file,
+            "size_bytes": self.size_bytes,
+            "checksum_sha256": self.checksum_sha256,
+            "type": self.type,
+        }
+        extras = {"records": self.records, "component": self.component, "tables": self.tables, "newest": self.newest}
+        given = {key: value for key, value in extras.items() if value is not None}
+        return values | {key: dict(value) if isinstance(value, Mapping) else value for key, value in given.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An optional component that could not be exported, and why."""
+
+    component: str
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"component": self.component, "reason": self.reason}
+
+
+def read_entry(fields: Fields, *, foreign: bool) -> Entry:
+    """Read one entry, a foreign one with the component its file name tells; raises ArchiveError naming the field."""
+    file = check_flat_name(fields.text("file"), MANIFEST_NAME)
+    component = fields.optional_text("component")
+    if foreign and component is None:
+        component = FOREIGN_COMPONENTS.get(file)
+    return Entry(
+        file=file,
+        size_bytes=fields.count("size_bytes"),
+        checksum_sha256=_read_checksum(fields, file),
+        type=_read_type(fields, file),
+        component=component,
+        records=fields.optional_count("records"),
+        tables=fields.counts("tables"),
+        newest=fields.text_mapping("newest"),
+    )
+
+
+def _read_checksum(fields: Fields, file: str) -> str:
+    checksum = fields.text("checksum_sha256")
+    if re.fullmatch("[0-9a-f]{64}", checksum) is None:
+        raise ArchiveError(f"The manifest's checksum of {file} is not a SHA-256 in hexadecimal.", hint=DAMAGED_HINT)
+    return checksum
+
+
+def _read_type(fields: Fields, file: str) -> EntryType:
+    value = fields.text("type")
+    if value not in get_args(EntryType):
+        raise ArchiveError(
+            f"The manifest's type of {file} is {value[:40]!r}, not database, config or data.", hint=DAMAGED_HINT
+        )
+    return cast("EntryType", value)

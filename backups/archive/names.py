@@ -1,0 +1,28 @@
+"""Names of members: flat, short and safe on every file system."""
+
+import re
+
+from backups.archive.errors import ArchiveError
+
+MANIFEST_NAME = "manifest.json"
+MAX_NAME_LENGTH = 128
+_FLAT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def is_flat_name(name: str) -> bool:
+    return len(name) <= MAX_NAME_LENGTH and _FLAT_NAME.fullmatch(name) is not None
+
+
+def check_flat_name(name: str, where: str) -> str:
+    """Return `name` when it may be a member's; otherwise raise ArchiveError naming it and `where` it stood."""
+    if is_flat_name(name):
+        return name
+    raise ArchiveError(
+        f"{where} names the file {quoted(name)}, which is not a plain file name.",
+        hint="Names are letters, digits, '_', '-' and '.', at most 128 characters, without folders.",
+    )
+
+
+def quoted(name: str) -> str:
+    """A name of unknown origin for a message: escaped, and never longer than a line or two."""
+    return ascii(name if len(name) <= 200 else name[:200] + "...")

@@ -1,0 +1,69 @@
+# ruff: noqa: N818 - named for what happened; the base says that they are errors
+"""What operators are told when something cannot be done."""
+
+from backups.formats import printable
+from destinations.redaction import redact
+
+
+class BackupError(Exception):
+    """A refusal or failure in one sentence that names what and where; `hint` says what to do about it.
+
+    `untouched` is true where it is certain that what was to be changed is what it was before.
+    """
+
+    untouched = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message = printable(redact(message))
+        self.hint = printable(redact(hint))
+        super().__init__(self.message)
+
+
+class InstanceError(BackupError):
+    """The instance is unknown, or its description in instances.toml is wrong."""
+
+
+class ComponentError(BackupError):
+    """A component cannot be exported whole."""
+
+
+class MissingComponent(ComponentError):
+    """A file of the component is not there."""
+
+
+class DamagedComponent(ComponentError):
+    """A file of the component is there, but is not what it should be."""
+
+
+class Untouched(ComponentError):
+    """A component could not be restored, and is what it was before."""
+
+    untouched = True
+
+
+class InstanceBusy(BackupError):
+    """Another execution of the same instance is running."""
+
+
+class WorkspaceBusy(BackupError):
+    """Another process of this host works on the same run."""
+
+
+class NotQueued(BackupError):
+    """The execution was taken, cancelled or ended before."""
+
+
+class Cancelled(BackupError):
+    """Somebody asked the execution to stop."""
+
+
+class Interrupted(BackupError):
+    """The execution lost its row: it was taken for dead, or its process is told to end."""
+
+
+class TimedOut(BackupError):
+    """The execution took longer than BACKUP_TIMEOUT."""
+
+
+class NotDeletable(BackupError):
+    """There is no archive to delete, or something protects it."""

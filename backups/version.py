@@ -1,0 +1,4 @@
+"""Name and version of this program, as manifests state them."""
+
+VERSION = "0.1.0"
+APPLICATION = f"backupsite {VERSION}"
