@@ -1,0 +1,86 @@
+"""One section of a TACACS+ configuration: its lines in the file and its active overrides."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+
+from backups import tacacs
+from backups.archive.manifest import Entry
+from backups.components.base import ApplyContext
+from backups.components.config_archived import FILE, SECTION, ArchivedConfiguration, live_text, resulting
+from backups.components.config_text import section_text, with_section
+from backups.components.configuration import ConfigurationComponent
+from backups.errors import ComponentError
+from backups.instance_file import Instance
+from backups.replacing import replace_file, touched
+from backups.sqlite_restore import refused, writable
+
+COLUMNS = "section, key, value, value_type, created_at, created_by, active"
+
+
+class ConfigurationSection(ConfigurationComponent):
+    """Restores one section and leaves the rest of the file, with its comments, as it is."""
+
+    def __init__(self, name: str, instance: Instance, section: str, *, by: str) -> None:
+        super().__init__(name, instance)
+        self.section = section
+        self.by = by
+
+    def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
+        archived = ArchivedConfiguration(context.staged)
+        before = tacacs.live_configuration(self.instance)
+        after = resulting(self.instance, [SECTION + self.section], archived)
+        if self.overrides.path.exists():
+            self._apply_overrides(archived, before, after, context.lock_timeout)
+        if archived.has_file and not self.instance.config_is_url:
+            with touched():
+                self._apply_file(archived)
+
+    def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+        return []
+
+    def _apply_file(self, archived: ArchivedConfiguration) -> None:
+        text = with_section(live_text(self.instance), self.section, section_text(archived.text(), self.section))
+        draft = archived.directory / f"{FILE}.section"
+        draft.write_bytes(text.encode())
+        replace_file(draft, self.baseline.resolve())
+
+    def _apply_overrides(
+        self,
+        archived: ArchivedConfiguration,
+        before: tacacs.Configuration,
+        after: tacacs.Configuration,
+        lock_timeout: float,
+    ) -> None:
+        """Replace the active overrides of the section in one transaction, with an entry in the history."""
+        path = self.overrides.path.resolve()
+        rows = archived.override_rows(self.section)
+        try:
+            with closing(writable(path, lock_timeout)) as live:
+                live.execute("BEGIN IMMEDIATE")
+                live.execute("UPDATE config_overrides SET active = 0 WHERE section = ? AND active = 1", [self.section])
+                live.executemany(f"INSERT INTO config_overrides ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1)", rows)
+                self._add_history(live, before, after)
+                live.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise refused(error, path, lock_timeout) from error
+
+    def _add_history(self, live: sqlite3.Connection, before: tacacs.Configuration, after: tacacs.Configuration) -> None:
+        live.execute(
+            "INSERT INTO config_history (section, key, old_value, new_value, value_type, changed_by, change_reason,"
+            " config_hash) VALUES (?, '*', ?, ?, 'json', ?, 'section restored from a backup', ?)",
+            [
+                self.section,
+                json.dumps(before.get(self.section, {})),
+                json.dumps(after.get(self.section, {})),
+                self.by,
+                tacacs.configuration_hash(after),
+            ],
+        )
+
+    def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+        expected = resulting(self.instance, [SECTION + self.section], ArchivedConfiguration(context.staged))
+        if tacacs.live_configuration(self.instance).get(self.section) != expected.get(self.section):
+            raise ComponentError(f"section [{self.section}] is not as in the backup after the restore")
+        return []

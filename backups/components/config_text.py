@@ -1,0 +1,37 @@
+"""Sections of an INI text as text: one can be taken and put without a change to anything else, comments included."""
+
+import re
+
+HEADER = re.compile(r"^\[(?P<name>[^\]\r\n]+)\]", re.MULTILINE)
+
+
+def section_text(text: str, section: str) -> str:
+    """Return the lines of ``[section]``, from its header to its last key; empty when there is no such section."""
+    span = _span(text, section)
+    return text[slice(*span)] if span else ""
+
+
+def with_section(text: str, section: str, replacement: str) -> str:
+    """Return `text` with its ``[section]`` replaced, added at the end, or taken out when `replacement` is empty."""
+    if replacement and not replacement.endswith("\n"):
+        replacement += "\n"
+    if span := _span(text, section):
+        return text[: span[0]] + replacement + text[span[1] :]
+    return text if not replacement else text.rstrip("\n") + "\n\n" + replacement
+
+
+def _span(text: str, section: str) -> tuple[int, int] | None:
+    """Comments and empty lines after the last key belong to what follows: they stay where they are."""
+    headers = list(HEADER.finditer(text))
+    for header, following in zip(headers, [*headers[1:], None], strict=True):
+        if header["name"] == section:
+            end = following.start() if following else len(text)
+            lines = text[header.start() : end].splitlines(keepends=True)
+            while len(lines) > 1 and _is_blank(lines[-1]):
+                lines.pop()
+            return header.start(), header.start() + sum(map(len, lines))
+    return None
+
+
+def _is_blank(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith(("#", ";"))

@@ -1,0 +1,156 @@
+"""The configuration of a TACACS+ server: its file, its overrides database and the merged export are one thing."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from backups import tacacs, tacacs_rules
+from backups.archive.manifest import Entry
+from backups.components.base import ApplyContext, Component, ConfigInfo, Export, ExportContext, ExportedPart
+from backups.components.config_archived import EXPORT, FILE, OVERRIDES
+from backups.components.copying import copy_stable, same_content
+from backups.components.sqlite import SQLiteComponent
+from backups.errors import ComponentError, DamagedComponent, MissingComponent
+from backups.instance_file import Instance
+from backups.replacing import discard_draft, refusing, replace_file, touched
+from backups.sources import bytes_of
+
+
+class ConfigurationComponent(Component):
+    kind = "configuration"
+
+    def __init__(self, name: str, instance: Instance) -> None:
+        super().__init__(name)
+        self.instance = instance
+        self.baseline = tacacs.baseline_path(instance)
+        self.overrides = SQLiteComponent(name, tacacs.overrides_path(instance), member=OVERRIDES)
+
+    def sources(self) -> list[Path]:
+        return [self.baseline] if "overrides" in self.instance.optional else [self.baseline, self.overrides.path]
+
+    def source_bytes(self) -> int:
+        return self.overrides.source_bytes() + bytes_of(self.baseline)
+
+    def export(self, context: ExportContext) -> Export:
+        """Export from one copy of each source, so that the merged export is what the copies say.
+
+        A file that comes from a URL is not backed up: its text belongs to whoever serves it.
+        """
+        baseline = context.directory / FILE
+        copy_stable(self.baseline, baseline, context.checkpoint)
+        export = self._export_overrides(context)
+        overrides = self._exported_overrides(export)
+        configuration = tacacs.merged(tacacs.read_configuration(baseline), overrides)
+        if self.instance.config_is_url:
+            baseline.unlink()
+        else:
+            export.parts.append(ExportedPart(self.name, baseline, FILE, "config"))
+        merged = context.directory / EXPORT
+        merged.touch(mode=0o600)
+        merged.write_bytes(tacacs.exported_json(configuration))
+        export.parts.append(ExportedPart(self.name, merged, EXPORT, "config"))
+        findings = tacacs_rules.findings(configuration)
+        export.warnings += [f"the configuration is not valid: {finding}" for finding in findings]
+        source = "url" if self.instance.config_is_url else "file"
+        export.config_info = ConfigInfo(
+            source, tacacs.configuration_hash(configuration), bool(overrides), configuration
+        )
+        return export
+
+    def _export_overrides(self, context: ExportContext) -> Export:
+        path = self.overrides.path
+        if not path.exists() and "overrides" in self.instance.optional:
+            return Export(absent=[(f"{self.name}.overrides", f"{path} does not exist")])
+        return self.overrides.export(context)
+
+    def _exported_overrides(self, export: Export) -> tacacs.Configuration:
+        if not export.parts:
+            return {}
+        try:
+            return tacacs.active_overrides(export.parts[0].path)
+        except sqlite3.Error as error:
+            raise DamagedComponent(f"{self.overrides.path} holds no readable overrides: {error}") from error
+
+    def salvage(self, context: ExportContext, error: ComponentError) -> Export:
+        """Take the file and the overrides as they are; there may be no merged configuration to tell."""
+        export = Export(warnings=[f"{self.name} was saved as it was found: {error.message}"])
+        if not self.instance.config_is_url:
+            self._salvage_file(export, context)
+        try:
+            overrides = self._export_overrides(context)
+        except DamagedComponent as damage:
+            overrides = self.overrides.salvage(context, damage)
+        except ComponentError as problem:
+            if self.overrides.path.exists():
+                raise
+            overrides = Export(absent=[(f"{self.name}.overrides", problem.message)])
+        export.parts += overrides.parts
+        export.absent += overrides.absent
+        export.warnings += overrides.warnings
+        return export
+
+    def _salvage_file(self, export: Export, context: ExportContext) -> None:
+        target = context.directory / FILE
+        try:
+            copy_stable(self.baseline, target, context.checkpoint)
+        except MissingComponent as missing:
+            export.absent.append((f"{self.name}.file", missing.message))
+        else:
+            export.parts.append(ExportedPart(self.name, target, FILE, "config"))
+
+    def database_of(self, entry: Entry) -> Path | None:
+        return self.overrides.path if entry.file == OVERRIDES else None
+
+    def accepts(self, entries: Sequence[Entry]) -> bool:
+        overrides, file = self._split(entries)
+        return bool(overrides or file) and (not overrides or self.overrides.accepts(overrides))
+
+    def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+        overrides, _ = self._split(entries)
+        return self.overrides.foresee(overrides, context) if overrides else []
+
+    def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
+        """Put back the overrides, then the file; the merged export only says what both amount to."""
+        overrides, file = self._split(entries)
+        if overrides:
+            self.overrides.apply(overrides, context)
+        if file and not self.instance.config_is_url:
+            with touched() if overrides else nullcontext():
+                replace_file(context.staged / FILE, self.baseline.resolve())
+
+    def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+        overrides, file = self._split(entries)
+        if not self._holds(file):
+            raise ComponentError(f"{self.baseline} is not what was written a moment ago")
+        return self.overrides.prove(overrides, context) if overrides else []
+
+    def _holds(self, file: Entry | None) -> bool:
+        return file is None or self.instance.config_is_url or same_content(self.baseline, file.checksum_sha256)
+
+    def is_as_in(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
+        overrides, file = self._split(entries)
+        return self._holds(file) and (not overrides or self.overrides.is_as_in(overrides, context))
+
+    def was_changed(self) -> bool:
+        return self.overrides.was_changed()
+
+    def exists(self, part: str = "") -> bool:
+        has_file = not self.instance.config_is_url and self.baseline.exists()
+        return {"file": has_file, "overrides": self.overrides.exists()}.get(part, has_file or self.overrides.exists())
+
+    def _split(self, entries: Sequence[Entry]) -> tuple[list[Entry], Entry | None]:
+        overrides = [entry for entry in entries if entry.file.startswith(OVERRIDES)]
+        return overrides, next((entry for entry in entries if entry.file == FILE), None)
+
+    def remove(self, parts: Collection[str] = ("",)) -> None:
+        if ("" in parts or "file" in parts) and not self.instance.config_is_url:
+            live = self.baseline.resolve()
+            with refusing(live, ComponentError):
+                live.unlink(missing_ok=True)
+        if "" in parts or "overrides" in parts:
+            self.overrides.remove()
+
+    def tidy(self) -> None:
+        discard_draft(self.baseline.resolve())
+        self.overrides.tidy()

@@ -1,0 +1,91 @@
+"""The instances of this site, as instances.toml describes them. Read-only, validated, no database."""
+
+import functools
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from backups.errors import InstanceError
+from backups.instance_file import Instance, Problem, parse
+
+__all__ = ["Instance", "Inventory", "Problem", "get_instance", "instance_names", "inventory", "read_inventory"]
+
+HINT = "run `manage.py check` to see every mistake in the file"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Instances that can be used, and what is wrong with the others."""
+
+    instances: Mapping[str, Instance]
+    problems: tuple[Problem, ...]
+
+
+def inventory() -> Inventory:
+    """Return what the instances file says now. A changed file is read again; nothing is raised here."""
+    declared = getattr(settings, "BACKUP_INSTANCES", None)
+    if declared is not None:
+        return _parsed(declared)
+    path = Path(settings.BACKUP_INSTANCES_FILE)
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        problem = Problem(
+            "", "", f"the instances file {path} does not exist", "create it, see docs/instances.md", missing=True
+        )
+        return Inventory({}, (problem,))
+    except OSError as error:
+        return _unreadable(path, error)
+    return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, _version: tuple[int, int, int]) -> Inventory:
+    return read_inventory(path)
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Return what the file `path` says; nothing is raised here."""
+    try:
+        return _parsed(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        return _unreadable(path, error)
+    except tomllib.TOMLDecodeError as error:
+        problem = Problem("", "", f"{path} is not valid TOML: {error}", "a name that stands twice is an error too")
+        return Inventory({}, (problem,))
+
+
+def _unreadable(path: Path, error: Exception) -> Inventory:
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    return Inventory({}, (Problem("", "", f"{path} cannot be read: {reason}", "it must be a UTF-8 text file"),))
+
+
+def _parsed(tables: Mapping[str, Any]) -> Inventory:
+    instances, problems = parse(tables)
+    return Inventory(instances, problems)
+
+
+def instance_names() -> list[str]:
+    return sorted(inventory().instances)
+
+
+def get_instance(name: str) -> Instance:
+    """Return the instance called `name`.
+
+    Raises InstanceError when there is none, or when its description is wrong; others stay usable.
+    """
+    known = inventory()
+    if instance := known.instances.get(name):
+        return instance
+    for problem in known.problems:
+        if problem.instance in (name, ""):
+            raise InstanceError(str(problem), hint=problem.hint or HINT)
+    names = ", ".join(sorted(known.instances)) or "none"
+    raise InstanceError(
+        f"there is no instance {name!r} (known: {names})", hint=f"add it to {settings.BACKUP_INSTANCES_FILE}"
+    )
