@@ -1,0 +1,203 @@
+"""Destinations in the admin: a typed form per type, and a button that tests the connection."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from destinations.backends import TYPES, Destination, type_choices
+from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.forms import OPTION, form_class
+from destinations.models import BackupDestination
+from destinations.retention import RETENTION_COLUMNS
+from destinations.rule import RetentionError
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[BackupDestination]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+logger = logging.getLogger(__name__)
+
+
+@admin.register(BackupDestination)
+class BackupDestinationAdmin(_ModelAdmin):
+    list_display = ("name", "state", "type_badge", "last_backup", "retention", "created_by")
+    list_filter = ("type", "enabled", "last_backup_status")
+    search_fields = ("=id", "name", "created_by")
+    ordering = ("name",)
+    actions = None
+    readonly_fields = ("type", "location", "last_backup", "created_at", "created_by")
+    show_facets = admin.ShowFacets.NEVER
+
+    class Media:
+        css = {"all": ("destinations/destinations.css",)}  # noqa: RUF012
+
+    # --- permissions ----------------------------------------------------------------------------------------------
+    def has_view_permission(self, request: HttpRequest, obj: BackupDestination | None = None) -> bool:
+        return super().has_view_permission(request) or super().has_change_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: BackupDestination | None = None) -> bool:
+        return not _is_declared(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: BackupDestination | None = None) -> bool:
+        return not _is_declared(obj) and super().has_delete_permission(request, obj)
+
+    # --- list -----------------------------------------------------------------------------------------------------
+    @admin.display(description="State", ordering="enabled")
+    def state(self, destination: BackupDestination) -> SafeString:
+        return _badge("enabled", "good") if destination.enabled else _badge("disabled", "off")
+
+    @admin.display(description="Type", ordering="type")
+    def type_badge(self, destination: BackupDestination) -> SafeString:
+        return _badge(destination.get_type_display(), "plain")
+
+    @admin.display(description="Last backup", ordering="last_backup_at")
+    def last_backup(self, destination: BackupDestination) -> str:
+        at = destination.last_backup_at
+        if at is None:
+            return "never"
+        status = destination.last_backup_status
+        return format_html(
+            '<time class="destination-nowrap" datetime="{}" title="{}">{} ago</time> {}',
+            at.isoformat(),
+            timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z"),
+            timesince(at, depth=1),
+            _badge(status, "good" if status == "completed" else "bad"),
+        )
+
+    @admin.display(description="Keeps", ordering="retention_days")
+    def retention(self, destination: BackupDestination) -> str:
+        try:
+            return str(destination.rule() or "everything").replace(" ", "\xa0")
+        except RetentionError as error:
+            return f"{error.message} {error.hint}"
+
+    @admin.display(description="Location")
+    def location(self, destination: BackupDestination) -> str:
+        try:
+            return destination.open().location()
+        except DestinationConfigError as error:
+            return f"{error.message} {error.hint}"
+
+    # --- form -----------------------------------------------------------------------------------------------------
+    def _backend(self, request: HttpRequest, destination: BackupDestination | None) -> type[Destination] | None:
+        if destination is not None:
+            return TYPES.get(destination.type)
+        only = next(iter(TYPES)) if len(TYPES) == 1 else ""
+        return TYPES.get(request.GET.get("type", only))
+
+    def get_form(
+        self, request: HttpRequest, obj: BackupDestination | None = None, change: bool = False, **kwargs: Any
+    ) -> "type[ModelForm[BackupDestination]]":
+        return super().get_form(request, obj, change, form=form_class(self._backend(request, obj)), **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: BackupDestination | None = None) -> Any:
+        common: list[Any] = [
+            (None, {"fields": ("name", "enabled", "encryption")}),
+            ("Retention", {"fields": RETENTION_COLUMNS}),
+        ]
+        backend = self._backend(request, obj)
+        if backend is not None and (obj is None or self.has_change_permission(request, obj)):
+            common.append((backend.label, {"fields": tuple(OPTION + option for option in backend.fields())}))
+        return common if obj is None else [*common, ("Record", {"fields": self.readonly_fields})]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if self._backend(request, None) is not None:
+            return super().add_view(request, form_url, extra_context)
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Add backup destination",
+            "types": type_choices(),
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/destinations/backupdestination/choose_type.html", context)
+
+    def save_model(self, request: HttpRequest, obj: BackupDestination, form: Any, change: bool) -> None:
+        user = request.user.get_username()
+        if not change:
+            obj.created_by = user
+        super().save_model(request, obj, form, change)
+        logger.info("destination %s name=%s user=%s", "changed" if change else "created", obj.name, user)
+
+    # --- delete ---------------------------------------------------------------------------------------------------
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        destination = self.get_object(request, unquote(object_id))
+        if destination is not None and self.has_delete_permission(request, destination):
+            users = destination.protected_by()
+            if users:
+                self.message_user(
+                    request,
+                    f"Destination {destination.name!r} cannot be deleted: it is used by {' and '.join(users)}. "
+                    "Disable it instead, then nothing is stored there any more.",
+                    messages.ERROR,
+                )
+                return redirect("admin:destinations_backupdestination_change", destination.pk)
+        return super().delete_view(request, object_id, extra_context)
+
+    def delete_model(self, request: HttpRequest, obj: BackupDestination) -> None:
+        super().delete_model(request, obj)
+        logger.info("destination deleted name=%s user=%s", obj.name, request.user.get_username())
+
+    # --- test -----------------------------------------------------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.test_view)
+        return [path("<path:object_id>/test/", view, name="destinations_backupdestination_test"), *super().get_urls()]
+
+    def has_test_permission(self, request: HttpRequest, obj: BackupDestination | None = None) -> bool:
+        return self.has_view_permission(request, obj) and request.user.has_perm("destinations.test_backupdestination")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"show_test": self.has_test_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_test_permission(request):
+            raise PermissionDenied
+        destination = self.get_object(request, unquote(object_id))
+        if destination is None:
+            self.message_user(request, "That destination does not exist any more.", messages.WARNING)
+            return redirect("admin:destinations_backupdestination_changelist")
+        self._test(request, destination)
+        return redirect("admin:destinations_backupdestination_change", destination.pk)
+
+    def _test(self, request: HttpRequest, destination: BackupDestination) -> None:
+        try:
+            steps = destination.test(user=request.user.get_username())
+        except DestinationError as error:
+            self.message_user(request, f"The test failed. {error.message} {error.hint}", messages.ERROR)
+            self.log_change(request, destination, f"Tested the connection: failed. {error.message}")
+        else:
+            done = "; ".join(f"{step.name}: {step.detail}" for step in steps)
+            self.message_user(request, f"The connection works ({done}).", messages.SUCCESS)
+            self.log_change(request, destination, "Tested the connection: it works.")
+
+
+def _is_declared(destination: BackupDestination | None) -> bool:
+    return destination is not None and bool(destination.managed_by)
+
+
+def _badge(text: str, kind: str) -> SafeString:
+    return format_html('<span class="destination-badge destination-badge-{}">{}</span>', kind, text)

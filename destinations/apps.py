@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+
+from django.apps import AppConfig
+from django.conf import settings
+
+from destinations import redaction
+
+SECRET_SETTINGS = (
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "BACKUP_SECRETS_KEY",
+    "BACKUP_ENCRYPTION_PASSPHRASE",
+    "BACKUP_ENCRYPTION_OLD_PASSPHRASES",
+    "BACKUP_SIGNING_KEY",
+)
+
+
+def configured_secrets() -> Iterator[str]:
+    for name in SECRET_SETTINGS:
+        value = getattr(settings, name, "")
+        yield from [value] if isinstance(value, str) else value
+    yield from (database["PASSWORD"] for database in settings.DATABASES.values() if database.get("PASSWORD"))
+
+
+class DestinationsConfig(AppConfig):
+    name = "destinations"
+    verbose_name = "Destinations"
+
+    def ready(self) -> None:
+        from destinations import checks  # noqa: F401  # registers them; models exist only now
+
+        redaction.add_source(configured_secrets)

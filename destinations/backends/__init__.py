@@ -1,0 +1,35 @@
+"""The registry: a new type is one new file and one line here."""
+
+from collections.abc import Mapping
+
+from destinations.backends.base import Destination, StoredFile, TestStep
+from destinations.backends.local import LocalDestination
+from destinations.exceptions import DestinationConfigError
+
+__all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination", "destination_class", "type_choices"]
+
+TYPES: dict[str, type[Destination]] = {
+    "local": LocalDestination,
+}
+
+
+def type_choices() -> list[tuple[str, str]]:
+    return [(name, backend.label) for name, backend in TYPES.items()]
+
+
+def destination_class(type: str) -> type[Destination]:
+    """Raises `DestinationConfigError` for an unknown type."""
+    try:
+        return TYPES[type]
+    except KeyError:
+        raise DestinationConfigError(
+            f"There is no destination type {type!r}.", f"The types are: {', '.join(TYPES)}.", "type"
+        ) from None
+
+
+def create_destination(type: str, config: Mapping[str, object], *, established: bool = False) -> Destination:
+    """Open a destination from options in plain text (see `Destination`).
+
+    Raises `DestinationConfigError` for an unknown type and for an unknown, missing or wrong option.
+    """
+    return destination_class(type)(config, established=established)

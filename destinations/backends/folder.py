@@ -1,0 +1,214 @@
+"""An open folder, worked on by descriptor only, so that no symbolic link is followed, not even one planted later."""
+
+import errno
+import fcntl
+import logging
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from destinations.backends.base import BLOCK_SIZE
+from destinations.backends.oserrors import translated
+from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
+
+logger = logging.getLogger(__name__)
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class Folder:
+    """Methods raise `DestinationError` naming the file by its full path, never `OSError`."""
+
+    def __init__(self, descriptor: int, where: str) -> None:
+        self.descriptor = descriptor
+        self.where = where
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Open `path`, which is the deployer's and may itself be a symbolic link."""
+        with translated("open the folder", str(path)):
+            return cls(os.open(path, _DIRECTORY), str(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        os.close(self.descriptor)
+
+    def enter(self, name: str, *, create: bool = False) -> "Folder":
+        """Open the folder `name` in this one, made with mode 0700 if asked. Raises `NotFound`."""
+        where = f"{self.where}/{name}"
+        with translated("open the folder", where):
+            try:
+                descriptor = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.descriptor)
+            except FileNotFoundError:
+                if not create:
+                    raise NotFound(f"There is no folder {where}.", "Check the name.") from None
+                descriptor = self._make(name)
+        return Folder(descriptor, where)
+
+    def descend(self, names: Iterable[str], *, create: bool = False) -> "Folder":
+        """Open the folder reached through `names`, which may be this one once more. Raises `NotFound`."""
+        folder = Folder(os.dup(self.descriptor), self.where)
+        for name in names:
+            with folder:
+                folder = folder.enter(name, create=create)
+        return folder
+
+    def _make(self, name: str) -> int:
+        with suppress(FileExistsError):  # made by another process in this moment: opened below like ours
+            os.mkdir(name, 0o700, dir_fd=self.descriptor)
+        descriptor = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.descriptor)
+        os.fchmod(descriptor, 0o700)
+        self.sync()
+        return descriptor
+
+    def entries(self) -> list[tuple[str, os.stat_result]]:
+        """Return names with their own (not a link target's) stat, sorted; one deleted meanwhile is left out."""
+        found = []
+        with translated("list the folder", self.where), os.scandir(self.descriptor) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    found.append((entry.name, entry.stat(follow_symlinks=False)))
+        return sorted(found, key=lambda item: item[0])
+
+    def stat(self, name: str) -> os.stat_result:
+        """Raises `NotFound`, and `DestinationUnavailable` for anything but a regular file."""
+        where = f"{self.where}/{name}"
+        with translated("read", where):
+            try:
+                info = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                raise self._missing(name) from None
+        if not stat.S_ISREG(info.st_mode):
+            raise DestinationUnavailable(
+                f"{where} is not a regular file.", "Links and devices are never followed: put a real file there."
+            )
+        return info
+
+    def refuse_taken(self, name: str) -> None:
+        """Raise `NameTaken` when anything at all has that name."""
+        with translated("read", f"{self.where}/{name}"), suppress(FileNotFoundError):
+            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            raise self._taken(name)
+
+    def _missing(self, name: str) -> NotFound:
+        return NotFound(f"There is no file {self.where}/{name}.", "It was deleted or moved outside this program.")
+
+    def _taken(self, name: str) -> NameTaken:
+        return NameTaken(f"{self.where}/{name} exists already.", "Nothing is overwritten: store it under another name.")
+
+    def read_blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the regular file `name` in blocks of `BLOCK_SIZE`."""
+        self.stat(name)
+        where = f"{self.where}/{name}"
+        with translated("read", where):
+            descriptor = os.open(name, _READ, dir_fd=self.descriptor)
+        try:
+            yield from self._blocks(descriptor, where)
+        finally:
+            os.close(descriptor)
+
+    def _blocks(self, descriptor: int, where: str) -> Iterator[bytes]:
+        while True:
+            with translated("read", where):
+                block = os.read(descriptor, BLOCK_SIZE)
+            if not block:
+                return
+            yield block
+
+    @contextmanager
+    def draft(self, name: str) -> Iterator[int]:
+        """Make a file of mode 0600, whatever the umask, gone at the end unless published. Raises `NameTaken`."""
+        descriptor = self._create(name)
+        try:
+            yield descriptor
+        finally:
+            with suppress(OSError):  # a draft is published after its fsync, or thrown away
+                os.close(descriptor)
+            try:
+                self.remove(name, missing_ok=True)
+            except DestinationError as error:  # what happened before is what the operator has to know
+                logger.warning("leftover file=%s/%s error=%r", self.where, name, error.message)
+
+    def _create(self, name: str) -> int:
+        with translated("create", f"{self.where}/{name}"):
+            try:
+                descriptor = os.open(name, _CREATE, 0o600, dir_fd=self.descriptor)
+            except FileExistsError:
+                raise self._taken(name) from None
+            os.fchmod(descriptor, 0o600)
+        return descriptor
+
+    def write(self, descriptor: int, name: str, block: bytes) -> None:
+        view = memoryview(block)
+        with translated("write", f"{self.where}/{name}"):
+            while view:
+                view = view[os.write(descriptor, view) :]
+
+    def flush(self, descriptor: int, name: str) -> None:
+        with translated("write", f"{self.where}/{name}"):
+            os.fsync(descriptor)
+
+    def publish(self, part: str, name: str) -> os.stat_result:
+        """Rename `part` to `name` in one step and durably. Raises `NameTaken`; after a failure `name` is not there."""
+        with translated("publish", f"{self.where}/{name}"):
+            try:
+                os.link(part, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False)
+            except FileExistsError:
+                raise self._taken(name) from None
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
+                self._rename_locked(part, name)
+        try:
+            self._unlink(part)
+            self.sync()
+            return self.stat(name)
+        except BaseException:
+            self.remove(name, missing_ok=True)
+            raise
+
+    def _rename_locked(self, part: str, name: str) -> None:
+        # A rename overwrites, so on file systems without hard links (FAT, some shares) our own writers take turns.
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        try:
+            self.refuse_taken(name)
+            os.rename(part, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        finally:
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+
+    def remove(self, name: str, *, missing_ok: bool = False) -> None:
+        """Delete the file durably. Raises `NotFound`."""
+        if self._unlink(name):
+            self.sync()
+        elif not missing_ok:
+            raise self._missing(name)
+
+    def _unlink(self, name: str) -> bool:
+        with translated("delete", f"{self.where}/{name}"):
+            try:
+                os.unlink(name, dir_fd=self.descriptor)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def sync(self) -> None:
+        with translated("write the folder", self.where):
+            try:
+                os.fsync(self.descriptor)
+            except OSError as error:
+                # Some network file systems have no fsync for folders; they write names through at once.
+                if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+                    raise
+
+    def free_space(self) -> int | None:
+        with translated("read the free space of", self.where):
+            info = os.fstatvfs(self.descriptor)
+        return info.f_bavail * info.f_frsize if info.f_blocks else None

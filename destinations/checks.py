@@ -1,0 +1,120 @@
+"""System checks: where archives go, how long they stay, and the keys that seal secrets."""
+
+import stat
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections, router
+
+from destinations.exceptions import DestinationConfigError
+from destinations.models import BackupDestination
+from destinations.retention import site_rule
+from destinations.rule import RetentionError
+
+
+@register()
+def check_backup_root(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    root = settings.BACKUP_ROOT
+    if not root.is_absolute():
+        return [Error(f"BACKUP_ROOT ({root}) is not absolute.", "Give the full path.", id="destinations.E001")]
+    try:
+        mode = root.stat().st_mode
+    except FileNotFoundError:
+        return []  # not made yet; every use says so, and the check of the database when a destination needs it
+    except OSError as error:
+        return [
+            Error(
+                f"BACKUP_ROOT ({root}) cannot be read: {error.strerror}.",
+                "Mount it, and let the user that runs this program enter it.",
+                id="destinations.E002",
+            )
+        ]
+    if not stat.S_ISDIR(mode):
+        return [Error(f"BACKUP_ROOT ({root}) is not a folder.", "Give the path of a folder.", id="destinations.E002")]
+    if mode & stat.S_IRWXO:
+        return [
+            Warning(
+                f"BACKUP_ROOT ({root}) is open to every user of this machine (mode {stat.S_IMODE(mode):04o}).",
+                f"Run: chmod o= {root}",
+                id="destinations.W003",
+            )
+        ]
+    return []
+
+
+@register()
+def check_secrets_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    hint = (
+        "Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'. "
+        "To rotate, put the new key in front and keep the old ones."
+    )
+    if not settings.BACKUP_SECRETS_KEY:
+        return [Error("BACKUP_SECRETS_KEY is empty.", hint, id="destinations.E004")]
+    return [
+        Error(f"Key {number} of BACKUP_SECRETS_KEY is malformed.", hint, id="destinations.E004")
+        for number, key in enumerate(settings.BACKUP_SECRETS_KEY, start=1)
+        if not _is_fernet_key(key)
+    ]
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
+
+
+@register()
+def check_retention(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    try:
+        site_rule()
+    except RetentionError as error:
+        return [
+            Error(
+                f"The BACKUP_RETENTION_* settings are no rule: {error.message}",
+                f"{error.hint} keep_days is BACKUP_RETENTION_DAYS, and so on.",
+                id="destinations.E007",
+            )
+        ]
+    return []
+
+
+@register(Tags.database)
+def check_rows(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    alias = router.db_for_read(BackupDestination)
+    if alias not in (databases or ()):
+        return []
+    if BackupDestination._meta.db_table not in connections[alias].introspection.table_names():
+        return []  # before the first migration
+    rows = list(BackupDestination.objects.using(alias))
+    return [*_check_configs(rows), *_check_root_exists(rows)]
+
+
+def _check_configs(rows: list[BackupDestination]) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for row in rows:
+        try:
+            row.open().close()
+        except DestinationConfigError as error:
+            found.append(Warning(f"Destination {row.name!r}: {error.message}", error.hint, id="destinations.W005"))
+    return found
+
+
+def _check_root_exists(rows: list[BackupDestination]) -> list[CheckMessage]:
+    root = settings.BACKUP_ROOT
+    if root.exists() or not any(row.enabled and row.type == "local" for row in rows):
+        return []
+    return [
+        Warning(
+            f"BACKUP_ROOT ({root}) does not exist, and enabled destinations store below it.",
+            f"Mount it, or make it with: mkdir -m 700 {root}",
+            id="destinations.W006",
+        )
+    ]

@@ -1,0 +1,96 @@
+"""One typed form per type, made from the fields that its backend declares."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.utils import pretty_name
+
+from destinations.backends import Destination
+from destinations.exceptions import DestinationConfigError
+from destinations.models import BackupDestination
+from destinations.retention import RETENTION_COLUMNS
+from destinations.secrets import unseal_config
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[BackupDestination]
+else:
+    _ModelForm = forms.ModelForm
+
+OPTION = "option_"
+_KEPT = "Stored and never shown again. Left blank, it stays as it is."
+
+
+class SecretTextarea(forms.Textarea):
+    """A multi-line secret, such as a private key, that is not sent back when the form has errors."""
+
+    def format_value(self, value: object) -> str:
+        return ""
+
+
+class DestinationForm(_ModelForm):
+    """Without a backend (a row whose type this version does not know) only the common fields remain."""
+
+    backend: ClassVar[type[Destination] | None] = None
+
+    class Meta:
+        model = BackupDestination
+        fields = ("name", "enabled", "encryption", *RETENTION_COLUMNS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.backend is None:
+            return
+        self.instance.type = self.backend.type
+        stored = self.instance.config_json
+        for option in self.backend.fields():
+            field = self.fields[OPTION + option]
+            if option not in self.backend.secret_options:
+                self.initial.setdefault(OPTION + option, stored.get(option, field.initial))
+            elif stored.get(option):
+                field.required, field.help_text = False, _KEPT
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Replace what a field says about a secret: it may repeat the value."""
+        if field in self._secrets() and isinstance(error, ValidationError) and error.error_list[0].code != "required":
+            error = ValidationError("This is not valid.", code="invalid")
+        super().add_error(field, error)
+
+    def _secrets(self) -> set[str]:
+        return {OPTION + option for option in self.backend.secret_options} if self.backend else set()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.backend is not None and not self.errors:
+            self.instance.name = cleaned["name"]
+            try:
+                self.instance.configure(self._options(self.backend, cleaned))
+            except DestinationConfigError as error:
+                field = OPTION + error.option
+                self.add_error(field if field in self.fields else None, f"{error.message} {error.hint}")
+        return cleaned
+
+    def _options(self, backend: type[Destination], cleaned: dict[str, Any]) -> dict[str, object]:
+        given = {option: cleaned[OPTION + option] for option in backend.fields()}
+        blank = {option for option in backend.secret_options if not given[option]}
+        kept = {option: value for option, value in self.instance.config_json.items() if option in blank}
+        return given | unseal_config(backend.type, kept, name=self.instance.name)
+
+
+def form_class(backend: type[Destination] | None) -> type[DestinationForm]:
+    """Return the form of a type; each option is the field `option_<name>`."""
+    if backend is None:
+        return DestinationForm
+    fields = backend.fields()
+    for option, field in fields.items():
+        field.label = field.label or pretty_name(option)
+        field.widget.attrs.setdefault("autocomplete", "off")
+        if type(field.widget) is forms.TextInput:
+            field.widget.attrs.setdefault("class", "vTextField")
+        if option in backend.secret_options:
+            many_lines = isinstance(field.widget, forms.Textarea)
+            field.widget = SecretTextarea() if many_lines else forms.PasswordInput({"autocomplete": "new-password"})
+        if option in backend.default_options(""):
+            field.required = False
+    options = {OPTION + option: field for option, field in fields.items()}
+    return type(f"{backend.__name__}Form", (DestinationForm,), {"backend": backend, **options})

@@ -1,0 +1,116 @@
+import logging
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandParser
+from django.db.models import Field
+
+from destinations.encryption import Policy
+from destinations.exceptions import DestinationConfigError
+from destinations.management.base import OperatorCommand, operator_name
+from destinations.models import BackupDestination
+from destinations.retention import NUMBER_COLUMNS, RETENTION_COLUMNS, Strategy
+
+logger = logging.getLogger(__name__)
+
+
+def parse_options(pairs: list[str]) -> dict[str, str]:
+    """Return `KEY=VALUE` pairs as a dict. Raises `DestinationConfigError`, which never repeats a value."""
+    options: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or key in options:
+            problem = f"The option {key!r} is given twice." if equals else "An option has no '='."
+            raise DestinationConfigError(problem, "Write each option once, as key=value.")
+        options[key] = value
+    return options
+
+
+def read_options(pairs: list[str]) -> dict[str, str]:
+    """Return `KEY=PATH` pairs with the text of each file, without its last line break."""
+    return {key: _read(key, Path(path)) for key, path in parse_options(pairs).items()}
+
+
+def _read(key: str, path: Path) -> str:
+    try:
+        return path.read_text().removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DestinationConfigError(
+            f"The file {path} for the option {key!r} cannot be read: {type(error).__name__}.",
+            "Give the path of a readable text file.",
+        ) from error
+
+
+class Command(OperatorCommand):
+    help = "Add a destination for archives."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("--type", required=True, help="such as local")
+        parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the type")
+        parser.add_argument(
+            "--option-file",
+            action="append",
+            default=[],
+            metavar="KEY=PATH",
+            help="the same from a file (secrets)",
+        )
+        parser.add_argument(
+            "--encryption",
+            choices=[policy.value for policy in Policy],
+            default="",
+            help="default: required off this machine, else allowed",
+        )
+        parser.add_argument("--retention-strategy", choices=Strategy.values, default="", help="see docs/retention.md")
+        for column in NUMBER_COLUMNS:
+            parser.add_argument(f"--{column.replace('_', '-')}", type=int, metavar="N", help=_help(column))
+        parser.add_argument("--disabled", action="store_true", help="take no backups there yet")
+
+    def run(self, **options: Any) -> None:
+        destination = BackupDestination(
+            name=options["name"],
+            type=options["type"],
+            enabled=not options["disabled"],
+            encryption=options["encryption"],
+            **{column: options[column] for column in RETENTION_COLUMNS},
+            created_by=operator_name(),
+        )
+        destination.configure(parse_options(options["option"]) | read_options(options["option_file"]))
+        save_new(destination)
+        logger.info("destination created name=%s user=%s", destination.name, destination.created_by)
+        location = destination.open().location()
+        self.respond(
+            {
+                "id": destination.id,
+                "name": destination.name,
+                "type": destination.type,
+                "enabled": destination.enabled,
+                "encryption": destination.policy,
+                **{column: getattr(destination, column) for column in RETENTION_COLUMNS},
+                "location": location,
+            },
+            f"Added destination {destination.name} ({destination.get_type_display()}) at {location}.\n"
+            f"Test it: manage.py testdestination {destination.name}",
+        )
+
+
+def _help(column: str) -> str:
+    field = BackupDestination._meta.get_field(column)
+    assert isinstance(field, Field)  # noqa: S101 - a column, not a relation
+    return str(field.help_text)
+
+
+def save_new(destination: BackupDestination) -> None:
+    try:
+        destination.full_clean()
+    except ValidationError as error:
+        reasons = " ".join(
+            message if field == "__all__" else f"{field}: {message}"
+            for field, messages in error.message_dict.items()
+            for message in messages
+        )
+        raise DestinationConfigError(
+            f"Destination {destination.name!r} cannot be added. {reasons}", "Nothing was changed."
+        ) from error
+    destination.save(force_insert=True)

@@ -1,0 +1,37 @@
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from destinations.exceptions import DestinationConfigError
+from destinations.management.base import OperatorCommand
+from destinations.models import BackupDestination
+from destinations.secrets import seal_config
+
+logger = logging.getLogger(__name__)
+
+
+class Command(OperatorCommand):
+    help = "Seal the secret options of all destinations again, under the first key of BACKUP_SECRETS_KEY."
+
+    def run(self, **options: Any) -> None:
+        done, problems = [], []
+        for name in BackupDestination.objects.values_list("name", flat=True):
+            try:
+                _reseal(name)
+            except DestinationConfigError as error:
+                problems.append(error)
+            else:
+                done.append(name)
+        logger.info("secrets rotated destinations=%s", ",".join(done))
+        self.respond({"resealed": done}, f"Sealed again: {', '.join(done) or 'nothing'}.")
+        if problems:
+            raise problems[0]
+
+
+def _reseal(name: str) -> None:
+    """Raises `DestinationConfigError`, and leaves the row as it was, when no key opens it."""
+    with transaction.atomic():
+        destination = BackupDestination.objects.select_for_update().get(name=name)
+        destination.config_json = seal_config(destination.type, destination.options())
+        destination.save(update_fields=["config_json"])

@@ -1,0 +1,34 @@
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from destinations.exceptions import NotFound
+from destinations.management.base import OperatorCommand, operator_name
+from destinations.models import BackupDestination
+
+
+class Command(OperatorCommand):
+    help = "Write, read back and delete a small file at a destination."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument(
+            "--accept-empty", action="store_true", help="its storage was replaced on purpose: accept it empty"
+        )
+
+    def run(self, **options: Any) -> None:
+        destination = BackupDestination.objects.filter(name=options["name"]).first()
+        if destination is None:
+            names = ", ".join(BackupDestination.objects.values_list("name", flat=True)) or "none yet"
+            raise NotFound(f"There is no destination {options['name']!r}.", f"The destinations are: {names}.")
+        if options["accept_empty"]:
+            destination.established = False
+        steps = destination.test(user=operator_name())
+        if options["accept_empty"]:
+            destination.save(update_fields=["established"])
+        lines = [f"  {step.name}: {step.detail}" for step in steps]
+        self.respond(
+            {"name": destination.name, "ok": True, "steps": [asdict(step) for step in steps]},
+            "\n".join([f"Destination {destination.name} works.", *lines]),
+        )

@@ -1,0 +1,124 @@
+"""Where archives go, as rows."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
+from destinations.encryption import EncryptionField, encryption_constraint
+from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.retention import RetentionFields, retention_constraints
+from destinations.secrets import seal_config, unseal_config
+
+logger = logging.getLogger(__name__)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class BackupDestination(EncryptionField, RetentionFields):
+    id = models.TextField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, '_' and '-'.")],
+        help_text="Letters, digits, '_' and '-'.",
+    )
+    type = models.CharField(max_length=32, choices=type_choices)
+    enabled = models.BooleanField(
+        default=True, help_text="A disabled destination takes no backups; restores still work."
+    )
+    config_json = models.JSONField(default=dict, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=150, blank=True, editable=False)
+    last_backup_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_backup_status = models.CharField(max_length=32, blank=True, editable=False)
+    managed_by = models.CharField(
+        max_length=128, blank=True, editable=False, help_text="the configuration that declares it; then read-only here"
+    )
+    # Set by the first archive stored: from then on a missing or empty place is an error, not a fresh start.
+    established = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        db_table = "backup_destinations"
+        ordering = ("name",)
+        permissions = (("test_backupdestination", "Can test the connection of backup destination"),)
+        constraints = (
+            models.CheckConstraint(condition=~models.Q(name=""), name="backup_destination_has_a_name"),
+            encryption_constraint(),
+            *retention_constraints(),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def configure(self, options: Mapping[str, object]) -> None:
+        """Take validated plain `options` into `config_json`, secrets sealed; nothing is saved.
+
+        Options left blank get the defaults of the type. Raises `DestinationConfigError`.
+        """
+        backend = destination_class(self.type)
+        given = {option: value for option, value in options.items() if value not in (None, "")}
+        self.config_json = seal_config(self.type, backend.clean(backend.default_options(self.name) | given))
+
+    def options(self) -> dict[str, object]:
+        """Return the options in plain text, secrets too. Raises `DestinationConfigError`."""
+        return unseal_config(self.type, self.config_json, name=self.name)
+
+    def open(self) -> Destination:
+        """Return the destination, to be closed by the caller. Raises `DestinationConfigError`."""
+        return create_destination(self.type, self.options(), established=self.established)
+
+    def clean(self) -> None:
+        """Refuse two destinations in one place: they would look like two copies and be one."""
+        super().clean()
+        if not self.config_json:
+            return
+        here = self._location()
+        for other in BackupDestination.objects.filter(type=self.type).exclude(pk=self.pk):
+            if here and other._location() == here:
+                raise ValidationError(f"Destination {other.name!r} already stores at {here}. Choose another place.")
+
+    def _location(self) -> str:
+        try:
+            return self.open().location()
+        except DestinationConfigError:  # reported by the system check of the database, and by every use
+            return ""
+
+    def test(self, *, user: str) -> tuple[TestStep, ...]:
+        """Test the connection (see `Destination.test`) and log the result. Raises `DestinationError`."""
+        try:
+            with self.open() as destination:
+                steps = destination.test()
+        except DestinationError as error:
+            logger.warning("destination tested name=%s user=%s result=failed error=%r", self.name, user, error.message)
+            raise
+        logger.info("destination tested name=%s user=%s result=works", self.name, user)
+        return steps
+
+    def protected_by(self) -> list[str]:
+        """Return what refers to this and so forbids its deletion, such as `12 backup executions`."""
+        found = []
+        for relation in self._meta.related_objects:
+            if relation.on_delete in (models.PROTECT, models.RESTRICT):
+                count = relation.related_model._base_manager.filter(**{relation.field.name: self.pk}).count()
+                names = relation.related_model._meta
+                if count:
+                    found.append(f"{count} {names.verbose_name if count == 1 else names.verbose_name_plural}")
+        return found
+
+    def record_backup(self, status: str, at: datetime, *, stored: bool) -> None:
+        """Note how the latest backup ended; `stored` when its archive is here."""
+        self.last_backup_at, self.last_backup_status = at, status
+        changed = ["last_backup_at", "last_backup_status"]
+        if stored:  # never written back as False from a row read before another backup was stored
+            self.established = True
+            changed.append("established")
+        self.save(update_fields=changed)

@@ -1,0 +1,69 @@
+"""Secret options at rest: sealed with Fernet under `settings.BACKUP_SECRETS_KEY`.
+
+The first key seals and every key unseals, so a key is rotated by putting a new one in front.
+"""
+
+from collections.abc import Mapping
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from destinations.backends import destination_class
+from destinations.exceptions import DestinationConfigError
+from destinations.redaction import remember
+
+PREFIX = "sealed:"
+
+
+def _keys() -> MultiFernet:
+    try:
+        return MultiFernet([Fernet(key) for key in settings.BACKUP_SECRETS_KEY])
+    except ValueError:
+        raise DestinationConfigError(
+            "BACKUP_SECRETS_KEY does not hold valid keys.", "Run 'manage.py check' and follow its hint."
+        ) from None
+
+
+def seal(value: str) -> str:
+    return PREFIX + _keys().encrypt(value.encode()).decode("ascii")
+
+
+def unseal(value: str) -> str:
+    """Raises `ValueError`, without the value, for what `seal` did not make under one of the keys."""
+    if not value.startswith(PREFIX):
+        raise ValueError("not a sealed value")
+    try:
+        plain = _keys().decrypt(value.removeprefix(PREFIX)).decode()
+    except InvalidToken:
+        raise ValueError("no key opens this sealed value") from None
+    remember(plain)
+    return plain
+
+
+def seal_config(type: str, config: Mapping[str, object]) -> dict[str, object]:
+    """Return `config` with the secret options of `type` sealed, those left blank excepted."""
+    secret = destination_class(type).secret_options
+    return {
+        option: seal(str(value)) if option in secret and value not in (None, "") else value
+        for option, value in config.items()
+    }
+
+
+def unseal_config(type: str, config: Mapping[str, object], *, name: str) -> dict[str, object]:
+    """Return `config` in plain text. Raises `DestinationConfigError` naming the option and the destination `name`."""
+    secret = destination_class(type).secret_options
+    return {
+        option: _unseal_option(option, str(value), name) if option in secret and value not in (None, "") else value
+        for option, value in config.items()
+    }
+
+
+def _unseal_option(option: str, value: str, name: str) -> str:
+    try:
+        return unseal(value)
+    except ValueError:
+        raise DestinationConfigError(
+            f"The secret option {option!r} of destination {name!r} cannot be read.",
+            "Restore the key it was sealed with to BACKUP_SECRETS_KEY, or enter the secret again.",
+            option,
+        ) from None
