@@ -1,0 +1,178 @@
+"""When a schedule runs next: plain functions of an expression, a time zone and a moment.
+
+Cron: five fields, evaluated on the wall clock of the zone. Where clocks are put back, an hour exists twice: an
+expression that names hours runs once in it, one for every hour runs in both. Where clocks are put forward, what fell
+into the hour that does not exist runs right after it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from croniter import CroniterBadCronError, CroniterError, croniter
+
+from backups.errors import BackupError
+
+UNITS = {"minutes": 60, "hours": 3600, "days": 86400}
+SHORTEST = timedelta(minutes=1)
+LONGEST = timedelta(days=366)
+# A leap day on a given weekday comes back after 28 years, 40 across 2100.
+HORIZON_YEARS = 41
+INTERVAL_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Cadence(Protocol):
+    """The rhythm of a schedule."""
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return the first run later than `moment`; both aware, the result in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Every so often, in slots counted from a fixed moment, so that restarts and edits do not shift them."""
+
+    length: timedelta
+
+    def next_after(self, moment: datetime) -> datetime:
+        passed = (moment - INTERVAL_EPOCH) // self.length
+        return INTERVAL_EPOCH + (passed + 1) * self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """Five fields on the wall clock of `zone`."""
+
+    expression: str
+    zone: ZoneInfo
+
+    def next_after(self, moment: datetime) -> datetime:
+        if self.expression.split()[1].startswith("*"):
+            return self._every_hour(moment)
+        return self._named_hours(moment)
+
+    def _named_hours(self, moment: datetime) -> datetime:
+        """Follow the wall clock; a time that exists twice means its first, one that does not exist is moved on."""
+        local = moment.astimezone(self.zone).replace(tzinfo=None) - timedelta(hours=3)
+        while True:
+            local = _next(self.expression, local)
+            found = local.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
+            if found > moment:
+                return found
+
+    def _every_hour(self, moment: datetime) -> datetime:
+        """Follow real time: the earliest match under any offset that the zone has at that moment."""
+        found: datetime | None = None
+        for days in (0, 1, 366 // 2, 366):
+            offset = (moment + timedelta(days=days)).astimezone(self.zone).utcoffset()
+            assert offset is not None  # noqa: S101 - an aware moment has one
+            found = self._under(offset, moment, found) or found
+        return found or self._named_hours(moment)
+
+    def _under(self, offset: timedelta, moment: datetime, best: datetime | None) -> datetime | None:
+        """Return the first match while that offset holds, when it is earlier than `best`."""
+        local = (moment + offset).astimezone(UTC).replace(tzinfo=None)
+        for _ in range(200):
+            local = _next(self.expression, local)
+            match = (local - offset).replace(tzinfo=UTC)
+            if best is not None and match >= best:
+                return None
+            if match.astimezone(self.zone).utcoffset() == offset:
+                return match
+        return None
+
+
+Custom = Callable[[datetime], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A rhythm of the deployer's own: a function of the last moment that returns the next run."""
+
+    name: str
+    function: Custom
+
+    def next_after(self, moment: datetime) -> datetime:
+        try:
+            found = self.function(moment)
+        except Exception as error:  # it is not our code, and one schedule must not keep the others from running
+            hint = "correct the function that BACKUP_CUSTOM_CADENCES names"
+            raise BackupError(f"the cadence {self.name} failed: {type(error).__name__}: {error}", hint=hint) from error
+        if not isinstance(found, datetime) or found.tzinfo is None or found <= moment:
+            raise BackupError(f"the cadence {self.name} returned {found}, which is not an aware time after {moment}")
+        return found.astimezone(UTC)
+
+
+def cadence(type_: str, expression: str, zone: str, *, custom: Mapping[str, Custom] | None = None) -> Cadence:
+    """Return the rhythm that `expression` describes. Raises BackupError that says what is wrong with it."""
+    time_zone(zone)
+    if type_ == "interval":
+        return Interval(parse_interval(expression))
+    if type_ == "custom":
+        known = custom or {}
+        if expression not in known:
+            hint = f"known: {', '.join(known) or 'none'} (BACKUP_CUSTOM_CADENCES)"
+            raise BackupError(f"there is no custom cadence {expression!r}", hint=hint)
+        return Function(expression, known[expression])
+    return parse_cron(expression, zone)
+
+
+def parse_interval(expression: str) -> timedelta:
+    match = re.fullmatch(r"(seconds|minutes|hours|days):(\d{1,6})", expression.strip())
+    if match is None:
+        raise BackupError(f"{expression!r} is not an interval", hint="for example minutes:15, hours:24 or days:1")
+    seconds = int(match[2]) * UNITS.get(match[1], 1)
+    length = timedelta(seconds=seconds)
+    if not SHORTEST <= length <= LONGEST:
+        raise BackupError(f"{expression} is not between one minute and a year")
+    return length
+
+
+def parse_cron(expression: str, zone: str) -> Cron:
+    """Raises BackupError for an expression that is not five plain fields, or that never comes (31 February)."""
+    fields = expression.split()
+    hint = "five fields: minute hour day month weekday, for example 0 2 * * *"
+    if len(fields) != 5 or not re.fullmatch(r"[0-9A-Za-z*/,\- ]+", expression) or re.search(r"\b[RrHh]", expression):
+        raise BackupError(f"{expression!r} is not a cron expression", hint=hint)
+    cron = Cron(" ".join(fields), time_zone(zone))
+    try:
+        first = cron.next_after(datetime.now(UTC))
+        cron.next_after(first)
+    except CroniterBadCronError as error:
+        raise BackupError(f"{expression!r} is not a cron expression: {error}", hint=hint) from error
+    except (CroniterError, OverflowError) as error:
+        raise BackupError(f"{expression!r} names a day that never comes") from error
+    return cron
+
+
+def time_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise BackupError(f"there is no time zone {name!r}", hint="for example Europe/Berlin or UTC") from error
+
+
+def upcoming(rhythm: Cadence, moment: datetime, count: int) -> list[datetime]:
+    """Return the next `count` runs after `moment`, in UTC."""
+    runs = []
+    for _ in range(count):
+        moment = rhythm.next_after(moment)
+        runs.append(moment)
+    return runs
+
+
+def latest_due(rhythm: Cadence, since: datetime, now: datetime) -> datetime:
+    """Return the last slot at or before `now`, starting from the slot `since`: of many missed ones only that is run."""
+    slot, following = since, rhythm.next_after(since)
+    while following <= now:
+        slot, following = following, rhythm.next_after(following)
+    return slot
+
+
+def _next(expression: str, local: datetime) -> datetime:
+    found: datetime = croniter(expression, local, max_years_between_matches=HORIZON_YEARS).get_next(datetime)
+    return found

@@ -1,0 +1,127 @@
+"""One run of a backup, and the archive it made."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from backups.models.run import Run
+from backups.models.schedule import BackupSchedule
+from destinations.models import BackupDestination
+
+
+class BackupExecution(Run):
+    noun = "backup"
+
+    class Kind(models.TextChoices):
+        MANUAL = "manual"
+        SCHEDULED = "scheduled"
+        SAFETY = "safety"
+        CONFIG_CHANGE = "config_change"
+        STARTUP = "startup"
+
+    class Stage(models.TextChoices):
+        WAITING = "waiting"
+        PREPARING = "preparing"
+        EXPORTING = "exporting"
+        CHECKING = "checking"
+        PACKING = "packing"
+        UPLOADING = "uploading"
+        RECORDING = "recording"
+        DONE = "done"
+
+    stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
+    destination = models.ForeignKey(BackupDestination, on_delete=models.PROTECT, related_name="executions")
+    kind = models.CharField(max_length=32, choices=Kind, default=Kind.MANUAL)
+    schedule = models.ForeignKey(
+        BackupSchedule, null=True, blank=True, on_delete=models.SET_NULL, related_name="executions"
+    )
+    scheduled_for = models.DateTimeField(null=True, blank=True, help_text="the slot of the schedule")
+    attempt = models.PositiveSmallIntegerField(default=1, help_text="2 and more: tried again after a failure")
+    backup_filename = models.CharField(max_length=128, blank=True)
+    backup_path = models.CharField(max_length=512, blank=True, help_text="path within the destination")
+    planned_path = models.CharField(
+        max_length=512, blank=True, help_text="where the upload in progress will be; a reaper looks there"
+    )
+    archive_sha256 = models.CharField(max_length=64, blank=True)
+    archive_blake2b = models.CharField(max_length=128, blank=True, help_text="what its signature is over")
+    compression = models.CharField(max_length=16, blank=True)
+    encryption = models.CharField(max_length=32, blank=True)
+    recipients = models.JSONField(default=list, blank=True, help_text="fingerprints of the keys that open the archive")
+    size_bytes = models.BigIntegerField(null=True, blank=True, help_text="sum of the exported files")
+    compressed_size_bytes = models.BigIntegerField(null=True, blank=True, help_text="size of the archive")
+    files_included = models.PositiveIntegerField(null=True, blank=True)
+    manifest_json = models.JSONField(null=True, blank=True)
+    config_json = models.JSONField(
+        null=True, blank=True, help_text="the merged configuration with secrets masked: previews compare with it"
+    )
+
+    verified_at = models.DateTimeField(null=True, blank=True)
+    pinned = models.BooleanField(default=False)
+    pin_reason = models.CharField(max_length=255, blank=True)
+    adopted = models.BooleanField(default=False, help_text="found at the destination or imported, not made here")
+    missing_at = models.DateTimeField(null=True, blank=True, help_text="when the destination no longer had the archive")
+    drill = models.JSONField(null=True, blank=True, help_text="verdict, seconds, bytes and time of the last drill")
+    deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion took hold of the archive")
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    deleted_reason = models.CharField(max_length=255, blank=True)
+
+    class Meta(Run.Meta):
+        abstract = False
+        db_table = "backup_executions"
+        verbose_name = "backup"
+        ordering: ClassVar = ["-created_at", "-id"]
+        get_latest_by = "created_at"
+        default_permissions = ("view",)
+        permissions: ClassVar = [
+            ("run_backup", "Can run and cancel backups"),
+            ("download_backup", "Can download archives"),
+            ("delete_backup", "Can delete archives"),
+            ("pin_backup", "Can pin and unpin backups"),
+            ("import_backup", "Can import and adopt archives"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["instance"], condition=Q(status="running"), name="one_running_execution_per_instance"
+            ),
+            models.UniqueConstraint(
+                fields=["destination", "backup_path"],
+                condition=~Q(backup_path="") & Q(deleted_at=None),
+                name="one_execution_per_archive",
+            ),
+            # two clusters, a restart or the hour that exists twice start one run for a slot
+            models.UniqueConstraint(
+                fields=["schedule", "scheduled_for", "attempt"], name="one_execution_per_slot_and_attempt"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="completed")
+                | (
+                    Q(completed_at__isnull=False)
+                    & ~Q(backup_path="")
+                    & ~Q(archive_sha256="")
+                    & Q(manifest_json__isnull=False)
+                ),
+                name="completed_means_recorded",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at", "-id"], name="execution_newest"),
+            models.Index(fields=["status", "-created_at"], name="execution_status"),
+            models.Index(fields=["instance", "status", "-created_at"], name="execution_instance"),
+            models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
+            # few are drilled: the newest of them is found without reading the history
+            models.Index(
+                fields=["instance", "-created_at", "-id"], condition=Q(drill__isnull=False), name="execution_drilled"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.backup_filename or f"{self.instance} {self.kind} {self.status}"
+
+    @property
+    def drill_failed(self) -> bool:
+        return self.drill is not None and self.drill.get("verdict") != "passed"
+
+    @property
+    def has_archive(self) -> bool:
+        return self.status == self.Status.COMPLETED and self.deleted_at is None and self.missing_at is None

@@ -1,0 +1,31 @@
+"""Signs of life of the processes that do the work, for those who look on: pages, checks, other hosts."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """One row a worker, one a queue for the scheduler; `name` is what makes it that one."""
+
+    class Kind(models.TextChoices):
+        WORKER = "worker"
+        SCHEDULER = "scheduler"
+
+    name = models.CharField(max_length=255, primary_key=True)
+    kind = models.CharField(max_length=16, choices=Kind)
+    queue = models.CharField(max_length=64)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it ended in good order")
+    problem = models.TextField(blank=True, help_text="what went wrong in its latest round")
+
+    class Meta:
+        db_table = "backup_heartbeats"
+        default_permissions = ()
+        ordering: ClassVar = ["kind", "queue", "name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,26 @@
+"""Whether the keys at hand still open what lies at a destination."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from destinations.models import BackupDestination
+
+
+class KeyCheck(models.Model):
+    """The latest look at a destination: one row each."""
+
+    destination = models.OneToOneField(
+        BackupDestination, primary_key=True, on_delete=models.CASCADE, related_name="key_check"
+    )
+    checked_at = models.DateTimeField()
+    problem = models.TextField(blank=True, help_text="which archive no key opens any more; empty when all is well")
+    hint = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "backup_key_checks"
+        default_permissions = ()
+        ordering: ClassVar = ["destination__name"]
+
+    def __str__(self) -> str:
+        return self.problem or f"keys for {self.destination_id} checked"

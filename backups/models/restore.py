@@ -1,0 +1,83 @@
+"""One run of a restore: what it took, what it touched, how it ended, and what undid it."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from backups.models.execution import BackupExecution
+from backups.models.run import Run
+
+
+class RestoreExecution(Run):
+    noun = "restore"
+
+    class State(models.TextChoices):
+        """What became of a component that was to be restored, in `outcome`."""
+
+        APPLYING = "applying"
+        RESTORED = "restored"
+        UNCHANGED = "unchanged"
+        ROLLED_BACK = "rolled back"
+
+    class Stage(models.TextChoices):
+        WAITING = "waiting"
+        FETCHING = "fetching"
+        VERIFYING = "verifying"
+        SAFETY = "safety"
+        STOPPING = "stopping"
+        APPLYING = "applying"
+        PROVING = "proving"
+        FINISHING = "finishing"
+        ROLLING_BACK = "rolling back"
+        DONE = "done"
+
+    stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
+    execution = models.ForeignKey(
+        BackupExecution, null=True, blank=True, on_delete=models.PROTECT, related_name="restores"
+    )
+    archive_file = models.CharField(max_length=1024, blank=True, help_text="path of an archive that is no row here")
+    archive_sha256 = models.CharField(max_length=64, help_text="digest that was confirmed; another archive is refused")
+    archive_instance = models.CharField(max_length=64, blank=True, help_text="the instance that the manifest names")
+    components = models.JSONField(default=list, help_text="what was asked for; empty for all that the archive has")
+    outcome = models.JSONField(default=dict, blank=True, help_text="per component: state and rows")
+    safety_backup = models.ForeignKey(
+        BackupExecution, null=True, blank=True, on_delete=models.PROTECT, related_name="safety_of"
+    )
+    undo_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
+    force_invalid_config = models.BooleanField(default=False)
+    allow_other_instance = models.BooleanField(default=False)
+    accept_unsigned = models.BooleanField(default=False, help_text="without a signature, or with that of a stranger")
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+
+    class Meta(Run.Meta):
+        abstract = False
+        db_table = "restore_executions"
+        verbose_name = "restore"
+        ordering: ClassVar = ["-created_at", "-id"]
+        default_permissions = ("view",)
+        permissions: ClassVar = [
+            ("restore_backup", "Can restore, undo and acknowledge restores"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["instance"], condition=Q(status="running"), name="one_running_restore_per_instance"
+            ),
+            models.CheckConstraint(
+                condition=Q(execution__isnull=False) | ~Q(archive_file=""), name="restore_has_an_archive"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at", "-id"], name="restore_newest"),
+            models.Index(fields=["instance", "status", "-created_at"], name="restore_instance"),
+        ]
+
+    @property
+    def touched(self) -> dict[str, str]:
+        """The components that are, or may be, other than before, and where they lie; first touched first."""
+        states = (self.State.APPLYING, self.State.RESTORED)
+        return {note["component"]: note["path"] for note in self.outcome.values() if note["state"] in states}
+
+    def __str__(self) -> str:
+        return f"restore of {self.instance} {self.status}"

@@ -1,0 +1,78 @@
+"""What every run has, of a backup or of a restore: queue entry, claim, sign of life, progress, end."""
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class Run(models.Model):
+    """The row is the truth; a queue message only carries its id."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        COMPLETED = "completed"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        INTERRUPTED = "interrupted"
+
+    ACTIVE: ClassVar[tuple[Status, ...]] = (Status.QUEUED, Status.RUNNING)
+    # the word for it in log events: backup, restore
+    noun: ClassVar[str]
+    # each kind of run has stages of its own
+    stage: "models.CharField[Any, str]"
+    get_stage_display: Callable[[], str]
+
+    id = models.TextField(primary_key=True, default=new_id, editable=False)
+    instance = models.CharField(max_length=64)
+    status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
+    triggered_by = models.CharField(max_length=150)
+    comment = models.CharField(max_length=500, blank=True)
+
+    created_at = models.DateTimeField(db_default=Now(), default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    rang_at = models.DateTimeField(null=True, blank=True, help_text="when a worker was last called for it")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_by = models.CharField(max_length=150, blank=True)
+    worker = models.CharField(max_length=255, blank=True, help_text="host:pid of the process that runs it")
+
+    progress_bytes = models.BigIntegerField(default=0)
+    progress_percent = models.PositiveSmallIntegerField(default=0)
+    timeline = models.JSONField(default=list, blank=True, help_text="[stage, time] in the order they began")
+    warnings = models.JSONField(default=list, blank=True)
+    hook_output = models.JSONField(default=list, blank=True, help_text="what hooks printed, secrets redacted")
+    error_message = models.TextField(blank=True)
+    error_hint = models.TextField(blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in self.ACTIVE
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From start to end, or until now while it runs; None before it started."""
+        if self.started_at is None:
+            return None
+        return (self.completed_at or timezone.now()) - self.started_at
+
+    def moved(self, from_status: Status, **changes: Any) -> bool:
+        """Change the row only if it still has `from_status`; False when somebody else was first."""
+        updated = type(self)._default_manager.filter(pk=self.pk, status=from_status).update(**changes)
+        if updated:
+            for field, value in changes.items():
+                setattr(self, field, value)
+        return bool(updated)

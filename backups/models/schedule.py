@@ -1,0 +1,59 @@
+"""When backups happen by themselves, and how that went."""
+
+from typing import ClassVar
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from backups.models.run import new_id
+from destinations.models import BackupDestination
+
+
+class BackupSchedule(models.Model):
+    class Type(models.TextChoices):
+        CRON = "cron"
+        INTERVAL = "interval"
+        MANUAL = "manual"
+        CUSTOM = "custom"
+
+    id = models.TextField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "Use letters, digits, '_', '-' and '.'.")],
+    )
+    instance = models.CharField(max_length=64)
+    destination = models.ForeignKey(BackupDestination, on_delete=models.PROTECT, related_name="schedules")
+    type = models.CharField(max_length=16, choices=Type, default=Type.CRON)
+    expression = models.CharField(
+        max_length=128, blank=True, help_text="Cron: 0 2 * * *. Interval: hours:24, minutes:15, days:1."
+    )
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="Of the wall clock that cron follows.")
+    enabled = models.BooleanField(default=True, help_text="A paused schedule keeps its place and runs nothing.")
+    next_run = models.DateTimeField(null=True, blank=True, editable=False)
+    last_run = models.DateTimeField(null=True, blank=True, editable=False)
+    last_status = models.CharField(max_length=16, blank=True, editable=False)
+    consecutive_failures = models.PositiveIntegerField(default=0, editable=False)
+    retry_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=150, blank=True, editable=False)
+    managed_by = models.CharField(
+        max_length=128, blank=True, editable=False, help_text="the configuration that declares it; then read-only here"
+    )
+
+    class Meta:
+        db_table = "backup_schedules"
+        verbose_name = "schedule"
+        ordering: ClassVar = ["name"]
+        permissions: ClassVar = [("run_schedule", "Can run, pause and resume schedules")]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~models.Q(name=""), name="schedule_has_a_name"),
+            models.CheckConstraint(
+                condition=models.Q(type="manual") | ~models.Q(expression=""), name="schedule_has_an_expression"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["enabled", "next_run"], name="schedule_due")]
+
+    def __str__(self) -> str:
+        return self.name

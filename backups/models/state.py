@@ -1,0 +1,23 @@
+"""What is known of an instance besides its runs."""
+
+from django.db import models
+
+
+class InstanceState(models.Model):
+    """One row an instance: locked while a run of it is claimed, so that a backup and a restore never start at once."""
+
+    instance = models.CharField(max_length=64, primary_key=True)
+    restart_required_since = models.DateTimeField(null=True, blank=True)
+    restart_required_by = models.CharField(max_length=36, blank=True, help_text="id of the restore that asks for it")
+
+    config_hash = models.CharField(max_length=64, blank=True, help_text="of the merged configuration when last seen")
+    config_changed_at = models.DateTimeField(null=True, blank=True)
+
+    late_since = models.DateTimeField(null=True, blank=True, help_text="when a late backup was found and told")
+
+    class Meta:
+        db_table = "backup_instance_states"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.instance

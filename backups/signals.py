@@ -1,0 +1,14 @@
+"""What other code may listen to."""
+
+from django.dispatch import Signal
+
+# sent with `execution` whenever one ends, whatever its status, and may start the next of its instance
+execution_finished = Signal()
+# sent with `destination` and `message` whenever no key at hand opens a backup that is kept there
+keys_lost = Signal()
+# sent with `schedule` and `message` whenever a scheduled backup failed or could not be started
+schedule_failed = Signal()
+# sent with `execution` whenever its archive was restored for a trial; `execution.drill` has the verdict
+drill_finished = Signal()
+# sent once with `instance` (its name) and `message` when its newest good backup is older than its schedules promise
+instance_late = Signal()
