@@ -1,0 +1,212 @@
+"""Backing up an instance, from the wish to the record."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from backups import components
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest import Manifest
+from backups.archive.package import Part, write_package
+from backups.components import Component
+from backups.encryption import Encryption
+from backups.errors import BackupError, InstanceBusy, NotQueued
+from backups.instances import Instance, get_instance
+from backups.interrupts import undisturbed
+from backups.masking import masked
+from backups.models import BackupExecution, BackupSchedule
+from backups.service import audit, outcome
+from backups.service.claim import claim
+from backups.service.contents import Contents, exported, manifest_of
+from backups.service.hooks import run_hook
+from backups.service.monitor import Monitor
+from backups.service.prune import prune_after
+from backups.service.publish import Made, publish
+from backups.service.recover import recover
+from backups.service.sealing import encryption_for, sealed_manifest
+from backups.service.signatures import site_key
+from backups.service.workspace import require_space, workspace
+from destinations.exceptions import DestinationError
+from destinations.models import BackupDestination
+
+Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
+SPARE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The time of a schedule that a backup is for, and which attempt at it."""
+
+    schedule: BackupSchedule
+    scheduled_for: datetime
+    attempt: int
+
+
+def start_backup(
+    instance: str,
+    destination: BackupDestination,
+    *,
+    by: audit.Actor,
+    kind: BackupExecution.Kind = Kind.MANUAL,
+    comment: str = "",
+    slot: Slot | None = None,
+) -> BackupExecution:
+    """Create the queued execution of a backup; `run_backup` or a worker runs it.
+
+    Raises IntegrityError when the `slot` has its execution already, InstanceError (unknown or badly described
+    instance) or BackupError (disabled destination); these two are logged.
+    """
+    try:
+        get_instance(instance)
+        _require_enabled(destination)
+    except BackupError as error:
+        audit.log(
+            "backup.refused", logging.WARNING, instance=instance, destination=destination.name,
+            by=audit.name_of(by), error=error.message,
+        )  # fmt: skip
+        audit.note(by, destination, f"Backup of {instance} refused: {error.message}")
+        raise
+    execution = BackupExecution.objects.create(
+        instance=instance,
+        destination=destination,
+        kind=kind,
+        triggered_by=audit.name_of(by),
+        comment=comment,
+        schedule=slot.schedule if slot else None,
+        scheduled_for=slot.scheduled_for if slot else None,
+        attempt=slot.attempt if slot else 1,
+    )
+    audit.log(
+        "backup.queued", execution=execution.pk, instance=instance, destination=destination.name,
+        kind=kind, by=execution.triggered_by,
+    )  # fmt: skip
+    audit.note(by, execution, f"Started a {kind} backup of {instance} to {destination.name}.")
+    return execution
+
+
+def run_backup(
+    execution_id: str, *, parts: Sequence[Component] | None = None, within: Monitor | None = None
+) -> BackupExecution:
+    """Run a queued execution to its end, and record that end whatever it is.
+
+    Raises InstanceBusy and leaves the execution queued when its instance is being backed up; after any other failure
+    the row says why, and the error is raised again. `parts` names the components where the configuration of the
+    instance is not to be asked, and `within` is the monitor of the restore that it is for. Works inside a transaction
+    too, but shows no progress there.
+    """
+    execution = BackupExecution.objects.select_related("destination").get(pk=execution_id)
+    with workspace(execution.pk) as directory:
+        try:
+            claim(execution)
+            with Monitor(execution, within) as monitor:
+                _run(execution, monitor, directory, parts)
+            ended = outcome.completed(execution)
+        except (InstanceBusy, NotQueued):
+            raise
+        except BaseException as error:
+            with undisturbed():
+                _settle(execution, error)
+            if not isinstance(error, BackupError | ArchiveError | DestinationError):
+                logging.getLogger("backups").exception("backup.crashed execution=%s", execution.pk)
+            raise
+    if ended and execution.kind != Kind.SAFETY:
+        prune_after(execution)
+    return execution
+
+
+def _settle(execution: BackupExecution, error: BaseException) -> None:
+    """Record how it ended. An archive that stands at its destination is a backup, whatever cut short what came after:
+    the process may be told to end in the moment between the two."""
+    if execution.backup_path:
+        outcome.completed(execution)
+        return
+    with suppress(DestinationError):
+        if execution.planned_path and not isinstance(error, Exception) and recover(execution):
+            return
+    outcome.failed(execution, error)
+
+
+def _require_enabled(destination: BackupDestination) -> None:
+    if not destination.enabled:
+        raise BackupError(f"destination {destination.name} is disabled", hint="enable it, or choose another one")
+
+
+def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: Sequence[Component] | None) -> None:
+    monitor.stage(Stage.PREPARING)
+    _require_enabled(execution.destination)
+    instance = get_instance(execution.instance)
+    encryption = encryption_for(execution, instance)
+    site_key()  # a backup that cannot be signed at the end is not begun
+    parts = components.components_of(instance) if given is None else given
+    estimate = _require_room(parts, directory)
+
+    monitor.stage(Stage.EXPORTING, total=2 * estimate)
+    scratch = directory / "export"
+    scratch.mkdir(mode=0o700)
+    with exported(parts, scratch, monitor, as_found=execution.kind == Kind.SAFETY) as contents:
+        manifest = sealed_manifest(manifest_of(contents, instance, execution), encryption)
+        if contents.config_info:
+            execution.moved(Status.RUNNING, config_json=masked(contents.config_info.merged))
+
+        monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
+        made = _pack(contents, manifest, encryption, directory, monitor)
+        contents.settle()
+    shutil.rmtree(scratch)
+
+    monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
+    publish(execution, made, monitor)
+
+    monitor.protect()
+    monitor.stage(Stage.RECORDING)
+    _after_backup(execution, instance)
+
+
+def _after_backup(execution: BackupExecution, instance: Instance) -> None:
+    """Run the hook; the backup is good whatever it says, but its failure is a warning to see."""
+    try:
+        run_hook("after_backup", instance, execution)
+    except BackupError as error:
+        execution.moved(Status.RUNNING, warnings=[*execution.warnings, error.message])
+
+
+def _require_room(parts: Sequence[Component], directory: Path) -> int:
+    """Return about how many bytes the export takes; raises BackupError when the workspace has not that much."""
+    estimate = sum(part.source_bytes() for part in parts)
+    require_space(directory, estimate + SPARE_BYTES)
+    return estimate
+
+
+def _pack(
+    contents: Contents, manifest: Manifest, encryption: Encryption | None, directory: Path, monitor: Monitor
+) -> Made:
+    """Pack, compress and encrypt into one file."""
+    archive = directory / "archive"
+    archive.touch(mode=0o600)
+    try:
+        # a signal between any two steps would leave the compressor's threads waiting for each other
+        with undisturbed() as strike, archive.open("wb", buffering=0) as target:
+
+            def progress(delta: int) -> None:
+                monitor.advance(delta)
+                strike()
+
+            packed = write_package(
+                target,
+                manifest,
+                [Part(part.path, part.name) for part in contents.parts],
+                compression=settings.BACKUP_COMPRESSION,
+                level=settings.BACKUP_COMPRESSION_LEVEL,
+                wrap=encryption.writer if encryption else None,
+                progress=progress,
+            )
+    except OSError as error:
+        raise BackupError(
+            f"the archive cannot be written in {directory}: {error.strerror}", hint="free space there"
+        ) from error
+    return Made(archive, packed, manifest, encryption)

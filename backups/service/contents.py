@@ -1,0 +1,200 @@
+"""Exporting every component, checking what was exported beside it, and the manifest that says so."""
+
+import platform
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from backups import sqlite
+from backups.archive.manifest import Absent, Entry, Manifest
+from backups.components import Component, ConfigInfo, Export, ExportContext, ExportedPart
+from backups.components.copying import sha256_of
+from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
+from backups.instances import Instance
+from backups.models import BackupExecution
+from backups.service.monitor import Monitor
+from backups.version import APPLICATION
+
+CHECKING_THREADS = 2
+
+
+@dataclass(slots=True)
+class Contents:
+    """What goes into the archive, in its order."""
+
+    parts: list[ExportedPart] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    absent: list[Absent] = field(default_factory=list)
+    config_info: ConfigInfo | None = None
+    proofs: "list[Future[None]]" = field(default_factory=list)
+
+    def settle(self) -> None:
+        """Wait until every database is proven sound. Raises ComponentError with the first that is not."""
+        for proof in self.proofs:
+            proof.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A part whose checksum and facts are being worked out by other threads."""
+
+    part: ExportedPart
+    optional: bool
+    checksum: "Future[str]"
+    facts: "Future[sqlite.Facts] | None"
+    proof: "Future[None] | None"
+
+    def entry(self) -> Entry:
+        found = self.facts.result() if self.facts else None
+        return Entry(
+            file=self.part.name,
+            size_bytes=self.part.path.stat().st_size,
+            checksum_sha256=self.checksum.result(),
+            type=self.part.type,
+            component=self.part.component,
+            records=found.records if found else None,
+            tables=found.tables if found else None,
+            newest=found.newest if found else None,
+        )
+
+
+@contextmanager
+def exported(
+    components: Sequence[Component], directory: Path, monitor: Monitor, *, as_found: bool = False
+) -> Iterator[Contents]:
+    """Export each component; hash, count and check each exported file in other threads meanwhile.
+
+    The checks of required databases go on while the caller packs: it has to `settle` before it makes anything of the
+    archive. A component that cannot be exported is a ComponentError, unless it is optional: then it is absent, with a
+    warning. With `as_found` damaged ones are taken byte by byte and missing ones are absent: the state before a
+    restore.
+    """
+    contents, checks = Contents(), []
+    with _threads() as executor, monitor.stopping_threads():
+        for component in components:
+            export = _export(component, monitor.context(directory), as_found=as_found)
+            optional = component.optional and not as_found
+            checks += [_begin_check(part, executor, monitor.advance, optional=optional) for part in export.parts]
+            _collect(export, contents)
+        monitor.stage(BackupExecution.Stage.CHECKING)
+        for check in checks:
+            _finish_check(check, contents, as_found=as_found)
+        if not contents.entries and not as_found:
+            hint = "see the warnings: every component is optional and absent"
+            raise BackupError("nothing could be exported", hint=hint)
+        yield contents
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    executor = ThreadPoolExecutor(CHECKING_THREADS, thread_name_prefix="check")
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
+    """Add the entry of a part. Where the verdict on a database decides what is packed, wait for it."""
+    part = check.part
+    try:
+        if check.proof is not None and (check.optional or as_found):
+            check.proof.result()
+        elif check.proof is not None:
+            contents.proofs.append(check.proof)
+        contents.entries.append(check.entry())
+    except DamagedComponent as error:
+        if check.optional:
+            contents.parts.remove(part)
+            part.path.unlink()
+            _collect(Export(absent=[(part.component, error.message)]), contents)
+        elif as_found:
+            contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
+            contents.entries.append(replace(check, part=replace(part, type="data"), facts=None).entry())
+        else:
+            raise
+
+
+def _export(component: Component, context: ExportContext, *, as_found: bool) -> Export:
+    before = set(context.directory.iterdir())
+    try:
+        return component.export(context)
+    except ComponentError as error:
+        if not (component.optional or as_found):
+            raise
+        for path in set(context.directory.iterdir()) - before:
+            path.unlink()
+        if as_found and isinstance(error, DamagedComponent | MissingComponent):
+            return component.salvage(context, error)
+        if not component.optional:
+            raise
+        return Export(absent=[(component.name, error.message)])
+    except OSError as error:
+        reason = f"{component.name}: {error.strerror or error} ({error.filename or context.directory})"
+        raise ComponentError(reason, hint="check the space and the permissions of the workspace") from error
+
+
+def _collect(export: Export, contents: Contents) -> None:
+    contents.parts += export.parts
+    contents.absent += [Absent(name, reason) for name, reason in export.absent]
+    contents.warnings += export.warnings
+    contents.warnings += [f"{name} is not in this backup: {reason}" for name, reason in export.absent]
+    contents.config_info = contents.config_info or export.config_info
+
+
+def _begin_check(
+    part: ExportedPart, executor: ThreadPoolExecutor, advance: Callable[[int], None], *, optional: bool
+) -> _Check:
+    """Begin with what the manifest waits for."""
+    checksum = executor.submit(sha256_of, part.path, advance)
+    if part.type != "database":
+        return _Check(part, optional, checksum, None, None)
+    facts = executor.submit(sqlite.facts, part.path, checkpoint=advance)
+    return _Check(part, optional, checksum, facts, executor.submit(sqlite.check, part.path, checkpoint=advance))
+
+
+def manifest_of(contents: Contents, instance: Instance, execution: BackupExecution) -> Manifest:
+    config = contents.config_info
+    started_at = execution.started_at
+    assert started_at is not None  # noqa: S101 - set by the claim
+    return Manifest(
+        instance_id=_instance_id(contents, instance),
+        instance_name=instance.name,
+        hostname=socket.gethostname(),
+        backup_type=execution.kind,
+        timestamp_utc=started_at.isoformat(),
+        triggered_by=execution.triggered_by,
+        server_version="unknown",
+        python_version=platform.python_version(),
+        platform=platform.platform(),
+        config_source=config.source if config else None,
+        config_hash=config.hash if config else None,
+        has_overrides=config.has_overrides if config else None,
+        contents=tuple(contents.entries),
+        application=APPLICATION,
+        kind=instance.kind,
+        warnings=tuple(contents.warnings),
+        absent=tuple(contents.absent),
+    )
+
+
+def _instance_id(contents: Contents, instance: Instance) -> str:
+    """Return the id the TACACS+ server gave itself (``system_metadata``); the name for others."""
+    # one that was saved as it was found is no database to ask
+    sound = {entry.file for entry in contents.entries if entry.type == "database"}
+    parts = (part.path for part in contents.parts if part.name == "config_overrides.db" and part.name in sound)
+    if (overrides := next(parts, None)) is None:
+        return instance.name
+    try:
+        with sqlite.connected(overrides, immutable=True) as connection:
+            row = connection.execute("SELECT value FROM system_metadata WHERE key = 'instance_id'").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return instance.name
+        raise sqlite.explained(error, overrides, 0) from error
+    return str(row[0]) if row else instance.name

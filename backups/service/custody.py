@@ -1,0 +1,142 @@
+"""Key custody: whether the keys at hand still open what lies at the destinations.
+
+A lost key is found on the day of the restore, unless somebody tries it before.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from backups.archive import legacy
+from backups.archive.errors import ArchiveError
+from backups.archive.reader import read_manifest
+from backups.encryption import HEAD_BYTES, Verdict
+from backups.errors import BackupError
+from backups.models import BackupExecution, KeyCheck
+from backups.service import audit
+from backups.service.fetch import fetch
+from backups.service.opening import opened, recognised
+from backups.service.workspace import workspace
+from backups.signals import keys_lost
+from destinations.exceptions import DestinationError, NotFound
+from destinations.models import BackupDestination
+
+Status = BackupExecution.Status
+EVERY = timedelta(days=1)
+# where a destination did not answer
+AGAIN_AFTER = timedelta(hours=1)
+HINT = (
+    "find the key that was in use then, and add it to BACKUP_ENCRYPTION_IDENTITY_FILE or "
+    "BACKUP_ENCRYPTION_OLD_PASSPHRASES"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    execution: BackupExecution
+    verdict: Verdict
+    reason: str = ""
+
+
+def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[Look]:
+    """Try the keys on the oldest and the newest encrypted archive that `destination` keeps, for each key in use.
+
+    Only the beginning of an archive is fetched, with `whole` all of one whose beginning does not tell. What is lost is
+    recorded, logged and signalled. Raises DestinationError when the destination does not answer.
+    """
+    looks = [_look(execution, whole=whole) for execution in _samples(destination)]
+    _record(destination, looks)
+    return looks
+
+
+def check_due() -> list[BackupDestination]:
+    """Check every destination whose last check is a day old; return those where keys are lost."""
+    lost = []
+    for destination in BackupDestination.objects.all():
+        if _claim(destination, timezone.now()):
+            try:
+                if any(look.verdict is Verdict.LOST for look in check_keys(destination)):
+                    lost.append(destination)
+            except DestinationError as error:
+                _try_again_later(destination)
+                audit.log("keys.not-checked", logging.WARNING, destination=destination.name, error=error.message)
+    return lost
+
+
+def _claim(destination: BackupDestination, now: datetime) -> bool:
+    """Of several hosts that come to a destination at once only one checks it."""
+    if KeyCheck.objects.filter(destination=destination, checked_at__lte=now - EVERY).update(checked_at=now):
+        return True
+    try:
+        _, created = KeyCheck.objects.get_or_create(destination=destination, defaults={"checked_at": now})
+    except IntegrityError:
+        return False
+    return created
+
+
+def _try_again_later(destination: BackupDestination) -> None:
+    KeyCheck.objects.filter(destination=destination).update(checked_at=timezone.now() - EVERY + AGAIN_AFTER)
+
+
+def _samples(destination: BackupDestination) -> list[BackupExecution]:
+    """Return the oldest and the newest archive of each group that the same keys open, by the record."""
+    kept = BackupExecution.objects.filter(
+        destination=destination, status=Status.COMPLETED, deleted_at=None, missing_at=None
+    ).exclude(encryption="")
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for pk, encryption, recipients in kept.order_by("created_at", "pk").values_list("pk", "encryption", "recipients"):
+        groups.setdefault((encryption, *map(str, recipients)), []).append(pk)
+    chosen = {pk for pks in groups.values() for pk in (pks[0], pks[-1])}
+    return list(kept.filter(pk__in=chosen).defer("manifest_json", "config_json").order_by("created_at", "pk"))
+
+
+def _look(execution: BackupExecution, *, whole: bool) -> Look:
+    try:
+        with execution.destination.open() as destination:
+            head = destination.head(execution.backup_path, HEAD_BYTES)
+        verdict = _verdict(execution, head)
+        if verdict is Verdict.UNTOLD and whole:
+            return _look_at_whole(execution)
+    except NotFound:
+        # the catalogue says so, and louder
+        return Look(execution, Verdict.UNTOLD, "it is not at the destination")
+    except ArchiveError as error:
+        return Look(execution, Verdict.LOST, error.message)
+    return Look(execution, verdict)
+
+
+def _verdict(execution: BackupExecution, head: bytes) -> Verdict:
+    if legacy.is_legacy(head):
+        # its only proof stands at its end
+        return Verdict.UNTOLD
+    encryption = recognised(head, execution.backup_filename)
+    if encryption is None:
+        raise ArchiveError("it was recorded as encrypted, and nothing at hand knows how it begins")
+    return encryption.look(head, whole=len(head) < HEAD_BYTES)
+
+
+def _look_at_whole(execution: BackupExecution) -> Look:
+    try:
+        with workspace(str(uuid4())) as directory, opened(fetch(execution, directory), directory) as stream:
+            read_manifest(stream)
+    except BackupError as error:
+        return Look(execution, Verdict.UNTOLD, error.message)
+    return Look(execution, Verdict.OPENS)
+
+
+def _record(destination: BackupDestination, looks: list[Look]) -> None:
+    lost = [look for look in looks if look.verdict is Verdict.LOST]
+    names = ", ".join(look.execution.backup_filename for look in lost)
+    reason = next((f" ({look.reason})" for look in lost if look.reason), "")
+    problem = f"no key at hand opens {names} at {destination.name}{reason}" if lost else ""
+    KeyCheck.objects.update_or_create(
+        destination=destination,
+        defaults={"checked_at": timezone.now(), "problem": problem, "hint": HINT if lost else ""},
+    )
+    if lost:
+        audit.log("keys.lost", logging.ERROR, destination=destination.name, problem=problem)
+        keys_lost.send(sender=BackupDestination, destination=destination, message=problem)

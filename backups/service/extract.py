@@ -1,0 +1,150 @@
+"""Taking an archive apart into a folder: for a look, an exercise, or a machine without its service."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from backups.archive.manifest import Entry, Manifest
+from backups.archive.names import MANIFEST_NAME
+from backups.archive.reader import unpack
+from backups.components.unpacking import unpack_tree
+from backups.errors import BackupError
+from backups.models import BackupExecution
+from backups.replacing import FOLDER, discard
+from backups.service import audit
+from backups.service.fetch import fetch
+from backups.service.opening import opened
+from backups.service.verify import check_database, manifest_of_file
+from backups.service.workspace import workspace
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What lies in `directory` now: plain `files`, and `trees` as folders named after their component."""
+
+    manifest: Manifest
+    directory: Path
+    files: tuple[Entry, ...]
+    trees: tuple[Entry, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self.files + self.trees
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(entry.size_bytes for entry in self.entries)
+
+    @property
+    def rows(self) -> int:
+        return sum(entry.records or 0 for entry in self.entries)
+
+
+def extract(
+    source: BackupExecution | Path, directory: Path, components: Sequence[str] = (), *, by: audit.Actor
+) -> Extracted:
+    """Verify the archive and put `components` of it, all by default, into the new or empty folder `directory`.
+
+    Raises BackupError, ArchiveError or DestinationError, and then nothing of it is there.
+    """
+    with workspace(str(uuid4())) as scratch:
+        archive = source if isinstance(source, Path) else fetch(source, scratch)
+        done = lay_out(archive, directory, scratch, components)
+    fields = {"directory": directory, "files": len(done.entries), "by": audit.name_of(by)}
+    if isinstance(source, BackupExecution):
+        audit.log("backup.extracted", execution=source.pk, instance=source.instance, **fields)
+        audit.note(by, source, f"Extracted into {directory}.")
+    else:
+        audit.log("backup.extracted", archive=source, instance=done.manifest.instance_name, **fields)
+    return done
+
+
+def lay_out(
+    archive: Path,
+    directory: Path,
+    scratch: Path,
+    components: Sequence[str] = (),
+    *,
+    keep_tars: bool = False,
+    progress: Progress = lambda _: None,
+) -> Extracted:
+    """Unpack the archive file `archive` into `directory`, check every database, and make folders of nested tars.
+
+    `scratch` takes what has to be decrypted. With `keep_tars` the nested tars stay beside their folders.
+    """
+    manifest = manifest_of_file(archive)
+    entries = _selected(manifest, components)
+    made = not directory.exists()
+    trees = tuple(entry for entry in entries if _is_tree(entry))
+    _require_room(directory, sum(entry.size_bytes for entry in (*entries, *trees)))
+    try:
+        with opened(archive, scratch) as stream:
+            unpack(stream, directory, names=[entry.file for entry in entries], progress=progress)
+        with _undone_on_error(directory, made=made):
+            for entry in entries:
+                if entry.type == "database":
+                    check_database(directory / entry.file, entry)
+            for entry in trees:
+                _unpack_tree(directory, entry, progress, keep_tar=keep_tars)
+            (directory / MANIFEST_NAME).write_bytes(manifest.to_json())
+    except OSError as error:
+        raise BackupError(
+            f"{directory} cannot be written: {error.strerror}", hint="check space and permissions there"
+        ) from error
+    return Extracted(manifest, directory, tuple(entry for entry in entries if entry not in trees), trees)
+
+
+def _selected(manifest: Manifest, components: Sequence[str]) -> list[Entry]:
+    for name in components:
+        if name not in manifest.components:
+            raise BackupError(
+                f"the archive has no component {name!r} to unpack", hint=f"valid: {', '.join(manifest.components)}"
+            )
+    return [entry for entry in manifest.contents if not components or entry.component in components]
+
+
+def _require_room(directory: Path, needed: int) -> None:
+    parent = directory if directory.is_dir() else directory.parent
+    if not parent.is_dir():
+        raise BackupError(f"{parent} is not a folder, so {directory.name} cannot be made in it")
+    if (free := shutil.disk_usage(parent).free) < needed:
+        raise BackupError(
+            f"{parent} has {free:,} bytes free, this needs about {needed:,}", hint="name a folder on a larger disk"
+        )
+
+
+def _is_tree(entry: Entry) -> bool:
+    """A folder is packed as NAME.tar, and nothing else is."""
+    return entry.type == "data" and entry.file == f"{entry.component}.tar"
+
+
+def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool) -> None:
+    assert entry.component is not None  # noqa: S101 - asked before
+    tree = directory / entry.component
+    tree.mkdir(mode=0o700)
+    descriptor = os.open(tree, FOLDER)
+    try:
+        unpack_tree(directory / entry.file, descriptor, os.fstat(descriptor), progress)
+    finally:
+        os.close(descriptor)
+    if not keep_tar:
+        (directory / entry.file).unlink()
+
+
+@contextmanager
+def _undone_on_error(directory: Path, *, made: bool) -> Iterator[None]:
+    """The folder was new or empty, so everything in it is ours."""
+    try:
+        yield
+    except BaseException:
+        for path in directory.iterdir():
+            discard(path)
+        if made:
+            directory.rmdir()
+        raise

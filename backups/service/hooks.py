@@ -1,0 +1,87 @@
+"""Programs of the operator that run around a backup or a restore: argv lists, no shell, a timeout, output kept."""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from typing import BinaryIO
+
+from django.utils import timezone
+
+from backups.errors import BackupError
+from backups.instances import Instance
+from backups.models import Run
+from backups.service import audit
+from destinations.redaction import redact
+
+OUTPUT_LIMIT = 20_000
+READ_LIMIT = 1 << 20
+# our own settings, and whatever else is named like something that nobody else should know
+SECRET_NAME = re.compile(
+    r"BACKUP_.*|DATABASE_URL.*|Q_REDIS.*|.*(?:PASS|SECRET|TOKEN|IDENTITY|CREDENTIAL|_KEY|APIKEY).*", re.IGNORECASE
+)
+
+
+def run_hook(name: str, instance: Instance, run: Run) -> None:
+    """Run the hook `name` of `instance`, if it has one, and keep what it printed in the row of `run`.
+
+    Raises BackupError when it cannot be started, fails, or takes longer than the instance's hook timeout (seconds).
+    """
+    argv = instance.hooks.get(name)
+    if not argv:
+        return
+    # a file and no pipe: a service that the hook leaves behind keeps it open, and must not make us wait
+    with tempfile.TemporaryFile() as output:
+        code = _execute(list(argv), instance, run, output)
+        text = _text(output)
+    note = {"hook": name, "at": timezone.now().isoformat(), "exit_code": code, "output": text}
+    run.moved(Run.Status.RUNNING, hook_output=[*run.hook_output, note])
+    audit.log(f"{run.noun}.hook", execution=run.pk, instance=instance.name, hook=name, exit_code=code)
+    if code != 0:
+        how = f"did not end within {instance.hook_timeout} s" if code is None else f"failed with exit code {code}"
+        raise BackupError(f"the hook {name} ({argv[0]}) {how}", hint="its output is kept with the run")
+
+
+def environment(instance: Instance, run: Run) -> dict[str, str]:
+    """Return what a hook gets to know: our environment without our settings and without secrets."""
+    known = {name: value for name, value in os.environ.items() if not SECRET_NAME.fullmatch(name)}
+    return known | {"BACKUPSITE_INSTANCE": instance.name, "BACKUPSITE_RUN": str(run.pk)}
+
+
+def _execute(argv: list[str], instance: Instance, run: Run, output: BinaryIO) -> int | None:
+    """Return the exit code, None after the timeout. Its process group ends with a hook that does not end by itself."""
+    try:
+        process = subprocess.Popen(
+            argv,
+            cwd=instance.root if instance.root.is_dir() else None,
+            env=environment(instance, run),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # ours hides everything from everybody, which is not for what a service makes
+            umask=0o022,
+        )
+    except OSError as error:
+        raise BackupError(
+            f"the hook {argv[0]} cannot be started: {error.strerror}", hint="correct the instances file"
+        ) from error
+    try:
+        return process.wait(timeout=instance.hook_timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _text(output: BinaryIO) -> str:
+    """Return the end of the output with secrets redacted; whole lines, because half a secret is not seen as one."""
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - READ_LIMIT))
+    text = output.read().decode("utf-8", "replace")
+    if size > READ_LIMIT:
+        text = text.partition("\n")[2]
+    return redact(text)[-OUTPUT_LIMIT:]

@@ -1,0 +1,45 @@
+"""The passphrases that services have in their own configuration."""
+
+import re
+
+from backups.errors import BackupError
+from backups.instances import Instance, inventory
+from backups.service.declared import declaration_of
+from destinations.redaction import remember
+
+_ARCHIVE_OF = re.compile(r"backup-(?P<instance>[A-Za-z0-9_-]+)-\d{8}-\d{6}-")
+
+
+def passphrases_for(filename: str) -> list[str]:
+    """Return the passphrases in the configurations of the services that an archive of that name may be of."""
+    found = [passphrase_of(instance) for instance in _instances_in(filename)]
+    return [passphrase for passphrase in dict.fromkeys(found) if passphrase]
+
+
+def passphrase_of(instance: Instance) -> str:
+    """Return what ``[backup] encryption_passphrase`` of `instance` says, in use or not; "" where nothing can be read.
+
+    A service whose configuration is broken is the very one that is going to be restored.
+    """
+    try:
+        passphrase = declaration_of(instance).backup.get("encryption_passphrase", "")
+    except BackupError:
+        return ""
+    remember(passphrase)
+    return passphrase
+
+
+def wants_encryption(instance: Instance) -> bool:
+    """Tell whether `instance` says ``[backup] encryption_enabled``."""
+    try:
+        return declaration_of(instance).flag("encryption_enabled")
+    except BackupError:
+        return False
+
+
+def _instances_in(filename: str) -> list[Instance]:
+    known = inventory().instances
+    named = _ARCHIVE_OF.match(filename)
+    if named is not None and (instance := known.get(named["instance"])) is not None:
+        return [instance]
+    return list(known.values())

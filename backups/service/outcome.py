@@ -1,0 +1,79 @@
+"""How an execution ends: the one place that sets each final status."""
+
+import logging
+
+from django.utils import timezone
+
+from backups.errors import Cancelled, Interrupted
+from backups.models import BackupExecution, Run
+from backups.service import audit
+from backups.signals import execution_finished
+
+Status = Run.Status
+
+
+def completed(execution: Run) -> bool:
+    """Mark a running execution as completed; what it made must be in the row already."""
+    return _end(execution, Status.COMPLETED, stage="done", progress_percent=100)
+
+
+def failed(execution: Run, error: BaseException, aftermath: str = "") -> bool:
+    """Record why `execution` did not complete: cancelled, interrupted or failed, as `error` says."""
+    status = Status.FAILED
+    if isinstance(error, Cancelled):
+        status = Status.CANCELLED
+    elif isinstance(error, Interrupted) or not isinstance(error, Exception):
+        status = Status.INTERRUPTED
+    message = "; ".join(text for text in (message_of(error), aftermath) if text)
+    return _end(execution, status, error_message=message, error_hint=getattr(error, "hint", ""))
+
+
+def interrupted(execution: Run, message: str, hint: str) -> bool:
+    """Record that the process of `execution` is gone."""
+    return _end(execution, Status.INTERRUPTED, error_message=message, error_hint=hint)
+
+
+def unstarted(execution: Run, message: str, hint: str) -> bool:
+    """Record that a queued `execution` could not even be claimed: its process came to nothing."""
+    return _end(execution, Status.INTERRUPTED, before=Status.QUEUED, error_message=message, error_hint=hint)
+
+
+def message_of(error: BaseException) -> str:
+    """Return the sentence for the operator; for an error nobody foresaw, its type (its text may hold anything)."""
+    message = getattr(error, "message", None)
+    if isinstance(message, str):
+        return message
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return "the process was told to end"
+    return f"unexpected error {type(error).__name__}, see the log"
+
+
+def _cancelled_by(execution: Run) -> str | None:
+    rows = type(execution)._default_manager.filter(pk=execution.pk, cancel_requested_at__isnull=False)
+    return rows.values_list("cancel_requested_by", flat=True).first()
+
+
+def _end(execution: Run, status: Status, *, before: Status = Status.RUNNING, **changes: object) -> bool:
+    now = timezone.now()
+    if status == Status.INTERRUPTED and (by := _cancelled_by(execution)) is not None:
+        # it did not listen, so its process was ended
+        status = Status.CANCELLED
+        changes |= {"error_message": f"cancelled by {by}", "error_hint": ""}
+    if status != Status.COMPLETED and isinstance(execution, BackupExecution):
+        changes |= {"backup_filename": "", "backup_path": ""}
+    timeline = [*execution.timeline, [status.value, now.isoformat()]]
+    if not execution.moved(before, status=status, completed_at=now, timeline=timeline, **changes):
+        return False
+    if isinstance(execution, BackupExecution):
+        execution.destination.record_backup(status.value, now, stored=status == Status.COMPLETED)
+    audit.log(
+        f"{execution.noun}.{status.value}",
+        logging.INFO if status == Status.COMPLETED else logging.ERROR,
+        execution=execution.pk,
+        instance=execution.instance,
+        stage=execution.stage,
+        archive=str(execution),
+        error=execution.error_message,
+    )
+    execution_finished.send(sender=type(execution), execution=execution)
+    return True

@@ -1,0 +1,152 @@
+"""Is everything safe? How well every instance is protected, in a number of queries that does not grow with them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from django.db.models import QuerySet, Subquery
+from django.db.models.fields.json import KT
+from django.utils import timezone
+
+from backups.instances import instance_names
+from backups.models import BackupExecution, InstanceState
+from backups.service.promises import Outlook, outlooks
+
+Status = BackupExecution.Status
+CONFIG_HASH = KT("manifest_json__config_info__config_hash")
+FRESH = timedelta(hours=24)
+
+
+class Condition(Enum):
+    """In the order of urgency."""
+
+    NEVER = "never"
+    LATE = "late"
+    FAILING = "failing"
+    SAFE = "safe"
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """`good` is the newest execution whose archive is there; `failure` the newest one that failed after it.
+
+    `drifted` when the configuration last seen is another than the one in `good`.
+    """
+
+    name: str
+    condition: Condition
+    good: BackupExecution | None
+    failure: BackupExecution | None
+    active: BackupExecution | None
+    outlook: Outlook
+    drifted: bool
+
+    @property
+    def destination_id(self) -> str | None:
+        """Where this instance was backed up to most recently."""
+        newest = max(_present(self.good, self.failure, self.active), key=lambda found: found.created_at, default=None)
+        return newest.destination_id if newest else None
+
+
+def protections(
+    executions: QuerySet[BackupExecution] | None = None, names: Sequence[str] | None = None
+) -> list[Protection]:
+    """Return how well each instance is protected: those of `names`, or all that can be backed up, by name.
+
+    `executions` may bring more columns. A good backup is fresh while its data is no older than the schedules of the
+    instance promise; 24 hours where none promises anything.
+    """
+    if executions is None:
+        executions = BackupExecution.objects.defer("manifest_json", "config_json")
+    names, now = instance_names() if names is None else names, timezone.now()
+    # an adopted archive whose date nobody can rely on has none
+    there = {"deleted_at": None, "missing_at": None, "deleting_at": None, "started_at__isnull": False}
+    good = _newest(executions.annotate(config_hash=CONFIG_HASH), names, status=Status.COMPLETED, **there)
+    failed = _newest(executions, names, status=Status.FAILED)
+    interrupted = _newest(executions, names, status=Status.INTERRUPTED)
+    active = _active(executions, names)
+    schedules, seen = outlooks(names), _configurations_seen(names)
+    return [
+        _protection(
+            name,
+            good.get(name),
+            _later(failed.get(name), interrupted.get(name)),
+            active.get(name),
+            schedules.get(name, Outlook()),
+            seen.get(name, ""),
+            now,
+        )
+        for name in names
+    ]
+
+
+def failed_drills(names: Sequence[str]) -> dict[str, BackupExecution]:
+    """Return by instance the backup that was drilled last, where that drill failed and its archive is still there."""
+    executions = BackupExecution.objects.defer("manifest_json", "config_json")
+    drilled = _newest(executions, names, drill__isnull=False, deleted_at=None, missing_at=None)
+    return {name: execution for name, execution in drilled.items() if execution.drill_failed}
+
+
+def taken_at(execution: BackupExecution) -> datetime:
+    """Return the moment whose data the archive holds."""
+    return execution.started_at or execution.created_at
+
+
+def _newest(
+    executions: QuerySet[BackupExecution], names: Sequence[str], **conditions: object
+) -> dict[str, BackupExecution]:
+    """Return the newest execution of each instance, by one index seek for each instead of reading the history."""
+    candidates = BackupExecution.objects.filter(**conditions).order_by("-created_at", "-pk").values("pk")
+    seeks = [Subquery(candidates.filter(instance=name)[:1]) for name in names]
+    return {found.instance: found for found in executions.filter(pk__in=seeks)} if seeks else {}
+
+
+def _active(executions: QuerySet[BackupExecution], names: Sequence[str]) -> dict[str, BackupExecution]:
+    """Return the running execution of each instance, or else the one that waits longest."""
+    active: dict[str, BackupExecution] = {}
+    for execution in executions.filter(status__in=BackupExecution.ACTIVE, instance__in=names).order_by("created_at"):
+        if execution.status == Status.RUNNING or execution.instance not in active:
+            active[execution.instance] = execution
+    return active
+
+
+def _protection(
+    name: str,
+    good: BackupExecution | None,
+    failure: BackupExecution | None,
+    active: BackupExecution | None,
+    outlook: Outlook,
+    config_hash: str,
+    now: datetime,
+) -> Protection:
+    if good is not None and failure is not None and _later(good, failure) is good:
+        failure = None
+    if good is None:
+        condition = Condition.NEVER
+    elif now - taken_at(good) > (outlook.promise or FRESH):
+        condition = Condition.LATE
+    else:
+        condition = Condition.SAFE if failure is None else Condition.FAILING
+    return Protection(name, condition, good, failure, active, outlook, _drifted(good, config_hash))
+
+
+def _configurations_seen(names: Sequence[str]) -> dict[str, str]:
+    """Return the hash of each configuration as the watch saw it last, so that no page has to read 200 files."""
+    return dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
+
+
+def _drifted(good: BackupExecution | None, seen: str) -> bool:
+    """Only beside a backup of ours: other software may make that hash in another way."""
+    if good is None or good.adopted or not seen:
+        return False
+    backed_up = getattr(good, "config_hash", None)
+    return bool(backed_up) and backed_up != seen
+
+
+def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:
+    return max(_present(one, other), key=lambda found: found.completed_at or found.created_at, default=None)
+
+
+def _present(*executions: BackupExecution | None) -> Iterable[BackupExecution]:
+    return (execution for execution in executions if execution is not None)

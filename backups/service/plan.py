@@ -1,0 +1,120 @@
+"""What retention would do at a destination: every backup there, whether it stays, and why."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.db.models.fields.json import KT
+
+from backups.errors import BackupError
+from backups.models import BackupExecution, RestoreExecution
+from backups.retention import Backup, Decision, RetentionError, Rule, decide, reclaimed_bytes
+from backups.service.dates import taken_at
+from backups.service.promises import promised_ages
+from backups.service.uses import used_executions
+from destinations.models import BackupDestination
+
+COLUMNS = (
+    "destination", "instance", "kind", "status", "backup_filename", "backup_path", "compressed_size_bytes",
+    "created_at", "started_at", "completed_at", "verified_at", "pinned", "pin_reason", "adopted", "drill",
+    "missing_at", "deleting_at", "deleted_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    execution: BackupExecution
+    taken_at: datetime | None
+    keep: bool
+    reason: str
+
+    @property
+    def because(self) -> str:
+        """The reason behind "kept because" or "goes because"."""
+        return self.reason.partition(" because ")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`rule` is None where everything stays. `entries` are by instance, the newest first."""
+
+    destination: BackupDestination
+    rule: Rule | None
+    entries: list[Planned]
+    reclaimed_bytes: int
+
+    @property
+    def goes(self) -> list[Planned]:
+        return [entry for entry in self.entries if not entry.keep]
+
+
+def plan_prune(
+    destination: BackupDestination,
+    now: datetime,
+    *,
+    instance: str | None = None,
+    flaws: Mapping[str, str] | None = None,
+) -> Plan:
+    """Decide about every archive that is at `destination` by our record; nothing is changed.
+
+    `flaws` says by id which archives turned out not to be good, and why. Raises BackupError for a rule that cannot
+    be meant.
+    """
+    rows = list(_archives(destination, instance))
+    backups = _as_backups(rows, flaws or {})
+    try:
+        rule = destination.rule()
+        decisions = _decide(rule, backups, now, destination)
+    except RetentionError as error:
+        raise BackupError(
+            f"the retention of {destination.name} cannot work: {error.message}", hint=error.hint
+        ) from error
+    entries = [
+        Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
+        for row, decision in zip(rows, decisions, strict=True)
+    ]
+    return Plan(destination, rule, entries, reclaimed_bytes(decisions))
+
+
+def _archives(destination: BackupDestination, instance: str | None) -> "QuerySet[BackupExecution]":
+    """Return the rows with an archive; without their manifests, which would fill the memory."""
+    rows = BackupExecution.objects.filter(
+        destination=destination, status=BackupExecution.Status.COMPLETED, deleted_at=None, missing_at=None
+    )
+    if instance is not None:
+        rows = rows.filter(instance=instance)
+    claim = KT("manifest_json__backup_metadata__timestamp_utc")
+    newest_first = ("instance", F("started_at").desc(nulls_last=True), "-pk")
+    return rows.only(*COLUMNS).annotate(manifest_date=claim).order_by(*newest_first)
+
+
+def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
+    used = used_executions()
+    unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
+    return [
+        Backup(
+            id=row.pk,
+            instance=row.instance,
+            taken_at=taken_at(row, row.manifest_date),
+            completed=True,
+            proven=row.verified_at is not None,
+            pinned=row.pinned,
+            pin_reason=row.pin_reason,
+            in_use=row.pk in used,
+            kind=row.kind,
+            safety_of_unacknowledged_restore=row.pk in unacknowledged,
+            adopted=row.adopted,
+            flaw=flaws.get(row.pk, "its drill failed" if row.drill_failed else ""),
+            size_bytes=row.compressed_size_bytes or 0,
+        )
+        for row in rows
+    ]
+
+
+def _decide(rule: Rule | None, backups: list[Backup], now: datetime, destination: BackupDestination) -> list[Decision]:
+    if rule is None:
+        return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
+    names = {backup.instance for backup in backups}
+    return decide(rule, backups, now, dict.fromkeys(names) | promised_ages(names, destination))

@@ -1,0 +1,183 @@
+"""What a restore would change, worked out from the manifest and the live instance; the archive is not unpacked."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+
+from backups import components as kinds
+from backups import tacacs, tacacs_rules
+from backups.archive.manifest import Manifest
+from backups.components import Component
+from backups.components.config_archived import sections_of
+from backups.components.copying import sha256_of
+from backups.errors import BackupError, ComponentError
+from backups.formats import listed
+from backups.instances import Instance, get_instance
+from backups.models import BackupExecution, RestoreExecution
+from backups.service.preview_component import ComponentPreview, compared
+from backups.service.preview_configuration import ArchivedSide, ConfigurationChange, archived_side, changes
+from backups.service.selection import Target, select
+from backups.service.staging import paths_of
+from backups.service.verify import manifest_of_file
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`archive_sha256` is what a person confirms, `refusals` what a restore would stop at."""
+
+    instance: str
+    archive: str
+    archive_sha256: str
+    archive_instance: str
+    taken_at: datetime | None
+    age: timedelta | None
+    triggered_by: str
+    hostname: str
+    kind: str
+    application: str
+    format: int
+    size_bytes: int
+    warnings: tuple[str, ...]
+    refusals: tuple[str, ...]
+    components: tuple[ComponentPreview, ...]
+    loss: str
+
+    def to_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        return values | {
+            "taken_at": self.taken_at.isoformat() if self.taken_at else None,
+            "age": round(self.age.total_seconds(), 3) if self.age else None,
+        }
+
+
+def preview(
+    source: BackupExecution | Path,
+    instance: str,
+    components: Sequence[str] = (),
+    *,
+    undo_of: RestoreExecution | None = None,
+) -> Preview:
+    """Compare what `source`, a backup or an archive file, holds of `components` with what `instance` has now.
+
+    Nothing is fetched, unpacked or changed; what cannot be read now is said, not raised. Raises BackupError for an
+    unknown instance or component, or without an archive, and ArchiveError for a file that is none.
+    """
+    known = get_instance(instance)
+    manifest, digest = _described(source)
+    targets = _targets(manifest, known, components, undo_of)
+    archived = archived_side(source, manifest) if known.kind == "tacacs" else ArchivedSide()
+    live = _live_components(known, manifest, targets, archived, undo_of)
+    compare = partial(_component, live, manifest, targets, archived, known, undo=undo_of is not None)
+    found = [compare(name) for name in _names(manifest, known, undo_of)]
+    now = timezone.now()
+    return Preview(
+        instance=instance,
+        archive=str(source),
+        archive_sha256=digest,
+        archive_instance=manifest.instance_name,
+        taken_at=manifest.taken_at,
+        age=now - manifest.taken_at if manifest.taken_at else None,
+        triggered_by=manifest.triggered_by,
+        hostname=manifest.hostname,
+        kind=manifest.backup_type,
+        application=manifest.application or f"TACACS+ server {manifest.server_version}",
+        format=manifest.format,
+        size_bytes=sum(entry.size_bytes for entry in manifest.contents),
+        warnings=manifest.warnings,
+        refusals=tuple(_refusals(manifest, known, targets, archived)),
+        components=tuple(found),
+        loss=_total_loss([component for component in found if component.selected]),
+    )
+
+
+def _described(source: BackupExecution | Path) -> tuple[Manifest, str]:
+    if isinstance(source, Path):
+        manifest = manifest_of_file(source)
+        return manifest, sha256_of(source, lambda _: None)
+    if not source.has_archive or source.manifest_json is None:
+        raise BackupError(f"{source} has no archive to restore", hint="use another backup")
+    return Manifest.from_dict(source.manifest_json), source.archive_sha256
+
+
+def _targets(
+    manifest: Manifest, instance: Instance, components: Sequence[str], undo_of: RestoreExecution | None
+) -> list[Target]:
+    if undo_of is not None:
+        return [Target(name, name) for name in paths_of(undo_of)]
+    return select(components, manifest, instance)
+
+
+def _names(manifest: Manifest, instance: Instance, undo_of: RestoreExecution | None) -> list[str]:
+    if undo_of is not None:
+        return list(paths_of(undo_of))
+    return list(dict.fromkeys([*manifest.components, *instance.component_names]))
+
+
+def _live_components(
+    instance: Instance,
+    manifest: Manifest,
+    targets: Sequence[Target],
+    archived: ArchivedSide,
+    undo_of: RestoreExecution | None,
+) -> dict[str, Component]:
+    """Return the components where the restore would put them."""
+    if undo_of is not None:
+        found = kinds.located(instance, paths_of(undo_of))
+    elif instance.kind != "tacacs":
+        found = kinds.components_of(instance)
+    else:
+        takes_configuration = any(target.name == "config" for target in targets)
+        found = kinds.components_of(instance, _paths_from(instance, archived, archived_first=takes_configuration))
+    return {component.name: component for component in found}
+
+
+def _paths_from(instance: Instance, archived: ArchivedSide, *, archived_first: bool) -> tacacs.Configuration:
+    if archived_first and archived.configuration:
+        return archived.configuration
+    try:
+        return tacacs.live_configuration(instance)
+    except ComponentError:
+        return archived.configuration or {"server": {}}
+
+
+def _component(
+    live: dict[str, Component],
+    manifest: Manifest,
+    targets: Sequence[Target],
+    archived: ArchivedSide,
+    instance: Instance,
+    name: str,
+    *,
+    undo: bool,
+) -> ComponentPreview:
+    parts = [target.part for target in targets if target.component == name]
+    diff: tuple[ConfigurationChange, ...] = ()
+    unknown = ""
+    if name == "config" and instance.kind == "tacacs" and manifest.entries_of(name):
+        diff, unknown = changes(instance, archived, sections_of(parts) if parts and "" not in parts else [])
+    return compared(
+        name, live.get(name), manifest, selected=bool(parts), undo=undo, configuration=diff, unknown=unknown
+    )
+
+
+def _refusals(manifest: Manifest, instance: Instance, targets: Sequence[Target], archived: ArchivedSide) -> list[str]:
+    said = []
+    if manifest.instance_name != instance.name:
+        said.append(f"the archive is of instance {manifest.instance_name}: it needs --other-instance")
+    if any(target.name == "config" for target in targets) and archived.configuration:
+        findings = tacacs_rules.findings(archived.configuration)
+        said += [f"the configuration is not valid: {finding}: it needs --force-invalid-config" for finding in findings]
+    return said
+
+
+def _total_loss(components: Sequence[ComponentPreview]) -> str:
+    """Say in one sentence what is known to be lost."""
+    lost = [text for component in components for text in component.lost]
+    unknown = [component.name for component in components if component.loss_unknown]
+    text = f"{listed(lost)} will be gone." if lost else "Nothing is known to be lost."
+    return text[0].upper() + text[1:] + (f" What {listed(unknown)} would lose cannot be told." if unknown else "")

@@ -1,0 +1,35 @@
+"""What a preview says of the signature of an archive."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backups.archive.errors import ArchiveError
+from backups.models import BackupExecution
+from backups.service.signatures import State, signature_state
+from destinations.exceptions import DestinationError
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSignature:
+    """`bad` is why a restore refuses the archive, whatever a person accepts."""
+
+    text: str
+    trusted: bool = False
+    bad: str = ""
+
+    def refusal(self, *, undo: bool) -> str:
+        """Return what a restore would stop at; empty when it would not."""
+        if self.bad or self.trusted or undo:
+            return self.bad
+        return f"the archive is {self.text}: it needs --accept-unsigned"
+
+
+def seen_signature(source: BackupExecution | Path) -> SeenSignature:
+    """Look at the signature of `source`. Nothing is raised: what is wrong is said."""
+    try:
+        signature = signature_state(source)
+    except ArchiveError as error:
+        return SeenSignature("not to be trusted", bad=error.message)
+    except DestinationError as error:
+        return SeenSignature(f"signed or not: its destination does not answer ({error.message})")
+    return SeenSignature(str(signature), trusted=signature.state is State.SIGNED)

@@ -1,0 +1,135 @@
+"""Cleaning up after processes that died: a killed one runs no `finally`."""
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups.errors import BackupError, WorkspaceBusy
+from backups.interrupts import undisturbed
+from backups.models import BackupExecution, RestoreExecution, Run
+from backups.service import audit, outcome, workspace
+from backups.service.recover import recover
+from backups.service.rollback import ALL_PROVEN, recover_dead
+from backups.service.worker import on_this_host
+from destinations.backends import destination_class
+from destinations.exceptions import DestinationConfigError, DestinationError
+
+Status = Run.Status
+# The host that ran it knows better what it left, above all in a folder of its own: others wait longer.
+PATIENCE_OF_OTHERS = 10
+HINT = "look for the reason in the log of that host, then run it again"
+RESTART = "restart the service, look whether all is well, then acknowledge the restore"
+UNCHANGED = "nothing was changed"
+
+
+def reap(*, instance: str | None = None) -> list[Run]:
+    """End every running execution whose process is gone, sweep what it left, and return them.
+
+    Gone means: its workspace lies here and nobody holds its lock, or its heartbeat stopped for
+    BACKUP_HEARTBEAT_TIMEOUT seconds (ten times that, when another host ran it and stored in a folder of its own).
+    """
+    now = timezone.now()
+    reaped: list[Run] = []
+    for model in (BackupExecution, RestoreExecution):
+        running = model._default_manager.filter(status=Status.RUNNING)
+        if instance is not None:
+            running = running.filter(instance=instance)
+        dead = [run for run in running if _is_dead(run, now)]
+        reaped += [run for run in dead if bury(run, f"the process that ran it ({run.worker}) died")]
+    for run_id in workspace.leftovers():
+        _sweep_leftover(run_id)
+    return reaped
+
+
+def bury(run: Run, reason: str) -> bool:
+    """End a running `run` whose process is gone: complete what was uploaded whole, interrupt everything else.
+
+    `reason` begins the message. False when somebody else was first, or is at it.
+    """
+    message = f"{reason} in stage {run.stage}"
+    if isinstance(run, RestoreExecution):
+        return _bury_restore(run, message)
+    if on_this_host(run.worker):
+        workspace.sweep(run.pk)
+    if isinstance(run, BackupExecution):
+        try:
+            _sweep_destination(run)
+            if recover(run):
+                return True
+        except DestinationError as error:
+            message += f"; what it left at {run.destination.name} could not be looked at: {error.message}"
+    return outcome.interrupted(run, message, HINT)
+
+
+def _bury_restore(restore: RestoreExecution, message: str) -> bool:
+    """Roll back what a dead restore left half done, where its instance lies, and record what became of it.
+
+    Its workspace is the lock: whoever holds it, the process that is not dead after all too, is the one to do it.
+    """
+    undo = f"run: manage.py restore --undo {restore.pk} --confirm"
+    if not on_this_host(restore.worker):
+        host = restore.worker.partition(":")[0]
+        told, hint = ("it may be half done", f"on host {host} {undo}") if restore.touched else (UNCHANGED, HINT)
+        return outcome.interrupted(restore, f"{message}; {told}", hint)
+    try:
+        with workspace.workspace(restore.pk) as directory:
+            restore.refresh_from_db()
+            if restore.status != Status.RUNNING:
+                return False
+            told, hint = _recovered(restore, directory, undo)
+            return outcome.interrupted(restore, f"{message}; {told}", hint)
+    except WorkspaceBusy:
+        return False
+
+
+def _recovered(restore: RestoreExecution, directory: Path, undo: str) -> tuple[str, str]:
+    """Return what to tell, and the next step."""
+    try:
+        with undisturbed():
+            told = recover_dead(restore, directory)
+    except BackupError as error:
+        return error.message, error.hint or undo
+    return told, RESTART if told == ALL_PROVEN else HINT
+
+
+def _is_dead(run: Run, now: datetime) -> bool:
+    left_here = workspace.abandoned(run.pk)
+    here = on_this_host(run.worker)
+    if here and left_here:
+        return True
+    patience = timedelta(seconds=settings.BACKUP_HEARTBEAT_TIMEOUT)
+    if not here and not left_here and _stored_in_a_folder(run):
+        patience *= PATIENCE_OF_OTHERS
+    last = run.heartbeat_at or run.started_at
+    return last is None or now - last > patience
+
+
+def _stored_in_a_folder(run: Run) -> bool:
+    try:
+        return isinstance(run, BackupExecution) and not destination_class(run.destination.type).off_box
+    except DestinationConfigError:
+        return False
+
+
+def _sweep_leftover(run_id: str) -> None:
+    """Remove a workspace whose run has ended elsewhere, and what its process left at the destination."""
+    execution = BackupExecution.objects.filter(pk=run_id).first()
+    restores = RestoreExecution.objects.filter(pk=run_id, status=Status.RUNNING)
+    if (execution and execution.status == Status.RUNNING) or restores.exists():
+        return
+    if workspace.sweep(run_id) and execution and execution.status == Status.INTERRUPTED:
+        try:
+            _sweep_destination(execution)
+        except DestinationError as error:
+            audit.log("backup.sweep-failed", logging.WARNING, execution=execution.pk, error=error.message)
+
+
+def _sweep_destination(execution: BackupExecution) -> None:
+    """Remove the temporary objects that the dead process left at the destination."""
+    with execution.destination.open() as destination:
+        removed = list(destination.sweep(execution.pk))
+    if removed:
+        audit.log("backup.swept", execution=execution.pk, instance=execution.instance, removed=",".join(removed))

@@ -1,0 +1,153 @@
+"""The recovery kit of an instance: one page to print, with what it takes to restore when backupsite is gone."""
+
+import shlex
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from backups import components
+from backups.archive.age import fingerprint
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest import Manifest
+from backups.encryption.age import read_identities
+from backups.errors import BackupError
+from backups.instances import Instance, get_instance
+from backups.models import BackupExecution
+from backups.service.keys import passphrase_of
+from backups.service.signatures import SUFFIX, site_key
+from destinations.exceptions import DestinationConfigError
+from destinations.models import BackupDestination
+
+Status = BackupExecution.Status
+NEWEST = 5
+_UNPACK = {"gzip": "tar xz", "zstd": "tar x --zstd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A destination with its newest backups of the instance; `location` has no secret in it."""
+
+    destination: BackupDestination
+    location: str
+    backups: Sequence[BackupExecution]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component: its files in the archive, and where they belong."""
+
+    name: str
+    files: Sequence[str]
+    paths: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    name: str
+    text: str
+
+
+def recovery_kit(name: str, *, with_secrets: bool = False) -> str:
+    """Return the page as HTML; only `with_secrets` it holds identities and passphrases.
+
+    Raises InstanceError, and BackupError when there is no backup to write of.
+    """
+    instance = get_instance(name)
+    places = _places(instance)
+    if not places:
+        raise BackupError(f"there is no backup of {name} to write a recovery kit for", hint="make a backup first")
+    newest = max((backup for place in places for backup in place.backups), key=_taken_at)
+    context = {
+        "instance": instance,
+        "made_at": timezone.now(),
+        "host": socket.gethostname(),
+        "places": places,
+        "newest": newest,
+        "lines": _lines(newest),
+        "parts": _parts(instance, newest),
+        "recipients": [(fingerprint(text), text) for text in settings.BACKUP_ENCRYPTION_RECIPIENTS],
+        "public_key": site_key().public_key.text,
+        "secrets": _secrets(instance) if with_secrets else [],
+        "with_secrets": with_secrets,
+    }
+    return render_to_string("backups/recovery_kit.html", context)
+
+
+def _taken_at(execution: BackupExecution) -> datetime:
+    return execution.started_at or execution.created_at
+
+
+def _places(instance: Instance) -> list[Place]:
+    places = []
+    for destination in BackupDestination.objects.all():
+        backups = BackupExecution.objects.filter(
+            destination=destination, instance=instance.name, status=Status.COMPLETED, deleted_at=None, missing_at=None
+        )
+        if newest := list(backups.order_by("-created_at", "-pk")[:NEWEST]):
+            places.append(Place(destination, _location(destination), newest))
+    return places
+
+
+def _location(destination: BackupDestination) -> str:
+    try:
+        return destination.open().location()
+    except DestinationConfigError as error:
+        return error.message
+
+
+def _lines(execution: BackupExecution) -> list[tuple[str, str]]:
+    """Return what each line does, and the line."""
+    name = execution.backup_filename
+    public_key = site_key().public_key.text
+    return [
+        ("Is it whole?", f"echo '{execution.archive_sha256}  {name}' | sha256sum --check"),
+        (f"Is it ours? Needs {name}{SUFFIX} beside it.", f"minisign -Vm {name} -P {public_key}"),
+        ("Unpack it into this folder.", open_line(execution)),
+    ]
+
+
+def open_line(execution: BackupExecution) -> str:
+    """Return the line of a shell that unpacks the archive of `execution` with stock tools."""
+    name, unpack = execution.backup_filename, _UNPACK.get(execution.compression, _UNPACK["gzip"])
+    if execution.encryption == "age":
+        identity = "" if execution.recipients == ["passphrase"] else "-i identity.txt "
+        return f"age --decrypt {identity}{name} | {unpack}"
+    if execution.encryption == "program":
+        return f"{shlex.join(settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT) or 'DECRYPT'} < {name} | {unpack}"
+    if execution.encryption:
+        return f"# {name} is in the TACACS+ server's own container: open it with that server"
+    return f"{unpack} < {name}"
+
+
+def _parts(instance: Instance, execution: BackupExecution) -> list[Part]:
+    try:
+        manifest = Manifest.from_dict(execution.manifest_json)
+    except ArchiveError:
+        return []
+    paths = _live_paths(instance)
+    return [
+        Part(name, [entry.file for entry in manifest.entries_of(name)], paths.get(name, []))
+        for name in manifest.components
+    ]
+
+
+def _live_paths(instance: Instance) -> dict[str, list[str]]:
+    try:
+        return {part.name: [str(path) for path in part.sources()] for part in components.components_of(instance)}
+    except BackupError:
+        return {}
+
+
+def _secrets(instance: Instance) -> list[Secret]:
+    site = (settings.BACKUP_ENCRYPTION_PASSPHRASE, *settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES)
+    passphrases = [text for text in dict.fromkeys((*site, passphrase_of(instance))) if text]
+    found = [Secret("Passphrase", text) for text in passphrases]
+    for path in map(Path, settings.BACKUP_ENCRYPTION_IDENTITY_FILE):
+        found += [Secret(f"Identity, for identity.txt (from {path})", text) for text in read_identities(path)]
+    return found

@@ -1,0 +1,63 @@
+"""A restore up to the point where it would begin to change anything: ``--dry-run``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from backups.instances import get_instance
+from backups.models import BackupExecution, RestoreExecution
+from backups.service.restore import require_valid
+from backups.service.signatures import require_signature
+from backups.service.staging import archive_of, stage
+from backups.service.workspace import workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What was unpacked and verified; `notes` are what a forced restore would record."""
+
+    files: int
+    databases: int
+    rows: int
+    notes: tuple[str, ...]
+
+
+def rehearse(
+    source: BackupExecution | Path,
+    instance: str,
+    components: Sequence[str],
+    *,
+    archive_sha256: str,
+    force_invalid_config: bool = False,
+    allow_other_instance: bool = False,
+    accept_unsigned: bool = False,
+    undo_of: RestoreExecution | None = None,
+) -> Rehearsal:
+    """Fetch, unpack and prove what a restore would take; raise what would stop it. Nothing is touched or recorded."""
+    restore = RestoreExecution(
+        instance=instance,
+        execution=source if isinstance(source, BackupExecution) else None,
+        archive_file=str(source) if isinstance(source, Path) else "",
+        archive_sha256=archive_sha256,
+        components=list(components),
+        allow_other_instance=allow_other_instance,
+        accept_unsigned=accept_unsigned,
+        undo_of=undo_of,
+    )
+    with workspace(str(uuid4())) as directory:
+        archive = archive_of(restore, directory, _ignore)
+        accepted = require_signature(restore, archive)
+        staged = stage(archive, get_instance(instance), restore, directory, _ignore)
+    entries = [entry for step in staged.steps for entry in step.entries]
+    forced = require_valid(staged.findings, forced=force_invalid_config or undo_of is not None)
+    return Rehearsal(
+        files=len(entries),
+        databases=sum(entry.type == "database" for entry in entries),
+        rows=sum(entry.records or 0 for entry in entries),
+        notes=(*accepted, *forced),
+    )
+
+
+def _ignore(_delta: int) -> None:
+    """Nobody watches."""

@@ -1,0 +1,233 @@
+"""Restoring an instance: verified, all or nothing, undoable."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from backups.archive.errors import ArchiveError
+from backups.components import ApplyContext, put_back
+from backups.errors import BackupError, InstanceBusy, NotQueued
+from backups.instances import Instance, get_instance
+from backups.interrupts import undisturbed
+from backups.models import BackupExecution, RestoreExecution
+from backups.service import audit, outcome
+from backups.service.claim import claim
+from backups.service.finishing import complete, warn
+from backups.service.hooks import run_hook
+from backups.service.monitor import Monitor
+from backups.service.rollback import aftermath, recover
+from backups.service.room import require_room
+from backups.service.safety import take_safety_backup
+from backups.service.signatures import require_signature
+from backups.service.staging import Staged, Step, archive_of, stage
+from backups.service.workspace import workspace
+from backups.sources import confined
+from destinations.exceptions import DestinationError
+
+Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
+
+
+def start_restore(
+    instance: str,
+    *,
+    by: audit.Actor,
+    execution: BackupExecution | None = None,
+    file: Path | None = None,
+    archive_sha256: str,
+    components: Sequence[str] = (),
+    force_invalid_config: bool = False,
+    allow_other_instance: bool = False,
+    accept_unsigned: bool = False,
+    undo_of: RestoreExecution | None = None,
+) -> RestoreExecution:
+    """Create the queued restore of the archive of `execution`, or of an archive `file`, that a person confirmed.
+
+    `archive_sha256` is what they were shown. Raises BackupError when the instance is unknown or the archive is gone or
+    another one by now; either is logged.
+    """
+    try:
+        get_instance(instance)
+        if execution is not None:
+            _require_archive(execution, archive_sha256)
+    except BackupError as error:
+        audit.log("restore.refused", logging.WARNING, instance=instance, by=audit.name_of(by), error=error.message)
+        if execution is not None:
+            audit.note(by, execution, f"Restore refused: {error.message}")
+        raise
+    restore = RestoreExecution.objects.create(
+        instance=instance,
+        execution=execution,
+        archive_file=str(file or ""),
+        archive_sha256=archive_sha256,
+        components=list(components),
+        triggered_by=audit.name_of(by),
+        force_invalid_config=force_invalid_config,
+        allow_other_instance=allow_other_instance,
+        accept_unsigned=accept_unsigned,
+        undo_of=undo_of,
+    )
+    audit.log(
+        "restore.queued",
+        execution=restore.pk,
+        instance=instance,
+        archive=str(execution or file),
+        by=restore.triggered_by,
+    )
+    audit.note(
+        by, restore, f"Confirmed the restore of {instance} from {execution or file}: {', '.join(components) or 'all'}."
+    )
+    return restore
+
+
+def start_undo(restore: RestoreExecution, *, by: audit.Actor) -> RestoreExecution:
+    """Create the restore that brings back what `restore` replaced. Raises BackupError when there is nothing to undo."""
+    safety = state_before(restore)
+    return start_restore(
+        restore.instance,
+        by=by,
+        execution=safety,
+        archive_sha256=safety.archive_sha256,
+        components=list(restore.touched),
+        force_invalid_config=True,
+        undo_of=restore,
+    )
+
+
+def state_before(restore: RestoreExecution) -> BackupExecution:
+    """Return the backup that an undo of `restore` restores. Raises BackupError when there is nothing to undo."""
+    if restore.safety_backup is None or not restore.touched:
+        raise BackupError(f"restore {restore.pk} changed nothing, so there is nothing to undo")
+    if restore.is_active:
+        raise BackupError(f"restore {restore.pk} is still {restore.status}", hint="wait for its end")
+    return restore.safety_backup
+
+
+def run_restore(restore_id: str) -> RestoreExecution:
+    """Run a queued restore to its end and record that end.
+
+    Raises InstanceBusy and leaves it queued when the instance is being backed up or restored; after any other failure
+    what was touched is rolled back, the row says why, and the error is raised again.
+    """
+    restore = RestoreExecution.objects.select_related("execution__destination", "undo_of").get(pk=restore_id)
+    with workspace(restore.pk) as directory:
+        try:
+            claim(restore)
+            with Monitor(restore) as monitor:
+                _run(restore, monitor, directory)
+        except (InstanceBusy, NotQueued):
+            raise
+        except BaseException as error:
+            with undisturbed():
+                outcome.failed(restore, error, aftermath(restore))
+            if not isinstance(error, BackupError | ArchiveError | DestinationError):
+                logging.getLogger("backups").exception("restore.crashed execution=%s", restore.pk)
+            raise
+    return restore
+
+
+def _require_archive(execution: BackupExecution, archive_sha256: str) -> None:
+    if not execution.has_archive:
+        raise BackupError(f"{execution} has no archive any more")
+    if execution.archive_sha256 != archive_sha256:
+        raise BackupError(f"{execution} is not the archive that was shown", hint="look at the preview again")
+
+
+def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
+    instance = get_instance(restore.instance)
+    size = (restore.execution.compressed_size_bytes if restore.execution else None) or 0
+    monitor.stage(Stage.FETCHING, total=size)
+    archive = archive_of(restore, directory, monitor.advance)
+
+    monitor.stage(Stage.VERIFYING, total=(restore.execution.size_bytes if restore.execution else None) or 0)
+    warn(restore, require_signature(restore, archive))
+    staged = stage(archive, instance, restore, directory, monitor.advance)
+    restore.moved(Status.RUNNING, archive_instance=staged.manifest.instance_name)
+    warn(restore, [*staged.notes, *require_valid(staged.findings, forced=restore.force_invalid_config)])
+    require_room(staged, directory)
+
+    monitor.stage(Stage.SAFETY)
+    take_safety_backup(restore, instance, staged, monitor, directory)
+
+    monitor.stage(Stage.STOPPING)
+    try:
+        run_hook("before_restore", instance, restore)
+        _apply_all(restore, instance, staged, monitor)
+    except BaseException as error:
+        # what puts things right again must not be stopped half way by the next signal
+        with undisturbed():
+            _put_right(restore, instance, monitor, directory, error)
+        raise
+    with undisturbed():
+        _finish(restore, instance, monitor)
+
+
+def _put_right(
+    restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path, error: BaseException
+) -> None:
+    """Bring back what was touched, and record why before a signal that came meanwhile gives another reason."""
+    try:
+        recover(restore, instance, monitor, directory, error)
+    except BackupError as failure:
+        outcome.failed(restore, failure)
+        raise
+    outcome.failed(restore, error, aftermath(restore))
+
+
+def _finish(restore: RestoreExecution, instance: Instance, monitor: Monitor) -> None:
+    """The data is proven and stays: from here on nothing stops the run, and nothing is a reason to take it back."""
+    monitor.protect()
+    monitor.stage(Stage.FINISHING)
+    complete(restore, instance)
+    outcome.completed(restore)
+
+
+def require_valid(findings: Sequence[str], *, forced: bool) -> list[str]:
+    """Refuse a configuration that the service would not start with, unless the operator forced it; return a note then.
+
+    Raises BackupError.
+    """
+    text = "; ".join(findings)
+    if findings and not forced:
+        raise BackupError(
+            f"the configuration would not be valid: {text}",
+            hint="restore without config, or force it with --force-invalid-config",
+        )
+    return [f"forced: the configuration is not valid: {text}"] if findings else []
+
+
+def _apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:
+    """Apply and prove step by step; the row names each component before it is touched."""
+    total = sum(entry.size_bytes for step in staged.steps for entry in step.entries)
+    monitor.stage(Stage.APPLYING, total=total)
+    context = ApplyContext(staged.directory, monitor.lock_timeout, monitor.advance)
+    for step in staged.steps:
+        monitor.advance(0)
+        for path in step.component.sources():
+            # links belong to the service, and time has passed
+            confined(instance.root, path)
+        _mark(restore, step, State.APPLYING)
+        _apply(restore, step, context)
+        warn(restore, step.component.prove(step.entries, context) if step.entries else [])
+        _mark(restore, step, State.RESTORED)
+
+
+def _apply(restore: RestoreExecution, step: Step, context: ApplyContext) -> None:
+    try:
+        put_back(step.component, step.entries, step.absent, context)
+    except BackupError as error:
+        if error.untouched:
+            _mark(restore, step, State.UNCHANGED)
+        raise
+
+
+def _mark(restore: RestoreExecution, step: Step, state: str) -> None:
+    rows = sum(entry.records or 0 for entry in step.entries)
+    note = {
+        "state": state,
+        "component": step.component.name,
+        "path": str(step.component.sources()[0]),
+        "rows": rows,
+        "bytes": sum(entry.size_bytes for entry in step.entries),
+    }
+    if not restore.moved(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
+        raise BackupError("the restore is not marked as running any more", hint="see its page for who ended it")

@@ -1,0 +1,75 @@
+"""How the archive of a backup is encrypted: decided before anything is exported."""
+
+from dataclasses import replace
+
+from django.conf import settings
+
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest import Manifest
+from backups.encryption import KINDS, Encryption
+from backups.errors import BackupError
+from backups.instances import Instance
+from backups.models import BackupExecution
+from backups.service.keys import passphrase_of, wants_encryption
+from destinations.encryption import Policy
+
+KEY_HINT = "set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE, see docs/encryption.md"
+
+
+def encryption_for(execution: BackupExecution, instance: Instance) -> Encryption | None:
+    """Return what encrypts the archive of `execution`, None for an archive in plain.
+
+    Raises BackupError where encryption is wanted and there is no key for it, or the keys cannot be used.
+    """
+    destination = execution.destination
+    if destination.policy == Policy.OFF:
+        return None
+    wanted = wants_encryption(instance)
+    encryption = site_encryption([passphrase_of(instance)] if wanted else [])
+    if encryption.can_encrypt():
+        _require_usable(encryption, execution)
+        return encryption
+    if destination.policy == Policy.REQUIRED:
+        raise BackupError(f"{destination.name} takes encrypted archives only, and no key is configured", hint=KEY_HINT)
+    if wanted:
+        raise BackupError(
+            f"{instance.name} asks for encryption in its configuration, and there is no key",
+            hint="set [backup] encryption_passphrase there, or a key of the site: docs/encryption.md",
+        )
+    return None
+
+
+def site_encryption(passphrases: list[str]) -> Encryption:
+    """Return the kind that BACKUP_ENCRYPTION names, with the keys of the site or else those `passphrases`."""
+    try:
+        kind = KINDS[settings.BACKUP_ENCRYPTION]
+    except KeyError:
+        raise BackupError(
+            f"there is no encryption called {settings.BACKUP_ENCRYPTION!r}",
+            hint=f"set BACKUP_ENCRYPTION to one of: {', '.join(KINDS)}",
+        ) from None
+    return kind.configured(settings, passphrases)
+
+
+def sealed_manifest(manifest: Manifest, encryption: Encryption | None) -> Manifest:
+    """Return `manifest` with what it says of the encryption."""
+    if encryption is None:
+        return manifest
+    return replace(
+        manifest,
+        encrypted=True,
+        encryption_algorithm=encryption.algorithm,
+        encryption_metadata=encryption.metadata(),
+    )
+
+
+def _require_usable(encryption: Encryption, execution: BackupExecution) -> None:
+    try:
+        encryption.check()
+    except ArchiveError as error:
+        raise BackupError(f"the archive cannot be encrypted: {error.message}", hint=error.hint) from error
+    if execution.kind == BackupExecution.Kind.SAFETY and not encryption.can_read_back():
+        raise BackupError(
+            "the safety backup would be encrypted for keys that are not here, so nothing could be rolled back from it",
+            hint="set BACKUP_ENCRYPTION_IDENTITY_FILE to the identity for as long as the restore lasts",
+        )

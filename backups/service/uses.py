@@ -1,0 +1,45 @@
+"""Who reads which archive at this moment, so that nobody deletes it meanwhile.
+
+Reader and deleter each leave their mark first and look for the other's then: at least one of them sees the other.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.utils import timezone
+
+from backups.errors import BackupError
+from backups.models import ArchiveUse, BackupExecution, RestoreExecution
+from backups.service.worker import this_worker
+
+# a reader that was killed leaves its mark; no download lasts that long
+LONGEST_USE = timedelta(days=1)
+# a deletion that was killed lets go of the archive after this long
+LONGEST_DELETION = timedelta(minutes=15)
+
+
+@contextmanager
+def reading(execution: BackupExecution) -> Iterator[None]:
+    """Keep the archive of `execution` where it is meanwhile. Raises BackupError when it is being deleted."""
+    use = ArchiveUse.objects.create(execution=execution, worker=this_worker(), since=timezone.now())
+    try:
+        execution.refresh_from_db(fields=["deleting_at", "deleted_at", "missing_at", "status"])
+        if being_deleted(execution):
+            raise BackupError(f"{execution} is being deleted right now", hint="use another backup")
+        yield
+    finally:
+        use.delete()
+
+
+def being_deleted(execution: BackupExecution) -> bool:
+    return execution.deleting_at is not None and timezone.now() - execution.deleting_at < LONGEST_DELETION
+
+
+def used_executions() -> set[str]:
+    """Return the ids of all executions whose archive is being read, or is that of a restore under way."""
+    ArchiveUse.objects.filter(since__lt=timezone.now() - LONGEST_USE).delete()
+    restores = RestoreExecution.objects.filter(status__in=RestoreExecution.ACTIVE)
+    pairs = restores.values_list("execution", "safety_backup")
+    used = set(ArchiveUse.objects.values_list("execution", flat=True))
+    return used.union(*({pk for pk in pair if pk is not None} for pair in pairs))

@@ -1,0 +1,128 @@
+"""A change of configuration triggers a backup, once it has been stable for a while and not too often."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from backups import tacacs
+from backups.errors import BackupError
+from backups.instances import Instance, get_instance, instance_names
+from backups.models import BackupExecution, InstanceState, Run
+from backups.service import audit
+from backups.service.backup import start_backup
+from backups.service.declared import declaration_of, sync
+from backups.service.queues import queue_of
+from backups.service.rowlock import lock_instance
+from destinations.models import BackupDestination
+
+Kind, Status = BackupExecution.Kind, Run.Status
+BY = "watch of the configuration"
+
+
+def watch(queue: str) -> list[BackupExecution]:
+    """Look at the configuration of each instance of `queue`: sync what it declares, start backups of changes.
+
+    Return the queued executions; the caller rings for them. An instance whose configuration cannot be read is logged,
+    and keeps none of the others from being looked at.
+    """
+    started = []
+    for name in instance_names():
+        if queue_of(name) != queue:
+            continue
+        try:
+            started += _look_at(get_instance(name), timezone.now())
+        except BackupError as error:
+            audit.log("watch.failed", logging.ERROR, instance=name, error=error.message)
+    return started
+
+
+def _look_at(instance: Instance, now: datetime) -> list[BackupExecution]:
+    if instance.kind != "tacacs":
+        return []
+    current = tacacs.configuration_hash(tacacs.live_configuration(instance))
+    state, _ = InstanceState.objects.get_or_create(instance=instance.name)
+    if current != state.config_hash:
+        state.config_hash, state.config_changed_at = current, now
+        state.save(update_fields=["config_hash", "config_changed_at"])
+        sync(instance.name)
+        return []
+    stable_for = now - (state.config_changed_at or now)
+    if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not _wanted(instance):
+        return []
+    last = last_backed_up(instance.name)
+    if last is None or _config_hash(last) == current or _too_soon(instance, now):
+        return []
+    return [
+        start_backup(instance.name, _destination(last), by=BY, kind=Kind.CONFIG_CHANGE, comment="configuration changed")
+    ]
+
+
+def _wanted(instance: Instance) -> bool:
+    declared = declaration_of(instance)
+    return instance.watch and declared.enabled
+
+
+def last_backed_up(instance: str) -> BackupExecution | None:
+    """Return the newest completed backup of `instance`, wherever it went; safety backups count not."""
+    completed = BackupExecution.objects.filter(instance=instance, status=Status.COMPLETED, adopted=False)
+    return completed.exclude(kind=Kind.SAFETY).select_related("destination").order_by("-started_at").first()
+
+
+def _config_hash(execution: BackupExecution) -> str | None:
+    hash_: str | None = (execution.manifest_json or {}).get("config_info", {}).get("config_hash")
+    return hash_
+
+
+def _too_soon(instance: Instance, now: datetime) -> bool:
+    """True while a run is waiting or running, or when the last change was backed up, or failed to be, just now."""
+    since = now - timedelta(seconds=settings.BACKUP_WATCH_INTERVAL)
+    mine = BackupExecution.objects.filter(instance=instance.name)
+    active = mine.filter(status__in=BackupExecution.ACTIVE)
+    return active.exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__gt=since).exists()
+
+
+def _destination(last: BackupExecution) -> BackupDestination:
+    """Return where the change goes: where the last backup went, or else any enabled destination."""
+    return last.destination if last.destination.enabled else _first_destination(last.instance)
+
+
+def start_up(queue: str) -> list[BackupExecution]:
+    """When a worker of `queue` starts: sync every instance, and back up those that ask for it.
+
+    A worker that starts again and again makes no backup more often than every ten minutes.
+    """
+    started = []
+    since = timezone.now() - timedelta(minutes=10)
+    for name in instance_names():
+        if queue_of(name) != queue:
+            continue
+        try:
+            sync(name)
+            started += _back_up_at_start(get_instance(name), since)
+        except BackupError as error:
+            audit.log("startup.failed", logging.ERROR, instance=name, error=error.message)
+    return started
+
+
+def _back_up_at_start(instance: Instance, since: datetime) -> list[BackupExecution]:
+    if not declaration_of(instance).flag("create_on_startup"):
+        return []
+    with transaction.atomic():
+        lock_instance(instance.name)  # two workers that start at once make one
+        recent = BackupExecution.objects.filter(instance=instance.name, kind=Kind.STARTUP, created_at__gt=since)
+        if recent.exists():
+            return []
+        last = last_backed_up(instance.name)
+        target = _destination(last) if last else _first_destination(instance.name)
+        return [start_backup(instance.name, target, by="start of the worker", kind=Kind.STARTUP)]
+
+
+def _first_destination(instance: str) -> BackupDestination:
+    enabled = BackupDestination.objects.filter(enabled=True).order_by("created_at")
+    found = enabled.filter(managed_by=f"configuration of {instance}").first() or enabled.first()
+    if found is None:
+        raise BackupError("no destination is enabled", hint="enable one, or add one with `adddestination`")
+    return found

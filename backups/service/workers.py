@@ -1,0 +1,97 @@
+"""Who looks after the queues, as pages, checks and commands tell it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups.formats import human_duration
+from backups.models import Heartbeat
+from backups.service.heartbeats import Kind, scheduler_name
+from backups.service.queues import MODELS, queue_of, queues
+
+WORKER_SILENCE = timedelta(seconds=60)
+SCHEDULER_SILENCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One sentence that an operator should read, and what to do."""
+
+    queue: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """`alive` are the workers that answer now, `problems` what keeps work from being done."""
+
+    alive: tuple[Heartbeat, ...]
+    problems: tuple[Problem, ...]
+
+
+def worker_state() -> WorkerState:
+    """Return who answers, and a problem for each queue with instances or waiting runs that nobody looks after."""
+    now = timezone.now()
+    rows = list(Heartbeat.objects.order_by("-beat_at"))
+    alive = tuple(row for row in rows if row.kind == Kind.WORKER and _answers(row, now))
+    needed = sorted({*queues(), *_queues_in_use()})
+    problems = [problem for queue in needed if (problem := _problem_of(queue, rows, now)) is not None]
+    return WorkerState(alive, tuple(problems))
+
+
+def _queues_in_use() -> set[str]:
+    return {
+        queue_of(instance)
+        for model in MODELS
+        for instance in model._default_manager.filter(status__in=model.ACTIVE).values_list("instance", flat=True)
+    }
+
+
+def _answers(row: Heartbeat, now: datetime) -> bool:
+    return row.stopped_at is None and now - row.beat_at < WORKER_SILENCE
+
+
+def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | None:
+    workers = [row for row in rows if row.kind == Kind.WORKER and row.queue == queue]
+    if not any(_answers(row, now) for row in workers):
+        return Problem(queue, _silence(queue, workers, now), _how_to_start(queue, workers))
+    scheduler = next((row for row in rows if row.name == scheduler_name(queue)), None)
+    began = max(row.started_at for row in workers if _answers(row, now))
+    quiet = now - max(began, scheduler.beat_at if scheduler else began)
+    if quiet > SCHEDULER_SILENCE:
+        message = f"the scheduler{_of(queue)} has not run for {_ago(quiet)}"
+        return Problem(queue, message, "restart the worker; its log says why")
+    if scheduler and scheduler.problem:
+        return Problem(queue, f"housekeeping{_of(queue)} fails: {scheduler.problem}", "its log says more")
+    return None
+
+
+def _silence(queue: str, workers: list[Heartbeat], now: datetime) -> str:
+    if not workers:
+        return f"no worker{_of(queue)} has ever answered"
+    last = workers[0]
+    if last.stopped_at is not None:
+        return f"the worker{_of(queue)} on {last.host} was stopped {_ago(now - last.stopped_at)} ago"
+    return f"no worker{_of(queue)} has answered for {_ago(now - last.beat_at)}"
+
+
+def _how_to_start(queue: str, workers: list[Heartbeat]) -> str:
+    command = "manage.py worker" + ("" if queue == settings.BACKUP_QUEUE else f" --queue {queue}")
+    where = f"on {workers[0].host}" if workers else "on the host that holds the files"
+    return f"start one {where}: {command}"
+
+
+def _of(queue: str) -> str:
+    return "" if queue == settings.BACKUP_QUEUE else f" of queue {queue}"
+
+
+def _ago(duration: timedelta) -> str:
+    minutes = int(duration.total_seconds() // 60)
+    if minutes < 1:
+        return f"{int(duration.total_seconds())} seconds"
+    if minutes < 120:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return human_duration(duration)
