@@ -1,0 +1,49 @@
+"""Rows of the scheduler of django-q2: this is their one writer. CRON only, because its other kinds drift with DST."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django_q.models import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Call `task` with `args` in `queue` at every minute that the five-field `cron` names, in the site's time zone."""
+
+    name: str
+    queue: str
+    task: str
+    cron: str
+    args: tuple[str, ...] = ()
+
+    def fields(self) -> dict[str, object]:
+        return {
+            "func": self.task,
+            "args": repr(self.args) if self.args else None,
+            "cluster": self.queue,
+            "schedule_type": Schedule.CRON,
+            "cron": self.cron,
+            "repeats": -1,
+            **dict.fromkeys(["kwargs", "hook", "minutes", "intended_date_kwarg"]),
+        }
+
+
+def keep(entry: Entry, *, latest: timedelta) -> bool:
+    """See to it that exactly one row says `entry` and is due within `latest`; True when something was repaired."""
+    row, *surplus = Schedule.objects.filter(name=entry.name).order_by("pk") or [None]
+    for extra in surplus:
+        extra.delete()
+    if row is None:
+        Schedule.objects.create(name=entry.name, next_run=timezone.now(), **entry.fields())
+        return True
+    wrong = {field: value for field, value in entry.fields().items() if getattr(row, field) != value}
+    if wrong or _is_beyond(row.next_run, latest):
+        # a new cron expression moves nothing by itself, and a clock that was ahead for a while leaves a far date
+        Schedule.objects.filter(pk=row.pk).update(next_run=timezone.now(), **wrong)
+        return True
+    return bool(surplus)
+
+
+def _is_beyond(next_run: datetime | None, latest: timedelta) -> bool:
+    return next_run is None or next_run > timezone.now() + latest

@@ -1,0 +1,125 @@
+"""What is looked after once a minute, in a worker or by the command `tick`."""
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+
+from backups.doorbell.messages import ring
+from backups.errors import BackupError
+from backups.schedules import TICK, keep_tick
+from backups.service import custody, heartbeats, lateness, locks, schedule, watch, workspace
+from backups.service.queues import release_dead
+from backups.service.reap import reap
+from backups.tasks import enqueue, ring_forgotten
+
+logger = logging.getLogger("backups")
+START_UP = "backups.housekeeping.start_up"
+
+
+def end_dead_runs(_queue: str) -> str:
+    release_dead()
+    ended = reap()
+    return ", ".join(f"{run.noun} {run.pk} {run.status}" for run in ended)
+
+
+def call_again(queue: str) -> str:
+    """Only for the queue of this tick: where no worker answers, messages would pile up."""
+    count = ring_forgotten(queue)
+    return f"called a worker again for {count} waiting runs" if count else ""
+
+
+def start_scheduled(queue: str) -> str:
+    """Start the backups whose time has come; a schedule that lost its next run gets one again."""
+    schedule.repair()
+    started = schedule.fire_due(queue)
+    for execution in started:
+        enqueue(execution)
+    return f"started {len(started)} scheduled backups" if started else ""
+
+
+def watch_configurations(queue: str) -> str:
+    """Sync what services declare and back up changes of their configuration."""
+    started = watch.watch(queue)
+    for execution in started:
+        enqueue(execution)
+    return f"started {len(started)} backups of changed configurations" if started else ""
+
+
+def tell_late(queue: str) -> str:
+    """Log and signal every instance whose newest good backup has become older than its schedules promise."""
+    names = lateness.tell_late(queue)
+    return f"late: {', '.join(names)}" if names else ""
+
+
+def repair_schedules(queue: str) -> str:
+    return "repaired the schedule of the tick" if keep_tick(queue) else ""
+
+
+def forget_old_workers(_queue: str) -> str:
+    count = heartbeats.forget_old()
+    return f"forgot {count} workers of long ago" if count else ""
+
+
+def check_keys(_queue: str) -> str:
+    lost = custody.check_due()
+    return f"no key opens backups at {', '.join(destination.name for destination in lost)}" if lost else ""
+
+
+# Each is called with the name of the queue, and returns what it did, or nothing.
+STEPS: list[Callable[[str], str]] = [
+    end_dead_runs,
+    start_scheduled,
+    watch_configurations,
+    tell_late,
+    call_again,
+    repair_schedules,
+    forget_old_workers,
+    check_keys,
+]
+
+
+def tick(queue: str = "") -> str:
+    """Take every step and write the heartbeat of the scheduler; return what was done.
+
+    A step that fails keeps no other from being taken. Raises BackupError at the end that names those that failed.
+    """
+    queue = queue or settings.BACKUP_QUEUE
+    with locks.locked(workspace.root() / f"tick-{queue}") as free:
+        if not free:
+            return "another tick is still at work"
+        done, failed = _take_steps(queue)
+        problem = "; ".join(failed)
+        heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=problem)
+    if failed:
+        raise BackupError(f"housekeeping failed: {problem}", hint="its log says more")
+    return "; ".join(done)
+
+
+def ring_tick(queue: str) -> bool:
+    """Let a worker take the steps now."""
+    return ring(queue, TICK, queue)
+
+
+def start_up(queue: str) -> str:
+    """Sync what the services of `queue` declare, and start the backups that they want when a worker starts."""
+    started = watch.start_up(queue)
+    for execution in started:
+        enqueue(execution)
+    return f"started {len(started)} backups at the start of the worker" if started else ""
+
+
+def ring_start_up(queue: str) -> bool:
+    """Let a worker do that; the process that keeps the workers does no work itself."""
+    return ring(queue, START_UP, queue)
+
+
+def _take_steps(queue: str) -> tuple[list[str], list[str]]:
+    done, failed = [], []
+    for step in STEPS:
+        try:
+            done.append(step(queue))
+        except Exception as error:
+            logger.exception("housekeeping.failed step=%s queue=%s", step.__name__, queue)
+            failed.append(f"{step.__name__}: {getattr(error, 'message', None) or type(error).__name__}")
+    return [text for text in done if text], failed

@@ -1,0 +1,97 @@
+"""Tasks: a message carries the id of a row, and the row is the truth."""
+
+import time
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.dispatch import receiver
+from django.utils import timezone
+
+from backups.doorbell.cluster import is_ending
+from backups.doorbell.messages import ring
+from backups.models import Run
+from backups.service.places import place
+from backups.service.queues import NOBODY_CAME, queue_of, reserve, waiting
+from backups.service.runs import KINDS, RunKind
+from backups.service.supervise import supervise
+from backups.signals import execution_finished
+
+Status = Run.Status
+# A task goes on with the next run at once for this long: django-q2's own timeout is for all that it does.
+BURST_SECONDS = 60
+
+
+def enqueue(run: Run) -> None:
+    """Ring for a worker of the instance's queue as soon as the row is committed."""
+    transaction.on_commit(partial(_ring, run))
+
+
+def backup(execution_id: str) -> str:
+    """Look after one queued backup, in a worker. A message that comes twice, late or in vain does no harm."""
+    return _look_after(KINDS["backup"], execution_id)
+
+
+def restore(restore_id: str) -> str:
+    """Look after one queued restore, in a worker."""
+    return _look_after(KINDS["restore"], restore_id)
+
+
+def ring_waiting(queue: str) -> int:
+    """Ring for as many waiting runs of `queue` as could start at once; return how many."""
+    return sum(_ring(run) for kind in KINDS.values() for run in waiting(kind.model, queue)[: settings.BACKUP_WORKERS])
+
+
+def ring_forgotten(queue: str) -> int:
+    """Ring again for waiting runs of `queue` when the last time was a minute ago: a message can be lost."""
+    long_ago = Q(rang_at=None) | Q(rang_at__lt=timezone.now() - NOBODY_CAME)
+    forgotten = [
+        run for kind in KINDS.values() for run in waiting(kind.model, queue).filter(long_ago)[: settings.BACKUP_WORKERS]
+    ]
+    return sum(_ring(run) for run in forgotten)
+
+
+def _ring(run: Run) -> bool:
+    """Ring, and remember when. Of two that come to the same row at once only one rings."""
+    rows = type(run)._default_manager.filter(pk=run.pk, status=Status.QUEUED, rang_at=run.rang_at)
+    if not rows.update(rang_at=timezone.now()):
+        return False
+    return ring(queue_of(run.instance), f"backups.tasks.{run.noun}", run.pk)
+
+
+def _look_after(kind: RunKind, run_id: str) -> str:
+    """Run what waits for the instance of that run, or else what waits longest; nothing when no place is free here."""
+    named = kind.model._default_manager.filter(pk=run_id).first()
+    if named is None:
+        return "there is no such row"
+    queue, ended = queue_of(named.instance), []
+    with place(kind.noun) as free:
+        if not free:
+            return "waiting for a place"
+        enough = time.monotonic() + BURST_SECONDS
+        while not is_ending() and (run := _next(kind, queue, named.instance)):
+            ended.append(f"{run.pk} {supervise(kind, run)}")
+            ring_waiting(queue)  # another host may have a free place
+            if time.monotonic() > enough:
+                break
+    return ", ".join(ended) or "nothing waits"
+
+
+def _next(kind: RunKind, queue: str, instance: str) -> Run | None:
+    """Return the run that is to be started now, reserved for this process."""
+    candidates = waiting(kind.model, queue)
+    while run := candidates.filter(instance=instance).first() or candidates.first():
+        if reserve(run):
+            return run
+    return None
+
+
+@receiver(execution_finished)
+def start_next(sender: type[Run], execution: Run, **_: Any) -> None:
+    """When an instance becomes free, also by a command, its oldest waiting run is next."""
+    queue = queue_of(execution.instance)
+    for kind in KINDS.values():
+        if (run := waiting(kind.model, queue).filter(instance=execution.instance).first()) is not None:
+            enqueue(run)

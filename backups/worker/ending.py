@@ -1,0 +1,46 @@
+"""Ending every process that a worker started, in good order first."""
+
+import os
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+
+from backups.doorbell.cluster import QueueCluster
+from backups.processes import descendants, kill_all
+from backups.service.places import all_free
+from backups.service.runs import KINDS, RunKind
+
+POLL_SECONDS = 0.05
+# A run that is told to end has its own time for it; this is for the processes around it.
+MARGIN_SECONDS = 5.0
+
+
+def end_all(cluster: QueueCluster, *, hurry: Callable[[], bool]) -> bool:
+    """Let the runs finish within BACKUP_STOP_GRACE seconds, then tell them to end, then kill what is left.
+
+    True when nothing had to be killed. `hurry` is asked whether to tell them at once.
+    """
+    cluster.ask_to_end()
+    _wait(lambda: not _busy() or not cluster.is_alive or hurry(), settings.BACKUP_STOP_GRACE)
+    cluster.terminate()
+    limit = MARGIN_SECONDS + max((kind.ending_seconds for kind in _busy()), default=0.0)
+    if _wait(lambda: not descendants(os.getpid()), limit):
+        return True
+    while left := descendants(os.getpid()):
+        kill_all(left)
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def _busy() -> list[RunKind]:
+    return [kind for kind in KINDS.values() if not all_free(kind.noun)]
+
+
+def _wait(done: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
