@@ -1,0 +1,62 @@
+"""What instances.toml says, and whether it is there."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from backups import components
+from backups.errors import BackupError
+from backups.instances import Instance, inventory
+from backups.sources import look_at
+
+
+@register()
+def check_instances_file(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """E001: the description of an instance is wrong. W001: there is no instances file yet."""
+    return [
+        Warning(str(problem), hint=problem.hint, id="backups.W001")
+        if problem.missing
+        else Error(str(problem), hint=problem.hint, id="backups.E001")
+        for problem in inventory().problems
+    ]
+
+
+@register()
+def check_sources(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """W002: what an instance is to back up is not there now.
+
+    A warning, not an error: a lost file of one service must not keep the others from being backed up or restored.
+    """
+    return [
+        Warning(
+            f"[{instance.name}] {finding}", hint="correct the instances file, or bring the file back", id="backups.W002"
+        )
+        for instance in inventory().instances.values()
+        for finding in _missing_sources(instance)
+    ]
+
+
+def _missing_sources(instance: Instance) -> Iterator[str]:
+    if not os.path.isdir(instance.root):  # noqa: PTH112 - Path.is_dir raises where a parent is not searchable
+        yield f"root: {instance.root} is not a folder that this user can reach"
+        return
+    try:
+        parts = components.components_of(instance)
+    except BackupError as error:
+        yield error.message
+        return
+    for part in parts:
+        if not part.optional:
+            yield from (f"{part.name}: {finding}" for path in part.sources() if (finding := _unusable(path)))
+
+
+def _unusable(path: Path) -> str:
+    try:
+        look_at(path)
+    except BackupError as error:
+        return error.message
+    return "" if os.access(path, os.R_OK) else f"{path} cannot be read: permission denied"
