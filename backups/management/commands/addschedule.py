@@ -1,0 +1,56 @@
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandParser
+
+from backups.errors import BackupError
+from backups.instances import get_instance
+from backups.management.base import BackupCommand
+from backups.models import BackupSchedule
+from backups.service.rhythm import plan
+from backups.service.schedule import describe_schedule, summary
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Add a schedule that backs up an instance by itself."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("--instance", required=True, metavar="NAME")
+        parser.add_argument("--destination", metavar="NAME", help="needed when several are enabled")
+        rhythm = parser.add_mutually_exclusive_group(required=True)
+        rhythm.add_argument("--cron", metavar="EXPRESSION", help="five fields, such as '0 2 * * *'")
+        rhythm.add_argument("--interval", metavar="INTERVAL", help="such as minutes:15, hours:24 or days:1")
+        rhythm.add_argument("--custom", metavar="CADENCE", help="a name in BACKUP_CUSTOM_CADENCES")
+        rhythm.add_argument("--manual", action="store_true", help="runs only when it is told to")
+        parser.add_argument("--time-zone", default="UTC", metavar="ZONE", help="of the cron expression (default: UTC)")
+        parser.add_argument("--paused", action="store_true", help="begin with it paused")
+
+    def run(self, **options: Any) -> None:
+        if BackupSchedule.objects.filter(name=options["name"]).exists():
+            raise BackupError(f"there is a schedule {options['name']!r} already", hint="choose another name")
+        type_, expression = rhythm_of(options)
+        schedule = BackupSchedule(
+            name=options["name"],
+            instance=get_instance(options["instance"]).name,
+            destination=self.find_destination(options["destination"]),
+            type=type_,
+            expression=expression,
+            time_zone=options["time_zone"],
+            enabled=not options["paused"],
+            created_by=operator_name(),
+        )
+        try:
+            schedule.clean_fields()
+        except ValidationError as error:
+            raise BackupError(" ".join(error.messages)) from error
+        plan(schedule)
+        self.respond(describe_schedule(schedule), summary(schedule))
+
+
+def rhythm_of(options: dict[str, Any]) -> tuple[str, str]:
+    for type_ in ("cron", "interval", "custom"):
+        if options[type_] is not None:
+            return type_, options[type_]
+    return "manual", ""

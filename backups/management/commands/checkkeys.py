@@ -1,0 +1,46 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.encryption import Verdict
+from backups.errors import BackupError
+from backups.management.base import BackupCommand
+from backups.service.custody import HINT, Look, check_keys
+from destinations.models import BackupDestination
+
+
+class Command(BackupCommand):
+    help = "Try the keys at hand on the oldest and the newest encrypted backup of each destination."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--destination", metavar="NAME", help="default: all of them")
+
+    def run(self, **options: Any) -> None:
+        name = options["destination"]
+        chosen = [self.find_destination(name)] if name else list(BackupDestination.objects.all())
+        looks = [look for destination in chosen for look in check_keys(destination, whole=True)]
+        lost = [look for look in looks if look.verdict is Verdict.LOST]
+        self.respond([_described(look) for look in looks], _text(looks))
+        if lost:
+            raise BackupError(f"{len(lost)} of {len(looks)} backups cannot be opened any more", hint=HINT)
+
+
+def _described(look: Look) -> dict[str, Any]:
+    execution = look.execution
+    return {
+        "id": execution.pk,
+        "destination": execution.destination.name,
+        "file": execution.backup_filename,
+        "recipients": execution.recipients,
+        "verdict": look.verdict.name.lower(),
+        "reason": look.reason,
+    }
+
+
+def _text(looks: list[Look]) -> str:
+    lines = [
+        f"{look.verdict.name.lower():10} {look.execution.backup_filename} at {look.execution.destination.name}"
+        + (f": {look.reason}" if look.reason else "")
+        for look in looks
+    ]
+    return "\n".join(lines) or "no backup is encrypted"

@@ -1,0 +1,46 @@
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.errors import BackupError
+from backups.formats import counted, human_size, listed
+from backups.instances import instance_names
+from backups.interrupts import ends_in_order
+from backups.management.base import BackupCommand
+from backups.models import BackupExecution
+from backups.service.drill import PASSED, Drill, drill, newest_backup
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Prove that a backup restores: fetch it, restore it into a scratch place, check everything, note the time."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("what", metavar="INSTANCE|ID", help="an instance, for its newest backup; or id of a backup")
+
+    def run(self, **options: Any) -> None:
+        execution = self._execution(options["what"])
+        with ends_in_order():
+            done = drill(execution, by=operator_name())
+        if done.verdict != PASSED:
+            raise BackupError(f"the drill of {execution} failed: {done.error}", hint=done.hint)
+        data = {"id": execution.pk, "archive": str(execution), **asdict(done)}
+        self.respond(data, _text(execution, done))
+
+    def _execution(self, what: str) -> BackupExecution:
+        """An instance that is gone from the instances file can still be drilled by its name."""
+        if what in instance_names() or BackupExecution.objects.filter(instance=what).exists():
+            return newest_backup(what)
+        return self.find_execution(what)
+
+
+def _text(execution: BackupExecution, done: Drill) -> str:
+    found = [counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")]
+    lines = [
+        f"passed       {execution}",
+        f"             {listed(found)}, {human_size(done.bytes)} from {human_size(done.archive_bytes)}",
+        f"             restored in {done.seconds:.1f} s, checked in another {done.checking_seconds:.1f} s",
+        f"             id {execution.pk}",
+    ]
+    return "\n".join(lines + [f"warning      {text}" for text in done.warnings])

@@ -1,0 +1,28 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.formats import human_size
+from backups.management.base import BackupCommand
+from backups.service.importing import import_archive
+from backups.service.status import describe
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Verify an archive file, store it at a destination and record it like a backup made here."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--destination", metavar="NAME", help="needed when several are enabled")
+
+    def run(self, **options: Any) -> None:
+        destination = self.find_destination(options["destination"])
+        execution = import_archive(options["file"], destination, by=operator_name())
+        self.respond(
+            describe(execution),
+            f"imported  {execution.backup_path} at {destination.name}\n"
+            f"          backup of {execution.instance}, {human_size(execution.compressed_size_bytes)}\n"
+            f"          id {execution.pk}",
+        )

@@ -1,0 +1,53 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.errors import BackupError
+from backups.management.base import BackupCommand
+from backups.management.listing import Sections, item_of, lines
+from backups.service.catalogue import Imported, import_backups, look
+from backups.service.scan import Scan
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Compare the catalogue with what lies at a destination: adopt unknown archives, mark missing ones."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("destination")
+        parser.add_argument("--dry-run", action="store_true", help="say what lies there, change nothing")
+
+    def run(self, **options: Any) -> None:
+        destination = self.find_destination(options["destination"])
+        done = None if options["dry_run"] else import_backups(destination, by=operator_name())
+        found = done.scan if done else look(destination)
+        sections = imported(done) if done else scanned(found)
+        head = {"destination": destination.name, "dry_run": options["dry_run"], "present": found.present}
+        text = f"{destination.name}: {found.present} archives are there as recorded"
+        self.respond({**head, **sections}, "\n".join([text, *lines(sections)]))
+        if done and done.refused:
+            path, reason = done.refused[0]
+            raise BackupError(f"{len(done.refused)} refused at {destination.name}, the first: {path}: {reason}")
+
+
+def scanned(found: Scan) -> Sections:
+    return {
+        "unknown": [{"path": file.path, "size_bytes": file.size_bytes} for file in found.unknown],
+        "missing": [item_of(row) for row in found.missing],
+        "returned": [item_of(row) for row in found.returned],
+        "changed": [item_of(row, reason=f"has {size} bytes there") for row, size in found.changed],
+        "other": [{"path": file.path, "reason": "not an archive by its name"} for file in found.others],
+        "temporary": [{"path": part.file.path, "reason": part.reason} for part in found.leftovers],
+    }
+
+
+def imported(done: Imported) -> Sections:
+    return {
+        "adopted": [item_of(row) for row in done.adopted],
+        "moved": [item_of(row) for row in done.moved],
+        "refused": [{"path": path, "reason": reason} for path, reason in done.refused],
+        "missing": [item_of(row) for row in done.missing],
+        "returned": [item_of(row) for row in done.returned],
+        "changed": [item_of(row, reason=f"has {size} bytes there") for row, size in done.scan.changed],
+        "removed": [{"path": path, "reason": "an upload that nobody finished"} for path in done.removed],
+    }

@@ -1,0 +1,43 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.formats import human_duration
+from backups.management.base import BackupCommand, add_limit_argument, limited
+from backups.models import RestoreExecution
+from backups.service.restore_status import describe_restore
+
+ROW = "{:36}  {:20}  {:11}  {:16}  {:>9}  {}"
+
+
+class Command(BackupCommand):
+    help = "List restores, newest first."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("instance", nargs="?")
+        add_limit_argument(parser)
+
+    def run(self, **options: Any) -> None:
+        restores = RestoreExecution.objects.select_related("execution").defer("execution__manifest_json")
+        if options["instance"]:
+            restores = restores.filter(instance=options["instance"])
+        rows = limited(restores, options["limit"])
+        self.respond([describe_restore(row) for row in rows], table(rows))
+
+
+def table(restores: list[RestoreExecution]) -> str:
+    if not restores:
+        return "no restores"
+    head = ROW.format("id", "instance", "status", "created (UTC)", "took", "archive or error")
+    return "\n".join([head, *(_row(restore) for restore in restores)])
+
+
+def _row(restore: RestoreExecution) -> str:
+    return ROW.format(
+        restore.pk,
+        restore.instance,
+        restore.status,
+        f"{restore.created_at:%Y-%m-%d %H:%M}",
+        human_duration(restore.duration),
+        restore.error_message or restore.execution or restore.archive_file,
+    )

@@ -1,0 +1,68 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from backups.errors import BackupError
+from backups.formats import human_size
+from backups.management.base import BackupCommand
+from backups.management.listing import Item, Sections, item_of, lines
+from backups.service.plan import Planned, plan_prune
+from backups.service.prune import prune
+from destinations.exceptions import DestinationError
+from destinations.management.base import operator_name
+from destinations.models import BackupDestination
+
+
+class Command(BackupCommand):
+    help = "Delete the backups that the rules of the destinations no longer need."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--destination", metavar="NAME", help="only this one; default: every enabled one")
+        parser.add_argument("--dry-run", action="store_true", help="say what would go and why, delete nothing")
+
+    def run(self, **options: Any) -> None:
+        answers, texts, problems = [], [], []
+        for destination in self._destinations(options["destination"]):
+            try:
+                sections, size, problem = preview(destination) if options["dry_run"] else pruned(destination)
+            except (BackupError, DestinationError) as error:
+                sections, size, problem = {}, 0, error.message
+            answers.append(
+                {"destination": destination.name, "dry_run": options["dry_run"], "reclaimed_bytes": size, **sections}
+                | ({"error": problem} if problem else {})
+            )
+            texts += [f"{destination.name}: {human_size(size)} reclaimed", *lines(sections)]
+            problems += [problem] if problem else []
+        self.respond(answers, "\n".join(texts) or "no destination is enabled")
+        if problems:
+            raise BackupError("; ".join(problems))
+
+    def _destinations(self, name: str | None) -> list[BackupDestination]:
+        return [self.find_destination(name)] if name else list(BackupDestination.objects.filter(enabled=True))
+
+
+def preview(destination: BackupDestination) -> tuple[Sections, int, str]:
+    plan = plan_prune(destination, timezone.now())
+    kept = [entry for entry in plan.entries if entry.keep]
+    return {"goes": _items(plan.goes), "stays": _items(kept)}, plan.reclaimed_bytes, ""
+
+
+def pruned(destination: BackupDestination) -> tuple[Sections, int, str]:
+    done = prune(destination, by=operator_name())
+    sections = {
+        "deleted": _items(done.deleted),
+        "spared": [_item(entry, why) for entry, why in done.spared],
+        "failed": [_item(entry, why) for entry, why in done.failed],
+        "warning": [{"reason": warning} for warning in done.warnings],
+    }
+    return sections, done.reclaimed_bytes, done.problem
+
+
+def _items(entries: list[Planned]) -> list[Item]:
+    return [_item(entry, entry.reason) for entry in entries]
+
+
+def _item(entry: Planned, reason: str) -> Item:
+    taken_at = entry.taken_at.isoformat() if entry.taken_at else None
+    return item_of(entry.execution, taken_at=taken_at, reason=reason)

@@ -1,0 +1,49 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import CommandParser
+
+from backups.errors import BackupError
+from backups.management import first_steps
+from backups.management.base import BackupCommand
+from backups.management.serving import require_free, serve
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Make everything a first look needs, run a first verified backup, and serve the site with a worker."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--no-serve", action="store_true", help="stop after the first backup")
+        parser.add_argument("--bind", default="127.0.0.1:8000", metavar="HOST:PORT", help="default: 127.0.0.1:8000")
+        parser.add_argument("--instances", type=Path, metavar="FILE", help="an instances file to start with")
+
+    def run(self, **options: Any) -> None:
+        host, port = address(options["bind"])
+        if not options["no_serve"]:
+            require_free(host, port)
+        said = self._prepare(options["instances"])
+        self.respond({"steps": said}, "\n".join(said))
+        if options["no_serve"]:
+            return
+        self.stdout.write(f"serving     http://{host}:{port}/  (Ctrl-C stops the site and its worker)")
+        self.stdout.flush()
+        if ended := serve(host, port):
+            raise BackupError(f"{ended}; everything was stopped", hint="its messages are above")
+        self.stdout.write("stopped")
+
+    def _prepare(self, instances: Path | None) -> list[str]:
+        call_command("migrate", verbosity=0)
+        said = [first_steps.provide_instances(instances)]
+        destination, line = first_steps.provide_destination()
+        said += [line, *first_steps.first_backups(destination, operator_name())]
+        return [*said, first_steps.provide_admin()]
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``; an IPv6 host stands in brackets."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BackupError(f"--bind {text!r} is not HOST:PORT", hint="for example 127.0.0.1:8000")
+    return host.strip("[]"), int(port)

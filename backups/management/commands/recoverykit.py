@@ -1,0 +1,38 @@
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.errors import BackupError
+from backups.management.base import BackupCommand
+from backups.service import audit
+from backups.service.recovery_kit import recovery_kit
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Write one page to print with what it takes to restore an instance with stock tools."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("instance")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="a new file (0600); default: print it")
+        parser.add_argument("--with-secrets", action="store_true", help="with identities and passphrases")
+
+    def run(self, **options: Any) -> None:
+        page = recovery_kit(options["instance"], with_secrets=options["with_secrets"])
+        audit.log("recoverykit.made", instance=options["instance"], by=operator_name(), secrets=options["with_secrets"])
+        if options["output"] is None:
+            self.respond({"instance": options["instance"], "html": page}, page)
+            return
+        _write(options["output"], page)
+        data = {"instance": options["instance"], "file": str(options["output"])}
+        self.respond(data, f"written to {options['output']}: print it and keep it where the machine is not")
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(page)
+    except OSError as error:
+        raise BackupError(f"{path} cannot be written: {error.strerror}", hint="give the path of a new file") from error

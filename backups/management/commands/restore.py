@@ -1,0 +1,181 @@
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.components.copying import sha256_of
+from backups.errors import BackupError, InstanceBusy, NotQueued
+from backups.formats import counted, listed
+from backups.interrupts import ends_in_order
+from backups.management.base import BackupCommand
+from backups.management.first_steps import migrate_if_empty
+from backups.management.preview_text import preview_text
+from backups.management.restore_text import result_text
+from backups.models import BackupExecution, RestoreExecution
+from backups.service import restart
+from backups.service.cancel import cancel
+from backups.service.extract import extract
+from backups.service.preview import preview
+from backups.service.preview_signature import seen_signature
+from backups.service.rehearsal import rehearse
+from backups.service.restore import run_restore, start_restore, start_undo, state_before
+from backups.service.restore_status import describe_restore
+from destinations.management.base import operator_name
+
+NOT_CONFIRMED = "nothing was restored: this was a preview"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be restored, and into which instance."""
+
+    source: BackupExecution | Path
+    instance: str
+    components: Sequence[str]
+    undo_of: RestoreExecution | None = None
+
+    @property
+    def archive_sha256(self) -> str:
+        if isinstance(self.source, BackupExecution):
+            return self.source.archive_sha256
+        return sha256_of(self.source, lambda _: None)
+
+
+class Command(BackupCommand):
+    help = "Restore an instance: show what that would change, and with --confirm do it."
+
+    def add_options(self, parser: CommandParser) -> None:
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("id", nargs="?", help="id of the backup, or its first 8 characters or more")
+        which.add_argument("--file", type=Path, metavar="PATH", help="an archive file, known here or not")
+        which.add_argument("--undo", metavar="RESTORE_ID", help="bring back what that restore replaced")
+        which.add_argument("--acknowledge", metavar="RESTORE_ID", help="the service was restarted, the restore is good")
+        parser.add_argument("--instance", metavar="NAME", help="where to; the backup's own unless --file is given")
+        parser.add_argument(
+            "--component", action="append", default=[], dest="components", metavar="NAME",
+            help="only this one (repeatable); also config.file, config.overrides, config.section:NAME",
+        )  # fmt: skip
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--confirm", action="store_true", help="do it; without, only a preview is printed")
+        how.add_argument("--dry-run", action="store_true", help="fetch and verify everything, change nothing")
+        how.add_argument("--to", type=Path, metavar="DIR", help="unpack into this new or empty folder instead")
+        parser.add_argument(
+            "--force-invalid-config", action="store_true", help="restore a configuration that is not valid"
+        )
+        parser.add_argument("--other-instance", action="store_true", help="allow an archive of another instance")
+        parser.add_argument(
+            "--accept-unsigned", action="store_true", help="allow an archive that no trusted key has signed"
+        )
+
+    def run(self, **options: Any) -> None:
+        if options["acknowledge"]:
+            self._acknowledge(options["acknowledge"])
+        elif options["to"]:
+            self._unpack(**options)
+        else:
+            asked = self._asked(**options)
+            if options["confirm"]:
+                self._restore(asked, **options)
+            elif options["dry_run"]:
+                self._rehearse(asked, **options)
+            else:
+                self._preview(asked)
+
+    def _asked(self, **options: Any) -> Asked:
+        if options["undo"]:
+            undone = self.find_restore(options["undo"])
+            return Asked(state_before(undone), undone.instance, [], undone)
+        if options["file"]:
+            if not options["instance"]:
+                raise BackupError("which instance is the file to be restored into?", hint="name it with --instance")
+            migrate_if_empty()
+            return Asked(options["file"].absolute(), options["instance"], options["components"])
+        backup = self.find_execution(options["id"])
+        return Asked(backup, options["instance"] or backup.instance, options["components"])
+
+    def _preview(self, asked: Asked) -> None:
+        shown = preview(asked.source, asked.instance, asked.components, undo_of=asked.undo_of)
+        signature = seen_signature(asked.source)
+        data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
+        self.respond(data, preview_text(shown, signature, undo=asked.undo_of is not None))
+        raise BackupError(NOT_CONFIRMED, hint="to restore what it shows, run the command again with --confirm")
+
+    def _rehearse(self, asked: Asked, **options: Any) -> None:
+        shown = preview(asked.source, asked.instance, asked.components, undo_of=asked.undo_of)
+        signature = seen_signature(asked.source)
+        done = rehearse(
+            asked.source,
+            asked.instance,
+            asked.components,
+            archive_sha256=shown.archive_sha256,
+            force_invalid_config=options["force_invalid_config"],
+            allow_other_instance=options["other_instance"],
+            accept_unsigned=options["accept_unsigned"],
+            undo_of=asked.undo_of,
+        )
+        found = listed([counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")])
+        lines = [f"warning      {note}" for note in done.notes]
+        before = preview_text(shown, signature, undo=asked.undo_of is not None)
+        text = "\n".join([before, *lines, f"verified     {found}; nothing was changed"])
+        data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
+        self.respond(data | {"verified": asdict(done)}, text)
+
+    def _restore(self, asked: Asked, **options: Any) -> None:
+        by = operator_name()
+        if asked.undo_of is not None:
+            restore = start_undo(asked.undo_of, by=by)
+        else:
+            restore = start_restore(
+                asked.instance,
+                by=by,
+                execution=asked.source if isinstance(asked.source, BackupExecution) else None,
+                file=asked.source if isinstance(asked.source, Path) else None,
+                archive_sha256=asked.archive_sha256,
+                components=asked.components,
+                force_invalid_config=options["force_invalid_config"],
+                allow_other_instance=options["other_instance"],
+                accept_unsigned=options["accept_unsigned"],
+            )
+        restore = self._run(restore, by)
+        self.respond(describe_restore(restore), result_text(restore))
+
+    def _run(self, restore: RestoreExecution, by: str) -> RestoreExecution:
+        try:
+            with ends_in_order():
+                return run_restore(restore.pk)
+        except InstanceBusy:
+            # nobody is going to wait for this row, and a worker must not find it later
+            with suppress(NotQueued):
+                cancel(restore, by=by)
+            raise
+        except (*self.operator_errors, KeyboardInterrupt, SystemExit) as error:
+            # the row says what became of the instance, too
+            restore.refresh_from_db()
+            hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it"
+            raise BackupError(restore.error_message or str(error), hint=hint) from error
+
+    def _unpack(self, **options: Any) -> None:
+        if options["undo"]:
+            raise BackupError("--undo and --to do not go together", hint="name the safety backup instead")
+        source = options["file"] or self.find_execution(options["id"])
+        done = extract(source, options["to"].absolute(), options["components"], by=operator_name())
+        data = {
+            "directory": str(done.directory),
+            "files": [entry.file for entry in done.files],
+            "folders": [entry.component for entry in done.trees],
+            "bytes": done.size_bytes,
+            "rows": done.rows,
+        }
+        found = listed(
+            [counted(len(done.files), "file"), counted(len(done.trees), "folder"), counted(done.rows, "row")]
+        )
+        self.respond(data, f"unpacked     {done.directory}: {found}; every checksum agrees, every database is sound")
+
+    def _acknowledge(self, reference: str) -> None:
+        restore = self.find_restore(reference)
+        restart.acknowledge(restore, by=operator_name())
+        restore.refresh_from_db()
+        self.respond(describe_restore(restore), f"acknowledged {restore.pk}: the restore of {restore.instance} is good")

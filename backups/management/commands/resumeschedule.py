@@ -1,0 +1,19 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.management.base import BackupCommand
+from backups.service.schedule import describe_schedule, find_schedule, resume, summary
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Resume a schedule."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+
+    def run(self, **options: Any) -> None:
+        schedule = find_schedule(options["name"])
+        resume(schedule, by=operator_name())
+        self.respond(describe_schedule(schedule), summary(schedule))

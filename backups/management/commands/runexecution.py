@@ -1,0 +1,36 @@
+import signal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+
+from backups.errors import BackupError, InstanceBusy
+from backups.interrupts import ends_in_order
+from backups.management.base import BackupCommand
+from backups.processes import die_with
+from backups.service.runs import KINDS
+from backups.service.supervise import BUSY
+
+
+class Command(BackupCommand):
+    help = "Run one queued backup or restore to its end, here. A worker starts this for each; you hardly need to."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.set_defaults(verbosity=2)  # the log goes to the log of the worker
+        parser.add_argument("id")
+        parser.add_argument("--kind", choices=KINDS, default="backup")
+        parser.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
+
+    def run(self, **options: Any) -> None:
+        if options["parent"] is not None:
+            die_with(options["parent"], signal.SIGTERM)
+        kind = KINDS[options["kind"]]
+        if not kind.model._default_manager.filter(pk=options["id"]).exists():
+            raise BackupError(f"there is no {kind.noun} {options['id']!r}")
+        try:
+            with ends_in_order(settings.BACKUP_TIMEOUT):
+                run = kind.run(options["id"])
+        except InstanceBusy as busy:
+            self.stderr.write(busy.message)
+            raise SystemExit(BUSY) from busy
+        self.respond({"id": run.pk, "status": run.status}, f"{run.status}  {run.pk}")

@@ -1,0 +1,52 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.archive.manifest import Manifest
+from backups.formats import human_size
+from backups.management.base import BackupCommand, add_archive_arguments
+from backups.service.status import describe
+from backups.service.verify import manifest_of_file
+
+ROW = "  {:12}  {:24}  {:9}  {:>10}  {:>10}  {}"
+
+
+class Command(BackupCommand):
+    help = "Show one backup and what is in it."
+
+    def add_options(self, parser: CommandParser) -> None:
+        add_archive_arguments(parser)
+
+    def run(self, **options: Any) -> None:
+        if options["file"]:
+            manifest = manifest_of_file(options["file"])
+            self.respond({"manifest": manifest.to_dict()}, contents(manifest))
+            return
+        execution = self.find_execution(options["id"])
+        data = describe(execution)
+        drill = execution.drill and f"{execution.drill['verdict']} at {execution.drill['at']}"
+        shown = data | {"drill": drill}
+        lines = [f"{key:22} {value}" for key, value in shown.items() if value not in (None, "", [])]
+        if execution.manifest_json:
+            lines += ["", contents(Manifest.from_dict(execution.manifest_json))]
+        self.respond(data | {"manifest": execution.manifest_json}, "\n".join(lines))
+
+
+def contents(manifest: Manifest) -> str:
+    head = [
+        f"{manifest.instance_name} on {manifest.hostname}, {manifest.backup_type}, {manifest.timestamp_utc},"
+        f" by {manifest.triggered_by}",
+        ROW.format("component", "file", "type", "rows", "size", "SHA-256"),
+    ]
+    rows = [
+        ROW.format(
+            entry.component or "-",
+            entry.file,
+            entry.type,
+            "-" if entry.records is None else entry.records,
+            human_size(entry.size_bytes),
+            entry.checksum_sha256,
+        )
+        for entry in manifest.contents
+    ]
+    return "\n".join(head + rows + [f"  warning: {text}" for text in manifest.warnings])

@@ -1,0 +1,21 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.management.base import BackupCommand
+from backups.management.restore_text import result_text
+from backups.service.restore_status import describe_restore
+
+
+class Command(BackupCommand):
+    help = "Show one restore: what it touched, how it ended, what to do next."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("id", help="id of the restore, or its first 8 characters or more")
+
+    def run(self, **options: Any) -> None:
+        restore = self.find_restore(options["id"])
+        lines = [result_text(restore)]
+        lines += [f"stage        {moment} {stage}" for stage, moment in restore.timeline]
+        lines += [f"hook         {note['hook']}: exit code {note['exit_code']}" for note in restore.hook_output]
+        self.respond(describe_restore(restore), "\n".join(lines))

@@ -1,0 +1,22 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.errors import BackupError
+from backups.management.base import BackupCommand
+from backups.service.declared import sync
+
+
+class Command(BackupCommand):
+    help = "Read the destinations and schedules that a service declares in its own configuration."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("instance")
+
+    def run(self, **options: Any) -> None:
+        synced = sync(options["instance"])
+        lines = [f"changed   {row}" for row in synced.changed] + [f"disabled  {row}" for row in synced.disabled]
+        data = {"changed": synced.changed, "disabled": synced.disabled, "problems": synced.problems}
+        self.respond(data, "\n".join(lines) or "nothing to change")
+        if synced.problems:
+            raise BackupError("; ".join(synced.problems), hint="the other rows are as declared")

@@ -1,0 +1,20 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.management.base import BackupCommand
+from backups.service.pin import unpin_backup
+from backups.service.status import describe
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Take the pin away from a backup: from then on the retention rule decides about it again."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("id", help="id of the backup, or its first 8 characters or more")
+
+    def run(self, **options: Any) -> None:
+        execution = self.find_execution(options["id"])
+        unpin_backup(execution, by=operator_name())
+        self.respond(describe(execution), f"unpinned  {execution}")

@@ -1,0 +1,33 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.management.base import BackupCommand, add_archive_arguments
+from backups.service.verify import verify_archive, verify_execution
+from destinations.management.base import operator_name
+
+
+class Command(BackupCommand):
+    help = "Prove a backup: every checksum, a complete manifest, every database opens and passes its check."
+
+    def add_options(self, parser: CommandParser) -> None:
+        add_archive_arguments(parser)
+
+    def run(self, **options: Any) -> None:
+        if options["file"]:
+            subject = str(options["file"])
+            verified = verify_archive(options["file"])
+        else:
+            execution = self.find_execution(options["id"])
+            subject = execution.backup_filename
+            verified = verify_execution(execution, by=operator_name())
+        data = {
+            "verified": True,
+            "subject": subject,
+            "files": len(verified.manifest.contents),
+            "databases": verified.databases,
+            "signature": verified.signature,
+            "warnings": list(verified.manifest.warnings),
+        }
+        found = f"{data['files']} files agree with the manifest, {data['databases']} databases are sound"
+        self.respond(data, f"verified  {subject}: {found}, {verified.signature}")
