@@ -1,0 +1,3 @@
+from backups.admin import executions, restores, schedules
+
+__all__ = ["executions", "restores", "schedules"]

@@ -1,0 +1,126 @@
+"""What can be done with a backup or a restore, by whom and when: one place for the buttons and for their views."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+
+from backups.models import BackupExecution, RestoreExecution, Run
+
+VIEW = "backups.view_backupexecution"
+VIEW_RESTORE = "backups.view_restoreexecution"
+AnyRun = TypeVar("AnyRun", bound=Run)
+
+
+@dataclass(frozen=True, slots=True)
+class Action(Generic[AnyRun]):
+    """`asks` marks those that show a page of their own first; the others do it when the button is pressed.
+
+    `destroys` marks those after which something is gone, `restores` those that BACKUP_WEB_RESTORE turns off.
+    """
+
+    name: str
+    label: str
+    permission: str
+    applies: Callable[[AnyRun], bool]
+    model: type[AnyRun]
+    asks: bool = False
+    destroys: bool = False
+    restores: bool = False
+
+    def allowed(self, user: User | AnonymousUser) -> bool:
+        return user.is_staff and sees(user, self.model) and user.has_perm(f"backups.{self.permission}")
+
+    @property
+    def is_on(self) -> bool:
+        return not self.restores or bool(settings.BACKUP_WEB_RESTORE)
+
+    @property
+    def plain_label(self) -> str:
+        return self.label.rstrip("…")
+
+    @property
+    def url_name(self) -> str:
+        return f"admin:{self.model._meta.label_lower.replace('.', '_')}_{self.name}"
+
+
+def may(user: User | AnonymousUser, permission: str) -> bool:
+    """True for staff who may see backups and have `permission`, such as "run_backup"."""
+    return user.is_staff and user.has_perms([VIEW, f"backups.{permission}"])
+
+
+def sees(user: User | AnonymousUser, model: type[Run]) -> bool:
+    """True for those who may look at backups, or at restores: whoever may start a restore sees how it goes."""
+    if issubclass(model, BackupExecution):
+        return user.has_perm(VIEW)
+    return user.has_perm(VIEW_RESTORE) or user.has_perm(f"backups.{RESTORE.permission}")
+
+
+def _has_archive(execution: BackupExecution) -> bool:
+    return execution.has_archive
+
+
+def _has_unpinned_archive(execution: BackupExecution) -> bool:
+    return execution.has_archive and not execution.pinned
+
+
+def _is_pinned(execution: BackupExecution) -> bool:
+    return execution.pinned
+
+
+def _can_be_cancelled(run: Run) -> bool:
+    return run.is_active and run.cancel_requested_at is None
+
+
+def _has_ended(run: Run) -> bool:
+    return not run.is_active
+
+
+def _can_be_undone(restore: RestoreExecution) -> bool:
+    safety = restore.safety_backup
+    if restore.is_active or safety is None or not safety.has_archive:
+        return False
+    return bool(restore.touched) and not restore.undone_by.filter(status=Run.Status.COMPLETED).exists()
+
+
+def _can_be_acknowledged(restore: RestoreExecution) -> bool:
+    return not restore.is_active and restore.acknowledged_at is None and restore.safety_backup_id is not None
+
+
+def _of_backup(
+    name: str,
+    label: str,
+    permission: str,
+    applies: Callable[[BackupExecution], bool],
+    *,
+    asks: bool = False,
+    destroys: bool = False,
+    restores: bool = False,
+) -> Action[BackupExecution]:
+    return Action(name, label, permission, applies, BackupExecution, asks, destroys, restores)
+
+
+DOWNLOAD = _of_backup("download", "Download", "download_backup", _has_archive)
+VERIFY = _of_backup("verify", "Verify", "run_backup", _has_archive)
+DRILL = _of_backup("drill", "Drill", "run_backup", _has_archive)
+RESTORE = _of_backup("restore", "Restore…", "restore_backup", _has_archive, asks=True, restores=True)
+AGAIN = _of_backup("again", "Back up again", "run_backup", _has_ended)
+CANCEL = _of_backup("cancel", "Cancel", "run_backup", _can_be_cancelled)
+DELETE = _of_backup(
+    "delete_archive", "Delete archive…", "delete_backup", _has_unpinned_archive, asks=True, destroys=True
+)
+PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, asks=True)
+UNPIN = _of_backup("unpin", "Unpin", "pin_backup", _is_pinned)
+ACTIONS = (RESTORE, DOWNLOAD, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, DELETE)
+
+UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, asks=True, restores=True)
+ACKNOWLEDGE = Action("acknowledge", "Acknowledge", "restore_backup", _can_be_acknowledged, RestoreExecution)
+CANCEL_RESTORE = Action("cancel", "Cancel", "restore_backup", _can_be_cancelled, RestoreExecution)
+RESTORE_ACTIONS = (UNDO, CANCEL_RESTORE)
+
+
+def buttons(run: AnyRun, actions: Iterable[Action[AnyRun]], user: User | AnonymousUser) -> list[Action[AnyRun]]:
+    """Return which of `actions` `user` may do with `run` now."""
+    return [action for action in actions if action.is_on and action.allowed(user) and action.applies(run)]

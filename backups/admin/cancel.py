@@ -1,0 +1,28 @@
+"""Asking a queued or running backup or restore to stop."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+
+from backups.admin.actions import CANCEL, CANCEL_RESTORE
+from backups.admin.guard import action_view, actor, to_page
+from backups.models import BackupExecution, RestoreExecution, Run
+from backups.service import cancel as service
+
+
+@action_view(CANCEL)
+def cancel(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
+    return _cancel(request, execution)
+
+
+@action_view(CANCEL_RESTORE)
+def cancel_restore(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
+    return _cancel(request, restore)
+
+
+def _cancel(request: HttpRequest, run: Run) -> HttpResponse:
+    service.cancel(run, by=actor(request))
+    if run.is_active:
+        messages.success(request, f"The {run.noun} of {run.instance} will stop in a moment.")
+    else:
+        messages.success(request, f"The {run.noun} of {run.instance} was cancelled before it started.")
+    return to_page(run)

@@ -1,0 +1,86 @@
+"""The list of executions, and the URLs of everything that is about one of them. All rows are read-only."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backups.admin import formats
+from backups.admin.actions import may
+from backups.admin.cancel import cancel
+from backups.admin.catalogue import catalogue
+from backups.admin.delete import delete_archive
+from backups.admin.download import download
+from backups.admin.drill import drill
+from backups.admin.guard import page_url
+from backups.admin.importing import import_archive
+from backups.admin.instance import instance
+from backups.admin.keys import keys
+from backups.admin.page import execution_page
+from backups.admin.pins import pin, unpin
+from backups.admin.restore_start import restore
+from backups.admin.retention import prune, retention
+from backups.admin.runs import RunAdmin
+from backups.admin.start import again, start, start_again
+from backups.admin.status import status_of
+from backups.admin.verify import verify
+from backups.models import BackupExecution
+
+
+@admin.register(BackupExecution)
+class ExecutionAdmin(RunAdmin):
+    page = staticmethod(execution_page)
+    related = ("destination",)
+    list_display = ("name", "state", "kind", "destination", "began", "size")
+    list_filter = ("status", "instance", "destination", "kind")
+    list_select_related = ("destination",)
+    search_fields = ("=id", "instance", "backup_filename", "comment")
+    search_help_text = "instance, file name, comment or the whole id"
+    actions = ("back_up_again",)
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, "run_backup")
+
+    def get_urls(self) -> list[URLPattern]:
+        views = (restore, cancel, download, verify, drill, again, pin, unpin, delete_archive)
+        status = status_of(self.model)
+        return [
+            self._path("start/", start),
+            self._path("import/", import_archive),
+            self._path("keys/", keys),
+            self._path("instance/<str:instance>/", instance),
+            *(self._path(f"{view.__name__}/<str:destination_id>/", view) for view in (retention, prune, catalogue)),
+            self._path("status/", status, "statuses"),
+            self._path("<str:execution_id>/status/", status),
+            *(self._path(f"<str:execution_id>/{view.__name__}/", view) for view in views),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {
+            "title": "Backups",
+            "has_run_permission": self.has_run_permission(request),
+            "has_import_permission": may(request.user, "import_backup"),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    @admin.action(description="Back up again", permissions=["run"])
+    def back_up_again(self, request: HttpRequest, queryset: QuerySet[BackupExecution]) -> None:
+        start_again(request, queryset)
+
+    @admin.display(description="backup", ordering="instance")
+    def name(self, execution: BackupExecution) -> SafeString:
+        link = format_html(
+            '<a href="{}" title="{}">{}</a>', page_url(execution), execution.backup_filename, execution.instance
+        )
+        return format_html('{}<small class="bs-detail" title="{}">{}</small>', link, *[execution.comment] * 2)
+
+    @admin.display(description="size", ordering="compressed_size_bytes")
+    def size(self, execution: BackupExecution) -> SafeString:
+        size = formats.size(execution.compressed_size_bytes)
+        took = formats.duration(execution.duration) if execution.duration else ""
+        return format_html('{}<br><small class="bs-quiet">{}</small>', size, took)

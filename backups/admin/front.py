@@ -1,0 +1,140 @@
+"""The front page: whether everything is safe, in one line, and one row for each instance."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+
+from backups.admin import formats
+from backups.admin.actions import VIEW, may, sees
+from backups.admin.progress import live, with_progress
+from backups.instances import Problem, inventory
+from backups.models import BackupExecution, InstanceState, KeyCheck, RestoreExecution
+from backups.service.overview import FRESH, Condition, Protection, failed_drills, protections, taken_at
+from backups.service.workers import WorkerState, worker_state
+from destinations.models import BackupDestination
+
+LABELS = {
+    Condition.SAFE: "Safe",
+    Condition.FAILING: "Last attempt failed",
+    Condition.LATE: "Late",
+    Condition.NEVER: "No backup",
+}
+NAMED_IN_BANNER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    state: Protection
+    label: str
+    live: dict[str, Any] | None
+    destination_id: str | None
+    restore: dict[str, Any] | None
+    restart: InstanceState | None
+    failed_drill: BackupExecution | None
+    promise: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPage:
+    banner: str
+    safe: bool
+    rows: list[Row]
+    problems: tuple[Problem, ...]
+    destinations: list[BackupDestination]
+    may_run: bool
+    may_see_restores: bool
+    workers: WorkerState
+    lost_keys: list[KeyCheck]
+
+
+def front_page(user: User | AnonymousUser) -> FrontPage | None:
+    """Return what `user` sees of the instances; None for those who may not see executions."""
+    if not user.has_perm(VIEW):
+        return None
+    states = protections(with_progress(BackupExecution.objects.all()))
+    problems = inventory().problems
+    destinations = list(BackupDestination.objects.filter(enabled=True).only("pk", "name"))
+    rows = _rows(states, destinations, see_restores=sees(user, RestoreExecution))
+    lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
+    safe = bool(rows) and not problems and not lost_keys and not any(_needs_attention(row) for row in rows)
+    return FrontPage(
+        banner=_banner(rows, problems, lost_keys),
+        safe=safe,
+        rows=rows,
+        problems=problems,
+        destinations=destinations,
+        may_run=may(user, "run_backup"),
+        may_see_restores=sees(user, RestoreExecution),
+        workers=worker_state(),
+        lost_keys=lost_keys,
+    )
+
+
+def _rows(states: list[Protection], destinations: list[BackupDestination], *, see_restores: bool) -> list[Row]:
+    names = [state.name for state in states]
+    active = RestoreExecution.objects.filter(status__in=RestoreExecution.ACTIVE, instance__in=names)
+    # running comes after queued, so it is the one that stays
+    restores = with_progress(active).order_by("status", "-created_at") if see_restores else active.none()
+    live_restores = {restore.instance: live(restore) for restore in restores}
+    restarts = InstanceState.objects.filter(restart_required_since__isnull=False).in_bulk()
+    drills = failed_drills(names)
+    usable = {destination.pk for destination in destinations}
+    return [
+        Row(
+            state=state,
+            label=LABELS[state.condition],
+            live=live(state.active) if state.active else None,
+            destination_id=state.destination_id if state.destination_id in usable else None,
+            restore=live_restores.get(state.name),
+            restart=restarts.get(state.name),
+            failed_drill=drills.get(state.name),
+            promise=promise_in_words(state.outlook.promise),
+        )
+        for state in states
+    ]
+
+
+def _needs_attention(row: Row) -> bool:
+    return row.state.condition is not Condition.SAFE or row.failed_drill is not None
+
+
+def _banner(rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyCheck]) -> str:
+    wrong = {problem.instance for problem in problems if problem.instance}
+    count = len(rows) + len(wrong)
+    needy = [row for row in rows if _needs_attention(row)]
+    needy.sort(key=lambda row: list(Condition).index(row.state.condition))
+    reasons = [f"{name} is described wrongly" for name in sorted(wrong)] + [_reason(row.state) for row in needy]
+    if not count:
+        return "There is nothing to back up yet: the instances file describes no instance."
+    if reasons:
+        more = len(reasons) - NAMED_IN_BANNER
+        named = "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
+        verb = "needs" if len(reasons) == 1 else "need"
+        return f"{len(reasons)} of {_instances(count)} {verb} attention: {named}."
+    if lost_keys:
+        return f"Keys are lost: no key at hand opens backups at {', '.join(str(one.destination) for one in lost_keys)}."
+    subject = "The instance has" if count == 1 else f"All {_instances(count)} have"
+    promised = any(row.state.outlook.promise for row in rows)
+    return f"{subject} a good backup{', as fresh as promised' if promised else ' of the last 24 hours'}."
+
+
+def promise_in_words(promise: timedelta | None) -> str:
+    if promise is None:
+        return f"no schedule: judged by {FRESH // timedelta(hours=1)} h"
+    return f"every {formats.duration(promise)}"
+
+
+def _instances(count: int) -> str:
+    return f"{count} instance" if count == 1 else f"{count} instances"
+
+
+def _reason(state: Protection) -> str:
+    if state.good is None:
+        return f"{state.name} has no backup"
+    if state.condition is Condition.LATE:
+        return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
+    if state.condition is Condition.SAFE:
+        return f"the last drill of {state.name} failed"
+    return f"the last attempt at {state.name} failed"

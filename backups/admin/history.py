@@ -1,0 +1,17 @@
+"""What people did with a backup or a restore."""
+
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+
+from backups.models import Run
+
+MOST_HISTORY = 20
+
+
+def history(run: Run) -> dict[str, Any]:
+    """Return the newest entries, newest first, as history.html shows them."""
+    content_type = ContentType.objects.get_for_model(run)
+    entries = LogEntry.objects.filter(content_type=content_type, object_id=run.pk).select_related("user")
+    return {"history": list(entries[:MOST_HISTORY]), "most_history": MOST_HISTORY}

@@ -1,0 +1,76 @@
+"""The page of one instance: how safe it is, what belongs to it, its schedules, its latest backups, its drift."""
+
+from pathlib import Path
+from typing import Any
+
+from django.contrib.admin.sites import site
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from backups import components
+from backups.admin.actions import VIEW
+from backups.admin.front import LABELS, promise_in_words
+from backups.admin.progress import live, with_progress
+from backups.admin.schedule_actions import VIEW as SEE_SCHEDULES
+from backups.cadence_words import in_words
+from backups.errors import BackupError, InstanceError
+from backups.instances import Instance, get_instance
+from backups.models import BackupExecution, BackupSchedule, InstanceState
+from backups.service.drift import drift_of
+from backups.service.overview import protections
+from backups.service.queues import queue_of
+
+RECENT = 10
+
+
+def instance(request: HttpRequest, instance: str) -> HttpResponse:
+    if not request.user.has_perm(VIEW):
+        raise PermissionDenied
+    recent = list(
+        with_progress(BackupExecution.objects.filter(instance=instance)).select_related("destination")[:RECENT]
+    )
+    context = site.each_context(request) | {
+        "title": f"Instance {instance}",
+        "name": instance,
+        "recent": [(execution, live(execution)) for execution in recent],
+        "schedules": _schedules(instance) if any(map(request.user.has_perm, SEE_SCHEDULES)) else None,
+        "state": InstanceState.objects.filter(instance=instance).first(),
+    }
+    try:
+        context |= _described(get_instance(instance))
+    except InstanceError as error:
+        if not recent:
+            raise Http404 from error
+        context["problem"] = error
+    return TemplateResponse(request, "admin/backups/instance.html", context)
+
+
+def _described(found: Instance) -> dict[str, Any]:
+    (protection,) = protections(names=[found.name])
+    return {
+        "instance": found,
+        "queue": queue_of(found.name),
+        "protection": protection,
+        "label": LABELS[protection.condition],
+        "promise": promise_in_words(protection.outlook.promise),
+        "drift": drift_of(found),
+        **_components(found),
+    }
+
+
+def _components(found: Instance) -> dict[str, Any]:
+    try:
+        parts = components.components_of(found)
+    except BackupError as error:
+        return {"components": [], "components_problem": error}
+    return {"components": [(part, [_within(found, path) for path in part.sources()]) for part in parts]}
+
+
+def _within(found: Instance, path: Path) -> Path:
+    return path.relative_to(found.root) if path.is_relative_to(found.root) else path
+
+
+def _schedules(name: str) -> list[tuple[BackupSchedule, str]]:
+    rows = BackupSchedule.objects.filter(instance=name).select_related("destination")
+    return [(row, in_words(row.type, row.expression, row.time_zone)) for row in rows]

@@ -1,0 +1,46 @@
+"""The page of one execution."""
+
+from typing import Any
+
+from django.contrib.admin.sites import site
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from backups.admin.actions import ACTIONS, RESTORE, buttons
+from backups.admin.history import history
+from backups.admin.progress import live
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest import Manifest
+from backups.models import BackupExecution
+
+
+def execution_page(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
+    context = site.each_context(request) | {
+        "title": f"Backup of {execution.instance}",
+        "opts": BackupExecution._meta,
+        "execution": execution,
+        "live": live(execution),
+        "buttons": buttons(execution, ACTIONS, request.user),
+        "ratio": _ratio(execution),
+        "restores_are_off": RESTORE.applies(execution) and RESTORE.allowed(request.user) and not RESTORE.is_on,
+        **history(execution),
+        **_manifest(execution),
+    }
+    return TemplateResponse(request, "admin/backups/backupexecution/page.html", context)
+
+
+def _ratio(execution: BackupExecution) -> str:
+    """Return how large the archive is beside what it holds."""
+    if not execution.size_bytes or execution.compressed_size_bytes is None:
+        return ""
+    return f"{100 * execution.compressed_size_bytes / execution.size_bytes:.0f}%"
+
+
+def _manifest(execution: BackupExecution) -> dict[str, Any]:
+    """Return the manifest, or why it cannot be shown: a row written by another program must not break the page."""
+    if execution.manifest_json is None:
+        return {}
+    try:
+        return {"manifest": Manifest.from_dict(execution.manifest_json)}
+    except ArchiveError as error:
+        return {"manifest_problem": error}

@@ -1,0 +1,85 @@
+"""The state of a backup or a restore in words; pages and their polling show the same ones."""
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from backups.admin import formats
+from backups.admin.actions import AnyRun
+from backups.admin.timeline import steps
+from backups.models import BackupExecution, RestoreExecution, Run
+from backups.service.status import describe_progress
+
+Status = Run.Status
+PATIENCE = timedelta(seconds=15)
+
+
+def with_progress(runs: QuerySet[AnyRun]) -> QuerySet[AnyRun]:
+    """Add `busy`: whether a backup or a restore of the same instance is running."""
+    backup, restore = (
+        Exists(model._default_manager.filter(instance=OuterRef("instance"), status=Status.RUNNING))
+        for model in (BackupExecution, RestoreExecution)
+    )
+    deferred = ("manifest_json", "config_json") if issubclass(runs.model, BackupExecution) else ()
+    return cast("QuerySet[AnyRun]", runs.defer(*deferred).annotate(busy=backup | restore))
+
+
+def live(run: Run) -> dict[str, Any]:
+    """Return `describe_progress` and its words, and the URL that tells them."""
+    now = timezone.now()
+    progress = describe_progress(run)
+    words = {"label": run.get_status_display(), "detail": _detail(run, progress["silent"], now)}
+    place = {"status_url": reverse(f"admin:backups_{run._meta.model_name}_statuses")}
+    return progress | words | place | {"steps": [step.words() for step in steps(run, now)]}
+
+
+def _detail(run: Run, silent: bool, now: datetime) -> str:
+    if run.status == Status.QUEUED:
+        return _waiting(run, now)
+    if run.status == Status.RUNNING:
+        return _running(run, silent, now)
+    if isinstance(run, RestoreExecution) and run.status == Status.COMPLETED:
+        return _restored(run)
+    if isinstance(run, BackupExecution) and run.status == Status.COMPLETED:
+        return _completed(run)
+    return run.error_message
+
+
+def _waiting(run: Run, now: datetime) -> str:
+    if getattr(run, "busy", False):
+        return f"waiting until {run.instance} is free"
+    waited = now - run.created_at
+    if waited < PATIENCE:
+        return "waiting for a worker"
+    return f"no worker took it for {formats.duration(waited)}: is the worker running?"
+
+
+def _running(run: Run, silent: bool, now: datetime) -> str:
+    if silent:
+        last = run.heartbeat_at or run.started_at or run.created_at
+        return f"no sign of life for {formats.duration(now - last)}"
+    if run.cancel_requested_at is not None:
+        return f"stopping, as {run.cancel_requested_by} asked"
+    return f"{run.get_stage_display()}, {run.progress_percent}%"
+
+
+def _completed(execution: BackupExecution) -> str:
+    if execution.deleted_at is not None:
+        return "archive deleted"
+    if execution.missing_at is not None:
+        return "archive missing"
+    if execution.deleting_at is not None:
+        return "archive is being deleted"
+    return ", ".join(filter(None, [_warnings(execution), "pinned" if execution.pinned else ""]))
+
+
+def _restored(restore: RestoreExecution) -> str:
+    return ", ".join(filter(None, [_warnings(restore), "" if restore.acknowledged_at else "not acknowledged yet"]))
+
+
+def _warnings(run: Run) -> str:
+    count = len(run.warnings)
+    return f"{count} warning{'s' if count > 1 else ''}" if count else ""

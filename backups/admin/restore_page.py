@@ -1,0 +1,26 @@
+"""The page of one restore."""
+
+from django.contrib.admin.sites import site
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from backups.admin.actions import ACKNOWLEDGE, RESTORE_ACTIONS, buttons
+from backups.admin.history import history
+from backups.admin.progress import live
+from backups.models import InstanceState, RestoreExecution
+
+
+def restore_page(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
+    asked = InstanceState.objects.filter(restart_required_by=restore.pk, restart_required_since__isnull=False)
+    context = site.each_context(request) | {
+        "title": f"{'Undo' if restore.undo_of_id else 'Restore'} of {restore.instance}",
+        "opts": RestoreExecution._meta,
+        "restore": restore,
+        "live": live(restore),
+        "buttons": buttons(restore, RESTORE_ACTIONS, request.user),
+        "acknowledge": next(iter(buttons(restore, [ACKNOWLEDGE], request.user)), None),
+        "restart": asked.first(),
+        "undone_by": list(restore.undone_by.all()),
+        **history(restore),
+    }
+    return TemplateResponse(request, "admin/backups/restoreexecution/page.html", context)

@@ -1,0 +1,68 @@
+"""Restoring from a backup, after a page that says what would change."""
+
+from django.contrib import messages
+from django.contrib.admin.sites import site
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from backups.admin.actions import RESTORE
+from backups.admin.guard import action_view, actor, to_page
+from backups.admin.restore_form import RestoreForm, SelectionForm
+from backups.admin.restore_preview import preview_context
+from backups.instances import instance_names
+from backups.models import BackupExecution
+from backups.service.preview import preview
+from backups.service.restore import start_restore
+from backups.service.signatures import Signature, signature_state
+from backups.tasks import enqueue
+from destinations.exceptions import DestinationError
+
+
+@action_view(RESTORE)
+def restore(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
+    """Show the preview, or queue the restore that was confirmed; ``?into=`` names another instance."""
+    instance = request.GET.get("into", execution.instance)
+    shown = preview(execution, instance)
+    signature, unknown = _signature(execution)
+    data = [request.POST] if request.method == "POST" else []
+    selection, form = SelectionForm(shown, execution, *data), RestoreForm(shown, signature, *data)
+    if selection.is_valid() and form.is_valid():
+        return _start(request, execution, instance, selection, form)
+    context = site.each_context(request) | {
+        "title": f"Restore {instance}?",
+        "opts": BackupExecution._meta,
+        "execution": execution,
+        "selection": selection,
+        "form": form,
+        **preview_context(shown, execution),
+        "signature": signature or unknown,
+        "others": [name for name in instance_names() if name != instance],
+    }
+    page = "admin/backups/restoreexecution/restore.html"
+    return TemplateResponse(request, page, context, status=400 if form.is_bound else 200)
+
+
+def _signature(execution: BackupExecution) -> tuple[Signature | None, str]:
+    """Return what the signature says, or why it cannot be looked at now. Raises ArchiveError for one that is wrong."""
+    try:
+        return signature_state(execution), ""
+    except DestinationError as error:
+        return None, f"cannot be looked at: {error.message}"
+
+
+def _start(
+    request: HttpRequest, execution: BackupExecution, instance: str, selection: SelectionForm, form: RestoreForm
+) -> HttpResponse:
+    started = start_restore(
+        instance,
+        by=actor(request),
+        execution=execution,
+        archive_sha256=form.cleaned_data["archive_sha256"],
+        components=selection.cleaned_data["components"],
+        force_invalid_config=form.cleaned_data.get("force_invalid_config", False),
+        allow_other_instance=form.cleaned_data.get("allow_other_instance", False),
+        accept_unsigned=form.cleaned_data.get("accept_unsigned", False),
+    )
+    enqueue(started)
+    messages.success(request, f"The restore of {instance} is queued.")
+    return to_page(started)

@@ -1,0 +1,41 @@
+"""Undoing a restore, after a page that says what comes back."""
+
+from django.contrib import messages
+from django.contrib.admin.sites import site
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from backups.admin.actions import UNDO
+from backups.admin.confirm import RestoreConfirmForm
+from backups.admin.guard import action_view, actor, to_page
+from backups.admin.restore_preview import preview_context
+from backups.errors import BackupError
+from backups.models import RestoreExecution
+from backups.service.preview import preview
+from backups.service.restore import start_undo
+from backups.tasks import enqueue
+
+
+@action_view(UNDO)
+def undo(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
+    safety = restore.safety_backup
+    if safety is None or not UNDO.applies(restore):
+        raise BackupError("there is nothing to undo, or not any more", hint="this page says how the restore ended")
+    shown = preview(safety, restore.instance, undo_of=restore)
+    data = [request.POST] if request.method == "POST" else []
+    label = f"Type {restore.instance} to undo its restore"
+    form = RestoreConfirmForm(restore.instance, shown.archive_sha256, *data, label=label)
+    if form.is_valid():
+        started = start_undo(restore, by=actor(request))
+        enqueue(started)
+        messages.success(request, f"The undo of the restore of {restore.instance} is queued.")
+        return to_page(started)
+    context = site.each_context(request) | {
+        "title": f"Undo the restore of {restore.instance}?",
+        "opts": RestoreExecution._meta,
+        "restore": restore,
+        "form": form,
+        **preview_context(shown, safety),
+    }
+    page = "admin/backups/restoreexecution/undo.html"
+    return TemplateResponse(request, page, context, status=400 if form.is_bound else 200)

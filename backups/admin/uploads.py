@@ -1,0 +1,70 @@
+"""Uploaded archives go straight into a workspace on the disk, never into memory or a shared temporary folder."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler
+
+from backups.formats import human_size
+
+BLOCK = 1 << 20
+LONGEST_NAME = 128
+
+
+class WorkspaceUpload(FileUploadHandler):
+    """Writes one file to `directory` with mode 0600, when `length`, the bytes of the request, fits there.
+
+    `problem` says why it did not: the rest of the request is read and thrown away then, so that the answer arrives.
+    """
+
+    chunk_size = BLOCK
+
+    def __init__(self, directory: Path, length: int) -> None:
+        super().__init__()
+        self.directory = directory
+        self.path: Path | None = None
+        self.problem = ""
+        free = shutil.disk_usage(directory).free
+        if length > free:
+            self.problem = f"the upload has {human_size(length)}, and the workspace has {human_size(free)} free"
+        self._target: IO[bytes] | None = None
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        if self.path is not None:
+            self.problem = "more than one file was uploaded"
+        elif not self.problem:
+            self.path = self.directory / _plain(self.file_name or "")
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._target = os.fdopen(descriptor, "w+b", buffering=0)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        if self._target is None or self.problem:
+            return
+        try:
+            self._target.write(raw_data)
+        except OSError as error:
+            self.problem = f"the upload cannot be written to the workspace: {error.strerror}"
+
+    def file_complete(self, file_size: int) -> "UploadedFile[bytes] | None":
+        target, self._target = self._target, None
+        if target is None:
+            return None
+        if self.problem:
+            target.close()
+            return None
+        return UploadedFile(target, self.file_name, self.content_type, file_size, self.charset, self.content_type_extra)
+
+    def upload_interrupted(self) -> None:
+        self.problem = "the upload ended too early"
+        if self._target is not None:
+            self._target.close()
+
+
+def _plain(name: str) -> str:
+    """Return `name` as one that errors can repeat: it comes from a browser."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[-LONGEST_NAME:] or "archive"

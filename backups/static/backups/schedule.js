@@ -1,0 +1,47 @@
+"use strict";
+// Shows the next runs of the rhythm in the form as it is typed, or what is wrong with it.
+{
+  const PAUSE = 250;
+  const box = document.querySelector("[data-preview-url]");
+  const fields = ["type", "expression", "time_zone"].map((name) => document.getElementById(`id_${name}`));
+  let timer, asked = 0;
+
+  const cell = (text) => Object.assign(document.createElement("td"), {textContent: text});
+
+  const row = ({local, utc}) => {
+    const element = document.createElement("tr");
+    element.append(cell(local), cell(utc));
+    return element;
+  };
+
+  const show = ({words, runs, problem}) => {
+    box.querySelector(".bs-words").textContent = words;
+    box.querySelector(".bs-fault").textContent = problem;
+    box.querySelector("tbody").replaceChildren(...runs.map(row));
+    box.querySelector("table").hidden = !runs.length;
+  };
+
+  const ask = async () => {
+    const number = ++asked, values = new URLSearchParams(fields.map((field) => [field.name, field.value]));
+    try {
+      const answer = await fetch(`${box.dataset.previewUrl}?${values}`, {redirect: "error", cache: "no-store"});
+      if (!answer.ok) throw new Error(answer.status);
+      const preview = await answer.json();
+      // an answer that was overtaken by a later one says nothing about what stands there now
+      if (number === asked) show(preview);
+    } catch {
+      show({words: "", runs: [], problem: "No answer from the site: the next runs are shown after saving."});
+    }
+  };
+
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, PAUSE);
+  };
+
+  if (box && fields.every(Boolean)) {
+    fields.forEach((field) => field.addEventListener("input", later));
+    if (fields[1].value || fields[0].value === "manual") ask();
+    else box.querySelector("table").hidden = true;
+  }
+}
