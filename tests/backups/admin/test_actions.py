@@ -1,0 +1,230 @@
+"""The buttons of an execution: cancel, download, verify, delete."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from backups.admin.actions import ACTIONS
+from backups.models import BackupExecution
+from tests.backups.admin.pages import LIST, raw, text, url
+from tests.backups.factories import VIEW, Status, a_client, a_destination, an_execution
+
+Run = Callable[[], BackupExecution]
+everything = pytest.mark.django_db(transaction=True)
+NEEDED = {action.name: action.permission for action in ACTIONS}
+ALL = set(NEEDED.values())
+
+
+def archive_of(execution: BackupExecution, settings: Settings) -> Path:
+    return Path(settings.BACKUP_ROOT) / execution.destination.name / execution.backup_path
+
+
+def notes() -> list[str]:
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", NEEDED)
+def test_an_action_is_refused_without_its_permission_and_the_attempt_recorded(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "backups")
+    execution = an_execution(status=Status.QUEUED if name == "cancel" else Status.COMPLETED)
+    before = execution.status
+    client = a_client(VIEW, *(ALL - {NEEDED[name]}))
+    assert client.post(url(execution, name), {"confirm": "shop"}).status_code == 403
+    assert a_client(NEEDED[name], name="blind").post(url(execution, name)).status_code == 403
+    assert Client().post(url(execution, name)).status_code == 302
+    execution.refresh_from_db()
+    assert (execution.status, execution.deleted_at, execution.cancel_requested_at) == (before, None, None)
+    assert BackupExecution.objects.count() == 1
+    assert f"without the permission {NEEDED[name]}." in notes()[0]
+    assert f"backup.forbidden execution={execution.pk} action={name} by=bob" in caplog.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", NEEDED)
+def test_an_action_on_an_unknown_execution_is_not_found(admin: Client, name: str) -> None:
+    assert admin.post(f"{LIST}unknown/{name}/").status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", [action.name for action in ACTIONS if not action.asks])
+def test_following_a_link_does_nothing(admin: Client, name: str) -> None:
+    execution = an_execution()
+    response = admin.get(url(execution, name))
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_form_of_another_site_does_nothing(name: str) -> None:
+    execution = an_execution(status=Status.QUEUED if name == "cancel" else Status.COMPLETED)
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = a_client(VIEW, NEEDED[name]).cookies
+    assert client.post(url(execution, name), {"confirm": "shop"}).status_code == 403
+    assert notes() == []
+
+
+@pytest.mark.django_db
+def test_a_queued_one_is_cancelled_at_once() -> None:
+    execution = an_execution(status=Status.QUEUED)
+    page = text(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
+    execution.refresh_from_db()
+    assert execution.status == Status.CANCELLED
+    assert "The backup of shop was cancelled before it started." in page
+    assert "cancelled by bob before it started." in page
+    assert notes() == ["Cancelled the backup of shop."]
+
+
+@pytest.mark.django_db
+def test_a_running_one_is_asked_to_stop() -> None:
+    execution = an_execution(status=Status.RUNNING, heartbeat_at=timezone.now())
+    page = text(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
+    execution.refresh_from_db()
+    assert (execution.status, execution.cancel_requested_by) == (Status.RUNNING, "bob")
+    assert "The backup of shop will stop in a moment." in page
+    assert "stopping, as bob asked" in page
+
+
+@pytest.mark.django_db
+def test_cancelling_what_has_ended_says_so() -> None:
+    execution = an_execution()
+    assert "has ended already." in text(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
+
+
+@everything
+def test_a_download_is_the_archive_byte_by_byte(backed_up: Run, settings: Settings) -> None:
+    execution = backed_up()
+    response = a_client(VIEW, "download_backup").post(url(execution, "download"))
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["Content-Disposition"] == f'attachment; filename="{execution.backup_filename}"'
+    assert "no-store" in response["Cache-Control"]
+    data = b"".join(response)
+    assert int(response["Content-Length"]) == len(data) == execution.compressed_size_bytes
+    assert hashlib.sha256(data).hexdigest() == execution.archive_sha256
+    response.close()
+    assert notes() == [f"Downloaded {execution.backup_filename}."]
+    assert not list(Path(settings.BACKUP_WORKSPACE_ROOT).iterdir())
+
+
+@everything
+def test_a_damaged_archive_is_not_handed_out(backed_up: Run, settings: Settings) -> None:
+    execution = backed_up()
+    damage(archive_of(execution, settings))
+    page = text(a_client(VIEW, "download_backup"), url(execution, "download"), {})
+    assert f"Download failed: {execution.backup_path} at nas is not what was uploaded" in page
+
+
+def damage(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        byte = file.read(1)
+        file.seek(size // 2)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+@everything
+def test_verifying_proves_the_archive_and_records_when(backed_up: Run) -> None:
+    execution = backed_up()
+    page = text(a_client(VIEW, "run_backup"), url(execution, "verify"), {})
+    assert "Verified: every file has the checksum of the manifest (1 file)" in page
+    assert "every database is sound (1 database)." in page
+    execution.refresh_from_db()
+    assert execution.verified_at is not None
+    assert "Verified not yet" not in page
+    assert notes() == ["Verified: every checksum, every database."]
+
+
+@everything
+def test_verifying_a_damaged_archive_says_what_is_wrong_and_what_to_do(backed_up: Run, settings: Settings) -> None:
+    execution = backed_up()
+    damage(archive_of(execution, settings))
+    page = text(a_client(VIEW, "run_backup"), url(execution, "verify"), {})
+    assert f"Verify failed: {execution.backup_path} at nas is not what was uploaded: its SHA-256 differs." in page
+    assert "Verified not yet" in page
+    assert notes()[0].startswith("Verification failed: ")
+
+
+@everything
+def test_verifying_what_is_gone_from_the_destination_says_so(backed_up: Run, settings: Settings) -> None:
+    execution = backed_up()
+    archive_of(execution, settings).unlink()
+    page = text(a_client(VIEW, "run_backup"), url(execution, "verify"), {})
+    assert "Verify failed: " in page
+    assert "Verified not yet" in page
+
+
+@pytest.mark.django_db
+def test_the_delete_page_says_what_is_lost_and_deletes_nothing() -> None:
+    execution = an_execution()
+    client = a_client(VIEW, "delete_backup")
+    page = text(client, url(execution, "delete_archive"))
+    assert f"The archive {execution.backup_filename} (1.0 MB, data of " in page
+    assert "is removed from nas. The record of this backup stays." in page
+    assert "It is the only archive of shop." in page
+    an_execution(destination=a_destination("offsite"))
+    an_execution("wiki")
+    page = text(client, url(execution, "delete_archive"))
+    assert "Other archives of shop that stay:" in page
+    assert ", 5 min ago, at offsite" in page
+    assert "wiki" not in page
+    execution.refresh_from_db()
+    assert execution.deleted_at is None
+
+
+@everything
+def test_the_archive_is_deleted_when_the_instance_is_typed(backed_up: Run, settings: Settings) -> None:
+    execution = backed_up()
+    client = a_client(VIEW, "delete_backup")
+    page = text(client, url(execution, "delete_archive"), {"confirm": "shop", "reason": "disk full"})
+    execution.refresh_from_db()
+    assert not os.path.lexists(archive_of(execution, settings))
+    assert (execution.status, execution.deleted_reason) == (Status.COMPLETED, "disk full")
+    assert f"The archive {execution.backup_filename} was deleted." in page
+    assert "UTC: disk full" in page
+    assert notes() == [f"Deleted the archive {execution.backup_filename}: disk full"]
+
+
+@everything
+@pytest.mark.parametrize("typed", ["", "Shop", "wiki"])
+def test_another_text_deletes_nothing(backed_up: Run, settings: Settings, typed: str) -> None:
+    execution = backed_up()
+    response = a_client(VIEW, "delete_backup").post(url(execution, "delete_archive"), {"confirm": typed})
+    assert response.status_code == 400
+    assert 'role="alert"' in response.content.decode()
+    assert archive_of(execution, settings).is_file()
+    assert notes() == []
+
+
+@pytest.mark.django_db
+def test_a_pinned_archive_stays_and_its_page_says_why() -> None:
+    execution = an_execution(pinned=True, pin_reason="audit of 2026")
+    page = text(a_client(VIEW, "delete_backup"), url(execution, "delete_archive"), {"confirm": "shop"})
+    assert f"{execution.backup_filename} is pinned: audit of 2026. unpin it first." in page
+    assert notes()[0].startswith("Deletion refused: ")
+
+
+@pytest.mark.django_db
+def test_deleting_twice_says_that_there_is_nothing_any_more() -> None:
+    execution = an_execution(deleted_at=timezone.now())
+    client, address = a_client(VIEW, "delete_backup"), url(execution, "delete_archive")
+    assert "Delete archive failed: there is no archive to delete any more." in text(client, address)
+    assert "Delete archive failed: there is no archive to delete any more." in text(
+        client, address, {"confirm": "shop"}
+    )
+
+
+@pytest.mark.django_db
+def test_the_delete_page_escapes_what_it_shows() -> None:
+    execution = an_execution(backup_filename="<b>x</b>.tar.gz")
+    assert "<b>x</b>" not in raw(a_client(VIEW, "delete_backup"), url(execution, "delete_archive"))

@@ -1,0 +1,64 @@
+"""What every page has in common."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.apps import apps
+from django.contrib import admin as django_admin
+from django.test import Client
+from django.utils import timezone
+
+from backupsite.site import BackupAdminSite
+from tests.backups.admin.pages import LIST, START, raw, url
+from tests.backups.factories import VIEW, Status, a_client, an_execution
+
+pytestmark = pytest.mark.django_db
+INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
+
+
+def _change(name: str) -> Callable[[], str]:
+    return lambda: url(an_execution(), name)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "index": lambda: "/admin/",
+    "list": lambda: LIST,
+    "start": lambda: START,
+    "completed": _change("change"),
+    "running": lambda: url(an_execution(status=Status.RUNNING, heartbeat_at=timezone.now())),
+    "delete": _change("delete_archive"),
+    "history": _change("history"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_the_policy_and_nothing_that_breaks_it(admin: Client, name: str) -> None:
+    an_execution(status=Status.FAILED, error_message="x", warnings=["y"])
+    response = admin.get(PAGES[name]())
+    assert response.status_code == 200
+    assert "script-src 'self'; style-src 'self'" in response.headers["Content-Security-Policy"]
+    page = response.content.decode()
+    assert INLINE.findall(page) == []
+    assert {address[0] for address in re.findall(r'(?:src|href|action)="([^"]*)"', page) if address} <= {"/", "?", "#"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_not_shown_to_strangers(name: str) -> None:
+    response = Client().get(PAGES[name]())
+    assert (response.status_code, response["Location"].partition("?")[0]) == (302, "/admin/login/")
+
+
+def test_the_site_is_ours_and_shows_nothing_of_the_queue(admin: Client) -> None:
+    assert isinstance(django_admin.site._wrapped, BackupAdminSite)
+    for model in apps.get_app_config("django_q").get_models():
+        assert not django_admin.site.is_registered(model)
+        assert admin.get(f"/admin/django_q/{model._meta.model_name}/").status_code == 404
+    assert "django_q" not in raw(admin, "/admin/")
+
+
+def test_the_navigation_leads_to_what_the_user_may_see(admin: Client) -> None:
+    page = raw(admin, LIST)
+    assert f'<a href="{LIST}" aria-current="page">Backups</a>' in page
+    assert '<a href="/admin/destinations/backupdestination/">' in page
+    assert "/admin/destinations/" not in raw(a_client(VIEW), LIST)

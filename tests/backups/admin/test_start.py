@@ -1,0 +1,137 @@
+"""Back up now."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django_q.models import OrmQ
+from pytest_django import Settings
+
+from backups.models import BackupExecution
+from tests.backups.admin.pages import LIST, START, raw, text, url
+from tests.backups.factories import VIEW, Status, a_client, a_destination, a_user, an_execution
+
+pytestmark = pytest.mark.django_db
+
+
+def may_run(**names: str) -> Client:
+    return a_client(VIEW, "run_backup", **names)
+
+
+def test_a_backup_is_queued_with_its_comment_and_its_page_is_shown(django_capture_on_commit_callbacks: Any) -> None:
+    data = {"instance": "shop", "destination": a_destination().pk, "comment": "before the upgrade"}
+    with django_capture_on_commit_callbacks(execute=True):
+        response = may_run().post(START, data)
+    execution = BackupExecution.objects.get()
+    assert response["Location"] == url(execution)
+    assert (execution.status, execution.instance, execution.kind) == (Status.QUEUED, "shop", "manual")
+    assert (execution.triggered_by, execution.comment) == ("bob", "before the upgrade")
+    (message,) = OrmQ.objects.all()
+    assert message.task["args"] == (execution.pk,)
+    (entry,) = LogEntry.objects.all()
+    assert (entry.object_id, entry.user.get_username()) == (execution.pk, "bob")
+    assert "Started a manual backup of shop to nas." in entry.get_change_message()
+
+
+def test_the_page_after_it_says_that_it_is_queued() -> None:
+    data = {"instance": "shop", "destination": a_destination().pk}
+    page = text(may_run(), START, data)
+    assert "The backup of shop to nas is queued." in page
+    assert "Backup of shop Queued waiting for a worker" in page
+
+
+def test_the_form_offers_the_instances_and_the_enabled_destinations() -> None:
+    a_destination("nas")
+    a_destination("offsite")
+    a_destination("broken", enabled=False)
+    page = raw(may_run(), f"{START}?instance=wiki")
+    assert '<option value="shop">shop</option>' in page
+    assert '<option value="wiki" selected>wiki</option>' in page
+    assert ">offsite</option>" in page
+    assert ">broken</option>" not in page
+    assert ">---------</option>" in page
+    assert not BackupExecution.objects.exists()
+
+
+def test_the_only_destination_is_chosen_already() -> None:
+    a_destination()
+    assert "---------" not in raw(may_run(), START)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("instance", "gone", "gone is not one of the available choices"),
+        ("instance", "", "This field is required"),
+        ("destination", "unknown", "This destination is disabled or gone: choose another one."),
+        ("comment", "x" * 501, "at most 500 characters"),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_field_and_nothing_starts(field: str, value: str, sentence: str) -> None:
+    data = {"instance": "shop", "destination": a_destination().pk, "comment": "", field: value}
+    response = may_run().post(START, data)
+    assert response.status_code == 400
+    assert sentence in response.content.decode().partition('<p class="bs-fault" role="alert">')[2].partition("</p>")[0]
+    assert not BackupExecution.objects.exists()
+
+
+def test_a_disabled_destination_is_refused() -> None:
+    destination = a_destination(enabled=False)
+    a_destination("other")
+    response = may_run().post(START, {"instance": "shop", "destination": destination.pk})
+    assert response.status_code == 400
+    assert "This destination is disabled or gone" in response.content.decode()
+
+
+def test_without_instances_or_destinations_it_says_what_is_needed(settings: Settings, admin: Client) -> None:
+    assert "Nothing can be backed up yet." in text(may_run(), START)
+    assert "/admin/destinations/backupdestination/add/" not in raw(may_run(name="carol"), START)
+    assert "/admin/destinations/backupdestination/add/" in raw(admin, START)
+    a_destination()
+    settings.BACKUP_INSTANCES = {"shop": {"kind": "nonsense", "root": "/"}}
+    page = text(may_run(name="dave"), START)
+    assert "[shop] kind: unknown kind 'nonsense'. What to do: one of tacacs, generic." in page
+    assert "Nothing can be backed up yet." in page
+
+
+def test_users_without_the_permission_are_refused() -> None:
+    data = {"instance": "shop", "destination": a_destination().pk}
+    for client in (a_client(VIEW), a_client("run_backup", name="carol")):
+        assert client.get(START).status_code == 403
+        assert client.post(START, data).status_code == 403
+    assert not BackupExecution.objects.exists()
+
+
+def test_a_form_of_another_site_is_refused() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(a_user(VIEW, "run_backup"))
+    data = {"instance": "shop", "destination": a_destination().pk}
+    assert client.post(START, data).status_code == 403
+    assert client.put(START).status_code == 403
+    assert not BackupExecution.objects.exists()
+
+
+def test_back_up_again_takes_the_same_instance_and_destination() -> None:
+    old = an_execution("wiki", status=Status.FAILED, destination=a_destination("offsite"))
+    page = text(may_run(), url(old, "again"), {})
+    new = BackupExecution.objects.exclude(pk=old.pk).get()
+    assert (new.status, new.instance, new.destination) == (Status.QUEUED, "wiki", old.destination)
+    assert "The backup of wiki to offsite is queued." in page
+
+
+def test_back_up_again_of_an_instance_that_is_gone_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "backups")
+    old = an_execution("gone")
+    page = text(may_run(), url(old, "again"), {})
+    assert "Back up again failed: there is no instance 'gone' (known: shop, wiki)." in page
+    assert BackupExecution.objects.get() == old
+    assert "backup.refused instance=gone" in caplog.text
+
+
+def test_only_a_form_starts_a_backup(admin: Client) -> None:
+    old = an_execution()
+    assert admin.get(url(old, "again")).status_code == 405
+    assert admin.get(f"{LIST}unknown/again/").status_code == 405
+    assert BackupExecution.objects.get() == old

@@ -1,0 +1,91 @@
+"""Settings from the environment, as operators and container platforms write them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from backupsite.environment import Environment
+
+
+def test_a_variable_that_is_absent_or_empty_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BACKUP_WORKERS", raising=False)
+    monkeypatch.setenv("BACKUP_TIMEOUT", "")
+
+    assert Environment().int("BACKUP_WORKERS", default=2) == 2
+    assert Environment().int("BACKUP_TIMEOUT", default=60) == 60
+
+
+def test_a_file_is_read_without_its_last_line_break_and_wins_over_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(" correct horse \n")
+    monkeypatch.setenv("SECRET_KEY", "another")
+    monkeypatch.setenv("SECRET_KEY_FILE", str(secret))
+
+    assert Environment().str("SECRET_KEY", default="") == " correct horse "
+
+
+def test_a_secret_that_begins_with_a_dollar_sign_is_no_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "$HOME is where")
+
+    assert Environment().str("SECRET_KEY", default="") == "$HOME is where"
+
+
+def test_spaces_around_the_commas_of_a_list_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "backup.example.org, 192.0.2.7 ,")
+
+    assert Environment().list("ALLOWED_HOSTS", default=[]) == ["backup.example.org", "192.0.2.7"]
+
+
+def test_spaces_around_the_commas_of_a_dictionary_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKUP_CUSTOM_CADENCES", "tides=shop.tides.next, moon = shop.moon.next")
+
+    cadences = Environment().dict("BACKUP_CUSTOM_CADENCES", default={})
+
+    assert cadences == {"tides": "shop.tides.next", "moon": "shop.moon.next"}
+
+
+def test_a_wrong_number_is_an_error_that_names_the_variable_and_not_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKUP_TIMEOUT", "six hours")
+
+    with pytest.raises(ImproperlyConfigured) as caught:
+        Environment().int("BACKUP_TIMEOUT", default=60)
+
+    assert str(caught.value) == "The setting BACKUP_TIMEOUT is not a whole number."
+
+
+def test_a_command_answers_a_wrong_setting_with_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    given = {"BACKUPSITE_HOME": str(tmp_path / "home"), "BACKUP_TIMEOUT": "six hours"}
+    environment = os.environ | given | {"DJANGO_SETTINGS_MODULE": "backupsite.settings"}
+    manage = Path(__file__).resolve().parents[2] / "manage.py"
+
+    run = subprocess.run(
+        [sys.executable, manage, "check"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert run.returncode == 1
+    assert run.stderr.splitlines() == [
+        "Error: The setting BACKUP_TIMEOUT is not a whole number. (docs/configuration.md describes every setting)"
+    ]
+
+
+def test_a_file_that_is_gone_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "gone"))
+
+    with pytest.raises(ImproperlyConfigured, match=r"gone of the setting SECRET_KEY_FILE cannot be read: No such file"):
+        Environment().str("SECRET_KEY", default="")
+
+
+def test_a_database_url_is_taken_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = tmp_path / "url"
+    url.write_text("postgres://backupsite:p%23ss@db.example.org:5432/backups\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(url))
+
+    database = Environment().db_url("DATABASE_URL", default="sqlite:///:memory:")
+
+    assert (database["HOST"], database["NAME"], database["PASSWORD"]) == ("db.example.org", "backups", "p#ss")

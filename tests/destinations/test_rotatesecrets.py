@@ -1,0 +1,50 @@
+"""Sealing all secrets again under a new key."""
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from destinations.models import BackupDestination
+from tests.destinations.vault import KEY, PASSWORD
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("vault_type", "backup_root")]
+OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
+
+
+def vault(name: str) -> BackupDestination:
+    destination = BackupDestination(name=name, type="vault")
+    destination.configure({"password": PASSWORD, "key": KEY})
+    destination.save()
+    return destination
+
+
+def test_after_a_rotation_the_old_key_is_needed_no_more(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.BACKUP_SECRETS_KEY = [OLD]
+    destination = vault("offsite")
+    BackupDestination.objects.create(name="plain", type="local", config_json={"path": "plain"})
+    settings.BACKUP_SECRETS_KEY = [NEW, OLD]
+    call_command("rotatesecrets")
+    settings.BACKUP_SECRETS_KEY = [NEW]
+    destination.refresh_from_db()
+
+    assert destination.options()["password"] == PASSWORD
+    assert destination.options()["key"] == KEY
+    assert capsys.readouterr().out == "Sealed again: offsite, plain.\n"
+
+
+def test_what_no_key_opens_is_named_and_left_and_the_others_are_sealed_again(settings: Settings) -> None:
+    settings.BACKUP_SECRETS_KEY = [Fernet.generate_key().decode()]
+    lost = vault("lost")
+    settings.BACKUP_SECRETS_KEY = [OLD]
+    good = vault("offsite")
+    settings.BACKUP_SECRETS_KEY = [NEW, OLD]
+
+    with pytest.raises(CommandError, match="of destination 'lost' cannot be read") as caught:
+        call_command("rotatesecrets")
+
+    assert PASSWORD not in str(caught.value)
+    settings.BACKUP_SECRETS_KEY = [NEW]
+    good.refresh_from_db()
+    assert good.options()["password"] == PASSWORD
+    assert BackupDestination.objects.get(pk=lost.pk).config_json == lost.config_json

@@ -1,0 +1,32 @@
+"""What people do in the browser, again and again."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+END_MS = 30_000
+
+
+def back_up_from_the_front_page(page: Page) -> None:
+    page.get_by_role("link", name="backupsite").click()
+    page.get_by_role("button", name="Back up tacacs-demo now").click()
+    expect(page.get_by_role("heading", name="Backup of tacacs-demo")).to_be_visible()
+
+
+def wait_until_completed(page: Page) -> None:
+    """Wait until the page says so by itself, and has become the one of a completed execution."""
+    expect(page.locator(".bs-head .bs-badge")).to_have_text("Completed", timeout=END_MS)
+    expect(page.get_by_role("button", name="Download")).to_be_visible()
+
+
+def assert_every_page_fits(page: Page, addresses: list[str], folder: Path) -> None:
+    """Look at each address in light and dark, wide and narrow; nothing may have to be scrolled sideways."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] - the two names it knows
+        for width in (1200, 400):
+            page.set_viewport_size({"width": width, "height": 800})
+            for number, address in enumerate(addresses):
+                page.goto(address)
+                page.screenshot(path=folder / f"{number}-{scheme}-{width}.png", full_page=True)
+                overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                assert overflow <= 0, f"{address} is wider than {width} px by {overflow}"

@@ -1,0 +1,66 @@
+"""A browser of a real person before a real site; both are shared by the tests of a module."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.end_to_end.site import PASSWORD, USER, Site, running_site
+from tests.programs import missing
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if not CHROMIUM.exists():
+        missing(f"no browser: {CHROMIUM} does not exist")
+    with running_site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser window without cookies; any message on its console, such as a violated policy, fails the test."""
+    context = browser.new_context()
+    said: list[str] = []
+    context.on("console", lambda message: _note(message, said))
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    yield context
+    context.close()
+    assert said == []
+
+
+def _note(message: ConsoleMessage, said: list[str]) -> None:
+    if not message.location["url"].endswith("/favicon.ico"):
+        said.append(f"{message.type}: {message.text} ({message.location['url']})")
+
+
+@pytest.fixture
+def page(context: BrowserContext, site: Site) -> Page:
+    """The front page, after a login by the form."""
+    page = context.new_page()
+    page.goto(site.url)
+    page.get_by_role("textbox", name="Username").fill(USER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    return page

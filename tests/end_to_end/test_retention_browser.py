@@ -1,0 +1,75 @@
+"""Rules, pins and the catalogue, by a person at a real browser."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.end_to_end.browsing import assert_every_page_fits
+from tests.end_to_end.site import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+def archives(site: Site) -> list[Path]:
+    return sorted(path for path in (site.home / "backups").rglob("*.tar.gz") if path.is_file())
+
+
+def test_a_rule_is_set_looked_at_and_applied_and_what_was_lost_is_found_and_taken_in_again(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
+    for _ in range(4):
+        site.manage("backup", "tacacs-demo")
+    oldest, *_, newest = archives(site)
+
+    page.goto(f"{site.url}/admin/destinations/backupdestination/")
+    page.get_by_role("link", name="local", exact=True).click()
+    page.get_by_label("Retention strategy").select_option("simple")
+    page.get_by_label("Keep days").fill("30")
+    page.get_by_label("Keep daily").fill("7")
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("keep_daily has no effect in the retention strategy 'simple'.")).to_be_visible()
+    page.get_by_label("Keep daily").fill("")
+    page.get_by_label("Keep days").fill("")
+    page.get_by_label("Keep count").fill("1")
+    page.get_by_label("Min keep").fill("1")
+    page.get_by_role("button", name="Save and continue editing").click()
+    destination = page.url
+
+    page.goto(f"{site.url}/admin/backups/backupexecution/?q={oldest.name}")
+    page.locator("#result_list").get_by_role("link", name="tacacs-demo").click()
+    page.get_by_role("link", name="Pin…").click()
+    page.get_by_label("Reason").fill("the state before the migration")
+    page.get_by_role("button", name="Pin it").click()
+    expect(page.get_by_text("is pinned: it is never deleted.")).to_be_visible()
+
+    page.goto(destination)
+    page.get_by_role("link", name="Retention", exact=True).click()
+    preview = page.url
+    expect(page.get_by_text("because pinned: the state before the migration")).to_be_visible()
+    expect(page.get_by_text("because it is not one of the newest 1")).to_have_count(2)
+    assert_every_page_fits(page, [preview], tmp_path)
+    page.get_by_role("button", name="Prune now: delete 2").click()
+    expect(page.get_by_text(re.compile("2 backups were deleted, .* are free again"))).to_be_visible()
+    assert archives(site) == [oldest, newest]
+
+    lost = newest.rename(tmp_path / newest.name)
+    page.goto(destination)
+    page.get_by_role("link", name="What is there").click()
+    catalogue = page.url
+    expect(page.get_by_role("heading", name="Recorded, but not there (1)")).to_be_visible()
+    assert_every_page_fits(page, [catalogue], tmp_path)
+    page.get_by_role("button", name="Bring the catalogue up to date").click()
+    expect(page.get_by_text("The catalogue is up to date: 1 marked as missing.")).to_be_visible()
+
+    page.goto(f"{site.url}/admin/backups/backupexecution/")
+    page.get_by_role("link", name="Import an archive").click()
+    page.get_by_label("Archive").set_input_files(lost)
+    page.get_by_label("Destination").select_option("local")
+    assert_every_page_fits(page, [page.url], tmp_path)
+    page.get_by_label("Archive").set_input_files(lost)
+    page.get_by_label("Destination").select_option("local")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text(f"{lost.name} was verified and taken in.")).to_be_visible()
+    assert archives(site) == [oldest, newest]

@@ -1,0 +1,19 @@
+"""The real settings in a home of their own."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_home = tempfile.mkdtemp(prefix="backupsite-tests-")
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith(("BACKUP_", "DATABASE_URL", "SECRET_KEY"))]:
+    del os.environ[_name]
+os.environ["BACKUPSITE_HOME"] = _home
+
+from backupsite.settings import *  # noqa: E402, F403
+from backupsite.settings import DATABASES  # noqa: E402
+
+# A file: threads and child processes of a test see one database, each through a connection of its own.
+DATABASES["default"]["TEST"] = {"NAME": f"{_home}/test.sqlite3"}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

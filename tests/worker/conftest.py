@@ -1,0 +1,45 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.worker.postgres import Postgres
+from tests.worker.site import Site, copy_of, make_home
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the home of a site that no test runs: it is migrated once, and copied."""
+    home = tmp_path_factory.mktemp("template") / "home"
+    make_home(home)
+    return home
+
+
+@pytest.fixture
+def site(template: Path, tmp_path: Path) -> Iterator[Site]:
+    """Return a site on SQLite."""
+    with copy_of(template, tmp_path / "home") as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("postgres") / "home"
+    make_home(home, DATABASE_URL=postgres.create("template_site"))
+    return home
+
+
+@pytest.fixture
+def postgres_site(postgres: Postgres, postgres_template: Path, tmp_path: Path) -> Iterator[Site]:
+    """Return a site on PostgreSQL."""
+    url = postgres.create(f"site_{abs(hash(tmp_path))}", template="template_site")
+    with copy_of(postgres_template, tmp_path / "home", DATABASE_URL=url) as site:
+        yield site

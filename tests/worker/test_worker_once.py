@@ -1,0 +1,42 @@
+"""Two workers on one database: every queued backup runs, and runs once."""
+
+import os
+import re
+
+import pytest
+
+from tests.worker.site import Site, eventually
+
+pytestmark = pytest.mark.xdist_group("worker")
+COUNT = int(os.environ.get("BACKUPSITE_QUEUED", "10"))
+
+
+def run_all(site: Site, count: int) -> list[str]:
+    """Queue `count` backups for two workers with folders of their own, as two hosts have, and wait for their ends."""
+    names = site.declare(count)
+    for host in ("east", "west"):
+        site.worker(BACKUP_WORKSPACE_ROOT=str(site.home / host), LOG_FILE=str(site.home / f"{host}.log"))
+    queued = site.queue(names)
+    eventually(lambda: site.statuses() == ["completed"], within=10 + 3 * count)
+    return queued
+
+
+def claimed(site: Site, host: str) -> list[str]:
+    return re.findall(r"backup\.claimed execution=(\S+)", (site.home / f"{host}.log").read_text())
+
+
+def each_ran_once(site: Site, queued: list[str]) -> None:
+    east, west = claimed(site, "east"), claimed(site, "west")
+    assert sorted(east + west) == sorted(queued), "each is claimed, and none twice"
+    assert east, "both workers took part"
+    assert west, "both workers took part"
+    assert len(site.archives()) == len(queued)
+    site.leaves_nothing()
+
+
+def test_on_sqlite_each_runs_exactly_once(site: Site) -> None:
+    each_ran_once(site, run_all(site, COUNT))
+
+
+def test_on_postgresql_each_runs_exactly_once(postgres_site: Site) -> None:
+    each_ran_once(postgres_site, run_all(postgres_site, COUNT))
