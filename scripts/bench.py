@@ -1,0 +1,76 @@
+#!/usr/bin/env python
+"""Measure the real commands beside the usual programs and print Markdown tables. No test: nothing fails by being slow.
+
+Each benchmark is a module of scripts/benchmarks.
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import BENCHMARKS
+from benchmarks.bench import Bench
+from benchmarks.machine import describe
+from benchmarks.measure import BenchmarkError
+
+FULL = Bench(Path(), size_mb=500, memory_mb=(50, 500, 2000), rounds=3)
+QUICK = Bench(Path(), size_mb=50, memory_mb=(10, 50, 100), rounds=1)
+
+
+def main() -> int:
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    directory = Path(tempfile.mkdtemp(prefix="backupsite-bench-", dir=options.directory))
+    try:
+        measure(bench_of(options, directory), options.only)
+    except BenchmarkError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if options.keep:
+            print(f"... kept {directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(directory)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes and one round: does it work at all?")
+    parser.add_argument("--size-mb", type=int, metavar="N", help="size of the main instance (default: 500)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often each is measured (default: 3)")
+    parser.add_argument("--only", type=names, default=list(BENCHMARKS), metavar="NAME,...", help=", ".join(BENCHMARKS))
+    parser.add_argument("--directory", type=Path, metavar="DIR", help="where to work (default: the temporary folder)")
+    parser.add_argument("--keep", action="store_true", help="leave what was made, and say where")
+    return parser.parse_args()
+
+
+def names(text: str) -> list[str]:
+    wanted = text.split(",")
+    if unknown := set(wanted) - set(BENCHMARKS):
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: not one of {', '.join(BENCHMARKS)}")
+    return wanted
+
+
+def bench_of(options: argparse.Namespace, directory: Path) -> Bench:
+    chosen = QUICK if options.quick else FULL
+    size_mb, rounds = options.size_mb or chosen.size_mb, options.rounds or chosen.rounds
+    return replace(chosen, directory=directory, size_mb=size_mb, rounds=rounds)
+
+
+def measure(bench: Bench, only: list[str]) -> None:
+    bench.require_space()
+    print("\n".join(["# Benchmarks", "", *describe(bench.directory)]), flush=True)
+    for name in only:
+        title, run = BENCHMARKS[name]
+        print(f"\n## {title}", flush=True)
+        for paragraph in run(bench):
+            print(f"\n{paragraph}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""Benchmarks by name. A new one is one module with a TITLE and a run(bench) that yields Markdown, and one line here."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from benchmarks import backup, encryption, memory, restore, startup
+from benchmarks.bench import Bench
+
+Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "backup": (backup.TITLE, backup.run),
+    "restore": (restore.TITLE, restore.run),
+    "encryption": (encryption.TITLE, encryption.run),
+    "memory": (memory.TITLE, memory.run),
+    "startup": (startup.TITLE, startup.run),
+}

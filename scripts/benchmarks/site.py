@@ -1,0 +1,61 @@
+"""A site of our own in a temporary home, driven through the real commands."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.measure import BenchmarkError, Sample, run
+
+MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
+INSTANCE = "bench"
+DESTINATION = "bench"
+INSTANCES_FILE = """\
+[{name}]
+kind = "tacacs"
+root = {root}
+config = "config/tacacs.conf"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`home` is its BACKUPSITE_HOME; `settings` are further variables of its environment."""
+
+    home: Path
+    settings: Mapping[str, str]
+
+    @classmethod
+    def create(cls, home: Path, instance_root: Path, **settings: str) -> "Site":
+        """Make a site with one instance, INSTANCE, whose files lie in `instance_root`, and one local destination."""
+        home.mkdir(mode=0o700)
+        (home / "backups").mkdir(mode=0o700)
+        text = INSTANCES_FILE.format(name=INSTANCE, root=json.dumps(str(instance_root)))
+        (home / "instances.toml").write_text(text)
+        site = cls(home, settings)
+        site.command("migrate", "--verbosity", "0")
+        site.command("adddestination", DESTINATION, "--type", "local")
+        return site
+
+    def command(self, *words: str | Path) -> Sample:
+        """Run a management command. Raises BenchmarkError when it fails."""
+        return run([sys.executable, MANAGE, *words], env=self._environment())
+
+    def backup(self) -> Sample:
+        """Back up INSTANCE; what it printed is in `output`, the size of its archive in `output_bytes`."""
+        sample = self.command("backup", INSTANCE, "--json")
+        result = json.loads(sample.output)
+        if result["status"] != "completed":
+            raise BenchmarkError(f"the backup is {result['status']}: {result['error_message']}")
+        return replace(sample, output_bytes=result["compressed_size_bytes"])
+
+    def archive_of(self, backup: Sample) -> Path:
+        """Return where the archive of `backup` lies."""
+        return self.home / "backups" / DESTINATION / str(json.loads(backup.output)["backup_path"])
+
+    def _environment(self) -> dict[str, str]:
+        ours = ("BACKUP", "DATABASE_URL", "SECRET_KEY", "LOG_", "DJANGO_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        return inherited | {"BACKUPSITE_HOME": str(self.home)} | dict(self.settings)

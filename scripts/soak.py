@@ -1,0 +1,177 @@
+#!/usr/bin/env python
+"""Kill workers at random moments of real backups, round after round, and look what is left.
+
+After each round no row may be running, no archive partial, no workspace left, no run claimed twice, and the site must
+go on working. Ends with 1 when anything was wrong. Everything happens in a folder of its own, which is removed.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from strikes import STRIKES, Arena
+
+from tests.worker.postgres import Postgres
+from tests.worker.site import Site, eventually, make_home
+
+MEGABYTES = 64
+# A run of that size takes about this long; strikes fall at a random moment of it, or shortly after.
+LONGEST_WAIT = 0.9
+SETTLED_WITHIN = 60
+ENDED = ("completed", "interrupted", "cancelled", "failed")
+
+
+@dataclass
+class Tally:
+    rounds: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def arena(home: Path, **variables: str) -> Iterator[Arena]:
+    make_home(home, **variables)
+    site = Site(home, variables)
+    site.declare(4)
+    site.fill_big(MEGABYTES)
+    site.env["BACKUP_STOP_GRACE"] = "0.2"
+    try:
+        yield Arena(site, site.worker())
+    finally:
+        site.stop_workers()
+
+
+def one_round(arena: Arena, strike: Callable[[Arena, str], None], tally: Tally) -> str:
+    """Queue a large and some tiny backups, strike in the middle, and see what becomes of them."""
+    names = ["big", *random.sample([f"shop-{number}" for number in range(4)], 2)]
+    queued = arena.site.queue(names)
+    eventually(lambda: arena.has_begun(queued[0]), within=SETTLED_WITHIN, every=0.005)
+    time.sleep(random.uniform(0, LONGEST_WAIT))
+    strike(arena, queued[0])
+    began = time.monotonic()
+    settle(arena, queued)
+    tally.rounds += 1
+    seconds, status = time.monotonic() - began, arena.site.status(queued[0])
+    tally.slowest = max(tally.slowest, seconds)
+    tally.outcomes[status] += 1
+    tally.problems += [f"{strike.__name__}: {problem}" for problem in problems(arena, queued)]
+    return f"{status} after {seconds:.1f} s"
+
+
+def settle(arena: Arena, queued: list[str]) -> None:
+    """Wait until every run has ended and nothing is left."""
+    deadline = time.monotonic() + SETTLED_WITHIN
+    while time.monotonic() < deadline:
+        arena.tend()
+        if all(arena.site.status(run_id) in ENDED for run_id in queued) and arena.site.has_settled():
+            return
+        time.sleep(0.1)
+
+
+def problems(arena: Arena, queued: list[str]) -> Iterator[str]:
+    site, log = arena.site, arena.site.log()
+    for run_id in queued:
+        if site.status(run_id) not in ENDED:
+            yield f"{run_id} is still {site.status(run_id)}"
+        if (claims := log.count(f"backup.claimed execution={run_id}")) > 1:
+            yield f"{run_id} was claimed {claims} times"
+    completed = sorted(f"nas/{path}" for (path,) in site.rows(
+        "SELECT backup_path FROM backup_executions WHERE status = 'completed'"
+    ))  # fmt: skip
+    if site.archives() != completed:
+        yield f"archives differ from completed rows: {sorted(set(site.archives()) ^ set(completed))}"
+    if site.workspaces():
+        yield f"workspaces are left: {site.workspaces()}"
+
+
+def soak(home: Path, options: argparse.Namespace, **variables: str) -> dict[str, Tally]:
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    deadline = time.monotonic() + 60 * options.minutes
+    with arena(home, **variables) as here:
+        for number in range(options.rounds):
+            if time.monotonic() > deadline:
+                print(f"... stopped after {number} rounds: {options.minutes} minutes are over", file=sys.stderr)
+                break
+            strike = STRIKES[number % len(STRIKES)]
+            said = one_round(here, strike, tallies[strike.__name__])
+            print(f"... {number + 1} {strike.__name__}: {said}", file=sys.stderr, flush=True)
+        tallies["queued at once"] = all_at_once(here, options.queued)
+    return tallies
+
+
+def all_at_once(here: Arena, count: int) -> Tally:
+    """Give many backups to two workers: each runs exactly once."""
+    tally, site = Tally(rounds=count), here.site
+    names = site.declare(count)
+    site.worker(BACKUP_WORKSPACE_ROOT=str(site.home / "other"))
+    began = time.monotonic()
+    queued = site.queue(names)
+    pending = "SELECT 1 FROM backup_executions WHERE status IN ('queued', 'running')"
+    while site.rows(pending) and time.monotonic() - began < 30 + 3 * count:
+        time.sleep(0.5)
+    tally.slowest = time.monotonic() - began
+    tally.outcomes.update(site.status(run_id) for run_id in queued)
+    eventually(site.has_settled)
+    tally.problems += problems(here, queued)
+    tally.problems += site.python(
+        "from backups.service.workers import worker_state\nfor found in worker_state().problems: print(found.message)\n"
+    ).splitlines()
+    tally.problems += [f"{run_id} is {site.status(run_id)}" for run_id in queued if site.status(run_id) != "completed"]
+    return tally
+
+
+def table(title: str, tallies: dict[str, Tally]) -> str:
+    lines = [
+        f"\n{title}",
+        f"{'strike':<16} {'rounds':>6} " + " ".join(f"{name:>11}" for name in ENDED) + "  slowest  wrong",
+    ]
+    for name, tally in tallies.items():
+        outcomes = " ".join(f"{tally.outcomes[status]:>11}" for status in ENDED)
+        lines.append(f"{name:<16} {tally.rounds:>6} {outcomes}  {tally.slowest:>6.1f}s  {len(tally.problems):>5}")
+    return "\n".join([*lines, *(f"  {problem}" for tally in tallies.values() for problem in tally.problems)])
+
+
+def main() -> int:
+    options = arguments()
+    random.seed(options.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and workers end too
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="backupsite-soak-")))
+        sites: dict[str, dict[str, str]] = {"SQLite": {}}
+        if options.database != "sqlite":
+            server = Postgres()
+            server.start()
+            stack.callback(server.stop)
+            sites["PostgreSQL"] = {"DATABASE_URL": server.create("soak")}
+        if options.database == "postgresql":
+            del sites["SQLite"]
+        print(f"seed {options.seed}")
+        wrong = 0
+        for name, variables in sites.items():
+            tallies = soak(folder / name, options, **variables)
+            print(table(name, tallies), flush=True)
+            wrong += sum(len(tally.problems) for tally in tallies.values())
+    return 1 if wrong else 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=100, help="rounds on each database (default: %(default)s)")
+    parser.add_argument("--queued", type=int, default=200, help="backups queued at once (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=30, help="at most so long (default: %(default)s)")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="repeats the moments of a soak")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
