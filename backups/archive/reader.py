@@ -15,6 +15,7 @@ from backups.archive.entry import Entry
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import MAX_MANIFEST_BYTES, Manifest
 from backups.archive.names import MANIFEST_NAME
+from backups.archive.readahead import read_ahead
 from backups.archive.tarstream import Member, TarStream
 from backups.archive.unpacked import NewDirectory
 from backups.archive.verification import Budget, Verification, no_manifest
@@ -85,15 +86,16 @@ def _walk(
     create: Callable[[str], BinaryIO] | None,
     progress: Progress | None,
 ) -> Manifest:
-    tar = TarStream(open_reader(stream))
-    for member in tar.members():
-        if member.name == MANIFEST_NAME:
-            verification.learn(_read_manifest(tar, member))
-            continue
-        verification.expect(member)
-        with create(member.name) if create and verification.selects(member.name) else nullcontext() as output:
-            digest = _copy(tar, output, progress)
-        verification.record(member, digest)
+    with read_ahead(open_reader(stream)) as chunks:
+        tar = TarStream(chunks)
+        for member in tar.members():
+            if member.name == MANIFEST_NAME:
+                verification.learn(_read_manifest(tar, member))
+                continue
+            verification.expect(member)
+            with create(member.name) if create and verification.selects(member.name) else nullcontext() as output:
+                digest = _copy(tar, output, progress)
+            verification.record(member, digest)
     return verification.finish()
 
 
