@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from django.core.management import BaseCommand, get_commands, load_command_class
+
 PACKAGES = ("backupsite", "backups", "destinations")
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -82,3 +85,43 @@ def test_every_system_check_is_on_the_page_of_errors() -> None:
 
     assert ids
     assert [check for check in sorted(ids) if f"`{check}`" not in page] == []
+
+
+def commands() -> dict[str, set[str]]:
+    """Return the options of each of our commands, without those that every Django command has."""
+    return {name: _options(load_command_class(app, name)) for name, app in get_commands().items() if app in PACKAGES}
+
+
+def _options(command: BaseCommand) -> set[str]:
+    common = _long_options(BaseCommand())
+    return _long_options(command) - common - {"--json"}
+
+
+def _long_options(command: BaseCommand) -> set[str]:
+    actions = command.create_parser("manage.py", "any")._actions
+    return {option for action in actions for option in action.option_strings if option.startswith("--")}
+
+
+def test_every_command_is_on_its_page_with_every_option_and_no_other() -> None:
+    _, *sections = re.split(r"^### ", (DOCS / "commands.md").read_text(), flags=re.MULTILINE)
+    documented = {
+        re.findall(r"^`(\w+)", section)[0]: set(re.findall(r"^- `(--[a-z-]+)", section, flags=re.MULTILINE))
+        for section in sections
+    }
+
+    assert len(documented) > 20
+    assert documented == commands()
+
+
+@pytest.mark.parametrize("page", [*DOCS.glob("*.md"), ROOT / "README.md"], ids=lambda path: path.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    local = [link for link in links if not link.startswith(("http://", "https://"))]
+
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_names_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    assert [page.name for page in sorted(DOCS.glob("*.md")) if f"docs/{page.name}" not in readme] == []

@@ -15,8 +15,8 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("instance", nargs="?")
-        parser.add_argument("--destination", metavar="NAME")
-        parser.add_argument("--status", choices=BackupExecution.Status.values)
+        parser.add_argument("--destination", metavar="NAME", help="only at this one")
+        parser.add_argument("--status", choices=BackupExecution.Status.values, help="only those")
         add_limit_argument(parser)
 
     def run(self, **options: Any) -> None:

@@ -62,7 +62,9 @@ class Command(OperatorCommand):
             default="",
             help="default: required off this machine, else allowed",
         )
-        parser.add_argument("--retention-strategy", choices=Strategy.values, default="", help="see docs/retention.md")
+        parser.add_argument(
+            "--retention-strategy", choices=[rule.value for rule in Strategy], default="", help="see docs/retention.md"
+        )
         for column in NUMBER_COLUMNS:
             parser.add_argument(f"--{column.replace('_', '-')}", type=int, metavar="N", help=_help(column))
         parser.add_argument("--disabled", action="store_true", help="take no backups there yet")
