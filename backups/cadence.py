@@ -6,9 +6,10 @@ into the hour that does not exist runs right after it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -18,9 +19,12 @@ from backups.errors import BackupError
 
 UNITS = {"minutes": 60, "hours": 3600, "days": 86400}
 SHORTEST = timedelta(minutes=1)
+RESOLUTION = timedelta(seconds=1)
 LONGEST = timedelta(days=366)
 # A leap day on a given weekday comes back after 28 years, 40 across 2100.
 HORIZON_YEARS = 41
+# how many minutes, hours, days, months and weekdays a cron field counts
+SIZES = (60, 24, 31, 12, 7)
 INTERVAL_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -58,9 +62,9 @@ class Cron:
     def _named_hours(self, moment: datetime) -> datetime:
         """Follow the wall clock; a time that exists twice means its first, one that does not exist is moved on."""
         local = moment.astimezone(self.zone).replace(tzinfo=None) - timedelta(hours=3)
+        matches = _matches(self.expression, local)
         while True:
-            local = _next(self.expression, local)
-            found = local.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
+            found = next(matches).replace(tzinfo=self.zone, fold=0).astimezone(UTC)
             if found > moment:
                 return found
 
@@ -76,9 +80,8 @@ class Cron:
     def _under(self, offset: timedelta, moment: datetime, best: datetime | None) -> datetime | None:
         """Return the first match while that offset holds, when it is earlier than `best`."""
         local = (moment + offset).astimezone(UTC).replace(tzinfo=None)
-        for _ in range(200):
-            local = _next(self.expression, local)
-            match = (local - offset).replace(tzinfo=UTC)
+        for wall in islice(_matches(self.expression, local), 200):
+            match = (wall - offset).replace(tzinfo=UTC)
             if best is not None and match >= best:
                 return None
             if match.astimezone(self.zone).utcoffset() == offset:
@@ -138,6 +141,8 @@ def parse_cron(expression: str, zone: str) -> Cron:
     hint = "five fields: minute hour day month weekday, for example 0 2 * * *"
     if len(fields) != 5 or not re.fullmatch(r"[0-9A-Za-z*/,\- ]+", expression) or re.search(r"\b[RrHh]", expression):
         raise BackupError(f"{expression!r} is not a cron expression", hint=hint)
+    if too_long := [step for field, size in zip(fields, SIZES, strict=True) for step in _steps(field) if step > size]:
+        raise BackupError(f"{expression!r} counts by {too_long[0]}, past the end of its field", hint=hint)
     cron = Cron(" ".join(fields), time_zone(zone))
     try:
         first = cron.next_after(datetime.now(UTC))
@@ -147,6 +152,11 @@ def parse_cron(expression: str, zone: str) -> Cron:
     except (CroniterError, OverflowError) as error:
         raise BackupError(f"{expression!r} names a day that never comes") from error
     return cron
+
+
+def _steps(field: str) -> list[int]:
+    """Return what stands behind a slash: every so many."""
+    return [int(step) for step in re.findall(r"/(\d+)", field)]
 
 
 def time_zone(name: str) -> ZoneInfo:
@@ -166,13 +176,23 @@ def upcoming(rhythm: Cadence, moment: datetime, count: int) -> list[datetime]:
 
 
 def latest_due(rhythm: Cadence, since: datetime, now: datetime) -> datetime:
-    """Return the last slot at or before `now`, starting from the slot `since`: of many missed ones only that is run."""
-    slot, following = since, rhythm.next_after(since)
-    while following <= now:
-        slot, following = following, rhythm.next_after(following)
+    """Return the last slot at or before `now`, starting from the slot `since`: of many missed ones only that is run.
+
+    Found by halving the time between them: a year of missed minutes takes about thirty steps.
+    """
+    slot, latest = since, now
+    while latest - since >= RESOLUTION:
+        middle = since + (latest - since) / 2
+        following = rhythm.next_after(middle)
+        if following <= now:
+            slot = since = following
+        else:
+            latest = middle
     return slot
 
 
-def _next(expression: str, local: datetime) -> datetime:
-    found: datetime = croniter(expression, local, max_years_between_matches=HORIZON_YEARS).get_next(datetime)
-    return found
+def _matches(expression: str, local: datetime) -> Iterator[datetime]:
+    """Yield every time on the clock later than `local` that `expression` names."""
+    found = croniter(expression, local, max_years_between_matches=HORIZON_YEARS)
+    while True:
+        yield found.get_next(datetime)

@@ -8,7 +8,7 @@ from django.conf import settings
 from backups.doorbell.messages import ring
 from backups.errors import BackupError
 from backups.schedules import TICK, keep_tick
-from backups.service import custody, heartbeats, lateness, locks, schedule, watch, workspace
+from backups.service import custody, heartbeats, lateness, locks, schedule, schedule_repair, watch, workspace
 from backups.service.queues import release_dead
 from backups.service.reap import reap
 from backups.tasks import enqueue, ring_forgotten
@@ -31,7 +31,7 @@ def call_again(queue: str) -> str:
 
 def start_scheduled(queue: str) -> str:
     """Start the backups whose time has come; a schedule that lost its next run gets one again."""
-    schedule.repair()
+    schedule_repair.repair(queue)
     started = schedule.fire_due(queue)
     for execution in started:
         enqueue(execution)

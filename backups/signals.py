@@ -1,4 +1,7 @@
-"""What other code may listen to."""
+"""What other code may listen to.
+
+A receiver that fails is logged (``django.dispatch``) and keeps nobody else from hearing: all are sent with `send_robust`.
+"""
 
 from django.dispatch import Signal
 

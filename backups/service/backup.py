@@ -41,10 +41,10 @@ SPARE_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The time of a schedule that a backup is for, and which attempt at it."""
+    """The time of a schedule that a backup is for, and which attempt at it; no time for one that a person started."""
 
     schedule: BackupSchedule
-    scheduled_for: datetime
+    scheduled_for: datetime | None
     attempt: int
 
 

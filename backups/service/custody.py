@@ -139,4 +139,4 @@ def _record(destination: BackupDestination, looks: list[Look]) -> None:
     )
     if lost:
         audit.log("keys.lost", logging.ERROR, destination=destination.name, problem=problem)
-        keys_lost.send(sender=BackupDestination, destination=destination, message=problem)
+        keys_lost.send_robust(sender=BackupDestination, destination=destination, message=problem)

@@ -168,4 +168,4 @@ def _record(execution: BackupExecution, done: Drill, by: audit.Actor) -> None:
         error=done.error,
     )
     audit.note(by, execution, f"Drill {done.verdict}{f': {done.error}' if done.error else ''}.")
-    drill_finished.send(sender=BackupExecution, execution=execution)
+    drill_finished.send_robust(sender=BackupExecution, execution=execution)

@@ -44,7 +44,7 @@ def _tell(state: Protection, now: datetime) -> bool:
         return False
     message = _message(state, now)
     audit.log("instance.late", logging.ERROR, instance=state.name, reason=message)
-    instance_late.send(sender=InstanceState, instance=state.name, message=message)
+    instance_late.send_robust(sender=InstanceState, instance=state.name, message=message)
     return True
 
 

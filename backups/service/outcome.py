@@ -75,5 +75,5 @@ def _end(execution: Run, status: Status, *, before: Status = Status.RUNNING, **c
         archive=str(execution),
         error=execution.error_message,
     )
-    execution_finished.send(sender=type(execution), execution=execution)
+    execution_finished.send_robust(sender=type(execution), execution=execution)
     return True

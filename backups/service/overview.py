@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from backups.instances import instance_names
 from backups.models import BackupExecution, InstanceState
+from backups.service.heartbeats import CLOCKS_DIFFER
 from backups.service.promises import Outlook, outlooks
 
 Status = BackupExecution.Status
@@ -61,7 +62,9 @@ def protections(
         executions = BackupExecution.objects.defer("manifest_json", "config_json")
     names, now = instance_names() if names is None else names, timezone.now()
     # an adopted archive whose date nobody can rely on has none
-    there = {"deleted_at": None, "missing_at": None, "deleting_at": None, "started_at__isnull": False}
+    # and one of a time when the clock was ahead would look fresh until that time has come
+    dated = {"started_at__isnull": False, "started_at__lte": now + CLOCKS_DIFFER}
+    there = {"deleted_at": None, "missing_at": None, "deleting_at": None, **dated}
     good = _newest(executions.annotate(config_hash=CONFIG_HASH), names, status=Status.COMPLETED, **there)
     failed = _newest(executions, names, status=Status.FAILED)
     interrupted = _newest(executions, names, status=Status.INTERRUPTED)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -38,8 +39,9 @@ def fire_due(queue: str) -> list[BackupExecution]:
 def _fire(pk: str, now: datetime) -> list[BackupExecution]:
     """Take the slot and the retry of one schedule; of two processes that try, one gets them."""
     with transaction.atomic():
-        schedule = BackupSchedule.objects.select_for_update().select_related("destination").get(pk=pk)
-        if not schedule.enabled:
+        rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
+        schedule = rows.filter(pk=pk, enabled=True).first()
+        if schedule is None:
             return []
         if schedule.next_run is not None and schedule.next_run <= now:
             return _take_slot(schedule, schedule.next_run, now)
@@ -60,8 +62,21 @@ def _take_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> list
         return []
     schedule.retry_at = None
     schedule.save(update_fields=["next_run", "retry_at"])
-    comment = f"of {since:%Y-%m-%d %H:%M} UTC, which was missed" if now - slot > LATE or slot != since else ""
-    return _start(schedule, Slot(schedule, slot, 1), comment)
+    if _waits(schedule):
+        audit.log("schedule.slot-covered", schedule=schedule.name, slot=slot.isoformat(), by="a run that still waits")
+        return []
+    return _start(schedule, Slot(schedule, slot, 1), _missed(since, slot, now))
+
+
+def _waits(schedule: BackupSchedule) -> bool:
+    """True while a run of it waits for its turn: that one will hold what the slot is for, and they do not pile up."""
+    return schedule.executions.filter(status=Status.QUEUED).exists()
+
+
+def _missed(since: datetime, slot: datetime, now: datetime) -> str:
+    if slot != since:
+        return f"of {slot:%Y-%m-%d %H:%M} UTC; slots were missed since {since:%Y-%m-%d %H:%M} UTC"
+    return f"of {slot:%Y-%m-%d %H:%M} UTC, which was missed" if now - slot > LATE else ""
 
 
 def _take_retry(schedule: BackupSchedule) -> list[BackupExecution]:
@@ -89,7 +104,7 @@ def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExe
                 )
             ]
     except IntegrityError:
-        audit.log("schedule.slot-taken", schedule=schedule.name, slot=slot.scheduled_for.isoformat())
+        audit.log("schedule.slot-taken", schedule=schedule.name, slot=slot.scheduled_for)
         return []
     except BackupError as error:
         _record_failure(schedule, error.message)
@@ -97,9 +112,14 @@ def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExe
 
 
 def run_now(schedule: BackupSchedule, *, by: audit.Actor) -> BackupExecution:
-    """Queue a run of `schedule` outside its slots. Raises BackupError."""
+    """Queue a run of `schedule` outside its slots. How it ends is noted; it is not tried again. Raises BackupError."""
     execution = start_backup(
-        schedule.instance, schedule.destination, by=by, kind=Kind.MANUAL, comment=f"schedule {schedule.name}, run now"
+        schedule.instance,
+        schedule.destination,
+        by=by,
+        kind=Kind.MANUAL,
+        comment=f"schedule {schedule.name}, run now",
+        slot=Slot(schedule, None, 1),
     )
     audit.note(by, schedule, f"Run now: {execution.pk}")
     return execution
@@ -109,11 +129,14 @@ def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
     """Write `fields` of `schedule` into its row; what a tick wrote meanwhile stays. Raises BackupError."""
     changed = set(fields)
     with transaction.atomic():
-        row = BackupSchedule.objects.select_for_update().get(pk=schedule.pk)
+        row = BackupSchedule.objects.select_for_update().filter(pk=schedule.pk).first()
+        if row is None:
+            raise BackupError(f"schedule {schedule.name} is gone: somebody deleted it")
         for name in changed:
             setattr(row, name, getattr(schedule, name))
-        if changed & {"type", "expression", "time_zone"}:
+        if changed & {"type", "expression", "time_zone", "enabled"}:
             plan(row)
+            schedule.next_run, schedule.retry_at = row.next_run, row.retry_at
         else:
             row.save(update_fields=changed)
 
@@ -130,7 +153,7 @@ def resume(schedule: BackupSchedule, *, by: audit.Actor) -> None:
     """Let `schedule` run again from its next slot on. Raises BackupError when it has none, or for a declared one."""
     _refuse_declared(schedule)
     schedule.enabled = True
-    plan(schedule)
+    edit(schedule, ["enabled"])
     _tell("resumed", schedule, by)
 
 
@@ -151,12 +174,15 @@ def note_result(sender: type[Run], execution: Run, **_: Any) -> None:
     if not isinstance(execution, BackupExecution) or execution.schedule_id is None:
         return
     with transaction.atomic():
-        schedule = BackupSchedule.objects.select_for_update().get(pk=execution.schedule_id)
-        schedule.last_run, schedule.last_status = execution.started_at, execution.status
+        schedule = BackupSchedule.objects.select_for_update().filter(pk=execution.schedule_id).first()
+        if schedule is None:  # somebody deleted it meanwhile
+            return
+        schedule.last_run, schedule.last_status = execution.started_at or execution.created_at, execution.status
         if execution.status == Status.COMPLETED:
             schedule.consecutive_failures, schedule.retry_at = 0, None
         elif execution.status != Status.CANCELLED:
-            schedule.retry_at = _retry_at(schedule, execution)
+            if execution.scheduled_for is not None:
+                schedule.retry_at = _retry_at(schedule, execution)
             _record_failure(schedule, execution.error_message)
         schedule.save(update_fields=["last_run", "last_status", "consecutive_failures", "retry_at"])
 
@@ -181,48 +207,6 @@ def _record_failure(schedule: BackupSchedule, message: str) -> None:
         failures=schedule.consecutive_failures,
         error=message,
     )
-    schedule_failed.send(sender=BackupSchedule, schedule=schedule, message=message)
-
-
-def repair() -> None:
-    """Give a next run to every enabled schedule that lost it, for example by an error that has been mended since."""
-    lost = BackupSchedule.objects.filter(enabled=True, next_run=None).exclude(type=BackupSchedule.Type.MANUAL)
-    for schedule in lost:
-        try:
-            plan(schedule)
-        except BackupError as error:
-            audit.log("schedule.no-next-run", logging.ERROR, schedule=schedule.name, error=error.message)
-
-
-def find_schedule(name: str) -> BackupSchedule:
-    schedule = BackupSchedule.objects.select_related("destination").filter(name=name).first()
-    if schedule is None:
-        raise BackupError(f"there is no schedule {name!r}", hint="`listschedules` prints their names")
-    return schedule
-
-
-def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
-    """Return what a script may want to know; times in ISO 8601."""
-    moments = {name: getattr(schedule, name) for name in ("next_run", "last_run", "retry_at", "created_at")}
-    return {
-        "id": schedule.pk,
-        "name": schedule.name,
-        "instance": schedule.instance,
-        "destination": schedule.destination.name,
-        "type": schedule.type,
-        "expression": schedule.expression,
-        "time_zone": schedule.time_zone,
-        "enabled": schedule.enabled,
-        "last_status": schedule.last_status,
-        "consecutive_failures": schedule.consecutive_failures,
-        "managed_by": schedule.managed_by,
-    } | {name: moment.isoformat() if moment else None for name, moment in moments.items()}
-
-
-def summary(schedule: BackupSchedule) -> str:
-    when = f"next {schedule.next_run:%Y-%m-%d %H:%M} UTC" if schedule.next_run else "no next run"
-    state = when if schedule.enabled else "paused"
-    rhythm = f"{schedule.type} {schedule.expression}".strip()
-    last = f"last {schedule.last_status}" if schedule.last_status else "has not run"
-    where = f"{schedule.instance} to {schedule.destination.name}"
-    return f"{schedule.name}: {where}, {rhythm} ({schedule.time_zone}), {state}, {last}"
+    # a receiver may take its time, and the row is locked until the commit
+    heard = partial(schedule_failed.send_robust, sender=BackupSchedule, schedule=schedule, message=message)
+    transaction.on_commit(heard)

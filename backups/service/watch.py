@@ -81,7 +81,7 @@ def _too_soon(instance: Instance, now: datetime) -> bool:
     since = now - timedelta(seconds=settings.BACKUP_WATCH_INTERVAL)
     mine = BackupExecution.objects.filter(instance=instance.name)
     active = mine.filter(status__in=BackupExecution.ACTIVE)
-    return active.exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__gt=since).exists()
+    return active.exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__range=(since, now)).exists()
 
 
 def _destination(last: BackupExecution) -> BackupDestination:

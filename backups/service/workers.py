@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from backups.formats import human_duration
 from backups.models import Heartbeat
-from backups.service.heartbeats import Kind, scheduler_name
+from backups.service.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
 from backups.service.queues import MODELS, queue_of, queues
 
 WORKER_SILENCE = timedelta(seconds=60)
@@ -51,7 +51,7 @@ def _queues_in_use() -> set[str]:
 
 
 def _answers(row: Heartbeat, now: datetime) -> bool:
-    return row.stopped_at is None and now - row.beat_at < WORKER_SILENCE
+    return row.stopped_at is None and -CLOCKS_DIFFER < now - row.beat_at < WORKER_SILENCE
 
 
 def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | None:
@@ -75,6 +75,10 @@ def _silence(queue: str, workers: list[Heartbeat], now: datetime) -> str:
     last = workers[0]
     if last.stopped_at is not None:
         return f"the worker{_of(queue)} on {last.host} was stopped {_ago(now - last.stopped_at)} ago"
+    if last.beat_at > now:
+        return (
+            f"the worker{_of(queue)} on {last.host} answered {_ago(last.beat_at - now)} in the future: a clock is wrong"
+        )
     return f"no worker{_of(queue)} has answered for {_ago(now - last.beat_at)}"
 
 

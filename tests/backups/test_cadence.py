@@ -61,6 +61,9 @@ def test_a_leap_day_is_found_years_ahead() -> None:
         ("H 3 * * *", "is not a cron expression"),
         ("* * * * * *", "is not a cron expression"),
         ("61 * * * *", "is not a cron expression"),
+        ("*/90 * * * *", "counts by 90, past the end of its field"),
+        ("0 */99999999999999 * * *", "past the end of its field"),
+        ("0-999999999 * * * *", "is not a cron expression"),
         ("@daily", "is not a cron expression"),
         ("", "is not a cron expression"),
         ("0 2 * *; rm -rf", "is not a cron expression"),
@@ -117,3 +120,30 @@ def test_of_many_missed_slots_the_last_one_is_due() -> None:
     rhythm = parse_cron("0 2 * * *", "UTC")
     assert latest_due(rhythm, at("2026-01-01T02:00"), at("2026-01-05T08:00")) == at("2026-01-05T02:00")
     assert latest_due(rhythm, at("2026-01-05T02:00"), at("2026-01-05T02:00")) == at("2026-01-05T02:00")
+
+
+@pytest.mark.parametrize("expression", ["* * * * *", "*/5 8-17 * * 1-5", "30 2 * * *", "0 0 29 2 *"])
+def test_the_last_slot_of_a_year_off_is_found_without_going_through_all_of_them(expression: str) -> None:
+    asked = []
+
+    class Counted:
+        def next_after(self, moment: datetime) -> datetime:
+            asked.append(moment)
+            return rhythm.next_after(moment)
+
+    rhythm = parse_cron(expression, BERLIN)
+    now = at("2029-01-08T07:13:20")
+    slot = latest_due(Counted(), rhythm.next_after(at("2028-01-01T00:00")), now)
+    assert slot <= now < rhythm.next_after(slot)
+    assert len(asked) < 100
+
+
+@pytest.mark.parametrize("zone", [BERLIN, NEW_YORK, "Australia/Lord_Howe"])
+@pytest.mark.parametrize("expression", ["*/30 * * * *", "30 1,2,3 * * *", "15 2 * * 0", "*/20 2 * * *"])
+def test_the_last_slot_is_the_one_that_going_through_all_of_them_finds(expression: str, zone: str) -> None:
+    rhythm = parse_cron(expression, zone)
+    for day in ("2026-10-23T00:00", "2026-03-06T00:00", "2026-03-27T00:00"):
+        slots = upcoming(rhythm, at(day), 40)
+        for slot, following in pairwise(slots):
+            assert latest_due(rhythm, slots[0], following - timedelta(seconds=1)) == slot
+            assert latest_due(rhythm, slots[0], slot) == slot

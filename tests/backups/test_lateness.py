@@ -67,6 +67,13 @@ def test_a_late_instance_is_told_once(told: list[tuple[str, str]], caplog: pytes
     assert InstanceState.objects.get(instance="shop").late_since is not None
 
 
+def test_a_backup_of_a_time_when_the_clock_was_ahead_is_not_taken_for_a_fresh_one(told: list[tuple[str, str]]) -> None:
+    a_schedule()
+    an_execution("shop", age=8 * HOURS)
+    an_execution("shop", age=-9000 * HOURS)
+    assert tell_late(QUEUE) == ["shop"]
+
+
 def test_after_it_was_fresh_it_is_told_again(told: list[tuple[str, str]]) -> None:
     a_schedule()
     old = an_execution("shop", age=8 * HOURS)

@@ -83,6 +83,14 @@ def test_a_silent_worker_is_named_with_its_host_and_the_length_of_the_silence(si
     ]
 
 
+def test_a_sign_of_life_from_the_future_is_none() -> None:
+    a_worker(silent=-7200)
+
+    assert [problem.message for problem in problems()] == [
+        "the worker on hq answered 119 minutes in the future: a clock is wrong"
+    ]
+
+
 def test_a_worker_that_was_stopped_is_told_from_one_that_died() -> None:
     a_worker(stopped_at=timezone.now() - timedelta(minutes=3))
 

@@ -8,7 +8,7 @@ from backups.instances import get_instance
 from backups.management.base import BackupCommand
 from backups.models import BackupSchedule
 from backups.service.rhythm import plan
-from backups.service.schedule import describe_schedule, summary
+from backups.service.schedule_words import describe_schedule, summary
 from destinations.management.base import operator_name
 
 

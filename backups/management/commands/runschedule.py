@@ -3,7 +3,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
-from backups.service.schedule import find_schedule, run_now
+from backups.service.schedule import run_now
+from backups.service.schedule_words import find_schedule
 from backups.service.status import describe
 from backups.tasks import enqueue
 from destinations.management.base import operator_name
