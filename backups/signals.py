@@ -1,6 +1,6 @@
 """What other code may listen to.
 
-A receiver that fails is logged (``django.dispatch``) and keeps nobody else from hearing: all are sent with `send_robust`.
+A receiver that fails is logged (``django.dispatch``) and nobody else misses anything: each is sent with `send_robust`.
 """
 
 from django.dispatch import Signal
