@@ -5,6 +5,7 @@ import io
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -84,7 +85,6 @@ def test_a_post_quantum_identity_has_no_recipient_to_write_to() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "age1",
         RECIPIENT.upper(),
         RECIPIENT[:-1] + ("q" if RECIPIENT[-1] != "q" else "p"),
@@ -99,6 +99,31 @@ def test_a_wrong_recipient_is_refused_by_name(text: str) -> None:
         sealed(b"x", RECIPIENT, text)
     assert repr(text) in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("secret", [IDENTITY, IDENTITY[:-1], IDENTITY.lower(), PASSPHRASE, "AGE-PLUGIN-YUBIKEY-1Q"])
+def test_a_secret_in_the_place_of_a_recipient_is_refused_and_never_repeated(secret: str) -> None:
+    with pytest.raises(age.AgeKeyError) as caught:
+        sealed(b"x", secret)
+    assert secret not in f"{caught.value!r} {caught.value.hint}"
+    assert "age-keygen" in caught.value.hint
+
+
+@pytest.mark.parametrize("thing", ["", None, b"age1", 7])
+def test_what_is_no_text_at_all_is_refused_like_any_other_key(thing: Any) -> None:
+    for arguments in ({"recipients": [thing]}, {"passphrase": thing} if thing is not None else {}):
+        with pytest.raises(age.AgeKeyError):
+            age.encrypt(io.BytesIO(b"x"), io.BytesIO(), **arguments)
+    for keys in ({"identities": [thing]}, {"passphrases": [thing]}):
+        with pytest.raises(age.AgeKeyError):
+            age.decrypt(io.BytesIO(sealed(b"x", RECIPIENT)), io.BytesIO(), **keys)
+
+
+def test_a_letter_that_only_looks_like_ascii_is_refused() -> None:
+    kelvin = IDENTITY.replace("K", "\N{KELVIN SIGN}")
+    assert kelvin.lower() == IDENTITY.lower()
+    with pytest.raises(age.AgeKeyError):
+        opened(sealed(b"x", RECIPIENT), kelvin)
 
 
 def test_keys_that_contradict_each_other_or_are_missing_are_refused() -> None:

@@ -48,6 +48,9 @@ def encode_bech32(prefix: str, data: bytes) -> str:
 
 def decode_bech32(text: str) -> tuple[str, bytes]:
     """Return prefix (lower case) and data of `text`; raises ValueError, which never repeats `text`."""
+    # Beyond ASCII two letters may be one in lower case: the sign for Kelvin would pass for a K.
+    if not isinstance(text, str) or not text.isascii():
+        raise ValueError("not Bech32")
     if text not in (text.lower(), text.upper()):
         raise ValueError("mixed case")
     prefix, separator, encoded = text.lower().rpartition("1")

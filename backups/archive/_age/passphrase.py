@@ -40,6 +40,8 @@ def _derive(passphrase: bytes, salt: bytes, work_factor: int) -> bytes:
 
 
 def _encode(passphrase: str) -> bytes:
+    if not isinstance(passphrase, str):
+        raise AgeKeyError("The encryption passphrase is not text.", hint="Give it as text.")
     if not passphrase:
         raise AgeKeyError("The encryption passphrase is empty.", hint="Set a long passphrase, or use recipients.")
     try:

@@ -1,5 +1,7 @@
 """X25519 recipients (`age1...`) and identities (`AGE-SECRET-KEY-1...`)."""
 
+import re
+
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from backups.archive._age.bech32 import decode_bech32, encode_bech32
@@ -19,6 +21,9 @@ KEY_BYTES = 32
 _RECIPIENT_PREFIX = "age"
 _IDENTITY_PREFIX = "age-secret-key-"
 _INFO = b"age-encryption.org/v1/X25519"
+# What begins like this is public, also when it is misspelt; anything else may be a secret in the wrong place.
+_PUBLIC = re.compile(r"(?i)age1|ssh-")
+_RECIPIENT_HINT = "A recipient is the line age1... that age-keygen -y prints."
 
 
 def _share(stanza: Stanza) -> bytes:
@@ -32,16 +37,19 @@ def check(stanza: Stanza) -> None:
 
 
 def parse_recipient(text: str) -> bytes:
-    """Return the public key of an `age1...` recipient; raises AgeKeyError."""
+    """Return the public key of an `age1...` recipient; raises AgeKeyError, which repeats nothing but a recipient."""
+    named = repr(text) if _PUBLIC.match(str(text)) else "What was given"
     try:
         prefix, key = decode_bech32(text)
     except ValueError as error:
+        raise AgeKeyError(f"{named} is not an age recipient: {error}.", hint=_RECIPIENT_HINT) from None
+    if prefix == _IDENTITY_PREFIX:
         raise AgeKeyError(
-            f"{text!r} is not an age recipient: {error}.", hint="A recipient is the line age1... of age-keygen."
-        ) from None
+            "What was given as a recipient is an identity, the secret half of a key.", hint=_RECIPIENT_HINT
+        )
     if prefix != _RECIPIENT_PREFIX or len(key) != KEY_BYTES or text != text.lower():
         raise AgeKeyError(
-            f"{text!r} is not an X25519 recipient.",
+            f"{named} is not an X25519 recipient.",
             hint="Use a recipient made by age-keygen: other types cannot be opened by every age program.",
         )
     return key
