@@ -56,12 +56,19 @@ def _stripped(value: Any) -> Any:
 
 
 def text_of(var: str) -> str:
-    """Return what `var` or the file of `var`_FILE says; an editor's last line break is not part of a secret."""
+    """Return what `var` or the file of `var`_FILE says; an editor's last line break is not part of a secret.
+
+    Raises ImproperlyConfigured for a file that cannot be read or is empty: a secret was meant to be there, and going on
+    without it would store archives in plain, or make a new key.
+    """
     path = os.environ.get(f"{var}_FILE")
     if not path:
         return os.environ.get(var, "")
     try:
-        return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        text = Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ImproperlyConfigured(f"The file {path} of the setting {var}_FILE cannot be read: {reason}.") from None
+    if not text.strip():
+        raise ImproperlyConfigured(f"The file {path} of the setting {var}_FILE is empty.")
+    return text

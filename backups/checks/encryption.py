@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Info, Warning, register
 from backups.archive.age import AgeKeyError, fingerprint
 from backups.archive.minisign import PublicKey, SigningKeyError
 from backups.encryption import KINDS, Age, EncryptionError
-from backups.encryption.age import read_identities
+from backups.encryption.age import read_identities, require_typeable
 from backups.service.signatures import site_key
 
 DOCS = "See docs/encryption.md."
@@ -25,7 +25,7 @@ TAKEN_EXTENSIONS = (".age", ".enc", ".gz", ".zst", ".tar", ".tgz", ".minisig", "
 
 @register()
 def check_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E040 to E044, W040 to W042, I040: keys for archives and for signatures."""
+    """E040 to E045, W040 to W042, I040: keys for archives and for signatures."""
     return [*_kind(), *_recipients(), *_identities(), *_passphrases(), *_signing_keys()]
 
 
@@ -93,7 +93,11 @@ def _identities() -> Iterator[CheckMessage]:
 
 
 def _passphrases() -> Iterator[CheckMessage]:
-    if 0 < len(settings.BACKUP_ENCRYPTION_PASSPHRASE) < LEAST_PASSPHRASE:
+    try:
+        require_typeable(settings.BACKUP_ENCRYPTION_PASSPHRASE)
+    except EncryptionError as error:
+        yield Error(f"BACKUP_ENCRYPTION_PASSPHRASE: {error.message}", hint=error.hint, id="backups.E045")
+    if settings.BACKUP_ENCRYPTION_PASSPHRASE and len(settings.BACKUP_ENCRYPTION_PASSPHRASE.strip()) < LEAST_PASSPHRASE:
         yield Warning(
             f"BACKUP_ENCRYPTION_PASSPHRASE has fewer than {LEAST_PASSPHRASE} characters",
             hint="Whoever gets an archive can try passphrases for as long as they like. Take six random words.",

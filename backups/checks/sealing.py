@@ -22,14 +22,15 @@ from destinations.models import BackupDestination
 def check_sealing(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """W043: archives would leave this machine in plain. W044: archives must be encrypted, and there is no key."""
+    """W043: archives would leave this machine in plain. W044, W045: they must be encrypted, and there is no key."""
     if (
         "default" not in (databases or ())
         or BackupDestination._meta.db_table not in connection.introspection.table_names()
     ):
         return []
     keyless = _instances_without_key()
-    return [message for row in BackupDestination.objects.filter(enabled=True) for message in _look(row, keyless)]
+    rows = list(BackupDestination.objects.filter(enabled=True))
+    return [*(message for row in rows for message in _look(row, keyless)), *_asking(rows, keyless)]
 
 
 def _instances_without_key() -> list[str]:
@@ -59,4 +60,17 @@ def _look(row: BackupDestination, keyless: list[str]) -> Iterator[CheckMessage]:
             f"Destination {row.name!r} is not on this machine and takes archives that are not encrypted.",
             hint="Set its encryption to required, and configure a key: docs/encryption.md.",
             id="backups.W043",
+        )
+
+
+def _asking(rows: list[BackupDestination], keyless: list[str]) -> Iterator[CheckMessage]:
+    """Services that ask for encryption, where nothing else tells that their backups fail for want of a key."""
+    known = inventory().instances
+    asking = [name for name in keyless if wants_encryption(known[name])]
+    if asking and any(row.policy == Policy.ALLOWED for row in rows):
+        yield Warning(
+            f"encryption is asked for in the configuration of {', '.join(asking)}, and there is no key: "
+            "backups of it will fail.",
+            hint="Set [backup] encryption_passphrase there, or a key of the site: docs/encryption.md.",
+            id="backups.W045",
         )

@@ -1,6 +1,7 @@
 """The age format: to recipients, or with a passphrase. The default."""
 
 import io
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,8 @@ class Age(Encryption):
     def check(self) -> None:
         for recipient in self._recipients:
             age.fingerprint(recipient)
+        if not self._recipients:
+            require_typeable(self._passphrase)
 
     def writer(self, target: BinaryIO) -> Sealer:
         if self._recipients:
@@ -106,6 +109,15 @@ class Age(Encryption):
             except EncryptionError as error:
                 problems.append(error.message)
         return identities, "".join(problems[:1])
+
+
+def require_typeable(passphrase: str) -> None:
+    """Raise EncryptionError for a passphrase that nobody can enter where the age program asks for it."""
+    if any(unicodedata.category(character) == "Cc" for character in passphrase):
+        raise EncryptionError(
+            "The encryption passphrase holds a line break or another control character, which cannot be typed.",
+            hint="Take one line of text: without this site the age program asks for it at the keyboard.",
+        )
 
 
 def read_identities(path: Path) -> tuple[str, ...]:

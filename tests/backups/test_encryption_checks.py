@@ -38,8 +38,13 @@ def test_a_site_without_keys_has_nothing_to_complain_about(home: Path) -> None:
         ({"BACKUP_ENCRYPTION_IDENTITY_FILE": ["/none"]}, "backups.E043"),
         ({"BACKUP_SIGNING_KEY": "rubbish"}, "backups.E044"),
         ({"BACKUP_TRUSTED_KEYS": ["RWrubbish"]}, "backups.E044"),
+        ({"BACKUP_TRUSTED_KEYS": [SigningKey.generate().file_text.splitlines()[1]]}, "backups.E044"),
+        ({"BACKUP_ENCRYPTION_RECIPIENTS": [IDENTITY]}, "backups.E042"),
+        ({"BACKUP_ENCRYPTION_RECIPIENTS": [IDENTITY[:-1]]}, "backups.E042"),
+        ({"BACKUP_ENCRYPTION_PASSPHRASE": "two rubbish\nlines of it"}, "backups.E045"),
         ({"BACKUP_ENCRYPTION_RECIPIENTS": [RECIPIENT], "BACKUP_ENCRYPTION_PASSPHRASE": PASSPHRASE}, "backups.W040"),
         ({"BACKUP_ENCRYPTION_PASSPHRASE": "short"}, "backups.W042"),
+        ({"BACKUP_ENCRYPTION_PASSPHRASE": " " * 40}, "backups.W042"),
         ({"BACKUP_ENCRYPTION_RECIPIENTS": [RECIPIENT]}, "backups.I040"),
     ],
 )
@@ -51,7 +56,7 @@ def test_each_mistake_has_an_id_and_a_hint_and_repeats_no_secret(
     messages = [message for message in found() if message.id == expected]
     assert messages
     assert all(message.hint for message in messages)
-    assert not any(secret in str(messages) for secret in ("short", "rubbish", PASSPHRASE))
+    assert not any(secret in str(messages) for secret in ("short", "rubbish", PASSPHRASE, IDENTITY[:-1]))
 
 
 def test_a_complete_configuration_is_fine(home: Path, identity: Path, settings: Settings) -> None:
@@ -137,4 +142,18 @@ def test_the_key_that_a_service_has_itself_counts(
     config = tacacs_root / "config" / "tacacs.conf"
     text = config.read_text().replace("encryption_enabled = false", "encryption_enabled = true")
     config.write_text(text.replace("encryption_passphrase = \n", "encryption_passphrase = correct horse\n"))
+    assert ids(database=True) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("policy", "expected"), [("allowed", ["backups.W045"]), ("off", [])])
+def test_a_service_that_asks_for_encryption_and_has_no_passphrase_is_told_before_its_backups_fail(
+    tacacs_root: Path, destination: BackupDestination, settings: Settings, policy: str, expected: list[str]
+) -> None:
+    BackupDestination.objects.update(encryption=policy)
+    assert ids(database=True) == []
+    config = tacacs_root / "config" / "tacacs.conf"
+    config.write_text(config.read_text().replace("encryption_enabled = false", "encryption_enabled = true"))
+    assert ids(database=True) == expected
+    settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     assert ids(database=True) == []

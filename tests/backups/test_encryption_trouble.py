@@ -91,10 +91,20 @@ def test_a_service_that_asks_for_encryption_and_has_no_passphrase_is_not_backed_
     ("name", "value", "message"),
     [
         ("BACKUP_ENCRYPTION_RECIPIENTS", [RECIPIENT, RECIPIENT[:-1]], "the archive cannot be encrypted: "),
+        (
+            "BACKUP_ENCRYPTION_RECIPIENTS",
+            [OTHER_IDENTITY],
+            "the archive cannot be encrypted: What was given as a recip",
+        ),
+        (
+            "BACKUP_ENCRYPTION_PASSPHRASE",
+            f"{PASSPHRASE}\nline 2",
+            "the archive cannot be encrypted: The encryption pass",
+        ),
         ("BACKUP_ENCRYPTION", "rot13", "there is no encryption called 'rot13'"),
         ("BACKUP_SIGNING_KEY", "not a key", "BACKUP_SIGNING_KEY is not a minisign secret key."),
     ],
-    ids=["a malformed recipient", "an unknown kind", "a malformed signing key"],
+    ids=["a malformed recipient", "an identity", "two lines", "an unknown kind", "a malformed signing key"],
 )
 def test_keys_that_cannot_work_are_found_before_anything_is_exported(
     shop: Path, settings: Settings, back_up: BackUp, archives: Listing, name: str, value: object, message: str

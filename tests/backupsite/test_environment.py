@@ -81,6 +81,19 @@ def test_a_file_that_is_gone_is_an_error_that_names_it(monkeypatch: pytest.Monke
         Environment().str("SECRET_KEY", default="")
 
 
+@pytest.mark.parametrize("content", ["", "\n", " \r\n"])
+def test_an_empty_file_is_an_error_and_not_a_setting_that_is_absent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "passphrase").write_text(content)
+    monkeypatch.setenv("BACKUP_ENCRYPTION_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+
+    with pytest.raises(
+        ImproperlyConfigured, match=r"passphrase of the setting BACKUP_ENCRYPTION_PASSPHRASE_FILE is empty"
+    ):
+        Environment().str("BACKUP_ENCRYPTION_PASSPHRASE", default="")
+
+
 def test_a_database_url_is_taken_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     url = tmp_path / "url"
     url.write_text("postgres://backupsite:p%23ss@db.example.org:5432/backups\n")
