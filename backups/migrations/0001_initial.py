@@ -55,7 +55,10 @@ class Migration(migrations.Migration):
             name='KeyCheck',
             fields=[
                 ('destination', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='key_check', serialize=False, to='destinations.backupdestination')),
-                ('checked_at', models.DateTimeField()),
+                ('next_at', models.DateTimeField(help_text='when the keys are tried again')),
+                ('checked_at', models.DateTimeField(help_text='when they were tried; empty when never', null=True)),
+                ('told_at', models.DateTimeField(help_text='when a problem was last logged and signalled', null=True)),
+                ('outcome', models.TextField(blank=True, help_text='what came of the latest attempt, for people')),
                 ('problem', models.TextField(blank=True, help_text='which archive no key opens any more; empty when all is well')),
                 ('hint', models.TextField(blank=True)),
             ],

@@ -8,12 +8,15 @@ from destinations.models import BackupDestination
 
 
 class KeyCheck(models.Model):
-    """The latest look at a destination: one row each."""
+    """The latest look at a destination: one row each. What is written stays until the keys were tried again."""
 
     destination = models.OneToOneField(
         BackupDestination, primary_key=True, on_delete=models.CASCADE, related_name="key_check"
     )
-    checked_at = models.DateTimeField()
+    next_at = models.DateTimeField(help_text="when the keys are tried again")
+    checked_at = models.DateTimeField(null=True, help_text="when they were tried; empty when never")
+    told_at = models.DateTimeField(null=True, help_text="when a problem was last logged and signalled")
+    outcome = models.TextField(blank=True, help_text="what came of the latest attempt, for people")
     problem = models.TextField(blank=True, help_text="which archive no key opens any more; empty when all is well")
     hint = models.TextField(blank=True)
 

@@ -4,6 +4,7 @@ A lost key is found on the day of the restore, unless somebody tries it before.
 """
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -27,8 +28,15 @@ from destinations.models import BackupDestination
 
 Status = BackupExecution.Status
 EVERY = timedelta(days=1)
-# where a destination did not answer
+# where a destination did not answer, and until a lost key is found
 AGAIN_AFTER = timedelta(hours=1)
+NOTHING = "no backup there is encrypted"
+OUTCOMES = {
+    Verdict.LOST: "cannot be opened",
+    Verdict.OPENS: "opened",
+    Verdict.ELSEWHERE: "not tried, for keys that are kept elsewhere",
+    Verdict.UNTOLD: "not told by their beginning",
+}
 HINT = (
     "find the key that was in use then, and add it to BACKUP_ENCRYPTION_IDENTITY_FILE or "
     "BACKUP_ENCRYPTION_OLD_PASSPHRASES"
@@ -54,7 +62,7 @@ def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[L
 
 
 def check_due() -> list[BackupDestination]:
-    """Check every destination whose last check is a day old; return those where keys are lost."""
+    """Check every destination that is due; return those where keys are lost."""
     lost = []
     for destination in BackupDestination.objects.all():
         if _claim(destination, timezone.now()):
@@ -62,24 +70,22 @@ def check_due() -> list[BackupDestination]:
                 if any(look.verdict is Verdict.LOST for look in check_keys(destination)):
                     lost.append(destination)
             except DestinationError as error:
-                _try_again_later(destination)
+                outcome = f"it did not answer: {error.message}"
+                KeyCheck.objects.filter(destination=destination).update(outcome=outcome)
                 audit.log("keys.not-checked", logging.WARNING, destination=destination.name, error=error.message)
     return lost
 
 
 def _claim(destination: BackupDestination, now: datetime) -> bool:
-    """Of several hosts that come to a destination at once only one checks it."""
-    if KeyCheck.objects.filter(destination=destination, checked_at__lte=now - EVERY).update(checked_at=now):
+    """Of several hosts that come to a destination at once only one checks it; a check that fails is due again soon."""
+    soon = now + AGAIN_AFTER
+    if KeyCheck.objects.filter(destination=destination, next_at__lte=now).update(next_at=soon):
         return True
     try:
-        _, created = KeyCheck.objects.get_or_create(destination=destination, defaults={"checked_at": now})
+        _, created = KeyCheck.objects.get_or_create(destination=destination, defaults={"next_at": soon})
     except IntegrityError:
         return False
     return created
-
-
-def _try_again_later(destination: BackupDestination) -> None:
-    KeyCheck.objects.filter(destination=destination).update(checked_at=timezone.now() - EVERY + AGAIN_AFTER)
 
 
 def _samples(destination: BackupDestination) -> list[BackupExecution]:
@@ -129,14 +135,32 @@ def _look_at_whole(execution: BackupExecution) -> Look:
 
 
 def _record(destination: BackupDestination, looks: list[Look]) -> None:
+    """Keep what was found. A problem is told when it is new, and once a day; it is looked at again each hour."""
+    now = timezone.now()
     lost = [look for look in looks if look.verdict is Verdict.LOST]
     names = ", ".join(look.execution.backup_filename for look in lost)
     reason = next((f" ({look.reason})" for look in lost if look.reason), "")
     problem = f"no key at hand opens {names} at {destination.name}{reason}" if lost else ""
+    before = KeyCheck.objects.filter(destination=destination).first()
+    told_at = before.told_at if before is not None and before.problem == problem else None
+    tell = bool(lost) and (told_at is None or told_at <= now - EVERY)
     KeyCheck.objects.update_or_create(
         destination=destination,
-        defaults={"checked_at": timezone.now(), "problem": problem, "hint": HINT if lost else ""},
+        defaults={
+            "next_at": now + (AGAIN_AFTER if lost else EVERY),
+            "checked_at": now,
+            "told_at": now if tell else told_at,
+            "outcome": _outcome(looks),
+            "problem": problem,
+            "hint": HINT if lost else "",
+        },
     )
-    if lost:
+    if tell:
         audit.log("keys.lost", logging.ERROR, destination=destination.name, problem=problem)
         keys_lost.send_robust(sender=BackupDestination, destination=destination, message=problem)
+
+
+def _outcome(looks: list[Look]) -> str:
+    """Return how many archives each verdict is on, such as "1 cannot be opened; 2 opened"."""
+    counts = Counter(look.verdict for look in looks)
+    return "; ".join(f"{counts[verdict]} {words}" for verdict, words in OUTCOMES.items() if counts[verdict]) or NOTHING

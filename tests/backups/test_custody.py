@@ -15,6 +15,7 @@ from backups.encryption import HEAD_BYTES, Verdict
 from backups.models import BackupExecution, KeyCheck
 from backups.service import custody
 from backups.service.custody import check_due, check_keys
+from backups.service.delete import delete_backup
 from backups.signals import keys_lost
 from destinations.backends import Destination
 from destinations.models import BackupDestination
@@ -22,7 +23,7 @@ from tests.archive.ageing import IDENTITY, OTHER_IDENTITY, OTHER_RECIPIENT, PASS
 from tests.archive.crafting import SERVER_ENCRYPTED, SERVER_PASSPHRASE
 from tests.backups.commands import command
 from tests.backups.conftest import BackUp
-from tests.backups.factories import VIEW, a_client
+from tests.backups.factories import VIEW, a_client, a_destination, an_execution
 from tests.backups.stored import file_of, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,7 +87,8 @@ def test_archives_for_identities_that_are_kept_elsewhere_are_no_alarm(
 ) -> None:
     back_up("shop")
     assert verdicts(destination) == [Verdict.ELSEWHERE]
-    assert KeyCheck.objects.get().problem == ""
+    row = KeyCheck.objects.get()
+    assert (row.problem, row.outcome) == ("", "1 not tried, for keys that are kept elsewhere")
 
 
 def test_an_identity_file_that_cannot_be_read_is_an_alarm(
@@ -168,27 +170,82 @@ def test_each_destination_is_checked_once_a_day_by_whoever_comes_first(
     check_due()
     check_due()
     assert checked == [destination]
-    KeyCheck.objects.update(checked_at=timezone.now() - timedelta(hours=23))
+    KeyCheck.objects.update(next_at=timezone.now() + timedelta(minutes=1))
     check_due()
     assert checked == [destination]
-    KeyCheck.objects.update(checked_at=timezone.now() - timedelta(hours=25))
+    KeyCheck.objects.update(next_at=timezone.now())
     check_due()
     assert checked == [destination] * 2
+
+
+def hours_until_the_next() -> int:
+    return round((KeyCheck.objects.get().next_at - timezone.now()) / timedelta(hours=1))
 
 
 def test_a_destination_that_does_not_answer_is_tried_again_in_an_hour(
     shop: Path, identity: Path, destination: BackupDestination, back_up: BackUp, caplog: pytest.LogCaptureFixture
 ) -> None:
     back_up("shop")
-    KeyCheck.objects.create(destination=destination, checked_at=timezone.now() - timedelta(days=2), problem="as it was")
+    long_ago = timezone.now() - timedelta(days=2)
+    KeyCheck.objects.create(destination=destination, checked_at=long_ago, next_at=long_ago, problem="as it was")
     folder = Path(destination.open().location())
     folder.rename(folder.with_name("unmounted"))
 
     assert check_due() == []
     row = KeyCheck.objects.get()
-    assert row.problem == "as it was"
-    assert timedelta(hours=22) < timezone.now() - row.checked_at < timedelta(hours=24)
+    assert (row.problem, row.checked_at) == ("as it was", long_ago)
+    assert row.outcome.startswith("it did not answer: ")
+    assert hours_until_the_next() == 1
     assert "keys.not-checked" in caplog.text
+
+
+def test_a_destination_that_never_answered_does_not_pass_for_checked(
+    shop: Path, identity: Path, destination: BackupDestination, back_up: BackUp
+) -> None:
+    back_up("shop")
+    folder = Path(destination.open().location())
+    folder.rename(folder.with_name("unmounted"))
+    check_due()
+    assert KeyCheck.objects.get().checked_at is None
+    assert "not yet: it did not answer: " in a_client(VIEW).get("/admin/backups/backupexecution/keys/").content.decode()
+
+
+def test_a_lost_key_is_looked_for_each_hour_and_told_once_a_day(
+    shop: Path, identity: Path, destination: BackupDestination, back_up: BackUp, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> int:
+        return sum("keys.lost" in record.getMessage() for record in caplog.records)
+
+    back_up("shop")
+    hidden = identity.rename(identity.with_name("hidden.txt"))
+    assert check_due() == [destination]
+    assert (hours_until_the_next(), told()) == (1, 1)
+    KeyCheck.objects.update(next_at=timezone.now())
+    assert check_due() == [destination]
+    assert told() == 1
+    KeyCheck.objects.update(next_at=timezone.now(), told_at=timezone.now() - timedelta(hours=25))
+    check_due()
+    assert told() == 2
+
+    hidden.rename(identity)
+    KeyCheck.objects.update(next_at=timezone.now())
+    assert check_due() == []
+    row = KeyCheck.objects.get()
+    assert (row.problem, row.outcome, hours_until_the_next()) == ("", "1 opened", 24)
+    assert "Keys are lost" not in a_client(VIEW).get("/admin/").content.decode()
+
+
+def test_an_archive_that_was_deleted_is_no_alarm_any_more(
+    shop: Path, identity: Path, destination: BackupDestination, back_up: BackUp
+) -> None:
+    execution = back_up("shop")
+    identity.unlink()
+    assert verdicts(destination) == [Verdict.LOST]
+    delete_backup(execution, by="tests", reason="not needed")
+    KeyCheck.objects.update(next_at=timezone.now())
+    assert check_due() == []
+    row = KeyCheck.objects.get()
+    assert (row.problem, row.outcome) == ("", "no backup there is encrypted")
 
 
 def test_housekeeping_does_it_and_says_where_keys_are_lost(
@@ -219,3 +276,19 @@ def test_the_command_prints_each_verdict_and_fails_when_something_is_lost(
         ("opens", first.recipients),
         ("lost", second.recipients),
     ]
+
+
+def test_the_command_goes_on_with_the_others_when_a_destination_does_not_answer(
+    shop: Path, identity: Path, destination: BackupDestination, back_up: BackUp
+) -> None:
+    execution = back_up("shop")
+    for name in ("aaa", "zzz"):
+        unmounted = a_destination(name, established=True)
+        an_execution(destination=unmounted, encryption="age", recipients=["passphrase"])
+
+    done = command("checkkeys")
+    assert done.code == 1
+    assert f"opens      {execution.backup_filename} at nas" in done.out
+    assert all(f"no answer  {name}: " in done.out for name in ("aaa", "zzz"))
+    assert done.err.startswith("2 of 3 destinations did not answer")
+    assert [look.get("verdict") for look in command("checkkeys", "--json").data] == ["opens"]

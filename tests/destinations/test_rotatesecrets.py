@@ -1,5 +1,7 @@
 """Sealing all secrets again under a new key."""
 
+from typing import Any
+
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
@@ -48,3 +50,41 @@ def test_what_no_key_opens_is_named_and_left_and_the_others_are_sealed_again(set
     good.refresh_from_db()
     assert good.options()["password"] == PASSWORD
     assert BackupDestination.objects.get(pk=lost.pk).config_json == lost.config_json
+
+
+def test_every_destination_that_no_key_opens_is_named(settings: Settings) -> None:
+    settings.BACKUP_SECRETS_KEY = [OLD]
+    for name in ("alpha", "beta", "gamma"):
+        vault(name)
+    settings.BACKUP_SECRETS_KEY = [NEW]
+    vault("whole")
+
+    with pytest.raises(CommandError, match=r"of destination 'alpha' cannot be read\. Likewise: beta, gamma\."):
+        call_command("rotatesecrets")
+
+
+def test_a_rotation_that_was_broken_off_is_finished_by_the_next(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUP_SECRETS_KEY = [OLD]
+    rows = [vault(name) for name in ("alpha", "beta", "gamma")]
+    settings.BACKUP_SECRETS_KEY = [NEW, OLD]
+    save = BackupDestination.save
+
+    def save_one(self: BackupDestination, **fields: Any) -> None:
+        if self.name == "beta":
+            raise KeyboardInterrupt
+        save(self, **fields)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(BackupDestination, "save", save_one)
+        call_command("rotatesecrets")
+    for row in rows:
+        row.refresh_from_db()
+        assert row.options()["password"] == PASSWORD
+
+    call_command("rotatesecrets")
+    settings.BACKUP_SECRETS_KEY = [NEW]
+    for row in rows:
+        row.refresh_from_db()
+        assert row.options()["password"] == PASSWORD

@@ -6,6 +6,7 @@ from backups.encryption import Verdict
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.service.custody import HINT, Look, check_keys
+from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 
 
@@ -18,11 +19,19 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         name = options["destination"]
         chosen = [self.find_destination(name)] if name else list(BackupDestination.objects.all())
-        looks = [look for destination in chosen for look in check_keys(destination, whole=True)]
-        lost = [look for look in looks if look.verdict is Verdict.LOST]
-        self.respond([_described(look) for look in looks], _text(looks))
+        looks: list[Look] = []
+        silent: list[str] = []
+        for destination in chosen:
+            try:
+                looks += check_keys(destination, whole=True)
+            except DestinationError as error:
+                silent.append(f"no answer  {destination.name}: {error.message}")
+        self.respond([_described(look) for look in looks], _text(looks, silent))
+        lost = sum(look.verdict is Verdict.LOST for look in looks)
         if lost:
-            raise BackupError(f"{len(lost)} of {len(looks)} backups cannot be opened any more", hint=HINT)
+            raise BackupError(f"{lost} of {len(looks)} backups cannot be opened any more", hint=HINT)
+        if silent:
+            raise BackupError(f"{len(silent)} of {len(chosen)} destinations did not answer", hint="run testdestination")
 
 
 def _described(look: Look) -> dict[str, Any]:
@@ -37,10 +46,10 @@ def _described(look: Look) -> dict[str, Any]:
     }
 
 
-def _text(looks: list[Look]) -> str:
+def _text(looks: list[Look], silent: list[str]) -> str:
     lines = [
         f"{look.verdict.name.lower():10} {look.execution.backup_filename} at {look.execution.destination.name}"
         + (f": {look.reason}" if look.reason else "")
         for look in looks
     ]
-    return "\n".join(lines) or "no backup is encrypted"
+    return "\n".join([*lines, *silent]) or "no backup is encrypted"

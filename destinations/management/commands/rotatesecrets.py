@@ -15,18 +15,19 @@ class Command(OperatorCommand):
     help = "Seal the secret options of all destinations again, under the first key of BACKUP_SECRETS_KEY."
 
     def run(self, **options: Any) -> None:
-        done, problems = [], []
+        done: list[str] = []
+        problems: dict[str, DestinationConfigError] = {}
         for name in BackupDestination.objects.values_list("name", flat=True):
             try:
                 _reseal(name)
             except DestinationConfigError as error:
-                problems.append(error)
+                problems[name] = error
             else:
                 done.append(name)
         logger.info("secrets rotated destinations=%s", ",".join(done))
         self.respond({"resealed": done}, f"Sealed again: {', '.join(done) or 'nothing'}.")
         if problems:
-            raise problems[0]
+            raise _together(problems)
 
 
 def _reseal(name: str) -> None:
@@ -35,3 +36,11 @@ def _reseal(name: str) -> None:
         destination = BackupDestination.objects.select_for_update().get(name=name)
         destination.config_json = seal_config(destination.type, destination.options())
         destination.save(update_fields=["config_json"])
+
+
+def _together(problems: dict[str, DestinationConfigError]) -> DestinationConfigError:
+    """Return one error that names every destination whose secrets no key opens."""
+    first, *others = problems.values()
+    if not others:
+        return first
+    return DestinationConfigError(f"{first.message} Likewise: {', '.join(list(problems)[1:])}.", first.hint)

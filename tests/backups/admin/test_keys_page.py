@@ -45,16 +45,23 @@ def test_it_shows_no_secret(settings: Settings, tmp_path: Path) -> None:
 
 def test_it_shows_what_each_destination_demands_and_when_keys_were_tried() -> None:
     nas, offsite = a_destination("nas"), a_destination("offsite", encryption="required")
-    KeyCheck.objects.create(destination=nas, checked_at=timezone.now(), problem="no key at hand opens x at nas")
-    KeyCheck.objects.create(destination=offsite, checked_at=timezone.now())
+    now = timezone.now()
+    KeyCheck.objects.create(
+        destination=nas,
+        checked_at=now,
+        next_at=now,
+        problem="no key at hand opens x at nas",
+        outcome="1 cannot be opened",
+    )
+    KeyCheck.objects.create(destination=offsite, next_at=now, outcome="it did not answer: no route")
     html = page()
 
     assert "No key is configured" in html
     assert "no key at hand opens x at nas" in html
     for text in ("Allowed: encrypted where a key is configured", "Required: without a key the backup fails"):
         assert text in html
-    assert "something is lost" in html
-    assert "all is well" in html
+    assert "just now</span>: 1 cannot be opened<" in html
+    assert ">not yet: it did not answer: no route<" in html
 
 
 def test_keys_that_are_malformed_do_not_break_it(settings: Settings) -> None:
