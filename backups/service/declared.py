@@ -5,6 +5,7 @@ merged configuration count; of any other instance the tables of the same names i
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from backups.models import BackupSchedule
 from backups.service import audit
 from backups.service.rhythm import plan
 from backups.service.rowlock import lock_instance
+from backups.service.undeclared import disable_others, managed_by
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 from destinations.rule import SETTINGS_OF
@@ -34,6 +36,7 @@ RETENTION = {
     "gfs_keep_yearly": "keep_yearly",
 }
 RULE_NUMBER = {"retention_days": "keep_days"}
+DAYS = tuple(RULE_NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,17 @@ class Declaration:
     def enabled(self) -> bool:
         return self.flag("enabled", default=True)
 
+    @property
+    def at_startup(self) -> bool:
+        return self.enabled and self.flag("create_on_startup")
+
     def flag(self, key: str, *, default: bool = False) -> bool:
-        value = self.backup.get(key)
-        return default if value is None or value == "" else value.strip().lower() in TRUE
+        return is_on(self.backup, key, default=default)
+
+
+def is_on(section: Section, key: str, *, default: bool) -> bool:
+    value = section.get(key, "").strip()
+    return value.lower() in TRUE if value else default
 
 
 @dataclass(slots=True)
@@ -84,23 +95,20 @@ def sync(name: str) -> Synced:
     synced = Synced()
     with transaction.atomic():
         lock_instance(name)
-        targets, schedules = {}, set()
+        targets = {}
         for key, section in declared.destinations.items():
             if (destination := _destination(instance, key, section, declared, synced)) is not None:
                 targets[key] = destination
         for key, section in declared.schedules.items():
-            if (schedule := _schedule(instance, key, section, targets, declared, synced)) is not None:
-                schedules.add(schedule.pk)
-        _disable_others(instance, declared, {row.pk for row in targets.values()}, schedules, synced)
+            _schedule(instance, key, section, targets, declared, synced)
+        schedule_names = {row_name(instance, key) for key in declared.schedules}
+        destination_names = {row_name(instance, key) for key in declared.destinations}
+        synced.disabled = disable_others(managed_by(name), schedules=schedule_names, destinations=destination_names)
     for problem in synced.problems:
         audit.log("config.problem", logging.ERROR, instance=name, problem=problem)
     if synced.changed or synced.disabled:
         audit.log("config.synced", instance=name, changed=",".join(synced.changed), disabled=",".join(synced.disabled))
     return synced
-
-
-def managed_by(instance: Instance) -> str:
-    return f"configuration of {instance.name}"
 
 
 def row_name(instance: Instance, key: str) -> str:
@@ -113,16 +121,16 @@ def _destination(
     where = f"[backup.destinations.{key}]"
     values = {name: value for name, value in section.items() if name not in ("type", "retention_days", "enabled")}
     existing = BackupDestination.objects.filter(name=row_name(instance, key)).first()
-    if existing is not None and existing.managed_by != managed_by(instance):
+    if existing is not None and existing.managed_by != managed_by(instance.name):
         synced.problems.append(f"{where}: a destination {existing.name} was made by hand already")
         return None
-    row = existing or BackupDestination(name=row_name(instance, key), created_by=managed_by(instance))
+    row = existing or BackupDestination(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
         row.type = section.get("type", "local")
         row.configure(values)
-        row.enabled, row.managed_by = True, managed_by(instance)
-        for column, value in _rule(section, declared).items():
+        row.enabled, row.managed_by = is_on(section, "enabled", default=True), managed_by(instance.name)
+        for column, value in _rule(key, section, declared).items():
             setattr(row, column, value)
         row.full_clean()
     except (DestinationError, ValidationError, ValueError) as error:
@@ -134,18 +142,26 @@ def _destination(
     return row
 
 
-def _rule(section: Section, declared: Declaration) -> dict[str, object]:
-    """Return the columns of the retention rule: the destination's days, or the service's default strategy."""
+def _rule(key: str, section: Section, declared: Declaration) -> dict[str, object]:
+    """Return the columns of the retention rule: the destination's days, or the service's default strategy.
+
+    Of days that the destination and its schedules ask for, the most count: no schedule gets fewer than it was promised.
+    """
     strategy = declared.backup.get("default_retention_strategy", "") or "simple"
     rule: dict[str, object] = {"retention_strategy": strategy} | dict.fromkeys(RETENTION.values())
-    for key, column in RETENTION.items():
+    for name, column in RETENTION.items():
         text = section.get("retention_days") if column == "retention_days" else None
-        text = text or declared.backup.get(key)
+        text = text or declared.backup.get(name)
         if text and RULE_NUMBER.get(column, column) in SETTINGS_OF.get(strategy, ()):
-            rule[column] = int(text)
+            rule[column] = max([int(text), *_days_of_schedules(key, declared)]) if column in DAYS else int(text)
     if all(rule[column] is None for column in RETENTION.values()) and strategy == "simple":
         rule["retention_strategy"] = ""
     return rule
+
+
+def _days_of_schedules(key: str, declared: Declaration) -> list[int]:
+    mine = [one for one in declared.schedules.values() if _unquoted(one.get("destination", "")) == key]
+    return [int(days) for one in mine if (days := one.get("retention_days"))]
 
 
 def _schedule(
@@ -155,32 +171,32 @@ def _schedule(
     targets: Mapping[str, BackupDestination],
     declared: Declaration,
     synced: Synced,
-) -> BackupSchedule | None:
+) -> None:
     where = f"[backup.schedules.{key}]"
-    existing = BackupSchedule.objects.filter(name=row_name(instance, key)).first()
-    if existing is not None and existing.managed_by != managed_by(instance):
+    existing = BackupSchedule.objects.select_for_update().filter(name=row_name(instance, key)).first()
+    if existing is not None and existing.managed_by != managed_by(instance.name):
         synced.problems.append(f"{where}: a schedule {existing.name} was made by hand already")
-        return None
-    row = existing or BackupSchedule(name=row_name(instance, key), created_by=managed_by(instance))
+        return
+    row = existing or BackupSchedule(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
-        row.destination = _target(section.get("destination", ""), targets)
-        row.instance, row.managed_by = instance.name, managed_by(instance)
+        row.destination = _target(_unquoted(section.get("destination", "")), targets, declared)
+        row.instance, row.managed_by = instance.name, managed_by(instance.name)
         row.type, row.expression = rhythm_of(section.get("schedule", ""))
         row.time_zone = section.get("time_zone", "") or "UTC"
-        row.enabled = declared.enabled
+        row.enabled = declared.enabled and is_on(section, "enabled", default=True)
         row.clean_fields()
         if _values(row) != before:
             plan(row)
             synced.changed.append(f"schedule {row.name}")
     except (BackupError, ValidationError) as error:
         synced.problems.append(f"{where}: {_text(error)}")
-        return existing
-    return row
 
 
-def _target(name: str, targets: Mapping[str, BackupDestination]) -> BackupDestination:
-    """Return the destination a schedule names: one declared beside it, or one made by hand."""
+def _target(name: str, targets: Mapping[str, BackupDestination], declared: Declaration) -> BackupDestination:
+    """Return the destination a schedule names: one declared beside it, or else one made by hand."""
+    if name in declared.destinations and name not in targets:
+        raise BackupError(f"its destination {name!r} is declared wrongly")
     found = targets.get(name) or BackupDestination.objects.filter(name=name).first()
     if found is None:
         raise BackupError(f"there is no destination {name!r}", hint="declare it, or add it with `adddestination`")
@@ -189,29 +205,15 @@ def _target(name: str, targets: Mapping[str, BackupDestination]) -> BackupDestin
 
 def rhythm_of(text: str) -> tuple[str, str]:
     """Return type and expression of a declared schedule: five fields, or an interval such as ``hours:24``."""
-    text = text.strip()
+    text = _unquoted(text)
     if text in ("", "manual"):
         return BackupSchedule.Type.MANUAL, ""
     return (BackupSchedule.Type.INTERVAL if ":" in text else BackupSchedule.Type.CRON), text
 
 
-def _disable_others(
-    instance: Instance, declared: Declaration, destinations: set[str], schedules: set[str], synced: Synced
-) -> None:
-    """Disable the rows that nothing declares any more; a section that is there but wrong does not count as gone."""
-    mine = managed_by(instance)
-    named = {row_name(instance, key) for key in declared.schedules}
-    for schedule in BackupSchedule.objects.filter(managed_by=mine, enabled=True).exclude(pk__in=schedules):
-        if schedule.name not in named:
-            schedule.enabled, schedule.next_run, schedule.retry_at = False, None, None
-            schedule.save(update_fields=["enabled", "next_run", "retry_at"])
-            synced.disabled.append(f"schedule {schedule.name}")
-    named = {row_name(instance, key) for key in declared.destinations}
-    for destination in BackupDestination.objects.filter(managed_by=mine, enabled=True).exclude(pk__in=destinations):
-        if destination.name not in named:
-            destination.enabled = False
-            destination.save(update_fields=["enabled"])
-            synced.disabled.append(f"destination {destination.name}")
+def _unquoted(text: str) -> str:
+    """A file of sections has no quotation marks; who writes ``"0 2 * * *"`` means what is between them."""
+    return re.sub(r"""^(["'])(.*)\1$""", r"\2", text.strip()).strip()
 
 
 def _values(row: BackupDestination | BackupSchedule) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """A change of configuration triggers a backup, once it has been stable for a while and not too often."""
 
+import hashlib
+import json
 import logging
 from datetime import datetime, timedelta
 
@@ -16,6 +18,7 @@ from backups.service.backup import start_backup
 from backups.service.declared import declaration_of, sync
 from backups.service.queues import queue_of
 from backups.service.rowlock import lock_instance
+from backups.service.undeclared import disable_gone
 from destinations.models import BackupDestination
 
 Kind, Status = BackupExecution.Kind, Run.Status
@@ -28,26 +31,27 @@ def watch(queue: str) -> list[BackupExecution]:
     Return the queued executions; the caller rings for them. An instance whose configuration cannot be read is logged,
     and keeps none of the others from being looked at.
     """
+    if queue == settings.BACKUP_QUEUE:  # an instance that nobody describes belongs to it
+        disable_gone()
+    names = [name for name in instance_names() if queue_of(name) == queue]
+    states = InstanceState.objects.in_bulk(names)
     started = []
-    for name in instance_names():
-        if queue_of(name) != queue:
-            continue
+    for name in names:
         try:
-            started += _look_at(get_instance(name), timezone.now())
+            started += _look_at(get_instance(name), states.get(name) or InstanceState(instance=name), timezone.now())
         except BackupError as error:
             audit.log("watch.failed", logging.ERROR, instance=name, error=error.message)
     return started
 
 
-def _look_at(instance: Instance, now: datetime) -> list[BackupExecution]:
-    if instance.kind != "tacacs":
-        return []
-    current = tacacs.configuration_hash(tacacs.live_configuration(instance))
-    state, _ = InstanceState.objects.get_or_create(instance=instance.name)
+def _look_at(instance: Instance, state: InstanceState, now: datetime) -> list[BackupExecution]:
+    current = _seen(instance)
     if current != state.config_hash:
-        state.config_hash, state.config_changed_at = current, now
-        state.save(update_fields=["config_hash", "config_changed_at"])
         sync(instance.name)
+        seen = {"config_hash": current, "config_changed_at": now}
+        InstanceState.objects.update_or_create(instance=instance.name, defaults=seen)
+        return []
+    if instance.kind != "tacacs":
         return []
     stable_for = now - (state.config_changed_at or now)
     if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not _wanted(instance):
@@ -58,6 +62,14 @@ def _look_at(instance: Instance, now: datetime) -> list[BackupExecution]:
     return [
         start_backup(instance.name, _destination(last), by=BY, kind=Kind.CONFIG_CHANGE, comment="configuration changed")
     ]
+
+
+def _seen(instance: Instance) -> str:
+    """Return the hash of the configuration; of an instance that has none, that of its tables in instances.toml."""
+    if instance.kind == "tacacs":
+        return tacacs.configuration_hash(tacacs.live_configuration(instance))
+    tables = json.dumps(instance.backup, sort_keys=True).encode()
+    return hashlib.sha256(tables).hexdigest() if instance.backup else ""
 
 
 def _wanted(instance: Instance) -> bool:
@@ -108,7 +120,7 @@ def start_up(queue: str) -> list[BackupExecution]:
 
 
 def _back_up_at_start(instance: Instance, since: datetime) -> list[BackupExecution]:
-    if not declaration_of(instance).flag("create_on_startup"):
+    if not declaration_of(instance).at_startup:
         return []
     with transaction.atomic():
         lock_instance(instance.name)  # two workers that start at once make one

@@ -160,3 +160,39 @@ def test_the_command_says_what_changed_and_ends_with_an_error_for_what_is_wrong(
     with pytest.raises(CommandError, match=r"\[backup.schedules.bad\]: there is no destination 'nowhere'"):
         call_command("syncconfig", "tacacs-hq")
     assert "changed   destination tacacs-hq-vault" in capsys.readouterr().out
+
+
+def test_a_schedule_never_moves_to_a_namesake_of_its_destination_that_is_declared_wrongly(
+    config: Path, destination: BackupDestination
+) -> None:
+    add(config, VAULT + NIGHTLY)
+    sync("tacacs-hq")
+    BackupDestination.objects.filter(pk=destination.pk).update(name="vault")
+    config.write_text(config.read_text().replace("type = local\npath = vault", "type = cloud\npath = vault"))
+    problems = sync("tacacs-hq").problems
+    assert problems[-1] == "[backup.schedules.nightly]: its destination 'vault' is declared wrongly"
+    assert BackupSchedule.objects.get().destination.name == "tacacs-hq-vault"
+    assert BackupSchedule.objects.get().enabled
+
+
+def test_a_section_can_be_switched_off(config: Path) -> None:
+    add(config, VAULT + "enabled = false\n" + NIGHTLY + OFTEN + "enabled = no\n")
+    assert sync("tacacs-hq").problems == []
+    assert not BackupDestination.objects.get().enabled
+    enabled = dict(BackupSchedule.objects.values_list("name", "enabled"))
+    assert enabled == {"tacacs-hq-nightly": True, "tacacs-hq-often": False}
+
+
+@pytest.mark.parametrize(("days", "kept"), [("90", 90), ("7", 14)])
+def test_the_days_of_a_schedule_make_its_destination_keep_longer_and_never_shorter(
+    config: Path, days: str, kept: int
+) -> None:
+    add(config, VAULT + NIGHTLY + f"retention_days = {days}\n" + OFTEN)
+    assert sync("tacacs-hq").problems == []
+    assert BackupDestination.objects.get().retention_days == kept
+
+
+def test_quotation_marks_around_an_expression_are_read_as_such(config: Path) -> None:
+    add(config, VAULT + '\n[backup.schedules.nightly]\ndestination = vault\nschedule = "0 2 * * *"\n')
+    assert sync("tacacs-hq").problems == []
+    assert BackupSchedule.objects.get().expression == "0 2 * * *"

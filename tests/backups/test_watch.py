@@ -12,6 +12,7 @@ from pytest_django import Settings
 from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.service.backup import run_backup
 from backups.service.watch import start_up, watch
+from destinations.models import BackupDestination
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BackUp = Callable[..., BackupExecution]
@@ -149,3 +150,82 @@ def test_the_start_of_a_worker_backs_up_who_asks_for_it_and_not_again_at_once(co
     (started,) = start_up(QUEUE)
     assert started.kind == "startup"
     assert start_up(QUEUE) == []
+
+
+def test_a_worker_that_starts_backs_up_nothing_where_backups_are_switched_off(config: Path, back_up: BackUp) -> None:
+    text = config.read_text().replace("create_on_startup = false", "create_on_startup = true")
+    config.write_text(text.replace("[backup]\nenabled = true", "[backup]\nenabled = false"))
+    assert start_up(QUEUE) == []
+
+
+GENERIC = """
+[shop]
+kind = "generic"
+root = "{root}"
+[shop.components.notes]
+kind = "files"
+path = "notes.txt"
+"""
+BOX = """
+[shop.backup.destinations.box]
+type = "local"
+[shop.backup.schedules.daily]
+destination = "box"
+schedule = "days:1"
+"""
+
+
+def enabled_rows() -> dict[str, bool]:
+    return {row.name: row.enabled for model in (BackupSchedule, BackupDestination) for row in model.objects.all()}
+
+
+def test_tables_of_the_instances_file_are_synced_when_it_changes(
+    home: Path, declare: Callable[[str], None], settings: Settings
+) -> None:
+    settings.BACKUP_QUEUE = QUEUE
+    generic = GENERIC.format(root=home)
+    declare(generic)
+    watch(QUEUE)
+    assert enabled_rows() == {}
+    declare(generic + BOX)
+    watch(QUEUE)
+    assert enabled_rows() == {"shop-daily": True, "shop-box": True}
+    declare(generic)
+    watch(QUEUE)
+    assert enabled_rows() == {"shop-daily": False, "shop-box": False}
+    declare(generic + BOX)
+    watch(QUEUE)
+    assert enabled_rows() == {"shop-daily": True, "shop-box": True}
+
+
+def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_with_it(
+    home: Path, declare: Callable[[str], None], settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.BACKUP_QUEUE = QUEUE
+    generic = GENERIC.format(root=home) + BOX
+    declare(generic)
+    watch(QUEUE)
+    for unreadable in ("not a table\n", generic.replace('kind = "generic"', 'kind = "unknown"')):
+        declare(unreadable)
+        watch(QUEUE)
+        assert enabled_rows() == {"shop-daily": True, "shop-box": True}
+    declare("")
+    watch("elsewhere")
+    assert enabled_rows() == {"shop-daily": True, "shop-box": True}
+    watch(QUEUE)
+    assert enabled_rows() == {"shop-daily": False, "shop-box": False}
+    assert "config.gone instance=shop" in caplog.text
+    declare(generic)
+    watch(QUEUE)
+    assert enabled_rows() == {"shop-daily": True, "shop-box": True}
+
+
+def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text(config.read_text() + "\n[backup.destinations.box]\ntype = local\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("backups.service.declared.lock_instance", lambda _name: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            watch(QUEUE)
+    assert enabled_rows() == {}
+    watch(QUEUE)
+    assert enabled_rows() == {"tacacs-hq-box": True}
