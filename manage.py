@@ -7,8 +7,11 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from backupsite.crashes import hide_secrets_in_tracebacks
+
 
 def main() -> None:
+    hide_secrets_in_tracebacks()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
     try:
         execute_from_command_line(sys.argv)

@@ -148,6 +148,7 @@ if HTTPS:
 
 Q_CLUSTER = queue.cluster_settings(env, runs=BACKUP_WORKERS, timeout=BACKUP_TIMEOUT)
 
+DEFAULT_EXCEPTION_REPORTER = "backupsite.crashes.RedactingReporter"
 LOG_FILE = env.str("LOG_FILE", default=str(BACKUPSITE_HOME / "backupsite.log"))
 LOGGING = {
     "version": 1,

@@ -1,5 +1,6 @@
 """Taking secrets out of texts that are kept or shown: one function for logs, errors, hooks and pages. Plain Python."""
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -9,13 +10,19 @@ from urllib.parse import quote
 HIDDEN = "[hidden]"
 # A shorter one stands in half the words of a log.
 SHORTEST_SECRET = 4
-_NAMES = r"[\w.-]*(?:password|passwd|passphrase|secret|token|private_key|api_?key|credential|access_key)[\w.-]*"
+_WORDS = r"(?:password|passwd|passphrase|secret|token|private[_-]key|api[_-]?key|credential|access[_-]key)"
+_NAMES = rf"[\w.-]*{_WORDS}[\w.-]*"
+_VALUE = r"(?P<value>\"[^\"]*\"|'[^']*'|\S+)"
 _PATTERNS = (
     re.compile(r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+", re.IGNORECASE),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
 )
-_ASSIGNMENT = re.compile(rf"(?i)(?P<name>\b{_NAMES})(?P<sign>[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|\S+)")
+_ASSIGNMENTS = (
+    re.compile(rf"(?i)(?P<name>\b{_NAMES})(?P<sign>[\"']?\s*[=:]\s*){_VALUE}"),
+    # an option of a program and what follows it, in a line of a shell or as Python writes a list
+    re.compile(rf"(?i)(?P<name>--?(?:\w+-)*{_WORDS})(?P<sign>[\"']?,?[ \t]+){_VALUE}"),
+)
 
 _lock = Lock()
 _known: dict[str, None] = {}
@@ -39,7 +46,9 @@ def redact(text: str) -> str:
         text = text.replace(secret, HIDDEN)
     for pattern in _PATTERNS:
         text = pattern.sub(HIDDEN, text)
-    return _ASSIGNMENT.sub(lambda found: f"{found['name']}{found['sign']}{HIDDEN}", text)
+    for assignment in _ASSIGNMENTS:
+        text = assignment.sub(lambda found: f"{found['name']}{found['sign']}{HIDDEN}", text)
+    return text
 
 
 def _secrets() -> list[str]:
@@ -58,3 +67,7 @@ def _spellings(secret: str) -> Iterator[str]:
         yield part
         yield quote(part, safe="", errors="surrogateescape")
         yield json.dumps(part)[1:-1]
+        yield json.dumps(part, ensure_ascii=False)[1:-1]
+        yield repr(part)[1:-1]
+        yield html.escape(part)
+        yield html.escape(repr(part)[1:-1])

@@ -11,16 +11,17 @@ from destinations.exceptions import DestinationError
 
 @dataclass(frozen=True, slots=True)
 class SeenSignature:
-    """`bad` is why a restore refuses the archive, whatever a person accepts."""
+    """`bad` is why a restore refuses the archive, whatever a person accepts; `unknown` why nothing can be said."""
 
     text: str
     trusted: bool = False
     bad: str = ""
+    unknown: str = ""
 
     def refusal(self, *, undo: bool) -> str:
         """Return what a restore would stop at; empty when it would not."""
-        if self.bad or self.trusted or undo:
-            return self.bad
+        if self.bad or self.unknown or self.trusted or undo:
+            return self.bad or self.unknown
         return f"the archive is {self.text}: it needs --accept-unsigned"
 
 
@@ -31,5 +32,6 @@ def seen_signature(source: BackupExecution | Path) -> SeenSignature:
     except ArchiveError as error:
         return SeenSignature("not to be trusted", bad=error.message)
     except DestinationError as error:
-        return SeenSignature(f"signed or not: its destination does not answer ({error.message})")
+        unknown = f"its signature cannot be looked at: {error.message}"
+        return SeenSignature(unknown, unknown=unknown)
     return SeenSignature(str(signature), trusted=signature.state is State.SIGNED)

@@ -2,7 +2,7 @@
 
 import shlex
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +23,11 @@ from backups.service.keys import passphrase_of
 from backups.service.signatures import SUFFIX, site_key
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
+from destinations.redaction import redact
 
 Status = BackupExecution.Status
 NEWEST = 5
+PASSPHRASE = ["passphrase"]
 _UNPACK = {"gzip": "tar xz", "zstd": "tar x --zstd"}
 
 
@@ -36,6 +38,18 @@ class Place:
     destination: BackupDestination
     location: str
     backups: Sequence[BackupExecution]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Backups that are packed and encrypted alike, and the lines for the first of them: what each does, and it."""
+
+    backups: Sequence[BackupExecution]
+    lines: Sequence[tuple[str, str]]
+
+    @property
+    def is_for_recipients(self) -> bool:
+        return self.backups[0].encryption == "age" and self.backups[0].recipients != PASSPHRASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +76,33 @@ def recovery_kit(name: str, *, with_secrets: bool = False) -> str:
     places = _places(instance)
     if not places:
         raise BackupError(f"there is no backup of {name} to write a recovery kit for", hint="make a backup first")
-    newest = max((backup for place in places for backup in place.backups), key=_taken_at)
+    ways = _ways((backup for place in places for backup in place.backups), with_secrets=with_secrets)
     context = {
         "instance": instance,
         "made_at": timezone.now(),
         "host": socket.gethostname(),
         "places": places,
-        "newest": newest,
-        "lines": _lines(newest),
-        "parts": _parts(instance, newest),
+        "ways": ways,
+        "programs": _programs(ways),
+        "parts": _parts(instance, ways[0].backups[0]),
         "recipients": [(fingerprint(text), text) for text in settings.BACKUP_ENCRYPTION_RECIPIENTS],
+        "has_fingerprints": any(way.is_for_recipients for way in ways),
         "public_key": site_key().public_key.text,
         "secrets": _secrets(instance) if with_secrets else [],
         "with_secrets": with_secrets,
     }
     return render_to_string("backups/recovery_kit.html", context)
+
+
+def _programs(ways: Iterable[Way]) -> list[str]:
+    """Return the names of the programs that the lines take."""
+    newest = [way.backups[0] for way in ways]
+    found = ["tar", "minisign"]
+    found += ["age"] * any(backup.encryption == "age" for backup in newest)
+    found += ["zstd"] * any(backup.compression == "zstd" for backup in newest)
+    if settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT and any(backup.encryption == "program" for backup in newest):
+        found.append(Path(settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT[0]).name)
+    return found
 
 
 def _taken_at(execution: BackupExecution) -> datetime:
@@ -101,25 +127,36 @@ def _location(destination: BackupDestination) -> str:
         return error.message
 
 
-def _lines(execution: BackupExecution) -> list[tuple[str, str]]:
+def _ways(backups: Iterable[BackupExecution], *, with_secrets: bool) -> list[Way]:
+    """Return how to open the newest of each group of backups that are packed and encrypted alike, newest first."""
+    ways: dict[tuple[str, str, bool], list[BackupExecution]] = {}
+    for backup in sorted(backups, key=_taken_at, reverse=True):
+        alike = (backup.compression, backup.encryption, backup.recipients == PASSPHRASE)
+        ways.setdefault(alike, []).append(backup)
+    return [Way(names, _lines(names[0], with_secrets=with_secrets)) for names in ways.values()]
+
+
+def _lines(execution: BackupExecution, *, with_secrets: bool) -> list[tuple[str, str]]:
     """Return what each line does, and the line."""
-    name = execution.backup_filename
+    name = shlex.quote(execution.backup_filename)
+    checksum = shlex.quote(f"{execution.archive_sha256}  {execution.backup_filename}")
     public_key = site_key().public_key.text
     return [
-        ("Is it whole?", f"echo '{execution.archive_sha256}  {name}' | sha256sum --check"),
-        (f"Is it ours? Needs {name}{SUFFIX} beside it.", f"minisign -Vm {name} -P {public_key}"),
-        ("Unpack it into this folder.", open_line(execution)),
+        ("Is it whole?", f"echo {checksum} | sha256sum --check"),
+        (f"Is it ours? Needs {execution.backup_filename}{SUFFIX} beside it.", f"minisign -Vm {name} -P {public_key}"),
+        ("Unpack it into this folder.", open_line(execution, with_secrets=with_secrets)),
     ]
 
 
-def open_line(execution: BackupExecution) -> str:
+def open_line(execution: BackupExecution, *, with_secrets: bool) -> str:
     """Return the line of a shell that unpacks the archive of `execution` with stock tools."""
-    name, unpack = execution.backup_filename, _UNPACK.get(execution.compression, _UNPACK["gzip"])
+    name, unpack = shlex.quote(execution.backup_filename), _UNPACK.get(execution.compression, _UNPACK["gzip"])
     if execution.encryption == "age":
-        identity = "" if execution.recipients == ["passphrase"] else "-i identity.txt "
+        identity = "" if execution.recipients == PASSPHRASE else "-i identity.txt "
         return f"age --decrypt {identity}{name} | {unpack}"
     if execution.encryption == "program":
-        return f"{shlex.join(settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT) or 'DECRYPT'} < {name} | {unpack}"
+        decrypt = shlex.join(settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT) or "DECRYPT"
+        return f"{decrypt if with_secrets else redact(decrypt)} < {name} | {unpack}"
     if execution.encryption:
         return f"# {name} is in the TACACS+ server's own container: open it with that server"
     return f"{unpack} < {name}"

@@ -84,6 +84,47 @@ def test_the_lines_of_the_recovery_kit_check_and_unpack_the_newest_backup(
     assert stat.S_IMODE(kit.stat().st_mode) == 0o600
 
 
+def test_backups_that_are_packed_or_encrypted_in_other_ways_have_lines_of_their_own(
+    shop: Path, identity: Path, back_up: BackUp, settings: Settings, tmp_path: Path
+) -> None:
+    for program in ("age", "minisign", "tar", "sha256sum", "zstd"):
+        require(program)
+    recipients = settings.BACKUP_ENCRYPTION_RECIPIENTS
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = []
+    plain = back_up("shop")
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = recipients
+    same = [back_up("shop") for _ in range(2)]
+    settings.BACKUP_COMPRESSION = "zstd"
+    newest = back_up("shop")
+    page = unescape(command("recoverykit", "shop").out)
+    ways = [lines_of(page)[start : start + 3] for start in (0, 3, 6)]
+
+    assert len(lines_of(page)) == 9
+    for way, execution in zip(ways, (newest, same[1], plain), strict=True):
+        here = tmp_path / execution.pk
+        here.mkdir()
+        for suffix in ("", ".minisig"):
+            (here / f"{execution.backup_filename}{suffix}").write_bytes(
+                Path(f"{file_of(execution)}{suffix}").read_bytes()
+            )
+        (here / "identity.txt").write_text(identity.read_text())
+        for line in way:
+            subprocess.run(["bash", "-euc", f"set -o pipefail; {line}"], cwd=here, check=True, capture_output=True)
+        assert rows_of(here / "orders.db") == rows_of(shop / "orders.db")
+    assert f"are for:<br><code>{same[0].backup_filename}</code></p>" in page
+    programs = ("tar", "minisign", "age", "zstd")
+    assert f"a machine with {', '.join(f'<code>{name}</code>' for name in programs)};" in page
+
+
+def test_a_secret_in_the_line_of_the_program_is_on_paper_only_when_asked_for(
+    shop: Path, destination: BackupDestination, settings: Settings
+) -> None:
+    settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = ["gpg", "--passphrase", "hunter2", "--decrypt"]
+    stored(destination, "shop", encryption="program")
+    assert "gpg --passphrase [hidden] --decrypt < " in unescape(command("recoverykit", "shop").out)
+    assert "gpg --passphrase hunter2 --decrypt < " in unescape(command("recoverykit", "shop", "--with-secrets").out)
+
+
 def test_the_recovery_kit_names_places_files_keys_and_where_files_belong(
     shop: Path, identity: Path, back_up: BackUp, settings: Settings
 ) -> None:

@@ -19,7 +19,7 @@ from backups.service.reap import reap
 from backups.service.signatures import Signature, State, signature_state, site_key
 from backups.service.verify import verify_execution
 from destinations.backends.local import LocalDestination
-from destinations.exceptions import DestinationFull
+from destinations.exceptions import DestinationError, DestinationFull
 from destinations.models import BackupDestination
 from tests.backups.commands import command, refused
 from tests.backups.conftest import BackUp
@@ -223,6 +223,16 @@ def test_what_lies_there_under_the_name_of_the_signature_is_replaced(
 
     monkeypatch.setattr(LocalDestination, "put", plant)
     assert signature_state(back_up("shop")).state is State.SIGNED
+
+
+def test_a_signature_that_cannot_be_looked_at_is_not_offered_to_be_accepted(execution: BackupExecution) -> None:
+    signature_of(execution).unlink()
+    signature_of(execution).symlink_to("/etc/passwd")
+    shown = command("restore", execution.pk)
+    assert "its signature cannot be looked at: " in shown.out
+    assert "--accept-unsigned" not in shown.out
+    with pytest.raises(DestinationError, match="not a regular file"):
+        restore(execution, accept_unsigned=True)
 
 
 def test_the_commands_say_what_the_signature_is_and_how_to_accept_it(execution: BackupExecution) -> None:

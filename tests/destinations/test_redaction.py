@@ -1,6 +1,7 @@
 """The one function that takes secrets out of texts."""
 
 import logging
+from html import escape
 
 import pytest
 from pytest_django import Settings
@@ -20,6 +21,13 @@ CANARY = 'canary words, with "quotes" & ümlauts'
         ("password=hunter2 user=bob", f"password={HIDDEN} user=bob"),
         ("db_password: 'hunter two', port: 1", f"db_password: {HIDDEN}, port: 1"),
         ('{"api_key": "abc def", "n": 1}', f'{{"api_key": {HIDDEN}, "n": 1}}'),
+        ("gpg --batch --passphrase hunter2 --decrypt", f"gpg --batch --passphrase {HIDDEN} --decrypt"),
+        ("client --db-password 'hunter two' x", f"client --db-password {HIDDEN} x"),
+        (
+            "Command ['gpg', '--passphrase', 'hunter2'] timed out",
+            f"Command ['gpg', '--passphrase', {HIDDEN}] timed out",
+        ),
+        ("gpg --passphrase-file /etc/key --passphrase-fd 3", "gpg --passphrase-file /etc/key --passphrase-fd 3"),
         ("https://bob:hunter2@example.org/x", f"https://{HIDDEN}@example.org/x"),
         ("redis://:hunter2@localhost", f"redis://{HIDDEN}@localhost"),
         ("AGE-SECRET-KEY-1QQQQ and age1qqqq", f"{HIDDEN} and age1qqqq"),
@@ -39,7 +47,9 @@ def test_what_looks_like_a_secret_is_hidden(text: str, redacted: str) -> None:
 def test_configured_secrets_are_hidden_by_their_value_however_they_are_spelt(settings: Settings, name: str) -> None:
     setattr(settings, name, [CANARY] if name.endswith("S") or "SECRETS" in name else CANARY)
     spelt = [CANARY, 'canary words, with \\"quotes\\" & \\u00fcmlauts', "canary%20words%2C%20with%20%22quotes%22%20%26"]
-    assert "canary" not in redact("; ".join([spelt[0], spelt[1], f"{spelt[2]}%20%C3%BCmlauts"]))
+    spelt[2] += "%20%C3%BCmlauts"
+    spelt += [CANARY.replace('"', '\\"'), escape(CANARY), escape(repr(CANARY)), repr(CANARY)]
+    assert "canary" not in redact("; ".join(spelt))
 
 
 def test_the_signing_key_is_hidden_in_part_and_as_a_whole(settings: Settings) -> None:

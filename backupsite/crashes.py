@@ -1,0 +1,36 @@
+"""What is written about an error that nobody foresaw: libraries quote whatever they were given."""
+
+import sys
+import threading
+import traceback
+from types import TracebackType
+
+from django.utils.safestring import SafeString, mark_safe
+from django.views.debug import ExceptionReporter
+
+from destinations.redaction import redact
+
+
+class RedactingReporter(ExceptionReporter):
+    """Hides secrets in the error pages of DEBUG and in the mails to ADMINS, local variables included."""
+
+    def get_traceback_html(self) -> SafeString:
+        return mark_safe(redact(super().get_traceback_html()))  # noqa: S308 - escaped already
+
+    def get_traceback_text(self) -> SafeString:
+        return mark_safe(redact(super().get_traceback_text()))  # noqa: S308 - it is plain text
+
+
+def hide_secrets_in_tracebacks() -> None:
+    """From now on let this process print its last traceback, and those of its threads, without secrets."""
+    sys.excepthook = _print
+    threading.excepthook = _print_of_thread
+
+
+def _print(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _print_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
+        _print(ended.exc_type, ended.exc_value, ended.exc_traceback)
