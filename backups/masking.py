@@ -2,13 +2,30 @@
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from django.conf import settings
 
-SECRET_KEY = re.compile(r"(?i)(password|passwd|passphrase|secret|token|hash|private_key|api_?key|credential)")
+_NAMES = (
+    "password|passwd|passphrase|passcode|secret|token|hash|private[-_]?key|api[-_]?key|access[-_]?key|shared[-_]?key"
+    "|credential|authorization|cookie"
+)
+SECRET_KEY = re.compile(rf"(?i)({_NAMES}|(^|[-_])(key|psk|pwd|auth)$)")
 NOT_SECRET = re.compile(r"(?i)(_endpoint|_algorithm|_ttl|_seconds)$")
+# secrets in values whose key does not tell
+IN_TEXT = (
+    re.compile(r"(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))", re.DOTALL),
+    re.compile(r"(?i)(?P<secret>AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+)"),
+    re.compile(r"://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@"),
+    re.compile(r"(?i)\bhttps?://(?P<secret>[^\s/:@\"']+)@"),
+    re.compile(r"(?i)\b(?:bearer|basic)\s+(?P<secret>[^\s\"',;]+)"),
+    re.compile(r"(?P<secret>\$(?:1|5|6|2[abxy]|y|argon2\w*|scrypt|pbkdf2[\w-]*)\$[^\s\"',;]+)"),
+    re.compile(rf"(?i)[\w-]*(?:{_NAMES})[\w-]*[\"']?\s*[=:]\s*(?P<secret>\"[^\"]*\"|'[^']*'|[^\s&;,\"']+)"),
+)
 
 
 def is_secret(key: str) -> bool:
@@ -16,22 +33,65 @@ def is_secret(key: str) -> bool:
 
 
 def masked(configuration: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """Return `configuration` with the values of secret keys masked; empty ones stay empty."""
+    """Return `configuration` with its secrets masked; empty ones stay empty."""
     return {
-        section: {key: mask(value) if is_secret(key) and value else value for key, value in values.items()}
+        section: {key: masked_value(key, value) for key, value in values.items()}
         for section, values in configuration.items()
     }
 
 
+def masked_value(key: str, value: str) -> str:
+    """Return `value` as it may be shown: dots for a secret, and for each one inside a URL, a text or JSON."""
+    return _masked_with(settings.SECRET_KEY, key, value)
+
+
+def is_masked(text: str, key: str, value: str) -> bool:
+    """True when `text` is what `value` of `key` was masked to, now or under a former key of the site."""
+    return any(_masked_with(site, key, value) == text for site in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+
+
 def mask(value: str) -> str:
     """Return dots and 6 hexadecimal digits of an HMAC under the site's key: no guess can be tried without that key."""
-    return _masked_with(settings.SECRET_KEY, value)
+    return _mask(settings.SECRET_KEY, value)
 
 
-def is_mask_of(text: str, value: str) -> bool:
-    """True when `text` was made of `value`, now or under a former key of the site."""
-    return any(_masked_with(key, value) == text for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+def _mask(site: str, value: str) -> str:
+    return f"•••••• ({hmac.new(site.encode(), value.encode(), hashlib.sha256).hexdigest()[:6]})"
 
 
-def _masked_with(key: str, value: str) -> str:
-    return f"•••••• ({hmac.new(key.encode(), value.encode(), hashlib.sha256).hexdigest()[:6]})"
+def _masked_with(site: str, key: str, value: str) -> str:
+    if is_secret(key):
+        return _mask(site, value) if value else value
+    if value.lstrip().startswith(("{", "[")):
+        try:
+            data = json.loads(value)
+            hidden = _inside(site, data)
+        except ValueError:
+            pass
+        except RecursionError:
+            return _mask(site, value)
+        else:
+            return value if hidden == data else json.dumps(hidden, ensure_ascii=False)
+    return _in_text(site, value)
+
+
+def _inside(site: str, data: Any, *, secret: bool = False) -> Any:
+    """Mask what is secret in parsed JSON; below a secret key that is everything."""
+    if isinstance(data, dict):
+        return {key: _inside(site, value, secret=secret or is_secret(key)) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_inside(site, value, secret=secret) for value in data]
+    if secret and data not in ("", None) and not isinstance(data, bool):
+        return _mask(site, str(data))
+    return _in_text(site, data) if isinstance(data, str) else data
+
+
+def _in_text(site: str, text: str) -> str:
+    for pattern in IN_TEXT:
+        text = pattern.sub(partial(_hidden, site), text)
+    return text
+
+
+def _hidden(site: str, found: "re.Match[str]") -> str:
+    start, end = (position - found.start() for position in found.span("secret"))
+    return found[0][:start] + _mask(site, found["secret"]) + found[0][end:]

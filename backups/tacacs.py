@@ -7,6 +7,7 @@ import configparser
 import hashlib
 import json
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
@@ -17,6 +18,19 @@ from backups.instance_file import Instance
 from backups.sources import confined, look_at, unreadable
 
 Configuration = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A configuration in its two parts: the text of the file or URL, and the active overrides over it."""
+
+    file: Configuration
+    overrides: Configuration
+
+    @property
+    def merged(self) -> Configuration:
+        return merged(self.file, self.overrides)
+
 
 OVERRIDES = "data/config_overrides.db"
 URL_CACHE = "data/config_baseline_cache.conf"
@@ -133,17 +147,26 @@ def live_configuration(instance: Instance) -> Configuration:
 
     Raises ComponentError when the text or the overrides cannot be read.
     """
-    return merged(read_configuration(baseline_path(instance)), _live_overrides(overrides_path(instance)))
+    return live_layers(instance).merged
 
 
-def _live_overrides(path: Path) -> Configuration:
+def live_layers(instance: Instance, *, lock_timeout: float | None = None) -> Layers:
+    """Return file and overrides as they are now; `lock_timeout` is BACKUP_LOCK_TIMEOUT if not given (seconds).
+
+    Raises ComponentError.
+    """
+    patience = settings.BACKUP_LOCK_TIMEOUT if lock_timeout is None else lock_timeout
+    return Layers(read_configuration(baseline_path(instance)), _live_overrides(overrides_path(instance), patience))
+
+
+def _live_overrides(path: Path, lock_timeout: float) -> Configuration:
     try:
         look_at(path)
-        return active_overrides(path, lock_timeout=settings.BACKUP_LOCK_TIMEOUT)
+        return active_overrides(path, lock_timeout=lock_timeout)
     except MissingComponent:
         return {}
     except sqlite3.Error as error:
-        raise sqlite.explained(error, path, settings.BACKUP_LOCK_TIMEOUT) from error
+        raise sqlite.explained(error, path, lock_timeout) from error
 
 
 def configuration_hash(configuration: Configuration) -> str:

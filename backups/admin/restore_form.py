@@ -5,7 +5,6 @@ from typing import Any
 from django import forms
 
 from backups.admin.confirm import RestoreConfirmForm
-from backups.models import BackupExecution
 from backups.service.preview import Preview
 from backups.service.signatures import Signature, State
 
@@ -23,10 +22,11 @@ class SelectionForm(forms.Form):
         }
     )
 
-    def __init__(self, preview: Preview, execution: BackupExecution, *args: Any) -> None:
+    def __init__(self, preview: Preview, *args: Any) -> None:
         super().__init__(*args)
-        self.wholes = [component.name for component in preview.components if component.selectable]
-        self.parts = _parts(execution) if CONFIG in self.wholes else {}
+        selectable = [component for component in preview.components if component.selectable]
+        self.wholes = [component.name for component in selectable]
+        self.parts = {part.name: (part_label(part.name), part) for component in selectable for part in component.parts}
         choices = [(name, name) for name in [*self.wholes, *self.parts]]
         self.fields["components"].choices = choices  # type: ignore[attr-defined]
 
@@ -44,17 +44,9 @@ class SelectionForm(forms.Form):
         return names
 
 
-def _parts(execution: BackupExecution) -> dict[str, str]:
-    """Return the parts that the archive can bring back one by one, with what each of them is."""
-    files = [entry["file"] for entry in (execution.manifest_json or {}).get("contents", [])]
-    found = {}
-    if "tacacs.conf" in files:
-        sections = dict.fromkeys(execution.config_json or {})
-        found = {f"config.section:{name}": f"section [{name}] with its overrides" for name in sections}
-        found = {"config.file": PARTS["config.file"], **found}
-    if "config_overrides.db" in files:
-        found["config.overrides"] = PARTS["config.overrides"]
-    return found
+def part_label(name: str) -> str:
+    """Return what a part of a configuration is, in words."""
+    return PARTS.get(name) or f"section [{name.partition(':')[2]}] with its overrides"
 
 
 class RestoreForm(RestoreConfirmForm):

@@ -25,7 +25,7 @@ def restore(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
     shown = preview(execution, instance)
     signature, unknown = _signature(execution)
     data = [request.POST] if request.method == "POST" else []
-    selection, form = SelectionForm(shown, execution, *data), RestoreForm(shown, signature, *data)
+    selection, form = SelectionForm(shown, *data), RestoreForm(shown, signature, *data)
     if selection.is_valid() and form.is_valid():
         return _start(request, execution, instance, selection, form)
     context = site.each_context(request) | {

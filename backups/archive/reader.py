@@ -37,21 +37,30 @@ def read_manifest(stream: BinaryIO, *, max_bytes: int | None = None) -> Manifest
     raise no_manifest()
 
 
-def read_member(stream: BinaryIO, entry: Entry, *, max_bytes: int) -> bytes:
-    """Return the content of one member, at most `max_bytes`, and read nothing behind it: the end may be missing.
+def read_members(stream: BinaryIO, entries: Collection[Entry], *, max_bytes: int) -> dict[str, bytes]:
+    """Return the content of these members, each of at most `max_bytes`, and read nothing behind the last of them: the
+    end may be missing.
 
-    Its size and SHA-256 are those of `entry`.
+    Their sizes and SHA-256 are those of `entries`.
     """
+    wanted = {entry.file: entry for entry in entries}
+    found: dict[str, bytes] = {}
     tar = TarStream(open_reader(stream))
     for member in tar.members():
-        if member.name == entry.file:
-            if member.size != entry.size_bytes or member.size > max_bytes:
-                raise ArchiveError(f"{entry.file} has {member.size} bytes in the archive.", hint=DAMAGED_HINT)
-            content = b"".join(tar.content())
-            if hashlib.sha256(content).hexdigest() != entry.checksum_sha256:
-                raise ArchiveError(f"{entry.file} does not have the manifest's SHA-256.", hint=DAMAGED_HINT)
-            return content
-    raise ArchiveError(f"{entry.file} is not in the archive.", hint=DAMAGED_HINT)
+        if member.name in wanted:
+            found[member.name] = _read_member(tar, member, wanted.pop(member.name), max_bytes)
+        if not wanted:
+            return found
+    raise ArchiveError(f"{', '.join(wanted)} is not in the archive.", hint=DAMAGED_HINT)
+
+
+def _read_member(tar: TarStream, member: Member, entry: Entry, max_bytes: int) -> bytes:
+    if member.size != entry.size_bytes or member.size > max_bytes:
+        raise ArchiveError(f"{entry.file} has {member.size} bytes in the archive.", hint=DAMAGED_HINT)
+    content = b"".join(tar.content())
+    if hashlib.sha256(content).hexdigest() != entry.checksum_sha256:
+        raise ArchiveError(f"{entry.file} does not have the manifest's SHA-256.", hint=DAMAGED_HINT)
+    return content
 
 
 def verify_members(stream: BinaryIO, progress: Progress | None = None, *, max_bytes: int | None = None) -> Manifest:

@@ -1,13 +1,14 @@
 """What every kind of component can do: tell its size, and export itself into a workspace."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from backups.archive.manifest import Entry
 from backups.errors import ComponentError
+from backups.tacacs import Layers
 
 PartType = Literal["database", "config", "data"]
 
@@ -19,7 +20,7 @@ class ConfigInfo:
     source: str
     hash: str
     has_overrides: bool
-    merged: Mapping[str, Mapping[str, str]]
+    layers: Layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class Component(ABC):
         Taken before a restore replaces them. What does not exist is absent. Raises ComponentError when they cannot be
         read either.
         """
+
+    def path_of(self, entry: Entry) -> Path:
+        """Return the live file or folder that `entry` is of."""
+        return self.sources()[0]
 
     def database_of(self, entry: Entry) -> Path | None:
         """Return the live database that `entry` would go into; None when that is no database."""

@@ -65,10 +65,7 @@ def resulting(instance: Instance, parts: Collection[str], archived: ArchivedConf
     """
     whole = "" in parts
     if "file" in parts and instance.config_is_url:
-        raise BackupError(
-            f"the configuration of {instance.name} comes from a URL, so config.file cannot be restored",
-            hint="change it where it is served",
-        )
+        raise not_from_url(instance)
     taken = archived.overrides() if whole or "overrides" in parts else None
     overrides = live_overrides(instance) if taken is None else taken
     takes_file = archived.has_file and not instance.config_is_url
@@ -82,6 +79,13 @@ def resulting(instance: Instance, parts: Collection[str], archived: ArchivedConf
             text, origin = with_section(text, section, section_text(archived.text(), section)), f"{origin}, changed,"
         overrides = _with_overrides(overrides, section, archived.overrides())
     return tacacs.merged(_parsed(text, origin), overrides)
+
+
+def not_from_url(instance: Instance) -> BackupError:
+    return BackupError(
+        f"the configuration of {instance.name} comes from a URL, so config.file cannot be restored",
+        hint="change it where it is served",
+    )
 
 
 def sections_of(parts: Collection[str]) -> list[str]:

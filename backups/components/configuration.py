@@ -41,7 +41,8 @@ class ConfigurationComponent(Component):
         copy_stable(self.baseline, baseline, context.checkpoint)
         export = self._export_overrides(context)
         overrides = self._exported_overrides(export)
-        configuration = tacacs.merged(tacacs.read_configuration(baseline), overrides)
+        layers = tacacs.Layers(tacacs.read_configuration(baseline), overrides)
+        configuration = layers.merged
         if self.instance.config_is_url:
             baseline.unlink()
         else:
@@ -53,9 +54,7 @@ class ConfigurationComponent(Component):
         findings = tacacs_rules.findings(configuration)
         export.warnings += [f"the configuration is not valid: {finding}" for finding in findings]
         source = "url" if self.instance.config_is_url else "file"
-        export.config_info = ConfigInfo(
-            source, tacacs.configuration_hash(configuration), bool(overrides), configuration
-        )
+        export.config_info = ConfigInfo(source, tacacs.configuration_hash(configuration), bool(overrides), layers)
         return export
 
     def _export_overrides(self, context: ExportContext) -> Export:
@@ -98,6 +97,9 @@ class ConfigurationComponent(Component):
             export.absent.append((f"{self.name}.file", missing.message))
         else:
             export.parts.append(ExportedPart(self.name, target, FILE, "config"))
+
+    def path_of(self, entry: Entry) -> Path:
+        return self.overrides.path if entry.file.startswith(OVERRIDES) else self.baseline
 
     def database_of(self, entry: Entry) -> Path | None:
         return self.overrides.path if entry.file == OVERRIDES else None

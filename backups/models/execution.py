@@ -53,7 +53,7 @@ class BackupExecution(Run):
     files_included = models.PositiveIntegerField(null=True, blank=True)
     manifest_json = models.JSONField(null=True, blank=True)
     config_json = models.JSONField(
-        null=True, blank=True, help_text="the merged configuration with secrets masked: previews compare with it"
+        null=True, blank=True, help_text="file and overrides with secrets masked: previews compare with them"
     )
 
     verified_at = models.DateTimeField(null=True, blank=True)

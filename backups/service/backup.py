@@ -152,7 +152,9 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     with exported(parts, scratch, monitor, as_found=execution.kind == Kind.SAFETY) as contents:
         manifest = sealed_manifest(manifest_of(contents, instance, execution), encryption)
         if contents.config_info:
-            execution.moved(Status.RUNNING, config_json=masked(contents.config_info.merged))
+            layers = contents.config_info.layers
+            kept = {"file": masked(layers.file), "overrides": masked(layers.overrides)}
+            execution.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
         made = _pack(contents, manifest, encryption, directory, monitor)

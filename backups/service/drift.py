@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from backups.instances import Instance
 from backups.models import BackupExecution
-from backups.service.preview_configuration import ArchivedSide, ConfigurationChange, changes
+from backups.service.archived_configuration import kept_side
+from backups.service.preview_configuration import ConfigurationChange, ConfigurationComparison
 from backups.service.watch import last_backed_up
 
 
@@ -27,7 +28,7 @@ def drift_of(instance: Instance) -> Drift | None:
     last = last_backed_up(instance.name)
     if last is None:
         return Drift(None, reason="there is no backup to compare with")
-    if not last.config_json:
+    if (kept := kept_side(last)) is None:
         return Drift(last, reason="the record of the last backup keeps no configuration")
-    found, reason = changes(instance, ArchivedSide(last.config_json, masked=True), ())
-    return Drift(last, found, reason)
+    comparison = ConfigurationComparison(instance, kept)
+    return Drift(last, comparison.difference(), comparison.problem)

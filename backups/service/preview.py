@@ -1,6 +1,6 @@
 """What a restore would change, worked out from the manifest and the live instance; the archive is not unpacked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,20 +10,22 @@ from typing import Any
 from django.utils import timezone
 
 from backups import components as kinds
-from backups import tacacs, tacacs_rules
 from backups.archive.manifest import Manifest
 from backups.components import Component
-from backups.components.config_archived import sections_of
+from backups.components.config_archived import FILE, OVERRIDES, SECTION
 from backups.components.copying import sha256_of
-from backups.errors import BackupError, ComponentError
+from backups.errors import BackupError
 from backups.formats import listed
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.preview_component import ComponentPreview, compared
-from backups.service.preview_configuration import ArchivedSide, ConfigurationChange, archived_side, changes
+from backups.service.archived_configuration import archived_side
+from backups.service.preview_component import ComponentPreview, PartPreview, compared
+from backups.service.preview_configuration import ConfigurationComparison, ConfigurationPreview
 from backups.service.selection import Target, select
 from backups.service.staging import paths_of
 from backups.service.verify import manifest_of_file
+
+CONFIG = "config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,10 @@ def preview(
     known = get_instance(instance)
     manifest, digest = _described(source)
     targets = _targets(manifest, known, components, undo_of)
-    archived = archived_side(source, manifest) if known.kind == "tacacs" else ArchivedSide()
-    live = _live_components(known, manifest, targets, archived, undo_of)
-    compare = partial(_component, live, manifest, targets, archived, known, undo=undo_of is not None)
+    comparison = _configurations(source, manifest, known)
+    foreseen = _foreseen(comparison, targets)
+    live = _live_components(known, targets, comparison, foreseen, undo_of)
+    compare = partial(_component, live, manifest, targets, comparison, undo=undo_of is not None)
     found = [compare(name) for name in _names(manifest, known, undo_of)]
     now = timezone.now()
     return Preview(
@@ -89,7 +92,7 @@ def preview(
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=manifest.warnings,
-        refusals=tuple(_refusals(manifest, known, targets, archived)),
+        refusals=(*_refusals(manifest, known), *(foreseen.refusals if undo_of is None else ())),
         components=tuple(found),
         loss=_total_loss([component for component in found if component.selected]),
     )
@@ -118,61 +121,70 @@ def _names(manifest: Manifest, instance: Instance, undo_of: RestoreExecution | N
     return list(dict.fromkeys([*manifest.components, *instance.component_names]))
 
 
+def _configurations(
+    source: BackupExecution | Path, manifest: Manifest, instance: Instance
+) -> ConfigurationComparison | None:
+    if instance.kind != "tacacs":
+        return None
+    return ConfigurationComparison(instance, archived_side(source, manifest))
+
+
+def _foreseen(comparison: ConfigurationComparison | None, targets: Sequence[Target]) -> ConfigurationPreview:
+    parts = [target.part for target in targets if target.component == CONFIG]
+    return comparison.of(parts) if comparison and parts else ConfigurationPreview()
+
+
 def _live_components(
     instance: Instance,
-    manifest: Manifest,
     targets: Sequence[Target],
-    archived: ArchivedSide,
+    comparison: ConfigurationComparison | None,
+    foreseen: ConfigurationPreview,
     undo_of: RestoreExecution | None,
 ) -> dict[str, Component]:
     """Return the components where the restore would put them."""
     if undo_of is not None:
         found = kinds.located(instance, paths_of(undo_of))
-    elif instance.kind != "tacacs":
+    elif comparison is None:
         found = kinds.components_of(instance)
     else:
-        takes_configuration = any(target.name == "config" for target in targets)
-        found = kinds.components_of(instance, _paths_from(instance, archived, archived_first=takes_configuration))
+        found = kinds.components_of(instance, foreseen.after or comparison.nearest or {"server": {}})
     return {component.name: component for component in found}
-
-
-def _paths_from(instance: Instance, archived: ArchivedSide, *, archived_first: bool) -> tacacs.Configuration:
-    if archived_first and archived.configuration:
-        return archived.configuration
-    try:
-        return tacacs.live_configuration(instance)
-    except ComponentError:
-        return archived.configuration or {"server": {}}
 
 
 def _component(
     live: dict[str, Component],
     manifest: Manifest,
     targets: Sequence[Target],
-    archived: ArchivedSide,
-    instance: Instance,
+    comparison: ConfigurationComparison | None,
     name: str,
     *,
     undo: bool,
 ) -> ComponentPreview:
     parts = [target.part for target in targets if target.component == name]
-    diff: tuple[ConfigurationChange, ...] = ()
-    unknown = ""
-    if name == "config" and instance.kind == "tacacs" and manifest.entries_of(name):
-        diff, unknown = changes(instance, archived, sections_of(parts) if parts and "" not in parts else [])
-    return compared(
-        name, live.get(name), manifest, selected=bool(parts), undo=undo, configuration=diff, unknown=unknown
-    )
+    foreseen = ConfigurationPreview()
+    divided: tuple[PartPreview, ...] = ()
+    if name == CONFIG and comparison is not None and manifest.entries_of(name):
+        foreseen = comparison.of(parts or [""])
+        divided = () if undo else tuple(_parts(comparison, manifest))
+    return compared(name, live.get(name), manifest, chosen=parts, undo=undo, configuration=foreseen, parts=divided)
 
 
-def _refusals(manifest: Manifest, instance: Instance, targets: Sequence[Target], archived: ArchivedSide) -> list[str]:
-    said = []
-    if manifest.instance_name != instance.name:
-        said.append(f"the archive is of instance {manifest.instance_name}: it needs --other-instance")
-    if any(target.name == "config" for target in targets) and archived.configuration:
-        findings = tacacs_rules.findings(archived.configuration)
-        said += [f"the configuration is not valid: {finding}: it needs --force-invalid-config" for finding in findings]
-    return said
+def _parts(comparison: ConfigurationComparison, manifest: Manifest) -> Iterator[PartPreview]:
+    """Foresee each part of the configuration that can be restored alone."""
+    files = {entry.file for entry in manifest.entries_of(CONFIG)}
+    names = ["file"] if FILE in files else []
+    names += [f"{SECTION}{section}" for section in comparison.sections]
+    names += ["overrides"] if OVERRIDES in files else []
+    for name in names:
+        found = comparison.of([name])
+        if not found.impossible:
+            yield PartPreview(f"{CONFIG}.{name}", found.changes, found.unknown)
+
+
+def _refusals(manifest: Manifest, instance: Instance) -> list[str]:
+    if manifest.instance_name == instance.name:
+        return []
+    return [f"the archive is of instance {manifest.instance_name}: it needs --other-instance"]
 
 
 def _total_loss(components: Sequence[ComponentPreview]) -> str:

@@ -2,16 +2,18 @@
 
 import stat
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from backups.archive.manifest import Entry, Manifest
 from backups.components import Component
+from backups.components.config_archived import FILE, OVERRIDES
 from backups.components.walking import walk
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.formats import counted, listed
-from backups.service.preview_configuration import ConfigurationChange
+from backups.service.preview_configuration import ConfigurationChange, ConfigurationPreview
 from backups.service.preview_tables import TableChange, table_changes
 from backups.service.selection import absent_parts
 from backups.sources import look_at
@@ -20,13 +22,24 @@ from backups.sqlite import live_tables
 SECONDS_PER_DATABASE = 3.0
 SECONDS_PER_TREE = 3.0
 LOCK_TIMEOUT = 1.0
+PART_FILES = {"file": FILE, "overrides": OVERRIDES}
+
+
+@dataclass(frozen=True, slots=True)
+class PartPreview:
+    """A part of the configuration that can be restored alone; `unknown` says why its changes cannot be told."""
+
+    name: str
+    changes: tuple[ConfigurationChange, ...]
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentPreview:
     """`state` is present, missing, damaged or unreadable now; `notes` say what that means for a restore.
 
-    `lost` is what is known to be lost, in a few words each; `loss` the same as a sentence, with what comes back.
+    `parts` is what can be restored of it alone. `lost` is what is known to be lost, in a few words each; `loss` the
+    same as a sentence, with what comes back.
     """
 
     name: str
@@ -38,6 +51,7 @@ class ComponentPreview:
     bytes_in_backup: int = 0
     tables: tuple[TableChange, ...] = ()
     configuration: tuple[ConfigurationChange, ...] = ()
+    parts: tuple[PartPreview, ...] = ()
     lost: tuple[str, ...] = ()
     loss: str = ""
     loss_unknown: bool = False
@@ -48,40 +62,49 @@ def compared(
     component: Component | None,
     manifest: Manifest,
     *,
-    selected: bool,
+    chosen: Sequence[str],
     undo: bool = False,
-    configuration: tuple[ConfigurationChange, ...] = (),
-    unknown: str = "",
+    configuration: ConfigurationPreview,
+    parts: tuple[PartPreview, ...] = (),
 ) -> ComponentPreview:
-    """Compare the live `component` with what the backup has of it. `unknown` says why configurations could not be."""
-    entries = manifest.entries_of(name)
+    """Compare the live `component` with what the backup has of it, or of the `chosen` parts of it ("" for all)."""
+    entries = _entries(name, chosen, manifest)
     reason = _unselectable(name, component, manifest, undo=undo)
     if component is None or reason:
         return ComponentPreview(name, False, False, reason=reason)
     findings = _Findings(name)
-    for path in component.sources() if entries else []:
+    for path in dict.fromkeys(component.path_of(entry) for entry in entries):
         findings.look_for(path)
     for entry in entries:
         findings.compare(component, entry, manifest)
-    for part in absent_parts(manifest, name):
+    for part in absent_parts(manifest, name) if "" in (chosen or [""]) else ():
         findings.will_go(part)
-    if unknown:
-        findings.cannot_tell(f"the configuration cannot be compared: {unknown}")
-    if configuration:
-        findings.lost.append(f"the present values of {counted(len(configuration), 'configuration key')}")
+    if configuration.unknown:
+        findings.cannot_tell(f"the configuration cannot be compared: {configuration.unknown}")
+    findings.change_keys(configuration.changes)
     return ComponentPreview(
         name,
         True,
-        selected,
+        bool(chosen),
         state=findings.state,
         notes=tuple(findings.notes),
         bytes_in_backup=sum(entry.size_bytes for entry in entries),
         tables=tuple(findings.tables),
-        configuration=configuration,
+        configuration=configuration.changes,
+        parts=parts,
         lost=tuple(findings.all_lost()),
         loss=findings.loss(),
         loss_unknown=findings.unknown,
     )
+
+
+def _entries(name: str, chosen: Sequence[str], manifest: Manifest) -> tuple[Entry, ...]:
+    """Return what is compared: of a section nothing but its keys."""
+    entries = manifest.entries_of(name)
+    if not chosen or "" in chosen:
+        return entries
+    wanted = {PART_FILES[part] for part in chosen if part in PART_FILES}
+    return tuple(entry for entry in entries if entry.file in wanted)
 
 
 def _unselectable(name: str, component: Component | None, manifest: Manifest, *, undo: bool) -> str:
@@ -152,6 +175,13 @@ class _Findings:
             self.cannot_tell(f"which files of {path} were changed since the backup cannot be told")
         elif changed:
             self.lost.append(f"changes since the backup to {counted(changed, 'file')} of {self.name}")
+
+    def change_keys(self, changes: Sequence[ConfigurationChange]) -> None:
+        """A key that is not set now loses no value."""
+        lost = sum(change.now is not None for change in changes)
+        if lost:
+            value = "value" if lost == 1 else "values"
+            self.lost.append(f"the present {value} of {counted(lost, 'configuration key')}")
 
     def cannot_tell(self, note: str) -> None:
         self.unknown = True

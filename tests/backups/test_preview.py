@@ -169,7 +169,7 @@ def test_the_configuration_is_compared_key_by_key_with_secrets_masked(tacacs_roo
     assert all(value is not None and value.startswith("•••••• (") for value in secret)
     assert secret[0] != secret[1]
     assert not {"hunter2hunter2", "change_me"} & set(json.dumps(shown.to_dict()).split('"'))
-    assert shown.loss == "The present values of 4 configuration keys will be gone."
+    assert shown.loss == "The present values of 3 configuration keys will be gone."
 
 
 def test_a_secret_is_equal_after_the_key_of_the_site_was_rotated(
