@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from django.db.models import QuerySet, Subquery
+from django.db.models import QuerySet, Subquery, TextField, Value
 from django.db.models.fields.json import KT
+from django.db.models.functions import NullIf
 from django.utils import timezone
 
 from backups.instances import instance_names
@@ -15,7 +16,8 @@ from backups.service.heartbeats import CLOCKS_DIFFER
 from backups.service.promises import Outlook, outlooks
 
 Status = BackupExecution.Status
-CONFIG_HASH = KT("manifest_json__config_info__config_hash")
+# SQLite gives the text of a JSON null
+CONFIG_HASH = NullIf(KT("manifest_json__config_info__config_hash"), Value("null", TextField()))
 FRESH = timedelta(hours=24)
 
 

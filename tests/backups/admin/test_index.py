@@ -217,6 +217,12 @@ def test_a_configuration_that_is_another_than_in_the_last_backup_is_shown() -> N
     assert "Configuration changed" not in row(client, "shop")
 
 
+def test_a_backup_without_a_configuration_cannot_differ_from_one() -> None:
+    an_execution("shop")
+    InstanceState.objects.create(instance="shop", config_hash="b" * 64)
+    assert "Configuration changed" not in row(a_client(VIEW), "shop")
+
+
 # --- who does the work --------------------------------------------------------------------------------------------
 def test_that_no_worker_answers_is_told_and_how_to_start_one() -> None:
     client = a_client(VIEW)
