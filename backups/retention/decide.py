@@ -59,7 +59,7 @@ def _judge_instance(
     verdicts = _with_floors(rule, candidates, now, proven)
     if len(displacing) < len(candidates):
         verdicts = _side_by_side(verdicts, _with_floors(rule, displacing, now, proven))
-    hold = _hold(displacing, now, promised)
+    hold = _hold(displacing, now, promised, rule.min_keep)
     if hold:
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
@@ -93,15 +93,26 @@ def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, pro
     return verdicts | {id_: Verdict(True, why) for id_, why in floors.items() if not verdicts[id_].keep}
 
 
-def _hold(candidates: Sequence[Candidate], now: datetime, promised: timedelta | None) -> str | None:
+def _hold(candidates: Sequence[Candidate], now: datetime, promised: timedelta | None, min_keep: int) -> str | None:
+    """Return why nothing may go now: backups are late, or have only begun again after a long silence.
+
+    After a silence, or a leap of the clock, everything looks old beside the first new backup.
+    """
     if promised is None:
         return None
     if not candidates:
         return "there is no good backup of the kind its schedule promises: nothing is pruned"
     late = now - candidates[0].taken_at - promised
     if late <= timedelta(0):
-        return None
+        return _begun_again(candidates[:min_keep], now, promised)
     return f"the newest good backup is {duration(late)} older than its schedule promises: nothing is pruned"
+
+
+def _begun_again(newest: Sequence[Candidate], now: datetime, promised: timedelta) -> str | None:
+    recent = sum(now - candidate.taken_at <= len(newest) * promised for candidate in newest)
+    if recent == len(newest):
+        return None
+    return f"only {counted(recent, 'good backup')} of {len(newest)} came since backups began again: nothing is pruned"
 
 
 def _protection(backup: Backup, now: datetime) -> str | None:

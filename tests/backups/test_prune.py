@@ -187,7 +187,10 @@ def test_while_backups_are_later_than_a_schedule_promises_nothing_goes(nas: Back
     assert (there(rows), there(others)) == ([0, 1, 2, 3, 4], [0, 1])
     fresh = stored(nas, taken_at=NOW - DAY / 2)
     run(nas)
-    assert there([fresh, *rows]) == [0, 1]
+    assert there([fresh, *rows]) == [0, 1, 2, 3, 4, 5]
+    fresher = stored(nas, taken_at=NOW - DAY / 4)
+    run(nas)
+    assert there([fresher, fresh, *rows]) == [0, 1]
 
 
 def test_a_fresh_adopted_or_safety_backup_does_not_keep_the_promise(nas: BackupDestination) -> None:

@@ -119,6 +119,17 @@ def test_once_backups_stop_nothing_is_deleted_for_ever(rule: Rule) -> None:
         assert gone(judge(rule, backups, now=NOW + timedelta(days=days_later), promised=timedelta(days=1))) == []
 
 
+def test_after_a_silence_or_a_leap_of_the_clock_nothing_goes_until_enough_new_ones_are_there() -> None:
+    rule, promised = Rule(strategy="simple", keep_days=30), timedelta(hours=25)
+    old = daily(30, newest=NOW - timedelta(days=3650))
+    new = [taken(NOW - timedelta(days=age), id=f"new-{age}") for age in range(3)]
+    for number, words in ((1, "1 good backup"), (2, "2 good backups")):
+        held = judge(rule, [*new[:number], *old], promised=promised)
+        why = f"kept because only {words} of 3 came since backups began again: nothing is pruned"
+        assert (gone(held), reason(held, "app-29")) == ([], why)
+    assert gone(judge(rule, [*new, *old], promised=promised)) == [backup.id for backup in old]
+
+
 @pytest.mark.parametrize("rule", [ONE_OF_EACH, SPACED], ids=lambda rule: rule.strategy)
 def test_without_a_schedule_and_without_an_age_limit_nothing_erodes_either(rule: Rule) -> None:
     survivors = [decision.backup for decision in judge(rule, daily(90)) if decision.keep]
