@@ -3,4 +3,5 @@
 messages    ringing for a worker
 plan        the rows of its scheduler
 cluster     its processes, as our worker needs them
+results     what it keeps of a message that failed
 """

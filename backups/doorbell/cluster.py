@@ -13,6 +13,7 @@ from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.signals import post_spawn, pre_execute
 
+from backups.doorbell.results import hide_secrets_in_results
 from backups.processes import die_with, forks_die_with_their_parents
 
 # Shared by the worker and all its forks: without a lock, which a killed process could take with it.
@@ -33,6 +34,7 @@ class QueueCluster:
         _ending.value, _called_at.value = 0, time.monotonic()
         post_spawn.connect(_spawned, dispatch_uid="backups.doorbell")
         pre_execute.connect(_called, dispatch_uid="backups.doorbell")
+        hide_secrets_in_results()
         self._cluster = Cluster()
 
     def start(self) -> None:
