@@ -123,7 +123,13 @@ def require_typeable(passphrase: str) -> None:
 def read_identities(path: Path) -> tuple[str, ...]:
     """Return the identities in the file `path`; raises EncryptionError that names it and nothing of its content."""
     try:
-        return age.parse_identity_file(path.read_text("utf-8"))
+        content = path.read_bytes()
+        if content.lstrip().startswith(_MAGICS):
+            raise EncryptionError(
+                f"The identity file {path} is itself encrypted.",
+                hint="Decrypt it to another file (age --decrypt --output FILE), mode 0600, and name that one.",
+            )
+        return age.parse_identity_file(content.decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise EncryptionError(

@@ -168,10 +168,14 @@ def _parts(instance: Instance, execution: BackupExecution) -> list[Part]:
     except ArchiveError:
         return []
     paths = _live_paths(instance)
-    return [
-        Part(name, [entry.file for entry in manifest.entries_of(name)], paths.get(name, []))
-        for name in manifest.components
-    ]
+    files = {name: [entry.file for entry in manifest.entries_of(name)] for name in manifest.components}
+    return [Part(name, files[name], _in_order_of(files[name], paths.get(name, []))) for name in files]
+
+
+def _in_order_of(files: list[str], paths: list[str]) -> list[str]:
+    """Return `paths` so that one stands beside the file of its name."""
+    places = {file: place for place, file in enumerate(files)}
+    return sorted(paths, key=lambda path: places.get(Path(path).name, len(files)))
 
 
 def _live_paths(instance: Instance) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from backups.archive.minisign import SigningKey
 from destinations.backends import TYPES
 from destinations.models import BackupDestination
-from tests.archive.ageing import IDENTITY, PASSPHRASE, RECIPIENT, identity_file
+from tests.archive.ageing import IDENTITY, PASSPHRASE, RECIPIENT, identity_file, run_age
 from tests.destinations.vault import VaultDestination
 
 pytest_plugins = ["tests.backups.encrypting"]
@@ -78,6 +78,18 @@ def test_an_identity_file_that_others_may_read_and_one_without_an_identity(
     path.write_text("nothing")
     (message,) = found()
     assert (message.id, str(path) in message.msg) == ("backups.E043", True)
+
+
+@pytest.mark.parametrize("options", [(), ("--armor",)])
+def test_an_identity_file_that_is_locked_says_so(
+    home: Path, settings: Settings, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "identity.age"
+    path.write_bytes(run_age(*options, "-r", RECIPIENT, data=IDENTITY.encode()))
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = [str(path)]
+    (message,) = found()
+    assert (message.id, message.msg) == ("backups.E043", f"The identity file {path} is itself encrypted.")
+    assert "age --decrypt" in str(message.hint)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,8 @@ def test_secrets_are_in_it_only_when_they_are_asked_for(
 ) -> None:
     settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES = [PASSPHRASE]
     back_up("shop")
+    log = Path(settings.LOG_FILE)
+    begin = log.stat().st_size if log.exists() else 0
     without, with_them = command("recoverykit", "shop").out, command("recoverykit", "shop", "--with-secrets").out
 
     assert not any(secret in without for secret in (IDENTITY, PASSPHRASE, settings.BACKUP_SIGNING_KEY.split()[-1]))
@@ -155,6 +157,8 @@ def test_secrets_are_in_it_only_when_they_are_asked_for(
     assert PASSPHRASE in with_them
     assert "lock it away" in with_them
     assert settings.BACKUP_SIGNING_KEY.split()[-1] not in with_them
+    told = [line.split()[-1] for line in log.read_text()[begin:].splitlines() if "recoverykit.made" in line]
+    assert told == ["holds=nothing-private", "holds=keys"]
 
 
 @pytest.mark.parametrize(
@@ -188,9 +192,15 @@ def test_the_recovery_kit_never_overwrites_and_says_what_is_missing(
     assert kit.read_text() == "mine"
 
 
-def test_the_recovery_kit_of_a_service_whose_configuration_is_broken_is_made_all_the_same(
+def test_the_kit_names_the_place_of_each_file_also_where_the_configuration_of_the_service_is_broken(
     tacacs_root: Path, back_up: BackUp
 ) -> None:
     back_up("tacacs-hq")
+    page = command("recoverykit", "tacacs-hq").out
+    files = "<br>".join(f"<code>{name}</code>" for name in ("config_overrides.db", "tacacs.conf", "config_export.json"))
+    paths = "<br>".join(
+        f"<code>{tacacs_root / name}</code>" for name in ("data/config_overrides.db", "config/tacacs.conf")
+    )
+    assert f"<td>{files}</td><td>{paths}</td>" in page
     (tacacs_root / "config" / "tacacs.conf").write_text("broken")
     assert "devices.db" in command("recoverykit", "tacacs-hq").out

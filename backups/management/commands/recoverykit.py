@@ -21,7 +21,8 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         page = recovery_kit(options["instance"], with_secrets=options["with_secrets"])
-        audit.log("recoverykit.made", instance=options["instance"], by=operator_name(), secrets=options["with_secrets"])
+        holds = "keys" if options["with_secrets"] else "nothing-private"
+        audit.log("recoverykit.made", instance=options["instance"], by=operator_name(), holds=holds)
         if options["output"] is None:
             self.respond({"instance": options["instance"], "html": page}, page)
             return
