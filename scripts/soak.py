@@ -2,12 +2,15 @@
 """Kill workers at random moments of real backups, round after round, and look what is left.
 
 After each round no row may be running, no archive partial, no workspace left, no run claimed twice, and the site must
-go on working. Ends with 1 when anything was wrong. Everything happens in a folder of its own, which is removed.
+go on working. At the end two workers get many backups at once, the next schedule has to run, and workers that are told
+to end have to, with all their processes. Prints a table and a verdict; ends with 1 when anything was wrong. Everything
+happens in a folder of its own, which is removed.
 """
 
 import argparse
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from strikes import STRIKES, Arena
@@ -26,6 +30,7 @@ MEGABYTES = 64
 # A run of that size takes about this long; strikes fall at a random moment of it, or shortly after.
 LONGEST_WAIT = 0.9
 SETTLED_WITHIN = 60
+NEXT_SLOT_WITHIN = 150
 ENDED = ("completed", "interrupted", "cancelled", "failed")
 
 
@@ -35,6 +40,14 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
     problems: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def watching(self, what: str) -> Iterator[None]:
+        """What does not come about in time is a finding, and no reason to stop."""
+        try:
+            yield
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            self.problems.append(f"{what}: {str(error)[-500:]}")
 
 
 @contextmanager
@@ -102,15 +115,24 @@ def soak(home: Path, options: argparse.Namespace, **variables: str) -> dict[str,
                 print(f"... stopped after {number} rounds: {options.minutes} minutes are over", file=sys.stderr)
                 break
             strike = STRIKES[number % len(STRIKES)]
-            said = one_round(here, strike, tallies[strike.__name__])
+            tally, said = tallies[strike.__name__], "went wrong"
+            with tally.watching(strike.__name__):
+                said = one_round(here, strike, tally)
             print(f"... {number + 1} {strike.__name__}: {said}", file=sys.stderr, flush=True)
-        tallies["queued at once"] = all_at_once(here, options.queued)
+        for what, look in (
+            ("queued at once", partial(all_at_once, count=options.queued)),
+            ("next schedule", next_schedule),
+            ("told to end", told_to_end),
+        ):
+            with tallies[what].watching(what):
+                look(here, tallies[what])
     return tallies
 
 
-def all_at_once(here: Arena, count: int) -> Tally:
+def all_at_once(here: Arena, tally: Tally, *, count: int) -> None:
     """Give many backups to two workers: each runs exactly once."""
-    tally, site = Tally(rounds=count), here.site
+    tally.rounds, site = count, here.site
+    here.tend()
     names = site.declare(count)
     site.worker(BACKUP_WORKSPACE_ROOT=str(site.home / "other"))
     began = time.monotonic()
@@ -126,7 +148,32 @@ def all_at_once(here: Arena, count: int) -> Tally:
         "from backups.service.workers import worker_state\nfor found in worker_state().problems: print(found.message)\n"
     ).splitlines()
     tally.problems += [f"{run_id} is {site.status(run_id)}" for run_id in queued if site.status(run_id) != "completed"]
-    return tally
+
+
+def next_schedule(here: Arena, tally: Tally) -> None:
+    """A schedule still runs, once, in its next slot."""
+    tally.rounds, site, began = 1, here.site, time.monotonic()
+    site.manage("addschedule", "next", "--instance", "shop-0", "--interval", "minutes:1")
+    runs = "SELECT status FROM backup_executions WHERE scheduled_for IS NOT NULL"
+    eventually(lambda: ("completed",) in site.rows(runs), within=NEXT_SLOT_WITHIN, every=0.5)
+    site.manage("pauseschedule", "next")
+    tally.slowest = time.monotonic() - began
+    eventually(lambda: not set(site.rows(runs)) & {("queued",), ("running",)})
+    tally.outcomes.update(status for (status,) in site.rows(runs))
+    slots = "SELECT 1 FROM backup_executions WHERE scheduled_for IS NOT NULL GROUP BY scheduled_for HAVING COUNT(*) > 1"
+    tally.problems += ["a slot was run twice" for _ in site.rows(slots)]
+
+
+def told_to_end(here: Arena, tally: Tally) -> None:
+    """Every worker ends in good order when it is told to, and leaves no process."""
+    site, began = here.site, time.monotonic()
+    workers = site.living_workers()
+    for worker in workers:
+        worker.tell(signal.SIGTERM)
+    codes = [worker.ended() for worker in workers]
+    tally.rounds, tally.slowest = len(workers), time.monotonic() - began
+    tally.problems += [f"a worker ended with {code}" for code in codes if code]
+    tally.problems += [f"process {pid} is left" for pid in site.processes()]
 
 
 def table(title: str, tallies: dict[str, Tally]) -> str:
@@ -160,6 +207,7 @@ def main() -> int:
             tallies = soak(folder / name, options, **variables)
             print(table(name, tallies), flush=True)
             wrong += sum(len(tally.problems) for tally in tallies.values())
+    print(f"\n{wrong} findings" if wrong else "\nnothing was wrong")
     return 1 if wrong else 0
 
 

@@ -99,6 +99,9 @@ class Site:
         assert worker.process.poll() is None, worker.log.read_text()
         return worker
 
+    def living_workers(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.process.poll() is None]
+
     def stop_workers(self) -> None:
         """Kill whatever is left of this site."""
         for worker in self._workers:
