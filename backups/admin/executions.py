@@ -16,6 +16,7 @@ from backups.admin.catalogue import catalogue
 from backups.admin.delete import delete_archive
 from backups.admin.download import download
 from backups.admin.drill import drill
+from backups.admin.filters import InstanceFilter
 from backups.admin.guard import page_url
 from backups.admin.importing import import_archive
 from backups.admin.instance import instance
@@ -36,9 +37,11 @@ class ExecutionAdmin(RunAdmin):
     page = staticmethod(execution_page)
     related = ("destination",)
     list_display = ("name", "state", "kind", "destination", "began", "size")
-    list_filter = ("status", "instance", "destination", "kind")
+    list_filter = ("status", ("instance", InstanceFilter), "destination", "kind")
+    # the others have few values, which are filters
+    sortable_by = ("name", "began", "size")
     list_select_related = ("destination",)
-    search_fields = ("=id", "instance", "backup_filename", "comment")
+    search_fields = ("id__exact", "instance", "backup_filename", "comment")
     search_help_text = "instance, file name, comment or the whole id"
     actions = ("back_up_again",)
 

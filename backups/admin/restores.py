@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html
@@ -11,12 +12,13 @@ from django.utils.safestring import SafeString
 from backups.admin import formats
 from backups.admin.acknowledge import acknowledge
 from backups.admin.cancel import cancel_restore
+from backups.admin.filters import InstanceFilter
 from backups.admin.guard import page_url
 from backups.admin.restore_page import restore_page
 from backups.admin.runs import RunAdmin
 from backups.admin.status import status_of
 from backups.admin.undo import undo
-from backups.models import RestoreExecution
+from backups.models import BackupExecution, RestoreExecution
 
 
 @admin.register(RestoreExecution)
@@ -24,9 +26,9 @@ class RestoreAdmin(RunAdmin):
     page = staticmethod(restore_page)
     related = ("execution__destination", "safety_backup__destination")
     list_display = ("name", "state", "archive", "by", "began", "took")
-    list_filter = ("status", "instance")
+    list_filter = ("status", ("instance", InstanceFilter))
     list_select_related = ("execution",)
-    search_fields = ("=id", "instance", "execution__backup_filename", "archive_file", "triggered_by")
+    search_fields = ("id__exact", "instance", "backup_filename", "archive_file", "triggered_by")
     search_help_text = "instance, archive, person or the whole id"
     actions = None
 
@@ -39,6 +41,12 @@ class RestoreAdmin(RunAdmin):
             *(self._path(f"<str:execution_id>/{view.__name__}/", view) for view in (undo, acknowledge)),
             *super().get_urls(),
         ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RestoreExecution]:
+        # looked up for each restore: a join would read the whole history of backups, because it is searched
+        backups = BackupExecution.objects.filter(pk=OuterRef("execution"))
+        restores: QuerySet[RestoreExecution] = super().get_queryset(request)
+        return restores.alias(backup_filename=Subquery(backups.values("backup_filename")))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": "Restores"} | (extra_context or {}))

@@ -16,7 +16,9 @@ from django.utils.safestring import SafeString
 
 from backups.admin import formats
 from backups.admin.actions import sees
+from backups.admin.paging import RunPaginator
 from backups.admin.progress import live, with_progress
+from backups.admin.searching import MOST_LISTED, newest_ids
 from backups.models import Run
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ class RunList(ChangeList):
         # its dates are found by a Python function for every row: seconds on a long history
         if self.result_count > DATE_HIERARCHY_ROWS:
             self.date_hierarchy = None
+        if self.query and self.result_count == MOST_LISTED and request.method == "GET":
+            text = f"At most the newest {MOST_LISTED} that match are listed. Add a word or a filter to find older ones."
+            messages.warning(request, text)
 
 
 class RunAdmin(ModelAdmin):
@@ -41,6 +46,7 @@ class RunAdmin(ModelAdmin):
     related: ClassVar[tuple[str, ...]] = ()
     list_display_links = None
     list_per_page = 50
+    paginator = RunPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     date_hierarchy = "created_at"
@@ -63,6 +69,14 @@ class RunAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return with_progress(super().get_queryset(request))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if not search_term.strip():
+            return found, duplicates
+        return queryset.filter(pk__in=newest_ids(found)), duplicates
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return RunList

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KT
 
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
@@ -31,10 +32,13 @@ class BackupExecution(Run):
         DONE = "done"
 
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
-    destination = models.ForeignKey(BackupDestination, on_delete=models.PROTECT, related_name="executions")
+    # both begin an index of their own
+    destination = models.ForeignKey(
+        BackupDestination, on_delete=models.PROTECT, related_name="executions", db_index=False
+    )
     kind = models.CharField(max_length=32, choices=Kind, default=Kind.MANUAL)
     schedule = models.ForeignKey(
-        BackupSchedule, null=True, blank=True, on_delete=models.SET_NULL, related_name="executions"
+        BackupSchedule, null=True, blank=True, on_delete=models.SET_NULL, related_name="executions", db_index=False
     )
     scheduled_for = models.DateTimeField(null=True, blank=True, help_text="the slot of the schedule")
     attempt = models.PositiveSmallIntegerField(default=1, help_text="2 and more: tried again after a failure")
@@ -52,6 +56,10 @@ class BackupExecution(Run):
     compressed_size_bytes = models.BigIntegerField(null=True, blank=True, help_text="size of the archive")
     files_included = models.PositiveIntegerField(null=True, blank=True)
     manifest_json = models.JSONField(null=True, blank=True)
+    # retention asks for it of thousands of rows, and manifests are stored apart from them
+    manifest_date = models.GeneratedField(
+        expression=KT("manifest_json__backup_metadata__timestamp_utc"), output_field=models.TextField(), db_persist=True
+    )
     config_json = models.JSONField(
         null=True, blank=True, help_text="file and overrides with secrets masked: previews compare with them"
     )
@@ -109,6 +117,9 @@ class BackupExecution(Run):
             models.Index(fields=["status", "-created_at"], name="execution_status"),
             models.Index(fields=["instance", "status", "-created_at"], name="execution_instance"),
             models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
+            models.Index(fields=["kind", "-created_at"], name="execution_kind"),
+            models.Index(fields=["compressed_size_bytes"], name="execution_size"),
+            models.Index(fields=["instance", "-started_at"], condition=Q(status="completed"), name="execution_last"),
             # few are drilled: the newest of them is found without reading the history
             models.Index(
                 fields=["instance", "-created_at", "-id"], condition=Q(drill__isnull=False), name="execution_drilled"

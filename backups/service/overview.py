@@ -1,11 +1,11 @@
 """Is everything safe? How well every instance is protected, in a number of queries that does not grow with them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from django.db.models import QuerySet, Subquery, TextField, Value
+from django.db.models import OuterRef, QuerySet, Subquery, TextField, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import NullIf
 from django.utils import timezone
@@ -63,15 +63,15 @@ def protections(
     if executions is None:
         executions = BackupExecution.objects.defer("manifest_json", "config_json")
     names, now = instance_names() if names is None else names, timezone.now()
+    schedules, seen = outlooks(names), _configurations_seen(names)
     # an adopted archive whose date nobody can rely on has none
     # and one of a time when the clock was ahead would look fresh until that time has come
     dated = {"started_at__isnull": False, "started_at__lte": now + CLOCKS_DIFFER}
     there = {"deleted_at": None, "missing_at": None, "deleting_at": None, **dated}
-    good = _newest(executions.annotate(config_hash=CONFIG_HASH), names, status=Status.COMPLETED, **there)
-    failed = _newest(executions, names, status=Status.FAILED)
-    interrupted = _newest(executions, names, status=Status.INTERRUPTED)
+    good = _newest(executions.annotate(config_hash=CONFIG_HASH), names, seen, status=Status.COMPLETED, **there)
+    failed = _newest(executions, names, seen, status=Status.FAILED)
+    interrupted = _newest(executions, names, seen, status=Status.INTERRUPTED)
     active = _active(executions, names)
-    schedules, seen = outlooks(names), _configurations_seen(names)
     return [
         _protection(
             name,
@@ -89,7 +89,8 @@ def protections(
 def failed_drills(names: Sequence[str]) -> dict[str, BackupExecution]:
     """Return by instance the backup that was drilled last, where that drill failed and its archive is still there."""
     executions = BackupExecution.objects.defer("manifest_json", "config_json")
-    drilled = _newest(executions, names, drill__isnull=False, deleted_at=None, missing_at=None)
+    seen = _configurations_seen(names)
+    drilled = _newest(executions, names, seen, drill__isnull=False, deleted_at=None, missing_at=None)
     return {name: execution for name, execution in drilled.items() if execution.drill_failed}
 
 
@@ -99,12 +100,21 @@ def taken_at(execution: BackupExecution) -> datetime:
 
 
 def _newest(
-    executions: QuerySet[BackupExecution], names: Sequence[str], **conditions: object
+    executions: QuerySet[BackupExecution], names: Sequence[str], known: Container[str], **conditions: object
 ) -> dict[str, BackupExecution]:
-    """Return the newest execution of each instance, by one index seek for each instead of reading the history."""
+    """Return the newest execution of each instance, by one index seek for each instead of reading the history.
+
+    `known` are those that have an InstanceState, as all have since their first run: the seeks follow its rows. The
+    others, of which nothing is there but adopted archives, are written into the query one by one, which takes longer.
+    """
     candidates = BackupExecution.objects.filter(**conditions).order_by("-created_at", "-pk").values("pk")
-    seeks = [Subquery(candidates.filter(instance=name)[:1]) for name in names]
-    return {found.instance: found for found in executions.filter(pk__in=seeks)} if seeks else {}
+    newest = Subquery(candidates.filter(instance=OuterRef("instance"))[:1])
+    rows = InstanceState.objects.filter(instance__in=names)
+    found = list(executions.filter(pk__in=rows.annotate(newest=newest).values("newest")))
+    seeks = [Subquery(candidates.filter(instance=name)[:1]) for name in names if name not in known]
+    if seeks:
+        found += executions.filter(pk__in=seeks)
+    return {execution.instance: execution for execution in found}
 
 
 def _active(executions: QuerySet[BackupExecution], names: Sequence[str]) -> dict[str, BackupExecution]:

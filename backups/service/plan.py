@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import F, QuerySet
-from django.db.models.fields.json import KT
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
@@ -85,9 +84,8 @@ def _archives(destination: BackupDestination, instance: str | None) -> "QuerySet
     )
     if instance is not None:
         rows = rows.filter(instance=instance)
-    claim = KT("manifest_json__backup_metadata__timestamp_utc")
     newest_first = ("instance", F("started_at").desc(nulls_last=True), "-pk")
-    return rows.only(*COLUMNS).annotate(manifest_date=claim).order_by(*newest_first)
+    return rows.only(*COLUMNS, "manifest_date").order_by(*newest_first)
 
 
 def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
