@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import IntegrityError
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive import legacy
@@ -28,6 +29,8 @@ from destinations.models import BackupDestination
 
 Status = BackupExecution.Status
 EVERY = timedelta(days=1)
+# of one tick, which has other things to do
+MOST_AT_ONCE = 2
 # where a destination did not answer, and until a lost key is found
 AGAIN_AFTER = timedelta(hours=1)
 NOTHING = "no backup there is encrypted"
@@ -62,9 +65,10 @@ def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[L
 
 
 def check_due() -> list[BackupDestination]:
-    """Check every destination that is due; return those where keys are lost."""
+    """Check destinations that are due, a few at a time; return those where keys are lost."""
     lost = []
-    for destination in BackupDestination.objects.all():
+    waiting = Q(key_check__next_at__gt=timezone.now())
+    for destination in BackupDestination.objects.exclude(waiting)[:MOST_AT_ONCE]:
         if _claim(destination, timezone.now()):
             try:
                 if any(look.verdict is Verdict.LOST for look in check_keys(destination)):
@@ -97,7 +101,8 @@ def _samples(destination: BackupDestination) -> list[BackupExecution]:
     for pk, encryption, recipients in kept.order_by("created_at", "pk").values_list("pk", "encryption", "recipients"):
         groups.setdefault((encryption, *map(str, recipients)), []).append(pk)
     chosen = {pk for pks in groups.values() for pk in (pks[0], pks[-1])}
-    return list(kept.filter(pk__in=chosen).defer("manifest_json", "config_json").order_by("created_at", "pk"))
+    samples = kept.filter(pk__in=chosen).select_related("destination").defer("manifest_json", "config_json")
+    return list(samples.order_by("created_at", "pk"))
 
 
 def _look(execution: BackupExecution, *, whole: bool) -> Look:

@@ -3,8 +3,10 @@
 import logging
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups.errors import BackupError, WorkspaceBusy
@@ -34,7 +36,9 @@ def reap(*, instance: str | None = None) -> list[Run]:
     now = timezone.now()
     reaped: list[Run] = []
     for model in (BackupExecution, RestoreExecution):
-        running = model._default_manager.filter(status=Status.RUNNING)
+        running: QuerySet[Any] = model._default_manager.filter(status=Status.RUNNING)
+        if model is BackupExecution:
+            running = running.select_related("destination")  # its type says how long to wait
         if instance is not None:
             running = running.filter(instance=instance)
         dead = [run for run in running if _is_dead(run, now)]

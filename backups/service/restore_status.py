@@ -1,6 +1,9 @@
 """A restore as ``--json`` prints it."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from django.db.models import Prefetch, prefetch_related_objects
 
 from backups.models import InstanceState, RestoreExecution
 from backups.service.status import iso, seconds_of
@@ -8,7 +11,20 @@ from backups.service.status import iso, seconds_of
 
 def describe_restore(restore: RestoreExecution) -> dict[str, Any]:
     """Return everything an operator's script may want to know of one restore."""
-    asked = InstanceState.objects.filter(instance=restore.instance, restart_required_by=restore.pk)
+    return describe_restores([restore])[0]
+
+
+def describe_restores(restores: Sequence[RestoreExecution]) -> list[dict[str, Any]]:
+    """Return the same of each, in two queries for all of them."""
+    prefetch_related_objects(restores, Prefetch("undone_by", RestoreExecution.objects.only("undo_of", "created_at")))
+    asking = InstanceState.objects.filter(restart_required_since__isnull=False).values_list(
+        "instance", "restart_required_by"
+    )
+    asked = set(asking.filter(restart_required_by__in=[restore.pk for restore in restores]))
+    return [_describe(restore, restart_required=(restore.instance, restore.pk) in asked) for restore in restores]
+
+
+def _describe(restore: RestoreExecution, *, restart_required: bool) -> dict[str, Any]:
     return {
         "id": restore.pk,
         "instance": restore.instance,
@@ -21,8 +37,8 @@ def describe_restore(restore: RestoreExecution) -> dict[str, Any]:
         "outcome": restore.outcome,
         "safety_backup": restore.safety_backup_id,
         "undo_of": restore.undo_of_id,
-        "undone_by": list(restore.undone_by.values_list("pk", flat=True)),
-        "restart_required": asked.filter(restart_required_since__isnull=False).exists(),
+        "undone_by": [undo.pk for undo in restore.undone_by.all()],
+        "restart_required": restart_required,
         "force_invalid_config": restore.force_invalid_config,
         "other_instance": restore.allow_other_instance,
         "accept_unsigned": restore.accept_unsigned,

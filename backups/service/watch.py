@@ -7,15 +7,17 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from backups import tacacs
 from backups.errors import BackupError
-from backups.instances import Instance, get_instance, instance_names
+from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.models import BackupExecution, InstanceState, Run
 from backups.service import audit
 from backups.service.backup import start_backup
 from backups.service.declared import declaration_of, sync
+from backups.service.overview import CONFIG_HASH
 from backups.service.queues import queue_of
 from backups.service.rowlock import lock_instance
 from backups.service.undeclared import disable_gone
@@ -34,17 +36,27 @@ def watch(queue: str) -> list[BackupExecution]:
     if queue == settings.BACKUP_QUEUE:  # an instance that nobody describes belongs to it
         disable_gone()
     names = [name for name in instance_names() if queue_of(name) == queue]
-    states = InstanceState.objects.in_bulk(names)
+    states, backed_up = InstanceState.objects.in_bulk(names), _backed_up(names)
     started = []
     for name in names:
+        state = states.get(name) or InstanceState(instance=name)
         try:
-            started += _look_at(get_instance(name), states.get(name) or InstanceState(instance=name), timezone.now())
+            started += _look_at(get_instance(name), state, backed_up.get(name), timezone.now())
         except BackupError as error:
             audit.log("watch.failed", logging.ERROR, instance=name, error=error.message)
     return started
 
 
-def _look_at(instance: Instance, state: InstanceState, now: datetime) -> list[BackupExecution]:
+def _backed_up(names: list[str]) -> dict[str, str | None]:
+    """Return the hash of the configuration in the last backup of each instance that is watched, in one query."""
+    known = inventory().instances
+    watched = [name for name in names if name in known and known[name].kind == "tacacs"]
+    last = completed_backups().filter(instance=OuterRef("instance")).annotate(config_hash=CONFIG_HASH)
+    states = InstanceState.objects.filter(instance__in=watched)
+    return dict(states.values_list("instance", Subquery(last.values("config_hash")[:1])))
+
+
+def _look_at(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:
     current = _seen(instance)
     if current != state.config_hash:
         sync(instance.name)
@@ -52,6 +64,8 @@ def _look_at(instance: Instance, state: InstanceState, now: datetime) -> list[Ba
         InstanceState.objects.update_or_create(instance=instance.name, defaults=seen)
         return []
     if instance.kind != "tacacs":
+        return []
+    if current == backed_up:
         return []
     stable_for = now - (state.config_changed_at or now)
     if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not _wanted(instance):
@@ -79,8 +93,13 @@ def _wanted(instance: Instance) -> bool:
 
 def last_backed_up(instance: str) -> BackupExecution | None:
     """Return the newest completed backup of `instance`, wherever it went; safety backups count not."""
-    completed = BackupExecution.objects.filter(instance=instance, status=Status.COMPLETED, adopted=False)
-    return completed.exclude(kind=Kind.SAFETY).select_related("destination").order_by("-started_at").first()
+    return completed_backups().filter(instance=instance).select_related("destination").first()
+
+
+def completed_backups() -> QuerySet[BackupExecution]:
+    """Return those that were made here, the newest first; safety backups count not."""
+    completed = BackupExecution.objects.filter(status=Status.COMPLETED, adopted=False)
+    return completed.exclude(kind=Kind.SAFETY).order_by("-started_at")
 
 
 def _config_hash(execution: BackupExecution) -> str | None:

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.formats import human_duration
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import RestoreExecution
-from backups.service.restore_status import describe_restore
+from backups.service.restore_status import describe_restores
 
 ROW = "{:36}  {:20}  {:11}  {:16}  {:>9}  {}"
 
@@ -22,7 +22,7 @@ class Command(BackupCommand):
         if options["instance"]:
             restores = restores.filter(instance=options["instance"])
         rows = limited(restores, options["limit"])
-        self.respond([describe_restore(row) for row in rows], table(rows))
+        self.respond(describe_restores(rows), table(rows))
 
 
 def table(restores: list[RestoreExecution]) -> str:
