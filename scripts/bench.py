@@ -17,8 +17,8 @@ from benchmarks.bench import Bench
 from benchmarks.machine import describe
 from benchmarks.measure import BenchmarkError
 
-FULL = Bench(Path(), size_mb=500, memory_mb=(50, 500, 2000), rounds=3)
-QUICK = Bench(Path(), size_mb=50, memory_mb=(10, 50, 100), rounds=1)
+FULL = Bench(Path(), size_mb=500, memory_mb=(50, 500, 2000), executions=500_000, rounds=3)
+QUICK = Bench(Path(), size_mb=50, memory_mb=(10, 50, 100), executions=20_000, rounds=1)
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import backup, encryption, memory, restore, startup
+from benchmarks import backup, encryption, memory, restore, scale, startup
 from benchmarks.bench import Bench
 
 Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
@@ -13,4 +13,5 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "encryption": (encryption.TITLE, encryption.run),
     "memory": (memory.TITLE, memory.run),
     "startup": (startup.TITLE, startup.run),
+    "scale": (scale.TITLE, scale.run),
 }

@@ -15,11 +15,15 @@ SPACE_FACTOR = 4
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`size_mb` of the main instance and `memory_mb` of those that memory is measured with, in 10^6 bytes."""
+    """`size_mb` of the main instance and `memory_mb` of those that memory is measured with, in 10^6 bytes.
+
+    `executions` is the length of the history that pages are measured with.
+    """
 
     directory: Path
     size_mb: int
     memory_mb: tuple[int, ...]
+    executions: int
     rounds: int
 
     def instance(self, megabytes: int | None = None) -> Path:

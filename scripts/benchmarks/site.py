@@ -41,7 +41,11 @@ class Site:
 
     def command(self, *words: str | Path) -> Sample:
         """Run a management command. Raises BenchmarkError when it fails."""
-        return run([sys.executable, MANAGE, *words], env=self._environment())
+        return self.python(MANAGE, *words)
+
+    def python(self, *words: str | Path) -> Sample:
+        """Run a Python program in the environment of the site. Raises BenchmarkError when it fails."""
+        return run([sys.executable, *words], env=self._environment())
 
     def backup(self) -> Sample:
         """Back up INSTANCE; what it printed is in `output`, the size of its archive in `output_bytes`."""

@@ -1,0 +1,140 @@
+"""Executions as years of backups leave them, as columns for COPY."""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+SPACING = timedelta(hours=12)
+# what a rule has left: so many newest ones, and each so manieth
+KEPT_NEWEST, KEPT_EVERY = 90, 60
+RUNNING, WAITING = 5, 15
+KINDS = {"scheduled": 90, "manual": 5, "config_change": 4, "safety": 1}
+STATUSES = {"completed": 95, "failed": 3, "cancelled": 1, "interrupted": 1}
+COMMENTS = ("", "before the upgrade", "asked for by the audit")
+UNKNOWN = "the moment"
+DICE = random.Random(20261123)
+Columns = dict[str, Any]
+
+
+def new_id() -> str:
+    return str(UUID(int=DICE.getrandbits(128), version=4))
+
+
+def digest() -> str:
+    return f"{DICE.getrandbits(256):064x}"
+
+
+def one_of(weights: dict[str, int]) -> str:
+    return DICE.choices(list(weights), list(weights.values()))[0]
+
+
+def executions(
+    names: Sequence[str],
+    each: int,
+    destinations: Sequence[Any],
+    schedules: Sequence[Any],
+    keeps_all: str,
+    now: datetime,
+) -> Iterator[Columns]:
+    """Yield `each` executions of every instance, two a day, the oldest first, and some that wait or run.
+
+    At the destination `keeps_all` every archive is still there.
+    """
+    manifests = {name: manifest_of(name) for name in names}
+    for age in range(each, 0, -1):
+        for number, name in enumerate(names):
+            at = now - age * SPACING + timedelta(seconds=number * 30)
+            where, schedule = destinations[number % len(destinations)], schedules[number]
+            columns = ended(name, at, schedule) | {"destination_id": where.pk}
+            if columns["status"] == "completed":
+                columns |= archive(columns, age, manifests[name], kept=where.name == keeps_all)
+            yield columns
+    for number, name in enumerate(names[: RUNNING + WAITING]):
+        yield active(name, destinations[number], now, running=number < RUNNING)
+
+
+def ended(name: str, at: datetime, schedule: Any) -> Columns:
+    kind, status = one_of(KINDS), one_of(STATUSES)
+    slot = {"schedule_id": schedule.pk, "scheduled_for": at} if kind == "scheduled" else {}
+    by = f"schedule {schedule.name}" if slot else "alice"
+    stages = [[stage, at.isoformat()] for stage in ("preparing", "exporting", "checking", "packing", "uploading")]
+    return {
+        "id": new_id(),
+        "instance": name,
+        "kind": kind,
+        "status": status,
+        "stage": "done",
+        "comment": by if slot else DICE.choice(COMMENTS),
+        "triggered_by": by,
+        "created_at": at,
+        "started_at": at,
+        "completed_at": at + timedelta(seconds=4),
+        "worker": "hq:4711",
+        "timeline": json.dumps(stages),
+        "error_message": "" if status == "completed" else "the destination did not answer within 60 seconds",
+        **slot,
+    }
+
+
+def archive(columns: Columns, age: int, manifest: str, *, kept: bool) -> Columns:
+    """Return what a completed execution has besides; unless it is kept, or pinned, most of the old ones are deleted."""
+    name, kind, at = columns["instance"], columns["kind"], columns["started_at"]
+    pinned = DICE.random() < 0.002
+    kept = kept or pinned or age <= KEPT_NEWEST or age % KEPT_EVERY == 0
+    file = f"backup-{name}-{at:%Y%m%d-%H%M%S}-{kind}.tar.gz"
+    return {
+        "backup_filename": file,
+        "backup_path": f"{name}/{kind}/{file}",
+        "archive_sha256": digest(),
+        "archive_blake2b": digest() * 2,
+        "compression": "gzip",
+        "encryption": "age",
+        "recipients": '["0123456789abcdef"]',
+        "size_bytes": 9_000_000,
+        "compressed_size_bytes": 3_000_000 + DICE.randrange(100_000),
+        "files_included": 8,
+        "verified_at": at if age % 7 == 0 else None,
+        "pinned": pinned,
+        "pin_reason": "the audit" if pinned else "",
+        "drill": drilled(at) if age % 30 == 0 else None,
+        "manifest_json": manifest.replace(UNKNOWN, at.isoformat(timespec="seconds")),
+        "deleted_at": None if kept else at + timedelta(days=45),
+        "deleted_reason": "" if kept else "older than the rule keeps",
+    }
+
+
+def drilled(at: datetime) -> str:
+    sizes = {"bytes": 9_000_000, "archive_bytes": 3_000_000, "files": 8, "rows": 94_127}
+    took = {"seconds": 1.5, "checking_seconds": 0.5, "at": at.isoformat(), "by": "alice", "warnings": []}
+    return json.dumps({"verdict": "passed"} | sizes | took)
+
+
+def active(name: str, where: Any, now: datetime, *, running: bool) -> Columns:
+    """Return one at work, with a heartbeat of tomorrow: nobody may find it dead while the benchmark lasts."""
+    later = now + timedelta(days=1)
+    state = {"started_at": now, "heartbeat_at": later, "worker": "branch:1"} if running else {"rang_at": later}
+    status = "running" if running else "queued"
+    common = {"id": new_id(), "instance": name, "destination_id": where.pk, "created_at": now, "triggered_by": "alice"}
+    return common | {"status": status} | state
+
+
+def manifest_of(name: str) -> str:
+    """Return the JSON of a manifest of eight files, about 3 kB, as a TACACS+ instance has one; its date is UNKNOWN."""
+    from backups.archive.manifest import Entry, Manifest
+
+    tables = {"devices": 120, "groups": 7, "accounting_logs": 90_000, "history": 4_000}
+    entries = [Entry(f"part-{n}.db", 1_000_000 + n, digest(), "database", "orders", 94_127, tables) for n in range(8)]
+    manifest = Manifest(
+        instance_id=name,
+        instance_name=name,
+        hostname="hq",
+        backup_type="scheduled",
+        timestamp_utc=UNKNOWN,
+        triggered_by="schedule",
+        contents=tuple(entries),
+        config_hash=digest(),
+    )
+    return json.dumps(manifest.to_dict())

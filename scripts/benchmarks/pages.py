@@ -1,0 +1,139 @@
+"""What each page, the tick and the lists of the command line ask of the database.
+
+Run as a program in the environment of a site that ``history.py`` made: ``pages.py ROUNDS`` prints JSON.
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+LIST, RESTORES = "/admin/backups/backupexecution/", "/admin/backups/restoreexecution/"
+SCHEDULES, DESTINATIONS = "/admin/backups/backupschedule/", "/admin/destinations/backupdestination/"
+COMMANDS = ("listbackups", "listschedules", "listrestores")
+
+
+class Database:
+    """Counts the queries and adds up how long each took to answer, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.queries, self.spent = 0, 0.0
+
+    def __call__(self, execute: Callable[..., Any], *arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return execute(*arguments)
+        finally:
+            self.queries += 1
+            self.spent += (time.perf_counter() - began) * 1000
+
+
+def measure(work: Callable[[], object], rounds: int) -> dict[str, float]:
+    """Return the queries, and milliseconds in the database and in all, as medians of `rounds` after one to warm up."""
+    from django.db import connection
+
+    samples = []
+    for _ in range(rounds + 1):
+        database, began = Database(), time.perf_counter()
+        with connection.execute_wrapper(database):
+            work()
+        samples.append((database.queries, database.spent, (time.perf_counter() - began) * 1000))
+    queries, spent, wall = zip(*samples[1:], strict=True)
+    median = statistics.median
+    return {"queries": median(queries), "database": median(spent), "best": min(spent), "wall": median(wall)}
+
+
+def pages() -> dict[str, str]:
+    """Return the address of each page, by name."""
+    from django.contrib.admin.models import LogEntry
+
+    from backups.models import BackupExecution, RestoreExecution
+    from benchmarks.history import KEEPS_ALL, PRUNES
+    from destinations.models import BackupDestination
+
+    done = BackupExecution.objects.filter(status="completed").defer("manifest_json")
+    newest, oldest = done[0], done.last()
+    place = {row.name: row.pk for row in BackupDestination.objects.all()}
+    month = f"created_at__year={newest.created_at.year}&created_at__month={newest.created_at.month}"
+    here = f"destination__id__exact={place[PRUNES]}"
+    searches = {
+        "an instance": newest.instance,
+        "a file name": oldest.backup_filename,
+        "an old day": f"{oldest.created_at:%Y%m%d}",
+        "a comment": "upgrade",
+        "what all have": "backup",
+        "what none has": "no-such-thing",
+        "an id": oldest.pk,
+    }
+    return {
+        "front page": "/admin/",
+        "backups": LIST,
+        "backups, page 100": f"{LIST}?p=100",
+        "backups, page in the middle": f"{LIST}?p={BackupExecution.objects.count() // 100}",
+        "backups, last page": f"{LIST}?p={BackupExecution.objects.count() // 50}",
+        "backups of one instance": f"{LIST}?instance={newest.instance}",
+        "backups that completed": f"{LIST}?status__exact=completed",
+        "backups that failed": f"{LIST}?status__exact=failed",
+        "backups of a kind that is rare": f"{LIST}?kind__exact=startup",
+        "backups at one destination": f"{LIST}?{here}",
+        "backups that failed at one destination": f"{LIST}?{here}&status__exact=failed",
+        "backups by size": f"{LIST}?o=6",
+        **{f"backups, search for {what}": f"{LIST}?q={words}" for what, words in searches.items()},
+        "backups of one year": f"{LIST}?created_at__year={newest.created_at.year - 1}",
+        "backups of one month": f"{LIST}?{month}",
+        "backups of one day": f"{LIST}?{month}&created_at__day={newest.created_at.day}",
+        "restores": RESTORES,
+        "restores, search": f"{RESTORES}?q={newest.instance}",
+        "schedules": SCHEDULES,
+        "destinations": DESTINATIONS,
+        "page of an instance": f"{LIST}instance/{newest.instance}/",
+        "page of a backup": f"{LIST}{LogEntry.objects.first().object_id}/change/",
+        "page of a restore": f"{RESTORES}{RestoreExecution.objects.first().pk}/change/",
+        "keys": f"{LIST}keys/",
+        "retention of a destination": f"{LIST}retention/{place[PRUNES]}/",
+        "retention where everything is kept": f"{LIST}retention/{place[KEEPS_ALL]}/",
+        "what is there": f"{LIST}catalogue/{place[PRUNES]}/",
+    }
+
+
+def main(rounds: int) -> dict[str, dict[str, float]]:
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
+    from django.test import Client
+
+    from backups.housekeeping import tick
+    from backups.models import KeyCheck
+    from destinations.models import BackupDestination
+
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.get(username="admin"))
+
+    def page(address: str) -> None:
+        if (status := client.get(address).status_code) != 200:
+            raise SystemExit(f"{address}: {status}")
+
+    found = {name: measure(lambda address=address: page(address), rounds) for name, address in pages().items()}
+    found["tick that tries keys, once a day"] = measure(tick, rounds)
+    while KeyCheck.objects.count() < BackupDestination.objects.count():
+        tick()
+    found["tick"] = measure(tick, rounds)
+    with redirect_stdout(StringIO()):
+        for command in COMMANDS:
+            found[f"`{command}`"] = measure(lambda command=command: call_command(command), rounds)
+    return found
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(SCRIPTS.parent), str(SCRIPTS)]
+    os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
+    import django
+
+    django.setup()
+    print(json.dumps(main(int(sys.argv[1]))))
