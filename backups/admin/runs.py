@@ -18,7 +18,7 @@ from backups.admin import formats
 from backups.admin.actions import sees
 from backups.admin.paging import RunPaginator
 from backups.admin.progress import live, with_progress
-from backups.admin.searching import MOST_LISTED, newest_ids
+from backups.admin.searching import MOST_LISTED, newest_of
 from backups.models import Run
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class RunAdmin(ModelAdmin):
         found, duplicates = super().get_search_results(request, queryset, search_term)
         if not search_term.strip():
             return found, duplicates
-        return queryset.filter(pk__in=newest_ids(found)), duplicates
+        return newest_of(queryset, found), duplicates
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return RunList

@@ -1,5 +1,6 @@
 """What a search lists of a long history: the newest runs that match, found without reading all of them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,22 +11,26 @@ MOST_LISTED = 500
 RECENT = 20_000
 # all matches of a rare one are read, then put in order: an index of dates would be walked from end to end for it
 RARE = 5_000
-NEWEST_FIRST = ("-created_at", "-pk")
 
 
-def newest_ids(found: QuerySet[Any]) -> list[str]:
-    """Return the ids of the newest `MOST_LISTED` of `found`, the newest first."""
-    newest = found.order_by(*NEWEST_FIRST)
+def newest_of(runs: QuerySet[Any], found: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the newest `MOST_LISTED` of `runs` that are among `found`."""
+    pairs = _newest(found)
+    if not pairs:
+        return runs.none()
+    # the dates say nothing new, but where to look: the earliest one of some ids is else searched from the very first
+    return runs.filter(pk__in=[pk for _, pk in pairs], created_at__range=(pairs[-1][0], pairs[0][0]))
+
+
+def _newest(found: QuerySet[Any]) -> list[tuple[datetime, str]]:
+    """Return the date and the id of each, the newest first."""
+    newest = found.order_by("-created_at", "-pk").values_list("created_at", "pk")
     moments = found.model._default_manager.order_by("-created_at").values_list("created_at", flat=True)
     if edge := moments[RECENT : RECENT + 1].first():
-        ids = _ids(newest.filter(created_at__gte=edge))
-        if len(ids) == MOST_LISTED:
-            return ids
-        some = list(found.order_by().values_list("created_at", "pk")[: RARE + 1])
+        recent = list(newest.filter(created_at__gte=edge)[:MOST_LISTED])
+        if len(recent) == MOST_LISTED:
+            return recent
+        some = list(newest.order_by()[: RARE + 1])
         if len(some) <= RARE:
-            return [pk for _, pk in sorted(some, reverse=True)[:MOST_LISTED]]
-    return _ids(newest)
-
-
-def _ids(found: QuerySet[Any]) -> list[str]:
-    return list(found.values_list("pk", flat=True)[:MOST_LISTED])
+            return sorted(some, reverse=True)[:MOST_LISTED]
+    return list(newest[:MOST_LISTED])

@@ -120,6 +120,11 @@ class BackupExecution(Run):
             models.Index(fields=["kind", "-created_at"], name="execution_kind"),
             models.Index(fields=["compressed_size_bytes"], name="execution_size"),
             models.Index(fields=["instance", "-started_at"], condition=Q(status="completed"), name="execution_last"),
+            models.Index(
+                fields=["destination", "created_at"],
+                condition=Q(status="completed", deleted_at=None, missing_at=None),
+                name="execution_there",
+            ),
             # few are drilled: the newest of them is found without reading the history
             models.Index(
                 fields=["instance", "-created_at", "-id"], condition=Q(drill__isnull=False), name="execution_drilled"
