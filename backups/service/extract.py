@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from django.conf import settings
+
 from backups.archive.manifest import Entry, Manifest
 from backups.archive.names import MANIFEST_NAME
 from backups.archive.reader import unpack
 from backups.components.unpacking import unpack_tree
 from backups.errors import BackupError
+from backups.instances import inventory
 from backups.models import BackupExecution
 from backups.replacing import FOLDER, discard
 from backups.service import audit
@@ -53,6 +56,7 @@ def extract(
 
     Raises BackupError, ArchiveError or DestinationError, and then nothing of it is there.
     """
+    _require_outside(directory)
     with workspace(str(uuid4())) as scratch:
         archive = source if isinstance(source, Path) else fetch(source, scratch)
         done = lay_out(archive, directory, scratch, components)
@@ -107,6 +111,16 @@ def _selected(manifest: Manifest, components: Sequence[str]) -> list[Entry]:
                 f"the archive has no component {name!r} to unpack", hint=f"valid: {', '.join(manifest.components)}"
             )
     return [entry for entry in manifest.contents if not components or entry.component in components]
+
+
+def _require_outside(directory: Path) -> None:
+    """What is unpacked for a look must not become part of a service, or lie between archives."""
+    known = inventory().instances.values()
+    ours = {instance.root: f"instance {instance.name}" for instance in known}
+    ours |= {settings.BACKUP_ROOT: "BACKUP_ROOT", settings.BACKUP_WORKSPACE_ROOT: "BACKUP_WORKSPACE_ROOT"}
+    for root, whose in ours.items():
+        if directory.resolve().is_relative_to(Path(root).resolve()):
+            raise BackupError(f"{directory} lies in {root}, of {whose}", hint="name a folder somewhere else")
 
 
 def _require_room(directory: Path, needed: int) -> None:

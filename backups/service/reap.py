@@ -41,7 +41,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
             running = running.select_related("destination")  # its type says how long to wait
         if instance is not None:
             running = running.filter(instance=instance)
-        dead = [run for run in running if _is_dead(run, now)]
+        dead = [run for run in running if is_dead(run, now)]
         reaped += [run for run in dead if bury(run, f"the process that ran it ({run.worker}) died")]
     for run_id in workspace.leftovers():
         _sweep_leftover(run_id)
@@ -99,7 +99,8 @@ def _recovered(restore: RestoreExecution, directory: Path, undo: str) -> tuple[s
     return told, RESTART if told == ALL_PROVEN else HINT
 
 
-def _is_dead(run: Run, now: datetime) -> bool:
+def is_dead(run: Run, now: datetime) -> bool:
+    """True when the process of the running `run` is gone, as `reap` tells."""
     left_here = workspace.abandoned(run.pk)
     here = on_this_host(run.worker)
     if here and left_here:

@@ -38,6 +38,8 @@ def write_marker(instance: Instance, content: dict[str, Any]) -> None:
 def acknowledge(restore: RestoreExecution, *, by: audit.Actor) -> None:
     """Record that a person found the restore good: the safety backup is unpinned, the mark goes.
 
+    Of an undo that is said of the restore that it undid, too.
+
     Raises BackupError when the restore is still running or the marker file cannot be removed.
     """
     if restore.is_active:
@@ -50,11 +52,18 @@ def acknowledge(restore: RestoreExecution, *, by: audit.Actor) -> None:
         except OSError as error:
             raise BackupError(f"{path} cannot be removed: {error.strerror}", hint="remove it by hand") from error
         state.update(restart_required_since=None, restart_required_by="")
+    _settle(restore, by)
+    if restore.undo_of is not None and restore.status == restore.Status.COMPLETED:
+        # what was undone has no effect any more that somebody could judge
+        _settle(restore.undo_of, by)
+    audit.log("restore.acknowledged", execution=restore.pk, instance=restore.instance, by=audit.name_of(by))
+    audit.note(by, restore, "Acknowledged: the service was restarted and the restore is good.")
+
+
+def _settle(restore: RestoreExecution, by: audit.Actor) -> None:
     RestoreExecution.objects.filter(pk=restore.pk, acknowledged_at=None).update(
         acknowledged_at=timezone.now(), acknowledged_by=audit.name_of(by)
     )
     safety = restore.safety_backup
     if safety is not None and restore.pk in safety.pin_reason:
         safety.moved(safety.Status.COMPLETED, pinned=False, pin_reason="")
-    audit.log("restore.acknowledged", execution=restore.pk, instance=restore.instance, by=audit.name_of(by))
-    audit.note(by, restore, "Acknowledged: the service was restarted and the restore is good.")

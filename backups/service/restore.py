@@ -4,6 +4,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from django.db import transaction
+from django.utils import timezone
+
 from backups.archive.errors import ArchiveError
 from backups.components import ApplyContext, put_back
 from backups.errors import BackupError, InstanceBusy, NotQueued
@@ -15,8 +18,10 @@ from backups.service.claim import claim
 from backups.service.finishing import complete, warn
 from backups.service.hooks import run_hook
 from backups.service.monitor import Monitor
+from backups.service.reap import is_dead
 from backups.service.rollback import aftermath, recover
 from backups.service.room import require_room
+from backups.service.rowlock import lock_instance
 from backups.service.safety import take_safety_backup
 from backups.service.signatures import require_signature
 from backups.service.staging import Staged, Step, archive_of, stage
@@ -42,19 +47,10 @@ def start_restore(
 ) -> RestoreExecution:
     """Create the queued restore of the archive of `execution`, or of an archive `file`, that a person confirmed.
 
-    `archive_sha256` is what they were shown. Raises BackupError when the instance is unknown or the archive is gone or
-    another one by now; either is logged.
+    `archive_sha256` is what they were shown. Raises BackupError when the instance is unknown, when the archive is gone
+    or another one by now, and InstanceBusy while another restore of the instance waits or runs; each is logged.
     """
-    try:
-        get_instance(instance)
-        if execution is not None:
-            _require_archive(execution, archive_sha256)
-    except BackupError as error:
-        audit.log("restore.refused", logging.WARNING, instance=instance, by=audit.name_of(by), error=error.message)
-        if execution is not None:
-            audit.note(by, execution, f"Restore refused: {error.message}")
-        raise
-    restore = RestoreExecution.objects.create(
+    restore = RestoreExecution(
         instance=instance,
         execution=execution,
         archive_file=str(file or ""),
@@ -66,6 +62,19 @@ def start_restore(
         accept_unsigned=accept_unsigned,
         undo_of=undo_of,
     )
+    try:
+        get_instance(instance)
+        if execution is not None:
+            _require_archive(execution, archive_sha256)
+        with transaction.atomic():
+            lock_instance(instance)  # of a form that is sent twice one is taken
+            _require_none_under_way(instance)
+            restore.save(force_insert=True)
+    except BackupError as error:
+        audit.log("restore.refused", logging.WARNING, instance=instance, by=audit.name_of(by), error=error.message)
+        if execution is not None:
+            audit.note(by, execution, f"Restore refused: {error.message}")
+        raise
     audit.log(
         "restore.queued",
         execution=restore.pk,
@@ -123,6 +132,22 @@ def run_restore(restore_id: str) -> RestoreExecution:
                 logging.getLogger("backups").exception("restore.crashed execution=%s", restore.pk)
             raise
     return restore
+
+
+def _require_none_under_way(instance: str) -> None:
+    """What was shown to the person would not be true any more when the other one has ended. Raises InstanceBusy."""
+    now = timezone.now()
+    for other in RestoreExecution.objects.filter(instance=instance, status__in=RestoreExecution.ACTIVE):
+        if other.status == Status.QUEUED:
+            raise InstanceBusy(
+                f"a restore of {instance} is waiting already: {other.pk}",
+                hint="a worker will run it; to take it back: manage.py restore --cancel " + other.pk,
+            )
+        if not is_dead(other, now):
+            raise InstanceBusy(
+                f"another restore of {instance} is running: {other.pk}",
+                hint="wait for its end, then look at the preview again",
+            )
 
 
 def _require_archive(execution: BackupExecution, archive_sha256: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from backups.errors import BackupError, InstanceBusy
-from backups.models import BackupExecution, Run
+from backups.models import BackupExecution, RestoreExecution, Run
 from backups.service.backup import run_backup, start_backup
 from backups.service.restore import run_restore
 from destinations.models import BackupDestination
@@ -64,8 +64,17 @@ def _run(run: Run) -> None:
 
 
 def test_a_second_restore_says_that_it_is_busy_and_runs_afterwards(backup: BackupExecution, hold: Hold) -> None:
-    first, second = queue(backup), queue(backup)
+    first = queue(backup)
+    with pytest.raises(InstanceBusy, match=rf"^a restore of tacacs-hq is waiting already: {first.pk}$") as waiting:
+        queue(backup)
+    assert waiting.value.hint == f"a worker will run it; to take it back: manage.py restore --cancel {first.pk}"
     with hold(first):
+        with pytest.raises(InstanceBusy, match=rf"^another restore of tacacs-hq is running: {first.pk}$"):
+            queue(backup, components=["devices"])
+        # one that a worker took up meanwhile
+        second = RestoreExecution.objects.create(
+            instance="tacacs-hq", execution=backup, archive_sha256=backup.archive_sha256, triggered_by="tests"
+        )
         with pytest.raises(InstanceBusy, match=r"^another restore of tacacs-hq is running$"):
             run_restore(second.pk)
         second.refresh_from_db()

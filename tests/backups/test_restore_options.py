@@ -52,7 +52,7 @@ def test_a_damaged_archive_changes_nothing_and_the_record_says_so(
 ) -> None:
     before = state_of(tacacs_root)
     archive.write_bytes(archive.read_bytes()[:-30])
-    said = refused("restore", backup.pk, "--confirm", "--json")
+    said = refused("restore", backup.pk, "--confirm")
     assert "its SHA-256 differs; nothing was changed (" in said
     assert state_of(tacacs_root) == before
     assert RestoreExecution.objects.get().status == "failed"

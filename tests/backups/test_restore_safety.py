@@ -313,3 +313,12 @@ def test_a_later_restore_keeps_the_mark_when_an_earlier_one_is_acknowledged(taca
     acknowledge(second, by="alice")
     assert not marker.exists()
     assert RestoreExecution.objects.exclude(acknowledged_by="alice").count() == 0
+
+
+def test_a_good_undo_settles_what_it_undid(tacacs_root: Path, back_up: BackUp) -> None:
+    first = restore(back_up())
+    acknowledge(undo(first), by="alice")
+    first.refresh_from_db()
+    assert first.safety_backup is not None
+    first.safety_backup.refresh_from_db()
+    assert (first.acknowledged_by, first.safety_backup.pinned) == ("alice", False)

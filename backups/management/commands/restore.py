@@ -13,6 +13,7 @@ from backups.interrupts import ends_in_order
 from backups.management.base import BackupCommand
 from backups.management.first_steps import migrate_if_empty
 from backups.management.preview_text import preview_text
+from backups.management.restore_options import refuse_contradictions, require_file
 from backups.management.restore_text import result_text
 from backups.models import BackupExecution, RestoreExecution
 from backups.service import restart
@@ -41,7 +42,11 @@ class Asked:
     def archive_sha256(self) -> str:
         if isinstance(self.source, BackupExecution):
             return self.source.archive_sha256
-        return sha256_of(self.source, lambda _: None)
+        try:
+            return sha256_of(self.source, lambda _: None)
+        except OSError as error:
+            message = f"{self.source} cannot be read: {error.strerror}"
+            raise BackupError(message, hint="check the path and the permissions") from error
 
 
 class Command(BackupCommand):
@@ -53,6 +58,7 @@ class Command(BackupCommand):
         which.add_argument("--file", type=Path, metavar="PATH", help="an archive file, known here or not")
         which.add_argument("--undo", metavar="RESTORE_ID", help="bring back what that restore replaced")
         which.add_argument("--acknowledge", metavar="RESTORE_ID", help="the service was restarted, the restore is good")
+        which.add_argument("--cancel", metavar="RESTORE_ID", help="stop that restore and roll back what it changed")
         parser.add_argument("--instance", metavar="NAME", help="where to; the backup's own unless --file is given")
         parser.add_argument(
             "--component", action="append", default=[], dest="components", metavar="NAME",
@@ -71,8 +77,11 @@ class Command(BackupCommand):
         )
 
     def run(self, **options: Any) -> None:
+        refuse_contradictions(**options)
         if options["acknowledge"]:
             self._acknowledge(options["acknowledge"])
+        elif options["cancel"]:
+            self._cancel(options["cancel"])
         elif options["to"]:
             self._unpack(**options)
         else:
@@ -91,6 +100,7 @@ class Command(BackupCommand):
         if options["file"]:
             if not options["instance"]:
                 raise BackupError("which instance is the file to be restored into?", hint="name it with --instance")
+            require_file(options["file"])
             migrate_if_empty()
             return Asked(options["file"].absolute(), options["instance"], options["components"])
         backup = self.find_execution(options["id"])
@@ -154,12 +164,14 @@ class Command(BackupCommand):
         except (*self.operator_errors, KeyboardInterrupt, SystemExit) as error:
             # the row says what became of the instance, too
             restore.refresh_from_db()
+            if self.as_json:
+                self.respond(describe_restore(restore), "")
             hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it"
             raise BackupError(restore.error_message or str(error), hint=hint) from error
 
     def _unpack(self, **options: Any) -> None:
-        if options["undo"]:
-            raise BackupError("--undo and --to do not go together", hint="name the safety backup instead")
+        if options["file"]:
+            require_file(options["file"])
         source = options["file"] or self.find_execution(options["id"])
         done = extract(source, options["to"].absolute(), options["components"], by=operator_name())
         data = {
@@ -173,6 +185,14 @@ class Command(BackupCommand):
             [counted(len(done.files), "file"), counted(len(done.trees), "folder"), counted(done.rows, "row")]
         )
         self.respond(data, f"unpacked     {done.directory}: {found}; every checksum agrees, every database is sound")
+
+    def _cancel(self, reference: str) -> None:
+        restore = self.find_restore(reference)
+        cancel(restore, by=operator_name())
+        restore.refresh_from_db()
+        waiting = restore.status == restore.Status.CANCELLED
+        done = "had not begun" if waiting else "stops, and what it changed is rolled back"
+        self.respond(describe_restore(restore), f"cancelled    {restore.pk}: the restore of {restore.instance} {done}")
 
     def _acknowledge(self, reference: str) -> None:
         restore = self.find_restore(reference)
