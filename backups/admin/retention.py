@@ -13,8 +13,8 @@ from backups.admin import formats
 from backups.admin.actions import may
 from backups.admin.guard import actor
 from backups.admin.places import destination_view, page
-from backups.service.plan import Plan, plan_prune
-from backups.service.prune import Pruned
+from backups.service.plan import Plan
+from backups.service.prune import Pruned, foresee
 from backups.service.prune import prune as prune_now
 from destinations.models import BackupDestination
 
@@ -25,22 +25,23 @@ PATIENCE = timedelta(seconds=60)
 
 @destination_view(methods=("GET",))
 def retention(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
-    return _preview(request, plan_prune(destination, timezone.now()))
+    return _preview(request, foresee(destination))
 
 
 @destination_view("backups.delete_backup", methods=("POST",))
 def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     """Delete what was shown: when other backups would go by now, the page is shown again instead."""
-    plan = plan_prune(destination, timezone.now())
-    if request.POST.get("shown") != _fingerprint(plan):
+    foreseen = foresee(destination)
+    if request.POST.get("shown") != _fingerprint(foreseen.plan):
         messages.error(request, "What would go has changed since this page was shown. Nothing was deleted: look again.")
-        return _preview(request, plan, status=409)
+        return _preview(request, foreseen, status=409)
     pruned = prune_now(destination, by=actor(request), until=timezone.now() + PATIENCE)
     _tell(request, pruned)
     return redirect("admin:backups_backupexecution_retention", destination.pk)
 
 
-def _preview(request: HttpRequest, plan: Plan, *, status: int = 200) -> HttpResponse:
+def _preview(request: HttpRequest, foreseen: Pruned, *, status: int = 200) -> HttpResponse:
+    plan = foreseen.plan
     only_goes = request.GET.get("goes") == "1"
     entries = Paginator(plan.goes if only_goes else plan.entries, ROWS)
     return page(
@@ -49,6 +50,7 @@ def _preview(request: HttpRequest, plan: Plan, *, status: int = 200) -> HttpResp
         status=status,
         title=f"Retention at {plan.destination.name}",
         plan=plan,
+        warnings=foreseen.warnings,
         entries=entries.get_page(request.GET.get("page")),
         only_goes=only_goes,
         shown=_fingerprint(plan),

@@ -77,6 +77,23 @@ def prune(
     return pruned
 
 
+def foresee(destination: BackupDestination) -> Pruned:
+    """Return what `prune` would do now, with nothing done: its plan and its warnings.
+
+    A destination that does not answer is a warning too; the plan then goes by the records. Raises BackupError for a
+    rule that cannot be meant.
+    """
+    now = timezone.now()
+    pruned = Pruned(plan_prune(destination, now))
+    if pruned.plan.goes:
+        try:
+            with destination.open() as opened:
+                _replan_on_what_is_there(opened, pruned, now, None)
+        except DestinationError as error:
+            pruned.warnings.append(f"nobody could look at {destination.name}, this is by the records: {error.message}")
+    return pruned
+
+
 def prune_after(execution: BackupExecution) -> None:
     """Apply the rule after `execution` completed. What goes wrong is a warning in its row: the backup stays good."""
     destination = execution.destination

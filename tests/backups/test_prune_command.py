@@ -48,6 +48,33 @@ def test_a_dry_run_lists_every_backup_with_its_reason_and_deletes_nothing(
     assert answer["goes"][-1]["taken_at"] == rows[9].started_at.isoformat()
 
 
+def test_a_dry_run_looks_at_the_place_and_foresees_what_the_next_run_does(
+    nas: BackupDestination, capsys: pytest.CaptureFixture[str]
+) -> None:
+    BackupDestination.objects.update(min_keep=7)
+    rows = some(nas)
+    file_of(rows[0]).unlink()
+    file_of(rows[1]).write_bytes(b"cut")
+    call_command("prunebackups", "--dry-run", "--json")
+    (foreseen,) = json.loads(capsys.readouterr().out)
+    call_command("prunebackups", "--json")
+    (done,) = json.loads(capsys.readouterr().out)
+    assert {item["id"] for item in foreseen["goes"]} == {item["id"] for item in done["deleted"]} == {rows[9].pk}
+    assert foreseen["warning"] == done["warning"]
+    assert "nas does not have it" in foreseen["warning"][0]["reason"]
+
+
+def test_a_dry_run_at_a_place_that_does_not_answer_goes_by_the_records_and_says_so(
+    nas: BackupDestination, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some(nas)
+    shutil.rmtree(folder_of(nas).parent)
+    call_command("prunebackups", "--dry-run")
+    out = capsys.readouterr().out
+    assert "warning  nobody could look at nas, this is by the records: " in out
+    assert out.count("  goes  ") == 3
+
+
 def test_what_goes_is_deleted_and_said(nas: BackupDestination, capsys: pytest.CaptureFixture[str]) -> None:
     rows = some(nas)
     call_command("prunebackups", "--json")

@@ -1,14 +1,13 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.formats import human_size
 from backups.management.base import BackupCommand
 from backups.management.listing import Item, Sections, item_of, lines
-from backups.service.plan import Planned, plan_prune
-from backups.service.prune import prune
+from backups.service.plan import Planned
+from backups.service.prune import foresee, prune
 from destinations.exceptions import DestinationError
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination
@@ -43,9 +42,11 @@ class Command(BackupCommand):
 
 
 def preview(destination: BackupDestination) -> tuple[Sections, int, str]:
-    plan = plan_prune(destination, timezone.now())
+    foreseen = foresee(destination)
+    plan, warnings = foreseen.plan, [{"reason": warning} for warning in foreseen.warnings]
     kept = [entry for entry in plan.entries if entry.keep]
-    return {"goes": _items(plan.goes), "stays": _items(kept)}, plan.reclaimed_bytes, ""
+    sections = {"goes": _items(plan.goes), "stays": _items(kept)} | ({"warning": warnings} if warnings else {})
+    return sections, plan.reclaimed_bytes, ""
 
 
 def pruned(destination: BackupDestination) -> tuple[Sections, int, str]:
