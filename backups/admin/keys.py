@@ -36,7 +36,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         "keys",
         title="Keys",
         kind=settings.BACKUP_ENCRYPTION,
-        recipients=[(_fingerprint(text), text) for text in settings.BACKUP_ENCRYPTION_RECIPIENTS],
+        recipients=[_named(text) for text in settings.BACKUP_ENCRYPTION_RECIPIENTS],
         has_passphrase=bool(settings.BACKUP_ENCRYPTION_PASSPHRASE),
         own=own,
         others=others,
@@ -44,11 +44,12 @@ def keys(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _fingerprint(recipient: str) -> str:
+def _named(recipient: str) -> tuple[str, str]:
+    """Return fingerprint and recipient; what is none may be a secret in the wrong place, and is not shown."""
     try:
-        return fingerprint(recipient)
+        return fingerprint(recipient), recipient
     except AgeKeyError:
-        return "malformed"
+        return "malformed", "manage.py check says what is wrong with it"
 
 
 def _public_keys() -> tuple[PublicKey | None, list[PublicKey]]:

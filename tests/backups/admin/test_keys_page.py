@@ -70,6 +70,13 @@ def test_keys_that_are_malformed_do_not_break_it(settings: Settings) -> None:
     assert "malformed" in html
 
 
+def test_an_identity_in_the_place_of_a_recipient_is_not_shown(settings: Settings) -> None:
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [IDENTITY, IDENTITY[:-1]]
+    html = page()
+    assert html.count("manage.py check says what is wrong with it") == 2
+    assert IDENTITY[:-1] not in html
+
+
 def test_it_is_for_those_who_may_see_backups_and_changes_nothing() -> None:
     assert a_client("view_backupdestination", name="eve").get(KEYS).status_code == 403
     assert a_client(VIEW, name="ann").post(KEYS).status_code == 405
