@@ -35,6 +35,10 @@ class DamagedComponent(ComponentError):
     """A file of the component is there, but is not what it should be."""
 
 
+class ScratchFailed(ComponentError):
+    """The place where a copy lies is full or fails: that says nothing of the data."""
+
+
 class Untouched(ComponentError):
     """A component could not be restored, and is what it was before."""
 

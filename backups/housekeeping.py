@@ -8,7 +8,17 @@ from django.conf import settings
 from backups.doorbell.messages import ring
 from backups.errors import BackupError
 from backups.schedules import TICK, keep_tick
-from backups.service import custody, heartbeats, lateness, locks, schedule, schedule_repair, watch, workspace
+from backups.service import (
+    custody,
+    drill_regularly,
+    heartbeats,
+    lateness,
+    locks,
+    schedule,
+    schedule_repair,
+    watch,
+    workspace,
+)
 from backups.service.queues import release_dead
 from backups.service.reap import reap
 from backups.tasks import enqueue, ring_forgotten
@@ -46,6 +56,15 @@ def watch_configurations(queue: str) -> str:
     return f"started {len(started)} backups of changed configurations" if started else ""
 
 
+def drill_due(queue: str) -> str:
+    """Start the drill that is due, when there is one and no other waits or runs."""
+    run = drill_regularly.start_due(queue)
+    if run is None:
+        return ""
+    enqueue(run)
+    return f"started the {run}"
+
+
 def tell_late(queue: str) -> str:
     """Log and signal every instance whose newest good backup has become older than its schedules promise."""
     names = lateness.tell_late(queue)
@@ -72,6 +91,7 @@ STEPS: list[Callable[[str], str]] = [
     start_scheduled,
     watch_configurations,
     tell_late,
+    drill_due,
     call_again,
     repair_schedules,
     forget_old_workers,

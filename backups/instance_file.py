@@ -14,10 +14,11 @@ KINDS = ("tacacs", "generic")
 COMPONENT_KINDS = ("sqlite", "files")
 TACACS_COMPONENTS = ("config", "devices", "users", "accounting", "metrics", "audit")
 TACACS_OPTIONAL = ("overrides", "devices", "users", "accounting", "metrics", "audit")
-COMMON_KEYS = {"kind", "root", "queue", "state", "hooks", "watch"}
+COMMON_KEYS = {"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days"}
 INSTANCE_KEYS = {"tacacs": COMMON_KEYS | {"config", "optional"}, "generic": COMMON_KEYS | {"components", "backup"}}
 HOOKS = ("before_restore", "after_restore", "after_backup")
 HOOK_TIMEOUT_SECONDS = 60
+MOST_DRILL_DAYS = 3650
 COMPONENT_KEYS = {"kind", "path", "optional"}
 RESERVED_COMPONENTS = {"manifest", "config_export"}
 
@@ -64,6 +65,8 @@ class Instance:
     hook_timeout: int = HOOK_TIMEOUT_SECONDS
     # whether a change of the configuration is backed up by itself
     watch: bool = True
+    # how often its newest good backup is drilled by itself: 0 never, None as the site has it
+    drill_every_days: int | None = None
     # what a generic instance declares, as sections: "backup", "backup.destinations.NAME", "backup.schedules.NAME"
     backup: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -117,6 +120,7 @@ def _instance(name: str, table: Any) -> Instance:
         "hooks": _hooks(table),
         "hook_timeout": _hook_timeout(table),
         "watch": _flag(table, "watch", default=True),
+        "drill_every_days": _drill_every_days(table),
         "backup": _declared(table.get("backup", {})),
     }
     if kind == "tacacs":
@@ -136,6 +140,13 @@ def _flag(table: Mapping[str, Any], key: str, *, default: bool, prefix: str = ""
     if not isinstance(value, bool):
         raise Mistake(prefix + key, "must be true or false")
     return value
+
+
+def _drill_every_days(table: Mapping[str, Any]) -> int | None:
+    days = table.get("drill_every_days")
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 <= days <= MOST_DRILL_DAYS):
+        raise Mistake("drill_every_days", f"must be a number of days between 0 and {MOST_DRILL_DAYS}", "0: never")
+    return days
 
 
 def _declared(table: Any, name: str = "backup") -> dict[str, dict[str, str]]:

@@ -11,7 +11,9 @@ execution_finished = Signal()
 keys_lost = Signal()
 # sent with `schedule` and `message` whenever a scheduled backup failed or could not be started
 schedule_failed = Signal()
-# sent with `execution` whenever its archive was restored for a trial; `execution.drill` has the verdict
+# sent with `execution` and `drill` (the row of the run) whenever a drill came to a verdict, which `execution.drill` has
 drill_finished = Signal()
+# the same of a verification; `execution.verification` has the verdict
+verification_finished = Signal()
 # sent once with `instance` (its name) and `message` when its newest good backup is older than its schedules promise
 instance_late = Signal()

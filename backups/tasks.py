@@ -39,6 +39,11 @@ def restore(restore_id: str) -> str:
     return _look_after(KINDS["restore"], restore_id)
 
 
+def drill(drill_id: str) -> str:
+    """Look after one queued drill or verification, in a worker."""
+    return _look_after(KINDS["drill"], drill_id)
+
+
 def ring_waiting(queue: str) -> int:
     """Ring for as many waiting runs of `queue` as could start at once; return how many."""
     return sum(_ring(run) for kind in KINDS.values() for run in waiting(kind.model, queue)[: settings.BACKUP_WORKERS])

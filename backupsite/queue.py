@@ -11,8 +11,8 @@ from typing import Any
 
 from backupsite.environment import Environment
 
-# Beside the backups: one place for a restore, two so that housekeeping and schedules never wait behind either.
-SPARE_WORKERS = 3
+# Beside the backups: a place for a restore, one for a drill, two so that housekeeping and schedules never wait behind.
+SPARE_WORKERS = 4
 # Longer than a run that is past its time may take to end; after it django-q2 gives up on its own worker.
 ENDING_SECONDS = 900
 SQLITE_OPTIONS = {

@@ -66,6 +66,8 @@ BACKUP_CUSTOM_CADENCES: dict[str, str] = env.dict("BACKUP_CUSTOM_CADENCES", defa
 # seconds that a changed configuration must be stable before it is backed up, and between two such backups
 BACKUP_WATCH_DEBOUNCE = env.float("BACKUP_WATCH_DEBOUNCE", default=120)
 BACKUP_WATCH_INTERVAL = env.float("BACKUP_WATCH_INTERVAL", default=900)
+# days after which the newest good backup of an instance is drilled again by itself; 0: never
+BACKUP_DRILL_EVERY_DAYS = env.int("BACKUP_DRILL_EVERY_DAYS", default=0)
 BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secrets_key(BACKUPSITE_HOME)]
 
 # --- Django -------------------------------------------------------------------------------------------------------

@@ -1,3 +1,3 @@
-from backups.admin import executions, restores, schedules
+from backups.admin import drills, executions, restores, schedules
 
-__all__ = ["executions", "restores", "schedules"]
+__all__ = ["drills", "executions", "restores", "schedules"]

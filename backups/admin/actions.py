@@ -1,4 +1,4 @@
-"""What can be done with a backup or a restore, by whom and when: one place for the buttons and for their views."""
+"""What can be done with a run, by whom and when: one place for the buttons and for their views."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 
 VIEW = "backups.view_backupexecution"
 VIEW_RESTORE = "backups.view_restoreexecution"
@@ -52,8 +52,8 @@ def may(user: User | AnonymousUser, permission: str) -> bool:
 
 
 def sees(user: User | AnonymousUser, model: type[Run]) -> bool:
-    """True for those who may look at backups, or at restores: whoever may start a restore sees how it goes."""
-    if issubclass(model, BackupExecution):
+    """True for those who may look at backups and their drills, or at restores: who may start one sees how it goes."""
+    if issubclass(model, BackupExecution | DrillExecution):
         return user.has_perm(VIEW)
     return user.has_perm(VIEW_RESTORE) or user.has_perm(f"backups.{RESTORE.permission}")
 
@@ -119,6 +119,9 @@ UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecut
 ACKNOWLEDGE = Action("acknowledge", "Acknowledge", "restore_backup", _can_be_acknowledged, RestoreExecution)
 CANCEL_RESTORE = Action("cancel", "Cancel", "restore_backup", _can_be_cancelled, RestoreExecution)
 RESTORE_ACTIONS = (UNDO, CANCEL_RESTORE)
+
+CANCEL_DRILL = Action("cancel", "Cancel", "run_backup", _can_be_cancelled, DrillExecution)
+DRILL_ACTIONS = (CANCEL_DRILL,)
 
 
 def buttons(run: AnyRun, actions: Iterable[Action[AnyRun]], user: User | AnonymousUser) -> list[Action[AnyRun]]:

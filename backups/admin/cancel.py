@@ -1,11 +1,11 @@
-"""Asking a queued or running backup or restore to stop."""
+"""Asking a queued or running backup, restore or drill to stop."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 
-from backups.admin.actions import CANCEL, CANCEL_RESTORE
+from backups.admin.actions import CANCEL, CANCEL_DRILL, CANCEL_RESTORE
 from backups.admin.guard import action_view, actor, to_page
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.service import cancel as service
 
 
@@ -19,10 +19,15 @@ def cancel_restore(request: HttpRequest, restore: RestoreExecution) -> HttpRespo
     return _cancel(request, restore)
 
 
+@action_view(CANCEL_DRILL)
+def cancel_drill(request: HttpRequest, run: DrillExecution) -> HttpResponse:
+    return _cancel(request, run)
+
+
 def _cancel(request: HttpRequest, run: Run) -> HttpResponse:
     service.cancel(run, by=actor(request))
     if run.is_active:
-        messages.success(request, f"The {run.noun} of {run.instance} will stop in a moment.")
+        messages.success(request, f"The {run.word} of {run.instance} will stop in a moment.")
     else:
-        messages.success(request, f"The {run.noun} of {run.instance} was cancelled before it started.")
+        messages.success(request, f"The {run.word} of {run.instance} was cancelled before it started.")
     return to_page(run)

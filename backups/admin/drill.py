@@ -1,21 +1,29 @@
-"""Drilling the archive of a backup while the person waits."""
+"""Queueing a drill or a verification of a backup: an archive may take longer to read than a page may take."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 
-from backups.admin import formats
-from backups.admin.actions import DRILL
+from backups.admin.actions import DRILL, VERIFY
 from backups.admin.guard import action_view, actor, to_page
-from backups.models import BackupExecution
-from backups.service import drill as service
+from backups.models import BackupExecution, DrillExecution
+from backups.service.drill import start_drill
+from backups.tasks import enqueue
+
+Kind = DrillExecution.Kind
 
 
 @action_view(DRILL)
 def drill(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
-    done = service.drill(execution, by=actor(request))
-    if done.verdict == service.PASSED:
-        took = formats.seconds(done.seconds)
-        messages.success(request, f"The drill passed: {formats.size(done.bytes)} were restored in {took}.")
-    else:
-        messages.error(request, f"The drill failed: {formats.sentence(done.error)} {formats.sentence(done.hint)}")
-    return to_page(execution)
+    return _start(request, execution, Kind.DRILL)
+
+
+@action_view(VERIFY)
+def verify(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
+    return _start(request, execution, Kind.VERIFICATION)
+
+
+def _start(request: HttpRequest, execution: BackupExecution, kind: DrillExecution.Kind) -> HttpResponse:
+    run = start_drill(execution, by=actor(request), kind=kind)
+    enqueue(run)
+    messages.success(request, f"The {run.word} of {run.instance} is queued.")
+    return to_page(run)

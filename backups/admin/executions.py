@@ -15,7 +15,7 @@ from backups.admin.cancel import cancel
 from backups.admin.catalogue import catalogue
 from backups.admin.delete import delete_archive
 from backups.admin.download import download
-from backups.admin.drill import drill
+from backups.admin.drill import drill, verify
 from backups.admin.filters import InstanceFilter
 from backups.admin.guard import page_url
 from backups.admin.importing import import_archive
@@ -28,7 +28,6 @@ from backups.admin.retention import prune, retention
 from backups.admin.runs import RunAdmin
 from backups.admin.start import again, start, start_again
 from backups.admin.status import status_of
-from backups.admin.verify import verify
 from backups.models import BackupExecution
 
 

@@ -10,8 +10,9 @@ from backups.admin import formats
 from backups.admin.actions import VIEW, may, sees
 from backups.admin.progress import live, with_progress
 from backups.instances import Problem, inventory
-from backups.models import BackupExecution, InstanceState, KeyCheck, RestoreExecution
-from backups.service.overview import FRESH, Condition, Protection, failed_drills, protections, taken_at
+from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
+from backups.service.drill_state import DrillState, drill_states
+from backups.service.overview import FRESH, Condition, Protection, protections, taken_at
 from backups.service.workers import WorkerState, worker_state
 from destinations.models import BackupDestination
 
@@ -31,8 +32,9 @@ class Row:
     live: dict[str, Any] | None
     destination_id: str | None
     restore: dict[str, Any] | None
+    drill: dict[str, Any] | None
     restart: InstanceState | None
-    failed_drill: BackupExecution | None
+    drills: DrillState
     promise: str
 
 
@@ -74,30 +76,42 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
 
 def _rows(states: list[Protection], destinations: list[BackupDestination], *, see_restores: bool) -> list[Row]:
     names = [state.name for state in states]
-    active = RestoreExecution.objects.filter(status__in=RestoreExecution.ACTIVE, instance__in=names)
-    # running comes after queued, so it is the one that stays
-    restores = with_progress(active).order_by("status", "-created_at") if see_restores else active.none()
-    live_restores = {restore.instance: live(restore) for restore in restores}
+    live_restores = _live(RestoreExecution, names) if see_restores else {}
+    live_drills = _live(DrillExecution, names)
     restarts = InstanceState.objects.filter(restart_required_since__isnull=False).in_bulk()
-    drills = failed_drills(names)
+    drills = drill_states(names)
     usable = {destination.pk for destination in destinations}
     return [
         Row(
             state=state,
-            label=LABELS[state.condition],
+            label=label_of(state, drills[state.name]),
             live=live(state.active) if state.active else None,
             destination_id=state.destination_id if state.destination_id in usable else None,
             restore=live_restores.get(state.name),
+            drill=live_drills.get(state.name),
             restart=restarts.get(state.name),
-            failed_drill=drills.get(state.name),
+            drills=drills[state.name],
             promise=promise_in_words(state.outlook.promise),
         )
         for state in states
     ]
 
 
+def _live(model: type[Run], names: list[str]) -> dict[str, dict[str, Any]]:
+    """Return by instance what runs, or else what waits longest."""
+    active = with_progress(model._default_manager.filter(status__in=model.ACTIVE, instance__in=names))
+    # running comes after queued, so it is the one that stays
+    return {run.instance: live(run) for run in active.order_by("status", "-created_at")}
+
+
+def label_of(state: Protection, drills: DrillState) -> str:
+    if state.condition is Condition.NEVER and drills.failures:
+        return "No good backup"
+    return LABELS[state.condition]
+
+
 def _needs_attention(row: Row) -> bool:
-    return row.state.condition is not Condition.SAFE or row.failed_drill is not None
+    return row.state.condition is not Condition.SAFE or bool(row.drills.failures) or row.drills.is_overdue
 
 
 def _banner(rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyCheck]) -> str:
@@ -105,7 +119,7 @@ def _banner(rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyC
     count = len(rows) + len(wrong)
     needy = [row for row in rows if _needs_attention(row)]
     needy.sort(key=lambda row: list(Condition).index(row.state.condition))
-    reasons = [f"{name} is described wrongly" for name in sorted(wrong)] + [_reason(row.state) for row in needy]
+    reasons = [f"{name} is described wrongly" for name in sorted(wrong)] + [_reason(row) for row in needy]
     if not count:
         return "There is nothing to back up yet: the instances file describes no instance."
     if reasons:
@@ -130,11 +144,14 @@ def _instances(count: int) -> str:
     return f"{count} instance" if count == 1 else f"{count} instances"
 
 
-def _reason(state: Protection) -> str:
+def _reason(row: Row) -> str:
+    state = row.state
+    if row.drills.failures:
+        return f"the last {row.drills.failures[0].word} of {state.name} failed"
     if state.good is None:
         return f"{state.name} has no backup"
     if state.condition is Condition.LATE:
         return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
     if state.condition is Condition.SAFE:
-        return f"the last drill of {state.name} failed"
+        return f"the drill of {state.name} is overdue"
     return f"the last attempt at {state.name} failed"

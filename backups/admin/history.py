@@ -1,4 +1,4 @@
-"""What people did with a backup or a restore."""
+"""What people did with a run."""
 
 from typing import Any
 

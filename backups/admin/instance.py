@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 
 from backups import components
 from backups.admin.actions import VIEW
-from backups.admin.front import LABELS, promise_in_words
+from backups.admin.front import label_of, promise_in_words
 from backups.admin.progress import live, with_progress
 from backups.admin.schedule_actions import VIEW as SEE_SCHEDULES
 from backups.cadence_words import in_words
@@ -18,6 +18,7 @@ from backups.errors import BackupError, InstanceError
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.service.drift import drift_of
+from backups.service.drill_state import drill_states
 from backups.service.overview import protections
 from backups.service.queues import queue_of
 
@@ -48,11 +49,13 @@ def instance(request: HttpRequest, instance: str) -> HttpResponse:
 
 def _described(found: Instance) -> dict[str, Any]:
     (protection,) = protections(names=[found.name])
+    drills = drill_states([found.name])[found.name]
     return {
         "instance": found,
         "queue": queue_of(found.name),
         "protection": protection,
-        "label": LABELS[protection.condition],
+        "label": label_of(protection, drills),
+        "drills": drills,
         "promise": promise_in_words(protection.outlook.promise),
         "drift": drift_of(found),
         **_components(found),

@@ -5,13 +5,16 @@ from typing import Any
 from django.contrib.admin.sites import site
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from backups.admin.actions import ACTIONS, RESTORE, buttons
 from backups.admin.history import history
-from backups.admin.progress import live
+from backups.admin.progress import live, with_progress
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.models import BackupExecution
+
+RECENT_DRILLS = 10
 
 
 def execution_page(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
@@ -23,6 +26,8 @@ def execution_page(request: HttpRequest, execution: BackupExecution) -> HttpResp
         "buttons": buttons(execution, ACTIONS, request.user),
         "ratio": _ratio(execution),
         "restores_are_off": RESTORE.applies(execution) and RESTORE.allowed(request.user) and not RESTORE.is_on,
+        "drills": [(run, live(run)) for run in with_progress(execution.drills.all())[:RECENT_DRILLS]],
+        "drill_list": f"{reverse('admin:backups_drillexecution_changelist')}?execution={execution.pk}",
         **history(execution),
         **_manifest(execution),
     }

@@ -1,4 +1,4 @@
-"""The state of a backup or a restore in words; pages and their polling show the same ones."""
+"""The state of a backup, a restore or a drill in words; pages and their polling show the same ones."""
 
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -10,7 +10,7 @@ from django.utils import timezone
 from backups.admin import formats
 from backups.admin.actions import AnyRun
 from backups.admin.timeline import steps
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.service.status import describe_progress
 
 Status = Run.Status
@@ -18,7 +18,10 @@ PATIENCE = timedelta(seconds=15)
 
 
 def with_progress(runs: QuerySet[AnyRun]) -> QuerySet[AnyRun]:
-    """Add `busy`: whether a backup or a restore of the same instance is running."""
+    """Add `busy`: whether what it would have to wait for is running: the instance is in use, or another drill runs."""
+    if not runs.model.needs_instance:
+        running = runs.model._default_manager.filter(status=Status.RUNNING)
+        return cast("QuerySet[AnyRun]", runs.annotate(busy=Exists(running)))
     backup, restore = (
         Exists(model._default_manager.filter(instance=OuterRef("instance"), status=Status.RUNNING))
         for model in (BackupExecution, RestoreExecution)
@@ -31,9 +34,20 @@ def live(run: Run) -> dict[str, Any]:
     """Return `describe_progress` and its words, and the URL that tells them."""
     now = timezone.now()
     progress = describe_progress(run)
-    words = {"label": run.get_status_display(), "detail": _detail(run, progress["silent"], now)}
+    words = {**_badge(run), "detail": _detail(run, progress["silent"], now)}
+    words["what"] = run.word.capitalize()
     place = {"status_url": reverse(f"admin:backups_{run._meta.model_name}_statuses")}
     return progress | words | place | {"steps": [step.words() for step in steps(run, now)]}
+
+
+def _badge(run: Run) -> dict[str, str]:
+    """Return the word for its state, and the tone that it is said in."""
+    if isinstance(run, DrillExecution):
+        if run.status == Status.COMPLETED:
+            return {"label": "Passed", "tone": run.status}
+        if run.status == Status.FAILED and not run.verdict:
+            return {"label": "No verdict", "tone": "late"}
+    return {"label": run.get_status_display(), "tone": run.status}
 
 
 def _detail(run: Run, silent: bool, now: datetime) -> str:
@@ -43,6 +57,8 @@ def _detail(run: Run, silent: bool, now: datetime) -> str:
         return _running(run, silent, now)
     if isinstance(run, RestoreExecution) and run.status == Status.COMPLETED:
         return _restored(run)
+    if isinstance(run, DrillExecution) and run.status == Status.COMPLETED:
+        return _warnings(run)
     if isinstance(run, BackupExecution) and run.status == Status.COMPLETED:
         return _completed(run)
     return run.error_message
@@ -50,7 +66,8 @@ def _detail(run: Run, silent: bool, now: datetime) -> str:
 
 def _waiting(run: Run, now: datetime) -> str:
     if getattr(run, "busy", False):
-        return f"waiting until {run.instance} is free"
+        whom = run.instance if run.needs_instance else "the place for drills"
+        return f"waiting until {whom} is free"
     waited = now - run.created_at
     if waited < PATIENCE:
         return "waiting for a worker"

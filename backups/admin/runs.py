@@ -1,4 +1,4 @@
-"""What the lists of backups and of restores have in common: all rows are read-only, those that run are shown live."""
+"""What the lists of runs have in common: all rows are read-only, those that run are shown live."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 

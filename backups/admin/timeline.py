@@ -1,4 +1,4 @@
-"""When each stage of a backup or a restore began, and how long it took."""
+"""When each stage of a run began, and how long it took."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -18,6 +18,7 @@ Cluster = Mapping[str, Any]
 # After BACKUP_TIMEOUT a run is made to end, and its row is written: django-q2 must not kill it meanwhile.
 ENDING_SECONDS = BURST_SECONDS + MARGIN_SECONDS + max(kind.ending_seconds for kind in KINDS.values()) + 60
 OTHER_BROKERS = ("sqs", "iron_mq", "mongo", "broker_class", "django_redis")
+LEAST = {"BACKUP_WORKERS": 1, "BACKUP_TIMEOUT": 1, "BACKUP_HEARTBEAT_TIMEOUT": 10, "BACKUP_DRILL_EVERY_DAYS": 0}
 HINT = "use the Q_CLUSTER of backupsite/queue.py; docs/workers.md gives the reasons"
 
 
@@ -125,7 +126,7 @@ def check_cluster(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
 def check_own_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E018: numbers under which nothing would ever run. E019: BACKUP_QUEUE is no name."""
     found: list[CheckMessage] = []
-    for name, least in (("BACKUP_WORKERS", 1), ("BACKUP_TIMEOUT", 1), ("BACKUP_HEARTBEAT_TIMEOUT", 10)):
+    for name, least in LEAST.items():
         if getattr(settings, name) < least:
             found.append(Error(f"{name} is less than {least}", hint="see docs/configuration.md", id="backups.E018"))
     if not NAME.fullmatch(settings.BACKUP_QUEUE):

@@ -1,3 +1,4 @@
+from backups.models.drill import DrillExecution
 from backups.models.execution import BackupExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.key_check import KeyCheck
@@ -12,6 +13,7 @@ __all__ = [
     "ArchiveUse",
     "BackupExecution",
     "BackupSchedule",
+    "DrillExecution",
     "Heartbeat",
     "InstanceState",
     "KeyCheck",

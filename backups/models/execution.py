@@ -10,6 +10,12 @@ from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
 from destinations.models import BackupDestination
 
+PASSED = "passed"
+# the condition for those without a `flaw`
+FLAWLESS = (Q(drill__isnull=True) | Q(drill__verdict=PASSED)) & (
+    Q(verification__isnull=True) | Q(verification__verdict=PASSED)
+)
+
 
 class BackupExecution(Run):
     noun = "backup"
@@ -70,6 +76,9 @@ class BackupExecution(Run):
     adopted = models.BooleanField(default=False, help_text="found at the destination or imported, not made here")
     missing_at = models.DateTimeField(null=True, blank=True, help_text="when the destination no longer had the archive")
     drill = models.JSONField(null=True, blank=True, help_text="verdict, seconds, bytes and time of the last drill")
+    verification = models.JSONField(
+        null=True, blank=True, help_text="the same of the last verification, unless a later drill passed"
+    )
     deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion took hold of the archive")
     deleted_at = models.DateTimeField(null=True, blank=True)
     deleted_reason = models.CharField(max_length=255, blank=True)
@@ -125,10 +134,6 @@ class BackupExecution(Run):
                 condition=Q(status="completed", deleted_at=None, missing_at=None),
                 name="execution_there",
             ),
-            # few are drilled: the newest of them is found without reading the history
-            models.Index(
-                fields=["instance", "-created_at", "-id"], condition=Q(drill__isnull=False), name="execution_drilled"
-            ),
         ]
 
     def __str__(self) -> str:
@@ -136,7 +141,18 @@ class BackupExecution(Run):
 
     @property
     def drill_failed(self) -> bool:
-        return self.drill is not None and self.drill.get("verdict") != "passed"
+        return self.drill is not None and self.drill.get("verdict") != PASSED
+
+    @property
+    def verification_failed(self) -> bool:
+        return self.verification is not None and self.verification.get("verdict") != PASSED
+
+    @property
+    def flaw(self) -> str:
+        """Why the archive is known not to be good; empty while nothing speaks against it."""
+        if self.drill_failed:
+            return "its drill failed"
+        return "its verification failed" if self.verification_failed else ""
 
     @property
     def has_archive(self) -> bool:

@@ -1,4 +1,4 @@
-"""What every run has, of a backup or of a restore: queue entry, claim, sign of life, progress, end."""
+"""What every run has, of a backup, a restore or a drill: queue entry, claim, sign of life, progress, end."""
 
 import uuid
 from collections.abc import Callable
@@ -26,8 +26,10 @@ class Run(models.Model):
         INTERRUPTED = "interrupted"
 
     ACTIVE: ClassVar[tuple[Status, ...]] = (Status.QUEUED, Status.RUNNING)
-    # the word for it in log events: backup, restore
+    # what its machinery is called by: task, place, process
     noun: ClassVar[str]
+    # whether nothing else may run on the instance meanwhile
+    needs_instance: ClassVar[bool] = True
     # each kind of run has stages of its own
     stage: "models.CharField[Any, str]"
     get_stage_display: Callable[[], str]
@@ -57,6 +59,15 @@ class Run(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def word(self) -> str:
+        """What people and log events call it."""
+        return self.noun
+
+    def log_fields(self) -> dict[str, object]:
+        """Return what the log says of its end besides."""
+        return {"archive": str(self)}
 
     @property
     def is_active(self) -> bool:

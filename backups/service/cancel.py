@@ -20,5 +20,5 @@ def cancel(run: Run, *, by: audit.Actor) -> None:
         run.moved(Status.CANCELLED, error_message=f"cancelled by {name} before it started")
     elif not run.moved(Status.RUNNING, **wish):
         raise BackupError(f"execution {run.pk} has ended already")
-    audit.log(f"{run.noun}.cancel-requested", execution=run.pk, instance=run.instance, by=name)
-    audit.note(by, run, f"Cancelled the {run.noun} of {run.instance}.")
+    audit.log(f"{run.word}.cancel-requested", execution=run.pk, instance=run.instance, by=name)
+    audit.note(by, run, f"Cancelled the {run.word} of {run.instance}.")

@@ -1,4 +1,4 @@
-"""Taking an execution: exactly one process gets it, and one instance has one run at a time."""
+"""Taking an execution: exactly one process gets it, and one instance has one run at a time that needs it."""
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -16,16 +16,17 @@ Status = Run.Status
 def claim(execution: Run) -> None:
     """Turn `execution` from queued to running, by conditional update and unique constraint.
 
-    Raises InstanceBusy when another execution of the instance runs (this one stays queued), NotQueued when it was
-    taken, cancelled or ended before.
+    Raises InstanceBusy when it needs the instance and another one runs there (this one stays queued), NotQueued when it
+    was taken, cancelled or ended before.
     """
     reap(instance=execution.instance)
     now = timezone.now()
     try:
         with transaction.atomic():
-            # of backups and of restores, which are two tables, claims come one after another
-            lock_instance(execution.instance)
-            _require_idle(execution)
+            if execution.needs_instance:
+                # of backups and of restores, which are two tables, claims come one after another
+                lock_instance(execution.instance)
+                _require_idle(execution)
             taken = execution.moved(
                 Status.QUEUED, status=Status.RUNNING, started_at=now, heartbeat_at=now, worker=this_worker()
             )
@@ -37,7 +38,7 @@ def claim(execution: Run) -> None:
     if not taken:
         execution.refresh_from_db(fields=["status"])
         raise NotQueued(f"execution {execution.pk} is {execution.status}, not queued")
-    audit.log(f"{execution.noun}.claimed", execution=execution.pk, instance=execution.instance, worker=execution.worker)
+    audit.log(f"{execution.word}.claimed", execution=execution.pk, instance=execution.instance, worker=execution.worker)
 
 
 def _require_idle(run: Run) -> None:

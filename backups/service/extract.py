@@ -21,7 +21,7 @@ from backups.replacing import FOLDER, discard
 from backups.service import audit
 from backups.service.fetch import fetch
 from backups.service.opening import opened
-from backups.service.verify import check_database, manifest_of_file
+from backups.service.proof import check_database, manifest_of_file
 from backups.service.workspace import workspace
 
 Progress = Callable[[int], None]
@@ -93,7 +93,7 @@ def lay_out(
         with _undone_on_error(directory, made=made):
             for entry in entries:
                 if entry.type == "database":
-                    check_database(directory / entry.file, entry)
+                    check_database(directory / entry.file, entry, checkpoint=progress)
             for entry in trees:
                 _unpack_tree(directory, entry, progress, keep_tar=keep_tars)
             (directory / MANIFEST_NAME).write_bytes(manifest.to_json())

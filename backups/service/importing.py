@@ -15,9 +15,9 @@ from backups.service import audit
 from backups.service.adopt import Examined, examine, record_adopted
 from backups.service.hashing import HashingSink
 from backups.service.opening import extension_of
+from backups.service.proof import verify_file
 from backups.service.publish import ATTEMPTS, EXTENSIONS, archive_path
 from backups.service.signatures import delete_signature, signature_state, store_signature, text_beside
-from backups.service.verify import verify_file
 from backups.service.workspace import workspace
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE

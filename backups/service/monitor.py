@@ -15,29 +15,42 @@ from django.utils import timezone
 
 from backups.components import ExportContext
 from backups.errors import BackupError, Cancelled, Interrupted
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.service import audit
 
 INTERVAL_SECONDS = 1.0
-Stage = BackupExecution.Stage | RestoreExecution.Stage
+Stage = BackupExecution.Stage | RestoreExecution.Stage | DrillExecution.Stage
 # stage: share of the whole, in percent, that is done when it begins and when it ends
-SHARES: dict[str, tuple[int, int]] = {
-    BackupExecution.Stage.WAITING: (0, 0),
-    BackupExecution.Stage.PREPARING: (0, 1),
-    BackupExecution.Stage.EXPORTING: (1, 35),
-    BackupExecution.Stage.CHECKING: (35, 45),
-    BackupExecution.Stage.PACKING: (45, 85),
-    BackupExecution.Stage.UPLOADING: (85, 99),
-    BackupExecution.Stage.RECORDING: (99, 100),
-    RestoreExecution.Stage.FETCHING: (0, 10),
-    RestoreExecution.Stage.VERIFYING: (10, 35),
-    RestoreExecution.Stage.SAFETY: (35, 60),
-    RestoreExecution.Stage.STOPPING: (60, 62),
-    RestoreExecution.Stage.APPLYING: (62, 92),
-    RestoreExecution.Stage.PROVING: (92, 97),
-    RestoreExecution.Stage.FINISHING: (97, 100),
-    RestoreExecution.Stage.ROLLING_BACK: (62, 99),
-    RestoreExecution.Stage.DONE: (100, 100),
+SHARES: dict[type[Run], dict[str, tuple[int, int]]] = {
+    BackupExecution: {
+        BackupExecution.Stage.WAITING: (0, 0),
+        BackupExecution.Stage.PREPARING: (0, 1),
+        BackupExecution.Stage.EXPORTING: (1, 35),
+        BackupExecution.Stage.CHECKING: (35, 45),
+        BackupExecution.Stage.PACKING: (45, 85),
+        BackupExecution.Stage.UPLOADING: (85, 99),
+        BackupExecution.Stage.RECORDING: (99, 100),
+        BackupExecution.Stage.DONE: (100, 100),
+    },
+    RestoreExecution: {
+        RestoreExecution.Stage.WAITING: (0, 0),
+        RestoreExecution.Stage.FETCHING: (0, 10),
+        RestoreExecution.Stage.VERIFYING: (10, 35),
+        RestoreExecution.Stage.SAFETY: (35, 60),
+        RestoreExecution.Stage.STOPPING: (60, 62),
+        RestoreExecution.Stage.APPLYING: (62, 92),
+        RestoreExecution.Stage.PROVING: (92, 97),
+        RestoreExecution.Stage.FINISHING: (97, 100),
+        RestoreExecution.Stage.ROLLING_BACK: (62, 99),
+        RestoreExecution.Stage.DONE: (100, 100),
+    },
+    DrillExecution: {
+        DrillExecution.Stage.WAITING: (0, 0),
+        DrillExecution.Stage.FETCHING: (0, 20),
+        DrillExecution.Stage.UNPACKING: (20, 65),
+        DrillExecution.Stage.CHECKING: (65, 100),
+        DrillExecution.Stage.DONE: (100, 100),
+    },
 }
 
 
@@ -80,7 +93,7 @@ class Monitor:
         with self._writing:
             self._begin(stage, total)
         audit.log(
-            f"{self.execution.noun}.stage",
+            f"{self.execution.word}.stage",
             execution=self.execution.pk,
             instance=self.execution.instance,
             stage=stage.value,
@@ -93,7 +106,7 @@ class Monitor:
             self._bytes, self._stage_total = 0, total
         now = timezone.now()
         timeline = [*self.execution.timeline, [stage.value, now.isoformat()]]
-        percent = SHARES[stage][0]
+        percent = self._share(stage)[0]
         self._update(stage=stage, timeline=timeline, heartbeat_at=now, progress_bytes=0, progress_percent=percent)
 
     @property
@@ -127,8 +140,11 @@ class Monitor:
         """Return what a component needs for its export into `directory`."""
         return ExportContext(directory, self.lock_timeout, self.advance)
 
+    def _share(self, stage: str) -> tuple[int, int]:
+        return SHARES[type(self.execution)][stage]
+
     def _percent(self) -> int:
-        low, high = SHARES[self.execution.stage]
+        low, high = self._share(self.execution.stage)
         part = min(1.0, self._bytes / self._stage_total) if self._stage_total else 0.0
         return int(low + (high - low) * part)
 

@@ -1,6 +1,7 @@
 """How an execution ends: the one place that sets each final status."""
 
 import logging
+from typing import Any
 
 from django.utils import timezone
 
@@ -12,20 +13,20 @@ from backups.signals import execution_finished
 Status = Run.Status
 
 
-def completed(execution: Run) -> bool:
-    """Mark a running execution as completed; what it made must be in the row already."""
-    return _end(execution, Status.COMPLETED, stage="done", progress_percent=100)
+def completed(execution: Run, **facts: Any) -> bool:
+    """Mark a running execution as completed; what it made must be in the row already, or be in `facts`."""
+    return _end(execution, Status.COMPLETED, stage="done", progress_percent=100, **facts)
 
 
-def failed(execution: Run, error: BaseException, aftermath: str = "") -> bool:
-    """Record why `execution` did not complete: cancelled, interrupted or failed, as `error` says."""
+def failed(execution: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
+    """Record why `execution` did not complete: cancelled, interrupted or failed, as `error` says; and `facts`."""
     status = Status.FAILED
     if isinstance(error, Cancelled):
         status = Status.CANCELLED
     elif isinstance(error, Interrupted) or not isinstance(error, Exception):
         status = Status.INTERRUPTED
     message = "; ".join(text for text in (message_of(error), aftermath) if text)
-    return _end(execution, status, error_message=message, error_hint=getattr(error, "hint", ""))
+    return _end(execution, status, error_message=message, error_hint=getattr(error, "hint", ""), **facts)
 
 
 def interrupted(execution: Run, message: str, hint: str) -> bool:
@@ -67,12 +68,12 @@ def _end(execution: Run, status: Status, *, before: Status = Status.RUNNING, **c
     if isinstance(execution, BackupExecution):
         execution.destination.record_backup(status.value, now, stored=status == Status.COMPLETED)
     audit.log(
-        f"{execution.noun}.{status.value}",
+        f"{execution.word}.{status.value}",
         logging.INFO if status == Status.COMPLETED else logging.ERROR,
         execution=execution.pk,
         instance=execution.instance,
         stage=execution.stage,
-        archive=str(execution),
+        **execution.log_fields(),
         error=execution.error_message,
     )
     execution_finished.send_robust(sender=type(execution), execution=execution)

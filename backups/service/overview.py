@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from django.db.models import OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import NullIf
 from django.utils import timezone
 
 from backups.instances import instance_names
 from backups.models import BackupExecution, InstanceState
+from backups.models.execution import FLAWLESS
 from backups.service.heartbeats import CLOCKS_DIFFER
 from backups.service.promises import Outlook, outlooks
 
@@ -32,7 +33,8 @@ class Condition(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """`good` is the newest execution whose archive is there; `failure` the newest one that failed after it.
+    """`good` is the newest execution whose archive is there, and which no drill or verification found to be bad;
+    `failure` is the newest one that failed after it.
 
     `drifted` when the configuration last seen is another than the one in `good`.
     """
@@ -68,7 +70,9 @@ def protections(
     # and one of a time when the clock was ahead would look fresh until that time has come
     dated = {"started_at__isnull": False, "started_at__lte": now + CLOCKS_DIFFER}
     there = {"deleted_at": None, "missing_at": None, "deleting_at": None, **dated}
-    good = _newest(executions.annotate(config_hash=CONFIG_HASH), names, seen, status=Status.COMPLETED, **there)
+    good = _newest(
+        executions.annotate(config_hash=CONFIG_HASH), names, seen, FLAWLESS, status=Status.COMPLETED, **there
+    )
     failed = _newest(executions, names, seen, status=Status.FAILED)
     interrupted = _newest(executions, names, seen, status=Status.INTERRUPTED)
     active = _active(executions, names)
@@ -86,28 +90,20 @@ def protections(
     ]
 
 
-def failed_drills(names: Sequence[str]) -> dict[str, BackupExecution]:
-    """Return by instance the backup that was drilled last, where that drill failed and its archive is still there."""
-    executions = BackupExecution.objects.defer("manifest_json", "config_json")
-    seen = _configurations_seen(names)
-    drilled = _newest(executions, names, seen, drill__isnull=False, deleted_at=None, missing_at=None)
-    return {name: execution for name, execution in drilled.items() if execution.drill_failed}
-
-
 def taken_at(execution: BackupExecution) -> datetime:
     """Return the moment whose data the archive holds."""
     return execution.started_at or execution.created_at
 
 
 def _newest(
-    executions: QuerySet[BackupExecution], names: Sequence[str], known: Container[str], **conditions: object
+    executions: QuerySet[BackupExecution], names: Sequence[str], known: Container[str], *conditions: Q, **more: object
 ) -> dict[str, BackupExecution]:
     """Return the newest execution of each instance, by one index seek for each instead of reading the history.
 
     `known` are those that have an InstanceState, as all have since their first run: the seeks follow its rows. The
     others, of which nothing is there but adopted archives, are written into the query one by one, which takes longer.
     """
-    candidates = BackupExecution.objects.filter(**conditions).order_by("-created_at", "-pk").values("pk")
+    candidates = BackupExecution.objects.filter(*conditions, **more).order_by("-created_at", "-pk").values("pk")
     newest = Subquery(candidates.filter(instance=OuterRef("instance"))[:1])
     rows = InstanceState.objects.filter(instance__in=names)
     found = list(executions.filter(pk__in=rows.annotate(newest=newest).values("newest")))

@@ -18,7 +18,7 @@ from destinations.models import BackupDestination
 COLUMNS = (
     "destination", "instance", "kind", "status", "backup_filename", "backup_path", "compressed_size_bytes",
     "created_at", "started_at", "completed_at", "verified_at", "pinned", "pin_reason", "adopted", "drill",
-    "missing_at", "deleting_at", "deleted_at",
+    "verification", "missing_at", "deleting_at", "deleted_at",
 )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
             kind=row.kind,
             safety_of_unacknowledged_restore=row.pk in unacknowledged,
             adopted=row.adopted,
-            flaw=flaws.get(row.pk, "its drill failed" if row.drill_failed else ""),
+            flaw=flaws.get(row.pk, row.flaw),
             size_bytes=row.compressed_size_bytes or 0,
         )
         for row in rows

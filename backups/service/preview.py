@@ -21,9 +21,9 @@ from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
 from backups.service.preview_component import ComponentPreview, PartPreview, compared
 from backups.service.preview_configuration import ConfigurationComparison, ConfigurationPreview
+from backups.service.proof import manifest_of_file
 from backups.service.selection import Target, select
 from backups.service.staging import paths_of
-from backups.service.verify import manifest_of_file
 
 CONFIG = "config"
 

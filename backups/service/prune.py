@@ -10,6 +10,7 @@ from django.utils import timezone
 from backups.errors import BackupError, NotDeletable
 from backups.formats import human_size
 from backups.models import BackupExecution
+from backups.models.execution import FLAWLESS
 from backups.service import audit
 from backups.service.delete import delete_from
 from backups.service.plan import Plan, Planned, plan_prune
@@ -183,9 +184,9 @@ def _require_others(execution: BackupExecution, least: int) -> None:
     others = BackupExecution.objects.filter(
         destination=execution.destination_id, instance=execution.instance, status=Status.COMPLETED,
         deleted_at=None, missing_at=None, deleting_at=None,
-    ).exclude(pk=execution.pk)  # fmt: skip
+    ).filter(FLAWLESS).exclude(pk=execution.pk)  # fmt: skip
     if others.count() < least:
-        raise NotDeletable(f"fewer than {least} backups of {execution.instance} would remain")
+        raise NotDeletable(f"fewer than {least} good backups of {execution.instance} would remain")
 
 
 def _report(pruned: Pruned, by: audit.Actor) -> None:

@@ -8,14 +8,14 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from backups.instances import inventory
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.processes import is_living
 from backups.service.worker import on_this_host, this_worker
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
 NOBODY_CAME = timedelta(minutes=1)
-MODELS: tuple[type[Run], ...] = (BackupExecution, RestoreExecution)
+MODELS: tuple[type[Run], ...] = (BackupExecution, RestoreExecution, DrillExecution)
 
 
 def queue_of(instance: str) -> str:
@@ -43,12 +43,16 @@ def of_queue(runs: "QuerySet[AnyRow]", queue: str) -> "QuerySet[AnyRow]":
 def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     """Return the queued runs of `queue` that a worker may start now, oldest first.
 
-    Each was handed to a worker, or nobody came for it in a minute; nothing else runs, or is about to, on its instance.
+    Each was handed to a worker, or nobody came for it in a minute. Of those that need their instance, none else runs
+    there, or is about to.
     """
     handed_over = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - NOBODY_CAME)
     runs = model._default_manager.filter(handed_over, status=Run.Status.QUEUED)
-    for other in MODELS:
-        runs = runs.exclude(instance__in=other._default_manager.filter(in_hand()).values("instance"))
+    if model.needs_instance:
+        for other in (one for one in MODELS if one.needs_instance):
+            runs = runs.exclude(instance__in=other._default_manager.filter(in_hand()).values("instance"))
+    else:
+        runs = runs.exclude(in_hand())
     return of_queue(runs, queue).order_by("created_at", "pk")
 
 

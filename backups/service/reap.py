@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.interrupts import undisturbed
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.service import audit, outcome, workspace
+from backups.service.queues import MODELS
 from backups.service.recover import recover
 from backups.service.rollback import ALL_PROVEN, recover_dead
+from backups.service.uses import let_go
 from backups.service.worker import on_this_host
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError, DestinationError
@@ -35,7 +37,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
     """
     now = timezone.now()
     reaped: list[Run] = []
-    for model in (BackupExecution, RestoreExecution):
+    for model in MODELS:
         running: QuerySet[Any] = model._default_manager.filter(status=Status.RUNNING)
         if model is BackupExecution:
             running = running.select_related("destination")  # its type says how long to wait
@@ -58,6 +60,8 @@ def bury(run: Run, reason: str) -> bool:
         return _bury_restore(run, message)
     if on_this_host(run.worker):
         workspace.sweep(run.pk)
+    if isinstance(run, DrillExecution):
+        let_go(run.worker)
     if isinstance(run, BackupExecution):
         try:
             _sweep_destination(run)
@@ -121,11 +125,10 @@ def _stored_in_a_folder(run: Run) -> bool:
 
 def _sweep_leftover(run_id: str) -> None:
     """Remove a workspace whose run has ended elsewhere, and what its process left at the destination."""
-    execution = BackupExecution.objects.filter(pk=run_id).first()
-    restores = RestoreExecution.objects.filter(pk=run_id, status=Status.RUNNING)
-    if (execution and execution.status == Status.RUNNING) or restores.exists():
+    if any(model._default_manager.filter(pk=run_id, status=Status.RUNNING).exists() for model in MODELS):
         return
-    if workspace.sweep(run_id) and execution and execution.status == Status.INTERRUPTED:
+    execution = BackupExecution.objects.filter(pk=run_id, status=Status.INTERRUPTED).first()
+    if workspace.sweep(run_id) and execution:
         try:
             _sweep_destination(execution)
         except DestinationError as error:

@@ -16,9 +16,9 @@ from backups.service import audit
 from backups.service.finishing import complete, start_again, warn
 from backups.service.monitor import Monitor
 from backups.service.opening import opened
+from backups.service.proof import manifest_of_file
 from backups.service.safety_archive import safety_archive
 from backups.service.selection import absent_parts
-from backups.service.verify import manifest_of_file
 from destinations.exceptions import DestinationError
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status

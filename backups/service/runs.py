@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.service.backup import run_backup
+from backups.service.drill import run_drill
 from backups.service.restore import run_restore
 
 
@@ -30,5 +31,6 @@ KINDS = {
         RunKind(BackupExecution, run_backup, ending_seconds=10),
         # long enough to roll back
         RunKind(RestoreExecution, run_restore, ending_seconds=600),
+        RunKind(DrillExecution, run_drill, ending_seconds=10),
     ]
 }

@@ -17,8 +17,8 @@ from backups.instances import Instance
 from backups.models import RestoreExecution
 from backups.service.fetch import fetch
 from backups.service.opening import opened
+from backups.service.proof import check_database, manifest_of_file
 from backups.service.selection import Target, absent_parts, entries_for, select
-from backups.service.verify import check_database, manifest_of_file
 from backups.service.workspace import require_space
 from backups.sources import bytes_of
 

@@ -60,6 +60,7 @@ def describe(execution: BackupExecution) -> dict[str, Any]:
         "error_hint": execution.error_hint,
         "verified_at": iso(execution.verified_at),
         "drill": execution.drill,
+        "verification": execution.verification,
         "pinned": execution.pinned,
         "pin_reason": execution.pin_reason,
         "adopted": execution.adopted,

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from backups.errors import BackupError
-from backups.models import ArchiveUse, BackupExecution, RestoreExecution
+from backups.models import ArchiveUse, BackupExecution, DrillExecution, RestoreExecution
 from backups.service.worker import this_worker
 
 # a reader that was killed leaves its mark; no download lasts that long
@@ -36,10 +36,16 @@ def being_deleted(execution: BackupExecution) -> bool:
     return execution.deleting_at is not None and timezone.now() - execution.deleting_at < LONGEST_DELETION
 
 
+def let_go(worker: str) -> None:
+    """Forget what the process `worker` read: it is gone."""
+    ArchiveUse.objects.filter(worker=worker).delete()
+
+
 def used_executions() -> set[str]:
-    """Return the ids of all executions whose archive is being read, or is that of a restore under way."""
+    """Return the ids of all executions whose archive is being read, or is that of a restore or a drill under way."""
     ArchiveUse.objects.filter(since__lt=timezone.now() - LONGEST_USE).delete()
     restores = RestoreExecution.objects.filter(status__in=RestoreExecution.ACTIVE)
     pairs = restores.values_list("execution", "safety_backup")
     used = set(ArchiveUse.objects.values_list("execution", flat=True))
+    used |= set(DrillExecution.objects.filter(status__in=DrillExecution.ACTIVE).values_list("execution", flat=True))
     return used.union(*({pk for pk in pair if pk is not None} for pair in pairs))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from backups.errors import ComponentError, DamagedComponent
+from backups.errors import ComponentError, DamagedComponent, ScratchFailed
 
 Checkpoint = Callable[[int], None]
 
@@ -67,7 +67,9 @@ def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> Componen
     if code.startswith("SQLITE_CORRUPT") or str(error) == UNKNOWN_FORMAT:
         return DamagedComponent(f"{path} is corrupt: {error}", hint="restore it from the last good backup")
     if code in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
-        return ComponentError(f"no space left while copying {path}", hint="free space where BACKUP_WORKSPACE_ROOT lies")
+        return ScratchFailed(f"no space left while copying {path}", hint="free space where BACKUP_WORKSPACE_ROOT lies")
+    if code.startswith("SQLITE_IOERR") or code == "SQLITE_NOMEM":
+        return ScratchFailed(f"{path} cannot be read: {error}", hint="look into the system log for a failing disk")
     if code == "SQLITE_READONLY_ROLLBACK" or (code.startswith("SQLITE_READONLY") and journal_of(path).exists()):
         return DamagedComponent(
             f"{path} holds an unfinished transaction of a process that died",

@@ -12,7 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
 from backups.errors import BackupError
-from backups.models import BackupExecution
+from backups.models import BackupExecution, DrillExecution
 from backups.service.drill import drill, newest_backup
 from backups.signals import drill_finished
 from backups.sqlite import dangling_references
@@ -22,6 +22,10 @@ from tests.backups.restores import change, restore, state_of
 
 pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
+DRILL_KEYS = {
+    "id", "archive", "verdict", "at", "by", "seconds", "checking_seconds", "bytes", "archive_bytes", "files",
+    "databases", "rows", "warnings", "error", "hint",
+}  # fmt: skip
 Listing = Callable[[], list[str]]
 
 
@@ -41,8 +45,9 @@ def heard() -> Iterator[list[BackupExecution]]:
 
 
 def failure(backup: BackupExecution) -> dict[str, Any]:
-    """Return what the row keeps of a drill that failed."""
-    assert drill(backup, by="tests").verdict == "failed"
+    """Return what the backup keeps of a drill that failed."""
+    run = drill(backup, by="tests")
+    assert (run.verdict, run.status) == ("failed", "failed")
     backup.refresh_from_db()
     assert backup.drill is not None
     assert (backup.drill["verdict"], backup.verified_at) == ("failed", None)
@@ -64,14 +69,20 @@ def test_a_drill_proves_the_backup_and_keeps_verdict_time_and_bytes(
     before = state_of(tacacs_root)
     with heard() as signals:
         done = drill(backup, by="tests")
-    assert (done.verdict, done.error, done.warnings) == ("passed", "", ())
-    assert (done.files, done.databases, done.rows) == (8, 6, 7054)
-    assert (done.bytes, done.archive_bytes) == (backup.size_bytes, backup.compressed_size_bytes)
+    done.refresh_from_db()
+    assert (done.status, done.verdict, done.error_message, done.warnings) == ("completed", "passed", "", [])
+    assert (done.stage, done.progress_percent, done.triggered_by) == ("done", 100, "tests")
+    assert [stage for stage, _ in done.timeline] == ["fetching", "unpacking", "checking", "completed"]
+    found = done.findings
+    assert (found["files"], found["databases"], found["rows"]) == (8, 6, 7054)
+    assert (done.bytes, found["archive_bytes"]) == (backup.size_bytes, backup.compressed_size_bytes)
+    assert found["signature"].startswith("signed by this site")
+    assert done.seconds is not None
     assert 0 < done.seconds < 30
-    assert 0 < done.checking_seconds < 30
+    assert 0 < found["checking_seconds"] < 30
     backup.refresh_from_db()
     assert backup.drill is not None
-    assert backup.drill["seconds"] == done.seconds
+    assert (backup.drill["seconds"], backup.drill["run"]) == (done.seconds, done.pk)
     assert backup.verified_at is not None
     assert not backup.drill_failed
     assert signals == [backup]
@@ -80,7 +91,7 @@ def test_a_drill_proves_the_backup_and_keeps_verdict_time_and_bytes(
 
 def test_a_tree_is_unpacked_and_compared(store: Path, back_up: BackUp) -> None:
     done = drill(back_up("store"), by="tests")
-    assert (done.verdict, done.files, done.databases) == ("passed", 3, 1)
+    assert (done.verdict, done.findings["files"], done.findings["databases"]) == ("passed", 3, 1)
 
 
 def test_an_archive_that_was_damaged_at_its_destination_fails_loudly(
@@ -97,15 +108,36 @@ def test_an_archive_that_was_damaged_at_its_destination_fails_loudly(
     assert "is not what was uploaded: its SHA-256 differs" in kept["error"]
     (record,) = [record for record in caplog.records if "drill.failed" in record.message]
     assert record.levelno == logging.ERROR
-    assert f"execution={backup.pk} instance=tacacs-hq" in record.message
+    assert f"backup={backup.pk} verdict=failed" in record.message
+    assert "instance=tacacs-hq" in record.message
     assert signals == [backup]
     assert backup.drill_failed
 
 
-def test_a_destination_that_is_gone_fails_the_drill(tacacs_root: Path, back_up: BackUp, home: Path) -> None:
+def test_an_archive_that_is_gone_from_its_destination_fails_the_drill(
+    tacacs_root: Path, back_up: BackUp, home: Path
+) -> None:
+    backup, _other = back_up(), back_up()
+    (home / "backups" / "nas" / backup.backup_path).unlink()
+    assert failure(backup)["error"].startswith("There is no file ")
+
+
+def test_a_bad_signature_fails_a_drill_because_it_stops_a_restore(
+    tacacs_root: Path, back_up: BackUp, home: Path
+) -> None:
+    backup, other = back_up(), back_up()
+    places = [home / "backups" / "nas" / f"{one.backup_path}.minisig" for one in (backup, other)]
+    places[0].write_bytes(places[1].read_bytes())
+    assert "does not fit the file" in failure(backup)["error"]
+
+
+def test_a_missing_signature_is_a_warning(tacacs_root: Path, back_up: BackUp, home: Path) -> None:
     backup = back_up()
-    (home / "backups").rename(home / "offline")
-    assert failure(backup)["error"].startswith("Cannot open the folder")
+    (home / "backups" / "nas" / f"{backup.backup_path}.minisig").unlink()
+    run = drill(backup, by="tests")
+    assert (run.verdict, run.warnings) == (
+        "passed", ["the archive is not signed: whoever restores it has to accept that"],
+    )  # fmt: skip
 
 
 def test_an_index_that_lost_an_entry_is_found_by_the_full_check_alone(store: Path, back_up: BackUp) -> None:
@@ -130,10 +162,10 @@ def test_references_that_led_nowhere_in_the_service_already_are_a_warning(tacacs
     done = drill(back_up(), by="tests")
     assert (done.verdict, done.warnings) == (
         "passed",
-        (
+        [
             "devices.db: 1 row of device_groups with a reference to a missing row of realms",
             "devices.db: 3 rows of devices with a reference to a missing row of device_groups",
-        ),
+        ],
     )
 
 
@@ -174,6 +206,9 @@ def test_the_command_takes_an_instance_or_an_id_and_says_how_long_a_restore_take
     backup = back_up()
     done = command("drill", "tacacs-hq", "--json")
     assert (done.code, done.data["verdict"], done.data["id"]) == (0, "passed", backup.pk)
+    assert set(done.data) >= DRILL_KEYS
+    run = DrillExecution.objects.get(pk=done.data["run"])
+    assert (run.status, run.kind, run.triggered_by) == ("completed", "drill", done.data["by"])
     lines = command("drill", backup.pk[:8]).out.splitlines()
     assert lines[0] == f"passed       {backup.backup_filename}"
     assert lines[1].strip().startswith("8 files, 6 databases and 7,054 rows, 1.6 MiB from ")
@@ -190,8 +225,11 @@ def test_the_command_takes_an_instance_or_an_id_and_says_how_long_a_restore_take
 
 
 def test_a_person_who_drills_is_in_the_history(store: Path, back_up: BackUp) -> None:
-    drill(back_up("store"), by=User.objects.create_user("ada"))
-    assert LogEntry.objects.get().change_message == "Drill passed."
+    backup = back_up("store")
+    run = drill(backup, by=User.objects.create_user("ada"))
+    assert {(entry.object_id, entry.change_message) for entry in LogEntry.objects.all()} == {
+        (backup.pk, "Started a drill."), (run.pk, f"Started the drill of {backup}."),
+    }  # fmt: skip
 
 
 def test_a_safety_backup_of_a_damaged_instance_can_be_drilled(tacacs_root: Path, back_up: BackUp) -> None:
@@ -201,5 +239,5 @@ def test_a_safety_backup_of_a_damaged_instance_can_be_drilled(tacacs_root: Path,
     done = restore(backup)
     assert done.safety_backup is not None
     drilled = drill(done.safety_backup, by="tests")
-    assert (drilled.verdict, drilled.databases) == ("passed", 5)
+    assert (drilled.verdict, drilled.findings["databases"]) == ("passed", 5)
     assert any("audit was saved as it was found" in warning for warning in drilled.warnings)

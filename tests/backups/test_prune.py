@@ -388,7 +388,7 @@ def test_nothing_goes_where_fewer_than_min_keep_would_remain_since_the_plan(nas:
         patch.setattr(BackupDestination, "open", open_and_lose)
         pruned = run(nas)
     assert len(pruned.deleted) == 1
-    assert [why for _, why in pruned.spared] == ["fewer than 2 backups of app would remain"]
+    assert [why for _, why in pruned.spared] == ["fewer than 2 good backups of app would remain"]
 
 
 def test_what_is_left_when_time_is_up_waits_for_the_next_run(nas: BackupDestination) -> None:
@@ -479,6 +479,6 @@ def test_a_plan_of_many_rows_takes_few_queries(
 ) -> None:
     for _ in range(200):
         an_execution("app", destination=nas)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         plan = plan_prune(nas, NOW)
     assert len(plan.entries) == 200

@@ -48,7 +48,7 @@ CLUSTER = [
     ("backups.E016", {"scheduler": False}),
     ("backups.E017", {"orm": "other"}),
     ("backups.W010", {"workers": 2, "retry": 99_999}),
-    ("backups.W011", {"queue_limit": 6, "retry": 99_999}),
+    ("backups.W011", {"queue_limit": 7, "retry": 99_999}),
     ("backups.W012", {"poll": 0.1}),
     ("backups.W012", {"poll": 60}),
     ("backups.W013", {"save_limit": 0}),

@@ -183,7 +183,7 @@ def test_an_archive_that_is_gone_is_named(execution: BackupExecution, home: Path
 def test_a_backup_that_failed_has_nothing_to_verify(execution: BackupExecution) -> None:
     BackupExecution.objects.update(status="failed")
     execution.refresh_from_db()
-    with pytest.raises(BackupError, match=f"^execution {execution.pk} has no archive: it is failed$"):
+    with pytest.raises(BackupError, match=r"^backup-tacacs-hq-.* has no archive to verify$"):
         verify_execution(execution, by="tests")
 
 
@@ -195,10 +195,12 @@ def test_a_backup_found_damaged_does_not_count_as_verified_any_more(execution: B
     with pytest.raises(ArchiveError):
         verify_execution(execution, by=person)
     execution.refresh_from_db()
-    assert execution.verified_at is None
-    messages = [entry.change_message for entry in LogEntry.objects.order_by("pk")]
-    assert messages[0] == "Verified: every checksum, every database."
-    assert messages[1].startswith("Verification failed: tacacs-hq/manual/")
+    assert (execution.verified_at, execution.flaw) == (None, "its verification failed")
+    assert execution.verification is not None
+    assert "SHA-256 differs" in execution.verification["error"]
+    assert {entry.change_message for entry in LogEntry.objects.all()} == {
+        "Started a verification.", f"Started the verification of {execution}.",
+    }  # fmt: skip
 
 
 def test_a_destination_that_is_away_says_nothing_about_the_archive(execution: BackupExecution, home: Path) -> None:

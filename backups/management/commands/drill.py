@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -8,9 +7,12 @@ from backups.formats import counted, human_size, listed
 from backups.instances import instance_names
 from backups.interrupts import ends_in_order
 from backups.management.base import BackupCommand
-from backups.models import BackupExecution
-from backups.service.drill import PASSED, Drill, drill, newest_backup
+from backups.models import BackupExecution, DrillExecution
+from backups.service.drill import drill, newest_backup
+from backups.service.verdict import result_of
 from destinations.management.base import operator_name
+
+Verdict = DrillExecution.Verdict
 
 
 class Command(BackupCommand):
@@ -22,11 +24,12 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         execution = self._execution(options["what"])
         with ends_in_order():
-            done = drill(execution, by=operator_name())
-        if done.verdict != PASSED:
-            raise BackupError(f"the drill of {execution} failed: {done.error}", hint=done.hint)
-        data = {"id": execution.pk, "archive": str(execution), **asdict(done)}
-        self.respond(data, _text(execution, done))
+            run = drill(execution, by=operator_name())
+        if run.verdict != Verdict.PASSED:
+            ending = "failed" if run.verdict == Verdict.FAILED else "came to no verdict"
+            raise BackupError(f"the drill of {execution} {ending}: {run.error_message}", hint=run.error_hint)
+        result = result_of(run)
+        self.respond({"id": execution.pk, "archive": str(execution), **result}, _text(execution, result))
 
     def _execution(self, what: str) -> BackupExecution:
         """An instance that is gone from the instances file can still be drilled by its name."""
@@ -35,12 +38,12 @@ class Command(BackupCommand):
         return self.find_execution(what)
 
 
-def _text(execution: BackupExecution, done: Drill) -> str:
-    found = [counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")]
+def _text(execution: BackupExecution, done: dict[str, Any]) -> str:
+    found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]
     lines = [
         f"passed       {execution}",
-        f"             {listed(found)}, {human_size(done.bytes)} from {human_size(done.archive_bytes)}",
-        f"             restored in {done.seconds:.1f} s, checked in another {done.checking_seconds:.1f} s",
+        f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}",
+        f"             restored in {done['seconds']:.1f} s, checked in another {done['checking_seconds']:.1f} s",
         f"             id {execution.pk}",
     ]
-    return "\n".join(lines + [f"warning      {text}" for text in done.warnings])
+    return "\n".join(lines + [f"warning      {text}" for text in done["warnings"]])

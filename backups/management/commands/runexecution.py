@@ -13,7 +13,7 @@ from backups.service.supervise import BUSY
 
 
 class Command(BackupCommand):
-    help = "Run one queued backup or restore to its end, here. A worker starts this for each; you hardly need to."
+    help = "Run one queued backup, restore or drill to its end, here. A worker starts this; you hardly need to."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.set_defaults(verbosity=2)  # the log goes to the log of the worker

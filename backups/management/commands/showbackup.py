@@ -5,8 +5,8 @@ from django.core.management.base import CommandParser
 from backups.archive.manifest import Manifest
 from backups.formats import human_size
 from backups.management.base import BackupCommand, add_archive_arguments
+from backups.service.proof import manifest_of_file
 from backups.service.status import describe
-from backups.service.verify import manifest_of_file
 
 ROW = "  {:12}  {:24}  {:9}  {:>10}  {:>10}  {}"
 
@@ -24,12 +24,15 @@ class Command(BackupCommand):
             return
         execution = self.find_execution(options["id"])
         data = describe(execution)
-        drill = execution.drill and f"{execution.drill['verdict']} at {execution.drill['at']}"
-        shown = data | {"drill": drill}
+        shown = data | {name: _verdict(data[name]) for name in ("drill", "verification")}
         lines = [f"{key:22} {value}" for key, value in shown.items() if value not in (None, "", [])]
         if execution.manifest_json:
             lines += ["", contents(Manifest.from_dict(execution.manifest_json))]
         self.respond(data | {"manifest": execution.manifest_json}, "\n".join(lines))
+
+
+def _verdict(result: dict[str, Any] | None) -> str:
+    return f"{result['verdict']} at {result['at']}" if result else ""
 
 
 def contents(manifest: Manifest) -> str:

@@ -32,7 +32,7 @@ def test_it_shows_state_components_schedules_and_the_latest_backups(tmp_path: Pa
     plan(BackupSchedule(name="nightly", instance="shop", destination=a_destination(), expression="0 2 * * *"))
     an_execution("shop")
     page = text(a_client(VIEW, SEE_SCHEDULES), url("shop"))
-    assert "State Safe Last good backup 5 min ago, 1.0 MB Promised every 1 d 1 h Next run 20" in page
+    assert "State Safe Last good backup 5 min ago, 1.0 MB Last drill never Promised every 1 d 1 h Next run 20" in page
     assert f"Kind generic Root {tmp_path}/shop Queue " in page
     assert "Components orders sqlite orders.db" in page
     assert "Schedules Name Destination Rhythm Next run Last run nightly nas every day at 02:00 (UTC) 20" in page

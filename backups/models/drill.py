@@ -1,0 +1,68 @@
+"""One drill or verification of an archive: who asked for it, how far it is, and what it says of the archive."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from backups.models.execution import BackupExecution
+from backups.models.run import Run
+
+
+class DrillExecution(Run):
+    """`verdict` is about the archive, `status` about the run.
+
+    A run that failed without a verdict, such as one whose destination did not answer, says nothing of the archive.
+    """
+
+    noun = "drill"
+    needs_instance = False
+
+    class Kind(models.TextChoices):
+        DRILL = "drill"
+        VERIFICATION = "verification"
+
+    class Verdict(models.TextChoices):
+        NONE = "", "no verdict"
+        PASSED = "passed"
+        FAILED = "failed"
+
+    class Stage(models.TextChoices):
+        WAITING = "waiting"
+        FETCHING = "fetching"
+        UNPACKING = "unpacking"
+        CHECKING = "checking"
+        DONE = "done"
+
+    stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
+    execution = models.ForeignKey(BackupExecution, on_delete=models.PROTECT, related_name="drills")
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.DRILL)
+    verdict = models.CharField(max_length=8, choices=Verdict, blank=True, default=Verdict.NONE)
+    seconds = models.FloatField(
+        null=True, blank=True, help_text="of a drill the measured time of recovery, of a verification what it took"
+    )
+    bytes = models.BigIntegerField(null=True, blank=True, help_text="what was restored or read from the archive")
+    findings = models.JSONField(default=dict, blank=True, help_text="what was counted in an archive that is good")
+
+    class Meta(Run.Meta):
+        abstract = False
+        db_table = "drill_executions"
+        verbose_name = "drill"
+        ordering: ClassVar = ["-created_at", "-id"]
+        # whoever sees a backup sees what was found out about it
+        default_permissions = ()
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at", "-id"], name="drill_newest"),
+            models.Index(fields=["status", "-created_at"], name="drill_status"),
+            models.Index(fields=["instance", "kind", "-created_at", "-id"], name="drill_instance"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.execution}"
+
+    def log_fields(self) -> dict[str, object]:
+        facts = {"backup": self.execution_id, "verdict": self.verdict, "seconds": self.seconds}
+        return {"archive": str(self.execution), **facts}
+
+    @property
+    def word(self) -> str:
+        return str(self.kind)

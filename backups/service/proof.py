@@ -1,0 +1,78 @@
+"""Proving that an archive would restore: every checksum, a complete manifest, every database sound."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from backups import sqlite
+from backups.archive.manifest import Entry, Manifest
+from backups.archive.reader import read_manifest, unpack
+from backups.errors import ComponentError
+from backups.service.opening import opened
+from backups.service.workspace import require_space, workspace
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What an archive was found to hold; every part of it agrees with the manifest. `signature` says who signed it."""
+
+    manifest: Manifest
+    databases: int
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The databases of an archive, in `directory`; every member has the checksum of the manifest."""
+
+    manifest: Manifest
+    directory: Path
+    databases: tuple[Entry, ...]
+
+
+def manifest_of_file(path: Path) -> Manifest:
+    """Return the manifest of the archive file `path`. Raises ArchiveError."""
+    with workspace(str(uuid4())) as directory, opened(path, directory) as stream:
+        return read_manifest(stream)
+
+
+def verify_file(path: Path, directory: Path) -> Verified:
+    """Unpack the archive `path` below `directory`, hashing every member, and check each database in it."""
+    unpacked = unpack_databases(path, directory)
+    check_databases(unpacked)
+    return Verified(unpacked.manifest, len(unpacked.databases))
+
+
+def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _: None) -> Unpacked:
+    """Unpack the databases of the archive `path` below `directory`, hashing every member. Raises ArchiveError."""
+    manifest = manifest_of_file(path)
+    databases = tuple(entry for entry in manifest.contents if entry.type == "database")
+    require_space(directory, sum(entry.size_bytes for entry in databases))
+    scratch = directory / "verify"
+    with opened(path, directory) as stream:
+        unpack(stream, scratch, names=[entry.file for entry in databases], progress=progress)
+    return Unpacked(manifest, scratch, databases)
+
+
+def check_databases(unpacked: Unpacked, progress: Progress = lambda _: None) -> None:
+    """Check each database that was unpacked; `progress` gets its bytes. Raises ComponentError."""
+    for entry in unpacked.databases:
+        check_database(unpacked.directory / entry.file, entry, checkpoint=progress)
+        progress(entry.size_bytes)
+
+
+def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: Progress = lambda _: None) -> None:
+    """Check the unpacked database of `entry` and count its rows against the manifest.
+
+    Raises ComponentError when it is corrupt or holds other rows than the manifest says, and what `checkpoint` raises.
+    """
+    sqlite.check(path, full=full, checkpoint=checkpoint)
+    found = sqlite.facts(path, checkpoint=checkpoint)
+    if entry.tables is not None and dict(entry.tables) != found.tables:
+        different = sorted({name for name, _ in entry.tables.items() ^ found.tables.items()})
+        raise ComponentError(f"{entry.file} does not hold the rows that the manifest counts: {', '.join(different)}")
+    if entry.records is not None and entry.records != found.records:
+        raise ComponentError(f"{entry.file} holds {found.records} rows, the manifest counts {entry.records}")

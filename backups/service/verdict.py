@@ -1,0 +1,83 @@
+"""What a drill or a verification says of an archive, kept with the backup; and what says nothing of it."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from backups.archive.errors import ArchiveError
+from backups.errors import ComponentError, ScratchFailed
+from backups.models import BackupExecution, DrillExecution
+from backups.service import outcome
+from backups.service.trial import Found
+from backups.signals import drill_finished, verification_finished
+from destinations.exceptions import NotFound
+
+Kind, Verdict = DrillExecution.Kind, DrillExecution.Verdict
+COUNTS = ("checking_seconds", "archive_bytes", "files", "databases", "rows")
+SIGNALS = {Kind.DRILL: drill_finished, Kind.VERIFICATION: verification_finished}
+
+
+def is_about_the_archive(error: BaseException) -> bool:
+    """True for what would stop every restore of this archive: it is damaged, gone, or no key at hand opens it.
+
+    A destination that does not answer, a full disk or a wish to cancel says nothing of it.
+    """
+    if isinstance(error, ScratchFailed):
+        return False
+    return isinstance(error, ArchiveError | ComponentError | NotFound)
+
+
+def passed(run: DrillExecution, found: Found) -> None:
+    """The archive is good: record it with the backup, then end the run."""
+    run.seconds, run.bytes = found.seconds, found.bytes
+    run.findings = {name: getattr(found, name) for name in (*COUNTS, "signature")}
+    run.warnings = list(found.warnings)
+    run.verdict = Verdict.PASSED.value
+    changes: dict[str, Any] = {"verified_at": timezone.now(), run.kind: result_of(run)}
+    if run.kind == Kind.DRILL:
+        # a drill makes every check of a verification, and more
+        changes["verification"] = None
+    _keep(run.execution, changes)
+    facts = {"seconds": run.seconds, "bytes": run.bytes, "findings": run.findings, "warnings": run.warnings}
+    if outcome.completed(run, verdict=run.verdict, **facts):
+        _tell(run)
+
+
+def failed(run: DrillExecution, error: BaseException) -> None:
+    """End the run; where `error` is about the archive, record with the backup that it is not good."""
+    if not is_about_the_archive(error):
+        outcome.failed(run, error)
+        return
+    run.error_message, run.error_hint = outcome.message_of(error), getattr(error, "hint", "")
+    run.seconds = round(run.duration.total_seconds(), 3) if run.duration else 0.0
+    run.verdict = Verdict.FAILED.value
+    _keep(run.execution, {"verified_at": None, run.kind: result_of(run)})
+    if outcome.failed(run, error, verdict=run.verdict, seconds=run.seconds):
+        _tell(run)
+
+
+def result_of(run: DrillExecution) -> dict[str, Any]:
+    """Return the result as the backup keeps it and ``--json`` prints it."""
+    return {
+        "verdict": run.verdict,
+        "at": (run.started_at or run.created_at).isoformat(),
+        "by": run.triggered_by,
+        "seconds": run.seconds or 0.0,
+        "bytes": run.bytes or 0,
+        **dict.fromkeys(COUNTS, 0),
+        **run.findings,
+        "warnings": run.warnings,
+        "error": run.error_message,
+        "hint": run.error_hint,
+        "run": run.pk,
+    }
+
+
+def _keep(execution: BackupExecution, changes: dict[str, Any]) -> None:
+    BackupExecution.objects.filter(pk=execution.pk).update(**changes)
+    for field, value in changes.items():
+        setattr(execution, field, value)
+
+
+def _tell(run: DrillExecution) -> None:
+    SIGNALS[Kind(run.kind)].send_robust(sender=BackupExecution, execution=run.execution, drill=run)
