@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from backups.archive.manifest import Absent, Entry, Manifest
-from backups.models import BackupExecution
+from backups.models import BackupExecution, DrillExecution
+from backups.service.verdict import result_of
 from destinations.models import BackupDestination
 
 Status = BackupExecution.Status
@@ -80,6 +81,32 @@ def _complete(execution: BackupExecution, fields: dict[str, Any]) -> None:
     }
     for field, value in (made | fields).items():
         setattr(execution, field, value)
+
+
+def a_drill(execution: BackupExecution, *, age: timedelta = timedelta(), **fields: Any) -> DrillExecution:
+    """Return a drill of `execution` that began `age` ago; a `verdict` is kept with the backup too."""
+    began = timezone.now() - age
+    verdict = fields.get("verdict", "")
+    values: dict[str, Any] = {
+        "instance": execution.instance,
+        "execution": execution,
+        "kind": "drill",
+        "status": {"passed": "completed", "failed": "failed"}.get(verdict, "queued"),
+        "triggered_by": "alice",
+        "created_at": began,
+        **fields,
+    }
+    if values["status"] != Status.QUEUED:
+        values = {"started_at": began, **values}
+    if values["status"] not in DrillExecution.ACTIVE:
+        values = {"completed_at": began + timedelta(seconds=3), **values}
+    run = DrillExecution.objects.create(**values)
+    if verdict:
+        setattr(execution, run.kind, result_of(run))
+        if (run.kind, verdict) == ("drill", "passed"):
+            execution.verification = None
+        execution.save()
+    return run
 
 
 def a_user(*permissions: str, name: str = "bob") -> User:

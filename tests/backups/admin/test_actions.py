@@ -133,37 +133,6 @@ def damage(path: Path) -> None:
         file.write(bytes([byte[0] ^ 1]))
 
 
-@everything
-def test_verifying_proves_the_archive_and_records_when(backed_up: Run) -> None:
-    execution = backed_up()
-    page = text(a_client(VIEW, "run_backup"), url(execution, "verify"), {})
-    assert "Verified: every file has the checksum of the manifest (1 file)" in page
-    assert "every database is sound (1 database)." in page
-    execution.refresh_from_db()
-    assert execution.verified_at is not None
-    assert "Verified not yet" not in page
-    assert notes() == ["Verified: every checksum, every database."]
-
-
-@everything
-def test_verifying_a_damaged_archive_says_what_is_wrong_and_what_to_do(backed_up: Run, settings: Settings) -> None:
-    execution = backed_up()
-    damage(archive_of(execution, settings))
-    page = text(a_client(VIEW, "run_backup"), url(execution, "verify"), {})
-    assert f"Verify failed: {execution.backup_path} at nas is not what was uploaded: its SHA-256 differs." in page
-    assert "Verified not yet" in page
-    assert notes()[0].startswith("Verification failed: ")
-
-
-@everything
-def test_verifying_what_is_gone_from_the_destination_says_so(backed_up: Run, settings: Settings) -> None:
-    execution = backed_up()
-    archive_of(execution, settings).unlink()
-    page = text(a_client(VIEW, "run_backup"), url(execution, "verify"), {})
-    assert "Verify failed: " in page
-    assert "Verified not yet" in page
-
-
 @pytest.mark.django_db
 def test_the_delete_page_says_what_is_lost_and_deletes_nothing() -> None:
     execution = an_execution()
