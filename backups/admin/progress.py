@@ -47,6 +47,8 @@ def _badge(run: Run) -> dict[str, str]:
             return {"label": "Passed", "tone": run.status}
         if run.status == Status.FAILED and not run.verdict:
             return {"label": "No verdict", "tone": "late"}
+    if isinstance(run, BackupExecution) and run.has_archive and run.flaw:
+        return {"label": run.get_status_display(), "tone": "late"}
     return {"label": run.get_status_display(), "tone": run.status}
 
 
@@ -90,7 +92,7 @@ def _completed(execution: BackupExecution) -> str:
         return "archive missing"
     if execution.deleting_at is not None:
         return "archive is being deleted"
-    return ", ".join(filter(None, [_warnings(execution), "pinned" if execution.pinned else ""]))
+    return ", ".join(filter(None, [execution.flaw, _warnings(execution), "pinned" if execution.pinned else ""]))
 
 
 def _restored(restore: RestoreExecution) -> str:

@@ -22,7 +22,7 @@ class DrillExecution(Run):
         VERIFICATION = "verification"
 
     class Verdict(models.TextChoices):
-        NONE = "", "no verdict"
+        NONE = "", "No verdict"
         PASSED = "passed"
         FAILED = "failed"
 

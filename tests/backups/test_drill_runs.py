@@ -16,12 +16,14 @@ from backups.service.cancel import cancel
 from backups.service.delete import delete_backup
 from backups.service.drill import drill, run_drill, start_drill
 from backups.service.reap import reap
+from backups.service.verify import verify_execution
 from backups.service.worker import this_worker
-from tests.backups.commands import refused
+from tests.backups.commands import command, refused
 from tests.backups.conftest import BackUp
 from tests.backups.factories import an_execution
 from tests.backups.test_drill import heard
 
+pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 Listing = Callable[[], list[str]]
 
@@ -74,6 +76,22 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_says_nothing_of_the_archi
     assert (run.status, run.verdict, backup.flaw) == ("failed", "", "")
     assert run.error_message == "unexpected error KeyError, see the log"
     assert "drill.crashed" in caplog.text
+
+
+def test_every_drill_and_verification_is_listed(store: Path, back_up: BackUp) -> None:
+    assert command("listdrills").out == "no drills\n"
+    backup = back_up("store")
+    drill(backup, by="tests")
+    verify_execution(backup, by="bob")
+    newest, oldest = command("listdrills", "store", "--json").data
+    assert (newest["kind"], newest["verdict"], newest["by"], newest["backup"]) == (
+        "verification", "passed", "bob", backup.pk,
+    )  # fmt: skip
+    assert (oldest["kind"], oldest["status"], oldest["files"]) == ("drill", "completed", 3)
+    lines = command("listdrills", "--limit", "1").out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].split()[1:5] == ["store", "verification", "completed", "passed"]
+    assert command("listdrills", "elsewhere", "--json").data == []
 
 
 def test_an_archive_cannot_be_deleted_while_a_drill_of_it_waits_or_runs(store: Path, back_up: BackUp) -> None:

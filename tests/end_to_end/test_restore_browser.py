@@ -97,12 +97,5 @@ def test_a_damaged_instance_is_restored_undone_and_acknowledged(page: Page, site
     expect(page.get_by_text("has to be restarted")).to_have_count(0)
 
 
-def test_a_drill_measures_the_recovery(page: Page) -> None:
-    back_up_from_the_front_page(page)
-    wait_until_completed(page)
-    page.get_by_role("button", name="Drill").click()
-    expect(page.get_by_text("The last drill passed.")).to_be_visible(timeout=END_MS)
-
-
 def _list(site: Site) -> str:
     return f"{site.url}/admin/backups/restoreexecution/"

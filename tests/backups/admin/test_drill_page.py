@@ -111,6 +111,10 @@ def test_a_failed_verification_is_as_loud(client: Client) -> None:
     front = text(client, "/admin/")
     assert "needs attention: the last verification of shop failed." in front
     assert "Safe Verification failed 3 h ago" in front, "the good backup before it still is one"
+    instance = text(client, "/admin/backups/backupexecution/instance/shop/")
+    assert "The last verification of shop failed: <b>cut</b>." in instance
+    assert "Completed its verification failed" in instance
+    assert "Completed its verification failed" in text(client, "/admin/backups/backupexecution/")
     a_drill(execution, verdict="passed")
     assert "failed" not in text(client, url(execution)).partition("Drills and verifications")[0]
     assert "verification of shop failed" not in text(client, "/admin/")
@@ -122,7 +126,7 @@ def test_a_drill_without_a_verdict_says_that_it_says_nothing(client: Client) -> 
     page = text(client, page_of(run))
     assert "No verdict the nas does not answer" in page
     assert "What to do: wake it. It came to no verdict: this says nothing of the archive." in page
-    assert "Verdict no verdict" in page
+    assert "Verdict No verdict" in page
     assert 'bs-badge" data-status="late">No verdict' in raw(client, LIST)
     front = text(client, "/admin/")
     assert "The last drill of shop came to no verdict: the nas does not answer." in front
