@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from backups.admin import formats
 from backups.admin.cancel import cancel_drill
 from backups.admin.drill_page import drill_page
+from backups.admin.filters import InstanceFilter
 from backups.admin.guard import page_url
 from backups.admin.runs import RunAdmin
 from backups.admin.status import status_of
@@ -22,7 +23,7 @@ class DrillAdmin(RunAdmin):
     page = staticmethod(drill_page)
     related = ("execution__destination",)
     list_display = ("name", "state", "kind", "by", "began", "restored")
-    list_filter = ("status", "verdict", "kind", "instance")
+    list_filter = ("status", "verdict", "kind", ("instance", InstanceFilter))
     list_select_related = ("execution",)
     search_fields = ("=id", "instance", "execution__backup_filename", "triggered_by")
     search_help_text = "instance, archive, person or the whole id"

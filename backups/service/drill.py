@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, NotQueued
 from backups.interrupts import undisturbed
-from backups.models import BackupExecution, DrillExecution
+from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.models.execution import FLAWLESS
 from backups.service import audit, verdict
 from backups.service.claim import claim
@@ -44,6 +44,7 @@ def start_drill(execution: BackupExecution, *, by: audit.Actor, kind: Kind = Kin
     """
     if not execution.has_archive:
         raise BackupError(f"{execution} has no archive to {_verb(kind)}", hint="name another backup")
+    InstanceState.objects.get_or_create(instance=execution.instance)
     run = DrillExecution.objects.create(
         instance=execution.instance, execution=execution, kind=kind, triggered_by=audit.name_of(by)
     )

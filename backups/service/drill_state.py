@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.instances import inventory
-from backups.models import DrillExecution
+from backups.models import DrillExecution, InstanceState
 from backups.service.heartbeats import CLOCKS_DIFFER
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 DECIDED = [Verdict.PASSED, Verdict.FAILED]
-DECIDED_DRILL = Q(kind=Kind.DRILL, verdict__in=DECIDED)
-DECIDED_VERIFICATION = Q(kind=Kind.VERIFICATION, verdict__in=DECIDED)
-# one that was cancelled is no trouble
-UNDECIDED_DRILL = Q(kind=Kind.DRILL, verdict=Verdict.NONE, status__in=[Status.FAILED, Status.INTERRUPTED])
+SORTS = {
+    "drill": Q(kind=Kind.DRILL, verdict__in=DECIDED),
+    "verification": Q(kind=Kind.VERIFICATION, verdict__in=DECIDED),
+    # one that was cancelled is no trouble
+    "trouble": Q(kind=Kind.DRILL, verdict=Verdict.NONE, status__in=[Status.FAILED, Status.INTERRUPTED]),
+}
 # a drill may wait for others of its queue, and takes its time
 GRACE = timedelta(days=1)
 
@@ -72,16 +74,14 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
 
 
 def _newest(names: Sequence[str], now: datetime) -> Iterable[DrillExecution]:
-    """Return the newest run of each sort and instance, by one index seek for each, in one query."""
+    """Return the newest run of each sort and instance, by one index seek for each that was ever drilled."""
     # one of a time when the clock was ahead would keep every later one out of sight
-    dated = DrillExecution.objects.filter(created_at__lte=now + CLOCKS_DIFFER)
+    dated = DrillExecution.objects.filter(created_at__lte=now + CLOCKS_DIFFER, instance=OuterRef("instance"))
     newest_first = dated.order_by("-created_at", "-pk").values("pk")
-    sorts = [newest_first.filter(sort) for sort in (DECIDED_DRILL, DECIDED_VERIFICATION, UNDECIDED_DRILL)]
-    seeks = [Subquery(runs.filter(instance=name)[:1]) for name in names for runs in sorts]
-    if not seeks:
-        return []
-    runs = DrillExecution.objects.filter(pk__in=seeks).select_related("execution")
-    return runs.defer("execution__manifest_json", "execution__config_json")
+    newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
+    rows = InstanceState.objects.filter(instance__in=names).annotate(**newest).values_list(*newest)
+    runs = DrillExecution.objects.filter(pk__in=[pk for row in rows for pk in row if pk is not None])
+    return runs.select_related("execution").defer("execution__manifest_json", "execution__config_json")
 
 
 def _stands(run: DrillExecution) -> bool:

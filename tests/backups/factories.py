@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from backups.archive.manifest import Absent, Entry, Manifest
-from backups.models import BackupExecution, DrillExecution
+from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.service.verdict import result_of
 from destinations.models import BackupDestination
 
@@ -100,6 +100,7 @@ def a_drill(execution: BackupExecution, *, age: timedelta = timedelta(), **field
         values = {"started_at": began, **values}
     if values["status"] not in DrillExecution.ACTIVE:
         values = {"completed_at": began + timedelta(seconds=3), **values}
+    InstanceState.objects.get_or_create(instance=execution.instance)
     run = DrillExecution.objects.create(**values)
     if verdict:
         setattr(execution, run.kind, result_of(run))

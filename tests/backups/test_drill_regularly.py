@@ -11,7 +11,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from backups.housekeeping import drill_due
 from backups.instances import inventory
-from backups.models import BackupExecution, DrillExecution
+from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.service.drill_regularly import start_due
 from backups.service.drill_state import drill_states
 from tests.backups.admin.pages import text
@@ -148,6 +148,7 @@ def test_a_backup_that_is_known_to_be_bad_is_passed_over(clock: Clock, declare: 
 def test_a_drill_by_hand_counts_and_a_verification_does_not(clock: Clock, declare: Declared) -> None:
     declared(declare, "shop")
     backup = backed_up()
+    InstanceState.objects.create(instance="shop")
     fields = {"instance": "shop", "execution": backup, "status": "completed", "verdict": "passed"}
     DrillExecution.objects.create(**fields, kind="verification", triggered_by="bob", created_at=clock.now)
     assert drill_states(["shop"])["shop"].is_due(clock.now)
