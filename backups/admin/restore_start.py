@@ -1,20 +1,21 @@
 """Restoring from a backup, after a page that says what would change."""
 
-from django.contrib import messages
+from functools import partial
+
 from django.contrib.admin.sites import site
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from backups.admin.actions import RESTORE
-from backups.admin.guard import action_view, actor, to_page
+from backups.admin.guard import action_view, actor
 from backups.admin.restore_form import RestoreForm, SelectionForm
 from backups.admin.restore_preview import preview_context
+from backups.admin.under_way import queued
 from backups.instances import instance_names
 from backups.models import BackupExecution
 from backups.service.preview import preview
 from backups.service.restore import start_restore
 from backups.service.signatures import Signature, signature_state
-from backups.tasks import enqueue
 from destinations.exceptions import DestinationError
 
 
@@ -53,7 +54,8 @@ def _signature(execution: BackupExecution) -> tuple[Signature | None, str]:
 def _start(
     request: HttpRequest, execution: BackupExecution, instance: str, selection: SelectionForm, form: RestoreForm
 ) -> HttpResponse:
-    started = start_restore(
+    start = partial(
+        start_restore,
         instance,
         by=actor(request),
         execution=execution,
@@ -63,6 +65,4 @@ def _start(
         allow_other_instance=form.cleaned_data.get("allow_other_instance", False),
         accept_unsigned=form.cleaned_data.get("accept_unsigned", False),
     )
-    enqueue(started)
-    messages.success(request, f"The restore of {instance} is queued.")
-    return to_page(started)
+    return queued(request, instance, start, f"The restore of {instance} is queued.")

@@ -1,19 +1,20 @@
 """Undoing a restore, after a page that says what comes back."""
 
-from django.contrib import messages
+from functools import partial
+
 from django.contrib.admin.sites import site
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from backups.admin.actions import UNDO
 from backups.admin.confirm import RestoreConfirmForm
-from backups.admin.guard import action_view, actor, to_page
+from backups.admin.guard import action_view, actor
 from backups.admin.restore_preview import preview_context
+from backups.admin.under_way import queued
 from backups.errors import BackupError
 from backups.models import RestoreExecution
 from backups.service.preview import preview
 from backups.service.restore import start_undo
-from backups.tasks import enqueue
 
 
 @action_view(UNDO)
@@ -26,10 +27,8 @@ def undo(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
     label = f"Type {restore.instance} to undo its restore"
     form = RestoreConfirmForm(restore.instance, shown.archive_sha256, *data, label=label)
     if form.is_valid():
-        started = start_undo(restore, by=actor(request))
-        enqueue(started)
-        messages.success(request, f"The undo of the restore of {restore.instance} is queued.")
-        return to_page(started)
+        start = partial(start_undo, restore, by=actor(request))
+        return queued(request, restore.instance, start, f"The undo of the restore of {restore.instance} is queued.")
     context = site.each_context(request) | {
         "title": f"Undo the restore of {restore.instance}?",
         "opts": RestoreExecution._meta,

@@ -31,7 +31,7 @@ def start_again(restore: RestoreExecution, instance: Instance) -> None:
     try:
         run_hook("after_restore", instance, restore)
     except BackupError as error:
-        warn(restore, [error.message])
+        warn(restore, [f"{error.message}: the service may not be running"])
         audit.log(
             "restore.hook-failed", logging.ERROR, execution=restore.pk, instance=instance.name, error=error.message
         )

@@ -157,7 +157,7 @@ class _Findings:
 
     def _compare_database(self, path: Path, entry: Entry) -> None:
         if entry.type != "database":
-            self.cannot_tell(f"{entry.file} is in the backup as it was found: damaged")
+            self.cannot_tell(f"{entry.file} was damaged when the backup was made, and comes back as it was")
             return
         try:
             live = live_tables(path, entry.newest or {}, lock_timeout=LOCK_TIMEOUT, seconds=SECONDS_PER_DATABASE)

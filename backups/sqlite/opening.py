@@ -53,7 +53,7 @@ def execute(connection: sqlite3.Connection, sql: str) -> sqlite3.Cursor:
 def locked(path: Path, lock_timeout: float) -> ComponentError:
     return ComponentError(
         f"{path} stayed locked by another process for {lock_timeout:g} s",
-        hint="find the process that holds a write transaction open, or raise BACKUP_LOCK_TIMEOUT",
+        hint="find the process that holds a transaction open, or raise BACKUP_LOCK_TIMEOUT",
     )
 
 

@@ -5,7 +5,9 @@ from typing import Any
 from django import template
 
 from backups.admin import formats
+from backups.admin.actions import sees
 from backups.admin.front import FrontPage, front_page
+from backups.models import InstanceState, RestoreExecution
 
 register = template.Library()
 register.filter("size", formats.size)
@@ -24,3 +26,12 @@ register.filter("sentence", formats.sentence)
 def backup_overview(context: dict[str, Any]) -> FrontPage | None:
     """Return the state of every instance; None for users who may not see backups."""
     return front_page(context["request"].user)
+
+
+@register.simple_tag(takes_context=True)
+def restarts_due(context: dict[str, Any]) -> list[InstanceState]:
+    """Return the instances that a restore asks to be restarted; none for users who may not see restores."""
+    user = getattr(context.get("request"), "user", None)
+    if user is None or not user.is_staff or not sees(user, RestoreExecution):
+        return []
+    return list(InstanceState.objects.filter(restart_required_since__isnull=False).order_by("instance"))

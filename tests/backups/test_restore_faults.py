@@ -218,7 +218,8 @@ def test_a_hook_that_fails_after_is_a_warning_for_everybody_to_see(
     declare((home / "instances.toml").read_text() + '\n[tacacs-hq.hooks]\nafter_restore = ["false"]\n')
     restored = restore(backup)
     assert restored.status == "completed"
-    assert restored.warnings == ["the hook after_restore (false) failed with exit code 1"]
+    said = "the hook after_restore (false) failed with exit code 1: the service may not be running"
+    assert restored.warnings == [said]
 
 
 def fault_in_rollback(monkeypatch: pytest.MonkeyPatch, component: str) -> None:

@@ -83,10 +83,10 @@ def test_what_would_not_restore_is_refused_on_the_form(data: bytes, message: str
 
 
 def test_a_second_upload_of_the_same_archive_names_the_first() -> None:
-    client = a_client(*MAY)
-    upload(client, an_archive())
+    client, archive = a_client(*MAY), an_archive()
+    upload(client, archive)
     first = BackupExecution.objects.get()
-    response = upload(client, an_archive())
+    response = upload(client, archive)
     assert response.status_code == 400
     assert f"backup {first.pk} at nas" in response.content.decode()
 

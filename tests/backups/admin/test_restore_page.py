@@ -266,3 +266,13 @@ def _queries(client: Client, address: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         assert client.get(address).status_code == 200
     return len(queries)
+
+
+def test_every_page_says_that_a_restart_is_due_to_those_who_may_see_restores() -> None:
+    done, client = a_restore(), a_client(VIEW, SEE)
+    InstanceState.objects.create(instance="shop", restart_required_since=timezone.now(), restart_required_by=done.pk)
+    backups = "/admin/backups/backupexecution/"
+    for address in (backups, RESTORES, f"{backups}{done.execution_id}/change/"):
+        assert f'<a href="{page_of(done)}">shop has to be restarted</a>, since ' in raw(client, address)
+    assert raw(client, page_of(done)).count("has to be restarted") == 1
+    assert "has to be restarted" not in raw(a_client(VIEW, name="eve"), backups)

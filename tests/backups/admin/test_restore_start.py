@@ -97,6 +97,20 @@ def test_the_confirmed_restore_is_queued_as_it_was_confirmed(
     assert "The restore of shop is queued." in text(client, page_of(restore))
 
 
+def test_a_form_that_is_sent_twice_queues_one_restore_and_leads_to_it(
+    backed_up: Run, client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    execution = backed_up()
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(2):
+            response = client.post(url(execution, "restore"), confirmed(execution))
+    restore = RestoreExecution.objects.get()
+    assert (response.status_code, response["Location"]) == (302, page_of(restore))
+    assert OrmQ.objects.count() == 1
+    said = "A restore of shop is under way already: this one. Nothing else was queued."
+    assert said in text(client, page_of(restore))
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
