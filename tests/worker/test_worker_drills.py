@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.worker.site import Site, eventually
+from tests.worker.site import ROOT, SETUP, Site, eventually
+from tests.worker.test_worker_killed import run_in_children
 
 pytestmark = pytest.mark.xdist_group("worker")
 MEGABYTES = 24
@@ -50,8 +53,6 @@ def is_gone(site: Site) -> bool:
 @pytest.fixture
 def hanging(site: Site) -> str:
     """Return a script for a worker whose drills never end by themselves."""
-    from tests.worker.test_worker_killed import run_in_children
-
     return run_in_children(HANG)
 
 
@@ -118,8 +119,6 @@ def test_a_drill_that_is_cancelled_ends_and_keeps_no_verdict(site: Site) -> None
         "import time, backups.service.trial as t\nt._check = lambda _, progress: [(progress(0), time.sleep(0.05))"
         " for _ in range(6000)]"
     )
-    from tests.worker.test_worker_killed import run_in_children
-
     site.worker(script=run_in_children(slow))
     run_id = queue_drill(site, backup)
     process = checking(site, run_id)
@@ -148,3 +147,22 @@ def test_a_drill_that_nobody_was_called_for_is_found_by_the_tick(site: Site) -> 
     site.worker()
 
     eventually(lambda: status(site, run_id) == "completed")
+
+
+@pytest.mark.parametrize("command", ["drill", "verifybackup"])
+def test_a_command_that_is_told_to_end_leaves_an_ended_row_and_no_workspace(site: Site, command: str) -> None:
+    backup = backed_up(site)
+    slow = "import time, backups.service.trial as t\nt.fetch = lambda *_, **__: time.sleep(600)\n"
+    run = f"from django.core.management import call_command; call_command({command!r}, {backup!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SETUP + slow + run], env=site.env, cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    eventually(lambda: site.rows("SELECT 1 FROM drill_executions WHERE stage = 'fetching'"))
+
+    process.terminate()
+
+    assert process.wait(timeout=30) != 0
+    assert site.rows("SELECT status, verdict, error_message FROM drill_executions") == [
+        ("interrupted", "", "the process was told to end")
+    ]
+    assert is_gone(site)

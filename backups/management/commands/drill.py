@@ -25,9 +25,10 @@ class Command(BackupCommand):
         execution = self._execution(options["what"])
         with ends_in_order():
             run = drill(execution, by=operator_name())
+        if run.verdict == Verdict.FAILED:
+            raise BackupError(f"the drill of {execution} failed: {run.error_message}", hint=run.error_hint)
         if run.verdict != Verdict.PASSED:
-            ending = "failed" if run.verdict == Verdict.FAILED else "came to no verdict"
-            raise BackupError(f"the drill of {execution} {ending}: {run.error_message}", hint=run.error_hint)
+            raise BackupError(f"the drill of {execution} came to no verdict: {run.error_message}", hint=run.error_hint)
         result = result_of(run)
         self.respond({"id": execution.pk, "archive": str(execution), **result}, _text(execution, result))
 
