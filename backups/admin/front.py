@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
 
 from backups.admin import formats
 from backups.admin.actions import VIEW, may, sees
@@ -35,6 +36,7 @@ class Row:
     drill: dict[str, Any] | None
     restart: InstanceState | None
     drills: DrillState
+    config_problem: str
     promise: str
 
 
@@ -78,7 +80,8 @@ def _rows(states: list[Protection], destinations: list[BackupDestination], *, se
     names = [state.name for state in states]
     live_restores = _live(RestoreExecution, names) if see_restores else {}
     live_drills = _live(DrillExecution, names)
-    restarts = InstanceState.objects.filter(restart_required_since__isnull=False).in_bulk()
+    notable = Q(restart_required_since__isnull=False) | ~Q(config_problem="")
+    notes = InstanceState.objects.filter(notable).in_bulk()
     drills = drill_states(names)
     usable = {destination.pk for destination in destinations}
     return [
@@ -89,7 +92,8 @@ def _rows(states: list[Protection], destinations: list[BackupDestination], *, se
             destination_id=state.destination_id if state.destination_id in usable else None,
             restore=live_restores.get(state.name),
             drill=live_drills.get(state.name),
-            restart=restarts.get(state.name),
+            restart=note if (note := notes.get(state.name)) and note.restart_required_since else None,
+            config_problem=note.config_problem if note else "",
             drills=drills[state.name],
             promise=promise_in_words(state.outlook.promise),
         )

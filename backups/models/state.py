@@ -12,6 +12,7 @@ class InstanceState(models.Model):
 
     config_hash = models.CharField(max_length=64, blank=True, help_text="of the merged configuration when last seen")
     config_changed_at = models.DateTimeField(null=True, blank=True)
+    config_problem = models.TextField(blank=True, help_text="what is wrong with its configuration, until it is mended")
 
     late_since = models.DateTimeField(null=True, blank=True, help_text="when a late backup was found and told")
 

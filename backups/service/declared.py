@@ -15,7 +15,7 @@ from django.db import transaction
 from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
-from backups.models import BackupSchedule
+from backups.models import BackupSchedule, InstanceState
 from backups.service import audit
 from backups.service.rhythm import plan
 from backups.service.rowlock import lock_instance
@@ -104,8 +104,11 @@ def sync(name: str) -> Synced:
         schedule_names = {row_name(instance, key) for key in declared.schedules}
         destination_names = {row_name(instance, key) for key in declared.destinations}
         synced.disabled = disable_others(managed_by(name), schedules=schedule_names, destinations=destination_names)
+        told = InstanceState.objects.get(instance=name).config_problem
+        InstanceState.objects.filter(instance=name).update(config_problem="; ".join(synced.problems))
     for problem in synced.problems:
-        audit.log("config.problem", logging.ERROR, instance=name, problem=problem)
+        if problem not in told:
+            audit.log("config.problem", logging.ERROR, instance=name, problem=problem)
     if synced.changed or synced.disabled:
         audit.log("config.synced", instance=name, changed=",".join(synced.changed), disabled=",".join(synced.disabled))
     return synced

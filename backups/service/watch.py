@@ -43,8 +43,15 @@ def watch(queue: str) -> list[BackupExecution]:
         try:
             started += _look_at(get_instance(name), state, backed_up.get(name), timezone.now())
         except BackupError as error:
-            audit.log("watch.failed", logging.ERROR, instance=name, error=error.message)
+            _note_problem(state, error.message)
     return started
+
+
+def _note_problem(state: InstanceState, problem: str) -> None:
+    """Keep it for the front page; it is logged when it is new, and not each minute."""
+    InstanceState.objects.update_or_create(instance=state.instance, defaults={"config_problem": problem})
+    if problem != state.config_problem:
+        audit.log("watch.failed", logging.ERROR, instance=state.instance, error=problem)
 
 
 def _backed_up(names: list[str]) -> dict[str, str | None]:
@@ -58,8 +65,9 @@ def _backed_up(names: list[str]) -> dict[str, str | None]:
 
 def _look_at(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:
     current = _seen(instance)
-    if current != state.config_hash:
+    if current != state.config_hash or state.config_problem:
         sync(instance.name)
+    if current != state.config_hash:
         seen = {"config_hash": current, "config_changed_at": now}
         InstanceState.objects.update_or_create(instance=instance.name, defaults=seen)
         return []

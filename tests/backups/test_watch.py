@@ -229,3 +229,26 @@ def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.Mon
     assert enabled_rows() == {}
     watch(QUEUE)
     assert enabled_rows() == {"tacacs-hq-box": True}
+
+
+BAD = "\n[backup.schedules.bad]\ndestination = x\nschedule = 0 2 * * *\n"
+
+
+def test_what_is_wrong_with_a_configuration_is_told_once_and_kept_until_it_is_mended(
+    config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def problem() -> str:
+        return InstanceState.objects.get(instance="tacacs-hq").config_problem
+
+    sound = config.read_text()
+    watch(QUEUE)
+    for broken, words in ((sound + "\nnonsense\n", "neither a section nor a key"), (sound + BAD, "no destination 'x'")):
+        caplog.clear()
+        config.write_text(broken)
+        for _ in range(3):
+            watch(QUEUE)
+        assert words in problem()
+        assert caplog.text.count(words) == 1
+    config.write_text(sound)
+    watch(QUEUE)
+    assert problem() == ""

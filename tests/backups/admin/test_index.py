@@ -223,6 +223,13 @@ def test_a_backup_without_a_configuration_cannot_differ_from_one() -> None:
     assert "Configuration changed" not in row(a_client(VIEW), "shop")
 
 
+def test_what_is_wrong_with_a_configuration_is_told() -> None:
+    InstanceState.objects.create(instance="shop", config_problem="line 183: neither a section nor a key")
+    page = text(a_client(VIEW), INDEX)
+    assert "The configuration of shop is wrong: line 183: neither a section nor a key. What it declared before" in page
+    assert "has to be restarted" not in page
+
+
 # --- who does the work --------------------------------------------------------------------------------------------
 def test_that_no_worker_answers_is_told_and_how_to_start_one() -> None:
     client = a_client(VIEW)
