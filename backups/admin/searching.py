@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 # with 500,000 rows "backup" matches every one of them, and nobody turns so many pages
 MOST_LISTED = 500
 # a word that matches often is found among so many newest rows
-RECENT = 20_000
+RECENT = 10_000
 # all matches of a rare one are read, then put in order: an index of dates would be walked from end to end for it
 RARE = 5_000
 

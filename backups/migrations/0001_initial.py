@@ -313,7 +313,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='backupexecution',
-            index=models.Index(condition=models.Q(('status', 'completed')), fields=['instance', '-started_at'], name='execution_last'),
+            index=models.Index(condition=models.Q(('adopted', False), ('status', 'completed'), models.Q(('kind', 'safety'), _negated=True)), fields=['instance', '-started_at'], name='execution_last'),
         ),
         migrations.AddIndex(
             model_name='backupexecution',

@@ -128,7 +128,12 @@ class BackupExecution(Run):
             models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
             models.Index(fields=["kind", "-created_at"], name="execution_kind"),
             models.Index(fields=["compressed_size_bytes"], name="execution_size"),
-            models.Index(fields=["instance", "-started_at"], condition=Q(status="completed"), name="execution_last"),
+            # the last backup that a change of configuration is compared with
+            models.Index(
+                fields=["instance", "-started_at"],
+                condition=Q(status="completed", adopted=False) & ~Q(kind="safety"),
+                name="execution_last",
+            ),
             models.Index(
                 fields=["destination", "created_at"],
                 condition=Q(status="completed", deleted_at=None, missing_at=None),

@@ -29,8 +29,8 @@ from destinations.models import BackupDestination
 
 Status = BackupExecution.Status
 EVERY = timedelta(days=1)
-# of one tick, which has other things to do
-MOST_AT_ONCE = 2
+# of one tick, which has other things to do: fifty destinations take fifty minutes of a day
+MOST_AT_ONCE = 1
 # where a destination did not answer, and until a lost key is found
 AGAIN_AFTER = timedelta(hours=1)
 NOTHING = "no backup there is encrypted"

@@ -1,6 +1,7 @@
 """What each page, the tick and the lists of the command line ask of the database.
 
-Run as a program in the environment of a site that ``history.py`` made: ``pages.py ROUNDS`` prints JSON.
+Run as a program in the environment of a site that ``history.py`` made: ``pages.py ROUNDS`` prints JSON: the size of
+the database in bytes, and what each page needs.
 """
 
 import json
@@ -48,6 +49,14 @@ def measure(work: Callable[[], object], rounds: int) -> dict[str, float]:
     queries, spent, wall = zip(*samples[1:], strict=True)
     median = statistics.median
     return {"queries": median(queries), "database": median(spent), "best": min(spent), "wall": median(wall)}
+
+
+def size_of_database() -> int:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
 
 
 def pages() -> dict[str, str]:
@@ -136,4 +145,4 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    print(json.dumps(main(int(sys.argv[1]))))
+    print(json.dumps({"bytes": size_of_database(), "pages": main(int(sys.argv[1]))}))
