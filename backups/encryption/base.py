@@ -35,6 +35,8 @@ class Encryption(ABC):
     name: ClassVar[str]
     # for the record and the manifest
     algorithm: ClassVar[str]
+    # what is written by somebody else's program is read back before it counts as a backup
+    to_be_proven: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

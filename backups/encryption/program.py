@@ -22,6 +22,7 @@ class Program(Encryption):
 
     name = "program"
     algorithm = "program"
+    to_be_proven = True
 
     def __init__(self, *, encrypt: Sequence[str] = (), decrypt: Sequence[str] = (), extension: str = "") -> None:
         self._encrypt, self._decrypt, self._extension = list(encrypt), list(decrypt), extension

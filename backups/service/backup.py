@@ -29,7 +29,7 @@ from backups.service.monitor import Monitor
 from backups.service.prune import prune_after
 from backups.service.publish import Made, publish
 from backups.service.recover import recover
-from backups.service.sealing import encryption_for, sealed_manifest
+from backups.service.sealing import encryption_for, prove_sealed, sealed_manifest
 from backups.service.signatures import site_key
 from backups.service.workspace import require_space, workspace
 from destinations.exceptions import DestinationError
@@ -160,6 +160,8 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
         made = _pack(contents, manifest, encryption, directory, monitor)
         contents.settle()
     shutil.rmtree(scratch)
+    if encryption is not None:
+        prove_sealed(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
 
     monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
     publish(execution, made, monitor)

@@ -1,11 +1,14 @@
 """How the archive of a backup is encrypted: decided before anything is exported."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from django.conf import settings
 
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
+from backups.archive.reader import verify_members
 from backups.encryption import KINDS, Encryption
 from backups.errors import BackupError
 from backups.instances import Instance
@@ -61,6 +64,25 @@ def sealed_manifest(manifest: Manifest, encryption: Encryption | None) -> Manife
         encryption_algorithm=encryption.algorithm,
         encryption_metadata=encryption.metadata(),
     )
+
+
+def prove_sealed(archive: Path, manifest: Manifest, encryption: Encryption, progress: Callable[[int], None]) -> None:
+    """Open the `archive` that a program has just encrypted and compare every member with the manifest.
+
+    Without anything to decrypt with, nobody can tell. Raises BackupError when it does not open.
+    """
+    if not (encryption.to_be_proven and encryption.can_read_back()):
+        return
+    try:
+        with archive.open("rb", buffering=0) as source, encryption.reader(source) as plain:
+            found = verify_members(plain, progress)
+        if found.to_dict() != manifest.to_dict():
+            raise ArchiveError("It is another archive than the one that was encrypted.")
+    except ArchiveError as error:
+        raise BackupError(
+            f"the archive cannot be opened again after its encryption: {error.message}",
+            hint="try both programs by hand; leave BACKUP_ENCRYPTION_PROGRAM_DECRYPT empty on a host without the key",
+        ) from error
 
 
 def _require_usable(encryption: Encryption, execution: BackupExecution) -> None:

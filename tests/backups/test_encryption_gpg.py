@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.encryption import Verdict
+from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.catalogue import import_backups
 from backups.service.custody import check_keys
@@ -131,3 +132,41 @@ def test_an_archive_that_was_cut_is_refused(execution: BackupExecution, tmp_path
     cut.write_bytes(file_of(execution).read_bytes()[:-30])
     with pytest.raises(ArchiveError, match="cannot be opened: The program gpg failed with exit status 2"):
         verify_archive(cut)
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["cat >/dev/null; echo hello", 'text=$(base64); echo "$text" | head -c 200'],
+    ids=["another text", "the beginning alone"],
+)
+def test_what_the_programs_do_not_open_again_is_no_backup(
+    shop: Path, back_up: BackUp, settings: Settings, program: str, archives: Listing, workspaces: Listing
+) -> None:
+    settings.BACKUP_ENCRYPTION = "program"
+    settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = ["sh", "-c", program]
+    settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = ["sh", "-c", "base64 -di"]
+    settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION = ".b64"
+    with pytest.raises(BackupError, match=r"^the archive cannot be opened again after its encryption: ") as refused:
+        back_up("shop")
+
+    assert refused.value.hint.startswith("try the two programs by hand; ")
+    assert BackupExecution.objects.get().status == "failed"
+    assert (archives(), workspaces()) == ([], [])
+
+
+def test_a_program_that_gives_an_older_archive_is_found_out(
+    shop: Path, back_up: BackUp, settings: Settings, tmp_path: Path
+) -> None:
+    older = tmp_path / "older"
+    settings.BACKUP_ENCRYPTION = "program"
+    settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = [
+        "sh",
+        "-c",
+        f"base64 >{older}.new; test -e {older} || cp {older}.new {older}; cat {older}",
+    ]
+    settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = ["base64", "-d"]
+    settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION = ".b64"
+    assert back_up("shop").status == "completed"
+
+    with pytest.raises(BackupError, match="another archive than the one that was encrypted"):
+        back_up("shop")
