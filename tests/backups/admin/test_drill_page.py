@@ -43,6 +43,7 @@ def test_the_button_queues_a_drill_and_goes_to_its_page(
     assert OrmQ.objects.get().task["func"] == "backups.tasks.drill"
     assert "The drill of shop is queued." in page
     assert f"Drill of shop Queued waiting for a worker Cancel Facts Instance shop Backup {execution} at nas" in page
+    assert "Kind Drill, by bob Verdict not yet Created" in page
     assert f'data-live="{run.pk}"' in raw(client, page_of(run))
     notes = set(LogEntry.objects.values_list("object_id", "change_message"))
     assert notes == {(execution.pk, "Started a drill."), (run.pk, f"Started the drill of {execution}.")}
