@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from backups import tacacs, tacacs_rules
 from backups.components.config_archived import not_from_url, require_section, sections_of
-from backups.errors import ComponentError
+from backups.errors import ComponentError, MissingComponent
 from backups.instances import Instance
 from backups.masking import is_masked, masked, masked_value
 from backups.service.archived_configuration import ArchivedSide
@@ -46,11 +46,13 @@ class ConfigurationComparison:
         self._instance = instance
         self._archived = archived
         self._live: tacacs.Layers | None = None
+        self._is_missing = False
         self.problem = archived.reason
         try:
             self._live = tacacs.live_layers(instance, lock_timeout=LOCK_TIMEOUT)
         except ComponentError as error:
             self.problem = self.problem or error.message
+            self._is_missing = isinstance(error, MissingComponent)
 
     @property
     def sections(self) -> list[str]:
@@ -77,7 +79,9 @@ class ConfigurationComparison:
         after = self._foreseen(parts)
         refusals = _refusals(after) if after is not None else ()
         if self._live is None:
-            return ConfigurationPreview(unknown=self.problem, refusals=refusals, after=after)
+            # of a file that does not exist nothing is lost
+            unknown = "" if self._is_missing and {"", "file"} & set(parts) else self.problem
+            return ConfigurationPreview(unknown=unknown, refusals=refusals, after=after)
         shown = tacacs.Layers(masked(self._live.file), masked(self._live.overrides))
         result = self._after(parts, shown, _shown(self._archived))
         if result is None:

@@ -8,6 +8,7 @@ from backups.admin import formats
 from backups.admin.actions import sees
 from backups.admin.front import FrontPage, front_page
 from backups.models import InstanceState, RestoreExecution
+from backups.service.halfway import left_half_done
 
 register = template.Library()
 register.filter("size", formats.size)
@@ -31,7 +32,17 @@ def backup_overview(context: dict[str, Any]) -> FrontPage | None:
 @register.simple_tag(takes_context=True)
 def restarts_due(context: dict[str, Any]) -> list[InstanceState]:
     """Return the instances that a restore asks to be restarted; none for users who may not see restores."""
-    user = getattr(context.get("request"), "user", None)
-    if user is None or not user.is_staff or not sees(user, RestoreExecution):
+    if not _sees_restores(context):
         return []
     return list(InstanceState.objects.filter(restart_required_since__isnull=False).order_by("instance"))
+
+
+@register.simple_tag(takes_context=True)
+def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
+    """Return the restores that left an instance neither old nor new; none for users who may not see restores."""
+    return left_half_done() if _sees_restores(context) else []
+
+
+def _sees_restores(context: dict[str, Any]) -> bool:
+    user = getattr(context.get("request"), "user", None)
+    return user is not None and user.is_staff and sees(user, RestoreExecution)

@@ -168,3 +168,12 @@ def test_parts_of_the_servers_own_archive_are_foreseen_from_the_file(tacacs_root
 def test_a_section_that_the_archive_does_not_have_is_refused(tacacs_root: Path, back_up: BackUp) -> None:
     with pytest.raises(BackupError, match=r"the archive has no section \[nothing\]"):
         preview(back_up(), "tacacs-hq", ["config.section:nothing"])
+
+
+def test_of_a_configuration_that_is_not_there_nothing_is_lost(tacacs_root: Path, back_up: BackUp) -> None:
+    backup = back_up()
+    file = tacacs_root / "config" / "tacacs.conf"
+    file.unlink()
+    assert preview(backup, "tacacs-hq").loss == "Nothing is known to be lost."
+    assert config(backup).notes == (f"{file} does not exist now and will be created",)
+    assert config(backup, "config.section:ldap").loss_unknown

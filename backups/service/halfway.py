@@ -1,0 +1,14 @@
+"""Restores that failed and could not be rolled back: their instances are neither what they were nor what was wanted."""
+
+from backups.models import RestoreExecution
+
+Status = RestoreExecution.Status
+BAD_ENDS = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
+
+
+def left_half_done() -> list[RestoreExecution]:
+    """Return them, the newest first, until one is undone or acknowledged."""
+    open_ones = RestoreExecution.objects.filter(
+        status__in=BAD_ENDS, acknowledged_at=None, safety_backup__isnull=False
+    ).exclude(undone_by__status=Status.COMPLETED)
+    return [restore for restore in open_ones if restore.touched]
