@@ -81,7 +81,8 @@ def _text(output: BinaryIO) -> str:
     """Return the end of the output with secrets redacted; whole lines, because half a secret is not seen as one."""
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - READ_LIMIT))
-    text = output.read().decode("utf-8", "replace")
+    # PostgreSQL takes no NUL in JSON
+    text = output.read().decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     if size > READ_LIMIT:
         text = text.partition("\n")[2]
     return redact(text)[-OUTPUT_LIMIT:]

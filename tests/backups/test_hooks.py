@@ -60,7 +60,7 @@ def test_words_reach_the_program_as_they_are_without_a_shell(hook: Hook, store: 
 
 
 def test_both_outputs_are_kept_in_their_order(hook: Hook) -> None:
-    assert hook("sh", "-c", "echo out; echo err >&2; printf '\\377'")["output"] == "out\nerr\n\ufffd"
+    assert hook("sh", "-c", "echo out; echo err >&2; printf '\\377\\000'")["output"] == "out\nerr\n\ufffd\ufffd"
 
 
 def test_it_is_told_for_which_instance_and_run(hook: Hook, run: RestoreExecution) -> None:
