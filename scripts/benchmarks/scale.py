@@ -26,7 +26,7 @@ def run(bench: Bench) -> Iterator[str]:
     found: dict[str, dict[str, float]] = answer["pages"]
     yield (
         f"{history.INSTANCES} instances, {history.DESTINATIONS} destinations, {bench.executions:,} executions, "
-        f"{history.RESTORES:,} restores, {answer['bytes'] / 1e9:.1f} GB; {postgres.version_of(programs)} as it comes; "
+        f"{history.RESTORES:,} restores, {answer['bytes'] / 1e9:.1f} GB; {postgres.version_of(programs)}, fsync off; "
         f"median of {ROUNDS}, and the best:"
     )
     yield table(("", "queries", "database ms", "best", "wall ms"), [_row(name, row) for name, row in found.items()])
