@@ -266,27 +266,3 @@ def _queries(client: Client, address: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         assert client.get(address).status_code == 200
     return len(queries)
-
-
-def test_every_page_says_that_a_restart_is_due_to_those_who_may_see_restores() -> None:
-    done, client = a_restore(), a_client(VIEW, SEE)
-    InstanceState.objects.create(instance="shop", restart_required_since=timezone.now(), restart_required_by=done.pk)
-    backups = "/admin/backups/backupexecution/"
-    for address in (backups, RESTORES, f"{backups}{done.execution_id}/change/"):
-        assert f'<a href="{page_of(done)}">shop has to be restarted</a>, since ' in raw(client, address)
-    assert raw(client, page_of(done)).count("has to be restarted") == 1
-    assert "has to be restarted" not in raw(a_client(VIEW, name="eve"), backups)
-
-
-def test_every_page_says_that_an_instance_may_be_half_restored_until_that_is_undone() -> None:
-    client = a_client(VIEW, SEE)
-    a_restore(status=Status.FAILED, outcome=an_outcome("rolled back"), safety_backup=an_execution(kind="safety"))
-    assert "half restored" not in raw(client, "/admin/")
-    broken = a_restore(
-        status=Status.INTERRUPTED, outcome=an_outcome("restored"), safety_backup=an_execution(kind="safety")
-    )
-    for address in ("/admin/", RESTORES, page_of(broken)):
-        assert f'<a href="{page_of(broken)}">shop may be half restored</a>' in raw(client, address)
-    assert "half restored" not in raw(a_client(VIEW, name="eve"), "/admin/")
-    a_restore(undo_of=broken)
-    assert "half restored" not in raw(client, "/admin/")

@@ -97,20 +97,6 @@ def test_the_confirmed_restore_is_queued_as_it_was_confirmed(
     assert "The restore of shop is queued." in text(client, page_of(restore))
 
 
-def test_a_form_that_is_sent_twice_queues_one_restore_and_leads_to_it(
-    backed_up: Run, client: Client, django_capture_on_commit_callbacks: Any
-) -> None:
-    execution = backed_up()
-    with django_capture_on_commit_callbacks(execute=True):
-        for _ in range(2):
-            response = client.post(url(execution, "restore"), confirmed(execution))
-    restore = RestoreExecution.objects.get()
-    assert (response.status_code, response["Location"]) == (302, page_of(restore))
-    assert OrmQ.objects.count() == 1
-    said = "A restore of shop is under way already: this one. Nothing else was queued."
-    assert said in text(client, page_of(restore))
-
-
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -298,3 +284,14 @@ def test_the_number_of_queries_does_not_grow_with_the_components(backed_up: Run,
             client.get(url(execution, "restore"))
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 8
+
+
+def test_each_part_of_a_configuration_says_what_it_changes(tacacs: Path, client: Client) -> None:
+    execution = backed_up_tacacs()
+    file = tacacs / "config" / "tacacs.conf"
+    file.write_text(file.read_text().replace("bind_password = ", "bind_password = Hunter-22"))
+    page = text(client, url(execution, "restore"))
+    assert "section [ldap] with its overrides 1 key would change" in page
+    assert "the configuration file 1 key would change" in page
+    assert "section [server] with its overrides no key would change" in page
+    assert "Hunter" not in page

@@ -1,0 +1,54 @@
+"""What pages say of restores that are not theirs: one under way, a restart that is due, an instance half restored."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from backups.models import BackupExecution, InstanceState, RestoreExecution
+from tests.backups.admin.pages import raw, text, url
+from tests.backups.admin.restoring import MAY, RESTORES, SEE, a_restore, an_outcome, confirmed, page_of
+from tests.backups.factories import VIEW, Status, a_client, an_execution
+
+pytestmark = pytest.mark.django_db
+Run = Callable[[], BackupExecution]
+
+
+def test_a_form_that_is_sent_twice_queues_one_restore_and_leads_to_it(
+    backed_up: Run, django_capture_on_commit_callbacks: Any
+) -> None:
+    execution, client = backed_up(), a_client(VIEW, MAY)
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(2):
+            response = client.post(url(execution, "restore"), confirmed(execution))
+    restore = RestoreExecution.objects.get()
+    assert (response.status_code, response["Location"]) == (302, page_of(restore))
+    assert OrmQ.objects.count() == 1
+    said = "A restore of shop is under way already: this one. Nothing else was queued."
+    assert said in text(client, page_of(restore))
+
+
+def test_every_page_says_that_a_restart_is_due_to_those_who_may_see_restores() -> None:
+    done, client = a_restore(), a_client(VIEW, SEE)
+    InstanceState.objects.create(instance="shop", restart_required_since=timezone.now(), restart_required_by=done.pk)
+    backups = "/admin/backups/backupexecution/"
+    for address in (backups, RESTORES, f"{backups}{done.execution_id}/change/"):
+        assert f'<a href="{page_of(done)}">shop has to be restarted</a>, since ' in raw(client, address)
+    assert raw(client, page_of(done)).count("has to be restarted") == 1
+    assert "has to be restarted" not in raw(a_client(VIEW, name="eve"), backups)
+
+
+def test_every_page_says_that_an_instance_may_be_half_restored_until_that_is_undone() -> None:
+    client = a_client(VIEW, SEE)
+    a_restore(status=Status.FAILED, outcome=an_outcome("rolled back"), safety_backup=an_execution(kind="safety"))
+    assert "half restored" not in raw(client, "/admin/")
+    broken = a_restore(
+        status=Status.INTERRUPTED, outcome=an_outcome("restored"), safety_backup=an_execution(kind="safety")
+    )
+    for address in ("/admin/", RESTORES, page_of(broken)):
+        assert f'<a href="{page_of(broken)}">shop may be half restored</a>' in raw(client, address)
+    assert "half restored" not in raw(a_client(VIEW, name="eve"), "/admin/")
+    a_restore(undo_of=broken)
+    assert "half restored" not in raw(client, "/admin/")
