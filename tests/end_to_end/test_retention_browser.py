@@ -1,6 +1,7 @@
 """Rules, pins and the catalogue, by a person at a real browser."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_a_rule_is_set_looked_at_and_applied_and_what_was_lost_is_found_and_take
 ) -> None:
     for _ in range(4):
         site.manage("backup", "tacacs-demo")
+        time.sleep(1)  # so that the second in their names tells them apart
     oldest, *_, newest = archives(site)
 
     page.goto(f"{site.url}/admin/destinations/backupdestination/")
