@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from typing import BinaryIO
 
 from django.utils import timezone
@@ -17,6 +18,9 @@ from destinations.redaction import redact
 
 OUTPUT_LIMIT = 20_000
 READ_LIMIT = 1 << 20
+# of the temporary disk that a hook which prints without end may fill
+DISK_LIMIT = 64 << 20
+LOOK_SECONDS = 0.2
 # our own settings, and whatever else is named like something that nobody else should know
 SECRET_NAME = re.compile(
     r"BACKUP_.*|DATABASE_URL.*|Q_REDIS.*|.*(?:PASS|SECRET|TOKEN|IDENTITY|CREDENTIAL|_KEY|APIKEY).*", re.IGNORECASE
@@ -68,21 +72,33 @@ def _execute(argv: list[str], instance: Instance, run: Run, output: BinaryIO) ->
             f"the hook {argv[0]} cannot be started: {error.strerror}", hint="correct the instances file"
         ) from error
     try:
-        return process.wait(timeout=instance.hook_timeout)
-    except subprocess.TimeoutExpired:
-        return None
+        return _wait(process, output, instance.hook_timeout)
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
+def _wait(process: "subprocess.Popen[bytes]", output: BinaryIO, seconds: float) -> int | None:
+    """Return the exit code, None after that many seconds. What is too much of the output is given back to the disk."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return process.wait(min(LOOK_SECONDS, max(0.0, until - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > until:
+                return None
+        if os.fstat(output.fileno()).st_blocks * 512 > DISK_LIMIT:
+            # the hook goes on where it was: behind a hole, which takes no space
+            os.ftruncate(output.fileno(), 0)
+
+
 def _text(output: BinaryIO) -> str:
     """Return the end of the output with secrets redacted; whole lines, because half a secret is not seen as one."""
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - READ_LIMIT))
-    # PostgreSQL takes no NUL in JSON
-    text = output.read().decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # PostgreSQL takes no NUL in JSON; those at the beginning are the hole
+    text = output.read().lstrip(b"\0").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     if size > READ_LIMIT:
         text = text.partition("\n")[2]
     return redact(text)[-OUTPUT_LIMIT:]

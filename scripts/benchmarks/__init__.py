@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import backup, encryption, memory, restore, scale, startup
+from benchmarks import age, backup, encryption, memory, restore, scale, startup
 from benchmarks.bench import Bench
 
 Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
@@ -11,6 +11,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "backup": (backup.TITLE, backup.run),
     "restore": (restore.TITLE, restore.run),
     "encryption": (encryption.TITLE, encryption.run),
+    "age": (age.TITLE, age.run),
     "memory": (memory.TITLE, memory.run),
     "startup": (startup.TITLE, startup.run),
     "scale": (scale.TITLE, scale.run),

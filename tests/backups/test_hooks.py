@@ -14,6 +14,7 @@ import pytest
 from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.models import RestoreExecution
+from backups.service import hooks
 from backups.service.hooks import run_hook
 
 pytest_plugins = ["tests.backups.restore_fixtures"]
@@ -98,6 +99,22 @@ def test_of_much_output_the_end_is_kept_and_no_half_secret(hook: Hook) -> None:
     assert printed == "line\n" * 10 + "the end\n"
     printed = str(hook(sys.executable, "-c", "print('x' * 79, sep='\\n', end='\\n' * 50_000)")["output"])
     assert len(printed) == 20_000
+
+
+def test_one_that_prints_without_end_does_not_fill_the_disk(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "DISK_LIMIT", 1 << 20)
+    program = """
+import os, time
+for _ in range(30):
+    os.write(1, b"so it goes on and on\\n" * 50_000)
+until = time.monotonic() + 8
+while os.fstat(1).st_blocks * 512 > 1 << 20 and time.monotonic() < until:
+    time.sleep(0.05)
+print("takes", os.fstat(1).st_blocks * 512)
+"""
+    said, takes = str(hook(sys.executable, "-c", program)["output"]).rsplit("takes ", 1)
+    assert int(takes) <= 1 << 20
+    assert "\N{REPLACEMENT CHARACTER}" not in said
 
 
 def test_one_that_fails_is_an_error_with_its_output_kept(hook: Hook, run: RestoreExecution) -> None:
