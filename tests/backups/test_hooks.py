@@ -110,7 +110,7 @@ for _ in range(30):
 until = time.monotonic() + 8
 while os.fstat(1).st_blocks * 512 > 1 << 20 and time.monotonic() < until:
     time.sleep(0.05)
-print("takes", os.fstat(1).st_blocks * 512)
+print("and on\\ntakes", os.fstat(1).st_blocks * 512)
 """
     said, takes = str(hook(sys.executable, "-c", program)["output"]).rsplit("takes ", 1)
     assert int(takes) <= 1 << 20
