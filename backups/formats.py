@@ -1,9 +1,7 @@
-"""Sizes, durations and counts as people read them."""
+"""Durations and counts as people read them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
-
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def printable(text: str) -> str:
@@ -19,18 +17,6 @@ def counted(number: int, noun: str) -> str:
 def listed(words: Sequence[str]) -> str:
     """Return ``one``, ``one and two``, ``one, two and three``."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def human_size(size: int | None) -> str:
-    """Return `size` (bytes) in binary units with three digits at most; a dash for None."""
-    if size is None:
-        return "-"
-    value, unit = float(size), 0
-    while value >= 1024 and unit < len(UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    if unit == 0:
-        return f"{size} byte" if size == 1 else f"{size} bytes"
-    return f"{value:.0f} {UNITS[unit]}" if value >= 100 else f"{value:.1f} {UNITS[unit]}"
 
 
 def human_duration(duration: timedelta | None) -> str:

@@ -4,19 +4,11 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-UNITS = tuple(enumerate(("kB", "MB", "GB", "TB", "PB", "EB"), start=1))
+from destinations.sizes import human_size
+
 NOTHING = "-"
 JUST_NOW = timedelta(seconds=5)
-
-
-def size(count: int | None) -> str:
-    """Return `count` bytes in decimal (SI) units."""
-    if count is None:
-        return NOTHING
-    if count < 1000:
-        return f"{count} B"
-    value, unit = next((count / 1000**power, unit) for power, unit in UNITS if count < 999.5 * 1000**power)
-    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+size = human_size
 
 
 def duration(period: timedelta | None) -> str:

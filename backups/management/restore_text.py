@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from backups.formats import counted, human_duration, human_size, printable
+from backups.formats import counted, human_duration, printable
 from backups.models import RestoreExecution
+from destinations.sizes import human_size
 
 
 def result_text(restore: RestoreExecution) -> str:

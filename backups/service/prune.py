@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable
-from backups.formats import human_size
 from backups.models import BackupExecution
 from backups.models.execution import FLAWLESS
 from backups.service import audit
@@ -17,6 +16,7 @@ from backups.service.plan import Plan, Planned, plan_prune
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination
+from destinations.sizes import human_size
 
 Status = BackupExecution.Status
 # then the destination is broken, and each further attempt may last until a timeout

@@ -3,14 +3,9 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from django.template.defaultfilters import filesizeformat
-
 from destinations.backends.base import BLOCK_SIZE, Progress
 from destinations.exceptions import DestinationFull, VerificationFailed
-
-
-def human_size(size: int) -> str:
-    return filesizeformat(size).replace("\xa0", " ")
+from destinations.sizes import human_size
 
 
 def blocks_of(source: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:

@@ -341,7 +341,7 @@ def test_an_archive_of_another_size_than_was_uploaded_keeps_the_older_ones_alive
     newest, old = stored(nas), stored(nas, taken_at=NOW - 30 * DAY)
     file_of(newest).write_bytes(b"cut")
     (warning,) = run(nas).warnings
-    assert warning.startswith(f"{newest.backup_filename} has 3 bytes at nas, where ")
+    assert warning.startswith(f"{newest.backup_filename} has 3 B at nas, where ")
     assert there([newest, old]) == [0, 1]
 
 

@@ -83,7 +83,7 @@ def test_what_goes_is_deleted_and_said(nas: BackupDestination, capsys: pytest.Ca
     assert [item["id"] for item in answer["deleted"]] == [row.pk for row in rows[:6:-1]]
     assert (answer["failed"], answer["spared"], answer["warning"]) == ([], [], [])
     call_command("prunebackups")
-    assert capsys.readouterr().out == "nas: 0 bytes reclaimed\n"
+    assert capsys.readouterr().out == "nas: 0 B reclaimed\n"
 
 
 def test_disabled_destinations_are_left_alone_unless_they_are_named(

@@ -86,7 +86,7 @@ def test_confirmed_it_restores_and_says_how_to_undo_it_and_what_to_do_next(site:
     assert status == "completed"
     lines = done.out.splitlines()
     assert lines[0].startswith(f"completed    tacacs-hq from {site.backup.name} in ")
-    assert f"restored     devices: 321 rows, 116 KiB, {site.instance}/data/devices.db" in lines
+    assert f"restored     devices: 321 rows, 119 kB, {site.instance}/data/devices.db" in lines
     assert lines[-4:] == [
         f"safety       backup {safety_id} has the state before, until this is acknowledged",
         f"undo         manage.py restore --undo {restore_id} --confirm",

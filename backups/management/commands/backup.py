@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.errors import InstanceBusy, NotQueued
-from backups.formats import human_duration, human_size
+from backups.formats import human_duration
 from backups.interrupts import ends_in_order
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution
@@ -14,6 +14,7 @@ from backups.service.cancel import cancel
 from backups.service.status import describe
 from backups.tasks import enqueue
 from destinations.management.base import Error, operator_name
+from destinations.sizes import human_size
 
 
 class Command(BackupCommand):

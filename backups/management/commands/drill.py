@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
-from backups.formats import counted, human_size, listed
+from backups.formats import counted, listed
 from backups.instances import instance_names
 from backups.interrupts import ends_in_order
 from backups.management.base import BackupCommand
@@ -11,6 +11,7 @@ from backups.models import BackupExecution, DrillExecution
 from backups.service.drill import drill, newest_backup
 from backups.service.verdict import result_of
 from destinations.management.base import operator_name
+from destinations.sizes import human_size
 
 Verdict = DrillExecution.Verdict
 

@@ -3,11 +3,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.formats import human_size
 from backups.management.base import BackupCommand
 from backups.service.importing import import_archive
 from backups.service.status import describe
 from destinations.management.base import operator_name
+from destinations.sizes import human_size
 
 
 class Command(BackupCommand):

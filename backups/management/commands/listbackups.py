@@ -2,10 +2,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.formats import human_duration, human_size
+from backups.formats import human_duration
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupExecution
 from backups.service.status import describe
+from destinations.sizes import human_size
 
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 

@@ -3,7 +3,6 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
-from backups.formats import human_size
 from backups.management.base import BackupCommand
 from backups.management.listing import Item, Sections, item_of, lines
 from backups.service.plan import Planned
@@ -11,6 +10,7 @@ from backups.service.prune import foresee, prune
 from destinations.exceptions import DestinationError
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination
+from destinations.sizes import human_size
 
 
 class Command(BackupCommand):

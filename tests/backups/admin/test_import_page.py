@@ -99,7 +99,7 @@ def test_an_upload_larger_than_the_free_space_is_refused_with_both_sizes(
     response = upload(a_client(*MAY), an_archive())
     page = response.content.decode()
     assert response.status_code == 400
-    assert "and the workspace has 100 bytes free." in page and "use the command importarchive" in page.lower()
+    assert "and the workspace has 100 B free." in page and "use the command importarchive" in page.lower()
     assert "This field is required." not in page
     assert not BackupExecution.objects.exists() and left(settings) == []
 
