@@ -127,8 +127,11 @@ def _settle(execution: BackupExecution, error: BaseException) -> None:
         outcome.completed(execution)
         return
     with suppress(DestinationError):
-        if execution.planned_path and not isinstance(error, Exception) and recover(execution):
-            return
+        if execution.planned_path and not isinstance(error, Exception):
+            if recover(execution):
+                return
+            with execution.destination.open() as destination:
+                destination.sweep(execution.pk)
     outcome.failed(execution, error)
 
 

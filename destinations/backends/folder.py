@@ -126,16 +126,28 @@ class Folder:
     @contextmanager
     def draft(self, name: str) -> Iterator[int]:
         """Make a file of mode 0600, whatever the umask, gone at the end unless published. Raises `NameTaken`."""
-        descriptor = self._create(name)
+        # a signal may strike between the file and the name we keep for it
+        mine = True
         try:
-            yield descriptor
-        finally:
-            with suppress(OSError):  # a draft is published after its fsync, or thrown away
-                os.close(descriptor)
             try:
-                self.remove(name, missing_ok=True)
-            except DestinationError as error:  # what happened before is what the operator has to know
-                logger.warning("leftover file=%s/%s error=%r", self.where, name, error.message)
+                descriptor = self._create(name)
+            except DestinationError:
+                mine = False
+                raise
+            try:
+                yield descriptor
+            finally:
+                with suppress(OSError):  # a draft is published after its fsync, or thrown away
+                    os.close(descriptor)
+        finally:
+            if mine:
+                self._discard(name)
+
+    def _discard(self, name: str) -> None:
+        try:
+            self.remove(name, missing_ok=True)
+        except DestinationError as error:  # what happened before is what the operator has to know
+            logger.warning("leftover file=%s/%s error=%r", self.where, name, error.message)
 
     def _create(self, name: str) -> int:
         with translated("create", f"{self.where}/{name}"):

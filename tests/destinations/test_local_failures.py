@@ -65,6 +65,18 @@ def test_a_disk_that_fills_up_during_the_upload_leaves_nothing(small_disk: Path,
     assert put(local, PATH, bytes(3 * MIB)).size_bytes == 3 * MIB
 
 
+def test_told_to_end_right_after_its_file_was_made_an_upload_leaves_nothing(
+    local: Destination, backup_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(_descriptor: int, _mode: int) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(os, "fchmod", strike)
+    with pytest.raises(SystemExit):
+        put(local, "hq/backup.tar.gz", b"content")
+    assert files_below(backup_root) == []
+
+
 def test_a_file_size_limit_is_a_full_destination(local: Destination, backup_root: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, limits[1]))
