@@ -68,8 +68,12 @@ def test_a_disk_that_fills_up_during_the_upload_leaves_nothing(small_disk: Path,
 def test_told_to_end_right_after_its_file_was_made_an_upload_leaves_nothing(
     local: Destination, backup_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def strike(_descriptor: int, _mode: int) -> None:
-        raise SystemExit(143)
+    real = os.fchmod
+
+    def strike(descriptor: int, mode: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part"):
+            raise SystemExit(143)
+        real(descriptor, mode)
 
     monkeypatch.setattr(os, "fchmod", strike)
     with pytest.raises(SystemExit):
