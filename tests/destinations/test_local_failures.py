@@ -71,7 +71,7 @@ def test_told_to_end_right_after_its_file_was_made_an_upload_leaves_nothing(
     real = os.fchmod
 
     def strike(descriptor: int, mode: int) -> None:
-        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part"):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix == ".part":
             raise SystemExit(143)
         real(descriptor, mode)
 
