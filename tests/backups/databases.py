@@ -31,7 +31,7 @@ def rows_of(path: Path, sql: str = "SELECT * FROM orders ORDER BY id") -> list[t
 
 @contextmanager
 def exclusively_locked(path: Path) -> Iterator[sqlite3.Connection]:
-    """Hold the lock that lets nobody read, as a service does that writes in one long transaction."""
+    """Hold the lock that lets nobody write and, but for WAL, nobody read: a service in one long transaction."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("BEGIN EXCLUSIVE")

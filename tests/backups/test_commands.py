@@ -122,7 +122,7 @@ def test_a_second_backup_says_that_the_instance_is_busy_and_leaves_nothing_queue
 def test_a_backup_that_is_told_to_end_says_so_in_one_line(
     home: Path, tacacs_root: Path, destination: BackupDestination, number: signal.Signals, code: int
 ) -> None:
-    with exclusively_locked(tacacs_root / "data" / "devices.db"):
+    with exclusively_locked(tacacs_root / "data" / "audit_trail.db"):
         process = start(home, "manage.py", "backup", "tacacs-hq", BACKUP_LOCK_TIMEOUT="30")
         while not BackupExecution.objects.filter(stage="exporting").exists():
             assert process.poll() is None
