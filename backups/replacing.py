@@ -8,12 +8,15 @@ import ctypes
 import errno
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile, zip_longest
 from pathlib import Path
+from typing import BinaryIO
 
+from backups.archive.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
+from backups.ownership import Ownership, note_on, ownership_for
 
 RENAME_EXCHANGE = 2  # linux/fs.h
 BLOCK = 1 << 20
@@ -77,29 +80,29 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def make_parents(directory: Path) -> None:
-    """Make `directory` and what is missing above it, each with owner and mode of the one that holds it."""
-    if directory.is_dir():
-        return
-    make_parents(directory.parent)
-    directory.mkdir(mode=0o700)
-    descriptor = os.open(directory, FOLDER)
-    try:
-        adopt(descriptor, directory.parent.stat())
-    finally:
-        os.close(descriptor)
+def create_private(path: Path) -> BinaryIO:
+    """Open the new file `path` for its owner alone, whatever the umask and the ACL of the folder say."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
-def adopt(descriptor: int, model: os.stat_result) -> None:
-    """Give the open file or folder owner and mode of `model`; a file takes no search or setuid bits from a folder."""
-    info = os.fstat(descriptor)
-    mode = stat.S_IMODE(model.st_mode)
-    if stat.S_ISDIR(model.st_mode) and not stat.S_ISDIR(info.st_mode):
-        mode &= 0o666
-    if (info.st_uid, info.st_gid) != (model.st_uid, model.st_gid):
-        os.fchown(descriptor, model.st_uid, model.st_gid)
-    # after the owner: a change of owner takes setuid bits away
-    os.fchmod(descriptor, mode)
+def make_parents(path: Path, permissions: Permissions | None) -> list[str]:
+    """Make the folders that are missing above `path`, each as it was by `permissions`, those of `path` itself.
+
+    One of which nothing is known is 0700, with the owner of the one that holds it. Return notes for the operator.
+    """
+    recorded = permissions.folders if permissions else ()
+    missing = list(takewhile(lambda folder: not folder.is_dir(), path.parents))
+    notes: list[str] = []
+    for folder, known in reversed(list(zip_longest(missing, recorded[: len(missing)]))):
+        wanted = ownership_for(known, folder.parent.stat(), folder=True)
+        folder.mkdir(mode=0o700)
+        descriptor = os.open(folder, FOLDER)
+        try:
+            notes += note_on(folder, known, wanted.give_new(descriptor))
+        finally:
+            os.close(descriptor)
+    return notes
 
 
 def replace_file(
@@ -107,21 +110,25 @@ def replace_file(
     target: Path,
     *,
     checkpoint: Callable[[int], None] = lambda _: None,
-    model: Path | None = None,
+    permissions: Permissions | None = None,
+    neighbour: Path | None = None,
     obsolete: Sequence[Path] = (),
-) -> None:
-    """Make `target` hold the bytes of `source`: written beside it, synced, renamed; owner and mode stay.
+) -> list[str]:
+    """Make `target` hold the bytes of `source`: written beside it, synced, renamed; return notes for the operator.
 
-    A new file takes owner and mode of `model`, by default the folder. `obsolete` files go right before the rename.
-    `checkpoint` gets the bytes of each step and may raise; then, and with Untouched, `target` is what it was. Raises
-    ComponentError where it may have been replaced already.
+    Owner and mode stay. A new file gets what `permissions` say, else 0600 and the owner of `neighbour`, by default the
+    folder. `obsolete` files go right before the rename. `checkpoint` gets the bytes of each step and may raise; then,
+    and with Untouched, `target` is what it was. Raises ComponentError where it may have been replaced already.
     """
     draft = draft_of(target)
     try:
         with untouched(), refusing(target, Untouched):
-            make_parents(target.parent)
+            notes = make_parents(target, permissions)
             discard(draft)
-            _write(source, draft, target if target.exists() else model or target.parent, checkpoint)
+            with create_private(draft) as writing:
+                _write(source, writing, checkpoint)
+                notes += _settle(writing.fileno(), target, permissions, neighbour or target.parent)
+                os.fsync(writing.fileno())
         with refusing(target, ComponentError):
             for path in obsolete:
                 path.unlink(missing_ok=True)
@@ -129,16 +136,24 @@ def replace_file(
             sync_directory(target.parent)
     finally:
         discard_draft(target)
+    return notes
 
 
-def _write(source: Path, draft: Path, model: Path, checkpoint: Callable[[int], None]) -> None:
-    with source.open("rb") as reading, draft.open("xb") as writing:
+def _write(source: Path, writing: BinaryIO, checkpoint: Callable[[int], None]) -> None:
+    with source.open("rb") as reading:
         while block := reading.read(BLOCK):
             writing.write(block)
             checkpoint(len(block))
-        writing.flush()
-        adopt(writing.fileno(), model.stat())
-        os.fsync(writing.fileno())
+    writing.flush()
+
+
+def _settle(descriptor: int, target: Path, permissions: Permissions | None, holder: Path) -> list[str]:
+    """Give the draft, whole by now, the owner and mode of what it replaces, or those of a new file."""
+    if target.exists():
+        Ownership.of(target.stat()).give(descriptor)
+        return []
+    given = ownership_for(permissions, holder.stat()).give_new(descriptor)
+    return note_on(target, permissions, given)
 
 
 def exchange(first: Path, second: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from backups import sqlite
+from backups.archive.permissions import Permissions
 from backups.errors import BackupError, Untouched
 from backups.replacing import replace_file
 from backups.sqlite.opening import NEEDS_APPLICATION, UNKNOWN_FORMAT
@@ -36,23 +37,23 @@ class Format:
     tables: int
 
 
-def restore_into(staged: Path, live: Path, *, lock_timeout: float, checkpoint: Checkpoint) -> None:
-    """Make the live database `live` hold what `staged` holds, as one transaction.
+def restore_into(
+    staged: Path, live: Path, *, lock_timeout: float, checkpoint: Checkpoint, permissions: Permissions | None = None
+) -> list[str]:
+    """Make the live database `live` hold what `staged` holds, as one transaction; return notes for the operator.
 
     Processes that have it open see the new rows at their next transaction and go on writing into the same file. A
-    missing one is created like its neighbours; one that is no database any more is replaced as a file.
+    missing one is created as `permissions` say; one that is no database any more is replaced as a file.
     `staged` may be rewritten (page size). Raises Untouched, and ComponentError where the new rows are in already.
     """
     if not live.exists():
-        _create(staged, live, checkpoint)
-        return
+        return _create(staged, live, checkpoint, permissions)
     try:
         form = format_of(live, lock_timeout)
     except sqlite3.Error as error:
         if not is_broken(error):
             raise refused(error, live, lock_timeout) from error
-        _create(staged, live, checkpoint)
-        return
+        return _create(staged, live, checkpoint, permissions)
     try:
         _match_format(staged, live, form)
     except sqlite3.Error as error:
@@ -62,6 +63,7 @@ def restore_into(staged: Path, live: Path, *, lock_timeout: float, checkpoint: C
     except sqlite3.Error as error:
         raise refused(error, live, lock_timeout) from error
     _shrink_wal(live, lock_timeout)
+    return []
 
 
 def is_broken(error: sqlite3.Error) -> bool:
@@ -185,12 +187,14 @@ def _shrink_wal(live: Path, lock_timeout: float) -> None:
             raise sqlite.explained(error, live, lock_timeout) from error
 
 
-def _create(staged: Path, live: Path, checkpoint: Checkpoint) -> None:
+def _create(staged: Path, live: Path, checkpoint: Checkpoint, permissions: Permissions | None) -> list[str]:
     """Put the copy in place as a new file. Logs of the old one would be replayed into it: they go first."""
     logs = [live.with_name(live.name + suffix) for suffix in SIDE_FILES]
-    replace_file(staged, live, checkpoint=checkpoint, model=_neighbour(live), obsolete=logs)
+    return replace_file(
+        staged, live, checkpoint=checkpoint, permissions=permissions, neighbour=_neighbour(live), obsolete=logs
+    )
 
 
 def _neighbour(live: Path) -> Path | None:
-    """Return whose owner and mode a created database takes: another database there; None for the folder's."""
+    """Return whose owner a created database takes without a record: another database there; None for the folder's."""
     return next((path for path in sorted(live.parent.glob("*.db")) if path != live and path.is_file()), None)

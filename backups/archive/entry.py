@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 from backups.archive.errors import ArchiveError
 from backups.archive.fields import DAMAGED_HINT, Fields
 from backups.archive.names import MANIFEST_NAME, check_flat_name
+from backups.archive.permissions import Permissions, read_permissions
 
 EntryType = Literal["database", "config", "data"]
 FOREIGN_COMPONENTS: Mapping[str, str] = {
@@ -24,7 +25,10 @@ FOREIGN_COMPONENTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member. `records` and `tables` count rows; `newest` holds the newest timestamp per table, as stored there."""
+    """One member. `records` and `tables` count rows; `newest` holds the newest timestamp per table, as stored there.
+
+    `permissions` are those of the file or folder that it was made of; None where that is not known.
+    """
 
     file: str
     size_bytes: int
@@ -34,6 +38,12 @@ class Entry:
     records: int | None = None
     tables: Mapping[str, int] | None = None
     newest: Mapping[str, str] | None = None
+    permissions: Permissions | None = None
+
+    @property
+    def is_tree(self) -> bool:
+        """A folder is packed as NAME.tar, and nothing else is."""
+        return self.type == "data" and self.file == f"{self.component}.tar"
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = {
@@ -44,7 +54,8 @@ class Entry:
         }
         extras = {"records": self.records, "component": self.component, "tables": self.tables, "newest": self.newest}
         given = {key: value for key, value in extras.items() if value is not None}
-        return values | {key: dict(value) if isinstance(value, Mapping) else value for key, value in given.items()}
+        values |= {key: dict(value) if isinstance(value, Mapping) else value for key, value in given.items()}
+        return values | ({"permissions": self.permissions.to_dict()} if self.permissions else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ def read_entry(fields: Fields, *, foreign: bool) -> Entry:
         records=fields.optional_count("records"),
         tables=fields.counts("tables"),
         newest=fields.text_mapping("newest"),
+        permissions=_read_permissions(fields, file) if not foreign else None,
     )
 
 
@@ -81,6 +93,10 @@ def _read_checksum(fields: Fields, file: str) -> str:
     if re.fullmatch("[0-9a-f]{64}", checksum) is None:
         raise ArchiveError(f"The manifest's checksum of {file} is not a SHA-256 in hexadecimal.", hint=DAMAGED_HINT)
     return checksum
+
+
+def _read_permissions(fields: Fields, file: str) -> Permissions | None:
+    return read_permissions(fields.section("permissions"), file) if fields.has("permissions") else None
 
 
 def _read_type(fields: Fields, file: str) -> EntryType:

@@ -5,7 +5,7 @@ The keys are those of the TACACS+ server's own archives, so that either program 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -76,6 +76,14 @@ class Manifest:
 
     def entry(self, file: str) -> Entry | None:
         return next((entry for entry in self.contents if entry.file == file), None)
+
+    def without_shared_write(self) -> Self:
+        """Return the same with permissions that let nobody but the owner write."""
+        entries = (
+            replace(entry, permissions=entry.permissions.without_shared_write()) if entry.permissions else entry
+            for entry in self.contents
+        )
+        return replace(self, contents=tuple(entries))
 
     def to_dict(self) -> dict[str, Any]:
         return {

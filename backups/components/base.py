@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from backups.archive.manifest import Entry
+from backups.archive.permissions import Permissions
 from backups.errors import ComponentError
 from backups.tacacs import Layers
 
@@ -25,12 +26,16 @@ class ConfigInfo:
 
 @dataclass(frozen=True, slots=True)
 class ExportedPart:
-    """A file in the workspace that becomes the member `name` of the archive."""
+    """A file in the workspace that becomes the member `name` of the archive.
+
+    `permissions` are those of what it was made of, where a restore could have to create that.
+    """
 
     component: str
     path: Path
     name: str
     type: PartType
+    permissions: Permissions | None = None
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """The configuration of a TACACS+ server: its file, its overrides database and the merged export are one thing."""
 
+import os
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from backups.components.copying import copy_stable, same_content
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instance_file import Instance
+from backups.ownership import permissions_of
 from backups.replacing import discard_draft, refusing, replace_file, touched
 from backups.sources import bytes_of
 
@@ -24,6 +26,7 @@ class ConfigurationComponent(Component):
         super().__init__(name)
         self.instance = instance
         self.baseline = tacacs.baseline_path(instance)
+        self._created: list[str] = []
         self.overrides = SQLiteComponent(name, tacacs.overrides_path(instance), member=OVERRIDES)
 
     def sources(self) -> list[Path]:
@@ -38,7 +41,7 @@ class ConfigurationComponent(Component):
         A file that comes from a URL is not backed up: its text belongs to whoever serves it.
         """
         baseline = context.directory / FILE
-        copy_stable(self.baseline, baseline, context.checkpoint)
+        info = copy_stable(self.baseline, baseline, context.checkpoint)
         export = self._export_overrides(context)
         overrides = self._exported_overrides(export)
         layers = tacacs.Layers(tacacs.read_configuration(baseline), overrides)
@@ -46,7 +49,7 @@ class ConfigurationComponent(Component):
         if self.instance.config_is_url:
             baseline.unlink()
         else:
-            export.parts.append(ExportedPart(self.name, baseline, FILE, "config"))
+            export.parts.append(self._file_part(baseline, info))
         merged = context.directory / EXPORT
         merged.touch(mode=0o600)
         merged.write_bytes(tacacs.exported_json(configuration))
@@ -92,11 +95,14 @@ class ConfigurationComponent(Component):
     def _salvage_file(self, export: Export, context: ExportContext) -> None:
         target = context.directory / FILE
         try:
-            copy_stable(self.baseline, target, context.checkpoint)
+            info = copy_stable(self.baseline, target, context.checkpoint)
         except MissingComponent as missing:
             export.absent.append((f"{self.name}.file", missing.message))
         else:
-            export.parts.append(ExportedPart(self.name, target, FILE, "config"))
+            export.parts.append(self._file_part(target, info))
+
+    def _file_part(self, copy: Path, info: os.stat_result) -> ExportedPart:
+        return ExportedPart(self.name, copy, FILE, "config", permissions_of(info, self.baseline))
 
     def path_of(self, entry: Entry) -> Path:
         return self.overrides.path if entry.file.startswith(OVERRIDES) else self.baseline
@@ -119,13 +125,14 @@ class ConfigurationComponent(Component):
             self.overrides.apply(overrides, context)
         if file and not self.instance.config_is_url:
             with touched() if overrides else nullcontext():
-                replace_file(context.staged / FILE, self.baseline.resolve())
+                live = self.baseline.resolve()
+                self._created = replace_file(context.staged / FILE, live, permissions=file.permissions)
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         overrides, file = self._split(entries)
         if not self._holds(file):
             raise ComponentError(f"{self.baseline} is not what was written a moment ago")
-        return self.overrides.prove(overrides, context) if overrides else []
+        return self._created + (self.overrides.prove(overrides, context) if overrides else [])
 
     def _holds(self, file: Entry | None) -> bool:
         return file is None or self.instance.config_is_url or same_content(self.baseline, file.checksum_sha256)

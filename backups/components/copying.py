@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from backups.errors import ComponentError
+from backups.replacing import create_private
 from backups.sources import missing, unreadable, vanished
 
 BLOCK = 1 << 20
@@ -16,11 +17,14 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-def copy_stable(source: Path, target: Path, checkpoint: Callable[[int], None]) -> None:
-    """Copy one file to the new file `target` (0600). Raises ComponentError when it changes while it is read."""
-    with open_regular(source) as reading, target.open("xb") as writing:
-        target.chmod(0o600)
+def copy_stable(source: Path, target: Path, checkpoint: Callable[[int], None]) -> os.stat_result:
+    """Copy one file to the new file `target` (0600); return the stat of what was read.
+
+    Raises ComponentError when it changes while it is read.
+    """
+    with open_regular(source) as reading, create_private(target) as writing:
         copy_unchanged(reading, writing, source, checkpoint)
+        return os.fstat(reading.fileno())
 
 
 def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:

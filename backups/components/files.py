@@ -18,6 +18,7 @@ from backups.components.tree import replace_tree
 from backups.components.walking import walk
 from backups.errors import ComponentError, Untouched
 from backups.formats import printable
+from backups.ownership import permissions_of
 from backups.replacing import discard, discard_draft, draft_of, refusing, replace_file
 from backups.sources import bytes_of, look_at
 
@@ -32,6 +33,7 @@ class FilesComponent(Component):
         self.path = path
         self.member = member
         self._placed: os.stat_result | None = None
+        self._created: list[str] = []
 
     def sources(self) -> list[Path]:
         return [self.path]
@@ -44,14 +46,15 @@ class FilesComponent(Component):
         return total
 
     def export(self, context: ExportContext) -> Export:
-        is_tree = stat.S_ISDIR(look_at(self.path).st_mode)
+        info, warnings = look_at(self.path), []
+        is_tree = stat.S_ISDIR(info.st_mode)
         member = self._tree_member if is_tree else self._file_member
-        export = Export([ExportedPart(self.name, context.directory / member, member, "data")])
         if is_tree:
-            export.warnings += pack_tree(self.path, context.directory / member, context.checkpoint)
+            warnings = pack_tree(self.path, context.directory / member, context.checkpoint)
         else:
-            copy_stable(self.path, context.directory / member, context.checkpoint)
-        return export
+            info = copy_stable(self.path, context.directory / member, context.checkpoint)
+        permissions = permissions_of(info, self.path)
+        return Export([ExportedPart(self.name, context.directory / member, member, "data", permissions)], warnings)
 
     @property
     def _tree_member(self) -> str:
@@ -75,21 +78,21 @@ class FilesComponent(Component):
         (entry,) = entries
         staged, live = context.staged / entry.file, self.path.resolve()
         if self._is_tree(entry):
-            self._placed = replace_tree(staged, live, context.checkpoint)
+            self._placed, self._created = replace_tree(staged, live, context.checkpoint, entry.permissions)
         elif live.is_dir():
             raise Untouched(
                 f"{self.path} is a folder, the backup holds a file", hint="move the folder away, then restore again"
             )
         else:
-            replace_file(staged, live, checkpoint=context.checkpoint)
+            self._created = replace_file(staged, live, checkpoint=context.checkpoint, permissions=entry.permissions)
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         (entry,) = entries
         if self._is_tree(entry):
-            return [*self._prove_tree(entry, context), *self._left_over()]
+            return [*self._created, *self._prove_tree(entry, context), *self._left_over()]
         if not same_content(self.path, entry.checksum_sha256):
             raise ComponentError(f"{self.path} is not what was written a moment ago", hint=STOP_IT)
-        return []
+        return self._created
 
     def _prove_tree(self, entry: Entry, context: ApplyContext) -> list[str]:
         """The tree was proven before it took its name: what differs now has been written since."""

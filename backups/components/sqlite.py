@@ -8,8 +8,9 @@ from backups.archive.manifest import Entry
 from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart, Room
 from backups.components.copying import copy_stable, same_content
 from backups.errors import ComponentError
+from backups.ownership import permissions_of
 from backups.replacing import discard_draft, refusing, replace_file, touched
-from backups.sources import bytes_of
+from backups.sources import bytes_of, look_at
 
 
 class SQLiteComponent(Component):
@@ -20,6 +21,7 @@ class SQLiteComponent(Component):
         self.path = path
         self.member = member
         self._left: sqlite_proof.Mark | None = None
+        self._created: list[str] = []
 
     @property
     def live(self) -> Path:
@@ -38,8 +40,10 @@ class SQLiteComponent(Component):
 
     def export(self, context: ExportContext) -> Export:
         target = context.directory / self.member
+        # not of a descriptor: to close one would release the locks of every connection of this process
+        permissions = permissions_of(look_at(self.path), self.path)
         sqlite.snapshot(self.path, target, lock_timeout=context.lock_timeout, checkpoint=context.checkpoint)
-        return Export([ExportedPart(self.name, target, self.member, "database")])
+        return Export([ExportedPart(self.name, target, self.member, "database", permissions)])
 
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
         """Copy the file and its log as data, byte by byte."""
@@ -51,8 +55,8 @@ class SQLiteComponent(Component):
             if source.is_file():
                 target = context.directory / member
                 target.unlink(missing_ok=True)
-                copy_stable(source, target, context.checkpoint)
-                export.parts.append(ExportedPart(self.name, target, member, "data"))
+                permissions = permissions_of(copy_stable(source, target, context.checkpoint), source)
+                export.parts.append(ExportedPart(self.name, target, member, "data", permissions))
         return export
 
     def database_of(self, entry: Entry) -> Path | None:
@@ -80,13 +84,19 @@ class SQLiteComponent(Component):
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         main, *side = entries
         if main.type == "database":
-            self._apply_database(context.staged / main.file, context)
+            self._apply_database(main, context)
         else:
             self._apply_files(main, side, context)
         self._left = sqlite_proof.mark_of(self.live)
 
-    def _apply_database(self, staged: Path, context: ApplyContext) -> None:
-        sqlite_restore.restore_into(staged, self.live, lock_timeout=context.lock_timeout, checkpoint=context.checkpoint)
+    def _apply_database(self, main: Entry, context: ApplyContext) -> None:
+        self._created = sqlite_restore.restore_into(
+            context.staged / main.file,
+            self.live,
+            lock_timeout=context.lock_timeout,
+            checkpoint=context.checkpoint,
+            permissions=main.permissions,
+        )
 
     def _apply_files(self, main: Entry, side: Sequence[Entry], context: ApplyContext) -> None:
         """Put back a file that is no sound database, with its logs, byte by byte.
@@ -94,21 +104,29 @@ class SQLiteComponent(Component):
         The logs come last: beside another file they would be replayed into that.
         """
         logs = [self._beside(suffix) for suffix in sqlite_restore.SIDE_FILES]
-        replace_file(context.staged / main.file, self.live, checkpoint=context.checkpoint, obsolete=logs)
+        self._created = replace_file(
+            context.staged / main.file,
+            self.live,
+            checkpoint=context.checkpoint,
+            permissions=main.permissions,
+            obsolete=logs,
+        )
         for entry in side:
             with touched():
                 log = self._beside(entry.file.removeprefix(main.file))
-                replace_file(context.staged / entry.file, log, model=self.live)
+                self._created += replace_file(
+                    context.staged / entry.file, log, permissions=entry.permissions, neighbour=self.live
+                )
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         main, *side = entries
         if main.type == "database":
             tables = main.tables if main.tables is not None else sqlite.facts(context.staged / main.file).tables
             note = sqlite_proof.prove(self.live, tables, self._left, lock_timeout=context.lock_timeout)
-            return [note] if note else []
+            return [*self._created, *filter(None, [note])]
         if not self._holds_files(main, side):
             raise ComponentError(f"{self.path} is not what was written a moment ago")
-        return []
+        return self._created
 
     def _holds_files(self, main: Entry, side: Sequence[Entry]) -> bool:
         wanted = {self._beside(entry.file.removeprefix(main.file)): entry.checksum_sha256 for entry in side}

@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from backups.archive.permissions import Permissions
 from backups.components.comparing import first_difference
 from backups.components.unpacking import unpack_tree
 from backups.errors import ComponentError, Untouched
+from backups.ownership import Ownership, ownership_for
 from backups.replacing import (
     FOLDER,
     discard,
@@ -24,27 +26,31 @@ from backups.replacing import (
 MOUNTS = Path("/proc/self/mountinfo")
 
 
-def replace_tree(archive: Path, live: Path, checkpoint: Callable[[int], None]) -> os.stat_result:
-    """Make the folder `live` hold the tree in `archive`; return the stat of that folder, by which to know it again.
+def replace_tree(
+    archive: Path, live: Path, checkpoint: Callable[[int], None], permissions: Permissions | None = None
+) -> tuple[os.stat_result, list[str]]:
+    """Make the folder `live` hold the tree in `archive`; return the stat of that folder, by which to know it again, and
+    notes for the operator. Folders that are missing above it are made as `permissions` say.
 
     Modes come back as they were, set-user-id bits too, and owners where this user may set them: whoever confirmed the
     restore vouches for the archive. Raises Untouched, and ComponentError where `live` may have been replaced already.
     """
     draft = draft_of(live)
     try:
+        with untouched(), refusing(live, Untouched):
+            _require_replaceable(live)
+            notes = make_parents(live, permissions)
         built = _build(archive, live, draft, checkpoint)
         with refusing(live, ComponentError):
             _publish(draft, live)
     finally:
         discard_draft(live)
-    return built
+    return built, notes
 
 
 def _build(archive: Path, live: Path, draft: Path, checkpoint: Callable[[int], None]) -> os.stat_result:
     with untouched():
         with refusing(live, Untouched):
-            _require_replaceable(live)
-            make_parents(live.parent)
             discard(draft)
             draft.mkdir(mode=0o700)
             built = _unpack(archive, live, draft, checkpoint)
@@ -78,8 +84,8 @@ def _unpack(archive: Path, live: Path, draft: Path, checkpoint: Callable[[int], 
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
             raise Untouched(f"{draft} was put there by somebody else", hint="find out who, then restore again")
-        model = live if live.is_dir() else live.parent
-        unpack_tree(archive, descriptor, model.stat(), checkpoint)
+        otherwise = Ownership.of(live.stat()) if live.is_dir() else ownership_for(None, live.parent.stat(), folder=True)
+        unpack_tree(archive, descriptor, otherwise, checkpoint)
         # one call for the whole file system: to sync file by file takes minutes where there are many small ones
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
             raise OSError(ctypes.get_errno(), "the file system could not be synced")

@@ -8,21 +8,22 @@ from pathlib import Path
 
 from backups.components.nested_reader import NestedTar
 from backups.components.nested_tar import ROOT
-from backups.replacing import FOLDER, adopt
+from backups.ownership import Ownership
+from backups.replacing import FOLDER
 
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def unpack_tree(archive: Path, root: int, model: os.stat_result, checkpoint: Callable[[int], None]) -> None:
+def unpack_tree(archive: Path, root: int, otherwise: Ownership, checkpoint: Callable[[int], None]) -> None:
     """Unpack `archive` below the open, empty folder `root`: folders and files first, then links, last what is theirs.
 
-    While files are written there is no link that could lead one of them elsewhere. `model` gives owner and mode to the
-    root where the tar says nothing of it. `checkpoint` gets the bytes written and may raise. Raises ComponentError
-    naming a member that has no place in a tree of ours, and OSError.
+    While files are written there is no link that could lead one of them elsewhere, and the root stays private: it is
+    opened last, with its own mode and owner, or with `otherwise` where the tar says nothing of it. `checkpoint` gets
+    the bytes written and may raise. Raises ComponentError naming a member that has no place in a tree of ours, and
+    OSError.
     """
     links: list[tarfile.TarInfo] = []
     folders: list[tarfile.TarInfo] = []
-    adopt(root, model)
     with archive.open("rb") as file, closing(_Folders(root)) as below:
         tar = NestedTar(file, archive.name)
         for member in tar.members():
@@ -41,6 +42,8 @@ def unpack_tree(archive: Path, root: int, model: os.stat_result, checkpoint: Cal
         # the deepest first: a folder may take away the right to look into it
         for member in reversed(folders):
             _finish_folder(member, below, root)
+    if not any(member.name == ROOT for member in folders):
+        otherwise.give(root)
 
 
 @contextmanager

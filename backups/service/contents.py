@@ -60,6 +60,7 @@ class _Check:
             records=found.records if found else None,
             tables=found.tables if found else None,
             newest=found.newest if found else None,
+            permissions=self.part.permissions,
         )
 
 

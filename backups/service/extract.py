@@ -17,7 +17,8 @@ from backups.components.unpacking import unpack_tree
 from backups.errors import BackupError
 from backups.instances import inventory
 from backups.models import BackupExecution
-from backups.replacing import FOLDER, discard
+from backups.ownership import Ownership, ownership_for
+from backups.replacing import FOLDER, create_private, discard
 from backups.service import audit
 from backups.service.fetch import fetch
 from backups.service.opening import opened
@@ -60,6 +61,7 @@ def extract(
     with workspace(str(uuid4())) as scratch:
         archive = source if isinstance(source, Path) else fetch(source, scratch)
         done = lay_out(archive, directory, scratch, components)
+    _give_permissions(done)
     fields = {"directory": directory, "files": len(done.entries), "by": audit.name_of(by)}
     if isinstance(source, BackupExecution):
         audit.log("backup.extracted", execution=source.pk, instance=source.instance, **fields)
@@ -85,7 +87,7 @@ def lay_out(
     manifest = manifest_of_file(archive)
     entries = _selected(manifest, components)
     made = not directory.exists()
-    trees = tuple(entry for entry in entries if _is_tree(entry))
+    trees = tuple(entry for entry in entries if entry.is_tree)
     _require_room(directory, sum(entry.size_bytes for entry in (*entries, *trees)))
     try:
         with opened(archive, scratch) as stream:
@@ -96,7 +98,8 @@ def lay_out(
                     check_database(directory / entry.file, entry, checkpoint=progress)
             for entry in trees:
                 _unpack_tree(directory, entry, progress, keep_tar=keep_tars)
-            (directory / MANIFEST_NAME).write_bytes(manifest.to_json())
+            with create_private(directory / MANIFEST_NAME) as file:
+                file.write(manifest.to_json())
     except OSError as error:
         raise BackupError(
             f"{directory} cannot be written: {error.strerror}", hint="check space and permissions there"
@@ -133,22 +136,29 @@ def _require_room(directory: Path, needed: int) -> None:
         )
 
 
-def _is_tree(entry: Entry) -> bool:
-    """A folder is packed as NAME.tar, and nothing else is."""
-    return entry.type == "data" and entry.file == f"{entry.component}.tar"
-
-
 def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool) -> None:
     assert entry.component is not None  # noqa: S101 - asked before
     tree = directory / entry.component
     tree.mkdir(mode=0o700)
     descriptor = os.open(tree, FOLDER)
     try:
-        unpack_tree(directory / entry.file, descriptor, os.fstat(descriptor), progress)
+        unpack_tree(directory / entry.file, descriptor, Ownership.of(os.fstat(descriptor)), progress)
     finally:
         os.close(descriptor)
     if not keep_tar:
         (directory / entry.file).unlink()
+
+
+def _give_permissions(done: Extracted) -> None:
+    """Single files too are as they were, for whoever moves them to their place; without a record they stay 0600."""
+    for entry in done.files:
+        if entry.permissions is None:
+            continue
+        descriptor = os.open(done.directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            ownership_for(entry.permissions.without_shared_write(), os.fstat(descriptor)).give_new(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

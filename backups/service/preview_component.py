@@ -13,6 +13,7 @@ from backups.components.config_archived import FILE, OVERRIDES
 from backups.components.walking import walk
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.formats import counted, listed
+from backups.ownership import foreseen_for
 from backups.service.preview_configuration import ConfigurationChange, ConfigurationPreview
 from backups.service.preview_tables import TableChange, table_changes
 from backups.service.selection import absent_parts
@@ -73,8 +74,8 @@ def compared(
     if component is None or reason:
         return ComponentPreview(name, False, False, reason=reason)
     findings = _Findings(name)
-    for path in dict.fromkeys(component.path_of(entry) for entry in entries):
-        findings.look_for(path)
+    for path, entry in {component.path_of(entry): entry for entry in reversed(entries)}.items():
+        findings.look_for(path, entry)
     for entry in entries:
         findings.compare(component, entry, manifest)
     for part in absent_parts(manifest, name) if "" in (chosen or [""]) else ():
@@ -129,13 +130,14 @@ class _Findings:
         self.lost: list[str] = []
         self.unknown = False
 
-    def look_for(self, path: Path) -> bool:
+    def look_for(self, path: Path, entry: Entry) -> bool:
         """True when `path` can be looked at; if not, it is said."""
         try:
             look_at(path)
         except MissingComponent:
             self.state = "missing"
-            self._note(f"{path} does not exist now and will be created")
+            known = "" if entry.is_tree else f" with {foreseen_for(path, entry.permissions)}"
+            self._note(f"{path} does not exist now and will be created{known}")
         except ComponentError as error:
             self.state = "unreadable"
             self.cannot_tell(error.message)
@@ -150,9 +152,9 @@ class _Findings:
 
     def compare(self, component: Component, entry: Entry, manifest: Manifest) -> None:
         if (database := component.database_of(entry)) is not None:
-            if self.look_for(database):
+            if self.look_for(database, entry):
                 self._compare_database(database, entry)
-        elif component.kind == "files" and self.look_for(path := component.sources()[0]):
+        elif component.kind == "files" and self.look_for(path := component.sources()[0], entry):
             self._compare_files(path, manifest.taken_at)
 
     def _compare_database(self, path: Path, entry: Entry) -> None:

@@ -48,14 +48,14 @@ def rehearse(
     with workspace(str(uuid4())) as directory:
         archive = archive_of(restore, directory, _ignore)
         accepted = require_signature(restore, archive)
-        staged = stage(archive, get_instance(instance), restore, directory, _ignore)
+        staged = stage(archive, get_instance(instance), restore, directory, _ignore, trusted=accepted.trusted)
     entries = [entry for step in staged.steps for entry in step.entries]
     forced = require_valid(staged.findings, forced=force_invalid_config or undo_of is not None)
     return Rehearsal(
         files=len(entries),
         databases=sum(entry.type == "database" for entry in entries),
         rows=sum(entry.records or 0 for entry in entries),
-        notes=(*accepted, *forced),
+        notes=(*accepted.notes, *forced),
     )
 
 

@@ -164,8 +164,9 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     archive = archive_of(restore, directory, monitor.advance)
 
     monitor.stage(Stage.VERIFYING, total=(restore.execution.size_bytes if restore.execution else None) or 0)
-    warn(restore, require_signature(restore, archive))
-    staged = stage(archive, instance, restore, directory, monitor.advance)
+    accepted = require_signature(restore, archive)
+    warn(restore, accepted.notes)
+    staged = stage(archive, instance, restore, directory, monitor.advance, trusted=accepted.trusted)
     restore.moved(Status.RUNNING, archive_instance=staged.manifest.instance_name)
     warn(restore, [*staged.notes, *require_valid(staged.findings, forced=restore.force_invalid_config)])
     require_room(staged, directory)

@@ -51,6 +51,14 @@ class Signature:
         return "not signed"
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An archive that may be restored: `notes` for the operator, and whether it is known where it comes from."""
+
+    notes: tuple[str, ...]
+    trusted: bool
+
+
 def site_key() -> SigningKey:
     """Return the key that signs here. Raises SigningKeyError."""
     return minisign.parse_signing_key(settings.BACKUP_SIGNING_KEY, "BACKUP_SIGNING_KEY")
@@ -122,8 +130,8 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
         return _read(text, subject.backup_filename, lambda: _digest_of(subject, destination))
 
 
-def require_signature(restore: RestoreExecution, archive: Path) -> list[str]:
-    """Look at the signature of the archive to restore, fetched to `archive`; return notes for the operator.
+def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
+    """Look at the signature of the archive to restore, fetched to `archive`.
 
     Raises BackupError for one that is missing or foreign, unless that was accepted; ArchiveError for a bad one, always.
     An undo goes by the checksum in our own record.
@@ -134,14 +142,15 @@ def require_signature(restore: RestoreExecution, archive: Path) -> list[str]:
         with restore.execution.destination.open() as destination:
             text = text_at(destination, restore.execution.backup_path)
     signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
-    accepted = restore.accept_unsigned or restore.undo_of is not None
-    if signature.state is not State.SIGNED and not accepted:
+    signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None
+    if not (signed or restore.accept_unsigned or is_undo):
         raise BackupError(f"{archive.name} is {signature}", hint=ACCEPT_HINT)
     audit.log(
         "restore.signature", execution=restore.pk, instance=restore.instance, state=signature.state.value,
         key=signature.key_id,
     )  # fmt: skip
-    return [] if signature.state is State.SIGNED else [f"accepted: the archive is {signature}"]
+    notes = () if signed else (f"accepted: the archive is {signature}",)
+    return Accepted(notes, trusted=signed or is_undo)
 
 
 def _read(text: bytes | None, name: str, digest: Callable[[], bytes]) -> Signature:

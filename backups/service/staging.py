@@ -73,13 +73,22 @@ def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[i
 
 
 def stage(
-    archive: Path, instance: Instance, restore: RestoreExecution, directory: Path, progress: Callable[[int], None]
+    archive: Path,
+    instance: Instance,
+    restore: RestoreExecution,
+    directory: Path,
+    progress: Callable[[int], None],
+    *,
+    trusted: bool,
 ) -> Staged:
     """Unpack and prove what `restore` asks for. Nothing live is touched, and `archive` is used up.
 
-    Raises ArchiveError, ComponentError or BackupError with the first thing that is wrong.
+    Of an archive that is not `trusted` no file is created that group or others may write. Raises ArchiveError,
+    ComponentError or BackupError with the first thing that is wrong.
     """
     manifest = manifest_of_file(archive)
+    if not trusted:
+        manifest = manifest.without_shared_write()
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
     wanted = {entry.file for name in _components(restore, manifest, instance) for entry in manifest.entries_of(name)}
     # tells where the databases belong when the live configuration cannot
