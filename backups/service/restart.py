@@ -9,6 +9,7 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.models import InstanceState, RestoreExecution
+from backups.replacing import make_parents
 from backups.service import audit
 
 MARKER = "restart-required.json"
@@ -27,7 +28,7 @@ def write_marker(instance: Instance, content: dict[str, Any]) -> None:
     path = instance.state / MARKER
     draft = path.with_name(f".{MARKER}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_parents(path, None)
         draft.write_text(json.dumps(content) + "\n")
         draft.chmod(0o644)
         os.replace(draft, path)  # noqa: PTH105

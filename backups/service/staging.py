@@ -1,7 +1,7 @@
 """The first half of a restore: everything fetched, unpacked and proven before anything live is touched."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backups import components, tacacs, tacacs_rules
@@ -23,6 +23,9 @@ from backups.service.workspace import require_space
 from backups.sources import bytes_of
 
 START_AGAIN = "look at the preview again"
+NOT_WRITABLE = (
+    "group and others may not write what this restore creates: no key that is trusted here signed the archive"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,8 @@ def stage(
     Of an archive that is not `trusted` no file is created that group or others may write. Raises ArchiveError,
     ComponentError or BackupError with the first thing that is wrong.
     """
-    manifest = manifest_of_file(archive)
-    if not trusted:
-        manifest = manifest.without_shared_write()
+    found = manifest_of_file(archive)
+    manifest = found if trusted else found.without_shared_write()
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
     wanted = {entry.file for name in _components(restore, manifest, instance) for entry in manifest.entries_of(name)}
     # tells where the databases belong when the live configuration cannot
@@ -101,7 +103,8 @@ def stage(
     for entry in manifest.contents:
         if entry.file in wanted and entry.type == "database":
             _check(staged / entry.file, entry)
-    return assemble(manifest, staged, instance, restore)
+    assembled = assemble(manifest, staged, instance, restore)
+    return assembled if manifest == found else replace(assembled, notes=[*assembled.notes, NOT_WRITABLE])
 
 
 def _check(path: Path, entry: Entry) -> None:

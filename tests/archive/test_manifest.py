@@ -9,6 +9,7 @@ import pytest
 
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import FORMAT, Absent, Entry, Manifest
+from backups.archive.permissions import MOST_FOLDERS, Permissions
 from backups.archive.reader import read_manifest
 from tests.archive.crafting import FILES, SERVER_PLAIN, manifest_of
 
@@ -16,7 +17,14 @@ FULL = replace(
     manifest_of(FILES),
     contents=(
         Entry("orders.db", 10, "a" * 64, "database", "orders", 7, {"orders": 5, "lines": 2}, {"orders": "2026-01-01"}),
-        Entry("shop.conf", 0, "b" * 64, "config", "config"),
+        Entry(
+            "shop.conf",
+            0,
+            "b" * 64,
+            "config",
+            "config",
+            permissions=Permissions(0o640, 7, 8, "shop", None, (Permissions(0o2750, 0, 0, "root", "root"),)),
+        ),
     ),
     config_source="file",
     config_hash="c" * 64,
@@ -165,3 +173,35 @@ def test_the_longest_name_is_accepted() -> None:
 
 def test_keys_of_a_later_program_in_the_same_format_do_no_harm() -> None:
     assert Manifest.from_json(changed(colour="green")) == FULL
+
+
+RIGHT = {"mode": "0640", "uid": 1, "gid": 2}
+
+
+@pytest.mark.parametrize(
+    ("permissions", "what"),
+    [
+        ("0640", "must be an object"),
+        ({"mode": "0640", "uid": 1}, r"no contents\[0\].permissions.gid"),
+        (RIGHT | {"mode": 416}, "must be a string"),
+        (RIGHT | {"mode": "640"}, "mode of orders.db is not four octal digits"),
+        (RIGHT | {"mode": "0840"}, "mode of orders.db is not four octal digits"),
+        (RIGHT | {"mode": "0640\n"}, "mode of orders.db is not four octal digits"),
+        (RIGHT | {"uid": -1}, "out of range"),
+        (RIGHT | {"gid": 2**32 - 1}, "gid of orders.db is out of range"),
+        (RIGHT | {"user": ""}, "user of orders.db is no name"),
+        (RIGHT | {"group": "g" * 257}, "group of orders.db is no name"),
+        (RIGHT | {"folders": [RIGHT] * (MOST_FOLDERS + 1)}, "names 65 folders of orders.db"),
+        (RIGHT | {"folders": [{}]}, r"no contents\[0\].permissions.folders\[0\].mode"),
+    ],
+)
+def test_permissions_that_cannot_be_meant_are_refused(permissions: object, what: str) -> None:
+    with pytest.raises(ArchiveError, match=what):
+        Manifest.from_json(changed_entry(permissions=permissions))
+
+
+def test_permissions_in_an_archive_of_the_server_are_not_ours_and_not_read() -> None:
+    document = FULL.to_dict()
+    del document["format"]
+    document["contents"][0]["permissions"] = "rw"
+    assert Manifest.from_dict(document).contents[0].permissions is None

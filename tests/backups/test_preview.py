@@ -13,6 +13,7 @@ from pytest_django import Settings
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.ownership import Ownership
 from backups.service.preview import Preview, preview
 from backups.service.preview_component import ComponentPreview
 from backups.service.preview_tables import readable_time
@@ -224,12 +225,13 @@ def test_a_row_without_configuration_has_it_read_from_the_first_bytes_of_the_arc
 def test_missing_damaged_and_locked_files_are_said(tacacs_root: Path, back_up: BackUp) -> None:
     backup = back_up()
     data = tacacs_root / "data"
+    as_it_was = Ownership.of((data / "devices.db").stat())
     (data / "devices.db").unlink()
     (data / "local_auth.db").write_bytes(b"no database" * 500)
     with exclusively_locked(data / "audit_trail.db"):
         shown = preview(backup, "tacacs-hq")
     assert {found.name: (found.state, found.notes) for found in shown.components if found.state != "present"} == {
-        "devices": ("missing", (f"{data}/devices.db does not exist now and will be created",)),
+        "devices": ("missing", (f"{data}/devices.db does not exist now and will be created with {as_it_was}",)),
         "users": ("damaged", (f"{data}/local_auth.db is not a SQLite database; it will be replaced",)),
         "audit": ("unreadable", (f"{data}/audit_trail.db stayed locked by another process for 1 s",)),
     }

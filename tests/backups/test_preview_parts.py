@@ -10,6 +10,7 @@ from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.masking import masked
 from backups.models import BackupExecution
+from backups.ownership import Ownership
 from backups.service.preview import preview
 from backups.service.preview_component import ComponentPreview
 from tests.archive.crafting import SERVER_PLAIN
@@ -173,7 +174,8 @@ def test_a_section_that_the_archive_does_not_have_is_refused(tacacs_root: Path, 
 def test_of_a_configuration_that_is_not_there_nothing_is_lost(tacacs_root: Path, back_up: BackUp) -> None:
     backup = back_up()
     file = tacacs_root / "config" / "tacacs.conf"
+    as_it_was = Ownership.of(file.stat())
     file.unlink()
     assert preview(backup, "tacacs-hq").loss == "Nothing is known to be lost."
-    assert config(backup).notes == (f"{file} does not exist now and will be created",)
+    assert config(backup).notes == (f"{file} does not exist now and will be created with {as_it_was}",)
     assert config(backup, "config.section:ldap").loss_unknown

@@ -128,7 +128,9 @@ def test_a_short_lock_is_waited_for(live: Path) -> None:
     assert len(rows_of(live)) == 3
 
 
-def test_a_missing_database_is_created_with_owner_and_mode_of_its_neighbours(live: Path) -> None:
+def test_a_missing_database_of_which_nothing_is_recorded_is_private_and_has_the_owner_of_its_neighbours(
+    live: Path,
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
     staged = staged_copy(live)
@@ -137,11 +139,13 @@ def test_a_missing_database_is_created_with_owner_and_mode_of_its_neighbours(liv
     os.chown(live, NOBODY, NOBODY)
     put_back(staged, missing)
     info = missing.stat()
-    assert (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (0o640, NOBODY, NOBODY)
+    assert (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (0o600, NOBODY, NOBODY)
     assert all_rows(missing) == all_rows(live)
 
 
-def test_a_missing_folder_is_made_with_owner_and_mode_of_the_one_above(live: Path) -> None:
+def test_a_missing_folder_of_which_nothing_is_recorded_is_private_and_has_the_owner_of_the_one_above(
+    live: Path,
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
     live.parent.chmod(0o2750)
@@ -150,9 +154,9 @@ def test_a_missing_folder_is_made_with_owner_and_mode_of_the_one_above(live: Pat
     put_back(staged_copy(live), missing)
     for folder in (missing.parent, missing.parent.parent):
         info = folder.stat()
-        assert (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (0o2750, NOBODY, NOBODY)
+        assert (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (0o700, NOBODY, NOBODY)
     info = missing.stat()
-    assert (stat.S_IMODE(info.st_mode), info.st_uid) == (0o640, NOBODY)
+    assert (stat.S_IMODE(info.st_mode), info.st_uid) == (0o600, NOBODY)
 
 
 @pytest.mark.parametrize("broken", [None, b"", b"no database at all", b"SQLite format 3\0" + b"\xff" * 8000])
