@@ -17,6 +17,7 @@ from backups.formats import printable
 
 # a set-user-id program is no data, and an archive must not be able to plant one
 FILE_BITS, FOLDER_BITS = 0o777, 0o3777
+SHARED_WRITE = 0o022
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 MOST_FOLDERS = 16
 
@@ -93,7 +94,9 @@ def ownership_for(permissions: Permissions | None, holder: os.stat_result, *, fo
     other_uid, other_gid = (holder.st_uid, holder.st_gid) if is_root else (os.geteuid(), _group_in(holder))
     if permissions is None:
         return Ownership(PRIVATE_FOLDER if folder else PRIVATE_FILE, other_uid, other_gid)
-    mode = permissions.mode & (FOLDER_BITS if folder else FILE_BITS)
+    mode = (
+        permissions.mode & (FOLDER_BITS if folder else FILE_BITS) & (0o7777 if permissions.trusted else ~SHARED_WRITE)
+    )
     uid = _id_here(permissions.user, permissions.uid, lambda name: pwd.getpwnam(name).pw_uid, pwd.getpwuid)
     gid = _id_here(permissions.group, permissions.gid, lambda name: grp.getgrnam(name).gr_gid, grp.getgrgid)
     if not is_root:

@@ -77,10 +77,10 @@ class Manifest:
     def entry(self, file: str) -> Entry | None:
         return next((entry for entry in self.contents if entry.file == file), None)
 
-    def without_shared_write(self) -> Self:
-        """Return the same with permissions that let nobody but the owner write."""
+    def distrusted(self) -> Self:
+        """Return the same with permissions that are not to be taken at their word."""
         entries = (
-            replace(entry, permissions=entry.permissions.without_shared_write()) if entry.permissions else entry
+            replace(entry, permissions=entry.permissions.distrusted()) if entry.permissions else entry
             for entry in self.contents
         )
         return replace(self, contents=tuple(entries))

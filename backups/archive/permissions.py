@@ -1,13 +1,12 @@
 """Mode and owner of what was backed up, as the manifest keeps them."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from backups.archive.errors import ArchiveError
 from backups.archive.fields import DAMAGED_HINT, Fields
 
-SHARED_WRITE = 0o022
 HIGHEST_ID = 2**32 - 2
 MOST_FOLDERS = 64
 LONGEST_NAME = 256
@@ -17,7 +16,7 @@ LONGEST_NAME = 256
 class Permissions:
     """Of a file or folder: its mode and owner, and those of the `folders` that held it, the nearest first.
 
-    Names are None where the ids had none.
+    Names are None where the ids had none. `trusted` is no part of the record: whether it may be taken at its word.
     """
 
     mode: int
@@ -25,12 +24,11 @@ class Permissions:
     gid: int
     user: str | None = None
     group: str | None = None
-    folders: tuple["Permissions", ...] = field(default=())
+    folders: tuple["Permissions", ...] = ()
+    trusted: bool = True
 
-    def without_shared_write(self) -> Self:
-        """Return the same without write permission for group and others."""
-        folders = tuple(folder.without_shared_write() for folder in self.folders)
-        return replace(self, mode=self.mode & ~SHARED_WRITE, folders=folders)
+    def distrusted(self) -> Self:
+        return replace(self, folders=tuple(folder.distrusted() for folder in self.folders), trusted=False)
 
     def to_dict(self) -> dict[str, Any]:
         names = {"user": self.user, "group": self.group}

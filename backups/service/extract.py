@@ -156,7 +156,7 @@ def _give_permissions(done: Extracted) -> None:
             continue
         descriptor = os.open(done.directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            ownership_for(entry.permissions.without_shared_write(), os.fstat(descriptor)).give_new(descriptor)
+            ownership_for(entry.permissions.distrusted(), os.fstat(descriptor)).give_new(descriptor)
         finally:
             os.close(descriptor)
 

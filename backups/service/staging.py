@@ -1,7 +1,7 @@
 """The first half of a restore: everything fetched, unpacked and proven before anything live is touched."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from backups import components, tacacs, tacacs_rules
@@ -89,8 +89,9 @@ def stage(
     Of an archive that is not `trusted` no file is created that group or others may write. Raises ArchiveError,
     ComponentError or BackupError with the first thing that is wrong.
     """
-    found = manifest_of_file(archive)
-    manifest = found if trusted else found.without_shared_write()
+    manifest = manifest_of_file(archive)
+    if not trusted:
+        manifest = manifest.distrusted()
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
     wanted = {entry.file for name in _components(restore, manifest, instance) for entry in manifest.entries_of(name)}
     # tells where the databases belong when the live configuration cannot
@@ -103,8 +104,7 @@ def stage(
     for entry in manifest.contents:
         if entry.file in wanted and entry.type == "database":
             _check(staged / entry.file, entry)
-    assembled = assemble(manifest, staged, instance, restore)
-    return assembled if manifest == found else replace(assembled, notes=[*assembled.notes, NOT_WRITABLE])
+    return assemble(manifest, staged, instance, restore)
 
 
 def _check(path: Path, entry: Entry) -> None:

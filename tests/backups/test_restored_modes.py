@@ -192,7 +192,8 @@ def test_an_archive_that_nobody_known_signed_creates_nothing_that_others_may_wri
     found = modes(safe)
     assert found["conf/private/server.key"][0] == found["conf/private"][0] == "0o755"
     assert found["db/users.sqlite3"][0] == "0o644"
-    assert any("group and others may not write" in note for note in done.warnings)
+    (note,) = (note for note in done.warnings if "users.sqlite3 was created" in note)
+    assert "mode 0644" in note and "it had mode 2666" in note
 
 
 def test_a_single_file_never_comes_back_as_a_set_user_id_program(safe: Path, back_up: BackUp) -> None:
