@@ -15,7 +15,10 @@ COMPONENT_KINDS = ("sqlite", "files")
 TACACS_COMPONENTS = ("config", "devices", "users", "accounting", "metrics", "audit")
 TACACS_OPTIONAL = ("overrides", "devices", "users", "accounting", "metrics", "audit")
 COMMON_KEYS = {"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days"}
-INSTANCE_KEYS = {"tacacs": COMMON_KEYS | {"config", "optional"}, "generic": COMMON_KEYS | {"components", "backup"}}
+INSTANCE_KEYS = {
+    "tacacs": COMMON_KEYS | {"config", "optional", "databases", "environment_file"},
+    "generic": COMMON_KEYS | {"components", "backup"},
+}
 HOOKS = ("before_restore", "after_restore", "after_backup")
 HOOK_TIMEOUT_SECONDS = 60
 MOST_DRILL_DAYS = 3650
@@ -58,6 +61,10 @@ class Instance:
     config: str = ""
     components: tuple[ComponentSpec, ...] = ()
     optional: frozenset[str] = frozenset()
+    # where its databases are, by component, whatever its configuration says
+    databases: Mapping[str, Path] = field(default_factory=dict)
+    # a file with the environment that the service is started with
+    environment_file: Path | None = None
     queue: str = ""
     # where restart-required.json is left for the service and its supervisor
     state: Path = Path()
@@ -124,7 +131,16 @@ def _instance(name: str, table: Any) -> Instance:
         "backup": _declared(table.get("backup", {})),
     }
     if kind == "tacacs":
-        return Instance(name, kind, root, config=_config(root, table), optional=_optional(table), **common)
+        return Instance(
+            name,
+            kind,
+            root,
+            config=_config(root, table),
+            optional=_optional(table),
+            databases=_databases(root, table),
+            environment_file=_environment_file(table),
+            **common,
+        )
     return Instance(name, kind, root, components=_components(root, table), **common)
 
 
@@ -205,6 +221,22 @@ def _optional(table: Mapping[str, Any]) -> frozenset[str]:
         if name not in TACACS_OPTIONAL:
             raise Mistake("optional", f"unknown component {name!r}", f"some of {', '.join(TACACS_OPTIONAL)}")
     return frozenset(value)
+
+
+def _databases(root: Path, table: Mapping[str, Any]) -> dict[str, Path]:
+    databases = table.get("databases", {})
+    if not isinstance(databases, dict):
+        raise Mistake("databases", "is a table, such as [hq.databases]")
+    _known(databases, set(TACACS_OPTIONAL), "databases.")
+    return {name: _within(root, _text(databases, name, prefix="databases."), f"databases.{name}") for name in databases}
+
+
+def _environment_file(table: Mapping[str, Any]) -> Path | None:
+    if not (text := _text(table, "environment_file", default="")):
+        return None
+    if not Path(text).is_absolute():
+        raise Mistake("environment_file", f"{text!r} is not an absolute path")
+    return Path(text)
 
 
 def _components(root: Path, table: Mapping[str, Any]) -> tuple[ComponentSpec, ...]:

@@ -50,14 +50,16 @@ def baseline_path(instance: Instance) -> Path:
 
 
 def overrides_path(instance: Instance) -> Path:
-    return confined(instance.root, OVERRIDES)
+    return confined(instance.root, instance.databases.get("overrides", Path(OVERRIDES)))
 
 
 def database_path(instance: Instance, component: str, configuration: Configuration) -> Path:
     """Return where `component` keeps its database, relative names being relative to the root.
 
-    Raises ComponentError when the configuration names a file outside the root.
+    The instances file has the first word. Raises ComponentError when a file outside the root is named.
     """
+    if component in instance.databases:
+        return confined(instance.root, instance.databases[component])
     section, key, default, _ = DATABASES[component]
     value = configuration.get(section, {}).get(key) or default
     try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from backups import components
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
+from backups.service.mismatch import mismatches_of
 from backups.sources import look_at
 
 
@@ -38,6 +40,21 @@ def check_sources(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
         for instance in inventory().instances.values()
         for finding in _missing_sources(instance)
     ]
+
+
+@register()
+def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """W003: a service that runs uses another database than the one that would be backed up."""
+    return [
+        Warning(f"[{name}] {one}", hint=one.hint, id="backups.W003") for name, one in mismatches_of(_all_components())
+    ]
+
+
+def _all_components() -> Iterator[tuple[Instance, list[components.Component]]]:
+    """Yield the instances whose components can be told; of the others W002 says why not."""
+    for instance in inventory().instances.values():
+        with suppress(BackupError):
+            yield instance, components.components_of(instance)
 
 
 def _missing_sources(instance: Instance) -> Iterator[str]:

@@ -117,6 +117,10 @@ class Component(ABC):
         """Return the live database that `entry` would go into; None when that is no database."""
         return None
 
+    def databases(self) -> list[Path]:
+        """Return the live SQLite databases of the component."""
+        return []
+
     @abstractmethod
     def accepts(self, entries: Sequence[Entry]) -> bool:
         """True when `entries` are of a kind that this component can be made of."""

@@ -32,6 +32,9 @@ class ConfigurationComponent(Component):
     def sources(self) -> list[Path]:
         return [self.baseline] if "overrides" in self.instance.optional else [self.baseline, self.overrides.path]
 
+    def databases(self) -> list[Path]:
+        return [self.overrides.path]
+
     def source_bytes(self) -> int:
         return self.overrides.source_bytes() + bytes_of(self.baseline)
 

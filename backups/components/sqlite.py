@@ -31,6 +31,9 @@ class SQLiteComponent(Component):
     def sources(self) -> list[Path]:
         return [self.path]
 
+    def databases(self) -> list[Path]:
+        return [self.path]
+
     def source_bytes(self) -> int:
         return bytes_of(self.path) + bytes_of(self._beside("-wal"))
 

@@ -25,6 +25,7 @@ from backups.service import audit, outcome
 from backups.service.claim import claim
 from backups.service.contents import Contents, exported, manifest_of
 from backups.service.hooks import run_hook
+from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
 from backups.service.prune import prune_after
 from backups.service.publish import Made, publish
@@ -147,12 +148,16 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     encryption = encryption_for(execution, instance)
     site_key()  # a backup that cannot be signed at the end is not begun
     parts = components.components_of(instance) if given is None else given
+    # of a safety backup the restore that it is for has asked already
+    only = () if execution.kind == Kind.SAFETY else None
+    warnings = require_agreement(mismatches(instance, parts), only=only)
     estimate = _require_room(parts, directory)
 
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
     scratch = directory / "export"
     scratch.mkdir(mode=0o700)
     with exported(parts, scratch, monitor, as_found=execution.kind == Kind.SAFETY) as contents:
+        contents.warnings[:0] = warnings
         manifest = sealed_manifest(manifest_of(contents, instance, execution), encryption)
         if contents.config_info:
             layers = contents.config_info.layers

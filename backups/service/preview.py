@@ -19,6 +19,7 @@ from backups.formats import listed
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
+from backups.service.mismatch import Mismatch, mismatches
 from backups.service.preview_component import ComponentPreview, PartPreview, compared
 from backups.service.preview_configuration import ConfigurationComparison, ConfigurationPreview
 from backups.service.proof import manifest_of_file
@@ -75,6 +76,7 @@ def preview(
     comparison = _configurations(source, manifest, known)
     foreseen = _foreseen(comparison, targets)
     live = _live_components(known, targets, comparison, foreseen, undo_of)
+    elsewhere = mismatches(known, list(live.values()), foreseen.after)
     compare = partial(_component, live, manifest, targets, comparison, undo=undo_of is not None)
     found = [compare(name) for name in _names(manifest, known, undo_of)]
     now = timezone.now()
@@ -91,8 +93,8 @@ def preview(
         application=manifest.application or f"TACACS+ server {manifest.server_version}",
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
-        warnings=manifest.warnings,
-        refusals=(*_refusals(manifest, known), *(foreseen.refusals if undo_of is None else ())),
+        warnings=(*manifest.warnings, *map(str, elsewhere)),
+        refusals=(*_refusals(manifest, known), *(() if undo_of else _refused(foreseen, elsewhere, targets))),
         components=tuple(found),
         loss=_total_loss([component for component in found if component.selected]),
     )
@@ -185,6 +187,13 @@ def _refusals(manifest: Manifest, instance: Instance) -> list[str]:
     if manifest.instance_name == instance.name:
         return []
     return [f"the archive is of instance {manifest.instance_name}: it needs --other-instance"]
+
+
+def _refused(foreseen: ConfigurationPreview, elsewhere: Sequence[Mismatch], targets: Sequence[Target]) -> Iterator[str]:
+    """Yield what a restore, which is no undo, stops at."""
+    yield from foreseen.refusals
+    restored = {target.component for target in targets}
+    yield from (f"{one} ({one.hint})" for one in elsewhere if one.certain and one.component in restored)
 
 
 def _total_loss(components: Sequence[ComponentPreview]) -> str:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from backups.instances import get_instance
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.restore import require_valid
+from backups.service.restore import require_right_files, require_valid
 from backups.service.signatures import require_signature
 from backups.service.staging import archive_of, stage
 from backups.service.workspace import workspace
@@ -45,17 +45,19 @@ def rehearse(
         accept_unsigned=accept_unsigned,
         undo_of=undo_of,
     )
+    known = get_instance(instance)
     with workspace(str(uuid4())) as directory:
         archive = archive_of(restore, directory, _ignore)
         accepted = require_signature(restore, archive)
-        staged = stage(archive, get_instance(instance), restore, directory, _ignore, trusted=accepted.trusted)
+        staged = stage(archive, known, restore, directory, _ignore, trusted=accepted.trusted)
     entries = [entry for step in staged.steps for entry in step.entries]
     forced = require_valid(staged.findings, forced=force_invalid_config or undo_of is not None)
+    elsewhere = require_right_files(staged, known, restore)
     return Rehearsal(
         files=len(entries),
         databases=sum(entry.type == "database" for entry in entries),
         rows=sum(entry.records or 0 for entry in entries),
-        notes=(*accepted.notes, *forced),
+        notes=(*accepted.notes, *forced, *elsewhere),
     )
 
 

@@ -17,6 +17,7 @@ from backups.service import audit, outcome
 from backups.service.claim import claim
 from backups.service.finishing import complete, warn
 from backups.service.hooks import run_hook
+from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
 from backups.service.reap import is_dead
 from backups.service.rollback import aftermath, recover
@@ -169,6 +170,7 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     staged = stage(archive, instance, restore, directory, monitor.advance, trusted=accepted.trusted)
     restore.moved(Status.RUNNING, archive_instance=staged.manifest.instance_name)
     warn(restore, [*staged.notes, *require_valid(staged.findings, forced=restore.force_invalid_config)])
+    warn(restore, require_right_files(staged, instance, restore))
     require_room(staged, directory)
 
     monitor.stage(Stage.SAFETY)
@@ -219,6 +221,15 @@ def require_valid(findings: Sequence[str], *, forced: bool) -> list[str]:
             hint="restore without config, or force it with --force-invalid-config",
         )
     return [f"forced: the configuration is not valid: {text}"] if findings else []
+
+
+def require_right_files(staged: Staged, instance: Instance, restore: RestoreExecution) -> list[str]:
+    """Refuse to restore into a database that the running service does not use; return warnings of the others.
+
+    An undo goes where the restore went. Raises BackupError.
+    """
+    only = () if restore.undo_of is not None else [step.component.name for step in staged.steps]
+    return require_agreement(mismatches(instance, staged.live, staged.configuration), only=only)
 
 
 def _apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:

@@ -43,6 +43,7 @@ class Staged:
     """An archive, unpacked and proven.
 
     `live` are all components where they are, `findings` what would be invalid, `notes` what the operator should know.
+    `configuration` is the merged one as it will be; None where there is none, and for an undo.
     """
 
     manifest: Manifest
@@ -51,6 +52,7 @@ class Staged:
     steps: list[Step]
     findings: list[str]
     notes: list[str]
+    configuration: tacacs.Configuration | None = None
 
 
 def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[int], None]) -> Path:
@@ -147,7 +149,7 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
     live = components.components_of(instance, configuration)
     steps = _steps(targets, live, manifest, instance, restore)
     notes = [*_left_out(restore, manifest, instance), *_foreseen(steps, staged)]
-    return Staged(manifest, staged, live, steps, findings, notes)
+    return Staged(manifest, staged, live, steps, findings, notes, configuration)
 
 
 def _left_out(restore: RestoreExecution, manifest: Manifest, instance: Instance) -> list[str]:

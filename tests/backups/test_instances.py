@@ -57,6 +57,21 @@ MISTAKES = {
     "optional that is no list": (instance_with('optional = "audit"'), "[hq] optional: must be a list"),
     "optional with a number": (instance_with("optional = [1]"), "[hq] optional: must be a list of component names"),
     "optional and unknown": (instance_with('optional = ["nat"]'), "[hq] optional: unknown component 'nat'"),
+    "databases that are no table": (instance_with("databases = 1"), "[hq] databases: is a table"),
+    "a database of no component": (instance_with("[hq.databases]\nconfig = 'x'"), "[hq] databases.config: unknown key"),
+    "a database outside": (
+        instance_with("[hq.databases]\naudit = '/var/audit.db'"),
+        "[hq] databases.audit: '/var/audit.db' lies outside the root /srv/tacacs",
+    ),
+    "a database that is no text": (instance_with("[hq.databases]\naudit = 1"), "[hq] databases.audit: must be a text"),
+    "a relative environment file": (
+        instance_with("environment_file = 'etc/env'"),
+        "[hq] environment_file: 'etc/env' is not an absolute path",
+    ),
+    "an environment file that is no text": (
+        instance_with("environment_file = 1"),
+        "[hq] environment_file: must be a text",
+    ),
     "a queue that is no text": (instance_with("queue = 1"), "[hq] queue: must be a text"),
     "an instance that is no table": ("hq = 1", "[hq] an instance is a table"),
     "a name with a space": ('["h q"]\nkind = "tacacs"', "[h q] a name has letters, digits"),

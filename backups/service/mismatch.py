@@ -1,0 +1,258 @@
+"""Databases that a running service keeps elsewhere than its configuration says: what is backed up is not what it uses.
+
+A variable in the environment of a TACACS+ server moves a database, and so does a configuration that was changed, or a
+file that was replaced, while the service runs on. What cannot be seen from here is not claimed.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backups import components, tacacs
+from backups.components import Component
+from backups.errors import BackupError, ComponentError
+from backups.formats import printable
+from backups.instances import Instance
+from backups.environment_file import variables_in
+from backups.running import Interest, OpenFile, Process, base, processes
+from destinations.redaction import redact
+
+VARIABLE = "TACACS_{}_{}"
+SIDE_FILES = ("-wal", "-shm", "-journal")
+LOCK_TIMEOUT = 1.0
+RESTART = "restart the service, so that it opens what is there now"
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """`certain` where it is sure that the service uses another file than this site would."""
+
+    component: str
+    message: str
+    hint: str
+    certain: bool
+
+    def __str__(self) -> str:
+        return printable(redact(f"{self.component}: {self.message}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database as this site looks for it, and as its service calls it: `usual`, empty where that is not known.
+
+    `variable` is what could move it, empty where nothing could; `key` is where the configuration names it. `stated`
+    when the instances file does, `in_use` unless it lies there only after the restore.
+    """
+
+    component: str
+    path: Path
+    usual: str = ""
+    variable: str = ""
+    key: str = ""
+    stated: bool = False
+    in_use: bool = True
+
+    @property
+    def live(self) -> Path:
+        return self.path.resolve()
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        return identity_of(self.live)
+
+    @property
+    def names(self) -> set[str]:
+        return {self.path.name, self.live.name, self.usual} - {""}
+
+    @property
+    def hint(self) -> str:
+        where = f"{self.key} in its configuration file or as an override, or " if self.key else ""
+        return f"set {where}databases.{_stated_as(self.component)} in the instances file, to the file that is meant"
+
+
+def _stated_as(component: str) -> str:
+    return "overrides" if component == "config" else component
+
+
+def require_agreement(found: Iterable[Mismatch], *, only: Collection[str] | None = None) -> list[str]:
+    """Return `found` as warnings. Raises BackupError for what is certain, of the components `only` if given."""
+    found = list(found)
+    certain = [one for one in found if one.certain and (only is None or one.component in only)]
+    if certain:
+        raise BackupError("; ".join(map(str, certain)), hint=certain[0].hint)
+    return [f"{one} ({one.hint})" for one in found]
+
+
+def mismatches(
+    instance: Instance, parts: Sequence[Component], configuration: tacacs.Configuration | None = None
+) -> list[Mismatch]:
+    """Look at the processes and the environment of `instance`, and hold them against its components `parts`.
+
+    `configuration` is the one that will be in force, the live one by default. Nothing is raised.
+    """
+    databases = databases_of(instance, parts, configuration)
+    return found_in(instance, databases, processes(interest_of([(instance, databases)]))) if databases else []
+
+
+def mismatches_of(known: Iterable[tuple[Instance, Sequence[Component]]]) -> list[tuple[str, Mismatch]]:
+    """Return those of several instances, each with its name, after one look at the processes."""
+    databases = [(instance, databases_of(instance, parts)) for instance, parts in known]
+    running = processes(interest_of(databases)) if databases else []
+    return [(instance.name, one) for instance, mine in databases for one in found_in(instance, mine, running)]
+
+
+def databases_of(
+    instance: Instance, parts: Sequence[Component], configuration: tacacs.Configuration | None = None
+) -> list[Database]:
+    databases = [Database(part.name, path) for part in parts for path in part.databases()]
+    if instance.kind != "tacacs":
+        return databases
+    try:
+        now = tacacs.live_layers(instance, lock_timeout=LOCK_TIMEOUT).merged
+        in_use = {path for part in components.components_of(instance, now) for path in part.databases()}
+    except ComponentError:
+        now, in_use = {}, set()  # how it is now cannot be told
+    return [_configured(one, instance, configuration or now, in_use) for one in databases]
+
+
+def _configured(
+    database: Database, instance: Instance, configuration: tacacs.Configuration, in_use: Collection[Path]
+) -> Database:
+    known = replace(
+        database, stated=_stated_as(database.component) in instance.databases, in_use=database.path in in_use
+    )
+    if database.component not in tacacs.DATABASES:
+        return replace(known, usual=Path(tacacs.OVERRIDES).name)
+    section, key, _, usual = tacacs.DATABASES[database.component]
+    free = configuration and key not in configuration.get(section, {})
+    variable = VARIABLE.format(section, key).upper() if free else ""
+    return replace(known, usual=usual, variable=variable, key=f"[{section}] {key}")
+
+
+def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> Interest:
+    every = [database for _, databases in known for database in databases]
+    return Interest(
+        roots=frozenset(root for instance, _ in known for root in (instance.root, instance.root.resolve())),
+        files=frozenset(name for database in every for name in database.names),
+        arguments=frozenset(base(instance.config) for instance, _ in known if instance.config),
+        variables=frozenset(database.variable for database in every if database.variable),
+    )
+
+
+def found_in(instance: Instance, databases: Sequence[Database], running: Iterable[Process]) -> list[Mismatch]:
+    """Return at most one mismatch for each database, a certain one first."""
+    files = {identity for database in databases if (identity := database.identity)}
+    found = [*_in_environment_file(instance, databases)]
+    for process in running:
+        evidence = _evidence(process, instance, files)
+        found += [one for database in databases for one in _compared(process, database, evidence)]
+    found.sort(key=lambda one: not one.certain)
+    return list({one.component: one for one in reversed(found)}.values())[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Whether a process belongs to an instance: `certain` when it writes into its files or was given its configuration,
+    `likely` when it works in its folder."""
+
+    certain: bool
+    likely: bool
+
+
+def _evidence(process: Process, instance: Instance, files: Collection[tuple[int, int]]) -> Evidence:
+    writes = any(file.identity in files for file in process.files)
+    configured = any(_names_configuration(process, argument, instance) for argument in process.arguments)
+    folder = process.folder
+    works_there = any(folder.is_relative_to(root) for root in (instance.root, instance.root.resolve()))
+    return Evidence(writes or configured, works_there)
+
+
+def _names_configuration(process: Process, argument: str, instance: Instance) -> bool:
+    value = argument.rpartition("=")[2]
+    if not instance.config or base(value) != base(instance.config):
+        return False
+    if instance.config_is_url:
+        return value == instance.config
+    return (identity := identity_of(process.seen(value))) is not None and identity == identity_of(Path(instance.config))
+
+
+def _compared(process: Process, database: Database, evidence: Evidence) -> Iterator[Mismatch]:
+    if database.variable and (value := process.environment.get(database.variable)):
+        yield from _moved_by_variable(process, database, value, evidence)
+    has_it = any(file.identity == database.identity and not file.deleted for file in process.files)
+    for file in process.files if database.in_use else ():
+        if file.deleted:
+            yield from _replaced(process, database, file, evidence)
+        elif not has_it and file.identity != database.identity:
+            yield from _elsewhere(process, database, file, evidence)
+
+
+def _moved_by_variable(process: Process, database: Database, value: str, evidence: Evidence) -> Iterator[Mismatch]:
+    there = identity_of(process.seen(value))
+    if _is_same(there, process.folder / value, database):
+        return
+    uses_it = any(file.identity == there for file in process.files)
+    if evidence.certain or evidence.likely:
+        message = f"{process} was started with {database.variable}={value}, and {database.path} would be taken"
+        certain = there is not None and (evidence.certain or uses_it) and not database.stated
+        yield Mismatch(database.component, message, database.hint, certain)
+
+
+def _is_same(there: tuple[int, int] | None, path: Path, database: Database) -> bool:
+    return there == database.identity if there else database.path == path
+
+
+def _elsewhere(process: Process, database: Database, file: OpenFile, evidence: Evidence) -> Iterator[Mismatch]:
+    """Another file of that name; or, in the same folder, one whose name begins with it: the old file, renamed."""
+    live = database.live
+    renamed = file.path.parent == live.parent and file.path.name.startswith(live.name)
+    side = file.path.name.endswith(SIDE_FILES)
+    if side or not (renamed or (file.path.name in database.names and (evidence.certain or evidence.likely))):
+        return
+    message = f"{process} has {file.path} open, and {database.path} would be taken"
+    certain = bool(database.usual) and evidence.certain and not renamed and not database.stated
+    hint = f"{database.hint}; or {RESTART}" if database.usual else RESTART
+    yield Mismatch(database.component, message, hint, certain)
+
+
+def _replaced(process: Process, database: Database, file: OpenFile, evidence: Evidence) -> Iterator[Mismatch]:
+    live = database.live
+    device = identity_of(live.parent)
+    if file.path.name not in (live.name, f"{live.name}-wal") or not device or file.info.st_dev != device[0]:
+        return
+    if file.path.parent == live.parent or evidence.certain:
+        message = (
+            f"{process} still writes to a {file.path.name} that was removed or replaced; {live} is another file now"
+        )
+        yield Mismatch(database.component, message, RESTART, certain=False)
+
+
+def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> Iterator[Mismatch]:
+    if (path := instance.environment_file) is None:
+        return
+    try:
+        variables = variables_in(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not UTF-8"
+        message = f"the environment file {path} cannot be read, so that it cannot be told which databases it moves"
+        yield Mismatch("config", f"{message}: {reason}", "correct environment_file, or its permissions", certain=False)
+        return
+    for database in databases:
+        if not (value := variables.get(database.variable, "")):
+            continue
+        there = identity_of(instance.root / value)
+        if not _is_same(there, instance.root / value, database):
+            message = f"{path} has {database.variable}={value}, and {database.path} would be taken"
+            # of a path that is not there it is not known whether it is one in a container
+            certain = there is not None and not database.stated
+            yield Mismatch(database.component, message, database.hint, certain)
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return by what a file is known whatever its name; None for one that is not there or out of reach."""
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    return info.st_dev, info.st_ino
