@@ -31,9 +31,11 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`folder` is its working folder; `environment` is empty where this user may not read it."""
+    """`users` are the ids that it runs with and was started with, `folder` is its working folder; `environment` is
+    empty where this user may not read it."""
 
     pid: int
+    users: frozenset[int]
     folder: Path
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
@@ -101,12 +103,19 @@ def _looked_at(pid: int, interest: Interest) -> Process | None:
         return None
     environment = _environment(folder)
     names = interest.files | {base(environment[name]) for name in interest.variables & environment.keys()}
-    return Process(pid, cwd, arguments, environment, tuple(_open_files(folder, links, tuple(names - {""}))))
+    return Process(
+        pid, _users(folder), cwd, arguments, environment, tuple(_open_files(folder, links, tuple(names - {""})))
+    )
 
 
 def base(argument: str) -> str:
     """Return the last part of the path in ``PATH`` or ``--option=PATH``."""
     return argument.rpartition("=")[2].rpartition("/")[2]
+
+
+def _users(folder: Path) -> frozenset[int]:
+    lines = (_read(folder / "status") or b"").splitlines()
+    return frozenset(int(number) for line in lines if line.startswith(b"Uid:") for number in line.split()[1:])
 
 
 def _environment(folder: Path) -> Mapping[str, str]:

@@ -5,22 +5,29 @@ file that was replaced, while the service runs on. What cannot be seen from here
 """
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from django.conf import settings
+
 from backups import components, tacacs
 from backups.components import Component
+from backups.environment_file import variables_in
 from backups.errors import BackupError, ComponentError
 from backups.formats import printable
 from backups.instances import Instance
-from backups.environment_file import variables_in
 from backups.running import Interest, OpenFile, Process, base, processes
+from backups.service.evidence import Evidence, Identity, evidence_of, identity_of
 from destinations.redaction import redact
 
 VARIABLE = "TACACS_{}_{}"
-SIDE_FILES = ("-wal", "-shm", "-journal")
+LONGEST_SHOWN = 200
+# what stands behind the name of a file that was moved aside
+RENAMED = re.compile(r"~|[._-](old|orig|bak|backup|save|saved|prev|broken|corrupt|\d{1,14}).*")
 LOCK_TIMEOUT = 1.0
+SECONDS_OF_A_CHECK = 1.0
 RESTART = "restart the service, so that it opens what is there now"
 
 
@@ -58,7 +65,7 @@ class Database:
         return self.path.resolve()
 
     @property
-    def identity(self) -> tuple[int, int] | None:
+    def identity(self) -> Identity | None:
         return identity_of(self.live)
 
     @property
@@ -98,7 +105,7 @@ def mismatches(
 def mismatches_of(known: Iterable[tuple[Instance, Sequence[Component]]]) -> list[tuple[str, Mismatch]]:
     """Return those of several instances, each with its name, after one look at the processes."""
     databases = [(instance, databases_of(instance, parts)) for instance, parts in known]
-    running = processes(interest_of(databases)) if databases else []
+    running = processes(interest_of(databases), seconds=SECONDS_OF_A_CHECK) if databases else []
     return [(instance.name, one) for instance, mine in databases for one in found_in(instance, mine, running)]
 
 
@@ -142,49 +149,32 @@ def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> Interes
 
 def found_in(instance: Instance, databases: Sequence[Database], running: Iterable[Process]) -> list[Mismatch]:
     """Return at most one mismatch for each database, a certain one first."""
-    files = {identity for database in databases if (identity := database.identity)}
+    paths = [database.live for database in databases]
+    files = set(map(identity_of, paths))
     found = [*_in_environment_file(instance, databases)]
     for process in running:
-        evidence = _evidence(process, instance, files)
-        found += [one for database in databases for one in _compared(process, database, evidence)]
+        if (evidence := evidence_of(process, instance, paths)).is_ours:
+            others = [file for file in process.files if file.deleted or _is_foreign(file, files)]
+            found += [one for database in databases for one in _compared(process, database, others, evidence)]
     found.sort(key=lambda one: not one.certain)
     return list({one.component: one for one in reversed(found)}.values())[::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Whether a process belongs to an instance: `certain` when it writes into its files or was given its configuration,
-    `likely` when it works in its folder."""
-
-    certain: bool
-    likely: bool
+def _is_foreign(file: OpenFile, files: Collection[Identity | None]) -> bool:
+    """True for what is neither a database of the instance nor a copy that a run of this site works on."""
+    return file.identity not in files and not file.path.is_relative_to(settings.BACKUP_WORKSPACE_ROOT)
 
 
-def _evidence(process: Process, instance: Instance, files: Collection[tuple[int, int]]) -> Evidence:
-    writes = any(file.identity in files for file in process.files)
-    configured = any(_names_configuration(process, argument, instance) for argument in process.arguments)
-    folder = process.folder
-    works_there = any(folder.is_relative_to(root) for root in (instance.root, instance.root.resolve()))
-    return Evidence(writes or configured, works_there)
-
-
-def _names_configuration(process: Process, argument: str, instance: Instance) -> bool:
-    value = argument.rpartition("=")[2]
-    if not instance.config or base(value) != base(instance.config):
-        return False
-    if instance.config_is_url:
-        return value == instance.config
-    return (identity := identity_of(process.seen(value))) is not None and identity == identity_of(Path(instance.config))
-
-
-def _compared(process: Process, database: Database, evidence: Evidence) -> Iterator[Mismatch]:
+def _compared(
+    process: Process, database: Database, others: Sequence[OpenFile], evidence: Evidence
+) -> Iterator[Mismatch]:
     if database.variable and (value := process.environment.get(database.variable)):
         yield from _moved_by_variable(process, database, value, evidence)
-    has_it = any(file.identity == database.identity and not file.deleted for file in process.files)
-    for file in process.files if database.in_use else ():
+    has_it = any(file.identity == database.identity for file in process.files)
+    for file in others if database.in_use else ():
         if file.deleted:
             yield from _replaced(process, database, file, evidence)
-        elif not has_it and file.identity != database.identity:
+        elif not has_it:
             yield from _elsewhere(process, database, file, evidence)
 
 
@@ -192,23 +182,27 @@ def _moved_by_variable(process: Process, database: Database, value: str, evidenc
     there = identity_of(process.seen(value))
     if _is_same(there, process.folder / value, database):
         return
-    uses_it = any(file.identity == there for file in process.files)
     if evidence.certain or evidence.likely:
-        message = f"{process} was started with {database.variable}={value}, and {database.path} would be taken"
+        uses_it = any(file.identity == there for file in process.files)
+        message = f"{process} was started with {database.variable}={_short(value)}, and {database.path} would be taken"
         certain = there is not None and (evidence.certain or uses_it) and not database.stated
         yield Mismatch(database.component, message, database.hint, certain)
 
 
-def _is_same(there: tuple[int, int] | None, path: Path, database: Database) -> bool:
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}..."
+
+
+def _is_same(there: Identity | None, path: Path, database: Database) -> bool:
     return there == database.identity if there else database.path == path
 
 
 def _elsewhere(process: Process, database: Database, file: OpenFile, evidence: Evidence) -> Iterator[Mismatch]:
     """Another file of that name; or, in the same folder, one whose name begins with it: the old file, renamed."""
     live = database.live
-    renamed = file.path.parent == live.parent and file.path.name.startswith(live.name)
-    side = file.path.name.endswith(SIDE_FILES)
-    if side or not (renamed or (file.path.name in database.names and (evidence.certain or evidence.likely))):
+    renamed = file.path.parent == live.parent and RENAMED.fullmatch(file.path.name.removeprefix(live.name)) is not None
+    called_so = bool(database.usual) and file.path.name in database.names and (evidence.certain or evidence.likely)
+    if not (renamed or called_so):
         return
     message = f"{process} has {file.path} open, and {database.path} would be taken"
     certain = bool(database.usual) and evidence.certain and not renamed and not database.stated
@@ -243,16 +237,7 @@ def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> I
             continue
         there = identity_of(instance.root / value)
         if not _is_same(there, instance.root / value, database):
-            message = f"{path} has {database.variable}={value}, and {database.path} would be taken"
+            message = f"{path} has {database.variable}={_short(value)}, and {database.path} would be taken"
             # of a path that is not there it is not known whether it is one in a container
             certain = there is not None and not database.stated
             yield Mismatch(database.component, message, database.hint, certain)
-
-
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return by what a file is known whatever its name; None for one that is not there or out of reach."""
-    try:
-        info = path.stat()
-    except (OSError, ValueError):
-        return None
-    return info.st_dev, info.st_ino

@@ -34,6 +34,8 @@ if user := int(os.environ.get("RUN_AS", 0)):
 if jail := os.environ.get("JAIL"):
     os.chroot(jail)
     os.chdir("/")
+elif folder := os.environ.get("LEAVES_FOR"):
+    os.chdir(folder)
 connections = []
 for path in sys.argv[1].split(","):
     connection = sqlite3.connect(path, isolation_level=None)
@@ -187,6 +189,29 @@ def test_another_service_with_files_of_the_same_names_is_not_this_one(
         (message,) = check_databases_in_use(None)
     assert isinstance(message, CheckWarning)
     assert (message.id, message.msg.startswith("[second] devices: ")) == ("backups.W003", True)
+
+
+def test_a_server_that_shares_one_database_with_another_is_told_by_its_configuration(
+    root: Path, tmp_path: Path, declare: Declare
+) -> None:
+    """The second server has the accounting of the first one open, and devices of its own."""
+    second = shutil.copytree(root, tmp_path / "tacacs-2")
+    opened = [root / "data/tacacs_accounting.db", second / "data/devices.db", second / "data/local_auth.db"]
+    with server(*opened, cwd=second, config=second / "config/tacacs.conf"):
+        assert seen() == []
+    # a relative name leads nowhere from the folder that the process works in by now
+    with server(*opened, cwd=second, config=Path("config/tacacs.conf"), LEAVES_FOR="/"):
+        assert {("devices", True), ("users", True)} <= set(seen())
+
+
+def test_another_user_of_the_machine_cannot_stop_backups(root: Path, other: Path, tmp_path: Path) -> None:
+    open_way(tmp_path)
+    config = root / "config/tacacs.conf"
+    with server(cwd=root, config=config, RUN_AS=NOBODY, TACACS_DEVICES_DATABASE=other):
+        assert seen() == []
+    os.chown(root, NOBODY, NOBODY)
+    with server(cwd=root, config=config, RUN_AS=NOBODY, TACACS_DEVICES_DATABASE=other):
+        assert seen() == [("devices", True)]
 
 
 def test_our_own_environment_and_that_of_our_parents_say_nothing_of_the_server(
@@ -414,6 +439,18 @@ def test_a_log_that_was_removed_under_a_running_service_is_seen(tmp_path: Path, 
         (shop / "orders.db-wal").unlink()
         (message,) = map(str, found("shop"))
     assert "orders.db-wal" in message
+
+
+def test_a_service_with_many_databases_of_one_name_is_no_mismatch(tmp_path: Path, declare: Declare) -> None:
+    root = tmp_path / "tenants"
+    for tenant in "abc":
+        (root / tenant).mkdir(parents=True)
+        make_database(root / tenant / "data.db")
+    make_database(root / "a" / "data.db2")
+    component = '[shop.components.{0}]\nkind = "sqlite"\npath = "{0}/data.db"\n'
+    declare(f'[shop]\nkind = "generic"\nroot = "{root}"\n' + component.format("a") + component.format("b"))
+    with server(root / "b/data.db", root / "c/data.db", root / "a/data.db2", cwd=root):
+        assert seen("shop") == []
 
 
 def test_a_file_of_the_same_name_that_was_replaced_elsewhere_is_nothing(tmp_path: Path, shop: Path) -> None:
