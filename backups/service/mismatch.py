@@ -184,8 +184,9 @@ def _moved_by_variable(process: Process, database: Database, value: str, evidenc
         return
     if evidence.certain or evidence.likely:
         uses_it = any(file.identity == there for file in process.files)
-        message = f"{process} was started with {database.variable}={_short(value)}, and {database.path} would be taken"
         certain = there is not None and (evidence.certain or uses_it) and not database.stated
+        verb = "does" if certain else "may"
+        message = f"{process} was started with {database.variable}={_short(value)} and {verb} not use {database.path}"
         yield Mismatch(database.component, message, database.hint, certain)
 
 
@@ -204,8 +205,8 @@ def _elsewhere(process: Process, database: Database, file: OpenFile, evidence: E
     called_so = bool(database.usual) and file.path.name in database.names and (evidence.certain or evidence.likely)
     if not (renamed or called_so):
         return
-    message = f"{process} has {file.path} open, and {database.path} would be taken"
     certain = bool(database.usual) and evidence.certain and not renamed and not database.stated
+    message = f"{process} has {file.path} open and {'does' if certain else 'may'} not use {database.path}"
     hint = f"{database.hint}; or {RESTART}" if database.usual else RESTART
     yield Mismatch(database.component, message, hint, certain)
 
@@ -233,11 +234,12 @@ def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> I
         yield Mismatch("config", f"{message}: {reason}", "correct environment_file, or its permissions", certain=False)
         return
     for database in databases:
-        if not (value := variables.get(database.variable, "")):
+        if not (database.variable and (value := variables.get(database.variable))):
             continue
         there = identity_of(instance.root / value)
         if not _is_same(there, instance.root / value, database):
-            message = f"{path} has {database.variable}={_short(value)}, and {database.path} would be taken"
             # of a path that is not there it is not known whether it is one in a container
             certain = there is not None and not database.stated
+            verb = "does" if certain else "may"
+            message = f"{path} has {database.variable}={_short(value)}: the server {verb} not use {database.path}"
             yield Mismatch(database.component, message, database.hint, certain)

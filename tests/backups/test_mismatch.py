@@ -376,7 +376,7 @@ def test_an_environment_file_is_read_without_a_process(
     root: Path, other: Path, tmp_path: Path, declare: Declare, line: str, certain: bool | None
 ) -> None:
     file = tmp_path / "default"
-    file.write_text(f"; a comment\n\nPORT=49\n{line.format(other=other)}\nno assignment\n")
+    file.write_text(f"; a comment\n\nPORT=49\n=/none\n{line.format(other=other)}\nno assignment\n")
     declare(TACACS.format(root=root) + f'environment_file = "{file}"\n')
     assert seen() == ([] if certain is None else [("devices", certain)])
 
