@@ -185,8 +185,7 @@ def _moved_by_variable(process: Process, database: Database, value: str, evidenc
     if evidence.certain or evidence.likely:
         uses_it = any(file.identity == there for file in process.files)
         certain = there is not None and (evidence.certain or uses_it) and not database.stated
-        verb = "does" if certain else "may"
-        message = f"{process} was started with {database.variable}={_short(value)} and {verb} not use {database.path}"
+        message = f"{process} was started with {database.variable}={_short(value)}, which is not {database.path}"
         yield Mismatch(database.component, message, database.hint, certain)
 
 
@@ -206,7 +205,7 @@ def _elsewhere(process: Process, database: Database, file: OpenFile, evidence: E
     if not (renamed or called_so):
         return
     certain = bool(database.usual) and evidence.certain and not renamed and not database.stated
-    message = f"{process} has {file.path} open and {'does' if certain else 'may'} not use {database.path}"
+    message = f"{process} has {file.path} open, and not {database.path}"
     hint = f"{database.hint}; or {RESTART}" if database.usual else RESTART
     yield Mismatch(database.component, message, hint, certain)
 
@@ -240,6 +239,5 @@ def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> I
         if not _is_same(there, instance.root / value, database):
             # of a path that is not there it is not known whether it is one in a container
             certain = there is not None and not database.stated
-            verb = "does" if certain else "may"
-            message = f"{path} has {database.variable}={_short(value)}: the server {verb} not use {database.path}"
+            message = f"{path} starts the server with {database.variable}={_short(value)}, which is not {database.path}"
             yield Mismatch(database.component, message, database.hint, certain)
