@@ -28,7 +28,8 @@ class ConfigInfo:
 class ExportedPart:
     """A file in the workspace that becomes the member `name` of the archive.
 
-    `permissions` are those of what it was made of, where a restore could have to create that.
+    `permissions` are those of what it was made of, where a restore could have to create that. `listing` has the entries
+    of a tree.
     """
 
     component: str
@@ -36,6 +37,7 @@ class ExportedPart:
     name: str
     type: PartType
     permissions: Permissions | None = None
+    listing: Path | None = None
 
 
 @dataclass(slots=True)

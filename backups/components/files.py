@@ -10,11 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from backups.archive.manifest import Entry
+from backups.archive.permissions import Permissions
 from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart
 from backups.components.comparing import first_difference
 from backups.components.copying import copy_stable, same_content
 from backups.components.nested_tar import TAR_BLOCK, pack_tree
 from backups.components.tree import replace_tree
+from backups.components.tree_list import ListWriter, listed_member
 from backups.components.walking import walk
 from backups.errors import ComponentError, Untouched
 from backups.formats import printable
@@ -46,15 +48,26 @@ class FilesComponent(Component):
         return total
 
     def export(self, context: ExportContext) -> Export:
-        info, warnings = look_at(self.path), []
-        is_tree = stat.S_ISDIR(info.st_mode)
-        member = self._tree_member if is_tree else self._file_member
-        if is_tree:
-            warnings = pack_tree(self.path, context.directory / member, context.checkpoint)
-        else:
-            info = copy_stable(self.path, context.directory / member, context.checkpoint)
+        info = look_at(self.path)
+        if stat.S_ISDIR(info.st_mode):
+            return self._export_tree(context, permissions_of(info, self.path))
+        member = self._file_member
+        info = copy_stable(self.path, context.directory / member, context.checkpoint)
         permissions = permissions_of(info, self.path)
-        return Export([ExportedPart(self.name, context.directory / member, member, "data", permissions)], warnings)
+        return Export([ExportedPart(self.name, context.directory / member, member, "data", permissions)])
+
+    def _export_tree(self, context: ExportContext, permissions: Permissions) -> Export:
+        """Pack the tree, and write the list of its entries beside, which becomes no member of the archive."""
+        packed = context.directory / self._tree_member
+        listing = context.directory / f".{self._tree_member}.list"
+        with listing.open("xb") as file:
+            listing.chmod(0o600)
+            writer = ListWriter(file)
+            warnings = pack_tree(
+                self.path, packed, context.checkpoint, lambda member, time: writer.add(listed_member(member, time))
+            )
+            writer.finish()
+        return Export([ExportedPart(self.name, packed, self._tree_member, "data", permissions, listing)], warnings)
 
     @property
     def _tree_member(self) -> str:

@@ -20,10 +20,13 @@ TAR_BLOCK = 512
 ROOT = "."
 
 
-def pack_tree(root: Path, target: Path, checkpoint: Callable[[int], None]) -> list[str]:
+Note = Callable[[tarfile.TarInfo, int], None]
+
+
+def pack_tree(root: Path, target: Path, checkpoint: Callable[[int], None], note: Note) -> list[str]:
     """Write the tree at `root` into the new file `target` (0600); return a warning for each thing left out.
 
-    Raises ComponentError.
+    `note` gets each member with its modification time in nanoseconds. Raises ComponentError.
     """
     warnings = []
     target.touch(mode=0o600, exist_ok=False)
@@ -33,7 +36,7 @@ def pack_tree(root: Path, target: Path, checkpoint: Callable[[int], None]) -> li
             if entry.is_special:
                 warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
             else:
-                _add(tar, entry, checkpoint)
+                note(_add(tar, entry, checkpoint), entry.info.st_mtime_ns)
         tar.write(bytes(2 * TAR_BLOCK))
     return warnings
 
@@ -59,15 +62,16 @@ def _described(name: str, info: os.stat_result) -> tarfile.TarInfo:
     return member
 
 
-def _add(tar: BinaryIO, entry: TreeEntry, checkpoint: Callable[[int], None]) -> None:
+def _add(tar: BinaryIO, entry: TreeEntry, checkpoint: Callable[[int], None]) -> tarfile.TarInfo:
     member = _described(entry.name, entry.info)
     if entry.is_file:
         _add_file(tar, member, entry, checkpoint)
-        return
+        return member
     if stat.S_ISLNK(entry.info.st_mode):
         member.type = tarfile.SYMTYPE
         member.linkname = _target_of(entry)
     tar.write(_header(member))
+    return member
 
 
 def _target_of(entry: TreeEntry) -> str:
