@@ -7,4 +7,4 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         from backups import checks, schedules, tasks  # noqa: F401 - registers checks and signal receivers
-        from backups.service import history, schedule  # noqa: F401 - registers signal receivers
+        from backups.service import history, schedule, tree_lists  # noqa: F401 - registers signal receivers

@@ -40,6 +40,24 @@ def unseal(value: str) -> str:
     return plain
 
 
+def seal_key(key: bytes) -> bytes:
+    """Seal a key that seals something larger, so that only the key has to be sealed again when ours is rotated."""
+    return _keys().encrypt(key)
+
+
+def unseal_key(sealed: bytes) -> bytes:
+    """Raises `ValueError` for what `seal_key` did not make under one of the keys."""
+    try:
+        return _keys().decrypt(sealed)
+    except InvalidToken:
+        raise ValueError("no key opens this sealed key") from None
+
+
+def reseal_key(sealed: bytes) -> bytes:
+    """Return the same under the first key. Raises `ValueError` as `unseal_key`."""
+    return seal_key(unseal_key(sealed))
+
+
 def seal_config(type: str, config: Mapping[str, object]) -> dict[str, object]:
     """Return `config` with the secret options of `type` sealed, those left blank excepted."""
     secret = destination_class(type).secret_options

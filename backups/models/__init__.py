@@ -7,6 +7,7 @@ from backups.models.restore import RestoreExecution
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
 from backups.models.state import InstanceState
+from backups.models.tree_list import TreeList, TreeListBlock
 from backups.models.use import ArchiveUse
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "LeftoverPart",
     "RestoreExecution",
     "Run",
+    "TreeList",
+    "TreeListBlock",
 ]

@@ -32,6 +32,7 @@ from backups.service.publish import Made, publish
 from backups.service.recover import recover
 from backups.service.sealing import encryption_for, prove_sealed, sealed_manifest
 from backups.service.signatures import site_key
+from backups.service.tree_listing import keep_exported
 from backups.service.workspace import require_space, workspace
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
@@ -167,12 +168,13 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
         made = _pack(contents, manifest, encryption, directory, monitor)
         contents.settle()
+        unlisted = keep_exported(execution, contents.parts, contents.entries, monitor.advance)
     shutil.rmtree(scratch)
     if encryption is not None:
         prove_sealed(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
 
     monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
-    publish(execution, made, monitor)
+    publish(execution, made, monitor, unlisted)
 
     monitor.protect()
     monitor.stage(Stage.RECORDING)

@@ -18,6 +18,7 @@ from backups.service.adopt import examine, record_adopted
 from backups.service.hashing import HashingSink
 from backups.service.leftovers import remember
 from backups.service.scan import Scan, scan
+from backups.service.tree_listing import keep_archived
 from backups.service.workspace import require_space, workspace
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
@@ -141,5 +142,7 @@ def _fetch_and_record(
             sink = HashingSink(target, signed=True)
             opened.get(file.path, cast("BinaryIO", sink))
         found = examine(path, directory, sha256=sink.sha256.hexdigest(), blake2b=sink.blake2b.hexdigest())
-    with transaction.atomic():
-        return record_adopted(destination, file.path, found, by=by, comment="found at the destination")
+        with transaction.atomic():
+            execution = record_adopted(destination, file.path, found, by=by, comment="found at the destination")
+        keep_archived(execution, found.manifest, path, directory)
+    return execution

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from backups.errors import BackupError, NotDeletable
 from backups.models import BackupExecution
 from backups.service import audit
 from backups.service.signatures import delete_signature
+from backups.service.tree_lists import forget_lists
 from backups.service.uses import LONGEST_DELETION, used_executions
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
@@ -44,7 +46,9 @@ def delete_from(destination: Destination, execution: BackupExecution, *, by: aud
         except NotFound:
             reason = f"{reason} (it was gone already)"
         _delete_signature(destination, execution)
-        execution.moved(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
+        with transaction.atomic():
+            execution.moved(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
+            forget_lists(execution)
     audit.log(
         "backup.deleted", execution=execution.pk, instance=execution.instance, by=audit.name_of(by),
         file=execution.backup_path, reason=reason,

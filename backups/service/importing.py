@@ -18,6 +18,7 @@ from backups.service.opening import extension_of
 from backups.service.proof import verify_file
 from backups.service.publish import ATTEMPTS, EXTENSIONS, archive_path
 from backups.service.signatures import delete_signature, signature_state, store_signature, text_beside
+from backups.service.tree_listing import keep_archived
 from backups.service.workspace import workspace
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE
@@ -58,7 +59,10 @@ def _import(path: Path, destination: BackupDestination, by: audit.Actor) -> Back
     if destination.policy == Policy.REQUIRED and not found.encryption:
         raise BackupError(f"{destination.name} takes encrypted archives only", hint="choose another destination")
     with destination.open() as opened:
-        return _store(opened, path, destination, found, by)
+        execution = _store(opened, path, destination, found, by)
+    with workspace(str(uuid4())) as directory:
+        keep_archived(execution, found.manifest, path, directory)
+    return execution
 
 
 def _digests(path: Path) -> tuple[str, str]:

@@ -3,11 +3,13 @@
 import logging
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from backups.errors import Cancelled, Interrupted
 from backups.models import BackupExecution, Run
 from backups.service import audit
+from backups.service.tree_lists import forget_lists
 from backups.signals import execution_finished
 
 Status = Run.Status
@@ -63,8 +65,11 @@ def _end(execution: Run, status: Status, *, before: Status = Status.RUNNING, **c
     if status != Status.COMPLETED and isinstance(execution, BackupExecution):
         changes |= {"backup_filename": "", "backup_path": ""}
     timeline = [*execution.timeline, [status.value, now.isoformat()]]
-    if not execution.moved(before, status=status, completed_at=now, timeline=timeline, **changes):
-        return False
+    with transaction.atomic():
+        if not execution.moved(before, status=status, completed_at=now, timeline=timeline, **changes):
+            return False
+        if status != Status.COMPLETED and isinstance(execution, BackupExecution):
+            forget_lists(execution)
     if isinstance(execution, BackupExecution):
         execution.destination.record_backup(status.value, now, stored=status == Status.COMPLETED)
     audit.log(

@@ -1,5 +1,6 @@
 """Giving the archive its name at the destination, and writing into the row what was made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -42,14 +43,15 @@ def archive_path(instance: str, kind: str, taken_at: datetime, extension: str, a
     return PurePosixPath(instance, kind, name)
 
 
-def publish(execution: BackupExecution, made: Made, monitor: Monitor) -> None:
+def publish(execution: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
     """Upload under the first free name; the destination makes it visible whole and reads it back. Then sign it.
 
+    `warnings` are those that the manifest does not have.
     The row says where and what before the name becomes visible, so that a process that dies in between loses nothing:
     `reap` finds the archive there, and signs it before it is a backup. Raises DestinationError; nothing is left at the
     destination then.
     """
-    _describe(execution, made)
+    _describe(execution, made, warnings)
     with execution.destination.open() as destination:
         stored = _upload(destination, execution, made, monitor)
         try:
@@ -91,7 +93,7 @@ def _recorded_by_another(execution: BackupExecution, path: str) -> bool:
     return BackupExecution.objects.filter(pk=execution.pk, backup_path=path).exists()
 
 
-def _describe(execution: BackupExecution, made: Made) -> None:
+def _describe(execution: BackupExecution, made: Made, warnings: Sequence[str]) -> None:
     packed, manifest = made.packed, made.manifest
     _change(
         execution,
@@ -104,7 +106,7 @@ def _describe(execution: BackupExecution, made: Made) -> None:
         compressed_size_bytes=packed.size_bytes,
         files_included=len(manifest.contents),
         manifest_json=manifest.to_dict(),
-        warnings=list(manifest.warnings),
+        warnings=[*manifest.warnings, *warnings],
     )
 
 

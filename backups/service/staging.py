@@ -19,6 +19,7 @@ from backups.service.fetch import fetch
 from backups.service.opening import opened
 from backups.service.proof import check_database, manifest_of_file
 from backups.service.selection import Target, absent_parts, entries_for, select
+from backups.service.tree_listing import keep_unpacked
 from backups.service.workspace import require_space
 from backups.sources import bytes_of
 
@@ -103,6 +104,7 @@ def stage(
     with opened(archive, directory) as stream:
         unpack(stream, staged, names=wanted, progress=progress)
     archive.unlink()
+    keep_unpacked(restore.execution, manifest, staged, progress)
     for entry in manifest.contents:
         if entry.file in wanted and entry.type == "database":
             _check(staged / entry.file, entry)

@@ -21,6 +21,7 @@ from backups.service.monitor import Monitor
 from backups.service.proof import Progress, check_database, check_databases, unpack_databases
 from backups.service.selection import absent_parts
 from backups.service.signatures import Signature, State, signature_state
+from backups.service.tree_listing import keep_unpacked
 from backups.service.workspace import require_space
 
 Kind, Stage = DrillExecution.Kind, DrillExecution.Stage
@@ -64,6 +65,7 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
     seconds = time.monotonic() - began
     monitor.stage(Stage.CHECKING, total=restored.size_bytes)
     warnings = _check(restored, monitor.advance)
+    keep_unpacked(execution, restored.manifest, restored.directory, lambda _: monitor.advance(0))
     return Found(
         manifest=restored.manifest,
         seconds=round(seconds, 3),

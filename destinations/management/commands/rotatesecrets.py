@@ -7,12 +7,14 @@ from destinations.exceptions import DestinationConfigError
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination
 from destinations.secrets import seal_config
+from destinations.signals import secrets_rotated
 
 logger = logging.getLogger(__name__)
+OTHERS = "what else is kept"
 
 
 class Command(OperatorCommand):
-    help = "Seal the secret options of all destinations again, under the first key of BACKUP_SECRETS_KEY."
+    help = "Seal the secrets of all destinations, and what else is sealed, under the first key of BACKUP_SECRETS_KEY."
 
     def run(self, **options: Any) -> None:
         done: list[str] = []
@@ -24,6 +26,10 @@ class Command(OperatorCommand):
                 problems[name] = error
             else:
                 done.append(name)
+        try:
+            secrets_rotated.send(sender=BackupDestination)
+        except DestinationConfigError as error:
+            problems[OTHERS] = error
         logger.info("secrets rotated destinations=%s", ",".join(done))
         self.respond({"resealed": done}, f"Sealed again: {', '.join(done) or 'nothing'}.")
         if problems:
