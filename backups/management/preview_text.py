@@ -6,8 +6,10 @@ from backups.formats import counted, human_duration, printable
 from backups.service.preview import Preview
 from backups.service.preview_component import ComponentPreview
 from backups.service.preview_signature import SeenSignature
+from backups.service.preview_tree import TreePreview
 from destinations.sizes import human_size
 
+SHOWN_NAMES = 20
 ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"
 
 
@@ -34,6 +36,8 @@ def _lines(shown: Preview, signature: SeenSignature, *, undo: bool) -> Iterator[
     yield from (f"warning      {printable(text)}" for text in shown.warnings)
     refusals = (*shown.refusals, signature.refusal(undo=undo))
     yield from (f"refused      {printable(text)}" for text in refusals if text)
+    assumed = dict.fromkeys(text for component in selected for text in component.assumed)
+    yield from (f"assumed      {text}" for text in assumed)
     yield f"loss         {shown.loss}"
 
 
@@ -71,8 +75,20 @@ def _notes(component: ComponentPreview) -> Iterator[str]:
         yield f"  {component.name:12}  [{item.section}] {item.key}: {_value(item.now)} -> {_value(item.backup)}"
     for note in component.notes:
         yield f"  {component.name:12}  {printable(note)}"
+    if component.tree is not None:
+        yield from _entries(component.name, component.tree)
     if component.loss:
         yield f"  {component.name:12}  {printable(component.loss)}"
+
+
+def _entries(name: str, tree: TreePreview) -> Iterator[str]:
+    """The first names of each sort; of the others only how many."""
+    for sign, group in (("-", tree.going), ("~", tree.changing), ("+", tree.returning)):
+        for entry in group.named[:SHOWN_NAMES]:
+            change = f" ({entry.change})" if entry.change else ""
+            yield f"  {name:12}  {sign} {entry.name}{change}"
+        if more := group.count - len(group.named[:SHOWN_NAMES]):
+            yield f"  {name:12}  {sign} and {more:,} more"
 
 
 def _value(value: str | None) -> str:

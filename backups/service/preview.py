@@ -1,6 +1,6 @@
 """What a restore would change, worked out from the manifest and the live instance; the archive is not unpacked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,18 +20,24 @@ from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
 from backups.service.mismatch import Mismatch, mismatches
-from backups.service.preview_component import ComponentPreview, PartPreview, compared
+from backups.service.preview_component import LOSS, NOTHING, UNKNOWN, ComponentPreview, PartPreview, compared
 from backups.service.preview_configuration import ConfigurationComparison, ConfigurationPreview
+from backups.service.preview_tree import MOST_NAMES, TreeComparer
 from backups.service.proof import manifest_of_file
 from backups.service.selection import Target, select
 from backups.service.staging import paths_of
 
 CONFIG = "config"
+# a page has to answer: what is not compared by then is unknown
+SECONDS_FOR_TREES = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`archive_sha256` is what a person confirms, `refusals` what a restore would stop at."""
+    """`archive_sha256` is what a person confirms, `refusals` what a restore would stop at.
+
+    `status` is the worst of the selected components.
+    """
 
     instance: str
     archive: str
@@ -49,6 +55,12 @@ class Preview:
     refusals: tuple[str, ...]
     components: tuple[ComponentPreview, ...]
     loss: str
+    status: str
+
+    @property
+    def compared(self) -> bool:
+        """False where something selected could not be compared, or was counted only."""
+        return all(component.compared for component in self.components if component.selected)
 
     def to_dict(self) -> dict[str, Any]:
         values = asdict(self)
@@ -64,11 +76,15 @@ def preview(
     components: Sequence[str] = (),
     *,
     undo_of: RestoreExecution | None = None,
+    seconds_for_trees: float = SECONDS_FOR_TREES,
+    first_name: int = 0,
 ) -> Preview:
     """Compare what `source`, a backup or an archive file, holds of `components` with what `instance` has now.
 
-    Nothing is fetched, unpacked or changed; what cannot be read now is said, not raised. Raises BackupError for an
-    unknown instance or component, or without an archive, and ArchiveError for a file that is none.
+    Trees of files are compared for at most `seconds_for_trees`; of what differs in them it names MOST_NAMES of each
+    sort, from number `first_name` on. Nothing is fetched, unpacked or changed; what cannot be read now is said, not
+    raised. Raises BackupError for an unknown instance or component, or without an archive, and ArchiveError for a file
+    that is none.
     """
     known = get_instance(instance)
     manifest, digest = _described(source)
@@ -77,7 +93,10 @@ def preview(
     foreseen = _foreseen(comparison, targets)
     live = _live_components(known, targets, comparison, foreseen, undo_of)
     elsewhere = mismatches(known, list(live.values()), foreseen.after)
-    compare = partial(_component, live, manifest, targets, comparison, undo=undo_of is not None)
+    comparer = TreeComparer(source, seconds_for_trees, first=first_name, most=MOST_NAMES)
+    compare = partial(
+        _component, live, manifest, targets, comparison, comparer, undo=undo_of is not None, root=known.root
+    )
     found = [compare(name) for name in _names(manifest, known, undo_of)]
     now = timezone.now()
     return Preview(
@@ -97,6 +116,7 @@ def preview(
         refusals=(*_refusals(manifest, known), *(() if undo_of else _refused(foreseen, elsewhere, targets))),
         components=tuple(found),
         loss=_total_loss([component for component in found if component.selected]),
+        status=_worst(component.status for component in found if component.selected),
     )
 
 
@@ -158,9 +178,11 @@ def _component(
     manifest: Manifest,
     targets: Sequence[Target],
     comparison: ConfigurationComparison | None,
+    comparer: TreeComparer,
     name: str,
     *,
     undo: bool,
+    root: Path,
 ) -> ComponentPreview:
     parts = [target.part for target in targets if target.component == name]
     foreseen = ConfigurationPreview()
@@ -168,7 +190,17 @@ def _component(
     if name == CONFIG and comparison is not None and manifest.entries_of(name):
         foreseen = comparison.of(parts or [""])
         divided = () if undo else tuple(_parts(comparison, manifest))
-    return compared(name, live.get(name), manifest, chosen=parts, undo=undo, configuration=foreseen, parts=divided)
+    return compared(
+        name,
+        live.get(name),
+        manifest,
+        chosen=parts,
+        undo=undo,
+        configuration=foreseen,
+        parts=divided,
+        comparer=comparer,
+        root=root,
+    )
 
 
 def _parts(comparison: ConfigurationComparison, manifest: Manifest) -> Iterator[PartPreview]:
@@ -196,9 +228,16 @@ def _refused(foreseen: ConfigurationPreview, elsewhere: Sequence[Mismatch], targ
     yield from (f"{one} ({one.hint})" for one in elsewhere if one.certain and one.component in restored)
 
 
+def _worst(statuses: Iterable[str]) -> str:
+    return max(statuses, key=(NOTHING, UNKNOWN, LOSS).index, default=NOTHING)
+
+
 def _total_loss(components: Sequence[ComponentPreview]) -> str:
     """Say in one sentence what is known to be lost."""
     lost = [text for component in components for text in component.lost]
-    unknown = [component.name for component in components if component.loss_unknown]
+    unknown = [component.name for component in components if component.loss_unknown and not component.lost]
+    partly = [component.name for component in components if component.loss_unknown and component.lost]
     text = f"{listed(lost)} will be gone." if lost else "Nothing is known to be lost."
-    return text[0].upper() + text[1:] + (f" What {listed(unknown)} would lose cannot be told." if unknown else "")
+    text += f" What else {listed(partly)} would lose cannot be told." if partly else ""
+    text += f" What {listed(unknown)} would lose cannot be told." if unknown else ""
+    return text[0].upper() + text[1:]

@@ -1,28 +1,30 @@
 """One component as a restore would change it: rows per table now and in the backup, and what is known to be lost."""
 
-import stat
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from backups.archive.manifest import Entry, Manifest
 from backups.components import Component
 from backups.components.config_archived import FILE, OVERRIDES
-from backups.components.walking import walk
+from backups.components.copying import sha256_of
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.formats import counted, listed
 from backups.ownership import foreseen_for
 from backups.service.preview_configuration import ConfigurationChange, ConfigurationPreview
 from backups.service.preview_tables import TableChange, table_changes
+from backups.service.preview_tree import TreeComparer, TreePreview
 from backups.service.selection import absent_parts
-from backups.sources import look_at
+from backups.sources import bytes_of, look_at
 from backups.sqlite import live_tables
+from destinations.sizes import human_size
 
 SECONDS_PER_DATABASE = 3.0
-SECONDS_PER_TREE = 3.0
 LOCK_TIMEOUT = 1.0
+ONLY_COUNTED = "Rows are counted, not compared: rows that were changed in place cannot be told."
+ONLY_LOOKED_AT = "Files of the same size and time are taken as unchanged: their content is not compared."
+# what is said of a component, the worst last
+NOTHING, UNKNOWN, LOSS = "nothing", "unknown", "loss"
 PART_FILES = {"file": FILE, "overrides": OVERRIDES}
 
 
@@ -39,6 +41,8 @@ class PartPreview:
 class ComponentPreview:
     """`state` is present, missing, damaged or unreadable now; `notes` say what that means for a restore.
 
+    `status` is `loss` where something is known to be lost, `unknown` where that cannot be told or was not compared,
+    `nothing` where the comparison found nothing; `assumed` is what it took for granted.
     `parts` is what can be restored of it alone. `lost` is what is known to be lost, in a few words each; `loss` the
     same as a sentence, with what comes back.
     """
@@ -48,14 +52,21 @@ class ComponentPreview:
     selected: bool
     reason: str = ""
     state: str = "present"
+    status: str = ""
     notes: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     bytes_in_backup: int = 0
     tables: tuple[TableChange, ...] = ()
+    tree: TreePreview | None = None
     configuration: tuple[ConfigurationChange, ...] = ()
     parts: tuple[PartPreview, ...] = ()
     lost: tuple[str, ...] = ()
     loss: str = ""
     loss_unknown: bool = False
+
+    @property
+    def compared(self) -> bool:
+        return not self.loss_unknown and ONLY_COUNTED not in self.assumed
 
 
 def compared(
@@ -67,17 +78,19 @@ def compared(
     undo: bool = False,
     configuration: ConfigurationPreview,
     parts: tuple[PartPreview, ...] = (),
+    comparer: TreeComparer,
+    root: Path,
 ) -> ComponentPreview:
     """Compare the live `component` with what the backup has of it, or of the `chosen` parts of it ("" for all)."""
     entries = _entries(name, chosen, manifest)
     reason = _unselectable(name, component, manifest, undo=undo)
     if component is None or reason:
         return ComponentPreview(name, False, False, reason=reason)
-    findings = _Findings(name)
+    findings = _Findings(name, root)
     for path, entry in {component.path_of(entry): entry for entry in reversed(entries)}.items():
         findings.look_for(path, entry)
     for entry in entries:
-        findings.compare(component, entry, manifest)
+        findings.compare(component, entry, comparer)
     for part in absent_parts(manifest, name) if "" in (chosen or [""]) else ():
         findings.will_go(part)
     if configuration.unknown:
@@ -88,9 +101,12 @@ def compared(
         True,
         bool(chosen),
         state=findings.state,
+        status=findings.status(),
         notes=tuple(findings.notes),
+        assumed=tuple(findings.assumed),
         bytes_in_backup=sum(entry.size_bytes for entry in entries),
         tables=tuple(findings.tables),
+        tree=findings.tree,
         configuration=configuration.changes,
         parts=parts,
         lost=tuple(findings.all_lost()),
@@ -122,11 +138,14 @@ def _unselectable(name: str, component: Component | None, manifest: Manifest, *,
 class _Findings:
     """What is found about one component, piece by piece."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, root: Path) -> None:
+        self.name, self.root = name, root
         self.state = "present"
         self.notes: list[str] = []
+        self.assumed: list[str] = []
         self.tables: list[TableChange] = []
+        self.tree: TreePreview | None = None
+        self.other_text = ""
         self.lost: list[str] = []
         self.unknown = False
 
@@ -138,6 +157,9 @@ class _Findings:
             self.state = "missing"
             known = "" if entry.is_tree else f" with {foreseen_for(path, entry.permissions)}"
             self._note(f"{path} does not exist now and will be created{known}")
+            if not self.root.is_dir():
+                # it may lie on the host that runs the queue of the instance
+                self.cannot_tell(f"{self.root} does not exist on this host, so what is there elsewhere cannot be told")
         except ComponentError as error:
             self.state = "unreadable"
             self.cannot_tell(error.message)
@@ -150,12 +172,19 @@ class _Findings:
         self.notes.append(f"{name} did not exist when the backup was made and will be removed")
         self.lost.append(f"all of {name}")
 
-    def compare(self, component: Component, entry: Entry, manifest: Manifest) -> None:
+    def compare(self, component: Component, entry: Entry, comparer: TreeComparer) -> None:
         if (database := component.database_of(entry)) is not None:
             if self.look_for(database, entry):
                 self._compare_database(database, entry)
-        elif component.kind == "files" and self.look_for(path := component.sources()[0], entry):
-            self._compare_files(path, manifest.taken_at)
+        elif component.kind == "files":
+            path = component.sources()[0]
+            there = self.look_for(path, entry)
+            if entry.is_tree and (there or self.state == "missing"):
+                self._compare_tree(path, entry, comparer)
+            elif there:
+                self._compare_file(path, entry, comparer)
+        elif entry.file == FILE and self.look_for(path := component.path_of(entry), entry):
+            self.other_text = path.name if self._differs(path, entry, comparer) else ""
 
     def _compare_database(self, path: Path, entry: Entry) -> None:
         if entry.type != "database":
@@ -171,12 +200,35 @@ class _Findings:
             self.cannot_tell(error.message)
         else:
             self.tables += table_changes(live, entry)
+            self._assume(ONLY_COUNTED)
 
-    def _compare_files(self, path: Path, taken_at: datetime | None) -> None:
-        if taken_at is None or (changed := changed_files(path, taken_at)) is None:
-            self.cannot_tell(f"which files of {path} were changed since the backup cannot be told")
-        elif changed:
-            self.lost.append(f"changes since the backup to {counted(changed, 'file')} of {self.name}")
+    def _compare_tree(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:
+        if path.exists() and not path.is_dir():
+            self.cannot_tell(f"{path} is a file now, the backup holds a folder: a restore would stop there")
+            return
+        self.tree = tree = comparer.compare(path, entry)
+        self.lost += tree.lost(self.name)
+        if tree.same:
+            self._assume(ONLY_LOOKED_AT)
+        if tree.unknown:
+            self.cannot_tell(f"what a restore of {self.name} takes away cannot be told in full: {tree.unknown}")
+
+    def _compare_file(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:
+        if path.is_dir():
+            self.cannot_tell(f"{path} is a folder now, the backup holds a file: a restore would stop there")
+            return
+        if self._differs(path, entry, comparer):
+            self.lost.append(f"the present content of {path.name} ({human_size(bytes_of(path))})")
+
+    def _differs(self, path: Path, entry: Entry, comparer: TreeComparer) -> bool:
+        """True when the live `path` is known to hold other bytes than `entry`; where that is unknown, it is said."""
+        try:
+            return bytes_of(path) != entry.size_bytes or sha256_of(path, comparer.checkpoint) != entry.checksum_sha256
+        except BackupError as error:
+            self.cannot_tell(f"{path} cannot be compared: {error.message}")
+        except OSError as error:
+            self.cannot_tell(f"{path} cannot be compared: {error.strerror}")
+        return False
 
     def change_keys(self, changes: Sequence[ConfigurationChange]) -> None:
         """A key that is not set now loses no value."""
@@ -184,10 +236,22 @@ class _Findings:
         if lost:
             value = "value" if lost == 1 else "values"
             self.lost.append(f"the present {value} of {counted(lost, 'configuration key')}")
+        if self.other_text and not changes:
+            self.lost.append(f"what {self.other_text} holds besides its keys, such as comments,")
 
     def cannot_tell(self, note: str) -> None:
         self.unknown = True
         self._note(note)
+
+    def _assume(self, sentence: str) -> None:
+        if sentence not in self.assumed:
+            self.assumed.append(sentence)
+
+    def status(self) -> str:
+        """Never `nothing` where rows were counted and not compared: what is not known is not safe."""
+        if self.all_lost():
+            return LOSS
+        return UNKNOWN if self.unknown or ONLY_COUNTED in self.assumed else NOTHING
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
@@ -207,25 +271,11 @@ class _Findings:
         return found + self.lost
 
     def loss(self) -> str:
-        back = sum(table.back for table in self.tables)
-        returning = (
-            f"{counted(back, f'{self.name} row')} that {'is' if back == 1 else 'are'} not there now will be back"
-        )
         gone = f"{listed(self.all_lost())} will be gone" if self.all_lost() else ""
-        return "; ".join(text for text in (gone, returning if back else "") if text)
+        return "; ".join(text for text in (gone, *self._returning()) if text)
 
-
-def changed_files(path: Path, moment: datetime) -> int | None:
-    """Count the files at or below `path` with a later time than `moment`; None when that takes too long or fails."""
-    if not path.is_dir():
-        return int(path.stat().st_mtime > moment.timestamp())
-    until = time.monotonic() + SECONDS_PER_TREE
-    changed = 0
-    try:
-        for entry in walk(path):
-            if time.monotonic() > until:
-                return None
-            changed += not stat.S_ISDIR(entry.info.st_mode) and entry.info.st_mtime > moment.timestamp()
-    except ComponentError:
-        return None
-    return changed
+    def _returning(self) -> list[str]:
+        back = sum(table.back for table in self.tables)
+        verb = "is" if back == 1 else "are"
+        rows = f"{counted(back, f'{self.name} row')} that {verb} not there now will be back" if back else ""
+        return [rows, self.tree.back(self.name) if self.tree else ""]

@@ -19,13 +19,15 @@ from backups.models import BackupExecution, RestoreExecution
 from backups.service import restart
 from backups.service.cancel import cancel
 from backups.service.extract import extract
-from backups.service.preview import preview
+from backups.service.preview import Preview, preview
 from backups.service.preview_signature import seen_signature
 from backups.service.rehearsal import rehearse
 from backups.service.restore import run_restore, start_restore, start_undo, state_before
 from backups.service.restore_status import describe_restore
 from destinations.management.base import operator_name
 
+# a person waits for it, and can press Ctrl-C; a page cannot wait so long
+SECONDS_FOR_TREES = 3600.0
 NOT_CONFIRMED = "nothing was restored: this was a preview"
 
 
@@ -106,16 +108,24 @@ class Command(BackupCommand):
         backup = self.find_execution(options["id"])
         return Asked(backup, options["instance"] or backup.instance, options["components"])
 
+    def _shown(self, asked: Asked) -> Preview:
+        return preview(
+            asked.source,
+            asked.instance,
+            asked.components,
+            undo_of=asked.undo_of,
+            seconds_for_trees=SECONDS_FOR_TREES,
+        )
+
     def _preview(self, asked: Asked) -> None:
-        shown = preview(asked.source, asked.instance, asked.components, undo_of=asked.undo_of)
+        shown = self._shown(asked)
         signature = seen_signature(asked.source)
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
         self.respond(data, preview_text(shown, signature, undo=asked.undo_of is not None))
         raise BackupError(NOT_CONFIRMED, hint="to restore what it shows, run the command again with --confirm")
 
     def _rehearse(self, asked: Asked, **options: Any) -> None:
-        shown = preview(asked.source, asked.instance, asked.components, undo_of=asked.undo_of)
-        signature = seen_signature(asked.source)
+        shown = self._shown(asked)
         done = rehearse(
             asked.source,
             asked.instance,
@@ -126,6 +136,10 @@ class Command(BackupCommand):
             accept_unsigned=options["accept_unsigned"],
             undo_of=asked.undo_of,
         )
+        if any(component.tree is not None and component.tree.unknown for component in shown.components):
+            # the list of what a tree holds, which an older backup lacks, was made of its archive just now
+            shown = self._shown(asked)
+        signature = seen_signature(asked.source)
         found = listed([counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")])
         lines = [f"warning      {note}" for note in done.notes]
         before = preview_text(shown, signature, undo=asked.undo_of is not None)
