@@ -23,6 +23,7 @@ from backups.admin.instance import instance
 from backups.admin.keys import keys
 from backups.admin.page import execution_page
 from backups.admin.pins import pin, unpin
+from backups.admin.restore_entries import restore_entries
 from backups.admin.restore_start import restore
 from backups.admin.retention import prune, retention
 from backups.admin.runs import RunAdmin
@@ -48,7 +49,7 @@ class ExecutionAdmin(RunAdmin):
         return may(request.user, "run_backup")
 
     def get_urls(self) -> list[URLPattern]:
-        views = (restore, cancel, download, verify, drill, again, pin, unpin, delete_archive)
+        views = (restore, restore_entries, cancel, download, verify, drill, again, pin, unpin, delete_archive)
         status = status_of(self.model)
         return [
             self._path("start/", start),

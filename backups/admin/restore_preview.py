@@ -7,31 +7,58 @@ from backups.models import BackupExecution
 from backups.service.preview import Preview
 from backups.service.preview_component import ComponentPreview
 from backups.service.preview_tables import TableChange
+from backups.service.preview_tree import EntryGroup, NamedEntry, TreePreview
+
+
+@dataclass(frozen=True, slots=True)
+class ShownGroup:
+    """Entries of a tree that go, come back or change; `named` are some, `more` those behind them."""
+
+    name: str
+    title: str
+    named: tuple[NamedEntry, ...]
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
 class ShownComponent:
-    """`changed` tables are seen at once, those that stay the `same` are unfolded."""
+    """`changed` tables are seen at once, those that stay the `same` are unfolded, as are the `groups` of a tree."""
 
     preview: ComponentPreview
     changed: list[TableChange]
     same: list[TableChange]
+    groups: list[ShownGroup]
 
 
 def preview_context(preview: Preview, archive: BackupExecution) -> dict[str, Any]:
-    """Return what the templates need; `costs` is whether anything is, or may be, lost."""
+    """Return what the templates need."""
     return {
         "preview": preview,
         "archive": archive,
-        "costs": any(component.lost or component.loss_unknown for component in preview.components),
-        "components": [_shown(component) for component in preview.components],
+        "components": [shown_component(component) for component in preview.components],
     }
 
 
-def _shown(component: ComponentPreview) -> ShownComponent:
+def shown_component(component: ComponentPreview) -> ShownComponent:
     changed = [table for table in component.tables if _differs(table)]
-    return ShownComponent(component, changed, [table for table in component.tables if table not in changed])
+    same = [table for table in component.tables if table not in changed]
+    return ShownComponent(component, changed, same, _groups(component.tree) if component.tree else [])
 
 
 def _differs(table: TableChange) -> bool:
     return bool(table.difference or table.gone or table.back) or table.newest_now != table.newest_backup
+
+
+def _groups(tree: TreePreview) -> list[ShownGroup]:
+    found = [
+        _group("going", tree.going, "would be deleted"),
+        _group("changing", tree.changing, "would be replaced"),
+        _group("returning", tree.returning, "would come back"),
+    ]
+    return [group for group in found if group is not None]
+
+
+def _group(name: str, group: EntryGroup, effect: str) -> ShownGroup | None:
+    if not group.count:
+        return None
+    return ShownGroup(name, f"{group.words} {effect}{group.bytes_text}", group.named, group.more)

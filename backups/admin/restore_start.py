@@ -1,10 +1,12 @@
 """Restoring from a backup, after a page that says what would change."""
 
 from functools import partial
+from urllib.parse import urlencode
 
 from django.contrib.admin.sites import site
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from backups.admin.actions import RESTORE
 from backups.admin.guard import action_view, actor
@@ -36,11 +38,17 @@ def restore(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
         "selection": selection,
         "form": form,
         **preview_context(shown, execution),
+        "entries_url": _entries_url(execution, instance),
         "signature": signature or unknown,
         "others": [name for name in instance_names() if name != instance],
     }
     page = "admin/backups/restoreexecution/restore.html"
     return TemplateResponse(request, page, context, status=400 if form.is_bound else 200)
+
+
+def _entries_url(execution: BackupExecution, instance: str) -> str:
+    url = reverse("admin:backups_backupexecution_restore_entries", args=[execution.pk])
+    return url if instance == execution.instance else f"{url}?{urlencode({'into': instance})}"
 
 
 def _signature(execution: BackupExecution) -> tuple[Signature | None, str]:

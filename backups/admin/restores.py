@@ -14,6 +14,7 @@ from backups.admin.acknowledge import acknowledge
 from backups.admin.cancel import cancel_restore
 from backups.admin.filters import InstanceFilter
 from backups.admin.guard import page_url
+from backups.admin.restore_entries import undo_entries
 from backups.admin.restore_page import restore_page
 from backups.admin.runs import RunAdmin
 from backups.admin.status import status_of
@@ -38,7 +39,7 @@ class RestoreAdmin(RunAdmin):
             self._path("status/", status, "statuses"),
             self._path("<str:execution_id>/status/", status),
             self._path("<str:execution_id>/cancel/", cancel_restore, "cancel"),
-            *(self._path(f"<str:execution_id>/{view.__name__}/", view) for view in (undo, acknowledge)),
+            *(self._path(f"<str:execution_id>/{view.__name__}/", view) for view in (undo, undo_entries, acknowledge)),
             *super().get_urls(),
         ]
 

@@ -5,6 +5,7 @@ from functools import partial
 from django.contrib.admin.sites import site
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from backups.admin.actions import UNDO
 from backups.admin.confirm import RestoreConfirmForm
@@ -35,6 +36,7 @@ def undo(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
         "restore": restore,
         "form": form,
         **preview_context(shown, safety),
+        "entries_url": reverse("admin:backups_restoreexecution_undo_entries", args=[restore.pk]),
     }
     page = "admin/backups/restoreexecution/undo.html"
     return TemplateResponse(request, page, context, status=400 if form.is_bound else 200)

@@ -1,0 +1,106 @@
+"""A tree of files that is about to lose some, before a person at a real browser."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.end_to_end.browsing import assert_every_page_fits
+from tests.end_to_end.site import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+SHOP = """
+[shop]
+kind = "generic"
+root = "{root}"
+[shop.components.uploads]
+kind = "files"
+path = "uploads"
+"""
+FORGET = "from backups.models import TreeList; TreeList.objects.all().delete()"
+ODD = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def uploads(site: Site) -> Path:
+    """Return a new tree of the shop; both tests share their site."""
+    folder = site.home / "shop" / "uploads"
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    for name in ("kept", "changed", "deleted"):
+        (folder / name).write_text(name)
+    file = site.home / "instances.toml"
+    if "[shop]" not in file.read_text():
+        file.write_text(file.read_text() + SHOP.format(root=site.home / "shop"))
+    return folder
+
+
+def old_files(folder: Path, count: int) -> None:
+    for number in range(count):
+        (folder / f"old-{number:03}").write_text("old")
+        os.utime(folder / f"old-{number:03}", (1_500_000_000, 1_500_000_000))
+
+
+def test_files_that_a_restore_deletes_are_seen_before_it_and_so_are_those_of_the_undo(
+    page: Page, site: Site, uploads: Path, tmp_path: Path
+) -> None:
+    site.manage("backup", "shop")
+    page.goto(f"{site.url}/admin/backups/backupexecution/?instance=shop")
+    page.locator("#result_list").get_by_role("link", name="shop").first.click()
+    page.get_by_role("link", name="Restore…").click()
+    expect(page.locator(".bs-loss")).to_have_attribute("data-status", "nothing")
+    expect(page.locator(".bs-effect")).to_contain_text("Nothing would be lost.")
+    safe = page.url
+
+    old_files(uploads, 260)
+    (uploads / ODD).touch()
+    (uploads / ("long" * 60)).touch()
+    (uploads / "changed").write_text("changed since")
+    (uploads / "deleted").unlink()
+    page.reload()
+    expect(page.locator(".bs-loss")).to_have_attribute("data-status", "loss")
+    expect(page.locator(".bs-loss")).to_contain_text("262 files of uploads that are not in the backup")
+    going = page.locator('[data-entries="going"]')
+    expect(going.get_by_text(ODD)).to_be_hidden()
+    going.get_by_text("262 files would be deleted").click()
+    expect(going.get_by_text(ODD)).to_be_visible()
+    expect(page.locator('[data-entries="changing"] summary')).to_contain_text("1 file would be replaced")
+    expect(page.locator('[data-entries="returning"] summary')).to_contain_text("1 file would come back")
+    going.get_by_role("link", name="all of them, page by page").click()
+    expect(page.get_by_role("heading", name="Files that differ in shop")).to_be_visible()
+    entries = page.url
+    page.get_by_role("link", name="After").click()
+    expect(page.get_by_text("old-259", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="After")).to_have_count(0)
+    page.get_by_role("link", name="Back to the preview").click()
+    assert_every_page_fits(page, [safe, entries], tmp_path)
+    page.set_viewport_size({"width": 1200, "height": 800})
+
+    page.goto(safe)
+    page.get_by_role("textbox", name="Type shop to restore it").fill("shop")
+    page.get_by_role("button", name="Restore shop").click()
+    expect(page.locator(".bs-head .bs-badge")).to_have_text("Completed", timeout=60_000)
+    assert sorted(path.name for path in uploads.iterdir()) == ["changed", "deleted", "kept"]
+
+    old_files(uploads, 20)
+    page.get_by_role("link", name="Undo…").click()
+    # of the 262 files 20 are there again, and would be what they were
+    expect(page.locator(".bs-loss")).to_have_attribute("data-status", "loss")
+    expect(page.locator(".bs-loss")).to_contain_text(re.compile("1 file of uploads that is not in the backup"))
+    expect(page.locator('[data-entries="returning"] summary')).to_contain_text("242 files would come back")
+    assert_every_page_fits(page, [page.url], tmp_path)
+
+
+def test_what_cannot_be_told_is_amber(page: Page, site: Site, uploads: Path, tmp_path: Path) -> None:
+    site.manage("backup", "shop")
+    site.manage("shell", "--verbosity=0", "--command", FORGET)
+    page.goto(f"{site.url}/admin/backups/backupexecution/?instance=shop")
+    page.locator("#result_list").get_by_role("link", name="shop").first.click()
+    page.get_by_role("link", name="Restore…").click()
+    expect(page.locator(".bs-loss.bs-warning")).to_have_attribute("data-status", "unknown")
+    expect(page.locator(".bs-effect")).to_contain_text("What would be lost cannot be told.")
+    assert_every_page_fits(page, [page.url], tmp_path)
