@@ -95,7 +95,7 @@ def preview(
     elsewhere = mismatches(known, list(live.values()), foreseen.after)
     comparer = TreeComparer(source, seconds_for_trees, first=first_name, most=MOST_NAMES)
     compare = partial(
-        _component, live, manifest, targets, comparison, comparer, undo=undo_of is not None, root=known.root
+        _component, live, manifest, targets, comparison, comparer, undo=undo_of is not None, instance=known
     )
     found = [compare(name) for name in _names(manifest, known, undo_of)]
     now = timezone.now()
@@ -182,7 +182,7 @@ def _component(
     name: str,
     *,
     undo: bool,
-    root: Path,
+    instance: Instance,
 ) -> ComponentPreview:
     parts = [target.part for target in targets if target.component == name]
     foreseen = ConfigurationPreview()
@@ -199,7 +199,7 @@ def _component(
         configuration=foreseen,
         parts=divided,
         comparer=comparer,
-        root=root,
+        instance=instance,
     )
 
 

@@ -10,6 +10,7 @@ from backups.components.config_archived import FILE, OVERRIDES
 from backups.components.copying import sha256_of
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.formats import counted, listed
+from backups.instances import Instance
 from backups.ownership import foreseen_for
 from backups.service.preview_configuration import ConfigurationChange, ConfigurationPreview
 from backups.service.preview_tables import TableChange, table_changes
@@ -23,6 +24,8 @@ SECONDS_PER_DATABASE = 3.0
 LOCK_TIMEOUT = 1.0
 ONLY_COUNTED = "Rows are counted, not compared: rows that were changed in place cannot be told."
 ONLY_LOOKED_AT = "Files of the same size and time are taken as unchanged: their content is not compared."
+ONLY_KEYS = "The file of the configuration is compared key by key: comments and other text in it cannot be told."
+UNCOMPARED = frozenset({ONLY_COUNTED, ONLY_KEYS})
 # what is said of a component, the worst last
 NOTHING, UNKNOWN, LOSS = "nothing", "unknown", "loss"
 PART_FILES = {"file": FILE, "overrides": OVERRIDES}
@@ -66,7 +69,7 @@ class ComponentPreview:
 
     @property
     def compared(self) -> bool:
-        return not self.loss_unknown and ONLY_COUNTED not in self.assumed
+        return not self.loss_unknown and UNCOMPARED.isdisjoint(self.assumed)
 
 
 def compared(
@@ -79,14 +82,14 @@ def compared(
     configuration: ConfigurationPreview,
     parts: tuple[PartPreview, ...] = (),
     comparer: TreeComparer,
-    root: Path,
+    instance: Instance,
 ) -> ComponentPreview:
     """Compare the live `component` with what the backup has of it, or of the `chosen` parts of it ("" for all)."""
     entries = _entries(name, chosen, manifest)
     reason = _unselectable(name, component, manifest, undo=undo)
     if component is None or reason:
         return ComponentPreview(name, False, False, reason=reason)
-    findings = _Findings(name, root)
+    findings = _Findings(name, instance)
     for path, entry in {component.path_of(entry): entry for entry in reversed(entries)}.items():
         findings.look_for(path, entry)
     for entry in entries:
@@ -138,8 +141,8 @@ def _unselectable(name: str, component: Component | None, manifest: Manifest, *,
 class _Findings:
     """What is found about one component, piece by piece."""
 
-    def __init__(self, name: str, root: Path) -> None:
-        self.name, self.root = name, root
+    def __init__(self, name: str, instance: Instance) -> None:
+        self.name, self.instance = name, instance
         self.state = "present"
         self.notes: list[str] = []
         self.assumed: list[str] = []
@@ -157,9 +160,10 @@ class _Findings:
             self.state = "missing"
             known = "" if entry.is_tree else f" with {foreseen_for(path, entry.permissions)}"
             self._note(f"{path} does not exist now and will be created{known}")
-            if not self.root.is_dir():
+            if not self.instance.root.is_dir():
                 # it may lie on the host that runs the queue of the instance
-                self.cannot_tell(f"{self.root} does not exist on this host, so what is there elsewhere cannot be told")
+                root = self.instance.root
+                self.cannot_tell(f"{root} does not exist on this host, so what is there elsewhere cannot be told")
         except ComponentError as error:
             self.state = "unreadable"
             self.cannot_tell(error.message)
@@ -183,7 +187,12 @@ class _Findings:
                 self._compare_tree(path, entry, comparer)
             elif there:
                 self._compare_file(path, entry, comparer)
-        elif entry.file == FILE and self.look_for(path := component.path_of(entry), entry):
+        elif entry.file == FILE and not self.instance.config_is_url:
+            self._compare_text(component.path_of(entry), entry, comparer)
+
+    def _compare_text(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:
+        """Of a configuration its keys are compared, and besides whether anything else in its file differs."""
+        if self.look_for(path, entry):
             self.other_text = path.name if self._differs(path, entry, comparer) else ""
 
     def _compare_database(self, path: Path, entry: Entry) -> None:
@@ -236,7 +245,9 @@ class _Findings:
         if lost:
             value = "value" if lost == 1 else "values"
             self.lost.append(f"the present {value} of {counted(lost, 'configuration key')}")
-        if self.other_text and not changes:
+        if self.other_text and changes:
+            self._assume(ONLY_KEYS)
+        elif self.other_text:
             self.lost.append(f"what {self.other_text} holds besides its keys, such as comments,")
 
     def cannot_tell(self, note: str) -> None:
@@ -248,10 +259,10 @@ class _Findings:
             self.assumed.append(sentence)
 
     def status(self) -> str:
-        """Never `nothing` where rows were counted and not compared: what is not known is not safe."""
+        """Never `nothing` where something was not compared: what is not known is not safe."""
         if self.all_lost():
             return LOSS
-        return UNKNOWN if self.unknown or ONLY_COUNTED in self.assumed else NOTHING
+        return NOTHING if not self.unknown and UNCOMPARED.isdisjoint(self.assumed) else UNKNOWN
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
