@@ -55,14 +55,17 @@ class Ownership:
             os.fchmod(descriptor, self.mode)
 
     def give_new(self, descriptor: int) -> "Ownership":
-        """Give it to what was just created, as far as the kernel and the file system let; return what it has then."""
+        """Give it to what was just created, as far as that can be; return what it has then.
+
+        Not every file system has modes and owners, and a container not every owner.
+        """
         info, wanted = os.fstat(descriptor), self
-        with suppress(PermissionError):
+        with suppress(OSError):
             self.give(descriptor)
             return self
         if (owner := (info.st_uid, info.st_gid)) != (self.uid, self.gid):
             wanted = replace(self.narrowed, uid=owner[0], gid=owner[1])
-        with suppress(PermissionError):
+        with suppress(OSError):
             wanted.give(descriptor)
         return Ownership.of(os.fstat(descriptor))
 

@@ -13,7 +13,8 @@ PROC = Path("/proc")
 # a machine may have any number of processes: what is not seen by then is not claimed
 SECONDS = 3.0
 DELETED = " (deleted)"
-MOST_ENVIRONMENT_BYTES = 1 << 20
+MOST_BYTES = 1 << 20
+MOST_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class Process:
     files: tuple[OpenFile, ...]
 
     def seen(self, path: str) -> Path:
-        """Return where we find what the process calls `path`; it may be in a container."""
+        """Return where we find what the process calls `path`, links followed as in its container."""
         own = PROC / str(self.pid)
-        return own / "root" / path.lstrip("/") if path.startswith("/") else own / "cwd" / path
+        return Path(_followed(f"{own}/root", f"{own}/cwd", path))
 
     def __str__(self) -> str:
         return f"process {self.pid} ({Path(self.arguments[0]).name})"
@@ -144,6 +145,21 @@ def _links(folder: Path) -> dict[str, str]:
         return {}
 
 
+def _followed(root: str, folder: str, path: str) -> str:
+    """Follow the links in `path` by hand: the kernel would take absolute ones from our root, not from `root`."""
+    current, rest, links = (root if path.startswith("/") else folder), path.split("/"), 0
+    while rest:
+        part = rest.pop(0)
+        if part in ("", ".") or (part == ".." and current == root):
+            continue
+        current = f"{current}/{part}"
+        if (target := "" if part == ".." else _link(current)) and links < MOST_LINKS:
+            links += 1
+            current = root if target.startswith("/") else current.rpartition("/")[0]
+            rest[:0] = target.split("/")
+    return current
+
+
 def _is_written(fdinfo: Path) -> bool:
     text = _read(fdinfo) or b""
     flags = next((line.split()[1] for line in text.splitlines() if line.startswith(b"flags:")), b"0")
@@ -153,7 +169,7 @@ def _is_written(fdinfo: Path) -> bool:
 def _read(path: Path) -> bytes | None:
     try:
         with path.open("rb", buffering=0) as file:
-            return file.read(MOST_ENVIRONMENT_BYTES)
+            return file.read(MOST_BYTES)
     except OSError:
         return None
 

@@ -14,9 +14,8 @@ Identity = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`certain` when a process writes into the databases of the instance or was given its configuration, `likely` when
-    it works in its folder. `is_ours` is false where it cannot be one of its service's."""
+    it works in its folder."""
 
-    is_ours: bool
     certain: bool
     likely: bool
 
@@ -31,9 +30,10 @@ def evidence_of(process: Process, instance: Instance, databases: Sequence[Path])
     files = {identity for path in databases if (identity := identity_of(path))}
     writes = any(file.identity in files and not file.deleted for file in process.files)
     # but for writing, everything here is what any user of this machine could bring about, to stop backups
-    is_ours = not has_another and (writes or process.users <= _users_of(instance, databases))
+    if has_another or not (writes or process.users <= _users_of(instance, databases)):
+        return Evidence(certain=False, likely=False)
     works_there = any(process.folder.is_relative_to(root) for root in (instance.root, instance.root.resolve()))
-    return Evidence(is_ours, writes or configured, works_there)
+    return Evidence(writes or configured, works_there)
 
 
 def _is_configuration(process: Process, value: str, instance: Instance) -> bool:
@@ -44,7 +44,7 @@ def _is_configuration(process: Process, value: str, instance: Instance) -> bool:
 
 def _users_of(instance: Instance, databases: Sequence[Path]) -> set[int]:
     """Return root, this user, and whoever owns files of the instance."""
-    paths = [instance.root, *databases]
+    paths = [instance.root, *databases, *(path.parent for path in databases)]
     if instance.config and not instance.config_is_url:
         paths.append(Path(instance.config))
     return {0, os.geteuid()} | {path.stat().st_uid for path in paths if identity_of(path)}

@@ -153,9 +153,9 @@ def found_in(instance: Instance, databases: Sequence[Database], running: Iterabl
     files = set(map(identity_of, paths))
     found = [*_in_environment_file(instance, databases)]
     for process in running:
-        if (evidence := evidence_of(process, instance, paths)).is_ours:
-            others = [file for file in process.files if file.deleted or _is_foreign(file, files)]
-            found += [one for database in databases for one in _compared(process, database, others, evidence)]
+        evidence = evidence_of(process, instance, paths)
+        others = [file for file in process.files if file.deleted or _is_foreign(file, files)]
+        found += [one for database in databases for one in _compared(process, database, others, evidence)]
     found.sort(key=lambda one: not one.certain)
     return list({one.component: one for one in reversed(found)}.values())[::-1]
 

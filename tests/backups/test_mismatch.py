@@ -253,14 +253,25 @@ def test_overrides_that_lie_where_the_server_was_started_are_another_file(root: 
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"), [("/tacacs/data/devices.db", []), ("/var/devices.db", [("devices", True)])]
+    ("path", "expected"),
+    [
+        ("/tacacs/data/devices.db", []),
+        ("/../link/data/devices.db", []),
+        ("link/data/devices.db", []),
+        ("/loop/devices.db", [("devices", False)]),
+        ("/var/devices.db", [("devices", True)]),
+    ],
 )
 def test_paths_in_a_container_are_those_that_its_processes_see(
     root: Path, other: Path, tmp_path: Path, path: str, expected: list[tuple[str, bool]]
 ) -> None:
     if os.geteuid() != 0:
         missing("only root can change the root of a process")
-    opened = [Path("/tacacs/data/local_auth.db"), Path(path)]
+    # what is absolute in there leads elsewhere from here
+    (tmp_path / "link").symlink_to("/relative")
+    (tmp_path / "relative").symlink_to("tacacs")
+    (tmp_path / "loop").symlink_to("/loop")
+    opened = [Path("/tacacs/data/local_auth.db")]
     config = Path("/tacacs/config/tacacs.conf")
     with server(*opened, cwd=tmp_path, JAIL=tmp_path, config=config, TACACS_DEVICES_DATABASE=path):
         assert seen() == expected
@@ -429,6 +440,17 @@ def test_a_file_that_was_replaced_under_a_running_service_is_a_warning_of_backup
         assert f"process {running.pid}" in warning and str(shop / "orders.db") in warning
         assert any(f"process {running.pid}" in text for text in restore(backup).warnings)
     assert back_up("shop").warnings == []
+
+
+def test_a_file_that_root_replaced_under_the_service_of_another_user_is_a_warning(tmp_path: Path, shop: Path) -> None:
+    """The service may be known by nothing else: root owns the folder and the new file."""
+    open_way(tmp_path)
+    (shop / "orders.db").chmod(0o666)
+    shop.chmod(0o777)
+    with server(shop / "orders.db", cwd=Path("/"), RUN_AS=NOBODY):
+        assert seen("shop") == []
+        replace_by_rename(shop)
+        assert seen("shop") == [("orders", False)]
 
 
 def test_a_log_that_was_removed_under_a_running_service_is_seen(tmp_path: Path, shop: Path) -> None:

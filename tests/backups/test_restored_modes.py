@@ -397,3 +397,21 @@ def test_a_file_system_that_refuses_a_change_of_mode_where_none_is_needed_is_no_
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert target.read_bytes() == b"new"
+
+
+def test_an_owner_that_a_container_does_not_know_is_no_reason_to_fail(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"new")
+    strace = require("strace")
+    program = (
+        "import sys; from pathlib import Path; from backups.archive.permissions import Permissions;"
+        "from backups.replacing import replace_file;"
+        "print(replace_file(*map(Path, sys.argv[1:]), permissions=Permissions(0o640, 4321, 4321)))"
+    )
+    run = subprocess.run(
+        [strace, "-f", "-e", "inject=fchown:error=EINVAL", "-o", tmp_path / "trace", sys.executable, "-c", program,
+         tmp_path / "source", tmp_path / "target"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o600
+    assert "it had mode 0640, owner 4321:4321" in run.stdout
