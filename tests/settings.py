@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 _home = tempfile.mkdtemp(prefix="backupsite-tests-")
@@ -10,6 +11,11 @@ atexit.register(shutil.rmtree, _home, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith(("BACKUP_", "DATABASE_URL", "SECRET_KEY"))]:
     del os.environ[_name]
 os.environ["BACKUPSITE_HOME"] = _home
+
+# Under `nohup`, or with `&`, some signals are ignored: the programs that tests start must not inherit that.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 from backupsite.settings import *  # noqa: E402, F403
 from backupsite.settings import DATABASES  # noqa: E402

@@ -73,8 +73,10 @@ class Program(Encryption):
         output = b""
         with suppress(subprocess.TimeoutExpired):
             output = subprocess.run(
-                self._decrypt, input=head, capture_output=True, check=False, env=environment(), timeout=_LOOK_SECONDS
-            ).stdout
+                self._decrypt, input=head, capture_output=True, check=False, env=environment(), timeout=_LOOK_SECONDS,
+                # a signal from the terminal is for us, and would make it look like a lost key
+                start_new_session=True,
+            ).stdout  # fmt: skip
         if output.startswith(COMPRESSED):
             return Verdict.OPENS
         return Verdict.LOST if whole else Verdict.UNTOLD

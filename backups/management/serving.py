@@ -16,6 +16,7 @@ from django.conf import settings
 
 from backups.errors import BackupError
 from backups.processes import die_with
+from destinations.os_signals import handled
 
 GRACE_SECONDS = 30
 POLL_SECONDS = 0.2
@@ -72,9 +73,8 @@ def _end(process: "subprocess.Popen[bytes]", deadline: float) -> None:
 
 
 def serve(host: str, port: int) -> str | None:
-    """Serve until SIGINT or SIGTERM. Return None after that, or which part ended by itself and how."""
+    """Serve until a signal tells to end. Return None after that, or which part ended by itself and how."""
     stop = Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     commands = {
         "the web server": [
             sys.executable, "-m", "gunicorn", "backupsite.wsgi", "--bind", f"{host}:{port}",
@@ -82,14 +82,10 @@ def serve(host: str, port: int) -> str | None:
         ],
         "the worker": [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), "worker"],
     }  # fmt: skip
-    try:
-        with children(commands) as running:
-            while not stop.asked:
-                for name, process in running.items():
-                    if (code := process.poll()) is not None:
-                        return f"{name} ended with exit code {code}"
-                time.sleep(POLL_SECONDS)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with handled(stop), children(commands) as running:
+        while not stop.asked:
+            for name, process in running.items():
+                if (code := process.poll()) is not None:
+                    return f"{name} ended with exit code {code}"
+            time.sleep(POLL_SECONDS)
     return None

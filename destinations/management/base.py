@@ -1,9 +1,11 @@
 """What every command of this project shares: `--json`, one clear line for an error, exit code 1."""
 
+import errno
 import getpass
 import json
 import logging
 import os
+import signal
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from destinations.exceptions import DestinationError
+from destinations.os_signals import ToldToEnd, ends_in_order, exit_status, told_to_end
+from destinations.terminal import Output
 
 
 class Error(CommandError):
@@ -41,11 +45,16 @@ class OperatorCommand(BaseCommand, ABC):
     """A subclass writes `add_options` and `run`, which ends with one `respond`.
 
     An error of `operator_errors` (each has a message and may have a `hint`) ends the command with one line on stderr
-    and exit code 1, with and without `--json`.
+    and exit code 1, with and without `--json`. A signal ends it likewise, in good order, with 128 and its number. What
+    cannot be printed ends nothing: the work is done first.
     """
 
     requires_system_checks: list[str] | tuple[str, ...] | Literal["__all__"] = ()
     operator_errors: ClassVar[tuple[type[Exception], ...]] = (DestinationError,)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.stderr = Output.around(self.stderr)
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.add_options(parser)
@@ -60,15 +69,35 @@ class OperatorCommand(BaseCommand, ABC):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json: bool = options.pop("as_json")
+        self.stdout = answer = Output.around(self.stdout)
         if options["verbosity"] < 2:
             quieten()
         try:
-            self.run(**options)
+            with ends_in_order():
+                self.run(**options)
         except self.operator_errors as error:
-            raise Error(one_line(str(error), getattr(error, "hint", ""))) from error
+            raise Error(
+                one_line(str(error), getattr(error, "hint", "")), returncode=getattr(error, "exit_status", 1)
+            ) from error
+        except (KeyboardInterrupt, ToldToEnd) as error:
+            raise Error(one_line(told_to_end(error)), returncode=exit_status(error)) from error
         except DatabaseError as error:
             raise Error(one_line(f"The database cannot be used: {error}", "Run 'manage.py migrate' first.")) from error
+        if answer.failure is not None:
+            raise _unprinted(answer.failure)
 
     def respond(self, data: dict[str, Any] | list[dict[str, Any]], text: str) -> None:
         """Print `data` as JSON when asked for, else `text`."""
         self.stdout.write(json.dumps(data) if self.as_json else text)
+
+
+def _unprinted(failure: OSError) -> BaseException:
+    """Return how a command ends that did its work and could not print the answer."""
+    if failure.errno == errno.EPIPE:
+        # like every program whose reader, such as `head`, has read enough
+        return SystemExit(128 + signal.SIGPIPE)
+    reason = os.strerror(failure.errno or errno.EIO)
+    return Error(
+        one_line(f"The answer could not be written: {reason}.", "What the command was asked for is done."),
+        returncode=os.EX_IOERR,
+    )

@@ -48,11 +48,14 @@ import os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
 import django
 django.setup()
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 for line in sys.stdin:
     if (pid := os.fork()) == 0:
         try:
             call_command("runexecution", line.strip())
+        except CommandError as error:
+            print(error, flush=True)
+            os._exit(error.returncode)
         except SystemExit as end:
             os._exit(end.code)
         os._exit(0)

@@ -12,8 +12,10 @@ import time
 import urllib.request
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tests.backups.running import PATIENCE_SECONDS, PROJECT
+from tests.backups.terminals import OnTerminal
 
 SHOP = '[shop]\nkind = "generic"\nroot = "{root}"\n[shop.components.notes]\nkind = "files"\npath = "notes.txt"\n'
 
@@ -149,7 +151,20 @@ def test_the_site_is_served_with_a_worker_that_takes_what_is_queued_and_ctrl_c_e
     assert of_this_site(home) == []
 
 
-def wait_for(url: str, process: "subprocess.Popen[str]") -> str:
+def test_a_closed_terminal_ends_the_site_and_its_worker(tmp_path: Path) -> None:
+    home, port = tmp_path / "home", free_port()
+    serving = OnTerminal([sys.executable, "manage.py", "quickstart", "--bind", f"127.0.0.1:{port}"], environment(home))
+    try:
+        wait_for(f"http://127.0.0.1:{port}/admin/login/", serving.process)
+        serving.close()
+        # there is nobody to say "stopped" to
+        assert serving.ended() == os.EX_IOERR
+    finally:
+        serving.kill()
+    assert of_this_site(home) == []
+
+
+def wait_for(url: str, process: "subprocess.Popen[Any]") -> str:
     """Return the page as soon as it is served."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

@@ -1,12 +1,10 @@
 from contextlib import suppress
-from signal import SIGINT
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from backups.errors import InstanceBusy, NotQueued
 from backups.formats import human_duration
-from backups.interrupts import ends_in_order
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution
 from backups.service.backup import run_backup, start_backup
@@ -14,6 +12,7 @@ from backups.service.cancel import cancel
 from backups.service.status import describe
 from backups.tasks import enqueue
 from destinations.management.base import Error, operator_name
+from destinations.os_signals import exit_status
 from destinations.sizes import human_size
 
 
@@ -39,8 +38,7 @@ class Command(BackupCommand):
 
     def _run(self, execution: BackupExecution, by: str) -> BackupExecution:
         try:
-            with ends_in_order():
-                return run_backup(execution.pk)
+            return run_backup(execution.pk)
         except InstanceBusy:
             # nobody is going to wait for this row, and a worker must not find it later
             with suppress(NotQueued):
@@ -48,8 +46,7 @@ class Command(BackupCommand):
             raise
         except (KeyboardInterrupt, SystemExit) as end:
             execution.refresh_from_db(fields=["status"])
-            code = end.code if isinstance(end, SystemExit) else 128 + SIGINT
-            raise Error(f"the backup was told to end; it is {execution.status}", returncode=int(code or 1)) from end
+            raise Error(f"the backup was told to end; it is {execution.status}", returncode=exit_status(end)) from end
 
 
 def summary(execution: BackupExecution) -> str:
