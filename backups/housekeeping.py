@@ -1,6 +1,5 @@
 """What is looked after once a minute, in a worker or by the command `tick`."""
 
-import logging
 from collections.abc import Callable
 
 from django.conf import settings
@@ -9,6 +8,7 @@ from backups.doorbell.messages import ring
 from backups.errors import BackupError
 from backups.schedules import TICK, keep_tick
 from backups.service import (
+    audit,
     custody,
     drill_regularly,
     heartbeats,
@@ -23,7 +23,6 @@ from backups.service.queues import release_dead
 from backups.service.reap import reap
 from backups.tasks import enqueue, ring_forgotten
 
-logger = logging.getLogger("backups")
 START_UP = "backups.housekeeping.start_up"
 
 
@@ -140,6 +139,6 @@ def _take_steps(queue: str) -> tuple[list[str], list[str]]:
         try:
             done.append(step(queue))
         except Exception as error:
-            logger.exception("housekeeping.failed step=%s queue=%s", step.__name__, queue)
+            audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
             failed.append(f"{step.__name__}: {getattr(error, 'message', None) or type(error).__name__}")
     return [text for text in done if text], failed

@@ -163,14 +163,9 @@ LOGGING = {
         },
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr": {"class": "backups.log_handlers.StandardError", "formatter": "line"},
         # logrotate may move it away: a moved file is opened anew
-        "file": {
-            "class": "logging.handlers.WatchedFileHandler",
-            "formatter": "line",
-            "filename": LOG_FILE,
-            "delay": True,
-        },
+        "file": {"class": "backups.log_handlers.LogFile", "formatter": "line", "filename": LOG_FILE},
     },
     "root": {"handlers": ["stderr", "file"], "level": "WARNING"},
     "loggers": {

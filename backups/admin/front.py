@@ -11,6 +11,7 @@ from backups.admin import formats
 from backups.admin.actions import VIEW, may, sees
 from backups.admin.progress import live, with_progress
 from backups.instances import Problem, inventory
+from backups.log_handlers import log_problem
 from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
 from backups.service.drill_state import DrillState, drill_states
 from backups.service.overview import FRESH, Condition, Protection, protections, taken_at
@@ -51,6 +52,7 @@ class FrontPage:
     may_see_restores: bool
     workers: WorkerState
     lost_keys: list[KeyCheck]
+    log_problem: str
 
 
 def front_page(user: User | AnonymousUser) -> FrontPage | None:
@@ -73,6 +75,7 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
         may_see_restores=sees(user, RestoreExecution),
         workers=worker_state(),
         lost_keys=lost_keys,
+        log_problem=log_problem(),
     )
 
 

@@ -8,6 +8,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import Model
 
 from backups.interrupts import undisturbed
+from destinations.redaction import redact
+from destinations.terminal import complain
 
 logger = logging.getLogger("backups")
 
@@ -19,11 +21,24 @@ def name_of(by: Actor) -> str:
 
 
 def log(event: str, level: int = logging.INFO, /, **fields: object) -> None:
-    """Write ``event key=value ...`` on one line, whatever the values hold."""
+    """Write ``event key=value ...`` on one line, whatever the values hold. A handler that fails ends nothing."""
+    _write(event, level, fields)
+
+
+def crashed(event: str, error: BaseException, /, **fields: object) -> None:
+    """Write the same with the traceback of an error that was not foreseen."""
+    _write(event, logging.ERROR, fields, error)
+
+
+def _write(event: str, level: int, fields: dict[str, object], error: BaseException | None = None) -> None:
     words = [f"{key}={_word(value)}" for key, value in fields.items() if value not in (None, "")]
+    line = " ".join([event, *words])
     # a handler that was stopped while it reopened its file could not write the next line, which says why
     with undisturbed():
-        logger.log(level, "%s", " ".join([event, *words]))
+        try:
+            logger.log(level, "%s", line, exc_info=error)
+        except Exception as failure:  # of a handler: the log is for information, and the work goes on
+            complain(redact(f"{logging.getLevelName(level)} {line} (the log failed: {type(failure).__name__})"))
 
 
 def _word(value: object) -> str:

@@ -115,7 +115,7 @@ def run_backup(
             with undisturbed():
                 _settle(execution, error)
             if not isinstance(error, BackupError | ArchiveError | DestinationError):
-                logging.getLogger("backups").exception("backup.crashed execution=%s", execution.pk)
+                audit.crashed("backup.crashed", error, execution=execution.pk)
             raise
     if ended and execution.kind != Kind.SAFETY:
         prune_after(execution)

@@ -1,6 +1,5 @@
 """Drills and verifications: an archive is fetched from where it really is and tried out in a scratch place."""
 
-import logging
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def look(run: DrillExecution) -> Found:
             with undisturbed():
                 verdict.failed(run, error)
             if not isinstance(error, BackupError | ArchiveError | DestinationError):
-                logging.getLogger("backups").exception("%s.crashed execution=%s", run.word, run.pk)
+                audit.crashed(f"{run.word}.crashed", error, execution=run.pk)
             raise
     return found
 

@@ -13,6 +13,7 @@ from backups.service.queues import MODELS, queue_of, queues
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)
+LOG_HINT = "let the user that runs it write there; until then its lines go to its standard error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | N
         return Problem(queue, message, "restart the worker; its log says why")
     if scheduler and scheduler.problem:
         return Problem(queue, f"housekeeping{_of(queue)} fails: {scheduler.problem}", "its log says more")
+    if logless := next((row for row in workers if _answers(row, now) and row.problem), None):
+        return Problem(queue, f"the worker{_of(queue)} on {logless.host}: {logless.problem}", LOG_HINT)
     return None
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from django.utils import timezone
 from backups.doorbell.cluster import QueueCluster
 from backups.errors import BackupError
 from backups.housekeeping import ring_start_up, ring_tick
+from backups.log_handlers import log_problem
 from backups.processes import adopt_orphans, bury_orphans
 from backups.schedules import keep_tick
 from backups.service import audit, heartbeats
@@ -22,6 +22,7 @@ from backups.service.queues import release_dead
 from backups.tasks import ring_waiting
 from backups.worker.ending import end_all
 from backups.worker.watchdog import Watchdog
+from destinations.os_signals import handled
 
 CLEAN, FAILED, HANGS = 0, 1, os.EX_TEMPFAIL
 POLL_SECONDS = 0.1
@@ -38,7 +39,7 @@ class Supervisor:
         self._started_at = timezone.now()
 
     def run(self) -> int:
-        """Work until SIGTERM or SIGINT, and return 0; 1 when processes died or had to be killed, 75 when they hang.
+        """Work until a signal tells to end, and return 0; 1 when processes died or had to be killed, 75 when they hang.
 
         Raises BackupError when they cannot be started, DatabaseError when the database cannot be used at first.
         """
@@ -46,13 +47,13 @@ class Supervisor:
         heartbeats.forget_dead(self.queue)
         adopt_orphans()
         cluster = QueueCluster(self.queue)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
-        try:
-            self._start(cluster)
-            code = self._attend(cluster)
-        finally:
-            clean = end_all(cluster, hurry=lambda: self._signals > 1)
+        # its processes inherit this: told to end all at once, as by a closed terminal, they leave that to us
+        with handled(self._note):
+            try:
+                self._start(cluster)
+                code = self._attend(cluster)
+            finally:
+                clean = end_all(cluster, hurry=lambda: self._signals > 1)
         code = code if clean else code or FAILED
         self._say_goodbye(code)
         return code
@@ -103,7 +104,9 @@ class Supervisor:
         return ""
 
     def _beat(self) -> None:
-        heartbeats.beat(self.name, heartbeats.Kind.WORKER, self.queue, started_at=self._started_at)
+        heartbeats.beat(
+            self.name, heartbeats.Kind.WORKER, self.queue, started_at=self._started_at, problem=log_problem()
+        )
         keep_tick(self.queue)
 
     @contextmanager

@@ -1,6 +1,7 @@
 """The front page: is everything safe?"""
 
 import html
+import logging
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from backups.log_handlers import LogFile
 from backups.models import BackupExecution, BackupSchedule, Heartbeat, InstanceState
 from backups.service import heartbeats
 from backups.service.rhythm import plan
@@ -248,3 +250,14 @@ def test_the_workers_that_answer_are_counted() -> None:
     page = text(a_client(VIEW), INDEX)
     assert "1 worker answers: backups on " in page
     assert "no worker" not in page.lower()
+
+
+def test_a_log_file_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    an_execution("shop")
+    client = a_client(VIEW)
+    assert "The log file" not in text(client, INDEX)
+    (handler,) = [one for one in logging.getLogger().handlers if isinstance(one, LogFile)]
+    monkeypatch.setattr(handler, "path", tmp_path)
+    shown = text(client, INDEX)
+    assert f"The log file {tmp_path} cannot be written: Is a directory." in shown
+    assert "What to do: Let the user of the site write there" in shown

@@ -1,0 +1,16 @@
+"""Whether the log takes lines: they go to standard error where it does not, which few keep."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Warning, register
+
+from backups.log_handlers import HINT, log_problem
+
+
+@register()
+def check_log_file(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """W080: the log file cannot be written by the user that runs the check."""
+    problem = log_problem()
+    return [Warning(problem, hint=HINT, id="backups.W080")] if problem else []
