@@ -8,10 +8,12 @@ from destinations.redaction import redact
 class BackupError(Exception):
     """A refusal or failure in one sentence that names what and where; `hint` says what to do about it.
 
-    `untouched` is true where it is certain that what was to be changed is what it was before.
+    `untouched` is true where it is certain that what was to be changed is what it was before; `exit_status` is that of
+    a command which ends with it.
     """
 
     untouched = False
+    exit_status = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.message = printable(redact(message))
@@ -63,6 +65,12 @@ class Cancelled(BackupError):
 
 class Interrupted(BackupError):
     """The execution lost its row: it was taken for dead, or its process is told to end."""
+
+
+class Unrecorded(BackupError):
+    """A restore has ended, and the database of the site could not take its end."""
+
+    exit_status = 3
 
 
 class TimedOut(BackupError):

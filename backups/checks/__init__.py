@@ -1,6 +1,17 @@
 """System checks: a mistake in a setting or in instances.toml is found before the night."""
 
-from backups.checks import archives, cadences, database, encryption, instances, queue, sealing, workers
+from backups.checks import (
+    archives,
+    cadences,
+    database,
+    encryption,
+    instances,
+    log_file,
+    queue,
+    restores,
+    sealing,
+    workers,
+)
 from backups.checks.instances import check_instances_file, check_sources
 
 __all__ = [
@@ -11,7 +22,9 @@ __all__ = [
     "database",
     "encryption",
     "instances",
+    "log_file",
     "queue",
+    "restores",
     "sealing",
     "workers",
 ]

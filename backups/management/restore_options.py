@@ -22,6 +22,12 @@ def refuse_contradictions(**options: Any) -> None:
         unheard = [f"--{choice.replace('_', '-')}" for choice in choices if given[choice]]
         if options[name] and unheard:
             raise BackupError(f"--{name} and {listed(unheard)} do not go together", hint=hint)
+    if options["queue"] and not options["confirm"]:
+        raise BackupError("--queue goes with --confirm only", hint="a worker restores, and shows no preview")
+    if options["queue"] and options["file"]:
+        raise BackupError(
+            "--queue and --file do not go together", hint="the worker may not see that file: `importarchive` it first"
+        )
 
 
 def require_file(path: Path) -> None:

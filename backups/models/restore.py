@@ -73,6 +73,10 @@ class RestoreExecution(Run):
             models.Index(fields=["instance", "status", "-created_at"], name="restore_instance"),
         ]
 
+    # in the process that runs it: the hook was asked to stop the service; what it changed is being taken back, or was
+    service_stopped = False
+    settled = False
+
     @property
     def touched(self) -> dict[str, str]:
         """The components that are, or may be, other than before, and where they lie; first touched first."""

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.db import models
+from django.db import Error as DatabaseProblem
+from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -57,6 +58,9 @@ class Run(models.Model):
     error_message = models.TextField(blank=True)
     error_hint = models.TextField(blank=True)
 
+    # changes of this run that the database could not take: they go with its end
+    unwritten: dict[str, Any] | None = None
+
     class Meta:
         abstract = True
 
@@ -87,3 +91,20 @@ class Run(models.Model):
             for field, value in changes.items():
                 setattr(self, field, value)
         return bool(updated)
+
+    def kept(self, **changes: Any) -> None:
+        """Change the running row, for a run that goes on also where the database cannot be written.
+
+        From the first change that it does not take, all of them stay in memory, in `unwritten`: each attempt may take
+        as long as the database makes others wait.
+        """
+        for field, value in changes.items():
+            setattr(self, field, value)
+        if self.unwritten:
+            self.unwritten |= changes
+            return
+        try:
+            self.moved(self.Status.RUNNING, **changes)
+        except DatabaseProblem:
+            self.unwritten = changes
+            connection.close_if_unusable_or_obsolete()

@@ -9,12 +9,10 @@ from backups.models import RestoreExecution
 from backups.service import audit, restart
 from backups.service.hooks import run_hook
 
-Status = RestoreExecution.Status
-
 
 def warn(restore: RestoreExecution, notes: Sequence[str]) -> None:
     if notes:
-        restore.moved(Status.RUNNING, warnings=[*restore.warnings, *notes])
+        restore.kept(warnings=[*restore.warnings, *notes])
 
 
 def complete(restore: RestoreExecution, instance: Instance) -> None:
@@ -23,6 +21,9 @@ def complete(restore: RestoreExecution, instance: Instance) -> None:
         restart.require(restore, instance)
     except BackupError as error:
         warn(restore, [error.message])
+    except Exception as error:  # the data stays as it is, and its service has to be started
+        warn(restore, [f"it could not be marked that the service has to be restarted: {type(error).__name__}"])
+        audit.crashed("restore.mark-failed", error, execution=restore.pk)
     start_again(restore, instance)
 
 
@@ -31,7 +32,12 @@ def start_again(restore: RestoreExecution, instance: Instance) -> None:
     try:
         run_hook("after_restore", instance, restore)
     except BackupError as error:
-        warn(restore, [f"{error.message}: the service may not be running"])
-        audit.log(
-            "restore.hook-failed", logging.ERROR, execution=restore.pk, instance=instance.name, error=error.message
-        )
+        _warn_of_service(restore, instance, error.message)
+    except Exception as error:  # what became of the data has to be recorded all the same
+        audit.crashed("restore.hook-crashed", error, execution=restore.pk)
+        _warn_of_service(restore, instance, f"the hook after_restore failed with an unexpected {type(error).__name__}")
+
+
+def _warn_of_service(restore: RestoreExecution, instance: Instance, why: str) -> None:
+    warn(restore, [f"{why}: the service may not be running"])
+    audit.log("restore.hook-failed", logging.ERROR, execution=restore.pk, instance=instance.name, error=why)

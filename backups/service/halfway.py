@@ -1,6 +1,9 @@
 """Restores that failed and could not be rolled back: their instances are neither what they were nor what was wanted."""
 
+from django.utils import timezone
+
 from backups.models import RestoreExecution
+from backups.service.reap import is_dead
 
 Status = RestoreExecution.Status
 BAD_ENDS = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
@@ -12,3 +15,10 @@ def left_half_done() -> list[RestoreExecution]:
         status__in=BAD_ENDS, acknowledged_at=None, safety_backup__isnull=False
     ).exclude(undone_by__status=Status.COMPLETED)
     return [restore for restore in open_ones if restore.touched]
+
+
+def dead_halfway() -> list[RestoreExecution]:
+    """Return those whose process died in the middle: the next tick rolls them back."""
+    now = timezone.now()
+    running = RestoreExecution.objects.filter(status=Status.RUNNING)
+    return [restore for restore in running if restore.touched and is_dead(restore, now)]

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from django.utils import timezone
 
@@ -36,15 +36,23 @@ def run_hook(name: str, instance: Instance, run: Run) -> None:
     if not argv:
         return
     # a file and no pipe: a service that the hook leaves behind keeps it open, and must not make us wait
-    with tempfile.TemporaryFile() as output:
+    with _scratch() as output:
         code = _execute(list(argv), instance, run, output)
         text = _text(output)
     note = {"hook": name, "at": timezone.now().isoformat(), "exit_code": code, "output": text}
-    run.moved(Run.Status.RUNNING, hook_output=[*run.hook_output, note])
+    run.kept(hook_output=[*run.hook_output, note])
     audit.log(f"{run.noun}.hook", execution=run.pk, instance=instance.name, hook=name, exit_code=code)
     if code != 0:
         how = f"did not end within {instance.hook_timeout} s" if code is None else f"failed with exit code {code}"
         raise BackupError(f"the hook {name} ({argv[0]}) {how}", hint="its output is kept with the run")
+
+
+def _scratch() -> BinaryIO:
+    """Return a file for the output. A disk that is full must not keep a service from being started again."""
+    try:
+        return cast("BinaryIO", tempfile.TemporaryFile())
+    except OSError:
+        return os.fdopen(os.memfd_create("hook-output"), "w+b")
 
 
 def environment(instance: Instance, run: Run) -> dict[str, str]:

@@ -107,7 +107,13 @@ class Monitor:
         now = timezone.now()
         timeline = [*self.execution.timeline, [stage.value, now.isoformat()]]
         percent = self._share(stage)[0]
-        self._update(stage=stage, timeline=timeline, heartbeat_at=now, progress_bytes=0, progress_percent=percent)
+        changes: dict[str, object] = {"stage": stage, "timeline": timeline, "heartbeat_at": now}
+        changes |= {"progress_bytes": 0, "progress_percent": percent}
+        if self._protected:
+            # what puts things back, or ends a run whose data is proven, needs no database
+            self.execution.kept(**changes)
+        else:
+            self._update(**changes)
 
     @property
     def lock_timeout(self) -> float:

@@ -1,18 +1,21 @@
 """How an execution ends: the one place that sets each final status."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from backups.errors import Cancelled, Interrupted
-from backups.models import BackupExecution, Run
+from backups.models import BackupExecution, RestoreExecution, Run
 from backups.service import audit
 from backups.service.tree_lists import forget_lists
 from backups.signals import execution_finished
+from destinations.os_signals import told_to_end
 
 Status = Run.Status
+ALL_PROVEN = "all components had been restored and proven; restart the service"
 
 
 def completed(execution: Run, **facts: Any) -> bool:
@@ -20,15 +23,36 @@ def completed(execution: Run, **facts: Any) -> bool:
     return _end(execution, Status.COMPLETED, stage="done", progress_percent=100, **facts)
 
 
-def failed(execution: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
-    """Record why `execution` did not complete: cancelled, interrupted or failed, as `error` says; and `facts`."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, and what its row then says."""
+
+    status: Status
+    message: str = ""
+    hint: str = ""
+
+
+def ending_of(error: BaseException, aftermath: str = "") -> Ending:
+    """Return the end of a run that did not complete: cancelled, interrupted or failed, as `error` says."""
     status = Status.FAILED
     if isinstance(error, Cancelled):
         status = Status.CANCELLED
     elif isinstance(error, Interrupted) or not isinstance(error, Exception):
         status = Status.INTERRUPTED
     message = "; ".join(text for text in (message_of(error), aftermath) if text)
-    return _end(execution, status, error_message=message, error_hint=getattr(error, "hint", ""), **facts)
+    return Ending(status, message, getattr(error, "hint", ""))
+
+
+def failed(execution: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
+    """Record why `execution` did not complete, as `ending_of` tells; and `facts`."""
+    return recorded(execution, ending_of(error, aftermath), **facts)
+
+
+def recorded(execution: Run, ending: Ending, **facts: Any) -> bool:
+    """Record that end, and `facts`."""
+    if ending.status == Status.COMPLETED:
+        return completed(execution, **facts)
+    return _end(execution, ending.status, error_message=ending.message, error_hint=ending.hint, **facts)
 
 
 def interrupted(execution: Run, message: str, hint: str) -> bool:
@@ -47,7 +71,7 @@ def message_of(error: BaseException) -> str:
     if isinstance(message, str):
         return message
     if isinstance(error, SystemExit | KeyboardInterrupt):
-        return "the process was told to end"
+        return told_to_end(error)
     return f"unexpected error {type(error).__name__}, see the log"
 
 
@@ -61,15 +85,22 @@ def _end(execution: Run, status: Status, *, before: Status = Status.RUNNING, **c
     if status == Status.INTERRUPTED and (by := _cancelled_by(execution)) is not None:
         # it did not listen, so its process was ended
         status = Status.CANCELLED
-        changes |= {"error_message": f"cancelled by {by}", "error_hint": ""}
+        why = f"cancelled by {by}"
+        if isinstance(execution, RestoreExecution):
+            # whoever ended it, the row has to say what became of the instance, and how to undo it
+            changes["error_message"] = f"{why}; {changes['error_message']}"
+        else:
+            changes |= {"error_message": why, "error_hint": ""}
     if status != Status.COMPLETED and isinstance(execution, BackupExecution):
         changes |= {"backup_filename": "", "backup_path": ""}
     timeline = [*execution.timeline, [status.value, now.isoformat()]]
+    changes = {**(execution.unwritten or {}), "completed_at": now, **changes, "status": status, "timeline": timeline}
     with transaction.atomic():
-        if not execution.moved(before, status=status, completed_at=now, timeline=timeline, **changes):
+        if not execution.moved(before, **changes):
             return False
         if status != Status.COMPLETED and isinstance(execution, BackupExecution):
             forget_lists(execution)
+    execution.unwritten = None
     if isinstance(execution, BackupExecution):
         execution.destination.record_backup(status.value, now, stored=status == Status.COMPLETED)
     audit.log(

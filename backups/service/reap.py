@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import Error as DatabaseProblem
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.service import audit, outcome, workspace
+from backups.service import audit, outcome, unrecorded, workspace
+from backups.service.outcome import ALL_PROVEN
 from backups.service.queues import MODELS
 from backups.service.recover import recover
-from backups.service.rollback import ALL_PROVEN, recover_dead
+from backups.service.rollback import aftermath
+from backups.service.settling import recover_dead
 from backups.service.uses import let_go
 from backups.service.worker import on_this_host
 from destinations.backends import destination_class
@@ -47,6 +50,9 @@ def reap(*, instance: str | None = None) -> list[Run]:
         reaped += [run for run in dead if bury(run, f"the process that ran it ({run.worker}) died")]
     for run_id in workspace.leftovers():
         _sweep_leftover(run_id)
+    for run_id in unrecorded.run_ids():
+        if not RestoreExecution.objects.filter(pk=run_id, status=Status.RUNNING).exists():
+            unrecorded.forget(run_id)
     return reaped
 
 
@@ -80,31 +86,47 @@ def _bury_restore(restore: RestoreExecution, message: str) -> bool:
     undo = f"run: manage.py restore --undo {restore.pk} --confirm"
     if not on_this_host(restore.worker):
         host = restore.worker.partition(":")[0]
-        told, hint = ("it may be half done", f"on host {host} {undo}") if restore.touched else (UNCHANGED, HINT)
+        half = f"it may be half done: {aftermath(restore)}"
+        told, hint = (half, f"on host {host} {undo}") if restore.touched else (UNCHANGED, HINT)
         return outcome.interrupted(restore, f"{message}; {told}", hint)
     try:
         with workspace.workspace(restore.pk) as directory:
             restore.refresh_from_db()
             if restore.status != Status.RUNNING:
                 return False
-            told, hint = _recovered(restore, directory, undo)
-            return outcome.interrupted(restore, f"{message}; {told}", hint)
+            if unrecorded.record(restore):
+                ended = True
+            else:
+                told, hint = _recovered(restore, directory, message, undo)
+                ended = _record(restore, outcome.Ending(Status.INTERRUPTED, f"{message}; {told}", hint))
+            unrecorded.forget(restore.pk)
+            return ended
     except WorkspaceBusy:
         return False
 
 
-def _recovered(restore: RestoreExecution, directory: Path, undo: str) -> tuple[str, str]:
+def _record(restore: RestoreExecution, ending: outcome.Ending) -> bool:
+    """Its service runs again: what is back by now must not be brought back a second time by the next one."""
+    try:
+        return outcome.recorded(restore, ending)
+    except DatabaseProblem as problem:
+        raise unrecorded.keep(restore, ending, problem) from problem
+
+
+def _recovered(restore: RestoreExecution, directory: Path, message: str, undo: str) -> tuple[str, str]:
     """Return what to tell, and the next step."""
     try:
         with undisturbed():
-            told = recover_dead(restore, directory)
+            told = recover_dead(restore, directory, message)
     except BackupError as error:
-        return error.message, error.hint or undo
+        return f"{error.message}; {aftermath(restore)}", error.hint or undo
     return told, RESTART if told == ALL_PROVEN else HINT
 
 
 def is_dead(run: Run, now: datetime) -> bool:
     """True when the process of the running `run` is gone, as `reap` tells."""
+    if unrecorded.has_ended(run.pk):
+        return True
     left_here = workspace.abandoned(run.pk)
     here = on_this_host(run.worker)
     if here and left_here:

@@ -9,21 +9,21 @@ from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
 from backups.components import ApplyContext, put_back
-from backups.errors import BackupError, InstanceBusy, NotQueued
+from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import audit, outcome
+from backups.service import audit, unrecorded
 from backups.service.claim import claim
-from backups.service.finishing import complete, warn
+from backups.service.finishing import warn
 from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
 from backups.service.reap import is_dead
-from backups.service.rollback import aftermath, recover
 from backups.service.room import require_room
 from backups.service.rowlock import lock_instance
 from backups.service.safety import take_safety_backup
+from backups.service.settling import finish, settle
 from backups.service.signatures import require_signature
 from backups.service.staging import Staged, Step, archive_of, stage
 from backups.service.workspace import workspace
@@ -121,18 +121,34 @@ def run_restore(restore_id: str) -> RestoreExecution:
     restore = RestoreExecution.objects.select_related("execution__destination", "undo_of").get(pk=restore_id)
     with workspace(restore.pk) as directory:
         try:
-            claim(restore)
-            with Monitor(restore) as monitor:
-                _run(restore, monitor, directory)
-        except (InstanceBusy, NotQueued):
+            _run_and_settle(restore, directory)
+        except (InstanceBusy, NotQueued, Unrecorded):
             raise
         except BaseException as error:
+            # the one signal that counts may have come where nothing held it back: between an error and its handling
             with undisturbed():
-                outcome.failed(restore, error, aftermath(restore))
-            if not isinstance(error, BackupError | ArchiveError | DestinationError):
-                logging.getLogger("backups").exception("restore.crashed execution=%s", restore.pk)
+                settle(restore, directory, error)
             raise
+        finally:
+            if not unrecorded.has_ended(restore.pk):
+                unrecorded.forget(restore.pk)
     return restore
+
+
+def _run_and_settle(restore: RestoreExecution, directory: Path) -> None:
+    try:
+        claim(restore)
+        with Monitor(restore) as monitor:
+            _run(restore, monitor, directory)
+    except (InstanceBusy, NotQueued, Unrecorded):
+        raise
+    except BaseException as error:
+        # what puts things right again must not be stopped half way by the next signal
+        with undisturbed():
+            if not isinstance(error, BackupError | ArchiveError | DestinationError):
+                audit.crashed("restore.crashed", error, execution=restore.pk)
+            settle(restore, directory, error)
+        raise
 
 
 def _require_none_under_way(instance: str) -> None:
@@ -176,37 +192,13 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     monitor.stage(Stage.SAFETY)
     take_safety_backup(restore, instance, staged, monitor, directory)
 
+    unrecorded.reserve(restore)
     monitor.stage(Stage.STOPPING)
-    try:
-        run_hook("before_restore", instance, restore)
-        _apply_all(restore, instance, staged, monitor)
-    except BaseException as error:
-        # what puts things right again must not be stopped half way by the next signal
-        with undisturbed():
-            _put_right(restore, instance, monitor, directory, error)
-        raise
+    restore.service_stopped = True
+    run_hook("before_restore", instance, restore)
+    _apply_all(restore, instance, staged, monitor)
     with undisturbed():
-        _finish(restore, instance, monitor)
-
-
-def _put_right(
-    restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path, error: BaseException
-) -> None:
-    """Bring back what was touched, and record why before a signal that came meanwhile gives another reason."""
-    try:
-        recover(restore, instance, monitor, directory, error)
-    except BackupError as failure:
-        outcome.failed(restore, failure)
-        raise
-    outcome.failed(restore, error, aftermath(restore))
-
-
-def _finish(restore: RestoreExecution, instance: Instance, monitor: Monitor) -> None:
-    """The data is proven and stays: from here on nothing stops the run, and nothing is a reason to take it back."""
-    monitor.protect()
-    monitor.stage(Stage.FINISHING)
-    complete(restore, instance)
-    outcome.completed(restore)
+        finish(restore, instance, monitor, directory)
 
 
 def require_valid(findings: Sequence[str], *, forced: bool) -> list[str]:

@@ -10,37 +10,19 @@ from backups.archive.manifest import Manifest
 from backups.archive.reader import unpack
 from backups.components import ApplyContext, Component, is_back, located, put_back
 from backups.errors import BackupError, ComponentError
-from backups.instances import Instance, get_instance
+from backups.instances import Instance
 from backups.models import RestoreExecution
 from backups.service import audit
-from backups.service.finishing import complete, start_again, warn
+from backups.service.finishing import warn
 from backups.service.monitor import Monitor
 from backups.service.opening import opened
+from backups.service.outcome import ALL_PROVEN, message_of
 from backups.service.proof import manifest_of_file
 from backups.service.safety_archive import safety_archive
 from backups.service.selection import absent_parts
 from destinations.exceptions import DestinationError
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
-ALL_PROVEN = "all components had been restored and proven; restart the service"
-# from this stage on its service may have been stopped for the restore
-STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.FINISHING, Stage.ROLLING_BACK)
-
-
-def recover(
-    restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path, error: BaseException
-) -> None:
-    """Bring back what `restore` touched and start the service again.
-
-    Raises BackupError when bringing back fails too, saying what to do.
-    """
-    monitor.protect()
-    try:
-        if restore.touched:
-            roll_back(restore, instance, monitor, directory, error)
-    finally:
-        # whatever happened: what was stopped for the restore is started again
-        start_again(restore, instance)
 
 
 def roll_back(
@@ -50,7 +32,9 @@ def roll_back(
     monitor.stage(Stage.ROLLING_BACK)
     try:
         bring_back(restore, instance, directory, lock_timeout=monitor.lock_timeout, checkpoint=monitor.advance)
-    except (BackupError, ArchiveError, DestinationError, OSError) as failure:
+    except Exception as failure:  # whatever it is, the operator has to hear what the data is now
+        if not isinstance(failure, BackupError | ArchiveError | DestinationError | OSError):
+            audit.crashed("restore.rollback-crashed", failure, execution=restore.pk)
         raise unfinished(restore, error, failure) from failure
     audit.log("restore.rolled-back", execution=restore.pk, instance=restore.instance)
 
@@ -60,11 +44,15 @@ def unfinished(restore: RestoreExecution, error: BaseException, failure: Excepti
     audit.log(
         "restore.rollback-failed", logging.CRITICAL, execution=restore.pk, instance=restore.instance, error=failure
     )
-    why = getattr(error, "message", type(error).__name__)
     return BackupError(
-        f"the restore failed ({why}) and rolling back failed too: {getattr(failure, 'message', failure)}",
+        f"the restore failed ({message_of(error)}) and rolling back failed too: {_reason(failure)}",
         hint=f"stop the service, then run: manage.py restore --undo {restore.pk} --confirm",
     )
+
+
+def _reason(failure: Exception) -> str:
+    """Return what an operator may read: the text of an error that was not foreseen may hold anything."""
+    return str(failure) if isinstance(failure, OSError) else message_of(failure)
 
 
 def bring_back(
@@ -81,15 +69,15 @@ def bring_back(
     """
     manifest, staged = _unpacked(restore, instance, directory)
     context = ApplyContext(staged, lock_timeout, checkpoint)
-    failures: list[BackupError | OSError] = []
+    failures: list[Exception] = []
     for name, path in reversed(restore.touched.items()):
         try:
             (component,) = located(instance, {name: path})
-            warn(restore, _bring_back(component, manifest, context))
-        except (BackupError, OSError) as failure:
+            warn(restore, _bring_back(restore, component, manifest, context))
+        except Exception as failure:  # raised below, once the others are back
             failures.append(failure)
         else:
-            _mark_back(restore, name)
+            _mark(restore, name, State.ROLLED_BACK)
     if failures:
         raise failures[0]
 
@@ -106,13 +94,17 @@ def _unpacked(restore: RestoreExecution, instance: Instance, directory: Path) ->
     return manifest, staged
 
 
-def _bring_back(component: Component, manifest: Manifest, context: ApplyContext) -> list[str]:
+def _bring_back(
+    restore: RestoreExecution, component: Component, manifest: Manifest, context: ApplyContext
+) -> list[str]:
     """Leave alone what is as it was: what the service wrote into it meanwhile stays."""
     entries, absent = manifest.entries_of(component.name), absent_parts(manifest, component.name)
     if not entries and not absent:
         raise ComponentError(f"the safety backup says nothing of {component.name}")
     notes: list[str] = []
     if not is_back(component, entries, absent, context):
+        # until it is proven to be back, what it holds is not known
+        _mark(restore, component.name, State.APPLYING)
         put_back(component, entries, absent, context)
         notes = component.prove(entries, context) if entries else []
         if not is_back(component, entries, absent, context) and not component.was_changed():
@@ -121,39 +113,28 @@ def _bring_back(component: Component, manifest: Manifest, context: ApplyContext)
     return notes
 
 
-def _mark_back(restore: RestoreExecution, component: str) -> None:
+def _mark(restore: RestoreExecution, component: str, state: str) -> None:
     outcome = {
-        name: note | {"state": State.ROLLED_BACK} if note["component"] == component else note
+        name: note | {"state": state} if note["component"] == component else note
         for name, note in restore.outcome.items()
     }
-    restore.moved(Status.RUNNING, outcome=outcome)
+    restore.kept(outcome=outcome)
 
 
 def aftermath(restore: RestoreExecution) -> str:
-    """Return what a restore that did not complete left of itself; nothing where its error has to say so."""
-    states = {note["state"] for note in restore.outcome.values()}
-    if restore.touched:
-        return ""
-    return "what it had changed was rolled back" if State.ROLLED_BACK in states else "nothing was changed"
-
-
-def recover_dead(restore: RestoreExecution, directory: Path) -> str:
-    """Bring an instance whose restore died back to the state before it, or to its end if only that was missing.
-
-    Returns what is to be told. Raises BackupError with the next step when that is not possible here and now.
-    """
-    instance = get_instance(restore.instance)
-    with Monitor(restore) as monitor:
-        monitor.protect()
-        states = {note["state"] for note in restore.outcome.values()}
-        if restore.stage == Stage.FINISHING and states == {State.RESTORED}:
-            complete(restore, instance)
-            return ALL_PROVEN
-        stopped = restore.stage in STOPPED
-        try:
-            if restore.touched:
-                roll_back(restore, instance, monitor, directory, BackupError("its process died"))
-        finally:
-            if stopped:
-                start_again(restore, instance)
-    return aftermath(restore)
+    """Return what a restore that did not complete left of itself: what the data of the instance is now."""
+    states = {name: note["state"] for name, note in restore.outcome.items()}
+    if not restore.touched:
+        return "what it had changed was rolled back" if State.ROLLED_BACK in states.values() else "nothing was changed"
+    if restore.stage == Stage.FINISHING:
+        return ALL_PROVEN
+    told = [
+        (State.RESTORED, "as in the archive"),
+        (State.APPLYING, "unknown (as in the archive or as before)"),
+    ]
+    parts = [
+        f"{', '.join(names)}: {meaning}"
+        for state, meaning in told
+        if (names := [name for name, found in states.items() if found == state])
+    ]
+    return f"now {'; '.join(parts)}; everything else is as before"

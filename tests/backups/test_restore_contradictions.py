@@ -38,6 +38,25 @@ def test_options_that_would_not_be_heard_are_refused(
     assert (RestoreExecution.objects.count(), done.acknowledged_at) == (1, None)
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--to", "/tmp/out"], ["--confirm", "--file", __file__]])
+def test_a_worker_is_asked_for_a_confirmed_restore_of_a_backup_only(
+    tacacs_root: Path, back_up: BackUp, options: list[str]
+) -> None:
+    what = ["--instance", "tacacs-hq"] if "--file" in options else [back_up().pk]
+    with pytest.raises(CommandError, match=r"^--queue "):
+        call_command("restore", *what, "--queue", *options)
+    assert not RestoreExecution.objects.exists()
+
+
+def test_a_queued_restore_waits_for_a_worker(
+    tacacs_root: Path, back_up: BackUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("restore", back_up().pk, "--confirm", "--queue")
+    row = the_restore()
+    assert capsys.readouterr().out == f"queued as {row.pk}\n"
+    assert (row.status, row.rang_at is not None) == ("queued", True)
+
+
 def test_what_is_no_file_is_named_and_nothing_is_waited_for(tacacs_root: Path, home: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, reason in (("missing", "does not exist"), ("pipe", "is not a file"), ("", "is not a file")):

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from backups.checks.restores import check_half_restored
 from backups.components import Component
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution, InstanceState
-from backups.service import restart, rollback
+from backups.service import finishing, hooks, restart, rollback
 from backups.service import restore as engine
 from tests.backups.conftest import BackUp
 from tests.backups.databases import rows_of
@@ -243,17 +244,87 @@ def test_a_rollback_that_fails_says_what_to_do_and_the_undo_then_works(
         with pytest.raises(BackupError) as failed:
             restore(backup)
     row = the_restore()
-    assert (row.status, row.error_message) == ("failed", failed.value.message)
-    assert row.error_message == ("the restore failed (the disk said no) and rolling back failed too: devices will not")
+    assert row.status == "failed"
+    assert row.error_message.startswith(failed.value.message)
+    assert row.error_message == (
+        "the restore failed (the disk said no) and rolling back failed too: devices will not;"
+        " now devices: unknown (as in the archive or as before); everything else is as before"
+    )
     assert row.error_hint == f"stop the service, then run: manage.py restore --undo {row.pk} --confirm"
     # one that cannot be brought back keeps no other from it
     assert {name: note["state"] for name, note in row.outcome.items()} == {
-        "config": "rolled back", "devices": "restored", "users": "rolled back", "accounting": "rolled back",
+        "config": "rolled back", "devices": "applying", "users": "rolled back", "accounting": "rolled back",
     }  # fmt: skip
     assert hook_log.read_text() == "stopped\nstarted\n"
     undone = undo(row)
     assert list(undone.outcome) == ["devices"]
     assert tacacs_state(tacacs_root) == before
+
+
+@pytest.mark.parametrize("error", [RecursionError("hunter2"), MemoryError(), sqlite3.DatabaseError("hunter2")])
+def test_whatever_fails_in_a_rollback_keeps_no_other_component_from_it_and_the_row_says_what_the_data_is(
+    error: Exception, spoilt: Any, tacacs_root: Path, hook_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, before = spoilt
+    real = rollback.put_back
+
+    def put_back(target: Component, *arguments: Any) -> None:
+        if target.name == "devices":
+            raise error
+        real(target, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "put_back", Fault(engine.put_back, 4, "after", RecursionError()))
+        patch.setattr(rollback, "put_back", put_back)
+        with pytest.raises(BackupError):
+            restore(backup)
+    row = the_restore()
+    assert row.status == "failed"
+    assert row.error_message == (
+        "the restore failed (unexpected error RecursionError, see the log) and rolling back failed too:"
+        f" unexpected error {type(error).__name__}, see the log;"
+        " now devices: unknown (as in the archive or as before); everything else is as before"
+    )
+    assert {name: note["state"] for name, note in row.outcome.items()} == {
+        "config": "rolled back", "devices": "applying", "users": "rolled back", "accounting": "rolled back",
+    }  # fmt: skip
+    assert hook_log.read_text() == "stopped\nstarted\n"
+    (listed,) = check_half_restored(None, databases=["default"])
+    assert (listed.id, listed.hint) == ("backups.W081", row.error_hint)
+    assert row.pk in listed.msg
+    undo(row)
+    assert tacacs_state(tacacs_root) == before
+    assert check_half_restored(None, databases=["default"]) == []
+
+
+@pytest.mark.parametrize("broken", ["require", "run_hook"])
+def test_what_fails_when_the_data_is_proven_is_a_warning_and_the_rest_is_done(
+    broken: str, spoilt: Any, hook_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, _ = spoilt
+
+    def fail(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(*((restart, "require") if broken == "require" else (finishing, "run_hook")), fail)
+    restored = restore(backup)
+    assert restored.status == "completed"
+    (warning,) = restored.warnings
+    assert "RecursionError" in warning
+    assert hook_log.read_text() == ("stopped\nstarted\n" if broken == "require" else "stopped\n")
+
+
+def test_a_disk_without_room_for_the_output_of_a_hook_keeps_no_service_down(
+    spoilt: Any, hook_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, _ = spoilt
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hooks.tempfile, "TemporaryFile", full)
+    assert restore(backup).status == "completed"
+    assert hook_log.read_text() == "stopped\nstarted\n"
 
 
 def test_a_rollback_needs_no_destination(

@@ -104,7 +104,7 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "log is folded back": (killed_at("backups.sqlite_restore._shrink_wal", 2), "old", True),
     "third is proven": (killed_at(f"{ENGINE}.put_back", 4), "old", True),
     "last is applied": (killed_at(f"{ENGINE}.put_back", 6, after=True), "old", True),
-    "all are proven": (killed_at(f"{ENGINE}._finish"), "old", True),
+    "all are proven": (killed_at(f"{ENGINE}.finish"), "old", True),
     "restart is asked for": (killed_at("backups.service.finishing.start_again"), "new", True),
     "service is started": (killed_at("backups.service.finishing.start_again", after=True), "new", True),
     "end is recorded": (killed_at("backups.service.outcome.completed", 2), "new", True),
@@ -220,15 +220,24 @@ SIGNALLED = {
 }
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        (signal.SIGTERM, ""),
+        (signal.SIGINT, ""),
+        (signal.SIGHUP, " (SIGHUP: its terminal was closed)"),
+        (signal.SIGQUIT, " (SIGQUIT)"),
+    ],
+)
 def test_a_restore_that_is_told_to_end_puts_things_right_first(
-    how: int, scene: Scene, victims: Victims, workspaces: Listing
+    how: int, why: str, scene: Scene, victims: Victims, workspaces: Listing
 ) -> None:
     for moment, ((function, nth, _, after), aftermath) in SIGNALLED.items():
         victims.run(scene.queue(), (function, nth, how, after))
         assert scene.is_old(), moment
         row = the_restore()
-        assert (row.status, row.error_message) == ("interrupted", f"the process was told to end; {aftermath}"), moment
+        told = f"the process was told to end{why}; {aftermath}"
+        assert (row.status, row.error_message) == ("interrupted", told), moment
         assert_nothing_lies_around(scene, workspaces)
 
 

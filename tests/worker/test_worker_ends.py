@@ -18,7 +18,10 @@ w.WAITING_SECONDS = 1
 """
 
 
-@pytest.mark.parametrize("tell", ["SIGTERM", "SIGTERM to the group", "SIGINT to the group"])
+@pytest.mark.parametrize(
+    "tell",
+    ["SIGTERM", "SIGTERM to the group", "SIGINT to the group", "SIGHUP", "SIGHUP to the group", "SIGQUIT to the group"],
+)
 def test_an_idle_worker_ends_at_once_in_good_order(site: Site, tell: str) -> None:
     worker = site.worker(BACKUP_STOP_GRACE="60")
     eventually(lambda: site.rows("SELECT 1 FROM backup_heartbeats WHERE kind = 'scheduler'"))

@@ -7,9 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.components.copying import sha256_of
-from backups.errors import BackupError, InstanceBusy, NotQueued
+from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.formats import counted, listed
-from backups.interrupts import ends_in_order
 from backups.management.base import BackupCommand
 from backups.management.first_steps import migrate_if_empty
 from backups.management.preview_text import preview_text
@@ -19,15 +18,19 @@ from backups.models import BackupExecution, RestoreExecution
 from backups.service import restart
 from backups.service.cancel import cancel
 from backups.service.extract import extract
+from backups.service.outcome import message_of
 from backups.service.preview import Preview, preview
 from backups.service.preview_signature import seen_signature
 from backups.service.rehearsal import rehearse
 from backups.service.restore import run_restore, start_restore, start_undo, state_before
 from backups.service.restore_status import describe_restore
-from destinations.management.base import operator_name
+from backups.tasks import enqueue
+from destinations.management.base import Error, one_line, operator_name
+from destinations.os_signals import ToldToEnd, exit_status
 
 # a person waits for it, and can press Ctrl-C; a page cannot wait so long
 SECONDS_FOR_TREES = 3600.0
+NOT_AS_BEFORE = 3
 NOT_CONFIRMED = "nothing was restored: this was a preview"
 
 
@@ -70,6 +73,9 @@ class Command(BackupCommand):
         how.add_argument("--confirm", action="store_true", help="do it; without, only a preview is printed")
         how.add_argument("--dry-run", action="store_true", help="fetch and verify everything, change nothing")
         how.add_argument("--to", type=Path, metavar="DIR", help="unpack into this new or empty folder instead")
+        parser.add_argument(
+            "--queue", action="store_true", help="with --confirm: let a worker do it, and return at once"
+        )
         parser.add_argument(
             "--force-invalid-config", action="store_true", help="restore a configuration that is not valid"
         )
@@ -163,25 +169,33 @@ class Command(BackupCommand):
                 allow_other_instance=options["other_instance"],
                 accept_unsigned=options["accept_unsigned"],
             )
+        if options["queue"]:
+            enqueue(restore)
+            self.respond(describe_restore(restore), f"queued as {restore.pk}")
+            return
         restore = self._run(restore, by)
         self.respond(describe_restore(restore), result_text(restore))
 
     def _run(self, restore: RestoreExecution, by: str) -> RestoreExecution:
         try:
-            with ends_in_order():
-                return run_restore(restore.pk)
+            return run_restore(restore.pk)
         except InstanceBusy:
             # nobody is going to wait for this row, and a worker must not find it later
             with suppress(NotQueued):
                 cancel(restore, by=by)
             raise
-        except (*self.operator_errors, KeyboardInterrupt, SystemExit) as error:
+        except Unrecorded:
+            raise
+        except BaseException as error:
             # the row says what became of the instance, too
             restore.refresh_from_db()
+            if restore.status == restore.Status.COMPLETED:
+                return restore  # it was told to end when the data was proven
             if self.as_json:
                 self.respond(describe_restore(restore), "")
             hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it"
-            raise BackupError(restore.error_message or str(error), hint=hint) from error
+            message = one_line(restore.error_message or message_of(error), hint)
+            raise Error(message, returncode=_exit_status(restore, error)) from error
 
     def _unpack(self, **options: Any) -> None:
         if options["file"]:
@@ -213,3 +227,10 @@ class Command(BackupCommand):
         restart.acknowledge(restore, by=operator_name())
         restore.refresh_from_db()
         self.respond(describe_restore(restore), f"acknowledged {restore.pk}: the restore of {restore.instance} is good")
+
+
+def _exit_status(restore: RestoreExecution, error: BaseException) -> int:
+    """Of a restore that did not complete: whether the instance is as before matters more than what ended it."""
+    if restore.touched:
+        return NOT_AS_BEFORE
+    return exit_status(error) if isinstance(error, KeyboardInterrupt | ToldToEnd) else 1

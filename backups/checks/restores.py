@@ -1,0 +1,59 @@
+"""Instances that a restore left neither as they were nor as they were to be: until it is resolved."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Tags, Warning, register
+from django.db import connection
+
+from backups.models import RestoreExecution
+from backups.service import unrecorded
+from backups.service.halfway import dead_halfway, left_half_done
+
+
+@register(Tags.database)
+def check_half_restored(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """W081: a restore failed and was not rolled back, or its process died and nothing has looked after it yet.
+
+    Warnings: with an error `migrate`, which asks these checks, would refuse to run.
+    """
+    if "default" not in (databases or ()) or RestoreExecution._meta.db_table not in _tables():
+        return []
+    failed = [
+        Warning(
+            f"{restore.instance} may be half restored by {restore.pk}: {restore.error_message or restore.status}",
+            hint=restore.error_hint or f"see it with: manage.py showrestore {restore.pk[:8]}",
+            id="backups.W081",
+        )
+        for restore in left_half_done()
+    ]
+    dead = [
+        Warning(
+            f"{restore.instance} may be half restored: the process of {restore.pk} died in stage {restore.stage}",
+            hint="roll it back, on the host of the instance: manage.py tick",
+            id="backups.W081",
+        )
+        for restore in dead_halfway()
+    ]
+    return [*failed, *dead]
+
+
+@register()
+def check_unrecorded(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """W082: a restore ended when the database of the site could not be written."""
+    return [
+        Warning(
+            f"restore {kept['restore']} of {kept['instance']} is {kept['status']}, and its row does not say so yet:"
+            f" {kept['error_message'] or 'every component is as in the archive'}",
+            hint=f"when the database can be written, run: manage.py tick; until then {path} keeps it",
+            id="backups.W082",
+        )
+        for path, kept in unrecorded.waiting().items()
+    ]
+
+
+def _tables() -> list[str]:
+    return connection.introspection.table_names()

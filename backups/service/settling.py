@@ -1,0 +1,111 @@
+"""The end of a restore: what it changed stays or is taken back, its service is started again, and the row says so."""
+
+import shutil
+from pathlib import Path
+
+from django.db import Error as DatabaseProblem
+
+from backups.errors import BackupError
+from backups.instances import Instance, get_instance
+from backups.models import RestoreExecution
+from backups.service import outcome, unrecorded
+from backups.service.finishing import complete, start_again
+from backups.service.monitor import Monitor
+from backups.service.outcome import ALL_PROVEN, Ending
+from backups.service.rollback import aftermath, roll_back, unfinished
+
+Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
+# from this stage on its service may have been stopped for the restore
+STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.FINISHING, Stage.ROLLING_BACK)
+
+
+def finish(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:
+    """The data is proven and stays: from here on nothing stops the run, and nothing is a reason to take it back."""
+    monitor.protect()
+    monitor.stage(Stage.FINISHING)
+    ending = Ending(Status.COMPLETED)
+    _save_before_the_start(restore, ending)
+    complete(restore, instance)
+    _record(restore, ending, directory)
+
+
+def settle(restore: RestoreExecution, directory: Path, error: BaseException) -> None:
+    """Take back what `restore` had changed when `error` ended it, start its service again, and record that.
+
+    None of it needs the database of the site. Raises BackupError when taking back failed too, Unrecorded when the end
+    could not be recorded.
+    """
+    if restore.status != Status.RUNNING or restore.settled:
+        return  # a signal that came later: the end stands in the row
+    restore.settled = True
+    failure: BaseException = error
+    if restore.service_stopped:
+        failure = _put_right(restore, directory, error)
+    _record(restore, outcome.ending_of(failure, aftermath(restore)), directory)
+    if failure is not error:
+        raise failure from error
+
+
+def _put_right(restore: RestoreExecution, directory: Path, error: BaseException) -> BaseException:
+    """Take back what was changed and start the service; return `error`, or what to tell when taking back failed too."""
+    failure = error
+    try:
+        instance = get_instance(restore.instance)
+    except BackupError as gone:
+        return unfinished(restore, error, gone)
+    with Monitor(restore) as monitor:
+        monitor.protect()
+        try:
+            if restore.touched and restore.stage != Stage.FINISHING:
+                roll_back(restore, instance, monitor, directory, error)
+        except BackupError as unfinished_rollback:
+            failure = unfinished_rollback
+        _save_before_the_start(restore, outcome.ending_of(failure, aftermath(restore)))
+        # whatever happened: what was stopped for the restore is started again
+        start_again(restore, instance)
+    return failure
+
+
+def recover_dead(restore: RestoreExecution, directory: Path, reason: str) -> str:
+    """Bring an instance whose restore died back to the state before it, or to its end if only that was missing.
+
+    Returns what is to be told after `reason`. Raises BackupError with the next step when that is not possible here and
+    now.
+    """
+    instance = get_instance(restore.instance)
+    with Monitor(restore) as monitor:
+        monitor.protect()
+        states = {note["state"] for note in restore.outcome.values()}
+        if restore.stage == Stage.FINISHING and states == {State.RESTORED}:
+            complete(restore, instance)
+            return ALL_PROVEN
+        stopped = restore.stage in STOPPED
+        try:
+            if restore.touched:
+                roll_back(restore, instance, monitor, directory, BackupError("its process died"))
+        finally:
+            if stopped:
+                told = f"{reason}; {aftermath(restore)}"
+                _save_before_the_start(restore, Ending(Status.INTERRUPTED, told))
+                start_again(restore, instance)
+    return aftermath(restore)
+
+
+def _save_before_the_start(restore: RestoreExecution, ending: Ending) -> None:
+    """A service that runs again writes: should we be killed, nobody may take back what the row does not say is over."""
+    if restore.unwritten:
+        unrecorded.save(restore, ending)
+
+
+def _record(restore: RestoreExecution, ending: Ending, directory: Path) -> None:
+    try:
+        outcome.recorded(restore, ending)
+    except DatabaseProblem:
+        # the workspace may be what fills its disk
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            outcome.recorded(restore, ending)
+        except DatabaseProblem as problem:
+            raise unrecorded.keep(restore, ending, problem) from problem
+    unrecorded.forget(restore.pk)

@@ -1,0 +1,136 @@
+"""Ends of restores that the site's database could not take: a file beside the workspace keeps each until it can."""
+
+import json
+import logging
+import os
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups.errors import BackupError, Unrecorded
+from backups.instances import get_instance
+from backups.models import RestoreExecution
+from backups.service import audit, outcome, restart
+from backups.service.outcome import Ending
+
+# The file is made, with this size, before anything is changed: a disk that is full by then has room for the end.
+RESERVED_BYTES = 64 << 10
+SUFFIX = ".end"
+Status = RestoreExecution.Status
+
+
+def _path(run_id: str) -> Path:
+    return Path(settings.BACKUP_WORKSPACE_ROOT) / f"{run_id}{SUFFIX}"
+
+
+def reserve(restore: RestoreExecution) -> None:
+    """Make room for the end of `restore`. Raises BackupError when there is none, and nothing was changed yet."""
+    try:
+        _write(_path(restore.pk), b"")
+    except OSError as error:
+        forget(restore.pk)
+        raise BackupError(
+            f"the workspace {settings.BACKUP_WORKSPACE_ROOT} cannot be written: {os.strerror(error.errno or 0)}",
+            hint="free space there, or set BACKUP_WORKSPACE_ROOT to a larger disk",
+        ) from error
+
+
+def save(restore: RestoreExecution, ending: Ending) -> Path | None:
+    """Keep `ending` and what the row of `restore` lacks; return where, None when the disk does not take it either."""
+    kept: dict[str, Any] = {
+        "restore": restore.pk,
+        "instance": restore.instance,
+        "status": ending.status,
+        "error_message": ending.message,
+        "error_hint": ending.hint,
+        "completed_at": timezone.now().isoformat(),
+        "outcome": restore.outcome,
+        "warnings": restore.warnings,
+    }
+    text = json.dumps(kept | {"hook_output": restore.hook_output})
+    if len(text) > RESERVED_BYTES:
+        text = json.dumps(kept)
+    try:
+        _write(_path(restore.pk), text.encode())
+    except OSError:
+        return None
+    return _path(restore.pk)
+
+
+def keep(restore: RestoreExecution, ending: Ending, problem: Exception) -> Unrecorded:
+    """Save `ending`, which the database could not take, and return what the operator has to read."""
+    path = save(restore, ending)
+    audit.log(
+        "restore.unrecorded", logging.CRITICAL, execution=restore.pk, instance=restore.instance, file=path,
+        error=problem, status=ending.status, message=ending.message,
+    )  # fmt: skip
+    what = ending.message or outcome.ALL_PROVEN
+    where = f"its end is kept in {path}; when the database can be written again, run: manage.py tick"
+    lost = "this message is all that is kept of it: write it down, then correct the database and run: manage.py tick"
+    return Unrecorded(
+        f"restore {restore.pk} of {restore.instance} is {ending.status}: {what}; the database of this site could not"
+        f" take that ({type(problem).__name__}), so its row says that it is running",
+        hint="; ".join(filter(None, [ending.hint, where if path else lost])),
+    )
+
+
+def has_ended(run_id: str) -> bool:
+    """True when the end of that restore waits to be recorded."""
+    return _read(run_id) is not None
+
+
+def record(restore: RestoreExecution) -> bool:
+    """Write the end that was kept into the running row of `restore`; False when none was."""
+    kept = _read(restore.pk)
+    if kept is None:
+        return False
+    ending = Ending(Status(kept["status"]), kept["error_message"], kept["error_hint"])
+    known: dict[str, Any] = {name: kept[name] for name in ("outcome", "warnings", "hook_output") if name in kept}
+    known["completed_at"] = datetime.fromisoformat(kept["completed_at"])
+    if ending.status == Status.COMPLETED:
+        try:
+            restart.require(restore, get_instance(restore.instance))
+        except BackupError as error:
+            known["warnings"] = [*known["warnings"], error.message]
+    return outcome.recorded(restore, ending, **known)
+
+
+def forget(run_id: str) -> None:
+    """Remove the file. One that stays does no harm: its row has ended, and the next tick removes it."""
+    with suppress(OSError):
+        _path(run_id).unlink(missing_ok=True)
+
+
+def run_ids() -> list[str]:
+    """Return the restores that have such a file here, those under way too."""
+    return [path.stem for path in Path(settings.BACKUP_WORKSPACE_ROOT).glob(f"*{SUFFIX}")]
+
+
+def waiting() -> dict[Path, dict[str, Any]]:
+    """Return the ends that wait to be recorded, by their files."""
+    return {_path(run_id): kept for run_id in run_ids() if (kept := _read(run_id)) is not None}
+
+
+def _read(run_id: str) -> dict[str, Any] | None:
+    """Return what was kept; None where nothing was, or what cannot be read by this user, or at all."""
+    try:
+        kept = json.loads(_path(run_id).read_bytes().strip() or b"null")
+    except (OSError, ValueError):
+        return None
+    return kept if isinstance(kept, dict) else None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write in place: the blocks are there already."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        data = content.ljust(RESERVED_BYTES)
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
