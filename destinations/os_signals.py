@@ -56,7 +56,9 @@ def pass_over(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def handled(handler: Handler, numbers: tuple[signal.Signals, ...] = ENDING) -> Iterator[None]:
+def handled(
+    handler: Handler, numbers: tuple[signal.Signals, ...] = ENDING, *, restore: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
     """Call `handler` for each of `numbers` that is not ignored. Does nothing in a thread, which gets no signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -65,30 +67,36 @@ def handled(handler: Handler, numbers: tuple[signal.Signals, ...] = ENDING) -> I
     try:
         yield
     finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+        if restore():
+            for number, previous in before.items():
+                signal.signal(number, previous)
 
 
 @contextmanager
-def ends_in_order(timeout: float = 0, timed_out: Callable[[], Exception] = TimeoutError) -> Iterator[None]:
+def ends_in_order(
+    timeout: float = 0, timed_out: Callable[[], Exception] = TimeoutError, *, once: bool = False
+) -> Iterator[None]:
     """Turn SIGINT into KeyboardInterrupt, other signals of `ENDING` into ToldToEnd, the end of `timeout` seconds into
     what `timed_out` returns.
 
     What was begun is then cleaned up and recorded, so only the first of them counts: the rest must not disturb that.
+    With `once` they do not count after the block either, for a process that is about to end.
     """
+    told: list[int] = []
     numbers = (*ENDING, signal.SIGALRM) if timeout else ENDING
 
     def leave(number: int, _frame: FrameType | None) -> None:
         for other in heeded(numbers):
             # not SIG_IGN, which a service started by a hook would inherit and never end
             signal.signal(other, pass_over)
+        told.append(number)
         if number == signal.SIGALRM:
             raise timed_out()
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise ToldToEnd(number)
 
-    with handled(leave, numbers), _alarm(timeout):
+    with handled(leave, numbers, restore=lambda: not (once and told)), _alarm(timeout):
         yield
 
 

@@ -50,6 +50,7 @@ class OperatorCommand(BaseCommand, ABC):
     """
 
     requires_system_checks: list[str] | tuple[str, ...] | Literal["__all__"] = ()
+    _signalled_once = False
     operator_errors: ClassVar[tuple[type[Exception], ...]] = (DestinationError,)
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -67,13 +68,18 @@ class OperatorCommand(BaseCommand, ABC):
     def run(self, **options: Any) -> None:
         """Do the work and respond."""
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        # what handles a signal is the last that this process does: another one must not cut short what it says
+        self._signalled_once = True
+        super().run_from_argv(argv)
+
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json: bool = options.pop("as_json")
         self.stdout = answer = Output.around(self.stdout)
         if options["verbosity"] < 2:
             quieten()
         try:
-            with ends_in_order():
+            with ends_in_order(once=self._signalled_once):
                 self.run(**options)
         except self.operator_errors as error:
             raise Error(
