@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable
+from backups.interrupts import undisturbed
 from backups.models import BackupExecution
 from backups.service import audit
 from backups.service.signatures import delete_signature
@@ -40,7 +41,8 @@ def delete_backup(execution: BackupExecution, *, by: audit.Actor, reason: str) -
 
 def delete_from(destination: Destination, execution: BackupExecution, *, by: audit.Actor, reason: str) -> None:
     """Delete the archive at its `destination`, which is open already. Raises as `delete_backup`."""
-    with _held(execution):
+    # what is gone has to be recorded as gone, whatever tells the process to end in between
+    with _held(execution), undisturbed():
         try:
             destination.delete(execution.backup_path)
         except NotFound:

@@ -48,11 +48,12 @@ def failed(execution: Run, error: BaseException, aftermath: str = "", **facts: A
     return recorded(execution, ending_of(error, aftermath), **facts)
 
 
-def recorded(execution: Run, ending: Ending, **facts: Any) -> bool:
-    """Record that end, and `facts`."""
+def recorded(execution: Run, ending: Ending, *, before: Status = Status.RUNNING, **facts: Any) -> bool:
+    """Record that end, and `facts`, in a row that has the status `before`."""
+    facts |= {"error_message": ending.message, "error_hint": ending.hint}
     if ending.status == Status.COMPLETED:
-        return completed(execution, **facts)
-    return _end(execution, ending.status, error_message=ending.message, error_hint=ending.hint, **facts)
+        facts |= {"stage": "done", "progress_percent": 100}
+    return _end(execution, ending.status, before=before, **facts)
 
 
 def interrupted(execution: Run, message: str, hint: str) -> bool:

@@ -18,7 +18,7 @@ from backups.service.outcome import ALL_PROVEN
 from backups.service.queues import MODELS
 from backups.service.recover import recover
 from backups.service.rollback import aftermath
-from backups.service.settling import recover_dead
+from backups.service.settling import RESTART, recover_dead
 from backups.service.uses import let_go
 from backups.service.worker import on_this_host
 from destinations.backends import destination_class
@@ -28,7 +28,6 @@ Status = Run.Status
 # The host that ran it knows better what it left, above all in a folder of its own: others wait longer.
 PATIENCE_OF_OTHERS = 10
 HINT = "look for the reason in the log of that host, then run it again"
-RESTART = "restart the service, look whether all is well, then acknowledge the restore"
 UNCHANGED = "nothing was changed"
 
 
@@ -51,8 +50,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
     for run_id in workspace.leftovers():
         _sweep_leftover(run_id)
     for run_id in unrecorded.run_ids():
-        if not RestoreExecution.objects.filter(pk=run_id, status=Status.RUNNING).exists():
-            unrecorded.forget(run_id)
+        _record_late(run_id)
     return reaped
 
 
@@ -143,6 +141,16 @@ def _stored_in_a_folder(run: Run) -> bool:
         return isinstance(run, BackupExecution) and not destination_class(run.destination.type).off_box
     except DestinationConfigError:
         return False
+
+
+def _record_late(run_id: str) -> None:
+    """Look after what was kept of a restore that nobody here has to end any more."""
+    restore = RestoreExecution.objects.filter(pk=run_id).first()
+    if restore is not None and restore.status == Status.RUNNING:
+        return
+    if restore is not None:
+        unrecorded.record(restore)
+    unrecorded.forget(run_id)
 
 
 def _sweep_leftover(run_id: str) -> None:

@@ -1,6 +1,7 @@
 """The end of a restore: what it changed stays or is taken back, its service is started again, and the row says so."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from django.db import Error as DatabaseProblem
@@ -15,6 +16,7 @@ from backups.service.outcome import ALL_PROVEN, Ending
 from backups.service.rollback import aftermath, roll_back, unfinished
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
+RESTART = "restart the service, look whether all is well, then acknowledge the restore"
 # from this stage on its service may have been stopped for the restore
 STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.FINISHING, Stage.ROLLING_BACK)
 
@@ -41,7 +43,10 @@ def settle(restore: RestoreExecution, directory: Path, error: BaseException) -> 
     failure: BaseException = error
     if restore.service_stopped:
         failure = _put_right(restore, directory, error)
-    _record(restore, outcome.ending_of(failure, aftermath(restore)), directory)
+    ending = outcome.ending_of(failure, aftermath(restore))
+    if restore.stage == Stage.FINISHING:
+        ending = replace(ending, hint=RESTART)
+    _record(restore, ending, directory)
     if failure is not error:
         raise failure from error
 

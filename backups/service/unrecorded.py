@@ -84,9 +84,12 @@ def has_ended(run_id: str) -> bool:
 
 
 def record(restore: RestoreExecution) -> bool:
-    """Write the end that was kept into the running row of `restore`; False when none was."""
+    """Write the end that was kept into the row of `restore`; False when none was, or the row says more already.
+
+    One that another host has taken for dead meanwhile says that it may be half done: what was kept knows better.
+    """
     kept = _read(restore.pk)
-    if kept is None:
+    if kept is None or restore.status not in (Status.RUNNING, Status.INTERRUPTED):
         return False
     ending = Ending(Status(kept["status"]), kept["error_message"], kept["error_hint"])
     known: dict[str, Any] = {name: kept[name] for name in ("outcome", "warnings", "hook_output") if name in kept}
@@ -96,7 +99,7 @@ def record(restore: RestoreExecution) -> bool:
             restart.require(restore, get_instance(restore.instance))
         except BackupError as error:
             known["warnings"] = [*known["warnings"], error.message]
-    return outcome.recorded(restore, ending, **known)
+    return outcome.recorded(restore, ending, before=Status(restore.status), **known)
 
 
 def forget(run_id: str) -> None:

@@ -1,6 +1,7 @@
 """Retention at work, on real files."""
 
 import logging
+import signal
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,8 +21,10 @@ from backups.service.fetch import fetch
 from backups.service.plan import plan_prune
 from backups.service.prune import Pruned, prune
 from backups.service.uses import LONGEST_DELETION, LONGEST_USE, reading
+from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
+from destinations.os_signals import ToldToEnd, ends_in_order
 from tests.backups.conftest import BackUp
 from tests.backups.factories import an_execution
 from tests.backups.frozen import read_only
@@ -482,3 +485,20 @@ def test_a_plan_of_many_rows_takes_few_queries(
     with django_assert_max_num_queries(7):
         plan = plan_prune(nas, NOW)
     assert len(plan.entries) == 200
+
+
+def test_a_deletion_that_a_signal_strikes_is_recorded_before_the_process_ends(
+    back_up: BackUp, tacacs_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = back_up()
+    file, real = file_of(backup), LocalDestination.delete
+
+    def delete_and_hang_up(self: LocalDestination, path: str) -> None:
+        real(self, path)
+        signal.raise_signal(signal.SIGHUP)
+
+    monkeypatch.setattr(LocalDestination, "delete", delete_and_hang_up)
+    with pytest.raises(ToldToEnd), ends_in_order():
+        delete_backup(backup, by="tests", reason="test")
+    backup.refresh_from_db()
+    assert (file.exists(), backup.deleted_at is not None, backup.deleting_at) == (False, True, None)

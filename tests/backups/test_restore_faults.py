@@ -2,7 +2,8 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from backups.components import Component
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution, InstanceState
-from backups.service import finishing, hooks, restart, rollback
+from backups.service import finishing, hooks, restart, rollback, unrecorded
 from backups.service import restore as engine
+from backups.service.outcome import Ending
+from backups.service.reap import reap
 from tests.backups.conftest import BackUp
 from tests.backups.databases import rows_of
 from tests.backups.restoring import (
@@ -325,6 +328,56 @@ def test_a_disk_without_room_for_the_output_of_a_hook_keeps_no_service_down(
     monkeypatch.setattr(hooks.tempfile, "TemporaryFile", full)
     assert restore(backup).status == "completed"
     assert hook_log.read_text() == "stopped\nstarted\n"
+
+
+def test_a_signal_between_an_error_and_its_handling_keeps_nothing_from_being_put_right(
+    spoilt: Any, tacacs_root: Path, hook_log: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, before = spoilt
+    real, came = engine.undisturbed, []
+
+    @contextmanager
+    def too_late() -> Iterator[Callable[[], None]]:
+        if not came:
+            came.append(True)
+            raise KeyboardInterrupt
+        with real() as take_effect:
+            yield take_effect
+
+    monkeypatch.setattr(engine, "undisturbed", too_late)
+    monkeypatch.setattr(engine, "put_back", Fault(engine.put_back, 3, "after", ComponentError("the disk said no")))
+    with pytest.raises(KeyboardInterrupt):
+        restore(backup)
+    assert came
+    assert_as_before(tacacs_root, before, workspaces)
+    row = the_restore()
+    assert row.status == "interrupted"
+    assert row.error_message == "the process was told to end; what it had changed was rolled back"
+    assert hook_log.read_text() == "stopped\nstarted\n"
+
+
+def test_what_another_host_took_for_half_done_is_corrected_by_what_was_kept(
+    spoilt: Any, hook_log: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, _ = spoilt
+    monkeypatch.setattr(engine, "put_back", Fault(engine.put_back, 3, "after", ComponentError("the disk said no")))
+    with pytest.raises(ComponentError):
+        restore(backup)
+    row = the_restore()
+    unrecorded.save(row, Ending(row.Status.FAILED, row.error_message, row.error_hint))
+    halfway = {name: note | {"state": "applying"} for name, note in row.outcome.items()}
+    told = {"error_message": "it died; it may be half done", "error_hint": "undo it", "outcome": halfway}
+    row.moved(row.Status.FAILED, status="interrupted", **told)
+    assert check_half_restored(None, databases=["default"])
+
+    assert [kept["status"] for kept in unrecorded.waiting().values()] == ["failed"]
+    reap()
+
+    row = the_restore()
+    assert (row.status, row.error_hint, row.touched) == ("failed", "", {})
+    assert row.error_message == "the disk said no; what it had changed was rolled back"
+    assert check_half_restored(None, databases=["default"]) == []
+    assert workspaces() == []
 
 
 def test_a_rollback_needs_no_destination(

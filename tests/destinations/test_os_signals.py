@@ -1,0 +1,79 @@
+"""Signals: the first one counts, what is ignored stays ignored, and steps that must not stop half way do not."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from destinations.os_signals import ENDING, ToldToEnd, ends_in_order, told_to_end, undisturbed
+from tests.backups.terminals import ROOT
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Each test leaves the handlers as they were."""
+    before = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGALRM)}
+    yield
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+@pytest.mark.parametrize("number", [one for one in ENDING if one != signal.SIGINT])
+def test_each_signal_that_would_end_the_process_raises_and_the_next_is_passed_over(number: signal.Signals) -> None:
+    with pytest.raises(ToldToEnd) as told, ends_in_order():
+        try:
+            signal.raise_signal(number)
+        finally:
+            for other in ENDING:
+                signal.raise_signal(other)
+    assert told.value.code == 128 + number
+    assert told_to_end(told.value).startswith("the process was told to end")
+
+
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ends_in_order(), undisturbed():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_everything_that_came_in_an_undisturbed_step_takes_effect_after_it() -> None:
+    came: list[int] = []
+    numbers = (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR2)
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
+    try:
+        with undisturbed():
+            for number in numbers:
+                signal.raise_signal(number)
+            assert came == []
+        assert came == list(numbers)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_time_that_is_up_raises_what_the_caller_wants() -> None:
+    with pytest.raises(LookupError), ends_in_order(0.01, LookupError):
+        signal.pause()
+
+
+NOHUP = """
+import os, signal, sys
+from destinations.os_signals import ends_in_order
+with ends_in_order():
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("goes on")
+"""
+
+
+def test_what_nohup_starts_goes_on() -> None:
+    nohup = subprocess.run(
+        ["nohup", sys.executable, "-c", NOHUP], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert nohup.stdout == "goes on\n"
