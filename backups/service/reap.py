@@ -123,7 +123,7 @@ def _recovered(restore: RestoreExecution, directory: Path, message: str, undo: s
 
 def is_dead(run: Run, now: datetime) -> bool:
     """True when the process of the running `run` is gone, as `reap` tells."""
-    if unrecorded.has_ended(run.pk):
+    if unrecorded.exists(run.pk) and not workspace.is_held(run.pk):
         return True
     left_here = workspace.abandoned(run.pk)
     here = on_this_host(run.worker)

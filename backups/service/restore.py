@@ -130,7 +130,7 @@ def run_restore(restore_id: str) -> RestoreExecution:
                 settle(restore, directory, error)
             raise
         finally:
-            if not unrecorded.has_ended(restore.pk):
+            if restore.status != Status.RUNNING:
                 unrecorded.forget(restore.pk)
     return restore
 

@@ -78,9 +78,9 @@ def keep(restore: RestoreExecution, ending: Ending, problem: Exception) -> Unrec
     )
 
 
-def has_ended(run_id: str) -> bool:
-    """True when the end of that restore waits to be recorded."""
-    return _read(run_id) is not None
+def exists(run_id: str) -> bool:
+    """True while that restore, which changes data, has not recorded its end: it is under way, or that is overdue."""
+    return _path(run_id).exists()
 
 
 def record(restore: RestoreExecution) -> bool:

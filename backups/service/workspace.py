@@ -65,6 +65,18 @@ def _acquire(lock: Path, execution_id: str) -> int:
     return descriptor
 
 
+def is_held(execution_id: str) -> bool:
+    """True while a process here works on the execution, or looks at it."""
+    try:
+        descriptor = locks.acquire(_lock_path(execution_id), create=False)
+    except FileNotFoundError:
+        return False
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
 def abandoned(execution_id: str) -> bool:
     """True when the execution had a workspace here and the process that held its lock is gone."""
     try:

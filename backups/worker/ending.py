@@ -25,12 +25,17 @@ def end_all(cluster: QueueCluster, *, hurry: Callable[[], bool]) -> bool:
     _wait(lambda: not _busy() or not cluster.is_alive or hurry(), settings.BACKUP_STOP_GRACE)
     cluster.terminate()
     limit = MARGIN_SECONDS + max((kind.ending_seconds for kind in _busy()), default=0.0)
-    if _wait(lambda: not descendants(os.getpid()), limit):
+    if _wait(_none_left, limit):
         return True
     while left := descendants(os.getpid()):
         kill_all(left)
         time.sleep(POLL_SECONDS)
     return False
+
+
+def _none_left() -> bool:
+    """Processes are looked at one after the other, and one whose parent dies meanwhile may be missed: look twice."""
+    return not descendants(os.getpid()) and not descendants(os.getpid())
 
 
 def _busy() -> list[RunKind]:

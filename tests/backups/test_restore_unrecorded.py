@@ -1,6 +1,7 @@
 """The site's own database cannot be written in the middle of a restore: the data is put right, its end is not lost."""
 
 import json
+import resource
 import signal
 import sqlite3
 import stat
@@ -190,6 +191,27 @@ def test_a_disk_that_is_full_when_the_first_component_was_applied(template: Site
             assert site.run("restore", "--undo", restore_id, "--confirm").code == 0
             assert tacacs_state(site.instance) == held.bad
         assert "W081" not in site.run("check", "--database", "default").err
+
+
+def test_what_can_neither_be_rolled_back_nor_recorded_is_listed_and_rolled_back_by_the_tick(
+    site: Site, held: Held
+) -> None:
+    """A process that can write no file any more, as on a disk that fails."""
+    held.applying()
+    resource.prlimit(held.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+    ended = held.release()
+    assert ended.code == NOT_AS_BEFORE
+    (restore_id,) = rows(site, "id", "restore_executions")[0]
+    assert "now config, devices, users, accounting: as in the archive; metrics: unknown" in ended.err
+    assert f"manage.py restore --undo {restore_id} --confirm; this message is all that is kept of it" in ended.err
+    assert row(site)[0] == "running"
+    assert "backups.W081" in site.run("check", "--database", "default").err
+
+    assert site.run("tick").code == 0
+    assert row(site)[0] == "interrupted"
+    assert tacacs_state(site.instance) == held.bad
+    assert list((site.home / "workspaces").glob(f"{restore_id}*")) == []
+    assert "W081" not in site.run("check", "--database", "default").err
 
 
 def test_a_process_that_is_killed_before_it_could_keep_its_end_is_rolled_back_by_the_tick(

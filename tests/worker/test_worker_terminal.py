@@ -57,7 +57,7 @@ def test_a_worker_whose_terminal_goes_ends_its_runs_in_order_and_then_itself(sit
         assert worker.ended() == 0
     finally:
         worker.kill()
-    assert site.processes() == []
+    eventually(lambda: site.processes() == [], within=5)
     assert restore_row(site, restore_id)[0] == "interrupted"
     assert (root / "hooks.log").read_text() == "stopped\nstarted\n"
     with closing(sqlite3.connect(root / "orders.db")) as orders:
