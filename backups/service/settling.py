@@ -106,11 +106,13 @@ def _record(restore: RestoreExecution, ending: Ending, directory: Path) -> None:
     try:
         outcome.recorded(restore, ending)
     except DatabaseProblem:
+        restore.status = Status.RUNNING
         # the workspace may be what fills its disk
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         try:
             outcome.recorded(restore, ending)
         except DatabaseProblem as problem:
+            restore.status = Status.RUNNING
             raise unrecorded.keep(restore, ending, problem) from problem
     unrecorded.forget(restore.pk)
