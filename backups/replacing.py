@@ -159,26 +159,33 @@ def _settle(descriptor: int, target: Path, permissions: Permissions | None, hold
 def exchange(first: Path, second: Path) -> None:
     """Swap two names of one folder in one step: at no moment is either name without its tree.
 
-    Source: renameat2(2), RENAME_EXCHANGE. Raises Untouched where that cannot be done.
+    Raises Untouched where that cannot be done.
     """
     parent = os.open(second.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if code := _exchange(parent, os.fsencode(first.name), os.fsencode(second.name)):
-            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}", hint=_advice(code))
+        try:
+            swap(parent, first.name, parent, second.name)
+        except OSError as error:
+            code = error.errno or errno.EIO
+            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}", hint=advice(code)) from error
         os.fsync(parent)
     finally:
         os.close(parent)
 
 
-def _exchange(parent: int, first: bytes, second: bytes) -> int:
-    """Return 0, or the error number."""
+def swap(first_folder: int, first: str, second_folder: int, second: str) -> None:
+    """Swap what two names in two open folders of one file system stand for, in one step. Raises OSError.
+
+    Source: renameat2(2), RENAME_EXCHANGE.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):  # musl
-        return errno.ENOSYS
-    return ctypes.get_errno() if libc.renameat2(parent, first, parent, second, RENAME_EXCHANGE) else 0
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if libc.renameat2(first_folder, os.fsencode(first), second_folder, os.fsencode(second), RENAME_EXCHANGE):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _advice(code: int) -> str:
+def advice(code: int) -> str:
     if code in (errno.EINVAL, errno.ENOSYS, errno.EXDEV):
         return "the file system cannot swap folders in one step: restore with --to and put the files in place by hand"
     return "check the permissions, and that it is no mount point"

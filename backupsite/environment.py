@@ -8,6 +8,9 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+# every file that a setting was read from
+files_read: set[Path] = set()
+
 WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -64,6 +67,7 @@ def text_of(var: str) -> str:
     path = os.environ.get(f"{var}_FILE")
     if not path:
         return os.environ.get(var, "")
+    files_read.add(Path(path))
     try:
         text = Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,8 @@ from cryptography.fernet import Fernet
 
 from backups.archive.minisign import SigningKey
 
+SECRET_KEY, SECRETS_KEY, SIGNING_KEY = "secret_key", "secrets_key", "signing.key"
+
 
 def private_directory(path: Path) -> Path:
     """Return `path`, created with mode 0700 (parents too) where it does not exist."""
@@ -39,13 +41,18 @@ def generated_secret(path: Path, make: Callable[[], str]) -> str:
     return path.read_text().strip()
 
 
+def key_files(home: Path) -> list[Path]:
+    """Return the files in which the secrets below are kept."""
+    return [home / name for name in (SECRET_KEY, SECRETS_KEY, SIGNING_KEY)]
+
+
 def secret_key(home: Path) -> str:
-    return generated_secret(home / "secret_key", lambda: secrets.token_urlsafe(50))
+    return generated_secret(home / SECRET_KEY, lambda: secrets.token_urlsafe(50))
 
 
 def secrets_key(home: Path) -> str:
-    return generated_secret(home / "secrets_key", lambda: Fernet.generate_key().decode())
+    return generated_secret(home / SECRETS_KEY, lambda: Fernet.generate_key().decode())
 
 
 def signing_key(home: Path) -> str:
-    return generated_secret(home / "signing.key", lambda: SigningKey.generate().file_text.rstrip())
+    return generated_secret(home / SIGNING_KEY, lambda: SigningKey.generate().file_text.rstrip())

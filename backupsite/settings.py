@@ -6,7 +6,7 @@ A variable `X` may also be given as `X_FILE`, the path of a file that holds it (
 import os
 from pathlib import Path
 
-from backupsite import paths, queue
+from backupsite import environment, paths, queue
 from backupsite.environment import Environment
 
 # Databases, archives, workspaces and logs are nobody else's business.
@@ -172,3 +172,6 @@ LOGGING = {
         name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("backups", "destinations", "backupsite")
     },
 }
+
+# no part of a backup, and never touched by a restore; every variable was read by now
+BACKUP_KEY_FILES = [*paths.key_files(BACKUPSITE_HOME), *sorted(environment.files_read)]

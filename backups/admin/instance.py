@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from backups import components
 from backups.admin.actions import VIEW
 from backups.admin.front import label_of, promise_in_words
 from backups.admin.progress import live, with_progress
@@ -20,6 +19,7 @@ from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.service.drift import drift_of
 from backups.service.drill_state import drill_states
 from backups.service.overview import protections
+from backups.service.own_places import live_components
 from backups.service.queues import queue_of
 
 RECENT = 10
@@ -64,7 +64,7 @@ def _described(found: Instance) -> dict[str, Any]:
 
 def _components(found: Instance) -> dict[str, Any]:
     try:
-        parts = components.components_of(found)
+        parts = live_components(found)
     except BackupError as error:
         return {"components": [], "components_problem": error}
     return {"components": [(part, [_within(found, path) for path in part.sources()]) for part in parts]}

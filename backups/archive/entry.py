@@ -69,6 +69,21 @@ class Absent:
         return {"component": self.component, "reason": self.reason}
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What lies at `path` within a component and is not in its tree: a place of the site that made the backup.
+
+    `what` it holds: archives, workspaces, database, keys or logs.
+    """
+
+    component: str
+    path: str
+    what: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"component": self.component, "path": self.path, "what": self.what}
+
+
 def read_entry(fields: Fields, *, foreign: bool) -> Entry:
     """Read one entry, a foreign one with the component its file name tells; raises ArchiveError naming the field."""
     file = check_flat_name(fields.text("file"), MANIFEST_NAME)

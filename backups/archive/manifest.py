@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from backups.archive.entry import Absent, Entry, EntryType, read_entry
+from backups.archive.entry import Absent, Entry, EntryType, LeftOut, read_entry
 from backups.archive.errors import ArchiveError
 from backups.archive.fields import DAMAGED_HINT, Fields, parse_json
 from backups.archive.names import MANIFEST_NAME
 
-__all__ = ["FOREIGN_FORMAT", "FORMAT", "MAX_MANIFEST_BYTES", "Absent", "Entry", "EntryType", "Manifest"]
+__all__ = ["FOREIGN_FORMAT", "FORMAT", "MAX_MANIFEST_BYTES", "Absent", "Entry", "EntryType", "LeftOut", "Manifest"]
 
 FORMAT = 1
 FOREIGN_FORMAT = 0  # a manifest without our keys, written by the server itself
@@ -47,6 +47,7 @@ class Manifest:
     kind: str | None = None
     warnings: tuple[str, ...] = ()
     absent: tuple[Absent, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def total_size_bytes(self) -> int:
@@ -116,6 +117,7 @@ class Manifest:
             "kind": self.kind,
             "warnings": list(self.warnings),
             "absent": [absent.to_dict() for absent in self.absent],
+            "left_out": [left_out.to_dict() for left_out in self.left_out],
         }
 
     def to_json(self) -> bytes:
@@ -160,6 +162,10 @@ class Manifest:
             kind=top.optional_text("kind"),
             warnings=top.texts("warnings"),
             absent=tuple(Absent(item.text("component"), item.text("reason")) for item in top.objects("absent")),
+            left_out=tuple(
+                LeftOut(item.text("component"), item.text("path"), item.text("what"))
+                for item in top.objects("left_out")
+            ),
         )
         _refuse_repeated_files(manifest)
         _check_total(manifest, top.count("total_size_bytes"))

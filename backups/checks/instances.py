@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from backups import components
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
+from backups.own_places import NO_PLACES
 from backups.service.mismatch import mismatches_of
 from backups.sources import look_at
 
@@ -54,7 +55,7 @@ def _all_components() -> Iterator[tuple[Instance, list[components.Component]]]:
     """Yield the instances whose components can be told; of the others W002 says why not."""
     for instance in inventory().instances.values():
         with suppress(BackupError):
-            yield instance, components.components_of(instance)
+            yield instance, components.components_of(instance, own=NO_PLACES)
 
 
 def _missing_sources(instance: Instance) -> Iterator[str]:
@@ -62,7 +63,7 @@ def _missing_sources(instance: Instance) -> Iterator[str]:
         yield f"root: {instance.root} is not a folder that this user can reach"
         return
     try:
-        parts = components.components_of(instance)
+        parts = components.components_of(instance, own=NO_PLACES)
     except BackupError as error:
         yield error.message
         return

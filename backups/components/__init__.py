@@ -13,6 +13,7 @@ from backups.components.files import FilesComponent
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import ComponentError
 from backups.instance_file import ComponentSpec, Instance
+from backups.own_places import OwnPlaces
 from backups.replacing import touched
 from backups.sources import confined
 
@@ -27,6 +28,7 @@ __all__ = [
     "is_back",
     "located",
     "put_back",
+    "require_foreign",
 ]
 
 
@@ -38,30 +40,49 @@ def member_name(component: str, path: Path, default: str = "") -> str:
     return component + (path.suffix if SAFE_SUFFIX.fullmatch(path.suffix) else default)
 
 
-def _sqlite(spec: ComponentSpec) -> Component:
+def _sqlite(spec: ComponentSpec, own: OwnPlaces) -> Component:
     return SQLiteComponent(
         spec.name, spec.path, member=member_name(spec.name, spec.path, ".db"), optional=spec.optional
     )
 
 
-def _files(spec: ComponentSpec) -> Component:
-    return FilesComponent(spec.name, spec.path, member=member_name(spec.name, spec.path), optional=spec.optional)
+def _files(spec: ComponentSpec, own: OwnPlaces) -> Component:
+    member = member_name(spec.name, spec.path)
+    return FilesComponent(spec.name, spec.path, member=member, optional=spec.optional, own=own)
 
 
 REGISTRY = {"sqlite": _sqlite, "files": _files}
 
 
-def components_of(instance: Instance, configuration: tacacs.Configuration | None = None) -> list[Component]:
-    """Return the components of `instance` in the order they are exported.
+def components_of(
+    instance: Instance, configuration: tacacs.Configuration | None = None, *, own: OwnPlaces
+) -> list[Component]:
+    """Return the components of `instance` in the order they are exported, without the site's `own` places in them.
 
     `configuration` is the one that names the files, the live one by default. Raises ComponentError when that cannot
-    be read, or when a component leads out of the root.
+    be read, or when a component leads out of the root or into one of those places.
     """
     if instance.kind == "tacacs":
-        return _tacacs_components(instance, configuration or tacacs.live_configuration(instance))
-    for spec in instance.components:
-        confined(instance.root, spec.path)
-    return [REGISTRY[spec.kind](spec) for spec in instance.components]
+        found = _tacacs_components(instance, configuration or tacacs.live_configuration(instance))
+    else:
+        for spec in instance.components:
+            confined(instance.root, spec.path)
+        found = [REGISTRY[spec.kind](spec, own) for spec in instance.components]
+    return [require_foreign(component, own) for component in found]
+
+
+def require_foreign(component: Component, own: OwnPlaces) -> Component:
+    """Return `component`; raise ComponentError when it is, or lies in, one of the site's own places.
+
+    A restore never touches those.
+    """
+    for path in component.paths():
+        if (place := own.holding(path)) is not None:
+            raise ComponentError(
+                f"{component.name}: {path} lies where this site keeps its {place.what} ({place.path})",
+                hint="move one of them, or take the component out of the instances file",
+            )
+    return component
 
 
 def _tacacs_components(instance: Instance, configuration: tacacs.Configuration) -> list[Component]:
@@ -77,21 +98,25 @@ def tacacs_database(instance: Instance, name: str, path: Path) -> Component:
     return SQLiteComponent(name, path, member=member, optional=name in instance.optional)
 
 
-def located(instance: Instance, paths: Mapping[str, str]) -> list[Component]:
+def located(instance: Instance, paths: Mapping[str, str], *, own: OwnPlaces) -> list[Component]:
     """Return the components of `instance` where an earlier restore found them, whatever is configured now.
 
-    Raises ComponentError for one that the instance does not have any more, or that leads out of the root by now.
+    Raises ComponentError for one that the instance does not have any more, or that leads out of the root or into one
+    of the site's `own` places by now.
     """
-    return [_located(instance, name, confined(instance.root, path)) for name, path in paths.items()]
+    return [
+        require_foreign(_located(instance, name, confined(instance.root, path), own), own)
+        for name, path in paths.items()
+    ]
 
 
-def _located(instance: Instance, name: str, path: Path) -> Component:
+def _located(instance: Instance, name: str, path: Path, own: OwnPlaces) -> Component:
     if instance.kind == "tacacs":
         is_config = name == "config"
         return ConfigurationComponent(name, instance) if is_config else tacacs_database(instance, name, path)
     for spec in instance.components:
         if spec.name == name:
-            return REGISTRY[spec.kind](replace(spec, path=path))
+            return REGISTRY[spec.kind](replace(spec, path=path), own)
     raise ComponentError(
         f"instance {instance.name} has no component {name} any more", hint="describe it again in the instances file"
     )

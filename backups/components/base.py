@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from backups.archive.manifest import Entry
+from backups.archive.manifest import Entry, LeftOut
 from backups.archive.permissions import Permissions
 from backups.errors import ComponentError
 from backups.tacacs import Layers
@@ -47,6 +47,7 @@ class Export:
     parts: list[ExportedPart] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     absent: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     config_info: ConfigInfo | None = None
 
 
@@ -91,6 +92,10 @@ class Component(ABC):
     @abstractmethod
     def sources(self) -> list[Path]:
         """Return the paths that must be there for an export."""
+
+    def paths(self) -> list[Path]:
+        """Return every live path that an export reads or a restore writes."""
+        return self.sources()
 
     @abstractmethod
     def source_bytes(self) -> int:

@@ -3,31 +3,50 @@
 import os
 import stat
 import tarfile
-from collections.abc import Callable
-from itertools import zip_longest
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backups.components.copying import open_regular
 from backups.components.nested_reader import NestedTar
 from backups.components.nested_tar import ROOT
 from backups.components.walking import TreeEntry, walk
+from backups.own_places import NO_PLACES_BELOW, PlacesBelow
+
+Pair = tuple[TreeEntry | None, tarfile.TarInfo | None]
 
 
-def first_difference(archive: Path, live: Path, checkpoint: Callable[[int], None]) -> str | None:
+def first_difference(
+    archive: Path, live: Path, checkpoint: Callable[[int], None], own: PlacesBelow = NO_PLACES_BELOW
+) -> str | None:
     """Return the first name below `live` that is not what `archive` says, in content, target, mode or owner; or None.
 
-    Both are in the order of `walk`. Times are not compared: a service may touch its files. Raises ComponentError.
+    Both are in the order of `walk`. Times are not compared: a service may touch its files. What lies in the site's
+    `own` places counts on neither side. Raises ComponentError.
     """
     with archive.open("rb") as file:
         tar = NestedTar(file, archive.name)
-        packed = (member for member in tar.members() if member.name != ROOT)
-        for entry, member in zip_longest(walk(live), packed):
-            if member is None or entry is None:
-                return str((entry or member).name)
+        packed = (member for member in tar.members() if member.name != ROOT and not own.holds(member.name))
+        for entry, member in _paired(walk(live, own), packed, own):
+            if entry is None or member is None:
+                return min(thing.name for thing in (entry, member) if thing)
             if entry.name != member.name or not _is_same(entry, member, tar):
-                return str(min(entry.name, member.name))
+                return min(entry.name, member.name)
             checkpoint(0)
     return None
+
+
+def _paired(found: Iterator[TreeEntry], packed: Iterator[tarfile.TarInfo], own: PlacesBelow) -> Iterator[Pair]:
+    """Pair what is there with what is packed; a folder that is there for a place of the site alone has no pair."""
+
+    def leads_there(entry: TreeEntry) -> bool:
+        return entry.name in own.ways and stat.S_ISDIR(entry.info.st_mode)
+
+    for member in packed:
+        entry = next(found, None)
+        while entry is not None and entry.name != member.name and leads_there(entry):
+            entry = next(found, None)
+        yield entry, member
+    yield from ((entry, None) for entry in found if not leads_there(entry))
 
 
 def _is_same(entry: TreeEntry, member: tarfile.TarInfo, tar: NestedTar) -> bool:

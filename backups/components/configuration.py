@@ -35,6 +35,9 @@ class ConfigurationComponent(Component):
     def databases(self) -> list[Path]:
         return [self.overrides.path]
 
+    def paths(self) -> list[Path]:
+        return [self.baseline, self.overrides.path]
+
     def source_bytes(self) -> int:
         return self.overrides.source_bytes() + bytes_of(self.baseline)
 

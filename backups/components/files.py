@@ -9,17 +9,18 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from backups.archive.manifest import Entry
+from backups.archive.manifest import Entry, LeftOut
 from backups.archive.permissions import Permissions
 from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart
 from backups.components.comparing import first_difference
 from backups.components.copying import copy_stable, same_content
 from backups.components.nested_tar import TAR_BLOCK, pack_tree
-from backups.components.tree import replace_tree
+from backups.components.tree import clear_tree, replace_tree, require_replaceable, require_ways
 from backups.components.tree_list import ListWriter, listed_member
 from backups.components.walking import walk
 from backups.errors import ComponentError, Untouched
 from backups.formats import printable
+from backups.own_places import NO_PLACES, OwnPlaces, PlacesBelow
 from backups.ownership import permissions_of
 from backups.replacing import discard, discard_draft, draft_of, refusing, replace_file
 from backups.sources import bytes_of, look_at
@@ -30,20 +31,27 @@ STOP_IT = "stop the service meanwhile, with hooks.before_restore"
 class FilesComponent(Component):
     kind = "files"
 
-    def __init__(self, name: str, path: Path, *, member: str, optional: bool = False) -> None:
+    def __init__(
+        self, name: str, path: Path, *, member: str, optional: bool = False, own: OwnPlaces = NO_PLACES
+    ) -> None:
         super().__init__(name, optional=optional)
         self.path = path
         self.member = member
+        self.own = own
         self._placed: os.stat_result | None = None
         self._created: list[str] = []
 
     def sources(self) -> list[Path]:
         return [self.path]
 
+    def own_below(self) -> PlacesBelow:
+        """Return the places of the site in this tree: they are no part of the component."""
+        return self.own.below(self.path)
+
     def source_bytes(self) -> int:
         total = bytes_of(self.path)
         with suppress(ComponentError):  # an estimate: the export says what is wrong
-            for entry in walk(self.path):
+            for entry in walk(self.path, self.own_below()):
                 total += 2 * TAR_BLOCK + (entry.info.st_size if entry.is_file else 0)
         return total
 
@@ -58,16 +66,22 @@ class FilesComponent(Component):
 
     def _export_tree(self, context: ExportContext, permissions: Permissions) -> Export:
         """Pack the tree, and write the list of its entries beside, which becomes no member of the archive."""
-        packed = context.directory / self._tree_member
+        packed, own = context.directory / self._tree_member, self.own_below()
         listing = context.directory / f".{self._tree_member}.list"
         with listing.open("xb") as file:
             listing.chmod(0o600)
             writer = ListWriter(file)
             warnings = pack_tree(
-                self.path, packed, context.checkpoint, lambda member, time: writer.add(listed_member(member, time))
+                self.path, packed, context.checkpoint, lambda member, time: writer.add(listed_member(member, time)), own
             )
             writer.finish()
-        return Export([ExportedPart(self.name, packed, self._tree_member, "data", permissions, listing)], warnings)
+        left_out = self._left_out(own)
+        warnings += [f"{self.path / item.path} holds {item.what} of this site and was left out" for item in left_out]
+        part = ExportedPart(self.name, packed, self._tree_member, "data", permissions, listing)
+        return Export([part], warnings, left_out=left_out)
+
+    def _left_out(self, own: PlacesBelow) -> list[LeftOut]:
+        return [LeftOut(self.name, printable(name), place.what) for name, place in own.existing(self.path)]
 
     @property
     def _tree_member(self) -> str:
@@ -87,11 +101,33 @@ class FilesComponent(Component):
     def accepts(self, entries: Sequence[Entry]) -> bool:
         return len(entries) == 1 and entries[0].type == "data"
 
+    def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+        (entry,) = entries
+        if not self._is_tree(entry):
+            return []
+        self.require_replaceable(entries)
+        require_ways(context.staged / entry.file, self.path.resolve(), self.own_below())
+        return self.staying()
+
+    def require_replaceable(self, entries: Sequence[Entry]) -> None:
+        """Raise Untouched when `entries` are a tree that could not take the place of the live one."""
+        if any(map(self._is_tree, entries)):
+            require_replaceable(self.path.resolve(), self.own_below())
+
+    def staying(self) -> list[str]:
+        """Say what of the site lies in this tree and stays as it is when the tree is restored."""
+        return [
+            printable(f"{self.path / name} holds {place.what} of this site and stays as it is")
+            for name, place in self.own_below().existing(self.path)
+        ]
+
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         (entry,) = entries
         staged, live = context.staged / entry.file, self.path.resolve()
         if self._is_tree(entry):
-            self._placed, self._created = replace_tree(staged, live, context.checkpoint, entry.permissions)
+            self._placed, self._created = replace_tree(
+                staged, live, context.checkpoint, entry.permissions, own=self.own_below()
+            )
         elif live.is_dir():
             raise Untouched(
                 f"{self.path} is a folder, the backup holds a file", hint="move the folder away, then restore again"
@@ -112,7 +148,7 @@ class FilesComponent(Component):
         if self._placed is None or not os.path.samestat(self._placed, look_at(self.path)):
             raise ComponentError(f"{self.path} is not the folder that was put there a moment ago", hint=STOP_IT)
         try:
-            found = first_difference(context.staged / entry.file, self.path, context.checkpoint)
+            found = first_difference(context.staged / entry.file, self.path, context.checkpoint, self.own_below())
         except ComponentError as error:
             return [error.message]
         return [] if found is None else [printable(f"{self.path / found} was changed right after the restore")]
@@ -125,17 +161,25 @@ class FilesComponent(Component):
         (entry,) = entries
         if not self._is_tree(entry):
             return same_content(self.path, entry.checksum_sha256)
-        return self.path.is_dir() and first_difference(context.staged / entry.file, self.path, lambda _: None) is None
+        staged = context.staged / entry.file
+        return self.path.is_dir() and first_difference(staged, self.path, lambda _: None, self.own_below()) is None
 
     def was_changed(self) -> bool:
         """A tree is proven before it takes its name, so that what differs afterwards is the work of others."""
         return self._placed is not None
 
     def exists(self, part: str = "") -> bool:
-        return self.path.exists()
+        """True also for an empty folder, but not for one that is there for places of the site alone."""
+        own = self.own_below()
+        if not (own and self.path.is_dir()):
+            return self.path.exists()
+        return any(entry.name not in own.ways for entry in walk(self.path, own))
 
     def remove(self, parts: Collection[str] = ("",)) -> None:
-        live = self.path.resolve()
+        live, own = self.path.resolve(), self.own_below()
+        if own and live.is_dir():
+            clear_tree(live, own)
+            return
         with refusing(live, ComponentError):
             discard(live)
 

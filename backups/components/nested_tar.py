@@ -14,6 +14,7 @@ from typing import BinaryIO
 from backups.components.copying import copy_unchanged, open_regular
 from backups.components.walking import FOLDER, TreeEntry, walk
 from backups.formats import printable
+from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.sources import unreadable, vanished
 
 TAR_BLOCK = 512
@@ -23,16 +24,23 @@ ROOT = "."
 Note = Callable[[tarfile.TarInfo, int], None]
 
 
-def pack_tree(root: Path, target: Path, checkpoint: Callable[[int], None], note: Note) -> list[str]:
-    """Write the tree at `root` into the new file `target` (0600); return a warning for each thing left out.
+def pack_tree(
+    root: Path,
+    target: Path,
+    checkpoint: Callable[[int], None],
+    note: Note,
+    own: PlacesBelow = NO_PLACES_BELOW,
+) -> list[str]:
+    """Write the tree at `root` into the new file `target` (0600); return a warning for each thing that has no copy.
 
-    `note` gets each member with its modification time in nanoseconds. Raises ComponentError.
+    `note` gets each member with its modification time in nanoseconds. The site's `own` places are left out; whoever
+    knows them says so. Raises ComponentError.
     """
     warnings = []
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as tar:
         tar.write(_header(_described(ROOT, _look_at_folder(root))))
-        for entry in walk(root):
+        for entry in walk(root, own):
             if entry.is_special:
                 warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
             else:

@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from backups.components.tree_list import FILE, FOLDER, LINK, SECOND, ListedEntry, position
@@ -43,10 +43,12 @@ class Differences:
 class TreeComparison:
     """What a restore of a tree takes away (`going`), brings back (`returning`) and replaces (`changing`).
 
-    Names are kept of at most `most` of each, from number `first` on: a tree may have millions of them.
+    Names are kept of at most `most` of each, from number `first` on: a tree may have millions of them. The folders
+    `staying` are not taken away, whether the backup has them or not.
     """
 
-    def __init__(self, *, first: int = 0, most: int = 0) -> None:
+    def __init__(self, *, first: int = 0, most: int = 0, staying: Collection[str] = ()) -> None:
+        self._staying = staying
         self.going = Differences(first, most)
         self.returning = Differences(first, most)
         self.changing = Differences(first, most)
@@ -66,7 +68,8 @@ class TreeComparison:
                 here, there = next(live, None), next(listed, None)
             elif there is None or (here is not None and position(here.name) < position(there.name)):
                 assert here is not None  # noqa: S101 - one of the two is there
-                self.going.add(Difference(here.name, type_of(here), _size(here)))
+                if here.name not in self._staying or type_of(here) != FOLDER:
+                    self.going.add(Difference(here.name, type_of(here), _size(here)))
                 here = next(live, None)
             else:
                 self.returning.add(Difference(there.name, there.type, there.size))

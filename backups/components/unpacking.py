@@ -8,25 +8,34 @@ from pathlib import Path
 
 from backups.components.nested_reader import NestedTar
 from backups.components.nested_tar import ROOT
+from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.ownership import Ownership
 from backups.replacing import FOLDER
 
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def unpack_tree(archive: Path, root: int, otherwise: Ownership, checkpoint: Callable[[int], None]) -> None:
+def unpack_tree(
+    archive: Path,
+    root: int,
+    otherwise: Ownership,
+    checkpoint: Callable[[int], None],
+    own: PlacesBelow = NO_PLACES_BELOW,
+) -> None:
     """Unpack `archive` below the open, empty folder `root`: folders and files first, then links, last what is theirs.
 
     While files are written there is no link that could lead one of them elsewhere, and the root stays private: it is
-    opened last, with its own mode and owner, or with `otherwise` where the tar says nothing of it. `checkpoint` gets
-    the bytes written and may raise. Raises ComponentError naming a member that has no place in a tree of ours, and
-    OSError.
+    opened last, with its own mode and owner, or with `otherwise` where the tar says nothing of it. What the tar has of
+    the site's `own` places is passed over. `checkpoint` gets the bytes written and may raise. Raises ComponentError
+    naming a member that has no place in a tree of ours, and OSError.
     """
     links: list[tarfile.TarInfo] = []
     folders: list[tarfile.TarInfo] = []
     with archive.open("rb") as file, closing(_Folders(root)) as below:
         tar = NestedTar(file, archive.name)
         for member in tar.members():
+            if own.holds(member.name):
+                continue
             if member.isreg():
                 with _placing(member, archive):
                     descriptor = below.create(member.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.sources import unreadable, vanished
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -35,17 +36,18 @@ class TreeEntry:
         return "socket" if stat.S_ISSOCK(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
 
 
-def walk(root: Path) -> Iterator[TreeEntry]:
+def walk(root: Path, own: PlacesBelow = NO_PLACES_BELOW) -> Iterator[TreeEntry]:
     """Yield everything below `root` in the order of names, parents first, never through a symbolic link.
 
-    Raises ComponentError for what cannot be read or vanishes meanwhile.
+    The site's `own` places are left out, with all that lies in them. Raises ComponentError for what cannot be read or
+    vanishes meanwhile.
     """
     levels = [_Level(root, "", None)]
     try:
         while levels:
             level = levels[-1]
             if level.unseen:
-                yield from level.entries()
+                yield from level.entries(own)
             elif level.folders:
                 name = level.folders.pop()
                 levels.append(_Level(root, f"{level.name}{name}/", level.descriptor))
@@ -71,13 +73,15 @@ class _Level:
         except OSError as error:
             raise unreadable(self.path, error) from error
 
-    def entries(self) -> Iterator[TreeEntry]:
+    def entries(self, own: PlacesBelow) -> Iterator[TreeEntry]:
         self.unseen = False
         try:
             names = sorted(os.listdir(self.descriptor))  # noqa: PTH208 - of the open descriptor, not of the path
         except OSError as error:
             raise unreadable(self.path, error) from error
         for name in names:
+            if own.holds(self.name + name):
+                continue
             entry = self._entry(name)
             if stat.S_ISDIR(entry.info.st_mode):
                 self.folders.append(name)

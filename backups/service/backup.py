@@ -10,7 +10,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups import components
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.package import Part, write_package
@@ -27,6 +26,7 @@ from backups.service.contents import Contents, exported, manifest_of
 from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
+from backups.service.own_places import live_components
 from backups.service.prune import prune_after
 from backups.service.publish import Made, publish
 from backups.service.recover import recover
@@ -148,7 +148,7 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     instance = get_instance(execution.instance)
     encryption = encryption_for(execution, instance)
     site_key()  # a backup that cannot be signed at the end is not begun
-    parts = components.components_of(instance) if given is None else given
+    parts = live_components(instance) if given is None else given
     # of a safety backup the restore that it is for has asked already
     only = () if execution.kind == Kind.SAFETY else None
     warnings = require_agreement(mismatches(instance, parts), only=only)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backups import sqlite
-from backups.archive.manifest import Absent, Entry, Manifest
+from backups.archive.manifest import Absent, Entry, LeftOut, Manifest
 from backups.components import Component, ConfigInfo, Export, ExportContext, ExportedPart
 from backups.components.copying import sha256_of
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
@@ -30,6 +30,7 @@ class Contents:
     entries: list[Entry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     config_info: ConfigInfo | None = None
     proofs: "list[Future[None]]" = field(default_factory=list)
 
@@ -143,6 +144,7 @@ def _export(component: Component, context: ExportContext, *, as_found: bool) -> 
 def _collect(export: Export, contents: Contents) -> None:
     contents.parts += export.parts
     contents.absent += [Absent(name, reason) for name, reason in export.absent]
+    contents.left_out += export.left_out
     contents.warnings += export.warnings
     contents.warnings += [f"{name} is not in this backup: {reason}" for name, reason in export.absent]
     contents.config_info = contents.config_info or export.config_info
@@ -181,6 +183,7 @@ def manifest_of(contents: Contents, instance: Instance, execution: BackupExecuti
         kind=instance.kind,
         warnings=tuple(contents.warnings),
         absent=tuple(contents.absent),
+        left_out=tuple(contents.left_out),
     )
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from django.conf import settings
-
 from backups.archive.manifest import Entry, Manifest
 from backups.archive.names import MANIFEST_NAME
 from backups.archive.reader import unpack
@@ -17,11 +15,13 @@ from backups.components.unpacking import unpack_tree
 from backups.errors import BackupError
 from backups.instances import inventory
 from backups.models import BackupExecution
+from backups.own_places import OwnPlaces, Place
 from backups.ownership import Ownership, ownership_for
 from backups.replacing import FOLDER, create_private, discard
 from backups.service import audit
 from backups.service.fetch import fetch
 from backups.service.opening import opened
+from backups.service.own_places import site_places
 from backups.service.proof import check_database, manifest_of_file
 from backups.service.workspace import workspace
 
@@ -119,11 +119,15 @@ def _selected(manifest: Manifest, components: Sequence[str]) -> list[Entry]:
 def _require_outside(directory: Path) -> None:
     """What is unpacked for a look must not become part of a service, or lie between archives."""
     known = inventory().instances.values()
-    ours = {instance.root: f"instance {instance.name}" for instance in known}
-    ours |= {settings.BACKUP_ROOT: "BACKUP_ROOT", settings.BACKUP_WORKSPACE_ROOT: "BACKUP_WORKSPACE_ROOT"}
-    for root, whose in ours.items():
-        if directory.resolve().is_relative_to(Path(root).resolve()):
-            raise BackupError(f"{directory} lies in {root}, of {whose}", hint="name a folder somewhere else")
+    roots = OwnPlaces(Place(f"instance {instance.name}", instance.root) for instance in known)
+    if (place := roots.holding(directory)) is not None:
+        raise _taken(directory, place.path, place.what)
+    if (place := site_places().holding(directory)) is not None:
+        raise _taken(directory, place.path, f"the {place.what} of this site")
+
+
+def _taken(directory: Path, root: Path, whose: str) -> BackupError:
+    return BackupError(f"{directory} lies in {root}, of {whose}", hint="name a folder somewhere else")
 
 
 def _require_room(directory: Path, needed: int) -> None:

@@ -9,17 +9,18 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups import components as kinds
 from backups.archive.manifest import Manifest
 from backups.components import Component
 from backups.components.config_archived import FILE, OVERRIDES, SECTION
 from backups.components.copying import sha256_of
-from backups.errors import BackupError
+from backups.components.files import FilesComponent
+from backups.errors import BackupError, ComponentError
 from backups.formats import listed
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
 from backups.service.mismatch import Mismatch, mismatches
+from backups.service.own_places import live_components, located_components
 from backups.service.preview_component import LOSS, NOTHING, UNKNOWN, ComponentPreview, PartPreview, compared
 from backups.service.preview_configuration import ConfigurationComparison, ConfigurationPreview
 from backups.service.preview_tree import MOST_NAMES, TreeComparer
@@ -113,7 +114,11 @@ def preview(
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=(*manifest.warnings, *map(str, elsewhere)),
-        refusals=(*_refusals(manifest, known), *(() if undo_of else _refused(foreseen, elsewhere, targets))),
+        refusals=(
+            *_refusals(manifest, known),
+            *(() if undo_of else _refused(foreseen, elsewhere, targets)),
+            *_irreplaceable(live, manifest, targets),
+        ),
         components=tuple(found),
         loss=_total_loss([component for component in found if component.selected]),
         status=_worst(component.status for component in found if component.selected),
@@ -165,11 +170,11 @@ def _live_components(
 ) -> dict[str, Component]:
     """Return the components where the restore would put them."""
     if undo_of is not None:
-        found = kinds.located(instance, paths_of(undo_of))
+        found = located_components(instance, paths_of(undo_of))
     elif comparison is None:
-        found = kinds.components_of(instance)
+        found = live_components(instance)
     else:
-        found = kinds.components_of(instance, foreseen.after or comparison.nearest or {"server": {}})
+        found = live_components(instance, foreseen.after or comparison.nearest or {"server": {}})
     return {component.name: component for component in found}
 
 
@@ -226,6 +231,17 @@ def _refused(foreseen: ConfigurationPreview, elsewhere: Sequence[Mismatch], targ
     yield from foreseen.refusals
     restored = {target.component for target in targets}
     yield from (f"{one} ({one.hint})" for one in elsewhere if one.certain and one.component in restored)
+
+
+def _irreplaceable(live: dict[str, Component], manifest: Manifest, targets: Sequence[Target]) -> Iterator[str]:
+    """Yield why a tree cannot be swapped, be it an undo or not."""
+    for name in dict.fromkeys(target.component for target in targets):
+        component = live.get(name)
+        if isinstance(component, FilesComponent):
+            try:
+                component.require_replaceable(manifest.entries_of(name))
+            except ComponentError as error:
+                yield f"{error.message} ({error.hint})"
 
 
 def _worst(statuses: Iterable[str]) -> str:

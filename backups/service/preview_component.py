@@ -8,6 +8,7 @@ from backups.archive.manifest import Entry, Manifest
 from backups.components import Component
 from backups.components.config_archived import FILE, OVERRIDES
 from backups.components.copying import sha256_of
+from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.formats import counted, listed
 from backups.instances import Instance
@@ -180,13 +181,12 @@ class _Findings:
         if (database := component.database_of(entry)) is not None:
             if self.look_for(database, entry):
                 self._compare_database(database, entry)
-        elif component.kind == "files":
-            path = component.sources()[0]
-            there = self.look_for(path, entry)
+        elif isinstance(component, FilesComponent):
+            there = self.look_for(component.path, entry)
             if entry.is_tree and (there or self.state == "missing"):
-                self._compare_tree(path, entry, comparer)
+                self._compare_tree(component, entry, comparer)
             elif there:
-                self._compare_file(path, entry, comparer)
+                self._compare_file(component.path, entry, comparer)
         elif entry.file == FILE and not self.instance.config_is_url:
             self._compare_text(component.path_of(entry), entry, comparer)
 
@@ -211,11 +211,13 @@ class _Findings:
             self.tables += table_changes(live, entry)
             self._assume(ONLY_COUNTED)
 
-    def _compare_tree(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:
+    def _compare_tree(self, component: FilesComponent, entry: Entry, comparer: TreeComparer) -> None:
+        path = component.path
         if path.exists() and not path.is_dir():
             self.cannot_tell(f"{path} is a file now, the backup holds a folder: a restore would stop there")
             return
-        self.tree = tree = comparer.compare(path, entry)
+        self.notes += component.staying()
+        self.tree = tree = comparer.compare(path, entry, component.own_below())
         self.lost += tree.lost(self.name)
         if tree.same:
             self._assume(ONLY_LOOKED_AT)

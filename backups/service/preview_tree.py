@@ -15,6 +15,7 @@ from backups.components.walking import TreeEntry, walk
 from backups.errors import BackupError
 from backups.formats import counted, printable
 from backups.models import BackupExecution
+from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.service.tree_listing import archived_entries
 from backups.service.tree_lists import kept_entries
 from destinations.sizes import human_size
@@ -102,12 +103,16 @@ class TreeComparer:
         self._until = time.monotonic() + seconds
         self._first, self._most = first, most
 
-    def compare(self, path: Path, entry: Entry) -> TreePreview:
-        """Compare the folder `path`, which may be missing, with the tree of `entry`. Nothing is raised."""
-        comparison = TreeComparison(first=self._first, most=self._most)
+    def compare(self, path: Path, entry: Entry, own: PlacesBelow = NO_PLACES_BELOW) -> TreePreview:
+        """Compare the folder `path`, which may be missing, with the tree of `entry`. Nothing is raised.
+
+        What lies in the site's `own` places stays, so it counts on neither side.
+        """
+        comparison = TreeComparison(first=self._first, most=self._most, staying=own.ways)
         try:
-            with self._listed(entry) as listed, _entries_of(path) as live:
-                if not comparison.run(live, listed, until=self._until):
+            with self._listed(entry) as listed, _entries_of(path, own) as live:
+                restored = (one for one in listed if not own.holds(one.name))
+                if not comparison.run(live, restored, until=self._until):
                     # raised, because a member that is not read to its end is not proven
                     raise BackupError(f"in {self._seconds:.0f} s only a part of {path} could be compared")
         except BackupError as error:
@@ -134,11 +139,11 @@ class TreeComparer:
 
 
 @contextmanager
-def _entries_of(path: Path) -> Iterator[Iterator[TreeEntry]]:
+def _entries_of(path: Path, own: PlacesBelow) -> Iterator[Iterator[TreeEntry]]:
     if not path.exists():
         yield iter(())
         return
-    with closing(cast("Generator[TreeEntry]", walk(path))) as entries:
+    with closing(cast("Generator[TreeEntry]", walk(path, own))) as entries:
         yield entries
 
 

@@ -19,6 +19,7 @@ from backups.encryption.age import read_identities
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution
+from backups.own_places import NO_PLACES
 from backups.service.keys import passphrase_of
 from backups.service.signatures import SUFFIX, site_key
 from destinations.exceptions import DestinationConfigError
@@ -180,7 +181,10 @@ def _in_order_of(files: list[str], paths: list[str]) -> list[str]:
 
 def _live_paths(instance: Instance) -> dict[str, list[str]]:
     try:
-        return {part.name: [str(path) for path in part.sources()] for part in components.components_of(instance)}
+        return {
+            part.name: [str(path) for path in part.sources()]
+            for part in components.components_of(instance, own=NO_PLACES)
+        }
     except BackupError:
         return {}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.reader import unpack
-from backups.components import ApplyContext, Component, is_back, located, put_back
+from backups.components import ApplyContext, Component, is_back, put_back
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.models import RestoreExecution
@@ -17,6 +17,7 @@ from backups.service.finishing import warn
 from backups.service.monitor import Monitor
 from backups.service.opening import opened
 from backups.service.outcome import ALL_PROVEN, message_of
+from backups.service.own_places import located_components
 from backups.service.proof import manifest_of_file
 from backups.service.safety_archive import safety_archive
 from backups.service.selection import absent_parts
@@ -72,7 +73,7 @@ def bring_back(
     failures: list[Exception] = []
     for name, path in reversed(restore.touched.items()):
         try:
-            (component,) = located(instance, {name: path})
+            (component,) = located_components(instance, {name: path})
             warn(restore, _bring_back(restore, component, manifest, context))
         except Exception as failure:  # raised below, once the others are back
             failures.append(failure)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups import components, tacacs, tacacs_rules
+from backups import tacacs, tacacs_rules
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Entry, Manifest
 from backups.archive.reader import unpack
@@ -17,6 +17,7 @@ from backups.instances import Instance
 from backups.models import RestoreExecution
 from backups.service.fetch import fetch
 from backups.service.opening import opened
+from backups.service.own_places import live_components, located_components
 from backups.service.proof import check_database, manifest_of_file
 from backups.service.selection import Target, absent_parts, entries_for, select
 from backups.service.tree_listing import keep_unpacked
@@ -138,7 +139,7 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
     An undo goes where the restore that it undoes went.
     """
     if restore.undo_of is not None:
-        live = components.located(instance, paths_of(restore.undo_of))
+        live = located_components(instance, paths_of(restore.undo_of))
         targets = [Target(component.name, component.name) for component in live]
         steps = _steps(targets, live, manifest, instance, restore)
         return Staged(manifest, staged, live, steps, [], _foreseen(steps, staged))
@@ -148,7 +149,7 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
         parts = [target.part for target in targets if target.component == "config"]
         configuration = resulting_configuration(parts, manifest, staged, instance)
         findings = tacacs_rules.findings(configuration) if parts else []
-    live = components.components_of(instance, configuration)
+    live = live_components(instance, configuration)
     steps = _steps(targets, live, manifest, instance, restore)
     notes = [*_left_out(restore, manifest, instance), *_foreseen(steps, staged)]
     return Staged(manifest, staged, live, steps, findings, notes, configuration)

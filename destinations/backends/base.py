@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO, ClassVar, Self, cast
 
 from django import forms
@@ -139,6 +140,10 @@ class Destination(ABC):
     @abstractmethod
     def location(self) -> str:
         """Return where this is, for people and to tell two destinations apart; no secret in it."""
+
+    def folder(self) -> Path | None:
+        """Return the folder of this machine that holds the archives; None where they are somewhere else."""
+        return None
 
     # --- files ----------------------------------------------------------------------------------------------------
     @abstractmethod

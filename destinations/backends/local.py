@@ -76,6 +76,9 @@ class LocalDestination(Destination):
     def location(self) -> str:
         return f"{settings.BACKUP_ROOT}/{self.options['path']}"
 
+    def folder(self) -> Path:
+        return Path(self.location())
+
     def put(
         self,
         source: BinaryIO,

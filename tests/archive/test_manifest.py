@@ -57,6 +57,7 @@ def test_the_keys_of_the_shared_format_come_first_and_ours_after_them() -> None:
     assert list(json.loads(FULL.to_json())) == [
         "backup_metadata", "system_info", "config_info", "contents", "total_size_bytes", "encrypted",
         "encryption_algorithm", "encryption_metadata", "format", "application", "kind", "warnings", "absent",
+            "left_out",
     ]  # fmt: skip
 
 

@@ -148,7 +148,8 @@ def test_only_a_new_or_an_empty_folder_is_taken(store: Path, back_up: BackUp, tm
 def test_no_folder_of_a_service_or_of_this_site_is_taken(store: Path, home: Path, back_up: BackUp) -> None:
     backup = back_up("store")
     for root, whose in (
-        (store, "instance store"), (home / "backups", "BACKUP_ROOT"), (home / "workspaces", "BACKUP_WORKSPACE_ROOT"),
+        (store, "instance store"), (home / "backups", "the archives of this site"),
+        (home / "workspaces", "the workspaces of this site"),
     ):  # fmt: skip
         assert refused("restore", backup.pk, "--to", root / "out") == (
             f"{root}/out lies in {root}, of {whose} (name a folder somewhere else)"

@@ -16,6 +16,7 @@ from backups.components import components_of
 from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.models import BackupExecution
+from backups.own_places import NO_PLACES
 from backups.running import Interest, processes
 from backups.service.mismatch import Mismatch, mismatches
 from backups.service.preview import preview
@@ -102,7 +103,7 @@ def seen(name: str = "tacacs-hq") -> list[tuple[str, bool]]:
 
 def found(name: str = "tacacs-hq") -> list[Mismatch]:
     instance = get_instance(name)
-    return mismatches(instance, components_of(instance))
+    return mismatches(instance, components_of(instance, own=NO_PLACES))
 
 
 def test_a_variable_that_moves_a_database_fails_the_backup_before_anything_is_exported(
