@@ -7,4 +7,12 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         from backups import checks, schedules, tasks  # noqa: F401 - registers checks and signal receivers
-        from backups.service import history, schedule, tree_lists  # noqa: F401 - registers signal receivers
+        from backups.service import (  # noqa: F401 - registers signal receivers
+            history,
+            own_places,
+            schedule,
+            tree_lists,
+        )
+        from destinations import advice
+
+        advice.add_source(own_places.warnings_about)

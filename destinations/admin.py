@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from destinations.advice import warnings_about
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.forms import OPTION, form_class
@@ -134,6 +135,8 @@ class BackupDestinationAdmin(_ModelAdmin):
         if not change:
             obj.created_by = user
         super().save_model(request, obj, form, change)
+        for warning in warnings_about(obj):
+            self.message_user(request, warning, messages.WARNING)
         logger.info("destination %s name=%s user=%s", "changed" if change else "created", obj.name, user)
 
     # --- delete ---------------------------------------------------------------------------------------------------
@@ -169,6 +172,8 @@ class BackupDestinationAdmin(_ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context = {"show_test": self.has_test_permission(request), **(extra_context or {})}
+        if (destination := self.get_object(request, unquote(object_id))) is not None:
+            context["warnings_about"] = warnings_about(destination)
         return super().change_view(request, object_id, form_url, context)
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

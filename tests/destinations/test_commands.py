@@ -63,6 +63,7 @@ def test_json_prints_one_object_about_what_was_added(run: Callable[..., str], ba
         **dict.fromkeys(RETENTION_COLUMNS[1:]),
         "retention_strategy": "",
         "location": f"{backup_root}/mounts/usb",
+        "warnings": [],
     }
 
 

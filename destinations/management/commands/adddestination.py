@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 from django.db.models import Field
 
+from destinations.advice import warnings_about
 from destinations.encryption import Policy
 from destinations.exceptions import DestinationConfigError
 from destinations.management.base import OperatorCommand, operator_name
@@ -82,6 +83,7 @@ class Command(OperatorCommand):
         save_new(destination)
         logger.info("destination created name=%s user=%s", destination.name, destination.created_by)
         location = destination.open().location()
+        warnings = warnings_about(destination)
         self.respond(
             {
                 "id": destination.id,
@@ -91,9 +93,15 @@ class Command(OperatorCommand):
                 "encryption": destination.policy,
                 **{column: getattr(destination, column) for column in RETENTION_COLUMNS},
                 "location": location,
+                "warnings": warnings,
             },
-            f"Added destination {destination.name} ({destination.get_type_display()}) at {location}.\n"
-            f"Test it: manage.py testdestination {destination.name}",
+            "\n".join(
+                [
+                    f"Added destination {destination.name} ({destination.get_type_display()}) at {location}.",
+                    *(f"Warning: {warning}" for warning in warnings),
+                    f"Test it: manage.py testdestination {destination.name}",
+                ]
+            ),
         )
 
 

@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from destinations.advice import warnings_about
 from destinations.exceptions import NotFound
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
@@ -27,8 +28,10 @@ class Command(OperatorCommand):
         steps = destination.test(user=operator_name())
         if options["accept_empty"]:
             destination.save(update_fields=["established"])
+        warnings = warnings_about(destination)
         lines = [f"  {step.name}: {step.detail}" for step in steps]
+        lines += [f"  Warning: {warning}" for warning in warnings]
         self.respond(
-            {"name": destination.name, "ok": True, "steps": [asdict(step) for step in steps]},
+            {"name": destination.name, "ok": True, "steps": [asdict(step) for step in steps], "warnings": warnings},
             "\n".join([f"Destination {destination.name} works.", *lines]),
         )
