@@ -82,9 +82,12 @@ def _lengths(names: Names) -> range:
 
 
 def _any_beside(path: Path, place: Place) -> bool:
-    if place.beside is ALONE or not path.parent.is_dir():
+    if place.beside is ALONE:
         return False
-    return any(place.has_name(path.name, name) for name in os.listdir(path.parent))  # noqa: PTH208 - names alone
+    try:
+        return any(place.has_name(path.name, name) for name in os.listdir(path.parent))  # noqa: PTH208 - names alone
+    except OSError:  # not there, or out of reach: then it is out of reach of a backup too
+        return False
 
 
 NO_PLACES_BELOW = PlacesBelow({})

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from backups.archive.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
+from backups.mounts import mounts_below
 from backups.ownership import Ownership, note_on, ownership_for
 
 RENAME_EXCHANGE = 2  # linux/fs.h
@@ -29,8 +30,13 @@ def draft_of(target: Path) -> Path:
 
 
 def discard(path: Path) -> None:
-    """Remove a file or a whole folder, if it is there; of a link only the link."""
+    """Remove a file or a whole folder, if it is there; of a link only the link.
+
+    A folder with a mount point in it stays, and is an OSError: what is mounted there would be emptied.
+    """
     if path.is_dir() and not path.is_symlink():
+        for mount in mounts_below(path.resolve()):
+            raise OSError(errno.EBUSY, "a file system is mounted in it", str(mount))
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ beside the tree, name by name, each in one step.
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,16 +100,40 @@ def _changes(folder: str, pair: _Pair, pairs: dict[str, _Pair], own: PlacesBelow
 
 def _swapping(pair: _Pair, name: str) -> _Step:
     def do() -> None:
-        swap(pair.draft, name, pair.live, name)
+        with _movable(pair.live, name), _movable(pair.draft, name):
+            swap(pair.draft, name, pair.live, name)
 
     return _Step(do, do)
 
 
 def _moving(source: int, target: int, name: str) -> _Step:
-    return _Step(
-        lambda: os.rename(name, name, src_dir_fd=source, dst_dir_fd=target),
-        lambda: os.rename(name, name, src_dir_fd=target, dst_dir_fd=source),
-    )
+    def move(here: int, there: int) -> None:
+        with _movable(here, name):
+            os.rename(name, name, src_dir_fd=here, dst_dir_fd=there)
+
+    return _Step(lambda: move(source, target), lambda: move(target, source))
+
+
+@contextmanager
+def _movable(parent: int, name: str) -> Iterator[None]:
+    """A folder gets another parent only where its owner may write into it: let them meanwhile. Root needs no leave."""
+    try:
+        folder = os.open(name, FOLDER, dir_fd=parent) if os.geteuid() else None
+    except OSError:  # no folder, or out of reach: then the move says so
+        folder = None
+    if folder is None:
+        yield
+        return
+    mode = stat.S_IMODE(os.fstat(folder).st_mode)
+    is_closed = not mode & stat.S_IWUSR
+    try:
+        if is_closed:
+            os.fchmod(folder, mode | stat.S_IWUSR)
+        yield
+    finally:
+        if is_closed:
+            os.fchmod(folder, mode)
+        os.close(folder)
 
 
 def _metadata(pair: _Pair) -> Iterator[_Step]:

@@ -76,7 +76,9 @@ class FilesComponent(Component):
             )
             writer.finish()
         left_out = self._left_out(own)
-        warnings += [f"{self.path / item.path} holds {item.what} of this site and was left out" for item in left_out]
+        warnings += [
+            printable(f"{self.path / item.path} holds {item.what} of this site and was left out") for item in left_out
+        ]
         part = ExportedPart(self.name, packed, self._tree_member, "data", permissions, listing)
         return Export([part], warnings, left_out=left_out)
 
@@ -177,6 +179,8 @@ class FilesComponent(Component):
 
     def remove(self, parts: Collection[str] = ("",)) -> None:
         live, own = self.path.resolve(), self.own_below()
+        if live.is_dir():
+            require_replaceable(live, own)
         if own and live.is_dir():
             clear_tree(live, own)
             return

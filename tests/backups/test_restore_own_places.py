@@ -16,6 +16,7 @@ from backups.archive.manifest import LeftOut, Manifest
 from backups.errors import ComponentError, Untouched
 from backups.instances import get_instance
 from backups.models import BackupExecution
+from backups.replacing import discard
 from backups.service.backup import run_backup, start_backup
 from backups.service.extract import extract
 from backups.service.own_places import live_components
@@ -28,6 +29,7 @@ from tests.backups.mounts import bound, small_disk
 from tests.backups.restore_victims import Victims, killed_at
 from tests.backups.restoring import Tree, drafts, queue, restore, sha256, the_restore, tree, undo
 from tests.backups.sites import Site
+from tests.backups.strangers import NOBODY, open_way, run_as_nobody
 from tests.programs import missing, require
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -239,8 +241,8 @@ def test_a_backup_says_what_it_left_out_and_the_estimate_does_not_count_it(host:
     )
     assert manifest.warnings == tuple(backup.warnings)
     assert backup.warnings == [
-        f"{host.root}/var/backups holds archives of this site and was left out of all",
-        f"{host.root}/work holds workspaces of this site and was left out of all",
+        f"{host.root}/var/backups holds archives of this site and was left out",
+        f"{host.root}/work holds workspaces of this site and was left out",
     ]
     (component,) = live_components(get_instance("host"))
     assert component.source_bytes() < 1_000_000
@@ -411,6 +413,61 @@ def test_a_tree_that_holds_another_instance_is_refused(host: Host, tmp_path: Pat
     with pytest.raises(ComponentError, match=r"^all: .*srv/other of instance other lies in .*srv$"):
         host.back_up()
     assert host.back_up("other").status == "completed"
+
+
+def test_taking_a_tree_away_empties_no_disk_that_is_mounted_in_it(host: Host, mounted: ExitStack) -> None:
+    (host.root / "disk").mkdir()
+    mounted.enter_context(small_disk(host.root / "disk", megabytes=1))
+    (host.root / "disk" / "precious").write_text("precious")
+    (component,) = live_components(get_instance("host"))
+    with pytest.raises(ComponentError, match=r"disk in it is a mount point$"):
+        component.remove()
+    with pytest.raises(OSError, match="a file system is mounted in it"):
+        discard(host.root)
+    assert (host.root / "disk" / "precious").read_text() == "precious"
+    assert (host.root / "app" / "data").exists()
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from backups.components.base import ApplyContext, ExportContext
+from backups.components.files import FilesComponent
+from backups.archive.manifest import Entry
+from backups.own_places import OwnPlaces, Place
+os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
+tree, staged = map(Path, sys.argv[1:])
+own = OwnPlaces([Place("archives", tree / "var" / "backups")])
+component = FilesComponent("all", tree, member="all", own=own)
+component.export(ExportContext(staged, 1.0, lambda _: None))
+(tree / "app" / "data").unlink(); (tree / "app").chmod(0o700); (tree / "new").mkdir(0o500)
+(tree / "var" / "state").write_text("changed"); (tree / "var").chmod(0o700)
+context = ApplyContext(staged, 1.0, lambda _: None)
+entries = [Entry("all.tar", 0, "0" * 64, "data", "all")]
+component.apply(entries, context)
+print(component.prove(entries, context), component.is_as_in(entries, context))
+"""
+
+
+def test_an_ordinary_user_restores_around_the_archives_too(tmp_path: Path) -> None:
+    tree_, staged = tmp_path / "theirs" / "srv", tmp_path / "theirs" / "staged"
+    (tree_ / "var" / "backups").mkdir(parents=True)
+    (tree_ / "app").mkdir()
+    staged.mkdir()
+    (tree_ / "app" / "data").write_text("data")
+    (tree_ / "var" / "state").write_text("one")
+    (tree_ / "var" / "backups" / "archive").write_text("archive")
+    open_way(tmp_path)
+    for path in (tmp_path / "theirs", *(tmp_path / "theirs").rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    (tree_ / "var").chmod(0o750)
+    inode = (tree_ / "var" / "backups").stat().st_ino
+    assert run_as_nobody(AS_NOBODY, str(tree_), str(staged)) == "[] True"
+    assert (tree_ / "app" / "data").read_text() == "data"
+    assert (tree_ / "var").stat().st_mode & 0o777 == 0o750
+    assert not (tree_ / "new").exists()
+    assert (tree_ / "var" / "backups").stat().st_ino == inode
+    assert (tree_ / "var" / "backups" / "archive").read_text() == "archive"
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
