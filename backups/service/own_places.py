@@ -3,19 +3,21 @@
 The places are looked up at every use: a destination that was added a minute ago counts, also for older archives.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from backups import components, tacacs
 from backups.components import Component
 from backups.errors import ComponentError
 from backups.instances import Instance, inventory
 from backups.own_places import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
+from backups.service import audit
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 
@@ -36,8 +38,8 @@ def configured_places() -> Iterator[Place]:
             yield Place(DATABASE, file, DATABASE_FILES)
     for path in (*getattr(settings, "BACKUP_KEY_FILES", ()), *settings.BACKUP_ENCRYPTION_IDENTITY_FILE):
         yield Place(KEYS, Path(path))
-    logging: Mapping[str, Any] = settings.LOGGING
-    for handler in logging.get("handlers", {}).values():
+    logs: Mapping[str, Any] = settings.LOGGING
+    for handler in logs.get("handlers", {}).values():
         if "filename" in handler:
             yield Place(LOGS, Path(handler["filename"]), LOG_FILES)
 
@@ -100,8 +102,17 @@ def live_components(instance: Instance, configuration: tacacs.Configuration | No
 
 
 def located_components(instance: Instance, paths: Mapping[str, str]) -> list[Component]:
-    """Return the components of `instance` where an earlier restore found them. Raises as `components.located`."""
-    return components.located(instance, paths, own=site_places())
+    """Return the components of `instance` where an earlier restore found them. Raises as `components.located`.
+
+    Needs no database: the way back must not depend on it.
+    """
+    try:
+        own = site_places()
+    except DatabaseError as error:
+        # BACKUP_ROOT, and what is mounted in it, holds the folder of every type of destination that there is
+        audit.log("restore.destinations-unknown", logging.WARNING, instance=instance.name, error=type(error).__name__)
+        own = OwnPlaces(configured_places())
+    return components.located(instance, paths, own=own)
 
 
 def require_apart(instance: Instance, component: Component) -> None:

@@ -10,16 +10,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from backups.archive.manifest import LeftOut, Manifest
+from backups.components.files import FilesComponent
 from backups.errors import ComponentError, Untouched
 from backups.instances import get_instance
 from backups.models import BackupExecution
 from backups.replacing import discard
 from backups.service.backup import run_backup, start_backup
 from backups.service.extract import extract
-from backups.service.own_places import live_components
+from backups.service.own_places import live_components, located_components
 from backups.service.preview import preview
 from backups.service.reap import reap
 from backups.service.rehearsal import rehearse
@@ -468,6 +470,21 @@ def test_an_ordinary_user_restores_around_the_archives_too(tmp_path: Path) -> No
     assert not (tree_ / "new").exists()
     assert (tree_ / "var" / "backups").stat().st_ino == inode
     assert (tree_ / "var" / "backups" / "archive").read_text() == "archive"
+
+
+def test_the_way_back_needs_no_database_to_know_the_places(host: Host) -> None:
+    host.keep_archives_in(host.root / "backups")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE backup_destinations RENAME TO gone")
+    try:
+        with pytest.raises(DatabaseError):
+            live_components(get_instance("host"))
+        (component,) = located_components(get_instance("host"), {"all": str(host.root)})
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE gone RENAME TO backup_destinations")
+    assert isinstance(component, FilesComponent)
+    assert list(component.own_below().places) == ["backups"]
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
