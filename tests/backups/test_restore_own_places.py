@@ -23,6 +23,7 @@ from backups.service.backup import run_backup, start_backup
 from backups.service.extract import extract
 from backups.service.own_places import live_components, located_components
 from backups.service.preview import preview
+from backups.service.preview_tree import TreePreview
 from backups.service.reap import reap
 from backups.service.rehearsal import rehearse
 from destinations.models import BackupDestination
@@ -121,6 +122,14 @@ def members(backup: BackupExecution, folder: Path) -> set[str]:
         archive.extract("all.tar", folder, filter="data")
     with tarfile.open(folder / "all.tar") as nested:
         return set(nested.getnames())
+
+
+def tree_shown(source: BackupExecution | Path) -> TreePreview:
+    """Return what the preview says of the tree."""
+    (shown,) = [one for one in preview(source, "host").components if one.name == "all"]
+    assert shown.tree is not None
+    assert shown.tree.unknown == ""
+    return shown.tree
 
 
 Way = Callable[[Host, Path, ExitStack], None]
@@ -266,6 +275,8 @@ def test_an_older_archive_with_archives_in_it_brings_none_of_them_back(
     (host.root / "var" / "backups" / "stray").unlink()
     host.keep_archives_in(host.root / "var" / "backups")
     host.work()
+    shown = tree_shown(content)
+    assert {entry.name for entry in (*shown.going.named, *shown.returning.named)} == {"app/link", "new"}
     restore(content, "host", accept_unsigned=True)
     assert (host.root / "var" / "state").read_text() == "one"
     assert (old_archives / "old.tar.gz").read_text() == "newer"
@@ -295,6 +306,9 @@ def test_a_folder_that_leads_to_the_archives_and_was_not_there_before_stays(host
     (host.root / "later" / "beside").write_text("goes")
     host.work()
     before = host.stored()
+    shown = tree_shown(backup)
+    assert {entry.name for entry in shown.going.named} == {"later/beside", "new"}
+    assert {entry.name for entry in shown.returning.named} == {"app/link"}
     done = restore(backup)
     assert host.service() == old
     assert before.items() <= host.stored().items()
