@@ -353,3 +353,13 @@ def test_a_restore_changes_exactly_what_was_named(uploads: Path, back_up: BackUp
     assert set(names(found.going)) == now.keys() - before.keys()
     assert set(names(found.returning)) == before.keys() - now.keys()
     assert set(names(found.changing)) == {name for name in now.keys() & before.keys() if now[name] != before[name]}
+
+
+def test_the_text_of_a_configuration_that_comes_from_a_url_is_not_lost(
+    tacacs_root: Path, declare: Declare, back_up: BackUp
+) -> None:
+    backup = back_up()
+    cache = tacacs_root / "data" / "config_baseline_cache.conf"
+    cache.write_text(f"{(tacacs_root / 'config' / 'tacacs.conf').read_text()}\n# from the server\n")
+    declare(f'[tacacs-hq]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "https://config.example/tacacs.conf"\n')
+    assert preview(backup, "tacacs-hq", ["config"]).loss == "Nothing is known to be lost."
