@@ -59,10 +59,10 @@ class Monitor:
 
     The pipeline calls `advance` from any thread, also from inside a SQLite copy: it touches no database, and raises
     when the execution is to stop. Inside an open transaction there is no thread, because nobody could see its writes.
-    An execution that is part of another one, `within` the monitor of that, stops with it.
+    An execution that is part of another one, `within` the monitor of that, stops with it. `protected`: see `protect`.
     """
 
-    def __init__(self, execution: Run, within: "Monitor | None" = None) -> None:
+    def __init__(self, execution: Run, within: "Monitor | None" = None, *, protected: bool = False) -> None:
         self.execution = execution
         self._within = within
         self._lock = threading.Lock()
@@ -70,7 +70,7 @@ class Monitor:
         self._writing = threading.Lock()
         self._ended = threading.Event()
         self._stop: BackupError | None = None
-        self._protected = False
+        self._protected = protected
         self._bytes = self._stage_total = 0
         self._thread: threading.Thread | None = None
         if not connection.in_atomic_block:
@@ -78,7 +78,12 @@ class Monitor:
 
     def __enter__(self) -> Self:
         if self._thread is not None:
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                if not self._protected:
+                    raise
+                self._thread = None  # there is no room for a thread: data is put back unseen, too
         return self
 
     def __exit__(

@@ -30,8 +30,8 @@ def roll_back(
     restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path, error: BaseException
 ) -> None:
     """Bring back every component that `restore` touched. Raises BackupError when that fails, saying what to do."""
-    monitor.stage(Stage.ROLLING_BACK)
     try:
+        monitor.stage(Stage.ROLLING_BACK)
         bring_back(restore, instance, directory, lock_timeout=monitor.lock_timeout, checkpoint=monitor.advance)
     except Exception as failure:  # whatever it is, the operator has to hear what the data is now
         if not isinstance(failure, BackupError | ArchiveError | DestinationError | OSError):

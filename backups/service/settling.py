@@ -58,8 +58,7 @@ def _put_right(restore: RestoreExecution, directory: Path, error: BaseException)
         instance = get_instance(restore.instance)
     except BackupError as gone:
         return unfinished(restore, error, gone)
-    with Monitor(restore) as monitor:
-        monitor.protect()
+    with Monitor(restore, protected=True) as monitor:
         try:
             if restore.touched and restore.stage != Stage.FINISHING:
                 roll_back(restore, instance, monitor, directory, error)
@@ -78,8 +77,7 @@ def recover_dead(restore: RestoreExecution, directory: Path, reason: str) -> str
     now.
     """
     instance = get_instance(restore.instance)
-    with Monitor(restore) as monitor:
-        monitor.protect()
+    with Monitor(restore, protected=True) as monitor:
         states = {note["state"] for note in restore.outcome.values()}
         if restore.stage == Stage.FINISHING and states == {State.RESTORED}:
             complete(restore, instance)

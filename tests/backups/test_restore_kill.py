@@ -2,16 +2,19 @@
 
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backups.errors import Cancelled
+from backups.errors import Cancelled, ComponentError
 from backups.models import BackupExecution, RestoreExecution
 from backups.service import monitor
 from backups.service import reap as reaper
+from backups.service import restore as engine
 from backups.service.cancel import cancel
 from backups.service.reap import reap
 from backups.service.restore import run_restore
@@ -255,6 +258,33 @@ def test_a_signal_during_the_rollback_waits_and_the_first_reason_stays(
     assert row.status == "failed"
     assert row.error_message.startswith("it ran longer than ")
     assert row.error_message.endswith("; what it had changed was rolled back")
+    assert_nothing_lies_around(scene, workspaces)
+
+
+def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the limit of processes is reached."""
+    started: list[str] = []
+    start, apply = threading.Thread.start, engine.put_back
+
+    def scarce(thread: threading.Thread) -> None:
+        if thread.name.startswith("monitor-"):
+            started.append(thread.name)
+            # that of the restore, that of its safety backup, and then no more
+            if len(started) > 2:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def apply_and_fail(*arguments: Any) -> None:
+        apply(*arguments)
+        raise ComponentError("the disk said no")
+
+    queued = scene.queue()
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    monkeypatch.setattr(engine, "put_back", apply_and_fail)
+    with pytest.raises(ComponentError):
+        run_restore(queued.pk)
+    assert started[2:] == [f"monitor-{queued.pk}"]
+    assert scene.is_old()
     assert_nothing_lies_around(scene, workspaces)
 
 
