@@ -286,7 +286,7 @@ def test_a_private_tree_with_open_files_is_private_while_it_is_unpacked(tmp_path
     service.chmod(0o755)
     (service / "tree").chmod(0o700)
     (service / "tree" / "open.txt").write_text("secret")
-    pack_tree(service / "tree", tmp_path / "tree.tar", lambda _: None)
+    pack_tree(service / "tree", tmp_path / "tree.tar", lambda _: None, lambda *_: None)
     shutil.rmtree(service / "tree")
     draft, seen = service / ".tree.restoring", []
     replace_tree(tmp_path / "tree.tar", service / "tree", lambda _: seen.append(stat.S_IMODE(draft.stat().st_mode)))
