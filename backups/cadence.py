@@ -25,6 +25,8 @@ LONGEST = timedelta(days=366)
 HORIZON_YEARS = 41
 # how many minutes, hours, days, months and weekdays a cron field counts
 SIZES = (60, 24, 31, 12, 7)
+# characters of a cron expression: one that names every value of its five fields is shorter
+LONGEST_CRON = 500
 INTERVAL_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -137,8 +139,10 @@ def parse_interval(expression: str) -> timedelta:
 
 def parse_cron(expression: str, zone: str) -> Cron:
     """Raises BackupError for an expression that is not five plain fields, or that never comes (31 February)."""
-    fields = expression.split()
     hint = "five fields: minute hour day month weekday, for example 0 2 * * *"
+    if len(expression) > LONGEST_CRON:
+        raise BackupError(f"a cron expression has at most {LONGEST_CRON} characters", hint=hint)
+    fields = expression.split()
     if len(fields) != 5 or not re.fullmatch(r"[0-9A-Za-z*/,\- ]+", expression) or re.search(r"\b[RrHh]", expression):
         raise BackupError(f"{expression!r} is not a cron expression", hint=hint)
     if too_long := [step for field, size in zip(fields, SIZES, strict=True) for step in _steps(field) if step > size]:

@@ -2,7 +2,10 @@
 """What operators are told when something cannot be done."""
 
 from backups.formats import printable
-from destinations.redaction import redact
+from destinations.redaction import redact_cut
+
+# of a message or a hint: some quote lists of names, which an archive or a service chooses
+LONGEST = 8_000
 
 
 class BackupError(Exception):
@@ -16,8 +19,8 @@ class BackupError(Exception):
     exit_status = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        self.message = printable(redact(message))
-        self.hint = printable(redact(hint))
+        self.message = printable(redact_cut(message, first=LONGEST))
+        self.hint = printable(redact_cut(hint, first=LONGEST))
         super().__init__(self.message)
 
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 def printable(text: str) -> str:
     """Return `text` on one line: file names may hold line breaks, terminal codes and bytes that are no text."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

@@ -16,15 +16,22 @@ _NAMES = (
 )
 SECRET_KEY = re.compile(rf"(?i)({_NAMES}|(^|[-_])(key|psk|pwd|auth)$)")
 NOT_SECRET = re.compile(r"(?i)(_endpoint|_algorithm|_ttl|_seconds)$")
-# secrets in values whose key does not tell
+# Secrets in values whose key does not tell. Each pattern is linear in the length of the value: a repetition takes all
+# it can and gives nothing back, and the name of an assignment is tried at its beginning only.
 IN_TEXT = (
-    re.compile(r"(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))", re.DOTALL),
-    re.compile(r"(?i)(?P<secret>AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+)"),
-    re.compile(r"://[^\s/:@\"']*:(?P<secret>[^\s/\"']+)@"),
-    re.compile(r"(?i)\bhttps?://(?P<secret>[^\s/:@\"']+)@"),
-    re.compile(r"(?i)\b(?:bearer|basic)\s+(?P<secret>[^\s\"',;]+)"),
-    re.compile(r"(?P<secret>\$(?:1|5|6|2[abxy]|y|argon2\w*|scrypt|pbkdf2[\w-]*)\$[^\s\"',;]+)"),
-    re.compile(rf"(?i)[\w-]*(?:{_NAMES})[\w-]*[\"']?\s*[=:]\s*(?P<secret>\"[^\"]*\"|'[^']*'|[^\s&;,\"']+)"),
+    re.compile(
+        r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z))",
+        re.DOTALL,
+    ),
+    re.compile(r"(?i)(?P<secret>AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]++)"),
+    re.compile(r"://[^\s/:@\"']*+:(?P<secret>[^\s/\"']+)@"),
+    re.compile(r"(?i)\bhttps?://(?P<secret>[^\s/:@\"']++)@"),
+    re.compile(r"(?i)\b(?:bearer|basic)\s++(?P<secret>[^\s\"',;]++)"),
+    re.compile(r"(?P<secret>\$(?:1|5|6|2[abxy]|y|argon2\w*+|scrypt|pbkdf2[\w-]*+)\$[^\s\"',;]++)"),
+    re.compile(
+        rf"(?i)(?<![\w-])(?=[\w-]*?(?:{_NAMES}))[\w-]++[\"']?\s*+[=:]\s*+"
+        r"(?P<secret>\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s&;,\"']++)"
+    ),
 )
 
 

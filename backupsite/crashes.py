@@ -8,7 +8,10 @@ from types import TracebackType
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter
 
-from destinations.redaction import redact
+from destinations.redaction import redact, redact_cut
+
+# of a traceback on the terminal
+FIRST, LAST = 20_000, 20_000
 
 
 class RedactingReporter(ExceptionReporter):
@@ -28,7 +31,8 @@ def hide_secrets_in_tracebacks() -> None:
 
 
 def _print(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+    text = "".join(traceback.format_exception(kind, error, trace))
+    sys.stderr.write(redact_cut(text, first=FIRST, last=LAST))
 
 
 def _print_of_thread(ended: threading.ExceptHookArgs) -> None:

@@ -2,11 +2,15 @@
 
 import logging
 
-from destinations.redaction import redact
+from destinations.redaction import redact_cut
+
+# Of one record: its message, and the end of its traceback. Strangers choose a path or a Host header, and a log that
+# grows by as much as they send is a full disk.
+FIRST, LAST = 4_000, 12_000
 
 
 class RedactingFormatter(logging.Formatter):
     """Hides secrets in what was logged, its traceback included: libraries write what they like."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return redact_cut(super().format(record), first=FIRST, last=LAST)

@@ -4,7 +4,10 @@ from typing import Any
 
 from django_q.signals import post_execute_in_worker
 
-from destinations.redaction import redact
+from destinations.redaction import redact_cut
+
+# of a traceback: its message may be at both ends
+FIRST, LAST = 2_000, 18_000
 
 
 def hide_secrets_in_results() -> None:
@@ -14,4 +17,4 @@ def hide_secrets_in_results() -> None:
 
 def _hide(task: dict[str, Any], **_: Any) -> None:
     if isinstance(task.get("result"), str):
-        task["result"] = redact(task["result"])
+        task["result"] = redact_cut(task["result"], first=FIRST, last=LAST)

@@ -12,13 +12,15 @@ from threading import Thread
 from typing import IO
 
 from backups.encryption.base import EncryptionError
-from destinations.redaction import redact
+from destinations.redaction import MARGIN, redact_cut
 
 # one that asks a question which nobody sees
 STALL_SECONDS = 120.0
 LOOK_SECONDS = 1.0
 _BLOCK = 256 * 1024
-_COMPLAINT_BYTES = 2000
+_COMPLAINT_LENGTH = 2000
+# a character of UTF-8 has up to four
+_COMPLAINT_BYTES = 4 * (_COMPLAINT_LENGTH + MARGIN + 1)
 _OURS = ("BACKUP_", "SECRET_KEY", "DATABASE_URL")
 
 
@@ -88,7 +90,7 @@ class Running:
 
     def failure(self, what: str) -> EncryptionError:
         self._listener.join()
-        said = " ".join(redact(self._complaint.decode("utf-8", "replace")).split())
+        said = " ".join(redact_cut(self._complaint.decode("utf-8", "replace"), last=_COMPLAINT_LENGTH).split())
         return EncryptionError(
             f"The program {self.name} {what}{f': {said}' if said else '.'}",
             hint="Try it by hand with the same user; see docs/encryption.md for what it has to do.",

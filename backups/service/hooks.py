@@ -14,16 +14,17 @@ from backups.errors import BackupError
 from backups.instances import Instance
 from backups.models import Run
 from backups.service import audit
-from destinations.redaction import redact
+from destinations.redaction import MARGIN, redact_cut
 
 OUTPUT_LIMIT = 20_000
-READ_LIMIT = 1 << 20
+# in bytes, of which a character of UTF-8 has up to four: more than is kept, so that no secret is torn unseen
+READ_LIMIT = 4 * (OUTPUT_LIMIT + MARGIN + 1)
 # of the temporary disk that a hook which prints without end may fill
 DISK_LIMIT = 64 << 20
 LOOK_SECONDS = 0.2
 # our own settings, and whatever else is named like something that nobody else should know
 SECRET_NAME = re.compile(
-    r"BACKUP_.*|DATABASE_URL.*|Q_REDIS.*|.*(?:PASS|SECRET|TOKEN|IDENTITY|CREDENTIAL|_KEY|APIKEY).*", re.IGNORECASE
+    r"\A(?:BACKUP_|DATABASE_URL|Q_REDIS)|PASS|SECRET|TOKEN|IDENTITY|CREDENTIAL|_KEY|APIKEY", re.IGNORECASE
 )
 
 
@@ -57,7 +58,7 @@ def _scratch() -> BinaryIO:
 
 def environment(instance: Instance, run: Run) -> dict[str, str]:
     """Return what a hook gets to know: our environment without our settings and without secrets."""
-    known = {name: value for name, value in os.environ.items() if not SECRET_NAME.fullmatch(name)}
+    known = {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)}
     return known | {"BACKUPSITE_INSTANCE": instance.name, "BACKUPSITE_RUN": str(run.pk)}
 
 
@@ -102,11 +103,13 @@ def _wait(process: "subprocess.Popen[bytes]", output: BinaryIO, seconds: float) 
 
 
 def _text(output: BinaryIO) -> str:
-    """Return the end of the output with secrets redacted; whole lines, because half a secret is not seen as one."""
+    """Return the end of the output with secrets redacted."""
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - READ_LIMIT))
+    read = output.read()
     # PostgreSQL takes no NUL in JSON; those at the beginning are the hole
-    text = output.read().lstrip(b"\0").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    if size > READ_LIMIT:
+    text = read.lstrip(b"\0").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if size > READ_LIMIT and read.startswith(b"\0"):
+        # what marks a secret may have been given back with the beginning of its line
         text = text.partition("\n")[2]
-    return redact(text)[-OUTPUT_LIMIT:]
+    return redact_cut(text, last=OUTPUT_LIMIT)

@@ -65,6 +65,8 @@ def test_a_leap_day_is_found_years_ahead() -> None:
         ("0 */99999999999999 * * *", "past the end of its field"),
         ("0-999999999 * * * *", "is not a cron expression"),
         ("@daily", "is not a cron expression"),
+        ("0 2 * * " + "1,2," * 200 + "3", "has at most 500 characters"),
+        ("*/" + "9" * 5000 + " * * * *", "has at most 500 characters"),
         ("", "is not a cron expression"),
         ("0 2 * *; rm -rf", "is not a cron expression"),
     ],

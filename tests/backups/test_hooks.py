@@ -101,6 +101,13 @@ def test_of_much_output_the_end_is_kept_and_no_half_secret(hook: Hook) -> None:
     assert len(printed) == 20_000
 
 
+def test_a_long_line_of_words_and_hyphens_costs_nothing_and_its_end_is_kept(hook: Hook) -> None:
+    began = time.process_time()
+    printed = str(hook(sys.executable, "-c", "print('ab-' * 3_000_000, 'token=hunter2', 'cd-' * 6_000)")["output"])
+    assert time.process_time() - began < 2
+    assert printed.endswith("cd-cd-\n") and "hunter2" not in printed
+
+
 def test_one_that_prints_without_end_does_not_fill_the_disk(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "DISK_LIMIT", 1 << 20)
     program = """
