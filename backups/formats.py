@@ -11,6 +11,16 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def is_text(text: str) -> bool:
+    """Tell whether `text` can be stored and sent: not where it carries bytes that are no UTF-8 as lone surrogates."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def as_text(text: str) -> str:
+    """Return `text` with what is no text spelt out: ``\\udce4`` stands for the byte e4."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
 def counted(number: int, noun: str) -> str:
     """Return ``1 row``, ``2,000 rows``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

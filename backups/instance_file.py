@@ -116,11 +116,11 @@ def _instance(name: str, table: Any) -> Instance:
         raise Mistake("", "a name has letters, digits, '_' and '-', at most 64")
     kind = _text(table, "kind")
     if kind not in KINDS:
-        raise Mistake("kind", f"unknown kind {kind!r}", f"one of {', '.join(KINDS)}")
+        raise Mistake("kind", "unknown kind", f"one of {', '.join(KINDS)}")
     _known(table, INSTANCE_KEYS[kind], "")
     root = Path(_text(table, "root"))
     if not root.is_absolute():
-        raise Mistake("root", f"{str(root)!r} is not an absolute path")
+        raise Mistake("root", "is not an absolute path")
     common: dict[str, Any] = {
         "queue": _queue(table),
         "state": _within(root, _text(table, "state", default="data" if kind == "tacacs" else "."), "state"),
@@ -147,7 +147,7 @@ def _instance(name: str, table: Any) -> Instance:
 def _queue(table: Mapping[str, Any]) -> str:
     queue = _text(table, "queue", default="")
     if queue and not NAME.fullmatch(queue):
-        raise Mistake("queue", f"{queue!r} is not the name of a queue", "letters, digits, '_' and '-', at most 64")
+        raise Mistake("queue", "is not the name of a queue", "letters, digits, '_' and '-', at most 64")
     return queue
 
 
@@ -208,7 +208,7 @@ def _config(root: Path, table: Mapping[str, Any]) -> str:
 
 def _within(root: Path, path: str, key: str) -> Path:
     try:
-        return confined(root, path)
+        return confined(root, path, name="it")
     except ComponentError as error:
         raise Mistake(key, error.message, error.hint) from error
 
@@ -217,9 +217,9 @@ def _optional(table: Mapping[str, Any]) -> frozenset[str]:
     value = table.get("optional", [])
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise Mistake("optional", "must be a list of component names")
-    for name in value:
+    for number, name in enumerate(value, 1):
         if name not in TACACS_OPTIONAL:
-            raise Mistake("optional", f"unknown component {name!r}", f"some of {', '.join(TACACS_OPTIONAL)}")
+            raise Mistake("optional", f"component {number} is unknown", f"some of {', '.join(TACACS_OPTIONAL)}")
     return frozenset(value)
 
 
@@ -235,7 +235,7 @@ def _environment_file(table: Mapping[str, Any]) -> Path | None:
     if not (text := _text(table, "environment_file", default="")):
         return None
     if not Path(text).is_absolute():
-        raise Mistake("environment_file", f"{text!r} is not an absolute path")
+        raise Mistake("environment_file", "is not an absolute path")
     return Path(text)
 
 
@@ -261,7 +261,7 @@ def _component(root: Path, name: str, table: Any, key: str) -> ComponentSpec:
     _known(table, COMPONENT_KEYS, key + ".")
     kind = _text(table, "kind", prefix=key + ".")
     if kind not in COMPONENT_KINDS:
-        raise Mistake(f"{key}.kind", f"unknown kind {kind!r}", f"one of {', '.join(COMPONENT_KINDS)}")
+        raise Mistake(f"{key}.kind", "unknown kind", f"one of {', '.join(COMPONENT_KINDS)}")
     path = _within(root, _text(table, "path", prefix=key + "."), f"{key}.path")
     return ComponentSpec(name, kind, path, _flag(table, "optional", default=False, prefix=key + "."))
 

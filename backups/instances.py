@@ -61,8 +61,13 @@ def read_inventory(path: Path) -> Inventory:
 
 
 def _unreadable(path: Path, error: Exception) -> Inventory:
-    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else _place(error)
     return Inventory({}, (Problem("", "", f"{path} cannot be read: {reason}", "it must be a UTF-8 text file"),))
+
+
+def _place(error: Exception) -> str:
+    # what Python says quotes what stands there
+    return f"byte {error.start} is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _parsed(tables: Mapping[str, Any]) -> Inventory:

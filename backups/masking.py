@@ -10,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
+from backups.formats import as_text
+
 _NAMES = (
     "password|passwd|passphrase|passcode|secret|token|hash|private[-_]?key|api[-_]?key|access[-_]?key|shared[-_]?key"
     "|credential|authorization|cookie"
@@ -49,12 +51,15 @@ def masked(configuration: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str
 
 def masked_value(key: str, value: str) -> str:
     """Return `value` as it may be shown: dots for a secret, and for each one inside a URL, a text or JSON."""
-    return _masked_with(settings.SECRET_KEY, key, value)
+    return as_text(_masked_with(settings.SECRET_KEY, key, value))
 
 
 def is_masked(text: str, key: str, value: str) -> bool:
     """True when `text` is what `value` of `key` was masked to, now or under a former key of the site."""
-    return any(_masked_with(site, key, value) == text for site in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
+    return any(
+        as_text(_masked_with(site, key, value)) == text
+        for site in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    )
 
 
 def mask(value: str) -> str:
@@ -63,7 +68,8 @@ def mask(value: str) -> str:
 
 
 def _mask(site: str, value: str) -> str:
-    return f"•••••• ({hmac.new(site.encode(), value.encode(), hashlib.sha256).hexdigest()[:6]})"
+    digest = hmac.new(site.encode(), value.encode(errors="surrogatepass"), hashlib.sha256)
+    return f"•••••• ({digest.hexdigest()[:6]})"
 
 
 def _masked_with(site: str, key: str, value: str) -> str:

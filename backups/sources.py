@@ -6,20 +6,21 @@ from pathlib import Path
 from backups.errors import ComponentError, MissingComponent
 
 
-def confined(root: Path, path: str | Path) -> Path:
+def confined(root: Path, path: str | Path, *, name: str = "") -> Path:
     """Return `path`, relative ones taken from `root`, as an absolute path with its symbolic links kept.
 
-    Raises ComponentError when it leads out of `root`, also through a link. To be asked again at every use: links
-    belong to the service and change.
+    Raises ComponentError when it leads out of `root`, also through a link; `name` says there which path is meant, for
+    one that is a value of a configuration. To be asked again at every use: links belong to the service and change.
     """
     full = root / path
+    what = name or repr(str(path))
     try:
         inside = full.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise ComponentError(f"{str(path)!r} cannot be followed: {error}", hint="remove the loop of links") from error
+        raise ComponentError(f"{what} cannot be followed: {_reason(error)}", hint="remove the loop of links") from error
     if not inside:
         hint = "set root to a folder that holds every component"
-        raise ComponentError(f"{str(path)!r} lies outside the root {root}", hint=hint)
+        raise ComponentError(f"{what} lies outside the root {root}", hint=hint)
     return full
 
 
@@ -47,6 +48,10 @@ def missing(path: Path) -> MissingComponent:
 
 def vanished(path: Path) -> ComponentError:
     return ComponentError(f"{path} vanished while it was read", hint="run the backup again")
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "a loop of links"
 
 
 def unreadable(path: Path, error: OSError) -> ComponentError:

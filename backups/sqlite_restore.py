@@ -79,7 +79,7 @@ def refused(error: sqlite3.Error, path: Path, lock_timeout: float) -> Untouched:
         return Untouched(f"no space left to restore {path}", hint="free space where it lies")
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         hint = "check that this user may write the file and its folder"
-        return Untouched(f"{path} cannot be written: {error}", hint=hint)
+        return Untouched(f"{path} cannot be written: {sqlite.said(error)}", hint=hint)
     known = sqlite.explained(error, path, lock_timeout)
     return Untouched(known.message, hint=known.hint)
 
@@ -133,7 +133,7 @@ def _repage(staged: Path, live: Path, page_size: int) -> None:
         if NEEDS_APPLICATION.fullmatch(str(error)) is None:
             raise
         raise Untouched(
-            f"{live} has pages of another size than the backup, and its indexes need its service: {error}",
+            f"{live} has pages of another size than the backup, and its indexes need its service: {sqlite.said(error)}",
             hint="stop the service and move the file away, then restore again",
         ) from error
     repaged.replace(staged)

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from backups import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
+from backups.formats import as_text, is_text
 from backups.instance_file import Instance
 from backups.sources import confined, look_at, unreadable
 
@@ -62,10 +63,9 @@ def database_path(instance: Instance, component: str, configuration: Configurati
         return confined(instance.root, instance.databases[component])
     section, key, default, _ = DATABASES[component]
     value = configuration.get(section, {}).get(key) or default
-    try:
-        return confined(instance.root, value)
-    except ComponentError as error:
-        raise ComponentError(f"[{section}] {key}: {error.message}", hint=error.hint) from error
+    if not is_text(value):
+        raise ComponentError(f"[{section}] {key} is not UTF-8 text", hint="correct it in the service's configuration")
+    return confined(instance.root, value, name=f"[{section}] {key}")
 
 
 def parse_configuration(text: str, origin: Path) -> Configuration:
@@ -112,17 +112,35 @@ def read_configuration(path: Path) -> Configuration:
 def active_overrides(path: Path, *, lock_timeout: float = 0) -> Configuration:
     """Return the overrides that count; the newest row of a key wins.
 
+    A value that is no UTF-8 carries its bytes as lone surrogates, which JSON writes as ``\\udce4``: see `undecodable`.
     Raises sqlite3.Error: the caller knows whether `path` is a copy or the live file.
     """
     overrides: Configuration = {}
     with sqlite.connected(path) as connection:
+        connection.text_factory = sqlite.exact_text
         connection.execute(f"PRAGMA busy_timeout={int(lock_timeout * 1000)}")
         rows = connection.execute(
             "SELECT section, key, value, value_type FROM config_overrides WHERE active = 1 ORDER BY id"
         )
         for section, key, value, value_type in rows:
-            overrides.setdefault(section, {})[key] = exported_value(str(value), value_type or "string")
+            values = overrides.setdefault(as_text(_exact(section)), {})
+            values[as_text(_exact(key))] = exported_value(_exact(value), _exact(value_type or "string"))
     return overrides
+
+
+def _exact(value: object) -> str:
+    """SQLite keeps bytes in a column of texts where a program wrote bytes."""
+    return sqlite.exact_text(value) if isinstance(value, bytes) else str(value)
+
+
+def undecodable(configuration: Configuration) -> list[str]:
+    """Return ``[section] key`` of each value that carries bytes that are no UTF-8."""
+    return [
+        f"[{section}] {key}"
+        for section, values in configuration.items()
+        for key, value in values.items()
+        if not is_text(value)
+    ]
 
 
 def exported_value(value: str, value_type: str) -> str:
@@ -190,6 +208,8 @@ def parse_export(data: bytes, origin: str) -> Configuration:
     if not isinstance(sections, dict) or not all(isinstance(values, dict) for values in sections.values()):
         raise DamagedComponent(f"{origin} holds no sections with keys")
     return {
-        section: {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+        as_text(section): {
+            as_text(key): value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+        }
         for section, values in sections.items()
     }

@@ -84,9 +84,9 @@ def _backends(configuration: Configuration) -> Iterator[str]:
     backends = [name.strip() for name in configuration["auth"].get("backends", "").split(",") if name.strip()]
     if not backends:
         yield "[auth] backends names no backend"
-    for backend in backends:
+    for number, backend in enumerate(backends, 1):
         if backend not in BACKENDS:
-            yield f"[auth] backends names {backend!r}, which is not one of {', '.join(BACKENDS)}"
+            yield f"[auth] backends: backend {number} is not one of {', '.join(BACKENDS)}"
         elif backend in BACKEND_NEEDS:
             yield from _needs(configuration, backend)
 

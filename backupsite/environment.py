@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -30,6 +32,27 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
         except ValueError:
             raise ImproperlyConfigured(f"The setting {var} is not {WANTED.get(cast, 'valid')}.") from None
 
+    def db_url(self, var: str = "DATABASE_URL", default: Any = "", engine: Any = None) -> dict[str, Any]:
+        """Return the settings of a database. Raises ImproperlyConfigured that never repeats the URL."""
+        try:
+            _require_url(text_of(var))
+            with warnings.catch_warnings():
+                # the library's warnings repeat the URL
+                warnings.simplefilter("error")
+                settings: dict[str, Any] = super().db_url(var, default=default, engine=engine)
+        except (ValueError, KeyError, UserWarning):
+            raise _not_a_url(var, "a database") from None
+        return settings
+
+    def redis_url(self, var: str) -> str:
+        """Return the URL of a Redis, "" without one. Raises ImproperlyConfigured that never repeats it."""
+        url = text_of(var)
+        try:
+            _require_url(url)
+        except ValueError:
+            raise _not_a_url(var, "a Redis") from None
+        return url
+
     def words(self, var: str) -> list[str]:
         """Return what stands there between commas, spaces and line breaks."""
         return text_of(var).replace(",", " ").split()
@@ -47,6 +70,22 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
             return shlex.split(text_of(var))
         except ValueError:
             raise ImproperlyConfigured(f"The setting {var} is not a command: a quotation mark is missing.") from None
+
+
+def _require_url(url: str) -> None:
+    """Raise ValueError where a password with a character that URLs reserve ended the host early; "" is no mistake."""
+    parts = urlsplit(url)
+    # a port that is no number raises it too
+    no_host = parts.port is not None and not parts.hostname
+    no_end = parts.scheme != "sqlite" and "@" in parts.path + parts.query + parts.fragment
+    if url and (not parts.scheme or no_host or no_end):
+        raise ValueError("not a URL")
+
+
+def _not_a_url(var: str, what: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"The setting {var} is not the URL of {what}. In a password write each of / ? # @ : % [ ] percent-encoded."
+    )
 
 
 def _stripped(value: Any) -> Any:

@@ -60,7 +60,7 @@ def cluster_settings(env: Environment, *, runs: int, timeout: int) -> dict[str, 
         "save_limit": 50,
         "recycle": 50,
         "poll": 1,
-        **_broker(env.str("BACKUP_REDIS_URL", default="")),
+        **_broker(env.redis_url("BACKUP_REDIS_URL")),
     }
 
 

@@ -39,6 +39,7 @@ _END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----")
 _SPACE = re.compile(r"\s")
 
 Span = tuple[int, int]
+Match = Callable[[str, int], "re.Match[str] | None"]
 
 _lock = Lock()
 _known: dict[str, None] = {}
@@ -111,7 +112,9 @@ def _hidden(text: str, spans: Iterable[Span], since: int, until: int) -> str:
 
 def _spans(text: str) -> list[Span]:
     """Return where secrets stand; those that overlap count as one."""
-    found = [*_places_of_known(text), *_assigned(text, _NAME, _SIGN), *_assigned(text, _OPTION, _OPTION_SIGN)]
+    found = [*_places_of_known(text)]
+    found += _assigned(text, _NAME.finditer(text), _SIGN.match)
+    found += _assigned(text, _OPTION.finditer(text), _OPTION_SIGN.match)
     for pattern in _WHOLE:
         found += (match.span() for match in pattern.finditer(text))
     merged: list[Span] = []
@@ -131,11 +134,11 @@ def _places_of_known(text: str) -> Iterator[Span]:
             begin = text.find(secret, begin + len(secret))
 
 
-def _assigned(text: str, names: re.Pattern[str], sign: re.Pattern[str]) -> Iterator[Span]:
+def _assigned(text: str, names: Iterable["re.Match[str]"], sign: Match) -> Iterator[Span]:
     """Yield the values behind `names`, those inside of others too: the mark that ends one may be part of another."""
     ends = dict.fromkeys((*_CLOSING, ""), 0)
-    for name in names.finditer(text):
-        found = sign.match(text, name.end())
+    for name in names:
+        found = sign(text, name.end())
         if found is None or found.end() == len(text) or _HIDDEN_ALREADY.match(text, found.end()):
             continue
         begin = found.end()

@@ -22,6 +22,9 @@ def parse_json(data: bytes, what: str) -> Any:
         )
     except RecursionError as error:
         raise ArchiveError(f"{what} is nested too deeply.", hint=DAMAGED_HINT) from error
+    except UnicodeDecodeError as error:
+        # what Python says quotes what stands there
+        raise ArchiveError(f"{what} is not valid JSON: byte {error.start} is not UTF-8.", hint=DAMAGED_HINT) from error
     except ValueError as error:
         raise ArchiveError(f"{what} is not valid JSON: {error}.", hint=DAMAGED_HINT) from error
 

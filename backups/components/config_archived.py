@@ -41,6 +41,7 @@ class ArchivedConfiguration:
         if not path.exists():
             return []
         with sqlite.connected(path, immutable=True) as connection:
+            connection.text_factory = sqlite.exact_text
             return connection.execute(
                 "SELECT section, key, value, value_type, created_at, created_by FROM config_overrides"
                 " WHERE active = 1 AND section = ? ORDER BY id",
@@ -138,7 +139,7 @@ def _overrides(path: Path, origin: str) -> tacacs.Configuration:
     try:
         return tacacs.active_overrides(path)
     except sqlite3.Error as error:
-        raise DamagedComponent(f"{origin} holds no readable overrides: {error}") from error
+        raise DamagedComponent(f"{origin} holds no readable overrides: {sqlite.said(error)}") from error
 
 
 def _parsed(text: str, origin: str) -> tacacs.Configuration:

@@ -12,11 +12,22 @@ from backups.components.config_archived import FILE, SECTION, ArchivedConfigurat
 from backups.components.config_text import section_text, with_section
 from backups.components.configuration import ConfigurationComponent
 from backups.errors import ComponentError
+from backups.formats import is_text
 from backups.instance_file import Instance
 from backups.replacing import replace_file, touched
 from backups.sqlite_restore import refused, writable
 
 COLUMNS = "section, key, value, value_type, created_at, created_by, active"
+
+
+def _insert(live: sqlite3.Connection, row: Sequence[object]) -> None:
+    """Insert an active override as it was; a text that is no UTF-8 is handed over as its bytes, and stays a text."""
+    raw = [isinstance(value, str) and not is_text(value) for value in row]
+    places = ", ".join("CAST(? AS TEXT)" if is_raw else "?" for is_raw in raw)
+    values = [
+        str(value).encode(errors="surrogateescape") if is_raw else value for value, is_raw in zip(row, raw, strict=True)
+    ]
+    live.execute(f"INSERT INTO config_overrides ({COLUMNS}) VALUES ({places}, 1)", values)
 
 
 class ConfigurationSection(ConfigurationComponent):
@@ -60,7 +71,8 @@ class ConfigurationSection(ConfigurationComponent):
             with closing(writable(path, lock_timeout)) as live:
                 live.execute("BEGIN IMMEDIATE")
                 live.execute("UPDATE config_overrides SET active = 0 WHERE section = ? AND active = 1", [self.section])
-                live.executemany(f"INSERT INTO config_overrides ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 1)", rows)
+                for row in rows:
+                    _insert(live, row)
                 self._add_history(live, before, after)
                 live.execute("COMMIT")
         except sqlite3.Error as error:

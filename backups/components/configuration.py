@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from backups import tacacs, tacacs_rules
+from backups import sqlite, tacacs, tacacs_rules
 from backups.archive.manifest import Entry
 from backups.components.base import ApplyContext, Component, ConfigInfo, Export, ExportContext, ExportedPart
 from backups.components.config_archived import EXPORT, FILE, OVERRIDES
@@ -17,6 +17,8 @@ from backups.instance_file import Instance
 from backups.ownership import permissions_of
 from backups.replacing import discard_draft, refusing, replace_file, touched
 from backups.sources import bytes_of
+
+KEPT = f"{OVERRIDES} keeps its bytes, {EXPORT} has those that are no text as \\udc80 to \\udcff"
 
 
 class ConfigurationComponent(Component):
@@ -62,6 +64,9 @@ class ConfigurationComponent(Component):
         export.parts.append(ExportedPart(self.name, merged, EXPORT, "config"))
         findings = tacacs_rules.findings(configuration)
         export.warnings += [f"the configuration is not valid: {finding}" for finding in findings]
+        export.warnings += [
+            f"the override of {where} is not UTF-8 text: {KEPT}" for where in tacacs.undecodable(overrides)
+        ]
         source = "url" if self.instance.config_is_url else "file"
         export.config_info = ConfigInfo(source, tacacs.configuration_hash(configuration), bool(overrides), layers)
         return export
@@ -78,7 +83,9 @@ class ConfigurationComponent(Component):
         try:
             return tacacs.active_overrides(export.parts[0].path)
         except sqlite3.Error as error:
-            raise DamagedComponent(f"{self.overrides.path} holds no readable overrides: {error}") from error
+            raise DamagedComponent(
+                f"{self.overrides.path} holds no readable overrides: {sqlite.said(error)}"
+            ) from error
 
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
         """Take the file and the overrides as they are; there may be no merged configuration to tell."""

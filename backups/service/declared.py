@@ -14,14 +14,17 @@ from django.db import transaction
 
 from backups import tacacs
 from backups.errors import BackupError
+from backups.formats import as_text, is_text
 from backups.instances import Instance, get_instance
 from backups.models import BackupSchedule, InstanceState
 from backups.service import audit
 from backups.service.rhythm import plan
 from backups.service.rowlock import lock_instance
 from backups.service.undeclared import disable_others, managed_by
+from destinations.backends import TYPES
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
+from destinations.redaction import SHORTEST_SECRET
 from destinations.rule import SETTINGS_OF
 
 Section = Mapping[str, str]
@@ -130,14 +133,15 @@ def _destination(
     row = existing or BackupDestination(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
+        _require_text(section)
         row.type = section.get("type", "local")
         row.configure(values)
         row.enabled, row.managed_by = is_on(section, "enabled", default=True), managed_by(instance.name)
         for column, value in _rule(key, section, declared).items():
             setattr(row, column, value)
         row.full_clean()
-    except (DestinationError, ValidationError, ValueError) as error:
-        synced.problems.append(f"{where}: {_text(error)}")
+    except (BackupError, DestinationError, ValidationError, ValueError) as error:
+        synced.problems.append(f"{where}: {_reason(error, section, declared)}")
         return None
     if _values(row) != before:
         row.save()
@@ -183,6 +187,7 @@ def _schedule(
     row = existing or BackupSchedule(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
+        _require_text(section)
         row.destination = _target(_unquoted(section.get("destination", "")), targets, declared)
         row.instance, row.managed_by = instance.name, managed_by(instance.name)
         row.type, row.expression = rhythm_of(section.get("schedule", ""))
@@ -192,17 +197,17 @@ def _schedule(
         if _values(row) != before:
             plan(row)
             synced.changed.append(f"schedule {row.name}")
-    except (BackupError, ValidationError) as error:
-        synced.problems.append(f"{where}: {_text(error)}")
+    except (BackupError, ValidationError, ValueError) as error:
+        synced.problems.append(f"{where}: {_reason(error, section, declared)}")
 
 
 def _target(name: str, targets: Mapping[str, BackupDestination], declared: Declaration) -> BackupDestination:
     """Return the destination a schedule names: one declared beside it, or else one made by hand."""
     if name in declared.destinations and name not in targets:
-        raise BackupError(f"its destination {name!r} is declared wrongly")
+        raise BackupError("its destination is declared wrongly")
     found = targets.get(name) or BackupDestination.objects.filter(name=name).first()
     if found is None:
-        raise BackupError(f"there is no destination {name!r}", hint="declare it, or add it with `adddestination`")
+        raise BackupError("its destination does not exist", hint="declare it, or add it with `adddestination`")
     return found
 
 
@@ -228,7 +233,20 @@ def _values(row: BackupDestination | BackupSchedule) -> dict[str, object]:
     }
 
 
-def _text(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    return getattr(error, "message", None) or "a number is expected"
+def _reason(error: Exception, section: Section, declared: Declaration) -> str:
+    """Say what is wrong with the keys of `section`, not what stands there: it would be in the log and on pages, and a
+    value in the wrong line may be a secret."""
+    text = " ".join(error.messages) if isinstance(error, ValidationError) else getattr(error, "message", "")
+    values = {value: key for key, value in [*declared.backup.items(), *section.items()]}
+    values |= {_unquoted(value): key for value, key in values.items()}
+    for value in sorted(values.keys() - {"", *TYPES, *SETTINGS_OF}, key=len, reverse=True):
+        text = text.replace(repr(value), f"its {values[value]}")
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, f"its {values[value]}")
+    return as_text(text) or "a number is expected"
+
+
+def _require_text(section: Section) -> None:
+    for key, value in section.items():
+        if not is_text(value):
+            raise BackupError(f"{key} is not UTF-8 text")

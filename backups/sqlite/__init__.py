@@ -3,7 +3,7 @@
 from backups.sqlite.content import Facts, check, counts, facts, quick_finding
 from backups.sqlite.foreign_keys import dangling_references
 from backups.sqlite.live import LiveTable, live_tables
-from backups.sqlite.opening import connected, explained, journal_of, locked, quoted
+from backups.sqlite.opening import connected, exact_text, explained, journal_of, locked, quoted, said
 from backups.sqlite.snapshot import LOCK_POLL_SECONDS, deadline, snapshot
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "counts",
     "dangling_references",
     "deadline",
+    "exact_text",
     "explained",
     "facts",
     "journal_of",
@@ -22,5 +23,6 @@ __all__ = [
     "locked",
     "quick_finding",
     "quoted",
+    "said",
     "snapshot",
 ]

@@ -78,7 +78,7 @@ def test_a_section_that_is_wrong_is_named_and_leaves_its_row_as_it_was(config: P
     sync("tacacs-hq")
     config.write_text(config.read_text().replace("schedule = 0 2 * * *", "schedule = 0 3 31 2 *"))
     synced = sync("tacacs-hq")
-    assert synced.problems == ["[backup.schedules.nightly]: '0 3 31 2 *' names a day that never comes"]
+    assert synced.problems == ["[backup.schedules.nightly]: its schedule names a day that never comes"]
     row = BackupSchedule.objects.get()
     assert (row.expression, row.enabled) == ("0 2 * * *", True)
 
@@ -157,7 +157,7 @@ def test_the_command_says_what_changed_and_ends_with_an_error_for_what_is_wrong(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(config, VAULT + "\n[backup.schedules.bad]\ndestination = nowhere\nschedule = 0 2 * * *\n")
-    with pytest.raises(CommandError, match=r"\[backup.schedules.bad\]: there is no destination 'nowhere'"):
+    with pytest.raises(CommandError, match=r"\[backup.schedules.bad\]: its destination does not exist"):
         call_command("syncconfig", "tacacs-hq")
     assert "changed   destination tacacs-hq-vault" in capsys.readouterr().out
 
@@ -170,7 +170,7 @@ def test_a_schedule_never_moves_to_a_namesake_of_its_destination_that_is_declare
     BackupDestination.objects.filter(pk=destination.pk).update(name="vault")
     config.write_text(config.read_text().replace("type = local\npath = vault", "type = cloud\npath = vault"))
     problems = sync("tacacs-hq").problems
-    assert problems[-1] == "[backup.schedules.nightly]: its destination 'vault' is declared wrongly"
+    assert problems[-1] == "[backup.schedules.nightly]: its destination is declared wrongly"
     assert BackupSchedule.objects.get().destination.name == "tacacs-hq-vault"
     assert BackupSchedule.objects.get().enabled
 

@@ -42,31 +42,31 @@ def component_with(*lines: str) -> str:
 MISTAKES = {
     "an unknown key": (instance_with("color = 1"), "[hq] color: unknown key"),
     "no kind": ('[hq]\nroot = "/srv"', "[hq] kind: is missing"),
-    "an unknown kind": ('[hq]\nkind = "radius"\nroot = "/srv"', "[hq] kind: unknown kind 'radius'"),
+    "an unknown kind": ('[hq]\nkind = "radius"\nroot = "/srv"', "[hq] kind: unknown kind"),
     "a kind that is no text": ('[hq]\nkind = 3\nroot = "/srv"', "[hq] kind: must be a text that is not empty"),
     "no root": ('[hq]\nkind = "tacacs"\nconfig = "x"', "[hq] root: is missing"),
     "an empty root": ('[hq]\nkind = "tacacs"\nroot = ""', "[hq] root: must be a text that is not empty"),
-    "a relative root": ('[hq]\nkind = "tacacs"\nroot = "srv"\nconfig = "x"', "[hq] root: 'srv' is not an absolute"),
+    "a relative root": ('[hq]\nkind = "tacacs"\nroot = "srv"\nconfig = "x"', "[hq] root: is not an absolute"),
     "a root with a null": ('[hq]\nkind = "tacacs"\nroot = "/s\\u0000"\nconfig = "x"', "[hq] root: must not hold"),
     "no config": ('[hq]\nkind = "tacacs"\nroot = "/srv"', "[hq] config: is missing"),
     "a config outside": (
         '[hq]\nkind = "tacacs"\nroot = "/srv"\nconfig = "../etc/passwd"',
-        "[hq] config: '../etc/passwd' lies outside the root /srv",
+        "[hq] config: it lies outside the root /srv",
     ),
     "components for tacacs": (instance_with("[hq.components.x]"), "[hq] components: unknown key"),
     "optional that is no list": (instance_with('optional = "audit"'), "[hq] optional: must be a list"),
     "optional with a number": (instance_with("optional = [1]"), "[hq] optional: must be a list of component names"),
-    "optional and unknown": (instance_with('optional = ["nat"]'), "[hq] optional: unknown component 'nat'"),
+    "optional and unknown": (instance_with('optional = ["nat"]'), "[hq] optional: component 1 is unknown"),
     "databases that are no table": (instance_with("databases = 1"), "[hq] databases: is a table"),
     "a database of no component": (instance_with("[hq.databases]\nconfig = 'x'"), "[hq] databases.config: unknown key"),
     "a database outside": (
         instance_with("[hq.databases]\naudit = '/var/audit.db'"),
-        "[hq] databases.audit: '/var/audit.db' lies outside the root /srv/tacacs",
+        "[hq] databases.audit: it lies outside the root /srv/tacacs",
     ),
     "a database that is no text": (instance_with("[hq.databases]\naudit = 1"), "[hq] databases.audit: must be a text"),
     "a relative environment file": (
         instance_with("environment_file = 'etc/env'"),
-        "[hq] environment_file: 'etc/env' is not an absolute path",
+        "[hq] environment_file: is not an absolute path",
     ),
     "an environment file that is no text": (
         instance_with("environment_file = 1"),
@@ -85,7 +85,7 @@ MISTAKES = {
     "a component without a kind": (component_with('[shop.components.a]\npath = "a"'), "components.a.kind: is missing"),
     "a component of unknown kind": (
         component_with('[shop.components.a]\nkind = "mysql"\npath = "a"'),
-        "[shop] components.a.kind: unknown kind 'mysql'",
+        "[shop] components.a.kind: unknown kind",
     ),
     "a component without a path": (
         component_with('[shop.components.a]\nkind = "files"'),
@@ -97,11 +97,11 @@ MISTAKES = {
     ),
     "a component outside": (
         component_with('[shop.components.a]\nkind = "files"\npath = "../other"'),
-        "[shop] components.a.path: '../other' lies outside the root /srv/shop",
+        "[shop] components.a.path: it lies outside the root /srv/shop",
     ),
     "a component elsewhere": (
         component_with('[shop.components.a]\nkind = "files"\npath = "/etc"'),
-        "[shop] components.a.path: '/etc' lies outside the root /srv/shop",
+        "[shop] components.a.path: it lies outside the root /srv/shop",
     ),
     "optional that is no boolean": (
         component_with('[shop.components.a]\nkind = "files"\npath = "a"\noptional = "yes"'),
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_utf8_is_one_check(home: Path) -> None:
     (home / "instances.toml").write_bytes('[hq]\nkind = "tacäcs"'.encode("latin-1"))
     (message,) = check_instances_file(None)
     assert message.id == "backups.E001"
-    assert "instances.toml cannot be read: 'utf-8' codec can't decode" in message.msg
+    assert "instances.toml cannot be read: byte 16 is not UTF-8" in message.msg
 
 
 def test_a_file_that_does_not_exist_is_a_warning(home: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_component_that_leads_out_through_a_symlink_is_refused(declare: Declar
     (shop / "uploads").symlink_to(tmp_path / "secret")
     declare(SHOP.format(root=shop) + '[shop.components.up]\nkind = "files"\npath = "uploads"')
     (message,) = check_instances_file(None)
-    assert message.msg == f"[shop] components.up.path: 'uploads' lies outside the root {shop}"
+    assert message.msg == f"[shop] components.up.path: it lies outside the root {shop}"
 
 
 def test_a_symlink_that_leads_to_itself_is_one_check(declare: Declare, shop: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_configuration_that_names_a_database_outside_is_a_warning(tacacs_root:
     config = tacacs_root / "config" / "tacacs.conf"
     config.write_text(config.read_text().replace("data/audit_trail.db", "/etc/audit_trail.db"))
     (message,) = check_sources(None)
-    assert message.msg.startswith("[tacacs-hq] [database] audit_trail_db: '/etc/audit_trail.db' lies outside the root")
+    assert message.msg.startswith("[tacacs-hq] [database] audit_trail_db lies outside the root")
 
 
 def test_overrides_that_lead_out_through_a_symlink_are_a_warning(tacacs_root: Path, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ LIES: dict[Callable[[Archive], None], str] = {
     bad_configuration: "the tacacs.conf in the archive is not a configuration file: line 1: a key before the first",
     binary_configuration: "the tacacs.conf in the archive is not UTF-8 text",
     invalid_configuration: "the configuration would not be valid: [server] port is not between 1 and 65535",
-    outside: "[devices] database: '../../evil.db' lies outside the root",
+    outside: "[devices] database lies outside the root",
     no_overrides_table: "the config_overrides.db in the archive holds no readable overrides: ",
 }
 

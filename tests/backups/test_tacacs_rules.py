@@ -78,7 +78,7 @@ def test_what_must_be_set_is_missed() -> None:
 
 def test_an_unknown_backend_is_found() -> None:
     assert findings(with_values(auth={"backends": "local, kerberos"})) == [
-        "[auth] backends names 'kerberos', which is not one of local, ldap, okta, radius"
+        "[auth] backends: backend 2 is not one of local, ldap, okta, radius"
     ]
 
 

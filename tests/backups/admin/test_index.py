@@ -111,7 +111,7 @@ def test_mistakes_in_the_instances_file_are_told(settings: Settings, instances: 
     instances["mail"] = {"kind": "nonsense", "root": "/"}
     page = text(a_client(VIEW), INDEX)
     assert "1 of 3 instances needs attention: mail is described wrongly." in page
-    assert "[mail] kind: unknown kind 'nonsense'. What to do: one of tacacs, generic." in page
+    assert "[mail] kind: unknown kind. What to do: one of tacacs, generic." in page
 
 
 def test_a_missing_instances_file_is_told(settings: Settings, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_without_instances_or_destinations_it_says_what_is_needed(settings: Sett
     a_destination()
     settings.BACKUP_INSTANCES = {"shop": {"kind": "nonsense", "root": "/"}}
     page = text(may_run(name="dave"), START)
-    assert "[shop] kind: unknown kind 'nonsense'. What to do: one of tacacs, generic." in page
+    assert "[shop] kind: unknown kind. What to do: one of tacacs, generic." in page
     assert "Nothing can be backed up yet." in page
 
 
