@@ -26,8 +26,9 @@ class SelectionForm(forms.Form):
         super().__init__(*args)
         selectable = [component for component in preview.components if component.selectable]
         self.wholes = [component.name for component in selectable]
-        self.parts = {part.name: (part_label(part.name), part) for component in selectable for part in component.parts}
-        choices = [(name, name) for name in [*self.wholes, *self.parts]]
+        self.parts = [(part.name, part_label(part.name), part) for component in selectable for part in component.parts]
+        self._part_names = [name for name, _, _ in self.parts]
+        choices = [(name, name) for name in [*self.wholes, *self._part_names]]
         self.fields["components"].choices = choices  # type: ignore[attr-defined]
 
     @property
@@ -37,7 +38,7 @@ class SelectionForm(forms.Form):
 
     def clean_components(self) -> list[str]:
         names: list[str] = self.cleaned_data["components"]
-        if CONFIG in names and any(name in self.parts for name in names):
+        if CONFIG in names and any(name in self._part_names for name in names):
             raise forms.ValidationError(
                 "Tick either config or parts of it: config brings all of it back. Nothing was restored."
             )

@@ -1,5 +1,6 @@
 """What the pages of backups say, and how."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -21,6 +22,15 @@ register.filter("exact", formats.exact)
 register.filter("moment", formats.moment)
 register.filter("signed", formats.signed)
 register.filter("sentence", formats.sentence)
+
+
+@register.filter
+def pairs(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the keys of `mapping` with their values.
+
+    In a template `mapping.items` is what stands under the key "items", where there is one: a table may have that name.
+    """
+    return list(mapping.items())
 
 
 @register.simple_tag(takes_context=True)
