@@ -38,7 +38,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
             _require_url(text_of(var))
             with warnings.catch_warnings():
                 # the library's warnings repeat the URL
-                warnings.simplefilter("error")
+                warnings.simplefilter("error", UserWarning)
                 settings: dict[str, Any] = super().db_url(var, default=default, engine=engine)
         except (ValueError, KeyError, UserWarning):
             raise _not_a_url(var, "a database") from None
@@ -74,11 +74,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
 
 def _require_url(url: str) -> None:
     """Raise ValueError where a password with a character that URLs reserve ended the host early; "" is no mistake."""
+    if not url or url.startswith("sqlite:"):
+        return
     parts = urlsplit(url)
     # a port that is no number raises it too
     no_host = parts.port is not None and not parts.hostname
-    no_end = parts.scheme != "sqlite" and "@" in parts.path + parts.query + parts.fragment
-    if url and (not parts.scheme or no_host or no_end):
+    no_end = "@" in parts.path + parts.query + parts.fragment
+    if not parts.scheme or no_host or no_end:
         raise ValueError("not a URL")
 
 

@@ -288,3 +288,13 @@ def test_sqlite_and_archives_are_told_without_what_they_hold() -> None:
             Manifest.from_json(text)
         assert CANARY not in refused.value.message and "0xe4" not in refused.value.message
     assert connection.vendor
+
+
+def test_a_host_in_the_url_of_a_sqlite_file_is_refused_without_it(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Two slashes in place of three: the database would be another file, or none."""
+    monkeypatch.setenv("DATABASE_URL", f"sqlite://{CANARY}/x.sqlite3")
+    with pytest.raises(ImproperlyConfigured) as refused:
+        Environment().db_url()
+    assert CANARY not in str(refused.value) and not recwarn.list
