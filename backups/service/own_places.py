@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import Error as DatabaseFailure
+from django.db import connections
 
 from backups import components, tacacs
 from backups.components import Component
@@ -108,7 +109,7 @@ def located_components(instance: Instance, paths: Mapping[str, str]) -> list[Com
     """
     try:
         own = site_places()
-    except DatabaseError as error:
+    except DatabaseFailure as error:
         # BACKUP_ROOT, and what is mounted in it, holds the folder of every type of destination that there is
         audit.log("restore.destinations-unknown", logging.WARNING, instance=instance.name, error=type(error).__name__)
         own = OwnPlaces(configured_places())
