@@ -110,7 +110,7 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "all are proven": (killed_at(f"{ENGINE}.finish"), "old", True),
     "restart is asked for": (killed_at("backups.service.finishing.start_again"), "new", True),
     "service is started": (killed_at("backups.service.finishing.start_again", after=True), "new", True),
-    "end is recorded": (killed_at("backups.service.outcome.completed", 2), "new", True),
+    "end is recorded": (killed_at("backups.service.outcome.recorded"), "new", True),
 }
 
 
