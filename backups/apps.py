@@ -8,6 +8,7 @@ class BackupsConfig(AppConfig):
     def ready(self) -> None:
         from backups import checks, schedules, tasks  # noqa: F401 - registers checks and signal receivers
         from backups.service import (  # noqa: F401 - registers signal receivers
+            drops,
             history,
             own_places,
             schedule,

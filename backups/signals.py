@@ -15,5 +15,7 @@ schedule_failed = Signal()
 drill_finished = Signal()
 # the same of a verification; `execution.verification` has the verdict
 verification_finished = Signal()
+# sent with `execution` and `message` whenever a backup completes that lacks data which the one before it had
+data_dropped = Signal()
 # sent once with `instance` (its name) and `message` when its newest good backup is older than its schedules promise
 instance_late = Signal()

@@ -50,6 +50,9 @@ BACKUP_SIGNING_KEY = env.str("BACKUP_SIGNING_KEY", default="") or paths.signing_
 BACKUP_TRUSTED_KEYS = env.words("BACKUP_TRUSTED_KEYS")
 BACKUP_WEB_RESTORE = env.bool("BACKUP_WEB_RESTORE", default=True)
 BACKUP_SAFETY_DESTINATION = env.str("BACKUP_SAFETY_DESTINATION", default="")
+# how much of what a component held must be gone to count as a drop, and where that is no news
+BACKUP_DROP_PERCENT = env.int("BACKUP_DROP_PERCENT", default=90)
+BACKUP_DROP_IGNORE = env.words("BACKUP_DROP_IGNORE")
 # the rule of destinations that have none of their own; without a strategy everything stays
 BACKUP_RETENTION = {
     "strategy": env.str("BACKUP_RETENTION_STRATEGY", default=""),

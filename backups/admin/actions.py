@@ -70,6 +70,10 @@ def _is_pinned(execution: BackupExecution) -> bool:
     return execution.pinned
 
 
+def _has_open_drop(execution: BackupExecution) -> bool:
+    return execution.status == Run.Status.COMPLETED and execution.open_drop
+
+
 def _can_be_cancelled(run: Run) -> bool:
     return run.is_active and run.cancel_requested_at is None
 
@@ -113,7 +117,8 @@ DELETE = _of_backup(
 )
 PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, asks=True)
 UNPIN = _of_backup("unpin", "Unpin", "pin_backup", _is_pinned)
-ACTIONS = (RESTORE, DOWNLOAD, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, DELETE)
+CONFIRM_DROP = _of_backup("confirm_drop", "Confirm drop…", "confirm_drop", _has_open_drop, asks=True)
+ACTIONS = (RESTORE, DOWNLOAD, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, CONFIRM_DROP, DELETE)
 
 UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, asks=True, restores=True)
 ACKNOWLEDGE = Action("acknowledge", "Acknowledge", "restore_backup", _can_be_acknowledged, RestoreExecution)

@@ -14,6 +14,7 @@ from backups.admin.guard import action_view, actor, to_page
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.delete import delete_backup
+from backups.service.drops import is_before, open_episodes
 
 
 class DeleteForm(ConfirmForm):
@@ -38,6 +39,7 @@ def delete_archive(request: HttpRequest, execution: BackupExecution) -> HttpResp
         "opts": BackupExecution._meta,
         "execution": execution,
         "form": form,
+        "before_drop": is_before(execution, open_episodes([execution.instance]).get(execution.instance)),
         "others": _other_archives(execution),
     }
     page = "admin/backups/backupexecution/delete_archive.html"

@@ -16,6 +16,7 @@ from backups.admin.catalogue import catalogue
 from backups.admin.delete import delete_archive
 from backups.admin.download import download
 from backups.admin.drill import drill, verify
+from backups.admin.drops import confirm_drop
 from backups.admin.filters import InstanceFilter
 from backups.admin.guard import page_url
 from backups.admin.importing import import_archive
@@ -49,7 +50,19 @@ class ExecutionAdmin(RunAdmin):
         return may(request.user, "run_backup")
 
     def get_urls(self) -> list[URLPattern]:
-        views = (restore, restore_entries, cancel, download, verify, drill, again, pin, unpin, delete_archive)
+        views = (
+            restore,
+            restore_entries,
+            cancel,
+            download,
+            verify,
+            drill,
+            again,
+            pin,
+            unpin,
+            confirm_drop,
+            delete_archive,
+        )
         status = status_of(self.model)
         return [
             self._path("start/", start),

@@ -23,6 +23,7 @@ LABELS = {
     Condition.FAILING: "Last attempt failed",
     Condition.LATE: "Late",
     Condition.NEVER: "No backup",
+    Condition.DROPPED: "Data dropped",
 }
 NAMED_IN_BANNER = 3
 
@@ -118,7 +119,9 @@ def label_of(state: Protection, drills: DrillState) -> str:
 
 
 def _needs_attention(row: Row) -> bool:
-    return row.state.condition is not Condition.SAFE or bool(row.drills.failures) or row.drills.is_overdue
+    state = row.state
+    troubled = state.condition is not Condition.SAFE or state.episode is not None
+    return troubled or bool(row.drills.failures) or row.drills.is_overdue
 
 
 def _banner(rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyCheck]) -> str:
@@ -159,6 +162,8 @@ def _reason(row: Row) -> str:
         return f"{state.name} has no backup"
     if state.condition is Condition.LATE:
         return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
+    if state.condition is Condition.DROPPED:
+        return f"data of {state.name} is gone since the backup before"
     if state.condition is Condition.SAFE:
         return f"the drill of {state.name} is overdue"
     return f"the last attempt at {state.name} failed"

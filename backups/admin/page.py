@@ -13,6 +13,7 @@ from backups.admin.progress import live, with_progress
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.models import BackupExecution
+from backups.service.drops import drops_of
 
 RECENT_DRILLS = 10
 
@@ -27,6 +28,7 @@ def execution_page(request: HttpRequest, execution: BackupExecution) -> HttpResp
         "ratio": _ratio(execution),
         "restores_are_off": RESTORE.applies(execution) and RESTORE.allowed(request.user) and not RESTORE.is_on,
         "drills": [(run, live(run)) for run in with_progress(execution.drills.all())[:RECENT_DRILLS]],
+        "drops": drops_of(execution),
         "drill_list": f"{reverse('admin:backups_drillexecution_changelist')}?execution={execution.pk}",
         **history(execution),
         **_manifest(execution),

@@ -47,7 +47,7 @@ def _badge(run: Run) -> dict[str, str]:
             return {"label": "Passed", "tone": run.status}
         if run.status == Status.FAILED and not run.verdict:
             return {"label": "No verdict", "tone": "late"}
-    if isinstance(run, BackupExecution) and run.has_archive and run.flaw:
+    if isinstance(run, BackupExecution) and run.has_archive and (run.flaw or run.open_drop):
         return {"label": run.get_status_display(), "tone": "late"}
     return {"label": run.get_status_display(), "tone": run.status}
 
@@ -92,7 +92,9 @@ def _completed(execution: BackupExecution) -> str:
         return "archive missing"
     if execution.deleting_at is not None:
         return "archive is being deleted"
-    return ", ".join(filter(None, [execution.flaw, _warnings(execution), "pinned" if execution.pinned else ""]))
+    dropped = "data dropped" if execution.open_drop else ""
+    pinned = "pinned" if execution.pinned else ""
+    return ", ".join(filter(None, [dropped, execution.flaw, _warnings(execution), pinned]))
 
 
 def _restored(restore: RestoreExecution) -> str:

@@ -28,6 +28,7 @@ class Entry:
     """One member. `records` and `tables` count rows; `newest` holds the newest timestamp per table, as stored there.
 
     `permissions` are those of the file or folder that it was made of; None where that is not known.
+    `files` and `file_bytes` are of a tree: how many files and links are in it, and what the files hold together.
     """
 
     file: str
@@ -39,6 +40,8 @@ class Entry:
     tables: Mapping[str, int] | None = None
     newest: Mapping[str, str] | None = None
     permissions: Permissions | None = None
+    files: int | None = None
+    file_bytes: int | None = None
 
     @property
     def is_tree(self) -> bool:
@@ -52,7 +55,14 @@ class Entry:
             "checksum_sha256": self.checksum_sha256,
             "type": self.type,
         }
-        extras = {"records": self.records, "component": self.component, "tables": self.tables, "newest": self.newest}
+        extras = {
+            "records": self.records,
+            "component": self.component,
+            "tables": self.tables,
+            "newest": self.newest,
+            "files": self.files,
+            "file_bytes": self.file_bytes,
+        }
         given = {key: value for key, value in extras.items() if value is not None}
         values |= {key: dict(value) if isinstance(value, Mapping) else value for key, value in given.items()}
         return values | ({"permissions": self.permissions.to_dict()} if self.permissions else {})
@@ -100,6 +110,8 @@ def read_entry(fields: Fields, *, foreign: bool) -> Entry:
         tables=fields.counts("tables"),
         newest=fields.text_mapping("newest"),
         permissions=_read_permissions(fields, file) if not foreign else None,
+        files=fields.optional_count("files"),
+        file_bytes=fields.optional_count("file_bytes"),
     )
 
 

@@ -29,7 +29,7 @@ class ExportedPart:
     """A file in the workspace that becomes the member `name` of the archive.
 
     `permissions` are those of what it was made of, where a restore could have to create that. `listing` has the entries
-    of a tree.
+    of a tree, `files` and `file_bytes` count them.
     """
 
     component: str
@@ -38,6 +38,8 @@ class ExportedPart:
     type: PartType
     permissions: Permissions | None = None
     listing: Path | None = None
+    files: int | None = None
+    file_bytes: int | None = None
 
 
 @dataclass(slots=True)

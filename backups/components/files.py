@@ -66,21 +66,23 @@ class FilesComponent(Component):
 
     def _export_tree(self, context: ExportContext, permissions: Permissions) -> Export:
         """Pack the tree, and write the list of its entries beside, which becomes no member of the archive."""
-        packed, own = context.directory / self._tree_member, self.own_below()
+        target, own = context.directory / self._tree_member, self.own_below()
         listing = context.directory / f".{self._tree_member}.list"
         with listing.open("xb") as file:
             listing.chmod(0o600)
             writer = ListWriter(file)
-            warnings = pack_tree(
-                self.path, packed, context.checkpoint, lambda member, time: writer.add(listed_member(member, time)), own
+            packed = pack_tree(
+                self.path, target, context.checkpoint, lambda member, time: writer.add(listed_member(member, time)), own
             )
             writer.finish()
         left_out = self._left_out(own)
-        warnings += [
+        packed.warnings += [
             printable(f"{self.path / item.path} holds {item.what} of this site and was left out") for item in left_out
         ]
-        part = ExportedPart(self.name, packed, self._tree_member, "data", permissions, listing)
-        return Export([part], warnings, left_out=left_out)
+        part = ExportedPart(
+            self.name, target, target.name, "data", permissions, listing, packed.files, packed.file_bytes
+        )
+        return Export([part], packed.warnings, left_out=left_out)
 
     def _left_out(self, own: PlacesBelow) -> list[LeftOut]:
         return [LeftOut(self.name, printable(name), place.what) for name, place in own.existing(self.path)]

@@ -8,6 +8,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,29 +25,41 @@ ROOT = "."
 Note = Callable[[tarfile.TarInfo, int], None]
 
 
+@dataclass(slots=True)
+class PackedTree:
+    """How many files and links were packed, what the files hold together, and a warning for each thing left out."""
+
+    files: int = 0
+    file_bytes: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
 def pack_tree(
     root: Path,
     target: Path,
     checkpoint: Callable[[int], None],
     note: Note,
     own: PlacesBelow = NO_PLACES_BELOW,
-) -> list[str]:
-    """Write the tree at `root` into the new file `target` (0600); return a warning for each thing that has no copy.
+) -> PackedTree:
+    """Write the tree at `root` into the new file `target` (0600).
 
     `note` gets each member with its modification time in nanoseconds. The site's `own` places are left out; whoever
     knows them says so. Raises ComponentError.
     """
-    warnings = []
+    packed = PackedTree()
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as tar:
         tar.write(_header(_described(ROOT, _look_at_folder(root))))
         for entry in walk(root, own):
             if entry.is_special:
-                warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
+                packed.warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
             else:
-                note(_add(tar, entry, checkpoint), entry.info.st_mtime_ns)
+                member = _add(tar, entry, checkpoint)
+                note(member, entry.info.st_mtime_ns)
+                packed.files += not member.isdir()
+                packed.file_bytes += member.size
         tar.write(bytes(2 * TAR_BLOCK))
-    return warnings
+    return packed
 
 
 def _look_at_folder(path: Path) -> os.stat_result:

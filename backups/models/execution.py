@@ -15,6 +15,8 @@ PASSED = "passed"
 FLAWLESS = (Q(drill__isnull=True) | Q(drill__verdict=PASSED)) & (
     Q(verification__isnull=True) | Q(verification__verdict=PASSED)
 )
+# the condition for those with an `open_drop`
+OPEN_DROP = Q(drops__isnull=False, drop_confirmed_at__isnull=True)
 
 
 class BackupExecution(Run):
@@ -79,6 +81,11 @@ class BackupExecution(Run):
     verification = models.JSONField(
         null=True, blank=True, help_text="the same of the last verification, unless a later drill passed"
     )
+    drops = models.JSONField(
+        null=True, blank=True, help_text="what was there before and is gone in this backup, part by part"
+    )
+    drop_confirmed_at = models.DateTimeField(null=True, blank=True, help_text="when the last drop was confirmed")
+    drop_confirmed_by = models.CharField(max_length=150, blank=True)
     deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion took hold of the archive")
     deleted_at = models.DateTimeField(null=True, blank=True)
     deleted_reason = models.CharField(max_length=255, blank=True)
@@ -96,6 +103,7 @@ class BackupExecution(Run):
             ("delete_backup", "Can delete archives"),
             ("pin_backup", "Can pin and unpin backups"),
             ("import_backup", "Can import and adopt archives"),
+            ("confirm_drop", "Can confirm that data is gone on purpose"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -139,6 +147,11 @@ class BackupExecution(Run):
                 condition=Q(status="completed", deleted_at=None, missing_at=None),
                 name="execution_there",
             ),
+            models.Index(
+                fields=["instance", "-started_at"],
+                condition=Q(drops__isnull=False, drop_confirmed_at__isnull=True),
+                name="execution_open_drop",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -158,6 +171,11 @@ class BackupExecution(Run):
         if self.drill_failed:
             return "its drill failed"
         return "its verification failed" if self.verification_failed else ""
+
+    @property
+    def open_drop(self) -> bool:
+        """True while this backup lacks data that the one before it had, and no person has confirmed that."""
+        return bool(self.drops) and self.drop_confirmed_at is None
 
     @property
     def has_archive(self) -> bool:

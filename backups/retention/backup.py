@@ -17,8 +17,9 @@ class Backup:
     `completed`: its archive is whole, as far as was checked. `proven`: it was also verified or drilled afterwards.
     `in_use`: a restore, a check or a download reads it now. `adopted`: this installation did not see it being made, so
     that its date is only what the archive says of itself. `flaw` says why an archive that is there is known not to be
-    good: it takes no other backup's place, and stays for a person to look at. `size_bytes` is the size at the
-    destination.
+    good: it takes no other backup's place, and stays for a person to look at. `dropped`: it lacks data that was there
+    before, and no person has confirmed that; `before_drop`: it is from before such a drop, which has not ended.
+    `size_bytes` is the size at the destination.
     """
 
     id: str
@@ -33,6 +34,8 @@ class Backup:
     safety_of_unacknowledged_restore: bool = False
     adopted: bool = False
     flaw: str = ""
+    dropped: bool = False
+    before_drop: bool = False
     size_bytes: int = 0
 
     @property
@@ -45,7 +48,12 @@ class Backup:
 
     @property
     def displaces_others(self) -> bool:
-        """False for a state that somebody wanted to leave, and for a date that nobody here witnessed."""
+        """False for a state that somebody wanted to leave, for one that lacks data, and for a date not seen here."""
+        return self.fulfils_promises and not self.dropped
+
+    @property
+    def fulfils_promises(self) -> bool:
+        """True for what a schedule promises: a backup of the instance as it is, made here."""
         return self.kind != "safety" and not self.adopted
 
 

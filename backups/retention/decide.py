@@ -11,6 +11,8 @@ from destinations.rule import RetentionError, Rule
 
 _STRATEGIES: Mapping[str, Strategy] = {"simple": simple.judge, "gfs": gfs.judge, "hanoi": hanoi.judge}
 
+ASIDE = "safety and adopted backups and those with a drop aside"
+
 
 def decide(
     rule: Rule, backups: Sequence[Backup], now: datetime, promised: Mapping[str, timedelta | None]
@@ -59,7 +61,8 @@ def _judge_instance(
     verdicts = _with_floors(rule, candidates, now, proven)
     if len(displacing) < len(candidates):
         verdicts = _side_by_side(verdicts, _with_floors(rule, displacing, now, proven))
-    hold = _hold(displacing, now, promised, rule.min_keep)
+    fresh = [candidate for candidate in candidates if backups[candidate.id].fulfils_promises]
+    hold = _hold(fresh, now, promised, rule.min_keep)
     if hold:
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
@@ -73,11 +76,14 @@ def _candidates(backups: Iterable[Backup], now: datetime) -> list[Candidate]:
 
 
 def _side_by_side(everything: Mapping[str, Verdict], displacing: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """Safety and adopted backups are judged among all, the others also without them: they push no other one out."""
+    """Safety and adopted backups, and those that lack data, are judged among all, the others also without them.
+
+    So they push no other one out.
+    """
     verdicts = dict(everything)
     for id_, alone in displacing.items():
         if alone.keep and not everything[id_].keep:
-            verdicts[id_] = Verdict(True, f"{alone.because}, safety and adopted backups aside")
+            verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
     return verdicts
 
 
@@ -126,6 +132,8 @@ def _protection(backup: Backup, now: datetime) -> str | None:
         return "it is the safety backup of a restore that nobody has acknowledged"
     if backup.flaw:
         return f"it takes no other backup's place, and somebody should look at it: {backup.flaw}"
+    if backup.before_drop:
+        return "it is from before a drop of data that no person has confirmed"
     if backup.date is None:
         return "nobody can say when it was taken"
     if backup.date > now:

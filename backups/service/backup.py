@@ -23,6 +23,7 @@ from backups.models import BackupExecution, BackupSchedule
 from backups.service import audit, outcome
 from backups.service.claim import claim
 from backups.service.contents import Contents, exported, manifest_of
+from backups.service.drop_finding import note_drops
 from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
@@ -159,7 +160,8 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     scratch.mkdir(mode=0o700)
     with exported(parts, scratch, monitor, as_found=execution.kind == Kind.SAFETY) as contents:
         contents.warnings[:0] = warnings
-        manifest = sealed_manifest(manifest_of(contents, instance, execution), encryption)
+        manifest = note_drops(execution, manifest_of(contents, instance, execution))
+        manifest = sealed_manifest(manifest, encryption)
         if contents.config_info:
             layers = contents.config_info.layers
             kept = {"file": masked(layers.file), "overrides": masked(layers.overrides)}

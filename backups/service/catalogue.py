@@ -15,6 +15,7 @@ from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service import audit
 from backups.service.adopt import examine, record_adopted
+from backups.service.drop_finding import judge_adopted
 from backups.service.hashing import HashingSink
 from backups.service.leftovers import remember
 from backups.service.scan import Scan, scan
@@ -69,6 +70,7 @@ def import_backups(
                 done.waiting.append(file)
             else:
                 _adopt(opened, destination, file, done, by)
+    judge_adopted(done.adopted)
     done.missing = [execution for execution in done.missing if execution not in done.moved]
     audit.log(
         "catalogue.imported", destination=destination.name, by=audit.name_of(by), adopted=len(done.adopted),

@@ -62,6 +62,8 @@ class _Check:
             tables=found.tables if found else None,
             newest=found.newest if found else None,
             permissions=self.part.permissions,
+            files=self.part.files,
+            file_bytes=self.part.file_bytes,
         )
 
 

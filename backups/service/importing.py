@@ -13,6 +13,7 @@ from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.service import audit
 from backups.service.adopt import Examined, examine, record_adopted
+from backups.service.drop_finding import judge_adopted
 from backups.service.hashing import HashingSink
 from backups.service.opening import extension_of
 from backups.service.proof import verify_file
@@ -62,6 +63,7 @@ def _import(path: Path, destination: BackupDestination, by: audit.Actor) -> Back
         execution = _store(opened, path, destination, found, by)
     with workspace(str(uuid4())) as directory:
         keep_archived(execution, found.manifest, path, directory)
+    judge_adopted([execution])
     return execution
 
 

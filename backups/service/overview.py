@@ -13,6 +13,7 @@ from django.utils import timezone
 from backups.instances import instance_names
 from backups.models import BackupExecution, InstanceState
 from backups.models.execution import FLAWLESS
+from backups.service.drops import Episode, open_episodes
 from backups.service.heartbeats import CLOCKS_DIFFER
 from backups.service.promises import Outlook, outlooks
 
@@ -28,6 +29,7 @@ class Condition(Enum):
     NEVER = "never"
     LATE = "late"
     FAILING = "failing"
+    DROPPED = "dropped"
     SAFE = "safe"
 
 
@@ -36,7 +38,8 @@ class Protection:
     """`good` is the newest execution whose archive is there, and which no drill or verification found to be bad;
     `failure` is the newest one that failed after it.
 
-    `drifted` when the configuration last seen is another than the one in `good`.
+    `drifted` when the configuration last seen is another than the one in `good`. `episode` is there while the newest
+    backup lacks data that no person has confirmed to be gone on purpose.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Protection:
     active: BackupExecution | None
     outlook: Outlook
     drifted: bool
+    episode: Episode | None = None
 
     @property
     def destination_id(self) -> str | None:
@@ -65,7 +69,7 @@ def protections(
     if executions is None:
         executions = BackupExecution.objects.defer("manifest_json", "config_json")
     names, now = instance_names() if names is None else names, timezone.now()
-    schedules, seen = outlooks(names), _configurations_seen(names)
+    schedules, seen, episodes = outlooks(names), _configurations_seen(names), open_episodes(names)
     # an adopted archive whose date nobody can rely on has none
     # and one of a time when the clock was ahead would look fresh until that time has come
     dated = {"started_at__isnull": False, "started_at__lte": now + CLOCKS_DIFFER}
@@ -84,6 +88,7 @@ def protections(
             active.get(name),
             schedules.get(name, Outlook()),
             seen.get(name, ""),
+            episodes.get(name),
             now,
         )
         for name in names
@@ -129,6 +134,7 @@ def _protection(
     active: BackupExecution | None,
     outlook: Outlook,
     config_hash: str,
+    episode: Episode | None,
     now: datetime,
 ) -> Protection:
     if good is not None and failure is not None and _later(good, failure) is good:
@@ -137,9 +143,11 @@ def _protection(
         condition = Condition.NEVER
     elif now - taken_at(good) > (outlook.promise or FRESH):
         condition = Condition.LATE
+    elif failure is not None:
+        condition = Condition.FAILING
     else:
-        condition = Condition.SAFE if failure is None else Condition.FAILING
-    return Protection(name, condition, good, failure, active, outlook, _drifted(good, config_hash))
+        condition = Condition.SAFE if episode is None else Condition.DROPPED
+    return Protection(name, condition, good, failure, active, outlook, _drifted(good, config_hash), episode)
 
 
 def _configurations_seen(names: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
 from backups.retention import Backup, Decision, RetentionError, Rule, decide, reclaimed_bytes
 from backups.service.dates import taken_at
+from backups.service.drops import is_before, open_episodes
 from backups.service.promises import promised_ages
 from backups.service.uses import used_executions
 from destinations.models import BackupDestination
@@ -18,7 +19,7 @@ from destinations.models import BackupDestination
 COLUMNS = (
     "destination", "instance", "kind", "status", "backup_filename", "backup_path", "compressed_size_bytes",
     "created_at", "started_at", "completed_at", "verified_at", "pinned", "pin_reason", "adopted", "drill",
-    "verification", "missing_at", "deleting_at", "deleted_at",
+    "verification", "drops", "drop_confirmed_at", "missing_at", "deleting_at", "deleted_at",
 )  # fmt: skip
 
 
@@ -89,7 +90,9 @@ def _archives(destination: BackupDestination, instance: str | None) -> "QuerySet
 
 
 def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
+    rows = list(rows)
     used = used_executions()
+    episodes = open_episodes({row.instance for row in rows})
     unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
     return [
         Backup(
@@ -105,6 +108,8 @@ def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
             safety_of_unacknowledged_restore=row.pk in unacknowledged,
             adopted=row.adopted,
             flaw=flaws.get(row.pk, row.flaw),
+            dropped=row.open_drop,
+            before_drop=is_before(row, episodes.get(row.instance)),
             size_bytes=row.compressed_size_bytes or 0,
         )
         for row in rows

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable
 from backups.models import BackupExecution
-from backups.models.execution import FLAWLESS
+from backups.models.execution import FLAWLESS, OPEN_DROP
 from backups.service import audit
 from backups.service.delete import delete_from
+from backups.service.drops import is_before, open_episodes
 from backups.service.plan import Plan, Planned, plan_prune
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
@@ -168,6 +169,7 @@ def _delete(opened: Destination, pruned: Pruned, entry: Planned, by: audit.Actor
     try:
         if rule is not None:
             _require_others(entry.execution, rule.min_keep)
+        _require_no_drop_since(entry.execution)
         delete_from(opened, entry.execution, by=by, reason=f"{entry.reason} ({rule})")
     except NotDeletable as error:
         pruned.spared.append((entry, error.message))
@@ -181,12 +183,19 @@ def _delete(opened: Destination, pruned: Pruned, entry: Planned, by: audit.Actor
 
 def _require_others(execution: BackupExecution, least: int) -> None:
     """Whatever was planned, and whatever others deleted since: so many backups of the instance stay at this place."""
-    others = BackupExecution.objects.filter(
+    others = (BackupExecution.objects if execution.open_drop else BackupExecution.objects.exclude(OPEN_DROP)).filter(
         destination=execution.destination_id, instance=execution.instance, status=Status.COMPLETED,
         deleted_at=None, missing_at=None, deleting_at=None,
     ).filter(FLAWLESS).exclude(pk=execution.pk)  # fmt: skip
     if others.count() < least:
         raise NotDeletable(f"fewer than {least} good backups of {execution.instance} would remain")
+
+
+def _require_no_drop_since(execution: BackupExecution) -> None:
+    """Whatever was planned: a backup may have found since that data is gone."""
+    episode = open_episodes([execution.instance]).get(execution.instance)
+    if episode is not None and is_before(execution, episode):
+        raise NotDeletable(f"{execution} is from before a drop of data that no person has confirmed")
 
 
 def _report(pruned: Pruned, by: audit.Actor) -> None:

@@ -5,6 +5,7 @@ from django.core.management.base import CommandParser
 from backups.formats import human_duration
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupExecution
+from backups.service.drops import summary
 from backups.service.status import describe
 from destinations.sizes import human_size
 
@@ -50,5 +51,10 @@ def _row(execution: BackupExecution) -> str:
         f"{execution.created_at:%Y-%m-%d %H:%M}",
         human_size(execution.compressed_size_bytes),
         human_duration(execution.duration),
-        execution.backup_filename or execution.error_message,
+        _remark(execution),
     )
+
+
+def _remark(execution: BackupExecution) -> str:
+    dropped = f"  data dropped: {summary(execution)}" if execution.open_drop else ""
+    return (execution.backup_filename or execution.error_message) + dropped

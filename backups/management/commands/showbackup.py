@@ -4,6 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.archive.manifest import Manifest
 from backups.management.base import BackupCommand, add_archive_arguments
+from backups.service.drops import drops_of
 from backups.service.proof import manifest_of_file
 from backups.service.status import describe
 from destinations.sizes import human_size
@@ -25,6 +26,7 @@ class Command(BackupCommand):
         execution = self.find_execution(options["id"])
         data = describe(execution)
         shown = data | {name: _verdict(data[name]) for name in ("drill", "verification")}
+        shown["drops"] = "; ".join(f"{drop} ({by or 'not confirmed'})" for drop, by in drops_of(execution))
         lines = [f"{key:22} {value}" for key, value in shown.items() if value not in (None, "", [])]
         if execution.manifest_json:
             lines += ["", contents(Manifest.from_dict(execution.manifest_json))]
