@@ -164,7 +164,7 @@ def test_an_instance_without_any_backup_of_its_own_is_not_pruned_while_one_is_pr
 
 
 @EVERY_STRATEGY
-@pytest.mark.parametrize("facts", [{"adopted": True}, {"kind": "safety"}], ids=str)
+@pytest.mark.parametrize("facts", [{"adopted": True}, {"kind": "safety"}, {"dropped": True}], ids=str)
 def test_a_backdated_or_safety_archive_pushes_no_other_backup_out(rule: Rule, facts: dict[str, object]) -> None:
     others = [taken(NOW - timedelta(days=age) + timedelta(hours=6), **facts) for age in range(1, 90)]
     alone = kept(judge(rule, daily(90)))
@@ -173,12 +173,26 @@ def test_a_backdated_or_safety_archive_pushes_no_other_backup_out(rule: Rule, fa
     assert set(gone(decisions)) & {other.id for other in others}
 
 
+@EVERY_STRATEGY
+def test_what_is_from_before_a_drop_stays_whatever_the_rule_says(rule: Rule) -> None:
+    rows = [taken(NOW - timedelta(days=age), id=f"{age}", before_drop=True) for age in range(1, 90)]
+    decisions = judge(rule, [taken(NOW, id="dropped", dropped=True), *rows])
+    assert gone(decisions) == []
+    assert "it is from before a drop" in reason(decisions, "89")
+
+
+def test_backups_that_lack_data_rotate_and_are_no_reason_to_hold_everything() -> None:
+    nights = [taken(NOW - timedelta(days=age), id=f"{age}", dropped=True) for age in range(9)]
+    rule = Rule(strategy="simple", keep_count=2, min_keep=1)
+    assert gone(judge(rule, nights, promised=timedelta(days=2))) == [f"{age}" for age in range(2, 9)]
+
+
 def test_a_backup_that_an_adopted_one_would_have_displaced_says_so() -> None:
     own, adopted = taken("2026-03-30 02:00", id="own"), taken("2026-03-30 23:59", id="adopted", adopted=True)
     decisions = judge(Rule(strategy="gfs", keep_daily=7, min_keep=1), [*daily(1), own, adopted])
     assert reason(decisions, adopted) == "kept because it is the newest of day 2026-03-30"
     assert reason(decisions, own) == (
-        "kept because it is the newest of day 2026-03-30, safety and adopted backups aside"
+        "kept because it is the newest of day 2026-03-30, safety and adopted backups and those with a drop aside"
     )
 
 

@@ -49,6 +49,8 @@ rows = st.builds(
     kind=st.sampled_from(["manual", "scheduled", "scheduled", "safety"]),
     safety_of_unacknowledged_restore=rarely,
     adopted=rarely,
+    dropped=rarely,
+    before_drop=rarely,
 )
 catalogues = st.lists(rows, max_size=40, unique_by=lambda row: row.id)
 promises = st.fixed_dictionaries(
@@ -97,7 +99,7 @@ def test_deciding_again_on_what_was_kept_drops_nothing_more(
 def test_what_is_protected_stays(rule: Rule, catalogue: list[Backup], promised: dict[str, timedelta | None]) -> None:
     for decision in decide(rule, catalogue, NOW, promised):
         row = decision.backup
-        if row.pinned or row.in_use or row.safety_of_unacknowledged_restore or not row.completed:
+        if row.pinned or row.in_use or row.safety_of_unacknowledged_restore or row.before_drop or not row.completed:
             assert decision.keep
         if row.taken_at is None or row.taken_at > NOW:
             assert decision.keep
@@ -111,7 +113,7 @@ def test_enough_good_backups_and_a_proven_one_stay_in_each_instance(
     stays = set(kept(decide(rule, catalogue, NOW, promised)))
     for instance in INSTANCES:
         good = good_ones(catalogue, instance)
-        for those in (good, [row for row in good if row.kind != "safety" and not row.adopted]):
+        for those in (good, [row for row in good if row.kind != "safety" and not row.adopted and not row.dropped]):
             floor = those[: rule.min_keep]
             assert {moment_of(row) for row in floor} <= {moment_of(row) for row in those if row.id in stays}
             assert len([row for row in those if row.id in stays]) >= len(floor)
@@ -171,6 +173,16 @@ def test_safety_and_adopted_backups_push_no_other_one_out(
     elsewhere = {row.id for row in catalogue if row.kind == "safety" or row.adopted}
     with_all = set(gone(decide(rule, catalogue, NOW, promised))) - elsewhere
     assert with_all <= set(gone(decide(rule, made_here, NOW, promised)))
+
+
+@quickly
+@given(rules, catalogues)
+def test_backups_that_lack_data_push_no_other_one_out(rule: Rule, catalogue: list[Backup]) -> None:
+    # without promises: that they come in time lets others age, which is no replacement
+    promised = dict.fromkeys(INSTANCES)
+    whole = [row for row in catalogue if not row.dropped]
+    dropped = {row.id for row in catalogue if row.dropped}
+    assert set(gone(decide(rule, catalogue, NOW, promised))) - dropped <= set(gone(decide(rule, whole, NOW, promised)))
 
 
 @quickly
