@@ -12,8 +12,10 @@ class BackupsConfig(AppConfig):
             history,
             own_places,
             schedule,
+            stored,
             tree_lists,
         )
-        from destinations import advice
+        from destinations import advice, archives
 
         advice.add_source(own_places.warnings_about)
+        archives.add_counter(stored.archives_at)

@@ -81,7 +81,8 @@ class BackupDestinationAdmin(_ModelAdmin):
     @admin.display(description="Keeps", ordering="retention_days")
     def retention(self, destination: BackupDestination) -> str:
         try:
-            return str(destination.rule() or "everything").replace(" ", "\xa0")
+            pending = " (not confirmed)" if destination.rule_pending_since else ""
+            return f"{destination.rule() or 'everything'}{pending}".replace(" ", "\xa0")
         except RetentionError as error:
             return f"{error.message} {error.hint}"
 

@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from destinations.archives import archives_at
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
 from destinations.encryption import EncryptionField, encryption_constraint
 from destinations.exceptions import DestinationConfigError, DestinationError
@@ -77,14 +78,39 @@ class BackupDestination(EncryptionField, RetentionFields):
         return create_destination(self.type, self.options(), established=self.established)
 
     def clean(self) -> None:
-        """Refuse two destinations in one place: they would look like two copies and be one."""
+        """Refuse two destinations in one place: they would look like two copies and be one. Refuse to move archives
+        out of reach."""
         super().clean()
         if not self.config_json:
             return
+        self._keep_archives_in_reach()
         here = self._location()
         for other in BackupDestination.objects.filter(type=self.type).exclude(pk=self.pk):
             if here and other._location() == here:
                 raise ValidationError(f"Destination {other.name!r} already stores at {here}. Choose another place.")
+
+    def _keep_archives_in_reach(self) -> None:
+        """Raise ValidationError when archives lie where this was before; a place without any starts afresh."""
+        stored = BackupDestination.objects.filter(pk=self.pk).first()
+        if stored is None or stored._is_same_place(self):
+            return
+        count = archives_at(self)
+        if count:
+            raise ValidationError(
+                f"Destination {stored.name!r} cannot be moved from {stored._location()} to {self._location()}: "
+                f"{count} of its archives would be out of reach. Add a new destination for the new place and disable "
+                "this one. How to move archives: docs/catalogue.md.",
+                code="moved",
+            )
+        self.established = False
+
+    def _is_same_place(self, other: "BackupDestination") -> bool:
+        """True too where nobody can say where this one is: options that cannot be read are entered again."""
+        try:
+            with self.open() as mine, other.open() as theirs:
+                return mine.is_same_place(theirs)
+        except DestinationConfigError:
+            return not self._location()
 
     def _location(self) -> str:
         try:

@@ -1,5 +1,9 @@
 """The columns that hold the rule of a destination, and the rule of those that have none of their own."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -21,6 +25,15 @@ class Strategy(models.TextChoices):
     HANOI = "hanoi", "hanoi: dense near today, sparse in the past"
 
     __empty__ = "the default of the site"
+
+
+def as_json(rule: Rule | None) -> dict[str, Any]:
+    """Return the rule as a row keeps it; None is the rule that keeps everything."""
+    return {"strategy": Strategy.NONE.value} if rule is None else asdict(rule)
+
+
+def from_json(values: Mapping[str, Any]) -> Rule | None:
+    return None if values["strategy"] == Strategy.NONE else Rule(**values)
 
 
 def site_rule() -> Rule | None:
@@ -70,6 +83,11 @@ class RetentionFields(models.Model):
     keep_yearly = _number(0, "gfs: of each of so many years.")
     min_keep = _number(1, "So many of the newest good backups stay whatever the rule says; blank means 3.")
 
+    # The last rule that a person agreed to, or that would have deleted no more than that one. A rule that came about in
+    # another way (a service's configuration, the settings of the site) and would delete more waits for a person.
+    confirmed_rule = models.JSONField(null=True, editable=False)
+    rule_pending_since = models.DateTimeField(null=True, editable=False)
+
     class Meta:
         abstract = True
 
@@ -77,6 +95,10 @@ class RetentionFields(models.Model):
         """Return the rule that holds here; None keeps everything. Raises RetentionError."""
         own = self._own_rule()
         return site_rule() if own is None and self.retention_strategy != Strategy.NONE else own
+
+    def last_confirmed_rule(self) -> Rule | None:
+        """Return the rule that may delete in any case; None keeps everything. Raises RetentionError."""
+        return self.rule() if self.confirmed_rule is None else from_json(self.confirmed_rule)
 
     def _own_rule(self) -> Rule | None:
         settings_of_rule = zip((*NUMBERS, "min_keep"), NUMBER_COLUMNS, strict=True)

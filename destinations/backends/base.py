@@ -145,6 +145,10 @@ class Destination(ABC):
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
         return None
 
+    def is_same_place(self, other: "Destination") -> bool:
+        """True when what is stored in one is found in the other: two spellings of one place."""
+        return self.type == other.type and self.location() == other.location()
+
     # --- files ----------------------------------------------------------------------------------------------------
     @abstractmethod
     def put(

@@ -22,7 +22,7 @@ from destinations.backends.folder import Folder
 from destinations.backends.oserrors import from_os_error
 from destinations.backends.paths import MAX_DEPTH, is_filename, is_segment, part_token
 from destinations.backends.transfer import blocks_of, check_free_space, compare
-from destinations.exceptions import DestinationConfigError, DestinationUnavailable, NotFound
+from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
 
 
 def segments_below_root(path: str, root: Path) -> tuple[str, ...]:
@@ -78,6 +78,21 @@ class LocalDestination(Destination):
 
     def folder(self) -> Path:
         return Path(self.location())
+
+    def is_same_place(self, other: Destination) -> bool:
+        if super().is_same_place(other):
+            return True
+        mine, theirs = self._identity(), other._identity() if isinstance(other, LocalDestination) else None
+        return mine is not None and mine == theirs
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return device and inode of the folder as every use of it opens it; None where that is not possible."""
+        try:
+            with Folder.at(settings.BACKUP_ROOT) as root, self._own_folder(root, create=False) as own:
+                info = os.fstat(own.descriptor)
+        except DestinationError:
+            return None
+        return info.st_dev, info.st_ino
 
     def put(
         self,
