@@ -1,3 +1,3 @@
-from backups.admin import drills, executions, restores, schedules
+from backups.admin import destinations, drills, executions, restores, schedules
 
-__all__ = ["drills", "executions", "restores", "schedules"]
+__all__ = ["destinations", "drills", "executions", "restores", "schedules"]

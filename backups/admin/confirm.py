@@ -6,8 +6,9 @@ from django import forms
 
 
 class ConfirmForm(forms.Form):
-    """The name of the instance is typed: a click in the wrong window does nothing."""
+    """The name of the instance, or of another `noun`, is typed: a click in the wrong window does nothing."""
 
+    noun: ClassVar[str] = "instance"
     untouched: ClassVar[str]
     confirm = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}))
 
@@ -19,7 +20,7 @@ class ConfirmForm(forms.Form):
     def clean_confirm(self) -> str:
         typed: str = self.cleaned_data["confirm"]
         if typed != self.instance:
-            raise forms.ValidationError(f"This is not the name of the instance, {self.instance}. {self.untouched}")
+            raise forms.ValidationError(f"This is not the name of the {self.noun}, {self.instance}. {self.untouched}")
         return typed
 
 

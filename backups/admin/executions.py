@@ -26,7 +26,7 @@ from backups.admin.page import execution_page
 from backups.admin.pins import pin, unpin
 from backups.admin.restore_entries import restore_entries
 from backups.admin.restore_start import restore
-from backups.admin.retention import prune, retention
+from backups.admin.retention import confirm_rule, prune, retention
 from backups.admin.runs import RunAdmin
 from backups.admin.start import again, start, start_again
 from backups.admin.status import status_of
@@ -69,7 +69,10 @@ class ExecutionAdmin(RunAdmin):
             self._path("import/", import_archive),
             self._path("keys/", keys),
             self._path("instance/<str:instance>/", instance),
-            *(self._path(f"{view.__name__}/<str:destination_id>/", view) for view in (retention, prune, catalogue)),
+            *(
+                self._path(f"{view.__name__}/<str:destination_id>/", view)
+                for view in (retention, prune, confirm_rule, catalogue)
+            ),
             self._path("status/", status, "statuses"),
             self._path("<str:execution_id>/status/", status),
             *(self._path(f"<str:execution_id>/{view.__name__}/", view) for view in views),

@@ -55,6 +55,11 @@ class FrontPage:
     lost_keys: list[KeyCheck]
     log_problem: str
 
+    @property
+    def pending_rules(self) -> list[BackupDestination]:
+        """The destinations whose rule waits for a person: nothing more goes meanwhile."""
+        return [destination for destination in self.destinations if destination.rule_pending_since]
+
 
 def front_page(user: User | AnonymousUser) -> FrontPage | None:
     """Return what `user` sees of the instances; None for those who may not see executions."""
@@ -62,7 +67,7 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
         return None
     states = protections(with_progress(BackupExecution.objects.all()))
     problems = inventory().problems
-    destinations = list(BackupDestination.objects.filter(enabled=True).only("pk", "name"))
+    destinations = list(BackupDestination.objects.filter(enabled=True).only("pk", "name", "rule_pending_since"))
     rows = _rows(states, destinations, see_restores=sees(user, RestoreExecution))
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     safe = bool(rows) and not problems and not lost_keys and not any(_needs_attention(row) for row in rows)

@@ -1,7 +1,9 @@
 """What retention keeps at a destination and what it would delete, and the button that lets it."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -11,16 +13,29 @@ from django.utils import timezone
 
 from backups.admin import formats
 from backups.admin.actions import may
+from backups.admin.confirm import ConfirmForm
 from backups.admin.guard import actor
 from backups.admin.places import destination_view, page
-from backups.service.plan import Plan
+from backups.service.plan import Planned, size_of
 from backups.service.prune import Pruned, foresee
 from backups.service.prune import prune as prune_now
+from backups.service.rule_change import confirm_rule as confirm
 from destinations.models import BackupDestination
 
 ROWS = 200
 # a page has to answer; what is left goes with the next backup, or with prunebackups
 PATIENCE = timedelta(seconds=60)
+
+
+class ConfirmRuleForm(ConfirmForm):
+    """The name of the destination is typed, as that of an instance is where an archive is deleted."""
+
+    noun = "destination"
+    untouched = "Nothing was confirmed."
+
+    def __init__(self, destination: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(destination, *args, label=f"Type {destination} to confirm the rule", **kwargs)
+        del self.fields["confirm"].widget.attrs["autofocus"]
 
 
 @destination_view(methods=("GET",))
@@ -32,7 +47,7 @@ def retention(request: HttpRequest, destination: BackupDestination) -> HttpRespo
 def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     """Delete what was shown: when other backups would go by now, the page is shown again instead."""
     foreseen = foresee(destination)
-    if request.POST.get("shown") != _fingerprint(foreseen.plan):
+    if request.POST.get("shown") != fingerprint(foreseen.plan.goes):
         messages.error(request, "What would go has changed since this page was shown. Nothing was deleted: look again.")
         return _preview(request, foreseen, status=409)
     pruned = prune_now(destination, by=actor(request), until=timezone.now() + PATIENCE)
@@ -40,7 +55,26 @@ def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     return redirect("admin:backups_backupexecution_retention", destination.pk)
 
 
-def _preview(request: HttpRequest, foreseen: Pruned, *, status: int = 200) -> HttpResponse:
+@destination_view("backups.delete_backup", methods=("POST",))
+def confirm_rule(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
+    """Confirm the rule for what was shown: when more would go by now, the page is shown again instead."""
+    foreseen = foresee(destination)
+    form = ConfirmRuleForm(destination.name, request.POST)
+    if request.POST.get("shown") != fingerprint(foreseen.plan.waiting):
+        messages.error(
+            request, "What would go has changed since this page was shown. Nothing was confirmed: look again."
+        )
+        return _preview(request, foreseen, status=409)
+    if not form.is_valid():
+        return _preview(request, foreseen, form=form, status=400)
+    rule = confirm(destination, by=actor(request))
+    messages.success(request, f"The rule is confirmed: {rule}. It is applied after the next backup, or now.")
+    return redirect("admin:backups_backupexecution_retention", destination.pk)
+
+
+def _preview(
+    request: HttpRequest, foreseen: Pruned, *, form: ConfirmRuleForm | None = None, status: int = 200
+) -> HttpResponse:
     plan = foreseen.plan
     only_goes = request.GET.get("goes") == "1"
     entries = Paginator(plan.goes if only_goes else plan.entries, ROWS)
@@ -53,13 +87,18 @@ def _preview(request: HttpRequest, foreseen: Pruned, *, status: int = 200) -> Ht
         warnings=foreseen.warnings,
         entries=entries.get_page(request.GET.get("page")),
         only_goes=only_goes,
-        shown=_fingerprint(plan),
+        shown=fingerprint(plan.goes),
+        waiting=plan.waiting[:ROWS],
+        waiting_shown=fingerprint(plan.waiting),
+        waiting_bytes=size_of(plan.waiting),
+        form=form or ConfirmRuleForm(plan.destination.name),
         may_prune=may(request.user, "delete_backup"),
     )
 
 
-def _fingerprint(plan: Plan) -> str:
-    return hashlib.sha256("\n".join(sorted(entry.execution.pk for entry in plan.goes)).encode()).hexdigest()
+def fingerprint(entries: Iterable[Planned]) -> str:
+    """Return what a form sends back, so that it is known which backups it showed."""
+    return hashlib.sha256("\n".join(sorted(entry.execution.pk for entry in entries)).encode()).hexdigest()
 
 
 def _tell(request: HttpRequest, pruned: Pruned) -> None:

@@ -11,6 +11,7 @@ from backups.checks import (
     own_places,
     queue,
     restores,
+    retention,
     sealing,
     workers,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "own_places",
     "queue",
     "restores",
+    "retention",
     "sealing",
     "workers",
 ]

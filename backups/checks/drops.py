@@ -14,18 +14,18 @@ from backups.service.drops import open_episodes, summary
 
 @register()
 def check_percent(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E050: BACKUP_DROP_PERCENT under which nothing, or everything, would be a drop."""
+    """E070: BACKUP_DROP_PERCENT under which nothing, or everything, would be a drop."""
     if 1 <= settings.BACKUP_DROP_PERCENT <= 100:
         return []
     hint = "100: only what became empty. To leave out a component, use BACKUP_DROP_IGNORE."
-    return [Error("BACKUP_DROP_PERCENT is not between 1 and 100.", hint=hint, id="backups.E050")]
+    return [Error("BACKUP_DROP_PERCENT is not between 1 and 100.", hint=hint, id="backups.E070")]
 
 
 @register(Tags.database)
 def check_drops(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """W050: the newest backup of an instance lacks data, and no person has confirmed that."""
+    """W070: the newest backup of an instance lacks data, and no person has confirmed that."""
     table = BackupExecution._meta.db_table
     if "default" not in (databases or ()) or table not in connection.introspection.table_names():
         return []
@@ -33,7 +33,7 @@ def check_drops(
         Warning(
             f"Data of {name} is gone since the backup before: {summary(episode.newest)}.",
             hint=f"Restore it from a backup; or, if it is gone on purpose: manage.py confirmdrop {name}",
-            id="backups.W050",
+            id="backups.W070",
         )
         for name, episode in open_episodes().items()
     ]

@@ -1,7 +1,7 @@
 """What retention knows of a backup, and what it answers."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 # A machine without a battery for its clock starts in 1970; in the year 9999 the change to UTC overflows.
@@ -37,6 +37,10 @@ class Backup:
     dropped: bool = False
     before_drop: bool = False
     size_bytes: int = 0
+
+    def unheld(self) -> "Backup":
+        """Return it as it will be when nothing keeps it for the time being any more."""
+        return replace(self, in_use=False, safety_of_unacknowledged_restore=False, before_drop=False)
 
     @property
     def date(self) -> datetime | None:

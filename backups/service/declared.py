@@ -20,11 +20,13 @@ from backups.models import BackupSchedule, InstanceState
 from backups.service import audit
 from backups.service.rhythm import plan
 from backups.service.rowlock import lock_instance
+from backups.service.rule_change import settle_rule
 from backups.service.undeclared import disable_others, managed_by
 from destinations.backends import TYPES
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 from destinations.redaction import SHORTEST_SECRET
+from destinations.retention import as_json
 from destinations.rule import SETTINGS_OF
 
 Section = Mapping[str, str]
@@ -69,11 +71,15 @@ def is_on(section: Section, key: str, *, default: bool) -> bool:
 
 @dataclass(slots=True)
 class Synced:
-    """What a sync did, by row, and what it could not read, by section."""
+    """What a sync did, by row, and what it could not read, by section.
+
+    `pending` names destinations whose rule would delete more than the one before, which a person has to confirm.
+    """
 
     changed: list[str] = field(default_factory=list)
     disabled: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
 
 
 def declaration_of(instance: Instance) -> Declaration:
@@ -133,6 +139,8 @@ def _destination(
     row = existing or BackupDestination(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
+        if existing is not None and row.confirmed_rule is None:
+            row.confirmed_rule = as_json(row.rule())
         _require_text(section)
         row.type = section.get("type", "local")
         row.configure(values)
@@ -146,6 +154,8 @@ def _destination(
     if _values(row) != before:
         row.save()
         synced.changed.append(f"destination {row.name}")
+    if waiting := settle_rule(row):
+        synced.pending.append(f"{row.name}: {len(waiting)} more of its backups would go by the rule {row.rule()}")
     return row
 
 

@@ -57,7 +57,7 @@ def summary(execution: BackupExecution) -> str:
 def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode]:
     """Return the instances, of those named or of all, whose newest backup has an open drop."""
     rows = _dated() if instances is None else _dated().filter(instance__in=instances)
-    dropped = rows.filter(OPEN_DROP).select_related("destination").defer("manifest_json", "config_json")
+    dropped = rows.filter(OPEN_DROP).defer("manifest_json", "config_json")
     by_instance: dict[str, list[BackupExecution]] = {}
     for row in dropped.order_by("started_at", "pk"):
         by_instance.setdefault(row.instance, []).append(row)

@@ -1,7 +1,8 @@
 """What retention would do at a destination: every backup there, whether it stays, and why."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.db.models import F, QuerySet
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
-from backups.retention import Backup, Decision, RetentionError, Rule, decide, reclaimed_bytes
+from backups.retention import Backup, Decision, RetentionError, Rule, decide
 from backups.service.dates import taken_at
 from backups.service.drops import is_before, open_episodes
 from backups.service.promises import promised_ages
@@ -38,16 +39,33 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rule` is None where everything stays. `entries` are by instance, the newest first."""
+    """`rule` is None where everything stays. `entries` are by instance, the newest first.
+
+    `waiting` is what would go besides if a person confirmed `rule`: until then only that goes which `confirmed`, the
+    rule before, does not need either.
+    """
 
     destination: BackupDestination
     rule: Rule | None
     entries: list[Planned]
-    reclaimed_bytes: int
+    confirmed: Rule | None = None
+    waiting: list[Planned] = field(default_factory=list)
 
     @property
     def goes(self) -> list[Planned]:
         return [entry for entry in self.entries if not entry.keep]
+
+    @property
+    def reclaimed_bytes(self) -> int:
+        return size_of(self.goes)
+
+    @property
+    def min_keep(self) -> int:
+        return max((rule.min_keep for rule in (self.rule, self.confirmed if self.waiting else None) if rule), default=0)
+
+
+def size_of(entries: Iterable[Planned]) -> int:
+    return sum(entry.execution.compressed_size_bytes or 0 for entry in entries)
 
 
 def plan_prune(
@@ -64,18 +82,56 @@ def plan_prune(
     """
     rows = list(_archives(destination, instance))
     backups = _as_backups(rows, flaws or {})
+    with explained(destination):
+        rule, confirmed = destination.rule(), destination.last_confirmed_rule()
+        entries = _planned(rows, _decide(rule, backups, now, destination))
+        waiting = more_that_goes(destination, confirmed, rule, now)
+        if waiting:
+            before = _planned(rows, _decide(confirmed, backups, now, destination))
+            entries = [_both(one, other, rule) for one, other in zip(entries, before, strict=True)]
+    return Plan(destination, rule, entries, confirmed, waiting)
+
+
+def more_that_goes(
+    destination: BackupDestination, before: Rule | None, after: Rule | None, now: datetime
+) -> list[Planned]:
+    """Return what the rule `after` would delete at `destination` and the rule `before` would not.
+
+    As if nothing was held for the time being: what waits for a late backup, say, goes as soon as that has come.
+    """
+    if before == after:
+        return []
+    rows = list(_archives(destination, None))
+    backups = [backup.unheld() for backup in _as_backups(rows, {})]
+    decided = (_planned(rows, _decide(rule, backups, now, None)) for rule in (before, after))
+    return [new for old, new in zip(*decided, strict=True) if old.keep and not new.keep]
+
+
+def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> list[Planned]:
+    return [
+        Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
+        for row, decision in zip(rows, decisions, strict=True)
+    ]
+
+
+def _both(new: Planned, old: Planned, rule: Rule | None) -> Planned:
+    """What the new rule deletes stays while the one before needs it, and that is not confirmed."""
+    if new.keep or not old.keep:
+        return new
+    return replace(
+        new, keep=True, reason=f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
+    )
+
+
+@contextmanager
+def explained(destination: BackupDestination) -> Iterator[None]:
+    """Raise BackupError where the rule cannot be meant."""
     try:
-        rule = destination.rule()
-        decisions = _decide(rule, backups, now, destination)
+        yield
     except RetentionError as error:
         raise BackupError(
             f"the retention of {destination.name} cannot work: {error.message}", hint=error.hint
         ) from error
-    entries = [
-        Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
-        for row, decision in zip(rows, decisions, strict=True)
-    ]
-    return Plan(destination, rule, entries, reclaimed_bytes(decisions))
 
 
 def _archives(destination: BackupDestination, instance: str | None) -> "QuerySet[BackupExecution]":
@@ -116,8 +172,12 @@ def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
     ]
 
 
-def _decide(rule: Rule | None, backups: list[Backup], now: datetime, destination: BackupDestination) -> list[Decision]:
+def _decide(
+    rule: Rule | None, backups: list[Backup], now: datetime, promising: BackupDestination | None
+) -> list[Decision]:
+    """Decide with what the schedules promise at the destination `promising`; with none nothing is held for them."""
     if rule is None:
         return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
     names = {backup.instance for backup in backups}
-    return decide(rule, backups, now, dict.fromkeys(names) | promised_ages(names, destination))
+    promised = promised_ages(names, promising) if promising is not None else {}
+    return decide(rule, backups, now, dict.fromkeys(names) | promised)

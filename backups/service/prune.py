@@ -14,6 +14,7 @@ from backups.service import audit
 from backups.service.delete import delete_from
 from backups.service.drops import is_before, open_episodes
 from backups.service.plan import Plan, Planned, plan_prune
+from backups.service.rule_change import settle_rule
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination
@@ -70,6 +71,9 @@ def prune(
     meant, DestinationError when the destination does not answer; nothing was deleted then.
     """
     now = now or timezone.now()
+    # a backup that took hours has the rule of when it began
+    destination.refresh_from_db()
+    settle_rule(destination, now=now)
     pruned = Pruned(plan_prune(destination, now, instance=instance))
     if pruned.plan.goes:
         with destination.open() as opened:
@@ -165,12 +169,10 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
 
 def _delete(opened: Destination, pruned: Pruned, entry: Planned, by: audit.Actor) -> bool:
     """Delete one, unless it turned out to be protected; False when the destination did not let it go."""
-    rule = pruned.plan.rule
     try:
-        if rule is not None:
-            _require_others(entry.execution, rule.min_keep)
+        _require_others(entry.execution, pruned.plan.min_keep)
         _require_no_drop_since(entry.execution)
-        delete_from(opened, entry.execution, by=by, reason=f"{entry.reason} ({rule})")
+        delete_from(opened, entry.execution, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
     except NotDeletable as error:
         pruned.spared.append((entry, error.message))
     except DestinationError as error:

@@ -46,19 +46,3 @@ def bound(source: Path, point: Path) -> Iterator[Path]:
 
 def remount_read_only(path: Path) -> None:
     subprocess.run([require("mount"), "-o", "remount,ro", str(path)], check=True)
-
-
-@contextmanager
-def bound(source: Path, target: Path) -> Iterator[None]:
-    """Mount the folder `source` at `target` as well; skips where only an administrator could."""
-    if os.geteuid() != 0:
-        missing("only root can mount a folder at a second place")
-    mounted = subprocess.run(
-        [require("mount"), "--bind", str(source), str(target)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        missing(f"a folder cannot be mounted twice here: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run([require("umount"), "--lazy", str(target)], check=True)

@@ -240,7 +240,7 @@ def test_a_drop_is_told_in_the_log_by_the_signal_and_by_the_check_until_it_is_co
     assert f"backup.dropped execution={night.pk} instance=shop" in caplog.text
     assert len(told) == 1 and "orders: 400 rows became none" in told[0]
     (found,) = check_drops(None, ["default"])
-    assert found.id == "backups.W050" and "confirmdrop shop" in str(found.hint)
+    assert found.id == "backups.W070" and "confirmdrop shop" in str(found.hint)
     confirm_drop(night, by="alice")
     assert f"backup.drop-confirmed execution={night.pk} instance=shop by=alice" in caplog.text
     assert check_drops(None, ["default"]) == []
@@ -269,7 +269,7 @@ def test_components_and_tables_may_be_left_out_by_a_setting(
     assert back_up("shop").drops is None
 
 
-@pytest.mark.parametrize(("percent", "ids"), [(0, ["backups.E050"]), (1, []), (100, []), (101, ["backups.E050"])])
+@pytest.mark.parametrize(("percent", "ids"), [(0, ["backups.E070"]), (1, []), (100, []), (101, ["backups.E070"])])
 def test_a_percentage_that_means_nothing_is_found_by_the_check(
     percent: int, ids: list[str], settings: Settings
 ) -> None:

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.management.listing import Item, Sections, item_of, lines
-from backups.service.plan import Planned
+from backups.service.plan import Plan, Planned
 from backups.service.prune import foresee, prune
 from destinations.exceptions import DestinationError
 from destinations.management.base import operator_name
@@ -46,7 +46,7 @@ def preview(destination: BackupDestination) -> tuple[Sections, int, str]:
     plan, warnings = foreseen.plan, [{"reason": warning} for warning in foreseen.warnings]
     kept = [entry for entry in plan.entries if entry.keep]
     sections = {"goes": _items(plan.goes), "stays": _items(kept)} | ({"warning": warnings} if warnings else {})
-    return sections, plan.reclaimed_bytes, ""
+    return {**sections, **_unconfirmed(plan)}, plan.reclaimed_bytes, ""
 
 
 def pruned(destination: BackupDestination) -> tuple[Sections, int, str]:
@@ -57,7 +57,12 @@ def pruned(destination: BackupDestination) -> tuple[Sections, int, str]:
         "failed": [_item(entry, why) for entry, why in done.failed],
         "warning": [{"reason": warning} for warning in done.warnings],
     }
-    return sections, done.reclaimed_bytes, done.problem
+    return {**sections, **_unconfirmed(done.plan)}, done.reclaimed_bytes, done.problem
+
+
+def _unconfirmed(plan: Plan) -> Sections:
+    """Name what would go besides by a rule that waits for `confirmrule`."""
+    return {"unconfirmed": _items(plan.waiting)} if plan.waiting else {}
 
 
 def _items(entries: list[Planned]) -> list[Item]:

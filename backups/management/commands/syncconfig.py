@@ -16,7 +16,13 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         synced = sync(options["instance"])
         lines = [f"changed   {row}" for row in synced.changed] + [f"disabled  {row}" for row in synced.disabled]
-        data = {"changed": synced.changed, "disabled": synced.disabled, "problems": synced.problems}
+        lines += [f"waits     {row} (see `confirmrule`)" for row in synced.pending]
+        data = {
+            "changed": synced.changed,
+            "disabled": synced.disabled,
+            "pending": synced.pending,
+            "problems": synced.problems,
+        }
         self.respond(data, "\n".join(lines) or "nothing to change")
         if synced.problems:
             raise BackupError("; ".join(synced.problems), hint="the other rows are as declared")

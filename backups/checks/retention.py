@@ -1,0 +1,28 @@
+"""Whether a rule waits for a person: asked by `manage.py check --database default`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Tags, Warning, register
+from django.db import connection
+
+from destinations.models import BackupDestination
+
+
+@register(Tags.database)
+def check_rules(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """W071: a retention rule that would delete more than the one before is not confirmed."""
+    table = BackupDestination._meta.db_table
+    if "default" not in (databases or ()) or table not in connection.introspection.table_names():
+        return []
+    return [
+        Warning(
+            f"The retention rule of {name} is not confirmed: it would delete more than the one before.",
+            hint=f"Look with: manage.py confirmrule {name} --dry-run. Then confirm it, or take it back.",
+            id="backups.W071",
+        )
+        for name in BackupDestination.objects.exclude(rule_pending_since=None).values_list("name", flat=True)
+    ]

@@ -1,0 +1,53 @@
+"""Data that is gone from a running service, seen and confirmed by a person at a real browser."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.end_to_end.browsing import assert_every_page_fits
+from tests.end_to_end.site import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+def empty_devices(site: Site) -> None:
+    with closing(sqlite3.connect(site.home / "instance" / "data" / "devices.db")) as connection, connection:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        for (name,) in names.fetchall():
+            connection.execute(f'DELETE FROM "{name}"')
+
+
+def test_an_emptied_database_is_amber_everywhere_until_its_loss_is_confirmed(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
+    site.manage("backup", "tacacs-demo")
+    empty_devices(site)
+    site.manage("backup", "tacacs-demo")
+
+    page.goto(site.url)
+    front = page.url
+    expect(page.locator('.bs-banner[data-safe="no"]')).to_be_visible()
+    expect(page.locator('.bs-badge[data-status="dropped"]')).to_be_visible()
+    notice = page.locator('[data-notice="drop"]')
+    expect(notice).to_contain_text("devices")
+    notice.get_by_role("link").click()
+    backup = page.url
+    expect(page.locator('[data-drop="open"]')).to_have_count(1)
+    page.get_by_role("link", name="Confirm drop…").click()
+    confirm = page.url
+    expect(page.get_by_role("checkbox", name="devices")).to_be_checked()
+    page.goto(f"{site.url}/admin/backups/backupexecution/instance/tacacs-demo/")
+    instance = page.url
+    page.goto(f"{site.url}/admin/backups/backupexecution/")
+    assert_every_page_fits(page, [front, backup, confirm, instance, page.url], tmp_path)
+
+    page.goto(confirm)
+    page.get_by_label("Type tacacs-demo to confirm").fill("tacacs-demo")
+    page.get_by_role("button", name="The data is gone on purpose").click()
+    expect(page.locator('[data-drop="confirmed"]')).to_have_count(1)
+    page.goto(front)
+    expect(page.locator('[data-notice="drop"]')).to_have_count(0)
+    expect(page.locator('.bs-badge[data-status="safe"]')).to_be_visible()
