@@ -37,6 +37,8 @@ def test_a_rule_is_set_looked_at_and_applied_and_what_was_lost_is_found_and_take
     page.get_by_label("Keep count").fill("1")
     page.get_by_label("Min keep").fill("1")
     page.get_by_role("button", name="Save and continue editing").click()
+    page.get_by_label("Type local to confirm the rule").fill("local")
+    page.get_by_role("button", name="Save and continue editing").click()
     destination = page.url
 
     page.goto(f"{site.url}/admin/backups/backupexecution/?q={oldest.name}")
