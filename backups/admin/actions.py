@@ -71,7 +71,7 @@ def _is_pinned(execution: BackupExecution) -> bool:
 
 
 def _has_open_drop(execution: BackupExecution) -> bool:
-    return execution.status == Run.Status.COMPLETED and execution.open_drop
+    return execution.open_drop
 
 
 def _can_be_cancelled(run: Run) -> bool:

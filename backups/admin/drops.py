@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from backups.admin.actions import CONFIRM_DROP
 from backups.admin.confirm import ConfirmForm
 from backups.admin.guard import action_view, actor, to_page
+from backups.admin.page import MOST_DROPS
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.drops import confirm_drop as confirm
@@ -49,7 +50,7 @@ def confirm_drop(request: HttpRequest, execution: BackupExecution) -> HttpRespon
         "title": f"Confirm the drop of {execution.instance}?",
         "opts": BackupExecution._meta,
         "execution": execution,
-        "drops": drops_of(execution),
+        "drops": drops_of(execution)[:MOST_DROPS],
         "before": last_before(episode) if episode else None,
         "form": form,
     }

@@ -16,6 +16,7 @@ from backups.models import BackupExecution
 from backups.service.drops import drops_of
 
 RECENT_DRILLS = 10
+MOST_DROPS = 200
 
 
 def execution_page(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
@@ -28,7 +29,7 @@ def execution_page(request: HttpRequest, execution: BackupExecution) -> HttpResp
         "ratio": _ratio(execution),
         "restores_are_off": RESTORE.applies(execution) and RESTORE.allowed(request.user) and not RESTORE.is_on,
         "drills": [(run, live(run)) for run in with_progress(execution.drills.all())[:RECENT_DRILLS]],
-        "drops": drops_of(execution),
+        "drops": drops_of(execution)[:MOST_DROPS],
         "drill_list": f"{reverse('admin:backups_drillexecution_changelist')}?execution={execution.pk}",
         **history(execution),
         **_manifest(execution),

@@ -175,7 +175,7 @@ class BackupExecution(Run):
     @property
     def open_drop(self) -> bool:
         """True while this backup lacks data that the one before it had, and no person has confirmed that."""
-        return bool(self.drops) and self.drop_confirmed_at is None
+        return self.status == self.Status.COMPLETED and bool(self.drops) and self.drop_confirmed_at is None
 
     @property
     def has_archive(self) -> bool:

@@ -20,13 +20,12 @@ from backups.models import BackupSchedule, InstanceState
 from backups.service import audit
 from backups.service.rhythm import plan
 from backups.service.rowlock import lock_instance
-from backups.service.rule_change import settle_rule
+from backups.service.rule_change import remember_rule, settle_rule
 from backups.service.undeclared import disable_others, managed_by
 from destinations.backends import TYPES
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 from destinations.redaction import SHORTEST_SECRET
-from destinations.retention import as_json
 from destinations.rule import SETTINGS_OF
 
 Section = Mapping[str, str]
@@ -140,7 +139,7 @@ def _destination(
     before = _values(row)
     try:
         if existing is not None and row.confirmed_rule is None:
-            row.confirmed_rule = as_json(row.rule())
+            remember_rule(row)
         _require_text(section)
         row.type = section.get("type", "local")
         row.configure(values)
@@ -154,8 +153,14 @@ def _destination(
     if _values(row) != before:
         row.save()
         synced.changed.append(f"destination {row.name}")
-    if waiting := settle_rule(row):
-        synced.pending.append(f"{row.name}: {len(waiting)} more of its backups would go by the rule {row.rule()}")
+    try:
+        waiting = settle_rule(row)
+    except BackupError as error:
+        # of the site: it deletes nothing, and is no reason to leave the rest as it was
+        synced.problems.append(f"{where}: {error.message}")
+    else:
+        more = f"{row.name}: {len(waiting)} more of its backups would go by the rule {row.rule()}"
+        synced.pending += [more] if waiting else []
     return row
 
 

@@ -41,7 +41,9 @@ class Episode:
 
 
 def drops_of(execution: BackupExecution) -> list[tuple[Drop, str]]:
-    """Return each drop of `execution` and who confirmed it, which is empty for an open one."""
+    """Return each drop of `execution` and who confirmed it, which is empty for an open one; none of a failed run."""
+    if execution.status != Status.COMPLETED:
+        return []
     return [(_drop(entry), entry["confirmed_by"] if _is_closed(entry) else "") for entry in execution.drops or []]
 
 
@@ -95,7 +97,11 @@ def confirm_drop(
     now, name = timezone.now(), audit.name_of(by)
     with transaction.atomic():
         lock_instance(execution.instance)
-        execution.refresh_from_db(fields=["drops", "drop_confirmed_at", "drop_confirmed_by"])
+        execution.refresh_from_db(fields=["status", "drops", "drop_confirmed_at", "drop_confirmed_by"])
+        if not execution.open_drop:
+            raise BackupError(
+                f"{execution} has no drop to confirm.", hint="`listbackups` shows which backups have one."
+            )
         accepted = [drop for drop in open_drops(execution) if not components or drop.component in components]
         _require_all_named(execution, accepted, components)
         left = {_key(drop): drop.after for drop in accepted}
@@ -113,15 +119,11 @@ def confirm_drop(
 
 
 def _require_all_named(execution: BackupExecution, accepted: list[Drop], components: Collection[str]) -> None:
-    known = {drop.component for drop in accepted}
-    if accepted and known.issuperset(components):
-        return
-    there = sorted({drop.component for drop in open_drops(execution)})
-    unknown = [component for component in components if component not in known]
-    if there and unknown:
+    unknown = [component for component in components if component not in {drop.component for drop in accepted}]
+    if unknown:
+        there = sorted({drop.component for drop in open_drops(execution)})
         hint = f"Its drops are in: {', '.join(there)}."
         raise BackupError(f"{execution} has no open drop in {', '.join(unknown)}.", hint=hint)
-    raise BackupError(f"{execution} has no drop to confirm.", hint="`listbackups` shows which backups have one.")
 
 
 def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by: str, at: datetime) -> bool:
@@ -173,7 +175,7 @@ def named(drops: list[Drop]) -> list[str]:
 @receiver(execution_finished)
 def tell_drop(sender: type[Run], execution: Run, **_: Any) -> None:
     """Log and signal a backup that lacks data."""
-    if isinstance(execution, BackupExecution) and execution.status == Status.COMPLETED and execution.open_drop:
+    if isinstance(execution, BackupExecution) and execution.open_drop:
         log_drop(execution)
         message = f"{execution} of {execution.instance} lacks data that was there before: {summary(execution)}"
         data_dropped.send_robust(sender=BackupExecution, execution=execution, message=message)

@@ -33,8 +33,8 @@ class Drop:
     after: int
 
     def __str__(self) -> str:
-        table = printable(self.table[:LONGEST_NAME])
-        where = f"table {table} of {self.component}" if table else self.component
+        component, table = printable(self.component[:LONGEST_NAME]), printable(self.table[:LONGEST_NAME])
+        where = f"table {table} of {component}" if table else component
         return f"{where}: {self.was} became {self.is_now}"
 
     @property

@@ -1,6 +1,7 @@
 """A rule that would delete more than the one before deletes nothing more until a person has confirmed it."""
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 
 from django.utils import timezone
@@ -10,7 +11,7 @@ from backups.service import audit
 from backups.service.plan import Planned, explained, more_that_goes
 from destinations.models import BackupDestination
 from destinations.retention import as_json
-from destinations.rule import Rule
+from destinations.rule import RetentionError, Rule
 
 
 def settle_rule(destination: BackupDestination, *, now: datetime | None = None) -> list[Planned]:
@@ -32,6 +33,12 @@ def settle_rule(destination: BackupDestination, *, now: datetime | None = None) 
             before=str(confirmed), more=len(waiting),
         )  # fmt: skip
     return waiting
+
+
+def remember_rule(destination: BackupDestination) -> None:
+    """Take the rule that `destination` has for confirmed, before another one takes its place; nothing is saved."""
+    with suppress(RetentionError):  # one that cannot be meant has deleted nothing
+        destination.confirmed_rule = as_json(destination.rule())
 
 
 def confirm_rule(destination: BackupDestination, *, by: audit.Actor) -> Rule | None:

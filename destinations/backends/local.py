@@ -61,7 +61,7 @@ class LocalDestination(Destination):
                 label="Folder",
                 max_length=512,
                 help_text="Relative to BACKUP_ROOT, or absolute inside it; blank takes the name of the destination. "
-                "Archives already stored are not moved.",
+                "It cannot be changed while archives are there.",
             )
         }
 

@@ -353,3 +353,11 @@ def test_a_source_that_fills_again_ends_it_by_itself(small_shop: Path, back_up: 
     shutil.copytree(saved, small_shop)
     assert back_up("shop").drops is None
     assert open_episodes() == {}
+
+
+def test_a_run_that_failed_after_it_was_compared_has_no_drop(home: Path) -> None:
+    held(9 * HOUR)
+    failed = lacking(HOUR, status="failed")
+    assert (failed.open_drop, open_episodes()) == (False, {})
+    assert "data dropped" not in command("listbackups").out
+    assert "has no drop to confirm" in refused("confirmdrop", failed.pk)

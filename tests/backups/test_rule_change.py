@@ -162,3 +162,16 @@ def test_a_declared_folder_that_changes_while_archives_are_there_is_a_problem_an
     assert redeclare(declare, home, days=30, path="elsewhere") == []
     declared.refresh_from_db()
     assert declared.options()["path"] == "elsewhere"
+
+
+def test_a_site_rule_that_cannot_be_meant_keeps_no_declaration_from_being_read(
+    home: Path, declare: Declare, settings: Settings
+) -> None:
+    text = DECLARED.replace("retention_days = {days}", "enabled = {days}")
+    (home / "note").write_text("hello")
+    declare(text.format(root=home, path="vault", days="true"))
+    sync("app")
+    settings.BACKUP_RETENTION = {"strategy": "sometimes"}
+    declare(text.format(root=home, path="vault", days="false"))
+    assert "is unknown" in " ".join(sync("app").problems)
+    assert not BackupDestination.objects.get(name="app-vault").enabled
