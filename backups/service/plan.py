@@ -95,7 +95,8 @@ def plan_prune(
 def more_that_goes(
     destination: BackupDestination, before: Rule | None, after: Rule | None, now: datetime
 ) -> list[Planned]:
-    """Return what the rule `after` would delete at `destination` and the rule `before` would not.
+    """Return what the rule `after` would delete at `destination` and the rule `before` would not: now, or else with
+    the next backup of each instance.
 
     As if nothing was held for the time being: what waits for a late backup, say, goes as soon as that has come.
     """
@@ -103,8 +104,19 @@ def more_that_goes(
         return []
     rows = list(_archives(destination, None))
     backups = [backup.unheld() for backup in _as_backups(rows, {})]
-    decided = (_planned(rows, _decide(rule, backups, now, None)) for rule in (before, after))
-    return [new for old, new in zip(*decided, strict=True) if old.keep and not new.keep]
+    coming = [
+        Backup(id=f"the next of {name}", instance=name, taken_at=now, completed=True)
+        for name in sorted({backup.instance for backup in backups})
+    ]
+    for together in (backups, [*backups, *coming]):
+        old, new = (_decide(rule, together, now, None)[: len(rows)] for rule in (before, after))
+        if more := [pair for pair in zip(_planned(rows, old), _planned(rows, new), strict=True) if _is_more(*pair)]:
+            return [entry for _, entry in more]
+    return []
+
+
+def _is_more(old: Planned, new: Planned) -> bool:
+    return old.keep and not new.keep
 
 
 def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> list[Planned]:

@@ -175,3 +175,13 @@ def test_a_site_rule_that_cannot_be_meant_keeps_no_declaration_from_being_read(
     declare(text.format(root=home, path="vault", days="false"))
     assert "is unknown" in " ".join(sync("app").problems)
     assert not BackupDestination.objects.get(name="app-vault").enabled
+
+
+def test_what_would_go_only_with_the_next_backup_is_asked_about_as_well(destination: BackupDestination) -> None:
+    rows = some(destination, 4)
+    settle_rule(destination)
+    destination.retention_strategy, destination.keep_count, destination.min_keep = "simple", 4, 1
+    destination.save()
+    assert [entry.execution for entry in settle_rule(destination)] == [rows[3]]
+    destination.keep_count = 5
+    assert settle_rule(destination) == []
