@@ -53,7 +53,11 @@ def empty(shop: Path) -> None:
 
 
 def there(rows: list[BackupExecution]) -> list[int]:
-    return [number for number, row in enumerate(rows) if file_of(row).exists()]
+    """Return which archives are there, by the file and by the row: a name that became free within a second is taken
+    again."""
+    for row in rows:
+        row.refresh_from_db(fields=["deleted_at"])
+    return [number for number, row in enumerate(rows) if row.deleted_at is None and file_of(row).exists()]
 
 
 def held(age: timedelta, entries: Any = FULL, **fields: Any) -> BackupExecution:
