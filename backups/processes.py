@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 # linux/prctl.h
@@ -61,6 +62,69 @@ def _living_parent(entry: Path) -> int:
 
 def is_living(pid: int) -> bool:
     return bool(_living_parent(Path("/proc", str(pid))))
+
+
+UNKNOWN = "-"
+
+
+def identity(pid: int = 0) -> str:
+    """Return what tells the process `pid`, by default this one, from every other one, also of other containers and
+    hosts: boot, pid namespace, pid, start in clock ticks since boot.
+    """
+    pid = pid or os.getpid()
+    _, started = _state_and_start(pid)
+    return "/".join([_boot(), _namespace(), str(pid), started])
+
+
+def of_this_kernel(process: str) -> bool:
+    """True when the process of that identity began here since the last boot, in whatever container."""
+    boot = process.partition("/")[0]
+    return boot == _boot() != UNKNOWN
+
+
+def is_gone(process: str) -> bool:
+    """True when the process of that identity has ended; False too where that cannot be told from here.
+
+    A pid of another boot or pid namespace says nothing: here it may be somebody else's, or not be visible.
+    """
+    if not process or UNKNOWN in process.split("/"):
+        return False
+    boot, namespace, pid, began = process.split("/")
+    if (boot, namespace) != (_boot(), _namespace()):
+        return False
+    state, started = _state_and_start(int(pid))
+    if started != UNKNOWN:
+        return started != began or state in "ZX"
+    try:
+        # a /proc that hides the processes of other users looks as if there were none
+        with suppress(PermissionError):
+            os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return UNKNOWN
+
+
+def _namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - it leads nowhere
+    except OSError:
+        return UNKNOWN
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """Return fields 3 and 22 of proc_pid_stat(5); a zombie has both."""
+    try:
+        state, *fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return UNKNOWN, UNKNOWN
+    return state, fields[18]
 
 
 def kill_all(pids: list[int]) -> None:

@@ -14,7 +14,7 @@ from backups.doorbell.cluster import is_ending
 from backups.doorbell.messages import ring
 from backups.models import Run
 from backups.service.places import place
-from backups.service.queues import NOBODY_CAME, queue_of, reserve, waiting
+from backups.service.queues import NOBODY_CAME, QUEUED, queue_of, reserve, waiting
 from backups.service.runs import KINDS, RunKind
 from backups.service.supervise import supervise
 from backups.signals import execution_finished
@@ -60,7 +60,7 @@ def ring_forgotten(queue: str) -> int:
 
 def _ring(run: Run) -> bool:
     """Ring, and remember when. Of two that come to the same row at once only one rings."""
-    rows = type(run)._default_manager.filter(pk=run.pk, status=Status.QUEUED, rang_at=run.rang_at)
+    rows = type(run)._default_manager.filter(QUEUED, pk=run.pk, rang_at=run.rang_at)
     if not rows.update(rang_at=timezone.now()):
         return False
     return ring(queue_of(run.instance), f"backups.tasks.{run.noun}", run.pk)

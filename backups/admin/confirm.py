@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from backups.service.preview import Preview
+
 
 class ConfirmForm(forms.Form):
     """The name of the instance, or of another `noun`, is typed: a click in the wrong window does nothing."""
@@ -25,21 +27,31 @@ class ConfirmForm(forms.Form):
 
 
 class RestoreConfirmForm(ConfirmForm):
-    """The digest of the archive that the page shows comes back with the form: no other one is restored."""
+    """What the page shows comes back with the form: the digest of the archive, and what restores had changed by then.
+
+    No other archive is restored, and none into an instance that another restore has changed since.
+    """
 
     untouched = "Nothing was restored."
     archive_sha256 = forms.CharField(required=False, widget=forms.HiddenInput)
+    changes_seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, instance: str, archive_sha256: str, *args: Any, label: str) -> None:
-        super().__init__(instance, *args, label=label, initial={"archive_sha256": archive_sha256})
-        self.shown = archive_sha256
+    def __init__(self, preview: Preview, *args: Any, label: str) -> None:
+        shown = {"archive_sha256": preview.archive_sha256, "changes_seen": preview.changes_seen}
+        super().__init__(preview.instance, *args, label=label, initial=shown)
+        self.preview = preview
         # a focus at the end of the page would scroll what is lost out of sight
         del self.fields["confirm"].widget.attrs["autofocus"]
         self.order_fields([name for name in self.fields if name != "confirm"])
 
     def clean(self) -> dict[str, Any] | None:
-        if self.cleaned_data.get("archive_sha256") != self.shown:
+        if self.cleaned_data.get("archive_sha256") != self.preview.archive_sha256:
             raise forms.ValidationError(
                 "This is not the archive that was shown to you. Look at what would change again. Nothing was restored."
+            )
+        if self.cleaned_data.get("changes_seen") != self.preview.changes_seen:
+            raise forms.ValidationError(
+                f"Another restore of {self.instance} was carried out since this page was shown to you. Open the page "
+                "again and look at what would change now. Nothing was restored."
             )
         return super().clean()

@@ -67,6 +67,8 @@ def _detail(run: Run, silent: bool, now: datetime) -> str:
 
 
 def _waiting(run: Run, now: datetime) -> str:
+    if run.owner == Run.Owner.PROCESS:
+        return f"{run.worker}, which made it, is about to run it"
     if getattr(run, "busy", False):
         whom = run.instance if run.needs_instance else "the place for drills"
         return f"waiting until {whom} is free"

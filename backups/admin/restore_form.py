@@ -65,9 +65,7 @@ class RestoreForm(RestoreConfirmForm):
     )
 
     def __init__(self, preview: Preview, signature: Signature | None, *args: Any) -> None:
-        super().__init__(
-            preview.instance, preview.archive_sha256, *args, label=f"Type {preview.instance} to restore it"
-        )
+        super().__init__(preview, *args, label=f"Type {preview.instance} to restore it")
         label = f"Restore the data of {preview.archive_instance} into {preview.instance} (--other-instance)"
         self.fields["allow_other_instance"].label = label
         if preview.archive_instance == preview.instance:

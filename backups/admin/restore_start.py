@@ -68,6 +68,7 @@ def _start(
         by=actor(request),
         execution=execution,
         archive_sha256=form.cleaned_data["archive_sha256"],
+        changes_seen=form.cleaned_data["changes_seen"],
         components=selection.cleaned_data["components"],
         force_invalid_config=form.cleaned_data.get("force_invalid_config", False),
         allow_other_instance=form.cleaned_data.get("allow_other_instance", False),

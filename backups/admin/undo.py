@@ -26,9 +26,9 @@ def undo(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
     shown = preview(safety, restore.instance, undo_of=restore)
     data = [request.POST] if request.method == "POST" else []
     label = f"Type {restore.instance} to undo its restore"
-    form = RestoreConfirmForm(restore.instance, shown.archive_sha256, *data, label=label)
+    form = RestoreConfirmForm(shown, *data, label=label)
     if form.is_valid():
-        start = partial(start_undo, restore, by=actor(request))
+        start = partial(start_undo, restore, by=actor(request), changes_seen=form.cleaned_data["changes_seen"])
         return queued(request, restore.instance, start, f"The undo of the restore of {restore.instance} is queued.")
     context = site.each_context(request) | {
         "title": f"Undo the restore of {restore.instance}?",

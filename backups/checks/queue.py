@@ -18,7 +18,14 @@ Cluster = Mapping[str, Any]
 # After BACKUP_TIMEOUT a run is made to end, and its row is written: django-q2 must not kill it meanwhile.
 ENDING_SECONDS = BURST_SECONDS + MARGIN_SECONDS + max(kind.ending_seconds for kind in KINDS.values()) + 60
 OTHER_BROKERS = ("sqs", "iron_mq", "mongo", "broker_class", "django_redis")
-LEAST = {"BACKUP_WORKERS": 1, "BACKUP_TIMEOUT": 1, "BACKUP_HEARTBEAT_TIMEOUT": 10, "BACKUP_DRILL_EVERY_DAYS": 0}
+LEAST = {
+    "BACKUP_WORKERS": 1,
+    "BACKUP_TIMEOUT": 1,
+    "BACKUP_HEARTBEAT_TIMEOUT": 10,
+    "BACKUP_DRILL_EVERY_DAYS": 0,
+    "BACKUP_RESTORE_CONFIRMATION_MINUTES": 1,
+}
+LONGEST_CONFIRMATION = 24 * 60
 HINT = "use the Q_CLUSTER of backupsite/queue.py; docs/workers.md gives the reasons"
 
 
@@ -124,11 +131,15 @@ def check_cluster(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
 
 @register("queue")
 def check_own_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E018: numbers under which nothing would ever run. E019: BACKUP_QUEUE is no name."""
+    """E018: numbers under which nothing would run. E019: BACKUP_QUEUE is no name. W018: too long a confirmation."""
     found: list[CheckMessage] = []
     for name, least in LEAST.items():
         if getattr(settings, name) < least:
             found.append(Error(f"{name} is less than {least}", hint="see docs/configuration.md", id="backups.E018"))
+    if settings.BACKUP_RESTORE_CONFIRMATION_MINUTES > LONGEST_CONFIRMATION:
+        text = f"BACKUP_RESTORE_CONFIRMATION_MINUTES is more than {LONGEST_CONFIRMATION}, which is a day"
+        hint = "a restore that was confirmed would bring back a state that nobody looked at for that long"
+        found.append(Warning(text, hint=hint, id="backups.W018"))
     if not NAME.fullmatch(settings.BACKUP_QUEUE):
         hint = "letters, digits, '_' and '-', at most 64"
         found.append(Error("BACKUP_QUEUE is not the name of a queue", hint=hint, id="backups.E019"))

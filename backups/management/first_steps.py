@@ -13,7 +13,7 @@ from django.db import connection
 from backups.errors import BackupError
 from backups.instances import Inventory, instance_names, inventory, read_inventory
 from backups.models import BackupExecution
-from backups.service.backup import run_backup, start_backup
+from backups.service.backup_now import backup_now
 from backups.service.verify import verify_execution
 from destinations.models import BackupDestination
 
@@ -118,8 +118,7 @@ def first_backups(destination: BackupDestination, by: str) -> list[str]:
     for name in instance_names():
         if BackupExecution.objects.filter(instance=name, status=BackupExecution.Status.COMPLETED).exists():
             continue
-        queued = start_backup(name, destination, by=by, comment="first backup, by quickstart")
-        execution = run_backup(queued.pk)
+        execution = backup_now(name, destination, by=by, comment="first backup, by quickstart")
         verify_execution(execution, by=by)
         said.append(f"backup      {name}: {execution.backup_path}, verified")
     return said

@@ -38,6 +38,9 @@ class RestoreExecution(Run):
     )
     archive_file = models.CharField(max_length=1024, blank=True, help_text="path of an archive that is no row here")
     archive_sha256 = models.CharField(max_length=64, help_text="digest that was confirmed; another archive is refused")
+    changes_seen = models.CharField(
+        max_length=64, blank=True, db_default="", help_text="what other restores had changed when it was confirmed"
+    )
     archive_instance = models.CharField(max_length=64, blank=True, help_text="the instance that the manifest names")
     components = models.JSONField(default=list, help_text="what was asked for; empty for all that the archive has")
     outcome = models.JSONField(default=dict, blank=True, help_text="per component: state and rows")

@@ -26,6 +26,12 @@ class Run(models.Model):
         CANCELLED = "cancelled"
         INTERRUPTED = "interrupted"
 
+    class Owner(models.TextChoices):
+        """Who may claim it while it is queued."""
+
+        QUEUE = "queue"
+        PROCESS = "process"
+
     ACTIVE: ClassVar[tuple[Status, ...]] = (Status.QUEUED, Status.RUNNING)
     # what its machinery is called by: task, place, process
     noun: ClassVar[str]
@@ -48,7 +54,17 @@ class Run(models.Model):
     rang_at = models.DateTimeField(null=True, blank=True, help_text="when a worker was last called for it")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
+    owner = models.CharField(
+        max_length=8,
+        choices=Owner,
+        default=Owner.QUEUE,
+        db_default=Owner.QUEUE.value,
+        help_text="queue: any worker may claim it; process: only the process that made it",
+    )
     worker = models.CharField(max_length=255, blank=True, help_text="host:pid of the process that runs it")
+    process = models.CharField(
+        max_length=128, blank=True, db_default="", help_text="what tells that process from every other one"
+    )
 
     progress_bytes = models.BigIntegerField(default=0)
     progress_percent = models.PositiveSmallIntegerField(default=0)
@@ -84,9 +100,10 @@ class Run(models.Model):
             return None
         return (self.completed_at or timezone.now()) - self.started_at
 
-    def moved(self, from_status: Status, **changes: Any) -> bool:
-        """Change the row only if it still has `from_status`; False when somebody else was first."""
-        updated = type(self)._default_manager.filter(pk=self.pk, status=from_status).update(**changes)
+    def moved(self, from_status: Status, *conditions: models.Q, **changes: Any) -> bool:
+        """Change the row only if it still has `from_status` and meets `conditions`; False when somebody was first."""
+        rows = type(self)._default_manager.filter(*conditions, pk=self.pk, status=from_status)
+        updated = rows.update(**changes)
         if updated:
             for field, value in changes.items():
                 setattr(self, field, value)

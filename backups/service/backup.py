@@ -34,6 +34,7 @@ from backups.service.recover import recover
 from backups.service.sealing import encryption_for, prove_sealed, sealed_manifest
 from backups.service.signatures import site_key
 from backups.service.tree_listing import keep_exported
+from backups.service.worker import owned_here
 from backups.service.workspace import require_space, workspace
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
@@ -59,8 +60,12 @@ def start_backup(
     kind: BackupExecution.Kind = Kind.MANUAL,
     comment: str = "",
     slot: Slot | None = None,
+    pin_reason: str = "",
+    run_id: str = "",
 ) -> BackupExecution:
     """Create the queued execution of a backup; `run_backup` or a worker runs it.
+
+    With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
 
     Raises IntegrityError when the `slot` has its execution already, InstanceError (unknown or badly described
     instance) or BackupError (disabled destination); these two are logged.
@@ -75,7 +80,7 @@ def start_backup(
         )  # fmt: skip
         audit.note(by, destination, f"Backup of {instance} refused: {error.message}")
         raise
-    execution = BackupExecution.objects.create(
+    execution = BackupExecution(
         instance=instance,
         destination=destination,
         kind=kind,
@@ -84,7 +89,11 @@ def start_backup(
         schedule=slot.schedule if slot else None,
         scheduled_for=slot.scheduled_for if slot else None,
         attempt=slot.attempt if slot else 1,
+        pinned=bool(pin_reason),
+        pin_reason=pin_reason,
+        **owned_here(run_id),
     )
+    execution.save(force_insert=True)
     audit.log(
         "backup.queued", execution=execution.pk, instance=instance, destination=destination.name,
         kind=kind, by=execution.triggered_by,
@@ -93,34 +102,46 @@ def start_backup(
     return execution
 
 
-def run_backup(
-    execution_id: str, *, parts: Sequence[Component] | None = None, within: Monitor | None = None
-) -> BackupExecution:
+def run_backup(execution_id: str) -> BackupExecution:
     """Run a queued execution to its end, and record that end whatever it is.
 
-    Raises InstanceBusy and leaves the execution queued when its instance is being backed up; after any other failure
-    the row says why, and the error is raised again. `parts` names the components where the configuration of the
-    instance is not to be asked, and `within` is the monitor of the restore that it is for. Works inside a transaction
-    too, but shows no progress there.
+    Raises InstanceBusy and leaves the execution queued when its instance is being backed up, NotQueued when it is not
+    queued or is for the process that made it; after any other failure the row says why, and the error is raised again.
+    Works inside a transaction too, but shows no progress there.
     """
     execution = BackupExecution.objects.select_related("destination").get(pk=execution_id)
     with workspace(execution.pk) as directory:
-        try:
-            claim(execution)
-            with Monitor(execution, within) as monitor:
-                _run(execution, monitor, directory, parts)
-            ended = outcome.completed(execution)
-        except (InstanceBusy, NotQueued):
-            raise
-        except BaseException as error:
-            with undisturbed():
-                _settle(execution, error)
-            if not isinstance(error, BackupError | ArchiveError | DestinationError):
-                audit.crashed("backup.crashed", error, execution=execution.pk)
-            raise
-    if ended and execution.kind != Kind.SAFETY:
+        ended = carry_out(execution, directory)
+    if ended:
         prune_after(execution)
     return execution
+
+
+def carry_out(
+    execution: BackupExecution,
+    directory: Path,
+    *,
+    parts: Sequence[Component] | None = None,
+    within: Monitor | None = None,
+) -> bool:
+    """Claim `execution` and take it to its end in its workspace; True when it is completed. Raises as `run_backup`.
+
+    `parts` names the components where the configuration of the instance is not to be asked, and `within` is the monitor
+    of the restore that it is for.
+    """
+    try:
+        claim(execution)
+        with Monitor(execution, within) as monitor:
+            _run(execution, monitor, directory, parts)
+        return outcome.completed(execution)
+    except (InstanceBusy, NotQueued):
+        raise
+    except BaseException as error:
+        with undisturbed():
+            _settle(execution, error)
+        if not isinstance(error, BackupError | ArchiveError | DestinationError):
+            audit.crashed("backup.crashed", error, execution=execution.pk)
+        raise
 
 
 def _settle(execution: BackupExecution, error: BaseException) -> None:

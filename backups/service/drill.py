@@ -1,6 +1,5 @@
 """Drills and verifications: an archive is fetched from where it really is and tried out in a scratch place."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from django.db.models import QuerySet
@@ -10,10 +9,13 @@ from backups.errors import BackupError, NotQueued
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.models.execution import FLAWLESS
+from backups.models.run import new_id
 from backups.service import audit, verdict
 from backups.service.claim import claim
 from backups.service.monitor import Monitor
+from backups.service.run_here import run_here
 from backups.service.trial import TRIALS, Found
+from backups.service.worker import owned_here
 from backups.service.workspace import workspace
 from destinations.exceptions import DestinationError
 
@@ -36,17 +38,26 @@ def newest_good_backup(instance: str) -> BackupExecution | None:
     return _drillable(instance).filter(FLAWLESS, deleting_at=None).first()
 
 
-def start_drill(execution: BackupExecution, *, by: audit.Actor, kind: Kind = Kind.DRILL) -> DrillExecution:
+def start_drill(
+    execution: BackupExecution, *, by: audit.Actor, kind: Kind = Kind.DRILL, run_id: str = ""
+) -> DrillExecution:
     """Create the queued drill or verification of that backup; `run_drill` or a worker runs it.
+
+    With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
 
     Raises BackupError when there is no archive.
     """
     if not execution.has_archive:
         raise BackupError(f"{execution} has no archive to {_verb(kind)}", hint="name another backup")
     InstanceState.objects.get_or_create(instance=execution.instance)
-    run = DrillExecution.objects.create(
-        instance=execution.instance, execution=execution, kind=kind, triggered_by=audit.name_of(by)
+    run = DrillExecution(
+        instance=execution.instance,
+        execution=execution,
+        kind=kind,
+        triggered_by=audit.name_of(by),
+        **owned_here(run_id),
     )
+    run.save(force_insert=True)
     audit.log(
         f"{run.word}.queued", execution=run.pk, instance=run.instance, backup=execution.pk, archive=str(execution),
         by=run.triggered_by,
@@ -59,42 +70,55 @@ def start_drill(execution: BackupExecution, *, by: audit.Actor, kind: Kind = Kin
 def run_drill(drill_id: str) -> DrillExecution:
     """Run a queued drill or verification to its end, and record that end and what it says of the archive.
 
-    Raises NotQueued when it was taken, cancelled or ended before; after any other failure the row says why, and the
-    error is raised again.
+    Raises NotQueued when it was taken, cancelled or ended before, or is for the process that made it; after any other
+    failure the row says why, and the error is raised again.
     """
     run = DrillExecution.objects.select_related("execution__destination").get(pk=drill_id)
-    look(run)
+    with workspace(run.pk) as directory:
+        _carry_out(run, directory)
     return run
 
 
 def drill(execution: BackupExecution, *, by: audit.Actor) -> DrillExecution:
     """Drill that backup here and now, and return the row: `verdict` says what came of it, a failure is not raised.
 
-    Raises BackupError when there is no archive.
+    No worker ever takes the run: it ends with this process. Raises BackupError when there is no archive.
     """
-    run = start_drill(execution, by=by)
-    # the row says it
-    with suppress(BackupError, ArchiveError, DestinationError):
-        look(run)
+    run_id = new_id()
+    try:
+        run, _ = look(execution, by=by, kind=Kind.DRILL, run_id=run_id)
+    except (BackupError, ArchiveError, DestinationError):
+        # the row says it, when it was made
+        ended = DrillExecution.objects.select_related("execution__destination").filter(pk=run_id).first()
+        if ended is None:
+            raise
+        return ended
     return run
 
 
-def look(run: DrillExecution) -> Found:
-    """Take the queued `run` to its end; return what was found. Raises as `run_drill`."""
-    with workspace(run.pk) as directory:
-        try:
-            claim(run)
-            with Monitor(run) as monitor:
-                found = _tried(run, monitor, directory)
-            verdict.passed(run, found)
-        except NotQueued:
-            raise
-        except BaseException as error:
-            with undisturbed():
-                verdict.failed(run, error)
-            if not isinstance(error, BackupError | ArchiveError | DestinationError):
-                audit.crashed(f"{run.word}.crashed", error, execution=run.pk)
-            raise
+def look(execution: BackupExecution, *, by: audit.Actor, kind: Kind, run_id: str = "") -> tuple[DrillExecution, Found]:
+    """Drill or verify that backup in a run of this process; return both. Raises as `start_drill` and `run_drill`."""
+
+    def make(own_id: str) -> DrillExecution:
+        return start_drill(execution, by=by, kind=kind, run_id=own_id)
+
+    return run_here(DrillExecution, make, _carry_out, by=by, run_id=run_id)
+
+
+def _carry_out(run: DrillExecution, directory: Path) -> Found:
+    try:
+        claim(run)
+        with Monitor(run) as monitor:
+            found = _tried(run, monitor, directory)
+        verdict.passed(run, found)
+    except NotQueued:
+        raise
+    except BaseException as error:
+        with undisturbed():
+            verdict.failed(run, error)
+        if not isinstance(error, BackupError | ArchiveError | DestinationError):
+            audit.crashed(f"{run.word}.crashed", error, execution=run.pk)
+        raise
     return found
 
 

@@ -66,6 +66,11 @@ def unstarted(execution: Run, message: str, hint: str) -> bool:
     return _end(execution, Status.INTERRUPTED, before=Status.QUEUED, error_message=message, error_hint=hint)
 
 
+def expired(execution: Run, message: str, hint: str) -> bool:
+    """Record that a queued `execution` waited longer than it may."""
+    return _end(execution, Status.FAILED, before=Status.QUEUED, error_message=message, error_hint=hint)
+
+
 def message_of(error: BaseException) -> str:
     """Return the sentence for the operator; for an error nobody foresaw, its type (its text may hold anything)."""
     message = getattr(error, "message", None)

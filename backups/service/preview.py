@@ -19,6 +19,7 @@ from backups.formats import listed
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
+from backups.service.confirmation import changes_of
 from backups.service.mismatch import Mismatch, mismatches
 from backups.service.own_places import live_components, located_components
 from backups.service.preview_component import LOSS, NOTHING, UNKNOWN, ComponentPreview, PartPreview, compared
@@ -35,7 +36,7 @@ SECONDS_FOR_TREES = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`archive_sha256` is what a person confirms, `refusals` what a restore would stop at.
+    """`archive_sha256` and `changes_seen` are what a person confirms, `refusals` what a restore would stop at.
 
     `status` is the worst of the selected components.
     """
@@ -43,6 +44,7 @@ class Preview:
     instance: str
     archive: str
     archive_sha256: str
+    changes_seen: str
     archive_instance: str
     taken_at: datetime | None
     age: timedelta | None
@@ -88,6 +90,8 @@ def preview(
     that is none.
     """
     known = get_instance(instance)
+    # first: what a restore changes from now on may be in the rest of it or not
+    changes_seen = changes_of(instance)
     manifest, digest = _described(source)
     targets = _targets(manifest, known, components, undo_of)
     comparison = _configurations(source, manifest, known)
@@ -104,6 +108,7 @@ def preview(
         instance=instance,
         archive=str(source),
         archive_sha256=digest,
+        changes_seen=changes_seen,
         archive_instance=manifest.instance_name,
         taken_at=manifest.taken_at,
         age=now - manifest.taken_at if manifest.taken_at else None,

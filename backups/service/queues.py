@@ -1,7 +1,7 @@
 """Which worker an instance belongs to: the host that holds its files runs `worker` for its queue."""
 
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
@@ -9,13 +9,16 @@ from django.utils import timezone
 
 from backups.instances import inventory
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.processes import is_living
-from backups.service.worker import on_this_host, this_worker
+from backups.processes import identity, is_gone
+from backups.service.worker import held_here
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
+FREE: dict[str, Any] = {"worker": "", "process": "", "heartbeat_at": None}
 NOBODY_CAME = timedelta(minutes=1)
 MODELS: tuple[type[Run], ...] = (BackupExecution, RestoreExecution, DrillExecution)
+# what a worker may take; the others are run by the process that made them
+QUEUED = Q(status=Run.Status.QUEUED, owner=Run.Owner.QUEUE)
 
 
 def queue_of(instance: str) -> str:
@@ -47,7 +50,7 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     there, or is about to.
     """
     handed_over = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - NOBODY_CAME)
-    runs = model._default_manager.filter(handed_over, status=Run.Status.QUEUED)
+    runs = model._default_manager.filter(handed_over, QUEUED)
     if model.needs_instance:
         for other in (one for one in MODELS if one.needs_instance):
             runs = runs.exclude(instance__in=other._default_manager.filter(in_hand()).values("instance"))
@@ -67,26 +70,17 @@ def reserve(run: Run) -> bool:
 
     It lasts a minute, and longer each time it is repeated. Two messages then start no two processes for one run.
     """
-    now = timezone.now()
-    rows = type(run)._default_manager.filter(pk=run.pk, status=Run.Status.QUEUED, heartbeat_at=run.heartbeat_at)
-    if not rows.update(worker=this_worker(), heartbeat_at=now):
-        return False
-    run.worker, run.heartbeat_at = this_worker(), now
-    return True
+    unchanged = Q(owner=Run.Owner.QUEUE, heartbeat_at=run.heartbeat_at)
+    return run.moved(Run.Status.QUEUED, unchanged, **held_here(timezone.now()))
 
 
 def release(run: Run) -> None:
     """Leave the queued `run` to others again."""
-    rows = type(run)._default_manager.filter(pk=run.pk, status=Run.Status.QUEUED, worker=this_worker())
-    rows.update(worker="", heartbeat_at=None)
+    run.moved(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, process=identity()), **FREE)
 
 
 def release_dead() -> int:
     """Leave to others what tasks of this host had reserved and then died; return how many runs."""
-    released = 0
-    for model in MODELS:
-        for run in model._default_manager.filter(status=Run.Status.QUEUED, heartbeat_at__isnull=False):
-            if on_this_host(run.worker) and not is_living(int(run.worker.rpartition(":")[2])):
-                rows = model._default_manager.filter(pk=run.pk, status=Run.Status.QUEUED, worker=run.worker)
-                released += rows.update(worker="", heartbeat_at=None)
-    return released
+    reserved = [run for model in MODELS for run in model._default_manager.filter(QUEUED, heartbeat_at__isnull=False)]
+    dead = [run for run in reserved if is_gone(run.process)]
+    return sum(run.moved(Run.Status.QUEUED, Q(process=run.process), **FREE) for run in dead)

@@ -1,44 +1,40 @@
 """Cleaning up after processes that died: a killed one runs no `finally`."""
 
 import logging
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import Error as DatabaseProblem
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.service import audit, outcome, unrecorded, workspace
+from backups.service.liveness import is_dead
 from backups.service.outcome import ALL_PROVEN
 from backups.service.queues import MODELS
+from backups.service.reap_queued import end_lost
 from backups.service.recover import recover
 from backups.service.rollback import aftermath
 from backups.service.settling import RESTART, recover_dead
 from backups.service.uses import let_go
 from backups.service.worker import on_this_host
-from destinations.backends import destination_class
-from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.exceptions import DestinationError
 
 Status = Run.Status
-# The host that ran it knows better what it left, above all in a folder of its own: others wait longer.
-PATIENCE_OF_OTHERS = 10
 HINT = "look for the reason in the log of that host, then run it again"
 UNCHANGED = "nothing was changed"
 
 
 def reap(*, instance: str | None = None) -> list[Run]:
-    """End every running execution whose process is gone, sweep what it left, and return them.
+    """End every run that will not be carried out any more, sweep what its process left, and return them.
 
-    Gone means: its workspace lies here and nobody holds its lock, or its heartbeat stopped for
-    BACKUP_HEARTBEAT_TIMEOUT seconds (ten times that, when another host ran it and stored in a folder of its own).
+    These are the running ones whose process is gone, as `is_dead` tells, and those of `end_lost`.
     """
     now = timezone.now()
-    reaped: list[Run] = []
+    reaped = end_lost(instance=instance)
     for model in MODELS:
         running: QuerySet[Any] = model._default_manager.filter(status=Status.RUNNING)
         if model is BackupExecution:
@@ -121,28 +117,6 @@ def _recovered(restore: RestoreExecution, directory: Path, message: str, undo: s
     return told, RESTART if told == ALL_PROVEN else HINT
 
 
-def is_dead(run: Run, now: datetime) -> bool:
-    """True when the process of the running `run` is gone, as `reap` tells."""
-    if unrecorded.exists(run.pk) and not workspace.is_held(run.pk):
-        return True
-    left_here = workspace.abandoned(run.pk)
-    here = on_this_host(run.worker)
-    if here and left_here:
-        return True
-    patience = timedelta(seconds=settings.BACKUP_HEARTBEAT_TIMEOUT)
-    if not here and not left_here and _stored_in_a_folder(run):
-        patience *= PATIENCE_OF_OTHERS
-    last = run.heartbeat_at or run.started_at
-    return last is None or now - last > patience
-
-
-def _stored_in_a_folder(run: Run) -> bool:
-    try:
-        return isinstance(run, BackupExecution) and not destination_class(run.destination.type).off_box
-    except DestinationConfigError:
-        return False
-
-
 def _record_late(run_id: str) -> None:
     """Look after what was kept of a restore that nobody here has to end any more."""
     restore = RestoreExecution.objects.filter(pk=run_id).first()
@@ -155,7 +129,9 @@ def _record_late(run_id: str) -> None:
 
 def _sweep_leftover(run_id: str) -> None:
     """Remove a workspace whose run has ended elsewhere, and what its process left at the destination."""
-    if any(model._default_manager.filter(pk=run_id, status=Status.RUNNING).exists() for model in MODELS):
+    # its lock is what tells whether these are dead
+    held = Q(status=Status.RUNNING) | Q(status=Status.QUEUED, owner=Run.Owner.PROCESS)
+    if any(model._default_manager.filter(held, pk=run_id).exists() for model in MODELS):
         return
     execution = BackupExecution.objects.filter(pk=run_id, status=Status.INTERRUPTED).first()
     if workspace.sweep(run_id) and execution:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from django.db import transaction
-from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
 from backups.components import ApplyContext, put_back
@@ -15,17 +14,19 @@ from backups.interrupts import undisturbed
 from backups.models import BackupExecution, RestoreExecution
 from backups.service import audit, unrecorded
 from backups.service.claim import claim
+from backups.service.confirmation import changes_of, require_none_under_way, require_unchanged
 from backups.service.finishing import warn
 from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
-from backups.service.reap import is_dead
+from backups.service.reap_queued import end_lost
 from backups.service.room import require_room
 from backups.service.rowlock import lock_instance
 from backups.service.safety import take_safety_backup
 from backups.service.settling import finish, settle
 from backups.service.signatures import require_signature
 from backups.service.staging import Staged, Step, archive_of, stage
+from backups.service.worker import owned_here
 from backups.service.workspace import workspace
 from backups.sources import confined
 from destinations.exceptions import DestinationError
@@ -45,12 +46,18 @@ def start_restore(
     allow_other_instance: bool = False,
     accept_unsigned: bool = False,
     undo_of: RestoreExecution | None = None,
+    changes_seen: str | None = None,
+    run_id: str = "",
 ) -> RestoreExecution:
     """Create the queued restore of the archive of `execution`, or of an archive `file`, that a person confirmed.
 
-    `archive_sha256` is what they were shown. Raises BackupError when the instance is unknown, when the archive is gone
-    or another one by now, and InstanceBusy while another restore of the instance waits or runs; each is logged.
+    `archive_sha256` and `changes_seen` are what they were shown; without the latter, what is so now. With a `run_id` it
+    is of this process, which holds the workspace of that id, and no worker takes it.
+
+    Raises BackupError when the instance is unknown, when the archive is gone or another one by now or another restore
+    changed the instance since, and InstanceBusy while another one of the instance waits or runs; each is logged.
     """
+    end_lost(instance=instance)
     restore = RestoreExecution(
         instance=instance,
         execution=execution,
@@ -62,6 +69,7 @@ def start_restore(
         allow_other_instance=allow_other_instance,
         accept_unsigned=accept_unsigned,
         undo_of=undo_of,
+        **owned_here(run_id),
     )
     try:
         get_instance(instance)
@@ -69,7 +77,10 @@ def start_restore(
             _require_archive(execution, archive_sha256)
         with transaction.atomic():
             lock_instance(instance)  # of a form that is sent twice one is taken
-            _require_none_under_way(instance)
+            require_none_under_way(instance)
+            if changes_seen is not None:
+                require_unchanged(instance, changes_seen)
+            restore.changes_seen = changes_of(instance)
             restore.save(force_insert=True)
     except BackupError as error:
         audit.log("restore.refused", logging.WARNING, instance=instance, by=audit.name_of(by), error=error.message)
@@ -89,7 +100,9 @@ def start_restore(
     return restore
 
 
-def start_undo(restore: RestoreExecution, *, by: audit.Actor) -> RestoreExecution:
+def start_undo(
+    restore: RestoreExecution, *, by: audit.Actor, changes_seen: str | None = None, run_id: str = ""
+) -> RestoreExecution:
     """Create the restore that brings back what `restore` replaced. Raises BackupError when there is nothing to undo."""
     safety = state_before(restore)
     return start_restore(
@@ -100,6 +113,8 @@ def start_undo(restore: RestoreExecution, *, by: audit.Actor) -> RestoreExecutio
         components=list(restore.touched),
         force_invalid_config=True,
         undo_of=restore,
+        changes_seen=changes_seen,
+        run_id=run_id,
     )
 
 
@@ -115,24 +130,30 @@ def state_before(restore: RestoreExecution) -> BackupExecution:
 def run_restore(restore_id: str) -> RestoreExecution:
     """Run a queued restore to its end and record that end.
 
-    Raises InstanceBusy and leaves it queued when the instance is being backed up or restored; after any other failure
-    what was touched is rolled back, the row says why, and the error is raised again.
+    Raises InstanceBusy and leaves it queued when the instance is being backed up or restored, NotQueued when it is not
+    queued any more, was confirmed too long ago, or is for the process that made it; after any other failure what was
+    touched is rolled back, the row says why, and the error is raised again.
     """
     restore = RestoreExecution.objects.select_related("execution__destination", "undo_of").get(pk=restore_id)
     with workspace(restore.pk) as directory:
-        try:
-            _run_and_settle(restore, directory)
-        except (InstanceBusy, NotQueued, Unrecorded):
-            raise
-        except BaseException as error:
-            # the one signal that counts may have come where nothing held it back: between an error and its handling
-            with undisturbed():
-                settle(restore, directory, error)
-            raise
-        finally:
-            if restore.status != Status.RUNNING:
-                unrecorded.forget(restore.pk)
+        carry_out(restore, directory)
     return restore
+
+
+def carry_out(restore: RestoreExecution, directory: Path) -> None:
+    """Claim `restore` and take it to its end in its workspace. Raises as `run_restore`."""
+    try:
+        _run_and_settle(restore, directory)
+    except (InstanceBusy, NotQueued, Unrecorded):
+        raise
+    except BaseException as error:
+        # the one signal that counts may have come where nothing held it back: between an error and its handling
+        with undisturbed():
+            settle(restore, directory, error)
+        raise
+    finally:
+        if restore.status != Status.RUNNING:
+            unrecorded.forget(restore.pk)
 
 
 def _run_and_settle(restore: RestoreExecution, directory: Path) -> None:
@@ -151,22 +172,6 @@ def _run_and_settle(restore: RestoreExecution, directory: Path) -> None:
         raise
 
 
-def _require_none_under_way(instance: str) -> None:
-    """What was shown to the person would not be true any more when the other one has ended. Raises InstanceBusy."""
-    now = timezone.now()
-    for other in RestoreExecution.objects.filter(instance=instance, status__in=RestoreExecution.ACTIVE):
-        if other.status == Status.QUEUED:
-            raise InstanceBusy(
-                f"a restore of {instance} is waiting already: {other.pk}",
-                hint="a worker will run it; to take it back: manage.py restore --cancel " + other.pk,
-            )
-        if not is_dead(other, now):
-            raise InstanceBusy(
-                f"another restore of {instance} is running: {other.pk}",
-                hint="wait for its end, then look at the preview again",
-            )
-
-
 def _require_archive(execution: BackupExecution, archive_sha256: str) -> None:
     if not execution.has_archive:
         raise BackupError(f"{execution} has no archive any more")
@@ -175,6 +180,8 @@ def _require_archive(execution: BackupExecution, archive_sha256: str) -> None:
 
 
 def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
+    # from here on no other restore of the instance can begin
+    require_unchanged(restore.instance, restore.changes_seen)
     instance = get_instance(restore.instance)
     size = (restore.execution.compressed_size_bytes if restore.execution else None) or 0
     monitor.stage(Stage.FETCHING, total=size)

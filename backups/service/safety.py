@@ -9,16 +9,13 @@ from backups.archive.reader import verify_members
 from backups.errors import BackupError, Cancelled, Interrupted, TimedOut
 from backups.instances import Instance
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import outcome
-from backups.service.backup import run_backup, start_backup
+from backups.service.backup_now import back_up_before_restore
 from backups.service.monitor import Monitor
 from backups.service.opening import opened
 from backups.service.safety_archive import NAME, fetch_into
 from backups.service.staging import Staged
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
-
-Status = BackupExecution.Status
 
 
 def take_safety_backup(
@@ -44,22 +41,15 @@ def take_safety_backup(
 
 
 def _backed_up(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> BackupExecution:
-    queued = start_backup(
+    return back_up_before_restore(
         instance.name,
         safety_destination(restore),
         by=restore.triggered_by,
-        kind=BackupExecution.Kind.SAFETY,
         comment=f"before restore {restore.pk}",
+        pin_reason=f"safety backup of restore {restore.pk}, until that is acknowledged",
+        parts=staged.live,
+        within=monitor,
     )
-    # from the beginning: there is no moment at which retention could take it
-    reason = f"safety backup of restore {restore.pk}, until that is acknowledged"
-    queued.moved(Status.QUEUED, pinned=True, pin_reason=reason)
-    try:
-        return run_backup(queued.pk, parts=staged.live, within=monitor)
-    except BaseException as error:
-        # nobody else is to run one that could not even begin
-        outcome.unstarted(queued, outcome.message_of(error), "it belongs to a restore: run that again")
-        raise
 
 
 def safety_destination(restore: RestoreExecution) -> BackupDestination:

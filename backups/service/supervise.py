@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,12 +15,11 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.models import Run
-from backups.processes import descendants, kill_all
+from backups.processes import descendants, identity, kill_all
 from backups.service import audit, outcome
 from backups.service.queues import release, reserve
 from backups.service.reap import bury
 from backups.service.runs import RunKind
-from backups.service.worker import this_worker
 
 BUSY = os.EX_TEMPFAIL  # exit code of a run that stays queued because its instance is in use
 POLL_SECONDS = 0.05
@@ -36,13 +34,14 @@ def supervise(kind: RunKind, run: Run) -> str:
     Whatever ends this function ends the child too: SIGTERM, then SIGKILL to it and all it started.
     """
     process = _start(kind, run)
+    child = identity(process.pid)
     why_ended = "the worker was told to end"
     try:
         why_ended = _watch(process, run)
     finally:
         _end(process, kind.ending_seconds)
         run.refresh_from_db()
-        _record(run, process, why_ended)
+        _record(run, child, process.returncode, why_ended)
     return str(run.status)
 
 
@@ -107,13 +106,13 @@ def _end(process: "subprocess.Popen[bytes]", seconds: float) -> None:
     process.wait()
 
 
-def _record(run: Run, process: "subprocess.Popen[bytes]", why_ended: str) -> None:
+def _record(run: Run, child: str, returncode: int, why_ended: str) -> None:
     """Write the end into a row that its process left running, or could not even claim."""
-    how = _ending(process.returncode)
-    if run.status == Run.Status.RUNNING and run.worker == f"{socket.gethostname()}:{process.pid}":
+    how = _ending(returncode)
+    if run.status == Run.Status.RUNNING and run.process == child:
         bury(run, f"{why_ended}; its process {how}" if why_ended else f"its process {how}")
-    elif run.status == Run.Status.QUEUED and run.worker == this_worker():
-        if why_ended or process.returncode == BUSY:
+    elif run.status == Run.Status.QUEUED and run.process == identity():
+        if why_ended or returncode == BUSY:
             release(run)
         else:
             outcome.unstarted(run, f"its process {how} before it began", "the reason is in the log of the worker")

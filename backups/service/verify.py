@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from backups.models import BackupExecution, DrillExecution
 from backups.service import audit
-from backups.service.drill import look, start_drill
+from backups.service.drill import look
 from backups.service.proof import Verified, verify_file
 from backups.service.signatures import signature_state
 from backups.service.workspace import workspace
@@ -17,7 +17,7 @@ def verify_execution(execution: BackupExecution, *, by: audit.Actor) -> Verified
 
     Raises BackupError, ArchiveError or DestinationError with the first thing that is wrong.
     """
-    found = look(start_drill(execution, by=by, kind=DrillExecution.Kind.VERIFICATION))
+    _, found = look(execution, by=by, kind=DrillExecution.Kind.VERIFICATION)
     return Verified(found.manifest, found.databases, found.signature)
 
 

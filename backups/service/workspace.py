@@ -8,12 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.interrupts import undisturbed
 from backups.service import locks
 
 LOOKING_SECONDS = 2.0
+WRITABLE = "see that this user may write there and that the disk is not full"
 
 
 def root() -> Path:
@@ -41,52 +43,61 @@ def workspace(execution_id: str) -> Iterator[Path]:
     """
     lock = _lock_path(execution_id)
     descriptor = _acquire(lock, execution_id)
+    stays = False
     try:
-        directory = root() / execution_id
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o700)
+        directory = _emptied(root() / execution_id)
         try:
             yield directory
+        except DatabaseProblem:
+            # the row may say that this goes on: the lock without a holder says that it does not
+            stays = True
+            raise
         finally:
             with undisturbed():
                 shutil.rmtree(directory)
-                lock.unlink(missing_ok=True)
+                if not stays:
+                    lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def _emptied(directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise BackupError(
+            f"the workspace {directory} cannot be made: {os.strerror(error.errno or 0)}", hint=WRITABLE
+        ) from error
+    return directory
 
 
 def _acquire(lock: Path, execution_id: str) -> int:
     """Take the lock; somebody who looks whether it is abandoned holds it for a moment only."""
     deadline = time.monotonic() + LOOKING_SECONDS
-    while (descriptor := locks.acquire(lock)) is None:
-        if time.monotonic() > deadline:
-            raise WorkspaceBusy(f"execution {execution_id} is being worked on by another process")
-        time.sleep(0.01)
+    try:
+        while (descriptor := locks.acquire(lock)) is None:
+            if time.monotonic() > deadline:
+                raise WorkspaceBusy(f"execution {execution_id} is being worked on by another process")
+            time.sleep(0.01)
+    except OSError as error:
+        raise BackupError(f"the lock {lock} cannot be made: {os.strerror(error.errno or 0)}", hint=WRITABLE) from error
     return descriptor
 
 
-def is_held(execution_id: str) -> bool:
-    """True while a process here works on the execution, or looks at it."""
-    try:
-        descriptor = locks.acquire(_lock_path(execution_id), create=False)
-    except FileNotFoundError:
-        return False
-    if descriptor is None:
-        return True
-    os.close(descriptor)
-    return False
+def holder_of(execution_id: str) -> locks.Holder:
+    """Return whether the process that works in the workspace of that execution lives, as far as can be seen here."""
+    return locks.holder_of(_lock_path(execution_id))
 
 
 def abandoned(execution_id: str) -> bool:
     """True when the execution had a workspace here and the process that held its lock is gone."""
-    try:
-        descriptor = locks.acquire(_lock_path(execution_id), create=False)
-    except FileNotFoundError:
-        return False
-    if descriptor is None:
-        return False
-    os.close(descriptor)
-    return True
+    return holder_of(execution_id) is locks.Holder.GONE
+
+
+def is_local() -> bool:
+    """True unless workspaces lie where other hosts may work too."""
+    return locks.is_local(root())
 
 
 def sweep(execution_id: str) -> bool:

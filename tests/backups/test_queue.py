@@ -12,6 +12,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from backups.errors import InstanceError
 from backups.instances import get_instance
 from backups.models import BackupExecution, RestoreExecution
+from backups.processes import identity
 from backups.service.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
 from backups.service.worker import this_worker
 from backups.tasks import backup, enqueue, ring_forgotten, ring_waiting, start_next
@@ -109,7 +110,16 @@ def test_a_run_that_is_not_queued_any_more_calls_nobody(
     assert messages() == []
 
 
-def test_a_run_that_a_command_just_made_for_itself_is_left_to_it() -> None:
+def test_a_run_that_a_process_made_for_itself_is_never_for_a_worker() -> None:
+    own = queued("own", owner="process", age=timedelta(minutes=2), rang_at=timezone.now())
+
+    assert not waiting(BackupExecution, "backups").exists()
+    assert (ring_waiting("backups"), ring_forgotten("backups"), messages()) == (0, 0, [])
+    assert not reserve(BackupExecution.objects.get(pk=own.pk))
+    assert backup(own.pk) == "nothing waits"
+
+
+def test_a_run_that_was_not_handed_to_a_worker_yet_is_left_alone_for_a_minute() -> None:
     fresh = queued(age=timedelta(seconds=5))
     forgotten = queued("unknown", age=timedelta(minutes=2))
 
@@ -161,7 +171,7 @@ def test_a_run_is_reserved_by_one_and_given_back_or_free_again_after_a_minute_of
     assert not waiting(BackupExecution, "backups").exists()
     assert reserve(mine), "who has it may go on"
 
-    queued(run.instance, rang_at=timezone.now())
+    queued(run.instance, rang_at=timezone.now(), kind="scheduled")
     assert not waiting(BackupExecution, "backups").exists(), "one at a time for each instance"
     BackupExecution.objects.exclude(pk=run.pk).delete()
 
@@ -175,9 +185,12 @@ def test_a_run_is_reserved_by_one_and_given_back_or_free_again_after_a_minute_of
 
 def test_what_a_dead_task_of_this_host_had_reserved_is_free_again_at_once() -> None:
     here = this_worker().partition(":")[0]
-    dead = queued("dead", worker=f"{here}:999999999", heartbeat_at=timezone.now(), rang_at=timezone.now())
-    queued("alive", worker=this_worker(), heartbeat_at=timezone.now(), rang_at=timezone.now())
-    queued("elsewhere", worker="elsewhere:999999999", heartbeat_at=timezone.now(), rang_at=timezone.now())
+    reserved = {"heartbeat_at": timezone.now(), "rang_at": timezone.now()}
+    gone = "/".join([*identity().split("/")[:2], "999999999", "1"])
+    dead = queued("dead", worker=f"{here}:999999999", process=gone, **reserved)
+    queued("alive", worker=this_worker(), process=identity(), **reserved)
+    for elsewhere in ("another-boot/4026531836/999999999/1", gone.replace(gone.split("/")[1], "1234567890")):
+        queued(f"of {elsewhere}"[:64], worker=f"{here}:999999999", process=elsewhere, **reserved)
 
     assert release_dead() == 1
     assert list(waiting(BackupExecution, "backups")) == [dead]
@@ -188,7 +201,7 @@ def test_the_end_of_a_run_calls_for_the_oldest_one_that_waits_for_its_instance(
 ) -> None:
     ended = an_execution("shop")
     older = queued("shop", age=timedelta(minutes=3))
-    queued("shop", age=timedelta(minutes=2))
+    queued("shop", age=timedelta(minutes=2), kind="scheduled")
     queued("radius", age=timedelta(minutes=4))
 
     with django_capture_on_commit_callbacks(execute=True):

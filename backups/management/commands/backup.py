@@ -1,17 +1,17 @@
-from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.errors import InstanceBusy, NotQueued
 from backups.formats import human_duration
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution
-from backups.service.backup import run_backup, start_backup
-from backups.service.cancel import cancel
+from backups.models.run import new_id
+from backups.service.backup import start_backup
+from backups.service.backup_now import backup_now
 from backups.service.status import describe
 from backups.tasks import enqueue
 from destinations.management.base import Error, operator_name
+from destinations.models import BackupDestination
 from destinations.os_signals import exit_status
 from destinations.sizes import human_size
 
@@ -27,26 +27,23 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         destination = self.find_destination(options["destination"])
-        by = operator_name()
-        execution = start_backup(options["instance"], destination, by=by, comment=options["comment"])
-        if options["queue"]:
-            enqueue(execution)
-            self.respond(describe(execution), f"queued as {execution.pk}")
-            return
-        execution = self._run(execution, by)
-        self.respond(describe(execution), summary(execution))
+        run = self._queue if options["queue"] else self._run
+        run(options["instance"], destination, by=operator_name(), comment=options["comment"])
 
-    def _run(self, execution: BackupExecution, by: str) -> BackupExecution:
+    def _queue(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
+        execution = start_backup(instance, destination, by=by, comment=comment)
+        enqueue(execution)
+        self.respond(describe(execution), f"queued as {execution.pk}")
+
+    def _run(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
+        run_id = new_id()
         try:
-            return run_backup(execution.pk)
-        except InstanceBusy:
-            # nobody is going to wait for this row, and a worker must not find it later
-            with suppress(NotQueued):
-                cancel(execution, by=by)
-            raise
+            execution = backup_now(instance, destination, by=by, comment=comment, run_id=run_id)
         except (KeyboardInterrupt, SystemExit) as end:
-            execution.refresh_from_db(fields=["status"])
-            raise Error(f"the backup was told to end; it is {execution.status}", returncode=exit_status(end)) from end
+            row = BackupExecution.objects.filter(pk=run_id).first()
+            state = f"it is {row.status}" if row else "it had not begun"
+            raise Error(f"the backup was told to end; {state}", returncode=exit_status(end)) from end
+        self.respond(describe(execution), summary(execution))
 
 
 def summary(execution: BackupExecution) -> str:

@@ -1,5 +1,4 @@
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.components.copying import sha256_of
-from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
+from backups.errors import BackupError, InstanceBusy, Unrecorded
 from backups.formats import counted, listed
 from backups.management.base import BackupCommand
 from backups.management.first_steps import migrate_if_empty
@@ -15,6 +14,7 @@ from backups.management.preview_text import preview_text
 from backups.management.restore_options import refuse_contradictions, require_file
 from backups.management.restore_text import result_text
 from backups.models import BackupExecution, RestoreExecution
+from backups.models.run import new_id
 from backups.service import restart
 from backups.service.cancel import cancel
 from backups.service.extract import extract
@@ -22,7 +22,8 @@ from backups.service.outcome import message_of
 from backups.service.preview import Preview, preview
 from backups.service.preview_signature import seen_signature
 from backups.service.rehearsal import rehearse
-from backups.service.restore import run_restore, start_restore, start_undo, state_before
+from backups.service.restore import start_restore, start_undo, state_before
+from backups.service.restore_now import restore_now
 from backups.service.restore_status import describe_restore
 from backups.tasks import enqueue
 from destinations.management.base import Error, one_line, operator_name
@@ -155,10 +156,11 @@ class Command(BackupCommand):
 
     def _restore(self, asked: Asked, **options: Any) -> None:
         by = operator_name()
-        if asked.undo_of is not None:
-            restore = start_undo(asked.undo_of, by=by)
-        else:
-            restore = start_restore(
+
+        def start(run_id: str) -> RestoreExecution:
+            if asked.undo_of is not None:
+                return start_undo(asked.undo_of, by=by, run_id=run_id)
+            return start_restore(
                 asked.instance,
                 by=by,
                 execution=asked.source if isinstance(asked.source, BackupExecution) else None,
@@ -168,27 +170,29 @@ class Command(BackupCommand):
                 force_invalid_config=options["force_invalid_config"],
                 allow_other_instance=options["other_instance"],
                 accept_unsigned=options["accept_unsigned"],
+                run_id=run_id,
             )
+
         if options["queue"]:
+            restore = start("")
             enqueue(restore)
             self.respond(describe_restore(restore), f"queued as {restore.pk}")
             return
-        restore = self._run(restore, by)
+        restore = self._run(start, asked.instance, by)
         self.respond(describe_restore(restore), result_text(restore))
 
-    def _run(self, restore: RestoreExecution, by: str) -> RestoreExecution:
+    def _run(self, start: Callable[[str], RestoreExecution], instance: str, by: str) -> RestoreExecution:
+        run_id = new_id()
         try:
-            return run_restore(restore.pk)
-        except InstanceBusy:
-            # nobody is going to wait for this row, and a worker must not find it later
-            with suppress(NotQueued):
-                cancel(restore, by=by)
-            raise
-        except Unrecorded:
+            return restore_now(start, instance, by=by, run_id=run_id)
+        except (InstanceBusy, Unrecorded):
             raise
         except BaseException as error:
             # the row says what became of the instance, too
-            restore.refresh_from_db()
+            runs = RestoreExecution.objects.select_related("execution", "safety_backup__destination")
+            restore = runs.filter(pk=run_id).first()
+            if restore is None:
+                raise
             if restore.status == restore.Status.COMPLETED:
                 return restore  # it was told to end when the data was proven
             if self.as_json:

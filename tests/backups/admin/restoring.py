@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.models import BackupExecution, RestoreExecution
+from backups.service.confirmation import changes_of
 from tests.backups.factories import Status, an_execution
 
 RESTORES = "/admin/backups/restoreexecution/"
@@ -51,6 +52,7 @@ def confirmed(execution: BackupExecution, *components: str, **fields: Any) -> di
         "components": list(components) or ["orders"],
         "confirm": execution.instance,
         "archive_sha256": execution.archive_sha256,
+        "changes_seen": changes_of(fields.get("confirm", execution.instance)),
         **fields,
     }
 

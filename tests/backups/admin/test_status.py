@@ -54,9 +54,14 @@ def test_a_cancelled_one_that_still_runs_says_who_asked() -> None:
 def test_a_queued_one_waits_for_a_worker_and_asks_for_it_after_a_while() -> None:
     client = a_client(VIEW)
     assert polled(client, an_execution(status=Status.QUEUED, age=timedelta(0)))["detail"] == "waiting for a worker"
-    old = polled(client, an_execution(status=Status.QUEUED, age=timedelta(seconds=61)))
+    old = polled(client, an_execution(status=Status.QUEUED, kind="scheduled", age=timedelta(seconds=61)))
     assert old["detail"].startswith("no worker took it for 1 min")
     assert old["detail"].endswith("is the worker running?")
+
+
+def test_one_that_a_command_made_for_itself_waits_for_no_worker() -> None:
+    own = an_execution(status=Status.QUEUED, owner="process", worker="vm:4711", age=timedelta(minutes=1))
+    assert polled(a_client(VIEW), own)["detail"] == "vm:4711, which made it, is about to run it"
 
 
 def test_a_queued_one_behind_a_running_one_says_that_it_waits_for_it() -> None:

@@ -1,0 +1,23 @@
+"""Restores that the process which makes them carries out: they end with it, and no worker ever takes them."""
+
+from collections.abc import Callable
+
+from backups.models import RestoreExecution
+from backups.service import audit
+from backups.service.confirmation import AGAIN
+from backups.service.reap import reap
+from backups.service.restore import carry_out
+from backups.service.run_here import run_here
+
+
+def restore_now(
+    start: Callable[[str], RestoreExecution], instance: str, *, by: audit.Actor, run_id: str = ""
+) -> RestoreExecution:
+    """Make a restore of `instance` by `start`, which gets the id of its row, and run it here and now to its end.
+
+    Raises as `start_restore` and `run_restore`; whatever is raised, nothing is left waiting.
+    """
+    # what a dead restore left half done is rolled back before the person's view of the instance is taken down
+    reap(instance=instance)
+    restore, _ = run_here(RestoreExecution, start, carry_out, by=by, run_id=run_id, hint=AGAIN)
+    return restore
