@@ -5,8 +5,10 @@ from django.http import HttpRequest, HttpResponse
 
 from backups.admin.actions import DRILL, VERIFY
 from backups.admin.guard import action_view, actor, to_page
+from backups.admin.under_way import say_waiting
 from backups.models import BackupExecution, DrillExecution
 from backups.service.drill import start_drill
+from backups.service.once import AlreadyWaiting
 from backups.tasks import enqueue
 
 Kind = DrillExecution.Kind
@@ -23,7 +25,10 @@ def verify(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
 
 
 def _start(request: HttpRequest, execution: BackupExecution, kind: DrillExecution.Kind) -> HttpResponse:
-    run = start_drill(execution, by=actor(request), kind=kind)
+    try:
+        run = start_drill(execution, by=actor(request), kind=kind)
+    except AlreadyWaiting as waiting:
+        return to_page(say_waiting(request, waiting))
     enqueue(run)
     messages.success(request, f"The {run.word} of {run.instance} is queued.")
     return to_page(run)

@@ -10,9 +10,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 
 from backups.admin.guard import actor, explain
+from backups.admin.under_way import waiting_text
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.service import schedule as service
+from backups.service.once import AlreadyWaiting
 from backups.tasks import enqueue
 
 VIEW = ("backups.view_backupschedule", "backups.change_backupschedule")
@@ -67,7 +69,11 @@ def perform(action: ScheduleAction, request: HttpRequest, schedules: Iterable[Ba
 
 
 def _run(request: HttpRequest, schedule: BackupSchedule) -> str:
-    enqueue(service.run_now(schedule, by=actor(request)))
+    try:
+        execution = service.run_now(schedule, by=actor(request))
+    except AlreadyWaiting as waiting:
+        return waiting_text(waiting)
+    enqueue(execution)
     return f"The backup of {schedule.instance} to {schedule.destination.name} is queued."
 
 

@@ -12,10 +12,12 @@ from django.template.response import TemplateResponse
 
 from backups.admin.actions import AGAIN, may
 from backups.admin.guard import action_view, actor, explain, to_page
+from backups.admin.under_way import say_waiting
 from backups.errors import BackupError
 from backups.instances import instance_names, inventory
-from backups.models import BackupExecution
+from backups.models import BackupExecution, Run
 from backups.service.backup import start_backup
+from backups.service.once import AlreadyWaiting
 from backups.tasks import enqueue
 from destinations.models import BackupDestination
 
@@ -85,10 +87,11 @@ def start_again(request: HttpRequest, executions: QuerySet[BackupExecution]) -> 
             messages.error(request, f"The backup of {instance} to {where} cannot start: {explain(error)}")
 
 
-def _start(
-    request: HttpRequest, *, instance: str, destination: BackupDestination, comment: str = ""
-) -> BackupExecution:
-    execution = start_backup(instance, destination, by=actor(request), comment=comment)
+def _start(request: HttpRequest, *, instance: str, destination: BackupDestination, comment: str = "") -> Run:
+    try:
+        execution = start_backup(instance, destination, by=actor(request), comment=comment)
+    except AlreadyWaiting as waiting:
+        return say_waiting(request, waiting)
     enqueue(execution)
     messages.success(request, f"The backup of {instance} to {destination.name} is queued.")
     return execution

@@ -1,13 +1,15 @@
-"""A restore that was confirmed while another one waits or runs: a second click, or somebody else was first."""
+"""What was asked for while another run waits or runs that does the same: a second click, or somebody else was first."""
 
 from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 
+from backups.admin.formats import sentence
 from backups.admin.guard import to_page
 from backups.errors import InstanceBusy
-from backups.models import RestoreExecution
+from backups.models import RestoreExecution, Run
+from backups.service.once import AlreadyWaiting
 from backups.tasks import enqueue
 
 
@@ -27,3 +29,14 @@ def queued(request: HttpRequest, instance: str, start: Callable[[], RestoreExecu
     enqueue(started)
     messages.success(request, done)
     return to_page(started)
+
+
+def say_waiting(request: HttpRequest, waiting: AlreadyWaiting) -> Run:
+    """Say that nothing else was queued, and return the run that waits, to lead to."""
+    messages.warning(request, waiting_text(waiting))
+    return waiting.run
+
+
+def waiting_text(waiting: AlreadyWaiting) -> str:
+    text = f"{sentence(waiting.message)} Nothing else was queued. {sentence(waiting.hint)}".strip()
+    return text[0].upper() + text[1:]

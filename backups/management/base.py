@@ -1,7 +1,8 @@
 """What the commands of this app share."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
@@ -9,6 +10,7 @@ from django.db.models import QuerySet
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution, Run
+from backups.service.once import AlreadyWaiting
 from destinations.exceptions import DestinationError
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination
@@ -42,6 +44,13 @@ class BackupCommand(OperatorCommand):
             hint = f"name one with --destination: {self._names()}" if enabled else "make one with `adddestination`"
             raise BackupError(problem, hint=hint)
         return enabled[0]
+
+    def respond_waiting(self, waiting: AlreadyWaiting, describe: Callable[[Any], dict[str, Any]]) -> None:
+        """Say that nothing else was queued, and which run waits: what was asked for will be done."""
+        run = waiting.run
+        said = f"; {waiting.hint}" if waiting.hint else ""
+        data = describe(run) | {"already_waiting": True, "note": waiting.hint}
+        self.respond(data, f"waiting already as {run.pk}, asked for by {run.triggered_by}{said}")
 
     def _names(self) -> str:
         return ", ".join(BackupDestination.objects.values_list("name", flat=True))

@@ -50,6 +50,13 @@ class DrillExecution(Run):
         ordering: ClassVar = ["-created_at", "-id"]
         # whoever sees a backup sees what was found out about it
         default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["execution", "kind"],
+                condition=models.Q(status="queued", owner="queue"),
+                name="one_waiting_drill_of_a_kind",
+            ),
+        ]
         indexes: ClassVar = [
             models.Index(fields=["-created_at", "-id"], name="drill_newest"),
             models.Index(fields=["status", "-created_at"], name="drill_status"),

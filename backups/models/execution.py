@@ -118,6 +118,12 @@ class BackupExecution(Run):
             models.UniqueConstraint(
                 fields=["schedule", "scheduled_for", "attempt"], name="one_execution_per_slot_and_attempt"
             ),
+            # a second press finds the first one, whose backup will hold the same
+            models.UniqueConstraint(
+                fields=["instance", "destination"],
+                condition=Q(status="queued", kind="manual", owner="queue"),
+                name="one_waiting_manual_backup",
+            ),
             models.CheckConstraint(
                 condition=~Q(status="completed")
                 | (

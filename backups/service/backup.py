@@ -27,6 +27,7 @@ from backups.service.drop_finding import note_drops
 from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
+from backups.service.once import create_once
 from backups.service.own_places import live_components
 from backups.service.prune import prune_after
 from backups.service.publish import Made, publish
@@ -67,7 +68,8 @@ def start_backup(
 
     With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
 
-    Raises IntegrityError when the `slot` has its execution already, InstanceError (unknown or badly described
+    Raises AlreadyWaiting when it is a manual one and another one for the same instance and destination waits for a
+    worker, IntegrityError when the `slot` has its execution already, InstanceError (unknown or badly described
     instance) or BackupError (disabled destination); these two are logged.
     """
     try:
@@ -93,7 +95,9 @@ def start_backup(
         pin_reason=pin_reason,
         **owned_here(run_id),
     )
-    execution.save(force_insert=True)
+    waits = {"instance": instance, "destination": destination, "kind": Kind.MANUAL}
+    once = kind == Kind.MANUAL and not run_id
+    create_once(execution, waits if once else {}, what=f"backup of {instance} to {destination.name}", by=by)
     audit.log(
         "backup.queued", execution=execution.pk, instance=instance, destination=destination.name,
         kind=kind, by=execution.triggered_by,

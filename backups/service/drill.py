@@ -13,6 +13,7 @@ from backups.models.run import new_id
 from backups.service import audit, verdict
 from backups.service.claim import claim
 from backups.service.monitor import Monitor
+from backups.service.once import create_once
 from backups.service.run_here import run_here
 from backups.service.trial import TRIALS, Found
 from backups.service.worker import owned_here
@@ -45,7 +46,8 @@ def start_drill(
 
     With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
 
-    Raises BackupError when there is no archive.
+    Raises AlreadyWaiting when another one of that kind and backup waits for a worker, BackupError when there is no
+    archive.
     """
     if not execution.has_archive:
         raise BackupError(f"{execution} has no archive to {_verb(kind)}", hint="name another backup")
@@ -57,7 +59,8 @@ def start_drill(
         triggered_by=audit.name_of(by),
         **owned_here(run_id),
     )
-    run.save(force_insert=True)
+    same = {"execution": execution, "kind": kind}
+    create_once(run, {} if run_id else same, what=f"{run.word} of {execution}", by=by)
     audit.log(
         f"{run.word}.queued", execution=run.pk, instance=run.instance, backup=execution.pk, archive=str(execution),
         by=run.triggered_by,

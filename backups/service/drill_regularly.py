@@ -10,6 +10,7 @@ from backups.models import DrillExecution
 from backups.service.drill import newest_good_backup, start_drill
 from backups.service.drill_state import drill_states, drills_every
 from backups.service.heartbeats import CLOCKS_DIFFER
+from backups.service.once import AlreadyWaiting
 from backups.service.queues import of_queue, queue_of
 from backups.service.rowlock import lock_instance
 
@@ -46,4 +47,7 @@ def _start(name: str, now: datetime) -> DrillExecution | None:
     if drills.filter(created_at__range=(now - PATIENCE, now + CLOCKS_DIFFER)).exists():
         return None
     backup = newest_good_backup(name)
-    return start_drill(backup, by=BY) if backup else None
+    try:
+        return start_drill(backup, by=BY) if backup else None
+    except AlreadyWaiting:  # a person asked for the same in this moment
+        return None

@@ -117,7 +117,8 @@ def test_of_many_that_want_the_same_row_exactly_one_gets_it(shops: None, destina
 
 
 def test_of_many_rows_of_one_instance_exactly_one_runs(shops: None, destination: BackupDestination) -> None:
-    executions = [start_backup("shop", destination, by="tests") for _ in range(8)]
+    kind = BackupExecution.Kind.CONFIG_CHANGE
+    executions = [start_backup("shop", destination, by="tests", kind=kind) for _ in range(8)]
 
     def attempt(execution: BackupExecution) -> str:
         try:

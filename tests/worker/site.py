@@ -143,14 +143,14 @@ class Site:
             for number in range(megabytes):
                 file.write(bytes([number % 256]) + block[1:])
 
-    def queue(self, names: list[str]) -> list[str]:
+    def queue(self, names: list[str], *, kind: str = "manual") -> list[str]:
         """Queue a backup of each instance for a worker, in one process; return the ids."""
         return self.python(
             "from backups.service.backup import start_backup; from backups.tasks import enqueue\n"
             "from destinations.models import BackupDestination\n"
             "nas = BackupDestination.objects.get()\n"
             f"for name in {names!r}:\n"
-            "    run = start_backup(name, nas, by='tests'); enqueue(run); print(run.pk)\n"
+            f"    run = start_backup(name, nas, by='tests', kind={kind!r}); enqueue(run); print(run.pk)\n"
         ).split()
 
     # --- what became of it ----------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_two_messages_for_a_run_start_one_process(site: Site) -> None:
 
 def test_a_busy_instance_leaves_the_run_queued_until_it_is_free(site: Site) -> None:
     lock = site.lock_shop()
-    first, second = site.queue(["shop-0", "shop-0"])
+    first, second = site.queue(["shop-0", "shop-0"], kind="config_change")
     site.worker()
     site.exporting(first)
     time.sleep(1)

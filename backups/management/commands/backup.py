@@ -8,6 +8,7 @@ from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.service.backup import start_backup
 from backups.service.backup_now import backup_now
+from backups.service.once import AlreadyWaiting
 from backups.service.status import describe
 from backups.tasks import enqueue
 from destinations.management.base import Error, operator_name
@@ -31,9 +32,13 @@ class Command(BackupCommand):
         run(options["instance"], destination, by=operator_name(), comment=options["comment"])
 
     def _queue(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
-        execution = start_backup(instance, destination, by=by, comment=comment)
+        try:
+            execution = start_backup(instance, destination, by=by, comment=comment)
+        except AlreadyWaiting as waiting:
+            self.respond_waiting(waiting, describe)
+            return
         enqueue(execution)
-        self.respond(describe(execution), f"queued as {execution.pk}")
+        self.respond(describe(execution) | {"already_waiting": False}, f"queued as {execution.pk}")
 
     def _run(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
         run_id = new_id()

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
+from backups.service.once import AlreadyWaiting
 from backups.service.schedule import run_now
 from backups.service.schedule_words import find_schedule
 from backups.service.status import describe
@@ -17,6 +18,10 @@ class Command(BackupCommand):
         parser.add_argument("name")
 
     def run(self, **options: Any) -> None:
-        execution = run_now(find_schedule(options["name"]), by=operator_name())
+        try:
+            execution = run_now(find_schedule(options["name"]), by=operator_name())
+        except AlreadyWaiting as waiting:
+            self.respond_waiting(waiting, describe)
+            return
         enqueue(execution)
-        self.respond(describe(execution), f"queued as {execution.pk}")
+        self.respond(describe(execution) | {"already_waiting": False}, f"queued as {execution.pk}")

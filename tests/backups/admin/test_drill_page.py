@@ -56,6 +56,18 @@ def test_a_verification_is_queued_like_a_drill(client: Client) -> None:
 
 
 @pytest.mark.parametrize("action", ["drill", "verify"])
+def test_who_presses_again_is_led_to_the_one_that_waits(action: str, client: Client) -> None:
+    execution = an_execution()
+    client.post(url(execution, action))
+    first = DrillExecution.objects.get()
+    assert client.post(url(execution, action))["Location"] == page_of(first)
+    assert f"A {first.kind} of {execution} is waiting already: {first.pk}, asked for by bob." in text(
+        client, url(execution, action), {}
+    )
+    assert DrillExecution.objects.count() == 1
+
+
+@pytest.mark.parametrize("action", ["drill", "verify"])
 def test_who_may_not_run_backups_starts_none(action: str) -> None:
     execution = an_execution()
     client = a_client(VIEW)

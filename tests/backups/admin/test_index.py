@@ -167,7 +167,7 @@ def test_the_number_of_queries_does_not_grow_with_the_instances(instances: dict[
         for name in list(instances)[: number // 2]:
             an_execution(name, age=2 * DAYS)
             an_execution(name, status=Status.FAILED)
-            an_execution(name, status=Status.QUEUED)
+            an_execution(name, status=Status.QUEUED, kind="scheduled")
             a_schedule(name, f"hours:{number}")
         with CaptureQueriesContext(connection) as queries:
             assert raw(client, INDEX).count(START) == len(instances)

@@ -135,3 +135,25 @@ def test_only_a_form_starts_a_backup(admin: Client) -> None:
     assert admin.get(url(old, "again")).status_code == 405
     assert admin.get(f"{LIST}unknown/again/").status_code == 405
     assert BackupExecution.objects.get() == old
+
+
+def test_who_presses_again_is_led_to_the_one_that_waits() -> None:
+    client, data = may_run(), {"instance": "shop", "destination": a_destination().pk}
+    client.post(START, data)
+    first = BackupExecution.objects.get()
+    for _ in range(2):
+        assert client.post(START, data)["Location"] == url(first)
+    page = text(client, START, data | {"comment": "before the <move>"})
+    assert f"A backup of shop to nas is waiting already: {first.pk}, asked for by bob. Nothing else was queued." in page
+    assert "the comment was added to the one that it has: before the <move>." in page
+    assert "<move>" not in raw(client, url(first))
+    assert BackupExecution.objects.get().comment == "before the <move>"
+
+
+def test_back_up_again_leads_to_the_one_that_waits_too() -> None:
+    client, ended = may_run(), an_execution()
+    client.post(url(ended, "again"))
+    first = BackupExecution.objects.get(status="queued")
+    assert client.post(url(ended, "again"))["Location"] == url(first)
+    assert client.post(LIST, {"action": "back_up_again", "_selected_action": [ended.pk]}).status_code == 302
+    assert BackupExecution.objects.filter(status="queued").count() == 1
