@@ -59,7 +59,10 @@ def pass_over(_number: int, _frame: FrameType | None) -> None:
 def handled(
     handler: Handler, numbers: tuple[signal.Signals, ...] = ENDING, *, restore: Callable[[], bool] = lambda: True
 ) -> Iterator[None]:
-    """Call `handler` for each of `numbers` that is not ignored. Does nothing in a thread, which gets no signals."""
+    """Call `handler` for each of `numbers` that is not ignored. Does nothing in a thread, which gets no signals.
+
+    Afterwards what handled them before does so again, or where `restore` says no, for a process that ends, nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -67,9 +70,10 @@ def handled(
     try:
         yield
     finally:
-        if restore():
-            for number, previous in before.items():
-                signal.signal(number, previous)
+        again = restore()
+        for number, previous in before.items():
+            # Python puts the default back when it ends, in place of handlers, and that would kill
+            signal.signal(number, previous if again else signal.SIG_IGN)
 
 
 @contextmanager

@@ -62,6 +62,26 @@ def test_time_that_is_up_raises_what_the_caller_wants() -> None:
         signal.pause()
 
 
+LATE = """
+import os, signal
+from destinations.os_signals import ToldToEnd, ends_in_order
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGHUP):
+        kill(pid, number)
+late = Late()
+late.itself = late  # until Python ends, after its handlers
+with ends_in_order(once=True):
+    os.kill(os.getpid(), signal.SIGHUP)
+"""
+
+
+def test_a_signal_when_python_ends_does_not_change_the_exit_status() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False, timeout=60
+    )
+    assert ended.returncode == 128 + signal.SIGHUP
+
+
 NOHUP = """
 import os, signal, sys
 from destinations.os_signals import ends_in_order
