@@ -72,10 +72,10 @@ def test_a_worker_works_with_a_log_file_that_it_may_not_write_and_the_front_page
     run_id = site.queue(["shop-0"])[0]
     eventually(lambda: site.status(run_id) == "completed")
     problem = f"The log file {log} cannot be written: No such file or directory."
-    assert site.rows("SELECT problem FROM backup_heartbeats WHERE kind = 'worker'") == [(problem,)]
-    assert problem in worker.log.read_text()
+    eventually(lambda: site.rows("SELECT problem FROM backup_heartbeats WHERE kind = 'worker'") == [(problem,)])
+    eventually(lambda: problem in worker.log.read_text())
     # of the run, a process of its own, and of the worker
-    assert "backup.completed execution=" in worker.log.read_text()
+    eventually(lambda: "backup.completed execution=" in worker.log.read_text())
     assert "Traceback" not in worker.log.read_text()
 
     log.parent.mkdir()
