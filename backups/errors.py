@@ -44,6 +44,10 @@ class ScratchFailed(ComponentError):
     """The place where a copy lies is full or fails: that says nothing of the data."""
 
 
+class NotCheckable(ComponentError):
+    """A database cannot be checked, counted or read here: that says nothing of the data."""
+
+
 class Untouched(ComponentError):
     """A component could not be restored, and is what it was before."""
 

@@ -2,12 +2,13 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from backups import sqlite
-from backups.errors import ComponentError
+from backups.errors import ComponentError, DamagedComponent, NotCheckable
 from backups.sources import bytes_of
 from backups.sqlite_restore import writable
 
@@ -35,26 +36,55 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return info.st_ino, info.st_size, info.st_mtime_ns
 
 
-def prove(live: Path, tables: Mapping[str, int], left: Mark | None, *, lock_timeout: float) -> str:
-    """Check the live database after a restore and count its rows against `tables`; return a note, or nothing.
+def prove(
+    live: Path,
+    tables: Mapping[str, int],
+    left: Mark | None,
+    *,
+    lock_timeout: float,
+    uncounted: Collection[str] = (),
+    checkpoint: Callable[[int], None] = lambda _: None,
+) -> list[str]:
+    """Check the live database after a restore and count its rows against `tables`; return notes.
 
     Other processes may go on writing the moment the restore commits, so other counts are accepted when somebody wrote
-    since `left`, or is seen to write, and said. Raises ComponentError when the database is unsound or counts differ
+    since `left`, or is seen to write, and said. `uncounted` are tables that `tables` does
+    not count. What cannot be checked or counted here is a note too: every page of it was written, and its checksum was
+    compared. Raises ComponentError when the database is unsound or counts differ
     with nobody writing.
     """
     try:
-        # a connection that may write removes the log files that reading makes
-        with closing(writable(live, lock_timeout)) as connection:
-            connection.execute("PRAGMA query_only=ON")
-            if (finding := sqlite.quick_finding(connection)) != "ok":
-                raise ComponentError(f"{live} is corrupt after the restore: {finding}")
-            if sqlite.counts(connection) == dict(tables):
-                return ""
-            if left in (None, mark_of(live)) and not _somebody_writes(connection):
-                raise ComponentError(f"{live} does not hold the rows of the backup after the restore", hint=STOP_IT)
+        return sqlite.watched(
+            # a connection that may write removes the log files that reading makes
+            lambda: closing(writable(live, lock_timeout)),
+            partial(_prove, live, tables, uncounted, left),
+            seconds=sqlite.patience(live) + lock_timeout,
+            checkpoint=checkpoint,
+        )
+    except NotCheckable as error:
+        return [f"{live.name} was restored, but not checked afterwards: {error.message}"]
+    except DamagedComponent as error:
+        raise ComponentError(error.message) from error
     except sqlite3.Error as error:
         raise sqlite.explained(error, live, lock_timeout) from error
-    return f"{live.name} was written to by its service right after the restore"
+
+
+def _prove(
+    live: Path,
+    tables: Mapping[str, int],
+    uncounted: Collection[str],
+    left: Mark | None,
+    connection: sqlite3.Connection,
+) -> list[str]:
+    connection.execute("PRAGMA query_only=ON")
+    unchecked = sqlite.examine(connection, path=live, name=f"the restored {live}")
+    found = sqlite.counts(connection, live)
+    notes = sqlite.described(unchecked, live.name)
+    if not found.differences(tables, uncounted):
+        return notes
+    if left in (None, mark_of(live)) and not _somebody_writes(connection):
+        raise ComponentError(f"{live} does not hold the rows of the backup after the restore", hint=STOP_IT)
+    return [*notes, f"{live.name} was written to by its service right after the restore"]
 
 
 def _somebody_writes(connection: sqlite3.Connection) -> bool:

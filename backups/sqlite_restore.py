@@ -10,13 +10,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from backups import sqlite
 from backups.archive.permissions import Permissions
-from backups.errors import BackupError, Untouched
+from backups.errors import BackupError, NotCheckable, Untouched
 from backups.replacing import replace_file
-from backups.sqlite.opening import NEEDS_APPLICATION, UNKNOWN_FORMAT
+from backups.sqlite.opening import UNKNOWN_FORMAT
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 PAGES_PER_STEP = 4096
@@ -55,7 +54,7 @@ def restore_into(
             raise refused(error, live, lock_timeout) from error
         return _create(staged, live, checkpoint, permissions)
     try:
-        _match_format(staged, live, form)
+        _match_format(staged, live, form, checkpoint)
     except sqlite3.Error as error:
         raise refused(error, staged, lock_timeout) from error
     try:
@@ -85,8 +84,7 @@ def refused(error: sqlite3.Error, path: Path, lock_timeout: float) -> Untouched:
 
 
 def writable(live: Path, busy_seconds: float) -> sqlite3.Connection:
-    uri = f"file:{quote(str(live))}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
+    connection = sqlite.opened(live, mode="rw")
     connection.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
     return connection
 
@@ -94,6 +92,7 @@ def writable(live: Path, busy_seconds: float) -> sqlite3.Connection:
 def format_of(live: Path, lock_timeout: float) -> Format:
     """Return how the live database is kept, after rolling back what a dead process left. Raises sqlite3.Error."""
     with closing(writable(live, lock_timeout)) as connection:
+        sqlite.not_understood(connection, live)
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         page_size, journal_mode, encoding = (
             connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "journal_mode", "encoding")
@@ -101,13 +100,14 @@ def format_of(live: Path, lock_timeout: float) -> Format:
         return Format(int(page_size), str(journal_mode), str(encoding), int(tables))
 
 
-def _match_format(staged: Path, live: Path, form: Format) -> None:
+def _match_format(staged: Path, live: Path, form: Format, checkpoint: Checkpoint) -> None:
     """Make the staged copy one that SQLite can copy into the live file.
 
     Its header says rollback journal, or it would turn the live one to WAL under open connections (a live WAL database
     stays one). Its page size is the live one where SQLite cannot change that: in WAL mode.
     """
-    with closing(sqlite3.connect(staged, isolation_level=None)) as connection:
+    with closing(sqlite.opened(staged, mode="rw")) as connection:
+        sqlite.tolerate_schema(connection)
         connection.execute("PRAGMA journal_mode=DELETE")
         encoding = connection.execute("PRAGMA encoding").fetchone()[0]
         if form.tables and encoding != form.encoding:
@@ -118,22 +118,32 @@ def _match_format(staged: Path, live: Path, form: Format) -> None:
             )
         page_size = connection.execute("PRAGMA page_size").fetchone()[0]
     if form.journal_mode == "wal" and page_size != form.page_size:
-        _repage(staged, live, form.page_size)
+        _repage(staged, live, form.page_size, checkpoint)
 
 
-def _repage(staged: Path, live: Path, page_size: int) -> None:
+def _repage(staged: Path, live: Path, page_size: int, checkpoint: Checkpoint) -> None:
     repaged = staged.with_name(f"{staged.name}.repaged")
     repaged.unlink(missing_ok=True)
+
+    def vacuum(connection: sqlite3.Connection) -> None:
+        sqlite.limit_values(connection, sqlite.STORED_BYTES)
+        connection.execute(f"PRAGMA page_size={page_size}")
+        # not in place, which would need space in the folder for temporary files too
+        connection.execute("VACUUM INTO ?", [str(repaged)])
+
     try:
-        with closing(sqlite3.connect(staged, isolation_level=None)) as connection:
-            connection.execute(f"PRAGMA page_size={page_size}")
-            # not in place, which would need space in the folder for temporary files too
-            connection.execute("VACUUM INTO ?", [str(repaged)])
-    except sqlite3.OperationalError as error:
-        if NEEDS_APPLICATION.fullmatch(str(error)) is None:
+        sqlite.watched(
+            lambda: closing(sqlite.opened(staged, mode="rw", attached=1)),
+            vacuum,
+            seconds=sqlite.patience(staged),
+            checkpoint=checkpoint,
+        )
+    except (sqlite3.Error, NotCheckable) as error:
+        if not (isinstance(error, NotCheckable) or sqlite.is_about_checking(error)):
             raise
+        reason = error.message if isinstance(error, NotCheckable) else sqlite.said(error)
         raise Untouched(
-            f"{live} has pages of another size than the backup, and its indexes need its service: {sqlite.said(error)}",
+            f"{live} has pages of another size than the backup, and its indexes need its service: {reason}",
             hint="stop the service and move the file away, then restore again",
         ) from error
     repaged.replace(staged)

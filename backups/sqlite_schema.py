@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backups import sqlite
-from backups.errors import ComponentError
+from backups.errors import ComponentError, NotCheckable
 from backups.sources import bytes_of
+from backups.sqlite.watching import Opening
 
 Schema = Mapping[str, frozenset[str]]
 NAMED = 5
@@ -20,18 +21,23 @@ def foresee(staged: Path, live: Path, name: str) -> list[str]:
     is passed over: the safety backup says why. Raises ComponentError when the two are not in one encoding.
     """
     try:
-        with _peeking(live) as connection:
-            now, encoding = _schema(connection), _encoding(connection)
-    except (sqlite3.Error, OSError):
+        now, encoding = _looked_at(lambda: _peeking(live), live)
+    except (sqlite3.Error, OSError, NotCheckable):
         return []
-    with sqlite.connected(staged, immutable=True) as connection:
-        backup = _schema(connection)
-        if now and encoding != _encoding(connection):
-            raise ComponentError(
-                f"{live} is {encoding}, the backup is {_encoding(connection)}",
-                hint="stop the service and move the file away, then restore again",
-            )
+    try:
+        backup, its_encoding = _looked_at(lambda: sqlite.connected(staged, immutable=True), staged)
+    except NotCheckable as error:
+        return [f"{name}: the tables of the backup cannot be compared with those of now: {error.message}"]
+    if now and encoding != its_encoding:
+        raise ComponentError(
+            f"{live} is {encoding}, the backup is {its_encoding}",
+            hint="stop the service and move the file away, then restore again",
+        )
     return _note(name, now, backup)
+
+
+def _looked_at(opening: Opening, path: Path) -> tuple[Schema, str]:
+    return sqlite.watched(opening, lambda found: (_schema(found), _encoding(found)), seconds=sqlite.patience(path))
 
 
 def _note(name: str, now: Schema, backup: Schema) -> list[str]:
@@ -55,6 +61,8 @@ def _peeking(live: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _schema(connection: sqlite3.Connection) -> Schema:
+    # what a newer SQLite declares and this one does not understand is not compared
+    sqlite.tolerate_schema(connection)
     tables = [
         name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     ]

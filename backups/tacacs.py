@@ -116,15 +116,10 @@ def active_overrides(path: Path, *, lock_timeout: float = 0) -> Configuration:
     Raises sqlite3.Error: the caller knows whether `path` is a copy or the live file.
     """
     overrides: Configuration = {}
-    with sqlite.connected(path) as connection:
-        connection.text_factory = sqlite.exact_text
-        connection.execute(f"PRAGMA busy_timeout={int(lock_timeout * 1000)}")
-        rows = connection.execute(
-            "SELECT section, key, value, value_type FROM config_overrides WHERE active = 1 ORDER BY id"
-        )
-        for section, key, value, value_type in rows:
-            values = overrides.setdefault(as_text(_exact(section)), {})
-            values[as_text(_exact(key))] = exported_value(_exact(value), _exact(value_type or "string"))
+    query = "SELECT section, key, value, value_type FROM config_overrides WHERE active = 1 ORDER BY id"
+    for section, key, value, value_type in sqlite.rows(path, query, lock_timeout=lock_timeout, exact=True):
+        values = overrides.setdefault(as_text(_exact(section)), {})
+        values[as_text(_exact(key))] = exported_value(_exact(value), _exact(value_type or "string"))
     return overrides
 
 

@@ -40,13 +40,11 @@ class ArchivedConfiguration:
         path = self.directory / OVERRIDES
         if not path.exists():
             return []
-        with sqlite.connected(path, immutable=True) as connection:
-            connection.text_factory = sqlite.exact_text
-            return connection.execute(
-                "SELECT section, key, value, value_type, created_at, created_by FROM config_overrides"
-                " WHERE active = 1 AND section = ? ORDER BY id",
-                [section],
-            ).fetchall()
+        query = (
+            "SELECT section, key, value, value_type, created_at, created_by FROM config_overrides"
+            " WHERE active = 1 AND section = ? ORDER BY id"
+        )
+        return sqlite.rows(path, query, [section], immutable=True, exact=True)
 
     def merged(self) -> tacacs.Configuration:
         """Return file and overrides as one; the export where the file came from a URL. Raises ComponentError."""

@@ -124,9 +124,15 @@ class SQLiteComponent(Component):
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         main, *side = entries
         if main.type == "database":
-            tables = main.tables if main.tables is not None else sqlite.facts(context.staged / main.file).tables
-            note = sqlite_proof.prove(self.live, tables, self._left, lock_timeout=context.lock_timeout)
-            return [*self._created, *filter(None, [note])]
+            tables, uncounted = main.tables, [item.table for item in main.not_counted]
+            if tables is None:
+                found = sqlite.facts(context.staged / main.file, checkpoint=context.checkpoint)
+                tables, uncounted = found.tables, [item.table for item in found.uncounted]
+            notes = sqlite_proof.prove(
+                self.live, tables, self._left, lock_timeout=context.lock_timeout, uncounted=uncounted,
+                checkpoint=context.checkpoint,
+            )  # fmt: skip
+            return [*self._created, *notes]
         if not self._holds_files(main, side):
             raise ComponentError(f"{self.path} is not what was written a moment ago")
         return self._created

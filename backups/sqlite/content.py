@@ -1,64 +1,60 @@
-"""What the exported copy of a database holds, and whether it is sound.
-
-Source: https://www.sqlite.org/pragma.html#pragma_quick_check
-"""
+"""What the exported copy of a database holds: rows per table, and the newest of them."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from backups.errors import BackupError, DamagedComponent
-from backups.sqlite.opening import NEEDS_APPLICATION, Checkpoint, connected, execute, explained, quoted
+from backups.errors import NotCheckable
+from backups.sqlite.application import StandIns
+from backups.sqlite.checking import Unchecked, is_about_checking, reason_of
+from backups.sqlite.limits import COMPUTED_BYTES, limit_values, patience
+from backups.sqlite.opening import connected, explained, quoted
+from backups.sqlite.schema import read_schema
+from backups.sqlite.watching import Checkpoint, watched
 
-INSTRUCTIONS_PER_CHECKPOINT = 1_000_000  # of SQLite's virtual machine: some milliseconds
 TIME_COLUMNS = ("timestamp", "created_at", "updated_at", "changed_at", "date", "time", "last_update", "start_time")
 LONGEST_TIME = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a database holds: rows per table, and the time of its newest row where a table tells it."""
+    """What a database holds: rows per table, and the time of its newest row where a table tells it.
 
-    tables: dict[str, int]
+    `uncounted` are the tables that cannot be counted here, and "" where not even those are known.
+    """
+
+    tables: dict[str, int] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
+    uncounted: tuple[Unchecked, ...] = ()
 
     @property
-    def records(self) -> int:
-        return sum(self.tables.values())
+    def records(self) -> int | None:
+        """All rows; None where some were not counted."""
+        return None if self.uncounted else sum(self.tables.values())
+
+    def differences(self, tables: Mapping[str, int], uncounted: Collection[str] = ()) -> list[str]:
+        """Return the tables that `tables` counts otherwise; those that either side could not count are left out."""
+        unknown = {item.table for item in self.uncounted}.union(uncounted)
+        names = self.tables.keys() & tables.keys() if "" in unknown else self.tables.keys() | tables.keys()
+        return sorted(name for name in names - unknown if self.tables.get(name) != tables.get(name))
 
 
-def check(path: Path, *, full: bool = False, checkpoint: Checkpoint = lambda _: None) -> None:
-    """Prove that the copy `path` is a sound database: ``quick_check``, or ``integrity_check`` with its indexes too.
+class _Counting:
+    """Facts as far as they are known by now."""
 
-    Raises DamagedComponent with the first finding, and what `checkpoint` raises.
-    """
-    with _opened(path, checkpoint) as connection:
-        finding = _full_finding(connection) if full else quick_finding(connection)
-    if finding != "ok":
-        raise DamagedComponent(f"{path.name} is corrupt: {finding}", hint="restore it from the last good backup")
+    def __init__(self) -> None:
+        self.tables: dict[str, int] = {}
+        self.newest: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        self.names: tuple[str, ...] = ("",)
 
-
-def quick_finding(connection: sqlite3.Connection) -> str:
-    """Return ``ok``, or the first thing that ``quick_check`` finds."""
-    return _finding(connection, "quick_check")
-
-
-def _full_finding(connection: sqlite3.Connection) -> str:
-    try:
-        return _finding(connection, "integrity_check")
-    except sqlite3.OperationalError as error:
-        if NEEDS_APPLICATION.fullmatch(str(error)) is None:
-            raise
-    return quick_finding(connection)
-
-
-def _finding(connection: sqlite3.Connection, pragma: str) -> str:
-    # CHECK constraints may call functions that only the application registers (Django's REGEXP).
-    connection.execute("PRAGMA ignore_check_constraints=ON")
-    run = execute if pragma == "quick_check" else sqlite3.Connection.execute
-    return " ".join(str(run(connection, f"PRAGMA {pragma}(1)").fetchone()[0]).split())
+    def facts(self, reason: str = "") -> Facts:
+        """Return what was found; every table not reached was not because of `reason`."""
+        tables, reasons = dict(self.tables), dict(self.reasons)
+        reasons |= {name: reason for name in self.names if name not in tables and name not in reasons}
+        return Facts(tables, dict(self.newest), tuple(Unchecked(*item) for item in reasons.items()))
 
 
 def facts(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> Facts:
@@ -66,63 +62,76 @@ def facts(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> Facts:
 
     The newest row is the one with the highest rowid: what a service appended last, without a scan for it.
     """
-    with _opened(path, checkpoint) as connection:
-        tables = counts(connection)
-        newest = {name: value for name in tables if (value := _newest(connection, name)) is not None}
-    return Facts(tables, newest)
-
-
-@contextmanager
-def _opened(path: Path, checkpoint: Checkpoint) -> Iterator[sqlite3.Connection]:
-    """Open the copy `path`; what `checkpoint` raises ends the statement that runs."""
-    stopped: list[BackupError] = []
-
-    def stop() -> bool:
-        try:
-            checkpoint(0)
-        except BackupError as error:
-            stopped.append(error)
-        return bool(stopped)
-
+    counting = _Counting()
     try:
-        with connected(path, immutable=True) as connection:
-            connection.text_factory = lambda text: text.decode(errors="replace")
-            connection.set_progress_handler(stop, INSTRUCTIONS_PER_CHECKPOINT)
-            yield connection
+        watched(
+            partial(connected, path, immutable=True),
+            partial(_count_all, counting=counting, path=path),
+            seconds=patience(path),
+            checkpoint=checkpoint,
+        )
+    except NotCheckable as error:
+        return counting.facts(error.message)
     except sqlite3.Error as error:
-        raise (stopped[0] if stopped else explained(error, Path(path.name), 0)) from error
+        raise explained(error, Path(path.name), 0) from error
+    return counting.facts()
 
 
-def counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return the rows of every table; sqlite_sequence counts too, as in the server's own manifests."""
-    return {name: count(connection, name) for name in tables(connection)}
+def counts(connection: sqlite3.Connection, path: Path) -> Facts:
+    """Count the rows of every table; sqlite_sequence counts too, as in the server's own manifests."""
+    counting = _Counting()
+    _count_all(connection, counting, path, newest=False)
+    return counting.facts()
 
 
-def tables(connection: sqlite3.Connection) -> list[str]:
-    """Ordinary tables; virtual ones may need an extension and keep their rows in shadow tables, which are ordinary."""
-    rows = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
-    )
-    return [name for (name,) in rows]
+def _count_all(connection: sqlite3.Connection, counting: _Counting, path: Path, *, newest: bool = True) -> None:
+    connection.text_factory = lambda text: text.decode(errors="replace")
+    schema = read_schema(connection, path)
+    limit_values(connection, COMPUTED_BYTES)
+    counting.names = schema.tables
+    counting.reasons |= schema.unreadable
+    for name in schema.tables:
+        try:
+            rows = count(connection, name)
+            time = _newest(connection, name) if newest else None
+        except (sqlite3.Error, MemoryError, ValueError) as error:
+            # a name with a null character is one that SQLite itself cannot take
+            if not (is_about_checking(error) or isinstance(error, ValueError)):
+                raise
+            counting.reasons[name] = reason_of(error)
+        else:
+            counting.tables[name] = rows
+            counting.newest |= {name: time} if time is not None else {}
 
 
 def count(connection: sqlite3.Connection, table: str) -> int:
-    return int(execute(connection, f"SELECT count(*) FROM {quoted(table)}").fetchone()[0])
+    return int(StandIns(connection).execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0])
 
 
 def _newest(connection: sqlite3.Connection, table: str) -> str | None:
     if (column := time_column(connection, table)) is None:
         return None
-    row = connection.execute(f"SELECT {quoted(column)} FROM {quoted(table)} ORDER BY rowid DESC LIMIT 1").fetchone()
-    return None if row is None else time_text(row[0])
+    try:
+        return next(map(time_text, newest_first(connection, table, column, "LIMIT 1")), None)
+    except (sqlite3.Error, MemoryError) as error:
+        if not is_about_checking(error):
+            raise
+        return None
 
 
 def time_column(connection: sqlite3.Connection, table: str) -> str | None:
-    """Return the column that tells when a row was written; None without one, or without a rowid to order by."""
-    info = connection.execute(f"PRAGMA table_list({quoted(table)})").fetchone()
+    """Return the column that tells when a row was written."""
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(table)})")]
-    without_rowid = info is not None and info[4]
-    return None if without_rowid else next((name for name in TIME_COLUMNS if name in columns), None)
+    return next((name for name in TIME_COLUMNS if name in columns), None)
+
+
+def newest_first(connection: sqlite3.Connection, table: str, column: str, limit: str = "") -> Iterator[object]:
+    """Yield the times in `column`, the one that was added last first.
+
+    Raises sqlite3.Error, also where the table has no rowid to order by.
+    """
+    for (value,) in connection.execute(f"SELECT {quoted(column)} FROM {quoted(table)} ORDER BY rowid DESC {limit}"):
+        yield value
 
 
 def time_text(value: object) -> str | None:

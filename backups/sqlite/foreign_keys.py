@@ -5,33 +5,47 @@ Source: https://www.sqlite.org/pragma.html#pragma_foreign_key_check
 
 import sqlite3
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
-from backups.sqlite.opening import NEEDS_APPLICATION, Checkpoint, connected, explained
-
-ROWS_PER_CHECKPOINT = 10_000
+from backups.errors import NotCheckable
+from backups.sqlite.checking import is_about_checking, reason_of
+from backups.sqlite.limits import patience
+from backups.sqlite.opening import connected, explained
+from backups.sqlite.schema import not_understood
+from backups.sqlite.watching import Checkpoint, watched
 
 
 def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> list[str]:
     """Return one sentence for each pair of tables of the copy `path` with rows that refer to a missing row.
 
-    Raises DamagedComponent when it cannot be read.
+    One more where they cannot be checked. Raises DamagedComponent when it cannot be read.
     """
     found: Counter[tuple[str, str]] = Counter()
+    reason = ""
     try:
-        with connected(path, immutable=True) as connection:
-            for number, (table, _rowid, parent, _key) in enumerate(connection.execute("PRAGMA foreign_key_check")):
-                found[table, parent] += 1
-                if number % ROWS_PER_CHECKPOINT == 0:
-                    checkpoint(0)
-    except sqlite3.OperationalError as error:
-        reason = str(error)
-        if NEEDS_APPLICATION.fullmatch(reason) or reason.startswith("foreign key mismatch"):
-            return [f"the foreign keys of {path.name} cannot be checked: {reason}"]
-        raise explained(error, path, 0) from error
+        watched(
+            partial(connected, path, immutable=True),
+            partial(_count_into, found, path),
+            seconds=patience(path),
+            checkpoint=checkpoint,
+        )
+    except NotCheckable as error:
+        reason = error.message
     except sqlite3.Error as error:
-        raise explained(error, path, 0) from error
+        if not is_about_checking(error):
+            raise explained(error, path, 0) from error
+        reason = reason_of(error)
+    if reason:
+        return [f"the foreign keys of {path.name} cannot be checked: {reason}"]
     return [
         f"{path.name}: {rows} {'row' if rows == 1 else 'rows'} of {table} with a reference to a missing row of {parent}"
         for (table, parent), rows in sorted(found.items())
     ]
+
+
+def _count_into(found: Counter[tuple[str, str]], path: Path, connection: sqlite3.Connection) -> None:
+    connection.text_factory = lambda text: text.decode(errors="replace")
+    not_understood(connection, path)
+    for table, _rowid, parent, _key in connection.execute("PRAGMA foreign_key_check"):
+        found[table, parent] += 1

@@ -2,16 +2,19 @@
 
 import re
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from backups.errors import ComponentError
+from backups.errors import NotCheckable
 from backups.sources import look_at
-from backups.sqlite.content import count, tables, time_column, time_text
-from backups.sqlite.opening import connected, explained, quoted
+from backups.sqlite.checking import is_about_checking, reason_of
+from backups.sqlite.content import count, newest_first, time_column, time_text
+from backups.sqlite.limits import COMPUTED_BYTES, limit_values
+from backups.sqlite.opening import connected, explained
+from backups.sqlite.schema import read_schema
+from backups.sqlite.watching import watched
 
 SHAPE = 19  # characters of a time that tell its format: "2026-11-23 01:44:40"
 
@@ -31,52 +34,51 @@ class LiveTable:
 def live_tables(path: Path, since: Mapping[str, str], *, lock_timeout: float, seconds: float) -> dict[str, LiveTable]:
     """Count the rows of the live database `path`, and those added after the times in `since` (by table).
 
-    Raises MissingComponent, DamagedComponent, or ComponentError when it is locked for `lock_timeout` seconds or needs
-    more than `seconds`.
+    Raises MissingComponent, DamagedComponent, or ComponentError when it is locked for `lock_timeout` seconds, needs
+    more than `seconds`, or has a table that cannot be counted here.
     """
     look_at(path)
     try:
-        with connected(path) as connection, _ended_after(seconds, connection) as too_late:
-            connection.text_factory = lambda text: text.decode(errors="replace")
-            connection.execute(f"PRAGMA busy_timeout={int(lock_timeout * 1000)}")
-            found = {}
-            for name in tables(connection):
-                found[name] = _table(connection, name, since.get(name))
-                if too_late():
-                    raise _too_large(path, seconds)
-            return found
+        return watched(partial(connected, path), partial(_tables, path, since, lock_timeout), seconds=seconds)
+    except NotCheckable as error:
+        raise NotCheckable(f"{path} cannot be counted: {error.message}") from error
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
-            raise _too_large(path, seconds) from error
         raise explained(error, path, lock_timeout) from error
 
 
-@contextmanager
-def _ended_after(seconds: float, connection: sqlite3.Connection) -> Iterator[Callable[[], bool]]:
-    """End what runs on `connection` after `seconds`: counting is one step to SQLite, no progress handler is asked."""
-    timer = threading.Timer(seconds, connection.interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield timer.finished.is_set
-    finally:
-        timer.cancel()
-        timer.join()
-
-
-def _too_large(path: Path, seconds: float) -> ComponentError:
-    return ComponentError(f"{path} takes longer than {seconds:g} s to count")
+def _tables(
+    path: Path, since: Mapping[str, str], lock_timeout: float, connection: sqlite3.Connection
+) -> dict[str, LiveTable]:
+    connection.text_factory = lambda text: text.decode(errors="replace")
+    connection.execute(f"PRAGMA busy_timeout={int(lock_timeout * 1000)}")
+    schema = read_schema(connection, path)
+    limit_values(connection, COMPUTED_BYTES)
+    for name, reason in schema.unreadable.items():
+        raise NotCheckable(f"table {name}: {reason}")
+    return {name: _table(connection, name, since.get(name)) for name in schema.tables}
 
 
 def _table(connection: sqlite3.Connection, name: str, since: str | None) -> LiveTable:
-    rows = count(connection, name)
+    try:
+        rows = count(connection, name)
+    except (sqlite3.Error, MemoryError) as error:
+        if not is_about_checking(error):
+            raise
+        raise NotCheckable(f"table {name}: {reason_of(error)}") from error
     if (column := time_column(connection, name)) is None:
         return LiveTable(rows)
-    backwards = connection.execute(f"SELECT {quoted(column)} FROM {quoted(name)} ORDER BY rowid DESC")
-    newest = None
-    newer = 0
-    for (value,) in backwards:
-        if newer == 0:
+    try:
+        return _dated(rows, since, newest_first(connection, name, column))
+    except (sqlite3.Error, MemoryError) as error:
+        if not is_about_checking(error):
+            raise
+        return LiveTable(rows)
+
+
+def _dated(rows: int, since: str | None, times: Iterator[object]) -> LiveTable:
+    newest, newer = None, 0
+    for number, value in enumerate(times):
+        if number == 0:
             newest = time_text(value)
         later = None if since is None else _is_later(value, since)
         if not later:

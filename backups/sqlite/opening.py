@@ -1,43 +1,59 @@
 """Opening SQLite files, and what their errors mean to the operator."""
 
-import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from backups.errors import ComponentError, DamagedComponent, ScratchFailed
-
-Checkpoint = Callable[[int], None]
+from backups.errors import ComponentError, DamagedComponent, NotCheckable, ScratchFailed
+from backups.sqlite.limits import patience, restrain
 
 # a database in WAL mode is read through two files beside it, which the first reader makes
 WAL_OUT_OF_REACH = ("SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
+# what has to do with the rights of this user
+OUT_OF_REACH = ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_READONLY")
+RIGHTS = "check that this user may read the file and its folder"
 # what SQLite says of a header that no version of it writes
 UNKNOWN_FORMAT = "unsupported file format"
 # how Python begins the error that quotes a text
 UNDECODABLE = "Could not decode"
-# what an error begins with where the schema uses what only the application registers
-NEEDS_APPLICATION = re.compile(
-    r"no such collation sequence: (?P<collation>.+)|(unknown|no such) function: (?P<function>[^(]+).*"
-)
 
 
 def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-@contextmanager
-def connected(path: Path, *, immutable: bool = False) -> Iterator[sqlite3.Connection]:
-    """Open `path` for reading only; `immutable` for files that nobody else writes (no lock, no -wal, no -shm)."""
-    uri = f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if immutable else "")
+def opened(path: Path, *, mode: str = "ro", immutable: bool = False, attached: int = 0) -> sqlite3.Connection:
+    """Open a file of unknown origin, whose schema may be a program that never ends: the one place that opens any.
+
+    `mode` is ro, rw or rwc; `immutable` is for files that nobody else writes (no lock, no -wal, no -shm). What the
+    schema can compute has to run under `watched`.
+    """
+    uri = f"file:{quote(str(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
     # by default Python quotes a text that is no UTF-8 in its error, be it a password; `exact_text` loses nothing of it
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
-        yield connection
-    finally:
+        restrain(connection, seconds=patience(path), attached=attached)
+        if mode == "ro":
+            connection.execute("PRAGMA query_only=ON")
+    except BaseException:
         connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def connected(path: Path, *, immutable: bool = False) -> Iterator[sqlite3.Connection]:
+    """Open `path` for reading only; `immutable` as `opened` has it."""
+    with closing(opened(path, immutable=immutable)) as connection:
+        yield connection
+
+
+def tolerate_schema(connection: sqlite3.Connection) -> None:
+    """Let statements pass that need nothing of a schema in which something cannot be understood."""
+    connection.execute("PRAGMA writable_schema=ON")
 
 
 def exact_text(raw: bytes) -> str:
@@ -49,20 +65,6 @@ def said(error: sqlite3.Error) -> str:
     """Return what SQLite says, without what a row holds."""
     text = str(error)
     return "a text in it is not UTF-8" if text.startswith(UNDECODABLE) else text
-
-
-def execute(connection: sqlite3.Connection, sql: str) -> sqlite3.Cursor:
-    """Run a statement to whose result no order and no function matters, with stand-ins for the application's own."""
-    while True:
-        try:
-            return connection.execute(sql)
-        except sqlite3.OperationalError as error:
-            if (missing := NEEDS_APPLICATION.fullmatch(str(error))) is None:
-                raise
-        if missing["collation"]:
-            connection.create_collation(missing["collation"], lambda _left, _right: 1)
-        else:
-            connection.create_function(missing["function"], -1, lambda *_: "", deterministic=True)
 
 
 def locked(path: Path, lock_timeout: float) -> ComponentError:
@@ -77,6 +79,8 @@ def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> Componen
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return locked(path, lock_timeout)
+    if code == "SQLITE_INTERRUPT":
+        return NotCheckable(f"{path} takes too long to read", hint="raise BACKUP_CHECK_TIMEOUT where it may")
     if code == "SQLITE_NOTADB":
         return DamagedComponent(f"{path} is not a SQLite database", hint="correct the path of the component")
     if code.startswith("SQLITE_CORRUPT") or str(error) == UNKNOWN_FORMAT:
@@ -96,9 +100,9 @@ def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> Componen
             f"{path} is in WAL mode, and this user may not make the files that go with it in that folder",
             hint="run as the user of the service; others can read it only while the service has it open",
         )
-    return ComponentError(
-        f"{path} cannot be read: {said(error)}", hint="check that this user may read the file and its folder"
-    )
+    # by its code: a message may quote any name of the schema
+    hint = RIGHTS if code.startswith(OUT_OF_REACH) else ""
+    return ComponentError(f"{path} cannot be read: {said(error)}", hint=hint)
 
 
 def journal_of(path: Path) -> Path:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from backups.errors import ComponentError
 from backups.sources import look_at
-from backups.sqlite.opening import Checkpoint, connected, explained, locked
+from backups.sqlite.opening import connected, explained, locked, opened, tolerate_schema
+from backups.sqlite.watching import Checkpoint
 
 PAGES_PER_STEP = 1024
 LOCK_POLL_SECONDS = 0.05
@@ -44,8 +45,10 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
 def _scratch(target: Path) -> Iterator[sqlite3.Connection]:
     """A new database that nobody needs after a crash: no journal, no fsync."""
     target.touch(mode=0o600, exist_ok=False)
-    connection = sqlite3.connect(target, isolation_level=None, check_same_thread=False)
+    connection = opened(target, mode="rw")
     try:
+        # the copy is exact, also of a schema that only a newer SQLite understands
+        tolerate_schema(connection)
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
         yield connection
@@ -66,7 +69,8 @@ def _begin_reading(connection: sqlite3.Connection, lock_timeout: float, checkpoi
 
 def _reads(connection: sqlite3.Connection, *, may_wait: bool) -> bool:
     try:
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        # what needs no schema, only the file
+        connection.execute("PRAGMA schema_version").fetchall()
     except sqlite3.OperationalError as error:
         if may_wait and error.sqlite_errorname.startswith("SQLITE_BUSY"):
             return False

@@ -29,6 +29,13 @@ def rows_of(path: Path, sql: str = "SELECT * FROM orders ORDER BY id") -> list[t
         return connection.execute(sql).fetchall()
 
 
+def dump_of(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:
+    """Return the schema and the rows of every table: not every SQLite module has ``iterdump``."""
+    schema = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    names = ['"' + name.replace('"', '""') + '"' for kind, name, _sql in schema if kind == "table"]
+    return [schema, *(connection.execute(f"SELECT * FROM {name}").fetchall() for name in names)]
+
+
 @contextmanager
 def exclusively_locked(path: Path) -> Iterator[sqlite3.Connection]:
     """Hold the lock that lets nobody write and, but for WAL, nobody read: a service in one long transaction."""

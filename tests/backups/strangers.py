@@ -9,6 +9,8 @@ from tests.programs import missing
 
 NOBODY = 65534
 PROJECT = Path(__file__).parent.parent.parent
+# read while they may be
+SETTINGS = "from django.conf import settings; settings.BACKUP_ROOT\n"
 PROGRAM = """
 import os, sys
 from pathlib import Path
@@ -50,7 +52,7 @@ def open_way(tmp_path: Path) -> None:
 
 def run_as_nobody(program: str, *arguments: str) -> str:
     run = subprocess.run(
-        [sys.executable, "-c", program.format(nobody=NOBODY), *arguments],
+        [sys.executable, "-c", SETTINGS + program.format(nobody=NOBODY), *arguments],
         cwd=PROJECT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.stderr == ""

@@ -247,7 +247,7 @@ def test_a_broken_live_configuration_is_said_and_the_rest_is_compared(tacacs_roo
 
 def test_a_database_too_large_to_count_in_time_is_said(tmp_path: Path) -> None:
     path = make_database(tmp_path / "large.db", rows=200_000, blob_bytes=20)
-    with pytest.raises(BackupError, match=r"large.db takes longer than 0 s to count"):
+    with pytest.raises(BackupError, match=r"large.db cannot be counted: it takes longer than 0 s"):
         live_tables(path, {}, lock_timeout=1, seconds=0)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from backups import sqlite, sqlite_proof, sqlite_restore
 from backups.errors import BackupError, ComponentError, Untouched
-from tests.backups.databases import exclusively_locked, leave_hot_journal, make_database, rows_of
+from tests.backups.databases import dump_of, exclusively_locked, leave_hot_journal, make_database, rows_of
 from tests.backups.restoring import all_rows, change, drafts, sha256, tree
 from tests.backups.strangers import NOBODY, open_way, run_as_nobody
 
@@ -37,8 +37,8 @@ def staged_copy(database: Path) -> Path:
     return copy
 
 
-def put_back(staged: Path, live: Path) -> str:
-    """Restore and prove; return the note."""
+def put_back(staged: Path, live: Path) -> list[str]:
+    """Restore and prove; return the notes."""
     tables = sqlite.facts(staged).tables
     sqlite_restore.restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
     return sqlite_proof.prove(live, tables, sqlite_proof.mark_of(live), lock_timeout=LOCK_TIMEOUT)
@@ -74,7 +74,7 @@ def test_pages_of_any_size_go_into_a_live_database_that_is_open(
     live = make_database(folder / "orders.db", rows=200, journal=journal, page=live_page)
     with closing(sqlite3.connect(live, isolation_level=None, timeout=2)) as service:
         assert service.execute("SELECT count(*) FROM orders").fetchone() == (200,)
-        assert put_back(staged_copy(source), live) == ""
+        assert put_back(staged_copy(source), live) == []
         assert service.execute("SELECT * FROM orders ORDER BY id").fetchall() == rows_of(source)
         service.execute("INSERT INTO orders(item, amount) VALUES ('later', 1)")
         assert service.execute("PRAGMA journal_mode").fetchone() == (journal.lower(),)
@@ -289,11 +289,11 @@ def test_every_kind_of_table_comes_back(tmp_path: Path, journal: str) -> None:
     change(live, *SCHEMA)
     staged = staged_copy(live)
     with closing(sqlite3.connect(live)) as connection:
-        expected = list(connection.iterdump())
+        expected = dump_of(connection)
     change(live, "DELETE FROM prices", "DELETE FROM notes", "DROP TABLE words", "DROP VIEW cheap")
     put_back(staged, live)
     with closing(sqlite3.connect(live)) as connection:
-        assert list(connection.iterdump()) == expected
+        assert dump_of(connection) == expected
         assert connection.execute("SELECT text FROM words WHERE words MATCH 'brown'").fetchall() == [
             ("quick brown fox",)
         ]
@@ -394,10 +394,10 @@ def test_other_rows_are_a_note_when_the_service_writes(live: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program, str(live)], stdout=subprocess.PIPE, text=True) as writer:
         try:
             assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
-            note = sqlite_proof.prove(live, {"orders": 5}, None, lock_timeout=5)
+            notes = sqlite_proof.prove(live, {"orders": 5}, None, lock_timeout=5)
         finally:
             writer.kill()
-    assert note == "orders.db was written to by its service right after the restore"
+    assert notes == ["orders.db was written to by its service right after the restore"]
 
 
 def test_the_same_content_is_recognized_page_for_page_and_a_changed_byte_too(live: Path) -> None:

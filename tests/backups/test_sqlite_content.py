@@ -115,13 +115,16 @@ def test_a_full_check_finds_an_index_that_lost_a_row(tmp_path: Path) -> None:
     source = database(
         tmp_path / "live.db",
         "CREATE TABLE t(name TEXT)",
-        "CREATE INDEX names ON t(name)",
+        "CREATE INDEX names ON t(name) WHERE name = 'a'",
         "INSERT INTO t VALUES ('a'), ('b')",
         "PRAGMA writable_schema=ON",
-        "UPDATE sqlite_master SET sql = 'CREATE INDEX names ON t(name) WHERE name = ''a''' WHERE name = 'names'",
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX names ON t(name)' WHERE name = 'names'",
     )
-    sqlite.check(source)
-    with pytest.raises(DamagedComponent, match=r"^live\.db is corrupt: wrong # of entries in index names$"):
+    if sqlite3.sqlite_version_info < (3, 44):
+        sqlite.check(source)
+    with pytest.raises(
+        DamagedComponent, match=r"^live\.db is corrupt: (row 2 missing from|wrong # of entries in) index names$"
+    ):
         sqlite.check(source, full=True)
 
 
