@@ -24,11 +24,26 @@ FOREIGN_COMPONENTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A table of a database that the program which made the backup could not check or count, and why.
+
+    `table` is empty for the database as a whole.
+    """
+
+    table: str
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"table": self.table, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One member. `records` and `tables` count rows; `newest` holds the newest timestamp per table, as stored there.
 
     `permissions` are those of the file or folder that it was made of; None where that is not known.
     `files` and `file_bytes` are of a tree: how many files and links are in it, and what the files hold together.
+    `records` is None and `tables` incomplete where `not_counted` names a table.
     """
 
     file: str
@@ -42,6 +57,8 @@ class Entry:
     permissions: Permissions | None = None
     files: int | None = None
     file_bytes: int | None = None
+    not_checked: tuple[Unchecked, ...] = ()
+    not_counted: tuple[Unchecked, ...] = ()
 
     @property
     def is_tree(self) -> bool:
@@ -65,7 +82,9 @@ class Entry:
         }
         given = {key: value for key, value in extras.items() if value is not None}
         values |= {key: dict(value) if isinstance(value, Mapping) else value for key, value in given.items()}
-        return values | ({"permissions": self.permissions.to_dict()} if self.permissions else {})
+        values |= {"permissions": self.permissions.to_dict()} if self.permissions else {}
+        gaps = {"not_checked": self.not_checked, "not_counted": self.not_counted}
+        return values | {key: [item.to_dict() for item in items] for key, items in gaps.items() if items}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +131,13 @@ def read_entry(fields: Fields, *, foreign: bool) -> Entry:
         permissions=_read_permissions(fields, file) if not foreign else None,
         files=fields.optional_count("files"),
         file_bytes=fields.optional_count("file_bytes"),
+        not_checked=_read_unchecked(fields, "not_checked"),
+        not_counted=_read_unchecked(fields, "not_counted"),
     )
+
+
+def _read_unchecked(fields: Fields, key: str) -> tuple[Unchecked, ...]:
+    return tuple(Unchecked(item.text("table"), item.text("reason")) for item in fields.objects(key))
 
 
 def _read_checksum(fields: Fields, file: str) -> str:

@@ -9,12 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from backups.archive.entry import Absent, Entry, EntryType, LeftOut, read_entry
+from backups.archive.entry import Absent, Entry, EntryType, LeftOut, Unchecked, read_entry
 from backups.archive.errors import ArchiveError
 from backups.archive.fields import DAMAGED_HINT, Fields, parse_json
 from backups.archive.names import MANIFEST_NAME
 
-__all__ = ["FOREIGN_FORMAT", "FORMAT", "MAX_MANIFEST_BYTES", "Absent", "Entry", "EntryType", "LeftOut", "Manifest"]
+__all__ = [
+    "FOREIGN_FORMAT",
+    "FORMAT",
+    "MAX_MANIFEST_BYTES",
+    "Absent",
+    "Entry",
+    "EntryType",
+    "LeftOut",
+    "Manifest",
+    "Unchecked",
+]
 
 FORMAT = 1
 FOREIGN_FORMAT = 0  # a manifest without our keys, written by the server itself
@@ -36,6 +46,7 @@ class Manifest:
     server_version: str | None = None
     python_version: str | None = None
     platform: str | None = None
+    sqlite_version: str | None = None
     config_source: str | None = None
     config_hash: str | None = None
     has_overrides: bool | None = None
@@ -101,6 +112,7 @@ class Manifest:
                 "server_version": self.server_version,
                 "python_version": self.python_version,
                 "platform": self.platform,
+                "sqlite_version": self.sqlite_version,
             },
             "config_info": {
                 "config_source": self.config_source,
@@ -147,6 +159,7 @@ class Manifest:
             server_version=system.optional_text("server_version"),
             python_version=system.optional_text("python_version"),
             platform=system.optional_text("platform"),
+            sqlite_version=system.optional_text("sqlite_version"),
             config_source=config.optional_text("config_source"),
             config_hash=config.optional_text("config_hash"),
             has_overrides=config.optional_boolean("has_overrides"),

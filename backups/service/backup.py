@@ -194,7 +194,6 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
         made = _pack(contents, manifest, encryption, directory, monitor)
-        contents.settle()
         unlisted = keep_exported(execution, contents.parts, contents.entries, monitor.advance)
     shutil.rmtree(scratch)
     if encryption is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backups import sqlite
-from backups.archive.manifest import Absent, Entry, LeftOut, Manifest
+from backups.archive.manifest import Absent, Entry, LeftOut, Manifest, Unchecked
 from backups.components import Component, ConfigInfo, Export, ExportContext, ExportedPart
 from backups.components.copying import sha256_of
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
@@ -32,12 +32,6 @@ class Contents:
     absent: list[Absent] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     config_info: ConfigInfo | None = None
-    proofs: "list[Future[None]]" = field(default_factory=list)
-
-    def settle(self) -> None:
-        """Wait until every database is proven sound. Raises ComponentError with the first that is not."""
-        for proof in self.proofs:
-            proof.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +42,11 @@ class _Check:
     optional: bool
     checksum: "Future[str]"
     facts: "Future[sqlite.Facts] | None"
-    proof: "Future[None] | None"
+    proof: "Future[tuple[sqlite.Unchecked, ...]] | None"
 
     def entry(self) -> Entry:
+        """Return what the manifest says of it. Raises DamagedComponent when it is no sound database."""
+        unchecked = self.proof.result() if self.proof else ()
         found = self.facts.result() if self.facts else None
         return Entry(
             file=self.part.name,
@@ -64,7 +60,16 @@ class _Check:
             permissions=self.part.permissions,
             files=self.part.files,
             file_bytes=self.part.file_bytes,
+            not_checked=_kept(unchecked),
+            not_counted=_kept(found.uncounted) if found else (),
         )
+
+    def notes(self) -> list[str]:
+        """Return what could not be checked or counted, for people."""
+        unchecked = self.proof.result() if self.proof else ()
+        uncounted = self.facts.result().uncounted if self.facts else ()
+        name = self.part.name
+        return [*sqlite.described(unchecked, name), *sqlite.described(uncounted, name, what="counted")]
 
 
 @contextmanager
@@ -73,8 +78,7 @@ def exported(
 ) -> Iterator[Contents]:
     """Export each component; hash, count and check each exported file in other threads meanwhile.
 
-    The checks of required databases go on while the caller packs: it has to `settle` before it makes anything of the
-    archive. A component that cannot be exported is a ComponentError, unless it is optional: then it is absent, with a
+    A component that cannot be exported is a ComponentError, unless it is optional: then it is absent, with a
     warning. With `as_found` damaged ones are taken byte by byte and missing ones are absent: the state before a
     restore.
     """
@@ -104,14 +108,10 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
-    """Add the entry of a part. Where the verdict on a database decides what is packed, wait for it."""
+    """Add the entry of a part, with a warning about what of a database could not be checked or counted."""
     part = check.part
     try:
-        if check.proof is not None and (check.optional or as_found):
-            check.proof.result()
-        elif check.proof is not None:
-            contents.proofs.append(check.proof)
-        contents.entries.append(check.entry())
+        entry = check.entry()
     except DamagedComponent as error:
         if check.optional:
             contents.parts.remove(part)
@@ -119,9 +119,16 @@ def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
             _collect(Export(absent=[(part.component, error.message)]), contents)
         elif as_found:
             contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
-            contents.entries.append(replace(check, part=replace(part, type="data"), facts=None).entry())
+            contents.entries.append(replace(check, part=replace(part, type="data"), facts=None, proof=None).entry())
         else:
             raise
+    else:
+        contents.entries.append(entry)
+        contents.warnings += check.notes()
+
+
+def _kept(unchecked: Sequence[sqlite.Unchecked]) -> tuple[Unchecked, ...]:
+    return tuple(Unchecked(item.table, item.reason) for item in unchecked)
 
 
 def _export(component: Component, context: ExportContext, *, as_found: bool) -> Export:
@@ -177,6 +184,7 @@ def manifest_of(contents: Contents, instance: Instance, execution: BackupExecuti
         server_version="unknown",
         python_version=platform.python_version(),
         platform=platform.platform(),
+        sqlite_version=sqlite3.sqlite_version,
         config_source=config.source if config else None,
         config_hash=config.hash if config else None,
         has_overrides=config.has_overrides if config else None,
@@ -197,10 +205,11 @@ def _instance_id(contents: Contents, instance: Instance) -> str:
     if (overrides := next(parts, None)) is None:
         return instance.name
     try:
-        with sqlite.connected(overrides, immutable=True) as connection:
-            row = connection.execute("SELECT value FROM system_metadata WHERE key = 'instance_id'").fetchone()
+        rows = sqlite.rows(
+            overrides, "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT 1", immutable=True
+        )
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             return instance.name
         raise sqlite.explained(error, overrides, 0) from error
-    return str(row[0]) if row else instance.name
+    return str(rows[0][0]) if rows else instance.name

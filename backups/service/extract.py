@@ -30,12 +30,16 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What lies in `directory` now: plain `files`, and `trees` as folders named after their component."""
+    """What lies in `directory` now: plain `files`, and `trees` as folders named after their component.
+
+    `notes` are about what of the databases cannot be checked here.
+    """
 
     manifest: Manifest
     directory: Path
     files: tuple[Entry, ...]
     trees: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -93,9 +97,12 @@ def lay_out(
         with opened(archive, scratch) as stream:
             unpack(stream, directory, names=[entry.file for entry in entries], progress=progress)
         with _undone_on_error(directory, made=made):
-            for entry in entries:
-                if entry.type == "database":
-                    check_database(directory / entry.file, entry, checkpoint=progress)
+            notes = tuple(
+                note
+                for entry in entries
+                if entry.type == "database"
+                for note in check_database(directory / entry.file, entry, checkpoint=progress)
+            )
             for entry in trees:
                 _unpack_tree(directory, entry, progress, keep_tar=keep_tars)
             with create_private(directory / MANIFEST_NAME) as file:
@@ -104,7 +111,7 @@ def lay_out(
         raise BackupError(
             f"{directory} cannot be written: {error.strerror}", hint="check space and permissions there"
         ) from error
-    return Extracted(manifest, directory, tuple(entry for entry in entries if entry not in trees), trees)
+    return Extracted(manifest, directory, tuple(entry for entry in entries if entry not in trees), trees, notes)
 
 
 def _selected(manifest: Manifest, components: Sequence[str]) -> list[Entry]:

@@ -55,12 +55,12 @@ def _import(path: Path, destination: BackupDestination, by: audit.Actor) -> Back
     _refuse_known(sha256)
     signature_state(path)
     with workspace(str(uuid4())) as directory:
-        verify_file(path, directory)
+        verified = verify_file(path, directory)
         found = examine(path, directory, sha256=sha256, blake2b=blake2b)
     if destination.policy == Policy.REQUIRED and not found.encryption:
         raise BackupError(f"{destination.name} takes encrypted archives only", hint="choose another destination")
     with destination.open() as opened:
-        execution = _store(opened, path, destination, found, by)
+        execution = _store(opened, path, destination, found, verified.warnings, by)
     with workspace(str(uuid4())) as directory:
         keep_archived(execution, found.manifest, path, directory)
     judge_adopted([execution])
@@ -105,7 +105,12 @@ def _is_there(execution: BackupExecution) -> bool:
 
 
 def _store(
-    opened: Destination, path: Path, destination: BackupDestination, found: Examined, by: audit.Actor
+    opened: Destination,
+    path: Path,
+    destination: BackupDestination,
+    found: Examined,
+    warnings: list[str],
+    by: audit.Actor,
 ) -> BackupExecution:
     """Store and record. Its signature goes with it; there is none of ours, which would say that it was made here."""
     token, signature = new_id(), text_beside(path)
@@ -113,7 +118,9 @@ def _store(
     try:
         if signature is not None:
             store_signature(opened, stored, signature.decode(), token=token)
-        return record_adopted(destination, stored, found, by=by, comment=COMMENT, id=token, verified_at=timezone.now())
+        return record_adopted(
+            destination, stored, found, by=by, comment=COMMENT, id=token, verified_at=timezone.now(), warnings=warnings
+        )
     except BaseException:
         opened.delete(stored)
         delete_signature(opened, stored)

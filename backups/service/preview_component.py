@@ -199,6 +199,12 @@ class _Findings:
         if entry.type != "database":
             self.cannot_tell(f"{entry.file} was damaged when the backup was made, and comes back as it was")
             return
+        uncounted = [item.table for item in entry.not_counted]
+        if "" in uncounted or (entry.tables is None and entry.records is None):
+            self.cannot_tell(f"the rows of {entry.file} were not counted when the backup was made")
+            return
+        for table in uncounted:
+            self.cannot_tell(f"the rows of table {table} of {entry.file} were not counted when the backup was made")
         try:
             live = live_tables(path, entry.newest or {}, lock_timeout=LOCK_TIMEOUT, seconds=SECONDS_PER_DATABASE)
         except DamagedComponent as error:

@@ -33,15 +33,19 @@ class TableChange:
 
 
 def table_changes(live: dict[str, LiveTable], entry: Entry) -> list[TableChange]:
-    """Compare table by table, or in all where the manifest, one of the TACACS+ server, counts no tables."""
+    """Compare table by table, or in all where the manifest, one of the TACACS+ server, counts no tables.
+
+    Tables that were not counted for the backup are left out.
+    """
     if entry.tables is None:
         total = sum(table.rows for table in live.values())
         return [_change("all tables", LiveTable(total), entry.records or 0, None)]
     newest = entry.newest or {}
+    uncounted = {item.table for item in entry.not_counted}
     return [
         _change(name, live.get(name, LiveTable(0)), entry.tables.get(name, 0), newest.get(name))
         for name in dict.fromkeys([*live, *entry.tables])
-        if not name.startswith(INTERNAL)
+        if not (name.startswith(INTERNAL) or name in uncounted)
     ]
 
 

@@ -17,11 +17,20 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What an archive was found to hold; every part of it agrees with the manifest. `signature` says who signed it."""
+    """What an archive was found to hold; every part of it agrees with the manifest. `signature` says who signed it.
+
+    `notes` are about what of its databases cannot be checked here.
+    """
 
     manifest: Manifest
     databases: int
     signature: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return those of the backup and our own, which often are the same."""
+        return list(dict.fromkeys([*self.manifest.warnings, *self.notes]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +51,8 @@ def manifest_of_file(path: Path) -> Manifest:
 def verify_file(path: Path, directory: Path) -> Verified:
     """Unpack the archive `path` below `directory`, hashing every member, and check each database in it."""
     unpacked = unpack_databases(path, directory)
-    check_databases(unpacked)
-    return Verified(unpacked.manifest, len(unpacked.databases))
+    notes = check_databases(unpacked)
+    return Verified(unpacked.manifest, len(unpacked.databases), notes=tuple(notes))
 
 
 def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _: None) -> Unpacked:
@@ -57,22 +66,32 @@ def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _:
     return Unpacked(manifest, scratch, databases)
 
 
-def check_databases(unpacked: Unpacked, progress: Progress = lambda _: None) -> None:
-    """Check each database that was unpacked; `progress` gets its bytes. Raises ComponentError."""
+def check_databases(unpacked: Unpacked, progress: Progress = lambda _: None) -> list[str]:
+    """Check each database that was unpacked, as `check_database` does; `progress` gets its bytes."""
+    notes = []
     for entry in unpacked.databases:
-        check_database(unpacked.directory / entry.file, entry, checkpoint=progress)
+        notes += check_database(unpacked.directory / entry.file, entry, checkpoint=progress)
         progress(entry.size_bytes)
+    return notes
 
 
-def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: Progress = lambda _: None) -> None:
+def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: Progress = lambda _: None) -> list[str]:
     """Check the unpacked database of `entry` and count its rows against the manifest.
 
+    Returns notes about what cannot be checked or counted here: its checksum says that it is what was backed up.
     Raises ComponentError when it is corrupt or holds other rows than the manifest says, and what `checkpoint` raises.
     """
-    sqlite.check(path, full=full, checkpoint=checkpoint)
+    unchecked = sqlite.check(path, full=full, checkpoint=checkpoint)
     found = sqlite.facts(path, checkpoint=checkpoint)
-    if entry.tables is not None and dict(entry.tables) != found.tables:
-        different = sorted({name for name, _ in entry.tables.items() ^ found.tables.items()})
-        raise ComponentError(f"{entry.file} does not hold the rows that the manifest counts: {', '.join(different)}")
-    if entry.records is not None and entry.records != found.records:
+    if entry.tables is not None:
+        different = found.differences(entry.tables, [item.table for item in entry.not_counted])
+        if different:
+            raise ComponentError(
+                f"{entry.file} does not hold the rows that the manifest counts: {', '.join(different)}"
+            )
+    if None not in (entry.records, found.records) and entry.records != found.records:
         raise ComponentError(f"{entry.file} holds {found.records} rows, the manifest counts {entry.records}")
+    return [
+        *sqlite.described(unchecked, entry.file),
+        *sqlite.described(found.uncounted, entry.file, what="counted"),
+    ]

@@ -1,7 +1,7 @@
 """The first half of a restore: everything fetched, unpacked and proven before anything live is touched."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backups import tacacs, tacacs_rules
@@ -106,15 +106,19 @@ def stage(
         unpack(stream, staged, names=wanted, progress=progress)
     archive.unlink()
     keep_unpacked(restore.execution, manifest, staged, progress)
-    for entry in manifest.contents:
-        if entry.file in wanted and entry.type == "database":
-            _check(staged / entry.file, entry)
-    return assemble(manifest, staged, instance, restore)
+    notes = [
+        note
+        for entry in manifest.contents
+        if entry.file in wanted and entry.type == "database"
+        for note in _check(staged / entry.file, entry, progress)
+    ]
+    assembled = assemble(manifest, staged, instance, restore)
+    return replace(assembled, notes=[*notes, *assembled.notes])
 
 
-def _check(path: Path, entry: Entry) -> None:
+def _check(path: Path, entry: Entry, progress: Callable[[int], None]) -> list[str]:
     try:
-        check_database(path, entry)
+        return check_database(path, entry, checkpoint=progress)
     except ComponentError as error:
         raise ArchiveError(error.message, hint="use another backup, or leave that component out") from error
 

@@ -4,8 +4,9 @@ Both fail on what would stop a restore, and a drill besides on what is not as it
 service already when it was backed up, such as references that lead nowhere, is a warning: the backup is not to blame.
 """
 
+import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,9 @@ class Found:
     """What a good archive was found to hold.
 
     `seconds` of a drill are the measured time of recovery: fetching, decrypting, unpacking and verifying, as a restore
-    does them; `checking_seconds` went into what only a drill checks. `bytes` were restored, or read.
+    does them; `checking_seconds` went into what only a drill checks. `bytes` were restored, or read. `sqlite_version`
+    is that of the SQLite that checked: another one may find more, or less. `notes` are those of the `warnings` that are
+    about what cannot be checked here.
     """
 
     manifest: Manifest
@@ -45,6 +48,8 @@ class Found:
     rows: int
     warnings: tuple[str, ...]
     signature: str
+    notes: tuple[str, ...] = ()
+    sqlite_version: str = sqlite3.sqlite_version
 
 
 Trial = Callable[[DrillExecution, Monitor, Path], Found]
@@ -75,8 +80,9 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
         files=len(restored.entries),
         databases=sum(entry.type == "database" for entry in restored.entries),
         rows=restored.rows,
-        warnings=(*warnings, *_unsigned(signature)),
+        warnings=_once([*warnings, *_unsigned(signature)]),
         signature=str(signature),
+        notes=restored.notes,
     )
 
 
@@ -88,7 +94,7 @@ def verify(run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
     monitor.stage(Stage.UNPACKING, total=execution.size_bytes or 0)
     unpacked = unpack_databases(archive, directory, monitor.advance)
     monitor.stage(Stage.CHECKING, total=sum(entry.size_bytes for entry in unpacked.databases))
-    check_databases(unpacked, monitor.advance)
+    notes = check_databases(unpacked, monitor.advance)
     entries = unpacked.manifest.contents
     return Found(
         manifest=unpacked.manifest,
@@ -99,12 +105,18 @@ def verify(run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
         files=len(entries),
         databases=len(unpacked.databases),
         rows=sum(entry.records or 0 for entry in unpacked.databases),
-        warnings=unpacked.manifest.warnings,
+        warnings=_once([*unpacked.manifest.warnings, *notes]),
         signature=str(signature),
+        notes=tuple(notes),
     )
 
 
 TRIALS: Mapping[str, Trial] = {Kind.DRILL: drill, Kind.VERIFICATION: verify}
+
+
+def _once(warnings: Iterable[str]) -> tuple[str, ...]:
+    """What could not be checked at the backup mostly cannot be checked now."""
+    return tuple(dict.fromkeys(warnings))
 
 
 def _fetched(execution: BackupExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Path]:
@@ -120,11 +132,11 @@ def _unsigned(signature: Signature) -> list[str]:
 
 def _check(restored: Extracted, progress: Progress) -> list[str]:
     """Check what only a drill has the time for; return the warnings. Raises ComponentError."""
-    warnings = list(restored.manifest.warnings)
+    warnings = [*restored.manifest.warnings, *restored.notes]
     for entry in restored.entries:
         path = restored.directory / entry.file
         if entry.type == "database":
-            check_database(path, entry, full=True, checkpoint=progress)
+            warnings += check_database(path, entry, full=True, checkpoint=progress)
             warnings += sqlite.dangling_references(path, checkpoint=progress)
             progress(entry.size_bytes)
     for entry in restored.trees:

@@ -1,11 +1,12 @@
 """What a drill or a verification says of an archive, kept with the backup; and what says nothing of it."""
 
+import sqlite3
 from typing import Any
 
 from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
-from backups.errors import ComponentError, ScratchFailed
+from backups.errors import ComponentError, NotCheckable, ScratchFailed
 from backups.models import BackupExecution, DrillExecution
 from backups.service import outcome
 from backups.service.trial import Found
@@ -22,7 +23,7 @@ def is_about_the_archive(error: BaseException) -> bool:
 
     A destination that does not answer, a full disk or a wish to cancel says nothing of it.
     """
-    if isinstance(error, ScratchFailed):
+    if isinstance(error, ScratchFailed | NotCheckable):
         return False
     return isinstance(error, ArchiveError | ComponentError | NotFound)
 
@@ -30,7 +31,7 @@ def is_about_the_archive(error: BaseException) -> bool:
 def passed(run: DrillExecution, found: Found) -> None:
     """The archive is good: record it with the backup, then end the run."""
     run.seconds, run.bytes = found.seconds, found.bytes
-    run.findings = {name: getattr(found, name) for name in (*COUNTS, "signature")}
+    run.findings = {name: getattr(found, name) for name in (*COUNTS, "signature", "sqlite_version")}
     run.warnings = list(found.warnings)
     run.verdict = Verdict.PASSED.value
     changes: dict[str, Any] = {"verified_at": timezone.now(), run.kind: result_of(run)}
@@ -51,8 +52,9 @@ def failed(run: DrillExecution, error: BaseException) -> None:
     run.error_message, run.error_hint = outcome.message_of(error), getattr(error, "hint", "")
     run.seconds = round(run.duration.total_seconds(), 3) if run.duration else 0.0
     run.verdict = Verdict.FAILED.value
+    run.findings = {"sqlite_version": sqlite3.sqlite_version}
     _keep(run.execution, {"verified_at": None, run.kind: result_of(run)})
-    if outcome.failed(run, error, verdict=run.verdict, seconds=run.seconds):
+    if outcome.failed(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
         _tell(run)
 
 

@@ -18,7 +18,7 @@ def verify_execution(execution: BackupExecution, *, by: audit.Actor) -> Verified
     Raises BackupError, ArchiveError or DestinationError with the first thing that is wrong.
     """
     _, found = look(execution, by=by, kind=DrillExecution.Kind.VERIFICATION)
-    return Verified(found.manifest, found.databases, found.signature)
+    return Verified(found.manifest, found.databases, found.signature, found.notes)
 
 
 def verify_archive(path: Path) -> Verified:

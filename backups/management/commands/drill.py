@@ -44,6 +44,7 @@ def _text(execution: BackupExecution, done: dict[str, Any]) -> str:
         f"passed       {execution}",
         f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}",
         f"             restored in {done['seconds']:.1f} s, checked in another {done['checking_seconds']:.1f} s",
+        f"             with SQLite {done['sqlite_version']}",
         f"             id {execution.pk}",
     ]
     return "\n".join(lines + [f"warning      {text}" for text in done["warnings"]])

@@ -24,5 +24,5 @@ class Command(BackupCommand):
             describe(execution),
             f"imported  {execution.backup_path} at {destination.name}\n"
             f"          backup of {execution.instance}, {human_size(execution.compressed_size_bytes)}\n"
-            f"          id {execution.pk}",
+            f"          id {execution.pk}" + "".join(f"\n          warning: {text}" for text in execution.warnings),
         )

@@ -212,11 +212,14 @@ class Command(BackupCommand):
             "folders": [entry.component for entry in done.trees],
             "bytes": done.size_bytes,
             "rows": done.rows,
+            "warnings": list(done.notes),
         }
         found = listed(
             [counted(len(done.files), "file"), counted(len(done.trees), "folder"), counted(done.rows, "row")]
         )
-        self.respond(data, f"unpacked     {done.directory}: {found}; every checksum agrees, every database is sound")
+        sound = "every checksum agrees" if done.notes else "every checksum agrees, every database is sound"
+        lines = [f"unpacked     {done.directory}: {found}; {sound}", *(f"warning      {text}" for text in done.notes)]
+        self.respond(data, "\n".join(lines))
 
     def _cancel(self, reference: str) -> None:
         restore = self.find_restore(reference)

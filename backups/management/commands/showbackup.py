@@ -48,7 +48,7 @@ def contents(manifest: Manifest) -> str:
             entry.component or "-",
             entry.file,
             entry.type,
-            "-" if entry.records is None else entry.records,
+            "?" if entry.not_counted else "-" if entry.records is None else entry.records,
             human_size(entry.size_bytes),
             entry.checksum_sha256,
         )

@@ -27,7 +27,12 @@ class Command(BackupCommand):
             "files": len(verified.manifest.contents),
             "databases": verified.databases,
             "signature": verified.signature,
-            "warnings": list(verified.manifest.warnings),
+            "warnings": verified.warnings,
         }
-        found = f"{data['files']} files agree with the manifest, {data['databases']} databases are sound"
-        self.respond(data, f"verified  {subject}: {found}, {verified.signature}")
+        state = "were looked at" if verified.notes else "are sound"
+        found = f"{data['files']} files agree with the manifest, {data['databases']} databases {state}"
+        lines = [
+            f"verified  {subject}: {found}, {verified.signature}",
+            *(f"warning   {note}" for note in verified.notes),
+        ]
+        self.respond(data, "\n".join(lines))
