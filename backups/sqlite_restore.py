@@ -15,7 +15,7 @@ from backups import sqlite
 from backups.archive.permissions import Permissions
 from backups.errors import BackupError, NotCheckable, Untouched
 from backups.replacing import replace_file
-from backups.sqlite.opening import UNKNOWN_FORMAT
+from backups.sqlite.opening import is_damage
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 PAGES_PER_STEP = 4096
@@ -68,7 +68,7 @@ def restore_into(
 def is_broken(error: sqlite3.Error) -> bool:
     """True when `error` says that the file is no sound database, so that nobody can be using it."""
     code = getattr(error, "sqlite_errorname", "") or ""
-    return code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) or str(error) == UNKNOWN_FORMAT
+    return code.startswith("SQLITE_NOTADB") or is_damage(error)
 
 
 def refused(error: sqlite3.Error, path: Path, lock_timeout: float) -> Untouched:

@@ -7,6 +7,9 @@ import sqlite3
 MISSING_COLLATION = re.compile(r"no such collation sequence: (.+)", re.DOTALL)
 MISSING_FUNCTION = re.compile(r"unknown function: (.+)\(\)|no such function: (.+)", re.DOTALL)
 MOST_STAND_INS = 100
+# what a statement may raise: beside errors of SQLite the end of memory, and what an error with a name that is no UTF-8
+# text becomes
+TROUBLE = (sqlite3.Error, MemoryError, UnicodeDecodeError)
 
 
 class StandIns:
@@ -32,6 +35,13 @@ class StandIns:
                 self._seen.add(message)
 
     def _stood_in(self, message: str) -> bool:
+        try:
+            return self._register(message)
+        except sqlite3.Error:
+            # there are names that SQLite does not take
+            return False
+
+    def _register(self, message: str) -> bool:
         if (collation := MISSING_COLLATION.fullmatch(message)) is not None:
             self._connection.create_collation(collation[1], lambda _left, _right: 1)
             return True

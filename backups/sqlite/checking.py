@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from backups.errors import DamagedComponent, NotCheckable
-from backups.formats import counted
-from backups.sqlite.application import StandIns
+from backups.formats import counted, printable
+from backups.sqlite.application import TROUBLE, StandIns
 from backups.sqlite.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, patience
 from backups.sqlite.opening import connected, explained, quoted
 from backups.sqlite.schema import Schema, read_schema
-from backups.sqlite.watching import NO_MEMORY, Checkpoint, watched
+from backups.sqlite.watching import NO_MEMORY, NOT_TEXT, Checkpoint, watched
 
 Execute = Callable[[str], sqlite3.Cursor]
 
@@ -90,7 +90,7 @@ class _Checking:
         limit_values(self._connection, COMPUTED_BYTES if self._schema.computes else STORED_BYTES)
         try:
             finding = _finding(execute, pragma, "1")
-        except (sqlite3.Error, MemoryError) as error:
+        except TROUBLE as error:
             # a virtual table may call its own rows corrupt, its ordinary ones are looked at one by one
             if is_about_checking(error) or (self._schema.virtual and _is_corruption(error)):
                 return False
@@ -132,7 +132,7 @@ class _Checking:
             return "ok", "SQLite checks no table alone whose name begins with a digit"
         try:
             return _finding(execute, pragma, quoted(table)), ""
-        except (sqlite3.Error, MemoryError) as error:
+        except TROUBLE as error:
             if is_about_checking(error):
                 return "ok", reason_of(error)
             raise
@@ -141,7 +141,7 @@ class _Checking:
         """Return what a virtual table, or its module here, finds: its rows lie in ordinary tables, which are sound."""
         try:
             finding = _finding(self.stand_ins.execute, "quick_check", quoted(table))
-        except (sqlite3.Error, MemoryError) as error:
+        except TROUBLE as error:
             if is_about_checking(error) or _is_corruption(error):
                 return f"its module here says: {reason_of(error)}"
             raise
@@ -162,7 +162,7 @@ def _finding(execute: Execute, pragma: str, argument: str) -> str:
 
 def is_about_checking(error: BaseException) -> bool:
     """True for an error that says nothing of the data: what the schema wants is not here, or more than is allowed."""
-    return isinstance(error, MemoryError) or code_of(error).startswith(("SQLITE_ERROR", "SQLITE_TOOBIG"))
+    return not isinstance(error, sqlite3.Error) or code_of(error).startswith(("SQLITE_ERROR", "SQLITE_TOOBIG"))
 
 
 def _is_corruption(error: BaseException) -> bool:
@@ -174,18 +174,18 @@ def code_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    reason = NO_MEMORY if isinstance(error, MemoryError) else " ".join(str(error).split())
-    return reason[:LONGEST_REASON]
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
+    return NOT_TEXT if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:LONGEST_REASON]
 
 
 def described(unchecked: Sequence[Unchecked], name: str, *, what: str = "checked") -> list[str]:
     """Return sentences for people about what of the database `name` was not `what`; of many tables a few are named."""
-    found = [
-        f"{name}: table {item.table} was not {what}: {item.reason}"
-        if item.table
-        else f"{name} was not {what}: {item.reason}"
-        for item in unchecked[:MOST_NAMED]
-    ]
+    found = []
+    for item in unchecked[:MOST_NAMED]:
+        subject = f"{name}: table {item.table[:LONGEST_REASON]}" if item.table else name
+        # names and reasons are of whoever made the file
+        found.append(printable(f"{subject} was not {what}: {item.reason}"))
     if (more := len(unchecked) - MOST_NAMED) > 0:
         found.append(f"{name}: {counted(more, 'more table')} not {what}")
     return found

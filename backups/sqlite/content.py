@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from backups.errors import NotCheckable
-from backups.sqlite.application import StandIns
+from backups.sqlite.application import TROUBLE, StandIns
 from backups.sqlite.checking import Unchecked, is_about_checking, reason_of
 from backups.sqlite.limits import COMPUTED_BYTES, limit_values, patience
 from backups.sqlite.opening import connected, explained, quoted
@@ -94,9 +94,8 @@ def _count_all(connection: sqlite3.Connection, counting: _Counting, path: Path, 
         try:
             rows = count(connection, name)
             time = _newest(connection, name) if newest else None
-        except (sqlite3.Error, MemoryError, ValueError) as error:
-            # a name with a null character is one that SQLite itself cannot take
-            if not (is_about_checking(error) or isinstance(error, ValueError)):
+        except TROUBLE as error:
+            if not is_about_checking(error):
                 raise
             counting.reasons[name] = reason_of(error)
         else:
@@ -113,7 +112,7 @@ def _newest(connection: sqlite3.Connection, table: str) -> str | None:
         return None
     try:
         return next(map(time_text, newest_first(connection, table, column, "LIMIT 1")), None)
-    except (sqlite3.Error, MemoryError) as error:
+    except TROUBLE as error:
         if not is_about_checking(error):
             raise
         return None

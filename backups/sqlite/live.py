@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backups.errors import NotCheckable
 from backups.sources import look_at
+from backups.sqlite.application import TROUBLE
 from backups.sqlite.checking import is_about_checking, reason_of
 from backups.sqlite.content import count, newest_first, time_column, time_text
 from backups.sqlite.limits import COMPUTED_BYTES, limit_values
@@ -61,7 +62,7 @@ def _tables(
 def _table(connection: sqlite3.Connection, name: str, since: str | None) -> LiveTable:
     try:
         rows = count(connection, name)
-    except (sqlite3.Error, MemoryError) as error:
+    except TROUBLE as error:
         if not is_about_checking(error):
             raise
         raise NotCheckable(f"table {name}: {reason_of(error)}") from error
@@ -69,7 +70,7 @@ def _table(connection: sqlite3.Connection, name: str, since: str | None) -> Live
         return LiveTable(rows)
     try:
         return _dated(rows, since, newest_first(connection, name, column))
-    except (sqlite3.Error, MemoryError) as error:
+    except TROUBLE as error:
         if not is_about_checking(error):
             raise
         return LiveTable(rows)

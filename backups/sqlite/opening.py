@@ -18,6 +18,13 @@ RIGHTS = "check that this user may read the file and its folder"
 UNKNOWN_FORMAT = "unsupported file format"
 # how Python begins the error that quotes a text
 UNDECODABLE = "Could not decode"
+MALFORMED_SCHEMA = "malformed database schema"
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """True when `error` says that the file is a database that is damaged."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    return code.startswith("SQLITE_CORRUPT") or str(error).startswith((UNKNOWN_FORMAT, MALFORMED_SCHEMA))
 
 
 def quoted(identifier: str) -> str:
@@ -83,7 +90,7 @@ def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> Componen
         return NotCheckable(f"{path} takes too long to read", hint="raise BACKUP_CHECK_TIMEOUT where it may")
     if code == "SQLITE_NOTADB":
         return DamagedComponent(f"{path} is not a SQLite database", hint="correct the path of the component")
-    if code.startswith("SQLITE_CORRUPT") or str(error) == UNKNOWN_FORMAT:
+    if is_damage(error):
         return DamagedComponent(f"{path} is corrupt: {said(error)}", hint="restore it from the last good backup")
     if code in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
         return ScratchFailed(f"no space left while copying {path}", hint="free space where BACKUP_WORKSPACE_ROOT lies")

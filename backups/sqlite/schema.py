@@ -65,15 +65,20 @@ def not_understood(connection: sqlite3.Connection, path: Path) -> dict[str, str]
     """
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except UnicodeDecodeError as error:
+        # of what the message quotes
+        message, problem = error.object.decode(errors="replace"), sqlite3.DatabaseError("malformed database schema")
     except sqlite3.DatabaseError as error:
-        malformed = MALFORMED.fullmatch(str(error))
-        if malformed is None or DAMAGE.fullmatch(malformed["reason"]):
-            raise
-        if SYNTAX.fullmatch(malformed["reason"]) and not _is_of_a_newer_sqlite(path):
-            raise
-        tolerate_schema(connection)
-        return {malformed["entry"]: malformed["reason"]}
-    return {}
+        message, problem = str(error), error
+    else:
+        return {}
+    malformed = MALFORMED.fullmatch(message)
+    if malformed is None or DAMAGE.fullmatch(malformed["reason"]):
+        raise problem
+    if SYNTAX.fullmatch(malformed["reason"]) and not _is_of_a_newer_sqlite(path):
+        raise problem
+    tolerate_schema(connection)
+    return {malformed["entry"]: malformed["reason"]}
 
 
 def _is_of_a_newer_sqlite(path: Path) -> bool:
@@ -84,8 +89,10 @@ def _is_of_a_newer_sqlite(path: Path) -> bool:
 
 
 def _names(connection: sqlite3.Connection, condition: str) -> tuple[str, ...]:
+    # a name that SQLite itself would not take
+    odd = "typeof(name) != 'text' OR instr(name, char(0)) > 0"
     rows = connection.execute(
-        f"SELECT name FROM sqlite_master WHERE type = 'table' AND typeof(name) = 'text' AND {condition} ORDER BY name"
+        f"SELECT name FROM sqlite_master WHERE type = 'table' AND NOT ({odd}) AND {condition} ORDER BY name"
     )
     return tuple(name for (name,) in rows)
 

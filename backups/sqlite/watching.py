@@ -24,6 +24,7 @@ INTERRUPT_SECONDS = 0.02
 # how long a statement may take to see that it was interrupted; one computation inside it cannot
 GRACE_SECONDS = 2.0
 NO_MEMORY = "it takes more memory than a check may have"
+NOT_TEXT = "a name in its schema is not UTF-8 text"
 
 
 def watched(
@@ -50,6 +51,8 @@ def watched(
         return job.result()
     except MemoryError as error:
         raise NotCheckable(NO_MEMORY) from error
+    except UnicodeDecodeError as error:
+        raise NotCheckable(NOT_TEXT) from error
     finally:
         job.stop()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backups.archive.errors import ArchiveError
-from backups.archive.manifest import FORMAT, Absent, Entry, Manifest
+from backups.archive.manifest import FORMAT, Absent, Entry, Manifest, Unchecked
 from backups.archive.permissions import MOST_FOLDERS, Permissions
 from backups.archive.reader import read_manifest
 from tests.archive.crafting import FILES, SERVER_PLAIN, manifest_of
@@ -18,6 +18,18 @@ FULL = replace(
     contents=(
         Entry("orders.db", 10, "a" * 64, "database", "orders", 7, {"orders": 5, "lines": 2}, {"orders": "2026-01-01"}),
         Entry(
+            "words.db",
+            4,
+            "d" * 64,
+            "database",
+            "words",
+            None,
+            {"f_data": 3},
+            {},
+            not_checked=(Unchecked("f", "no such tokenizer"),),
+            not_counted=(Unchecked("t", "too deep"),),
+        ),
+        Entry(
             "shop.conf",
             0,
             "b" * 64,
@@ -26,6 +38,7 @@ FULL = replace(
             permissions=Permissions(0o640, 7, 8, "shop", None, (Permissions(0o2750, 0, 0, "root", "root"),)),
         ),
     ),
+    sqlite_version="3.40.1",
     config_source="file",
     config_hash="c" * 64,
     has_overrides=True,

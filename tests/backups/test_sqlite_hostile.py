@@ -98,6 +98,26 @@ def test_a_function_of_any_name_is_stood_in_for_once(tmp_path: Path, name: str) 
     assert sqlite.facts(path).tables == {"plain": 2, "t": 1}
 
 
+@pytest.mark.parametrize("name", [b"f\xff", b"n" * 300], ids=["not UTF-8", "too long"])
+def test_a_function_whose_name_nobody_can_register_is_said(tmp_path: Path, name: bytes) -> None:
+    path = computing(tmp_path / "live.db", "1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        sql = b"CREATE TABLE t(id INTEGER PRIMARY KEY, a, g AS ([" + name + b"](a)) NOT NULL)"
+        connection.execute("UPDATE sqlite_master SET sql = CAST(? AS TEXT) WHERE name = 't'", [sql])
+    for full in (False, True):
+        assert [item.table for item in sqlite.check(path, full=full)] == ["t"]
+    assert sqlite.facts(path).tables == {"plain": 2, "t": 1}
+
+
+def test_a_damaged_definition_that_is_not_utf8_is_damage(tmp_path: Path) -> None:
+    path = make(tmp_path / "live.db", "CREATE TABLE t(a)")
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE t(a)", b"CREATE TABLE \xff'\xfe)"))
+    for look in (sqlite.check, sqlite.facts):
+        with pytest.raises(DamagedComponent, match="is corrupt: malformed database schema"):
+            look(path)
+
+
 def test_functions_without_number_are_given_up(tmp_path: Path) -> None:
     path = computing(tmp_path / "live.db", "+".join(f"[f{number}](a)" for number in range(300)))
     ((table, reason),) = [(item.table, item.reason) for item in sqlite.check(path)]
@@ -232,6 +252,9 @@ def test_every_reason_is_named_up_to_a_number(tmp_path: Path) -> None:
         "live.db: 3 more tables not checked",
     ]
     assert sqlite.described([sqlite.Unchecked("", "a reason")], "live.db") == ["live.db was not checked: a reason"]
+    odd = sqlite.Unchecked("t\x1b[31m\n" + "x" * 1000, "a reason")
+    (text,) = sqlite.described([odd], "live.db")
+    assert (text.isprintable(), len(text) < 300) == (True, True)
 
 
 Opening = Callable[[], sqlite3.Connection]

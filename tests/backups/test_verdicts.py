@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
-from backups.errors import BackupError, Cancelled, ComponentError, ScratchFailed, TimedOut
+from backups.errors import BackupError, Cancelled, ComponentError, NotCheckable, ScratchFailed, TimedOut
 from backups.models import BackupExecution, DrillExecution
 from backups.service.drill import drill, newest_good_backup
 from backups.service.overview import protections
@@ -52,6 +52,7 @@ def heard() -> Iterator[list[tuple[BackupExecution, str]]]:
         (NotFound("There is no file x."), True),
         (DestinationUnavailable("the server is down"), False),
         (DestinationFull("no space is left"), False),
+        (NotCheckable("it takes longer than 30 s"), False),
         (ScratchFailed("no space left while copying orders.db"), False),
         (BackupError("the workspace has 3 bytes free"), False),
         (Cancelled("cancelled by alice"), False),
