@@ -93,5 +93,5 @@ def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: 
         raise ComponentError(f"{entry.file} holds {found.records} rows, the manifest counts {entry.records}")
     return [
         *sqlite.described(unchecked, entry.file),
-        *sqlite.described(found.uncounted, entry.file, what="counted"),
+        *sqlite.described(found.uncounted, entry.file, counting=True),
     ]

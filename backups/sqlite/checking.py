@@ -179,13 +179,14 @@ def reason_of(error: BaseException) -> str:
     return NOT_TEXT if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:LONGEST_REASON]
 
 
-def described(unchecked: Sequence[Unchecked], name: str, *, what: str = "checked") -> list[str]:
-    """Return sentences for people about what of the database `name` was not `what`; of many tables a few are named."""
+def described(unchecked: Sequence[Unchecked], name: str, *, counting: bool = False) -> list[str]:
+    """Return sentences for people about what of the database `name` was not checked; of many tables a few are named."""
     found = []
     for item in unchecked[:MOST_NAMED]:
         subject = f"{name}: table {item.table[:LONGEST_REASON]}" if item.table else name
+        text = f"{subject} was not counted: {item.reason}" if counting else f"{subject} was not checked: {item.reason}"
         # names and reasons are of whoever made the file
-        found.append(printable(f"{subject} was not {what}: {item.reason}"))
+        found.append(printable(text))
     if (more := len(unchecked) - MOST_NAMED) > 0:
-        found.append(f"{name}: {counted(more, 'more table')} not {what}")
+        found.append(f"{name}: {counted(more, 'more table')} not {'counted' if counting else 'checked'}")
     return found

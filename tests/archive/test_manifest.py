@@ -18,18 +18,6 @@ FULL = replace(
     contents=(
         Entry("orders.db", 10, "a" * 64, "database", "orders", 7, {"orders": 5, "lines": 2}, {"orders": "2026-01-01"}),
         Entry(
-            "words.db",
-            4,
-            "d" * 64,
-            "database",
-            "words",
-            None,
-            {"f_data": 3},
-            {},
-            not_checked=(Unchecked("f", "no such tokenizer"),),
-            not_counted=(Unchecked("t", "too deep"),),
-        ),
-        Entry(
             "shop.conf",
             0,
             "b" * 64,
@@ -64,6 +52,20 @@ def test_a_manifest_reads_back_equal_from_json_and_from_a_dict() -> None:
     assert Manifest.from_json(FULL.to_json()) == FULL
     assert Manifest.from_dict(FULL.to_dict()) == FULL
     assert Manifest.from_dict(json.loads(json.dumps(FULL.to_dict()))) == FULL
+
+
+def test_what_was_not_checked_or_counted_reads_back_and_is_not_there_where_all_was() -> None:
+    whole, *_ = FULL.contents
+    partly = replace(
+        whole,
+        records=None,
+        not_checked=(Unchecked("f", "no such tokenizer"),),
+        not_counted=(Unchecked("", "too large"),),
+    )
+    manifest = replace(FULL, contents=(partly,))
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert partly.to_dict()["not_checked"] == [{"table": "f", "reason": "no such tokenizer"}]
+    assert not {"not_checked", "not_counted"} & set(whole.to_dict())
 
 
 def test_the_keys_of_the_shared_format_come_first_and_ours_after_them() -> None:

@@ -89,7 +89,7 @@ def test_the_manifest_has_the_keys_that_the_server_reads(back_up: BackUp, tacacs
         "triggered_by": "tests",
         "backup_version": "1.0",
     }
-    assert set(manifest["system_info"]) == {"server_version", "python_version", "platform"}
+    assert set(manifest["system_info"]) == {"server_version", "python_version", "platform", "sqlite_version"}
     assert manifest["config_info"]["config_source"] == "file"
     assert manifest["config_info"]["has_overrides"] is True
     assert manifest["total_size_bytes"] == sum(entry["size_bytes"] for entry in manifest["contents"])

@@ -175,7 +175,9 @@ def test_the_command_touches_no_instance_and_is_logged(
     target = tmp_path / "out"
     done = command("restore", backup.pk, "--component", "orders", "--to", target, "--json")
     size = (target / "orders.db").stat().st_size
-    assert done.data == {"directory": str(target), "files": ["orders.db"], "folders": [], "bytes": size, "rows": 50}
+    assert done.data == {
+        "directory": str(target), "files": ["orders.db"], "folders": [], "bytes": size, "rows": 50, "warnings": [],
+    }  # fmt: skip
     assert f"backup.extracted execution={backup.pk} instance=store directory={target} files=1 by=" in caplog.text
     assert BackupExecution.objects.count() == 1
     target = tmp_path / "again"
