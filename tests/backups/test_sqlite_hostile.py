@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -257,7 +256,10 @@ def test_every_reason_is_named_up_to_a_number(tmp_path: Path) -> None:
     assert (text.isprintable(), len(text) < 300) == (True, True)
 
 
-Opening = Callable[[], sqlite3.Connection]
+def test_one_place_opens_every_database() -> None:
+    paths = [path for package in ("backups", "destinations") for path in (ROOT / package).rglob("*.py")]
+    found = [path.relative_to(ROOT) for path in paths if "sqlite3.connect(" in path.read_text()]
+    assert found == [Path("backups/sqlite/opening.py")]
 
 
 @pytest.mark.parametrize("mode", ["ro", "rw"])
