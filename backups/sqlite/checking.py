@@ -84,6 +84,8 @@ class _Checking:
     def __init__(self, connection: sqlite3.Connection, schema: Schema, name: str) -> None:
         self.stand_ins = StandIns(connection)
         self._connection, self._schema, self._name = connection, schema, name
+        # what SQLite called corrupt while virtual tables had a part in the check
+        self._suspicion = ""
 
     def is_sound(self, pragma: str, execute: Execute) -> bool:
         """True when everything was checked, the list of free pages too; False to look table by table."""
@@ -92,9 +94,12 @@ class _Checking:
             finding = _finding(execute, pragma, "1")
         except TROUBLE as error:
             # a virtual table may call its own rows corrupt, its ordinary ones are looked at one by one
-            if is_about_checking(error) or (self._schema.virtual and _is_corruption(error)):
+            if is_about_checking(error):
                 return False
-            raise
+            if not (self._schema.virtual and _is_corruption(error)):
+                raise
+            self._suspicion = reason_of(error)
+            return False
         if finding == "ok":
             return True
         maybe_virtual = self._schema.virtual and not finding.startswith(ABOUT_PAGES)
@@ -121,7 +126,10 @@ class _Checking:
             reasons.setdefault(table, reason)
         limit_values(self._connection, COMPUTED_BYTES)
         reasons |= {table: self._reason_against_virtual(table) for table in self._schema.virtual}
-        return tuple(Unchecked(table, reason) for table, reason in reasons.items() if reason)
+        found = [Unchecked(table, reason) for table, reason in reasons.items() if reason]
+        if self._suspicion and not found:
+            found = [Unchecked("", f"no table of it is damaged, but SQLite says: {self._suspicion}")]
+        return tuple(found)
 
     def _limit(self, table: str) -> None:
         limit_values(self._connection, COMPUTED_BYTES if table in self._schema.computing else STORED_BYTES)
