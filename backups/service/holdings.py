@@ -84,7 +84,7 @@ def _add(holding: Holding, entry: Entry) -> None:
         return
     tables = _own_tables(entry.tables or {})
     holding.database_bytes += entry.size_bytes
-    holding.uncounted |= entry.tables is None and entry.records is None
+    holding.uncounted |= bool(entry.not_counted) or (entry.tables is None and entry.records is None)
     holding.rows += sum(tables.values()) if entry.tables is not None else entry.records or 0
     for name, rows in tables.items():
         holding.tables[name] = holding.tables.get(name, 0) + rows

@@ -8,8 +8,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from backups.archive.manifest import Manifest
 from backups.models import BackupExecution
 from backups.service.drill import drill
+from backups.service.holdings import Holding, drops_between, holdings_of
 from backups.service.preview import preview
 from backups.service.verify import verify_execution
 from tests.backups.commands import command
@@ -49,6 +51,15 @@ def test_row_and_manifest_name_the_table_and_the_reason(backup: BackupExecution)
     assert ("records" in entry, entry["tables"]) == (False, {"plain": 2})
     assert [warning.partition(":")[0] for warning in backup.warnings] == ["orders.db", "orders.db"]
     assert backup.warnings == backup.manifest_json["warnings"]
+
+
+def test_what_is_not_counted_has_not_dropped(backup: BackupExecution) -> None:
+    after = holdings_of(Manifest.from_dict(backup.manifest_json))
+    assert after["orders"].uncounted
+    before = {
+        "orders": Holding(rows=5000, tables={"t": 4998, "plain": 2}, database_bytes=after["orders"].database_bytes)
+    }
+    assert drops_between(before, after, percent=90) == []
 
 
 def test_the_versions_of_sqlite_are_recorded(backup: BackupExecution, admin_client: Client) -> None:
