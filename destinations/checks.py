@@ -8,9 +8,10 @@ from cryptography.fernet import Fernet
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections, router
+from django.db import router
 
 from destinations.exceptions import DestinationConfigError
+from destinations.migrated import is_migrated
 from destinations.models import BackupDestination
 from destinations.retention import site_rule
 from destinations.rule import RetentionError
@@ -91,8 +92,8 @@ def check_rows(
     alias = router.db_for_read(BackupDestination)
     if alias not in (databases or ()):
         return []
-    if BackupDestination._meta.db_table not in connections[alias].introspection.table_names():
-        return []  # before the first migration
+    if not is_migrated(BackupDestination, alias):
+        return []
     rows = list(BackupDestination.objects.using(alias))
     return [*_check_configs(rows), *_check_root_exists(rows)]
 

@@ -6,10 +6,10 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connection
 
 from backups.models import BackupExecution
 from backups.service.drops import open_episodes, summary
+from destinations.migrated import is_migrated
 
 
 @register()
@@ -26,8 +26,7 @@ def check_drops(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """W070: the newest backup of an instance lacks data, and no person has confirmed that."""
-    table = BackupExecution._meta.db_table
-    if "default" not in (databases or ()) or table not in connection.introspection.table_names():
+    if "default" not in (databases or ()) or not is_migrated(BackupExecution, "default"):
         return []
     return [
         Warning(

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections, router
+from django.db import router
 
 from backups import components
 from backups.components import Component
@@ -13,6 +13,7 @@ from backups.errors import BackupError, ComponentError
 from backups.instances import Instance, inventory
 from backups.own_places import NO_PLACES, OwnPlaces
 from backups.service.own_places import configured_places, require_apart, site_places
+from destinations.migrated import is_migrated
 from destinations.models import BackupDestination
 
 
@@ -30,8 +31,8 @@ def check_destination_places(
     alias = router.db_for_read(BackupDestination)
     if alias not in (databases or ()):
         return []
-    if BackupDestination._meta.db_table not in connections[alias].introspection.table_names():
-        return []  # before the first migration
+    if not is_migrated(BackupDestination, alias):
+        return []
     known = list(_findings(OwnPlaces(configured_places())))
     return [finding for finding in _findings(site_places()) if finding not in known]
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
-from django.db import connection
 
 from backups.models import RestoreExecution
 from backups.service import unrecorded
 from backups.service.halfway import dead_halfway, left_half_done
+from destinations.migrated import is_migrated
 
 
 @register(Tags.database)
@@ -20,7 +20,7 @@ def check_half_restored(
 
     Warnings: with an error `migrate`, which asks these checks, would refuse to run.
     """
-    if "default" not in (databases or ()) or RestoreExecution._meta.db_table not in _tables():
+    if "default" not in (databases or ()) or not is_migrated(RestoreExecution, "default"):
         return []
     failed = [
         Warning(
@@ -53,7 +53,3 @@ def check_unrecorded(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
         )
         for path, kept in unrecorded.waiting().items()
     ]
-
-
-def _tables() -> list[str]:
-    return connection.introspection.table_names()

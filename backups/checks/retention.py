@@ -5,8 +5,8 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
-from django.db import connection
 
+from destinations.migrated import is_migrated
 from destinations.models import BackupDestination
 
 
@@ -15,8 +15,7 @@ def check_rules(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """W071: a retention rule that would delete more than the one before is not confirmed."""
-    table = BackupDestination._meta.db_table
-    if "default" not in (databases or ()) or table not in connection.introspection.table_names():
+    if "default" not in (databases or ()) or not is_migrated(BackupDestination, "default"):
         return []
     return [
         Warning(

@@ -6,7 +6,6 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register
-from django.db import connection
 
 from backups.encryption import KINDS
 from backups.instances import inventory
@@ -15,6 +14,7 @@ from backups.service.sealing import KEY_HINT
 from destinations.backends import destination_class
 from destinations.encryption import Policy
 from destinations.exceptions import DestinationConfigError
+from destinations.migrated import is_migrated
 from destinations.models import BackupDestination
 
 
@@ -23,10 +23,7 @@ def check_sealing(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """W043: archives would leave this machine in plain. W044, W045: they must be encrypted, and there is no key."""
-    if (
-        "default" not in (databases or ())
-        or BackupDestination._meta.db_table not in connection.introspection.table_names()
-    ):
+    if "default" not in (databases or ()) or not is_migrated(BackupDestination, "default"):
         return []
     keyless = _instances_without_key()
     rows = list(BackupDestination.objects.filter(enabled=True))
