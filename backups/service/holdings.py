@@ -64,6 +64,7 @@ class Holding:
     files: int | None = None
     file_bytes: int | None = None
     bytes: int = 0
+    left_out: set[str] = field(default_factory=set)
 
 
 def holdings_of(manifest: Manifest) -> dict[str, Holding]:
@@ -73,6 +74,9 @@ def holdings_of(manifest: Manifest) -> dict[str, Holding]:
         # the merged configuration is made from the others
         if entry.component is not None and entry.file != EXPORT:
             _add(found.setdefault(entry.component, Holding()), entry)
+    for place in manifest.left_out:
+        if place.component in found:
+            found[place.component].left_out.add(place.path)
     return found
 
 
@@ -141,6 +145,11 @@ def _rows_lost(component: str, old: Holding, new: Holding, percent: int) -> Iter
 
 def _content_lost(component: str, old: Holding, new: Holding, percent: int) -> Iterator[Drop]:
     was_tree = old.files is not None or new.files is not None
+    if new.left_out - old.left_out:
+        # a place of this site is no part of the tree any more: how much of the difference that is, nothing says
+        if new.files == 0 and old.bytes > EMPTY_TREE_BYTES:
+            yield Drop(component, "", "bytes", old.bytes, 0)
+        return
     if old.files is not None and new.files is not None:
         if _is_lost(old.files, new.files, LEAST_COUNTED, percent):
             yield Drop(component, "", "files", old.files, new.files)

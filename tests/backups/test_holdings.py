@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from backups.archive.manifest import Entry
-from backups.service.holdings import Drop, drops_between, holdings_of
+from backups.archive.manifest import Entry, LeftOut
+from backups.service.holdings import Drop, Holding, drops_between, holdings_of
 from tests.backups.factories import a_manifest
 
 
@@ -105,3 +105,18 @@ def test_a_drop_says_what_became_what_and_a_hostile_name_stays_on_one_line() -> 
     assert str(Drop("up", "", "bytes", 90_000, 800)) == "up: 90 kB became 800 B"
     assert str(Drop("b", "a\nb" + "c" * 999, "rows", 1, 0)).startswith("table a\\nbccc")
     assert len(str(Drop("b", "c" * 9999, "rows", 1, 0))) < 150
+
+
+def test_a_place_of_the_site_that_is_left_out_since_explains_a_loss_but_not_an_emptied_tree() -> None:
+    archives = LeftOut("up", "arch", "archives")
+    before = holdings_of(a_manifest(contents=(tree("up", 100, 90_000),), absent=()))
+
+    def after(entry: Entry, *left_out: LeftOut) -> dict[str, Holding]:
+        return holdings_of(a_manifest(contents=(entry,), absent=(), left_out=left_out))
+
+    left = after(tree("up", 9, 900), archives)
+    assert drops_between(before, left, percent=90) == []
+    assert drops_between(before, after(tree("up", 0, 0), archives), percent=90) != []
+    assert drops_between(before, after(tree("up", 9, 900), LeftOut("other", "arch", "archives")), percent=90) != []
+    # from then on it is compared again
+    assert drops_between(after(tree("up", 100, 90_000), archives), left, percent=90) != []
