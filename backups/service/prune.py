@@ -101,7 +101,12 @@ def foresee(destination: BackupDestination) -> Pruned:
 
 
 def prune_after(execution: BackupExecution) -> None:
-    """Apply the rule after `execution` completed. What goes wrong is a warning in its row: the backup stays good."""
+    """Apply the rule after `execution` completed. What goes wrong is a warning in its row: the backup stays good.
+
+    A safety backup is followed by nothing: retention never runs inside a restore.
+    """
+    if execution.kind == BackupExecution.Kind.SAFETY:
+        return
     destination = execution.destination
     try:
         until = timezone.now() + LONGEST_AFTER_A_BACKUP
