@@ -114,7 +114,7 @@ def test_an_encrypted_archive_without_its_passphrase_is_refused(
     ("damage", "message"),
     [
         (lambda data: data[:-60], "truncated"),
-        (lambda data: data[:200] + bytes([data[200] ^ 4]) + data[201:], "damaged|SHA-256"),
+        (lambda data: data[:200] + bytes([data[200] ^ 4]) + data[201:], "damaged|SHA-256|manifest.json"),
         (lambda data: b"", "empty"),
         (lambda data: b"PK\x03\x04 a zip file", "is not compressed with gzip or zstd"),
         (lambda data: an_archive("../evil"), "names the instance '../evil'"),

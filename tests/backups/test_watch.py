@@ -242,7 +242,11 @@ def test_what_is_wrong_with_a_configuration_is_told_once_and_kept_until_it_is_me
 
     sound = config.read_text()
     watch(QUEUE)
-    for broken, words in ((sound + "\nnonsense\n", "neither a section nor a key"), (sound + BAD, "no destination 'x'")):
+    mistakes = (
+        (sound + "\nnonsense\n", "neither a section nor a key"),
+        (sound + BAD, "its destination does not exist"),
+    )
+    for broken, words in mistakes:
         caplog.clear()
         config.write_text(broken)
         for _ in range(3):

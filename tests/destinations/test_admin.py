@@ -225,8 +225,8 @@ def test_an_unused_destination_is_deleted_by_those_who_may_and_its_files_stay(
 def test_a_destination_with_backups_is_not_deleted_and_the_page_says_what_to_do(
     nas: BackupDestination, staff: Staff
 ) -> None:
-    for _ in range(2):
-        BackupExecution.objects.create(instance="hq", destination=nas)
+    for instance in ("hq", "branch"):
+        BackupExecution.objects.create(instance=instance, destination=nas)
     client = staff(*EVERYTHING)
     for data in (None, {"post": "yes"}):
         send = client.get if data is None else client.post

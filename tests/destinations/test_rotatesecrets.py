@@ -1,5 +1,6 @@
 """Sealing all secrets again under a new key."""
 
+from signal import SIGINT
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from destinations.management.base import Error
 from destinations.models import BackupDestination
 from tests.destinations.vault import KEY, PASSWORD
 
@@ -76,9 +78,10 @@ def test_a_rotation_that_was_broken_off_is_finished_by_the_next(
             raise KeyboardInterrupt
         save(self, **fields)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(Error) as ended:
         patch.setattr(BackupDestination, "save", save_one)
         call_command("rotatesecrets")
+    assert ended.value.returncode == 128 + SIGINT
     for row in rows:
         row.refresh_from_db()
         assert row.options()["password"] == PASSWORD

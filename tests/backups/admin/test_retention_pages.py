@@ -13,6 +13,7 @@ from pytest_django import Settings
 from backups.models import BackupExecution
 from backups.service.pin import pin_backup
 from destinations.models import BackupDestination
+from destinations.sizes import human_size
 from tests.backups.admin.pages import LIST, buttons, raw, text, url
 from tests.backups.factories import VIEW, a_client, a_destination, an_execution
 from tests.backups.stored import daily, file_of, there
@@ -87,7 +88,8 @@ def test_pressing_prune_now_deletes_what_was_shown(nas: BackupDestination, caplo
     client = a_client(VIEW, "delete_backup")
     assert "Prune now: delete 3" in buttons(raw(client, preview(nas)))
     page = text(client, prune(nas), {"shown": shown(client, nas)})
-    assert "3 backups were deleted, 3.0 kB are free again." in page
+    freed = human_size(sum(row.compressed_size_bytes or 0 for row in rows[7:]))
+    assert f"3 backups were deleted, {freed} are free again." in page
     assert "0 of 7 backups would go" in page
     assert there(rows) == list(range(7))
     notes = [entry.get_change_message() for entry in LogEntry.objects.all()]
