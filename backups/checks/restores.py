@@ -24,7 +24,7 @@ def check_half_restored(
         return []
     failed = [
         Warning(
-            f"{restore.instance} may be half restored by {restore.pk}: {restore.error_message or restore.status}",
+            f"{_left(restore)}: {restore.error_message or restore.status}",
             hint=restore.error_hint or f"see it with: manage.py showrestore {restore.pk[:8]}",
             id="backups.W081",
         )
@@ -32,8 +32,8 @@ def check_half_restored(
     ]
     dead = [
         Warning(
-            f"{restore.instance} may be half restored: the process of {restore.pk} died in stage {restore.stage}",
-            hint="roll it back, on the host of the instance: manage.py tick",
+            f"{_left(restore)}: its process died in stage {restore.stage}",
+            hint="end it in good order, on the host of the instance: manage.py tick",
             id="backups.W081",
         )
         for restore in dead_halfway()
@@ -53,3 +53,9 @@ def check_unrecorded(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
         )
         for path, kept in unrecorded.waiting().items()
     ]
+
+
+def _left(restore: RestoreExecution) -> str:
+    if restore.is_proven:
+        return f"{restore.instance} was restored by {restore.pk}, whose end went wrong"
+    return f"{restore.instance} may be half restored by {restore.pk}"

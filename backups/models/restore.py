@@ -86,5 +86,11 @@ class RestoreExecution(Run):
         states = (self.State.APPLYING, self.State.RESTORED)
         return {note["component"]: note["path"] for note in self.outcome.values() if note["state"] in states}
 
+    @property
+    def is_proven(self) -> bool:
+        """True when all its data was applied and verified: only the end of the run, or its record, can be missing."""
+        states = {note["state"] for note in self.outcome.values()}
+        return self.stage == self.Stage.FINISHING and states == {self.State.RESTORED}
+
     def __str__(self) -> str:
         return f"restore of {self.instance} {self.status}"

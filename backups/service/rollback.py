@@ -127,7 +127,7 @@ def aftermath(restore: RestoreExecution) -> str:
     states = {name: note["state"] for name, note in restore.outcome.items()}
     if not restore.touched:
         return "what it had changed was rolled back" if State.ROLLED_BACK in states.values() else "nothing was changed"
-    if restore.stage == Stage.FINISHING:
+    if restore.is_proven:
         return ALL_PROVEN
     told = [
         (State.RESTORED, "as in the archive"),

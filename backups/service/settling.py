@@ -78,8 +78,7 @@ def recover_dead(restore: RestoreExecution, directory: Path, reason: str) -> str
     """
     instance = get_instance(restore.instance)
     with Monitor(restore, protected=True) as monitor:
-        states = {note["state"] for note in restore.outcome.values()}
-        if restore.stage == Stage.FINISHING and states == {State.RESTORED}:
+        if restore.is_proven:
             complete(restore, instance)
             return ALL_PROVEN
         stopped = restore.stage in STOPPED

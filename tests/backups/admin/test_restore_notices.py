@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from backups.checks.restores import check_half_restored
 from backups.models import BackupExecution, InstanceState, RestoreExecution
 from tests.backups.admin.pages import raw, text, url
 from tests.backups.admin.restoring import MAY, RESTORES, SEE, a_restore, an_outcome, confirmed, page_of
@@ -38,6 +39,18 @@ def test_every_page_says_that_a_restart_is_due_to_those_who_may_see_restores() -
         assert f'<a href="{page_of(done)}">shop has to be restarted</a>, since ' in raw(client, address)
     assert raw(client, page_of(done)).count("has to be restarted") == 1
     assert "has to be restarted" not in raw(a_client(VIEW, name="eve"), backups)
+
+
+def test_a_restore_whose_data_is_proven_is_not_called_half_restored() -> None:
+    client = a_client(VIEW, SEE)
+    safety = an_execution(kind="safety")
+    proven = a_restore(
+        status=Status.INTERRUPTED, stage="finishing", outcome=an_outcome("restored"), safety_backup=safety
+    )
+    page = raw(client, "/admin/")
+    assert f'<a href="{page_of(proven)}">shop was restored</a>' in page and "half restored" not in page
+    (listed,) = check_half_restored(None, databases=["default"])
+    assert "half restored" not in listed.msg and proven.pk in listed.msg
 
 
 def test_every_page_says_that_an_instance_may_be_half_restored_until_that_is_undone() -> None:
