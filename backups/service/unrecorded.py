@@ -80,7 +80,10 @@ def keep(restore: RestoreExecution, ending: Ending, problem: Exception) -> Unrec
 
 def exists(run_id: str) -> bool:
     """True while that restore, which changes data, has not recorded its end: it is under way, or that is overdue."""
-    return _path(run_id).exists()
+    try:
+        return _path(run_id).exists()
+    except PermissionError:  # workspaces of another user, whose lock is out of reach as well
+        return False
 
 
 def record(restore: RestoreExecution) -> bool:

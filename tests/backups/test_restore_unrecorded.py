@@ -1,6 +1,7 @@
 """The site's own database cannot be written in the middle of a restore: the data is put right, its end is not lost."""
 
 import json
+import os
 import resource
 import signal
 import sqlite3
@@ -11,11 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from backups.models import RestoreExecution
+from backups.service import unrecorded, workspace
+from backups.service.outcome import Ending
 from tests.backups.databases import rows_of
 from tests.backups.holding import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows, until
 from tests.backups.mounts import small_disk
 from tests.backups.restoring import change, drafts, spoil_tacacs, tacacs_state
 from tests.backups.sites import Ended, Site, copied, furnished
+from tests.backups.strangers import NOBODY
+from tests.programs import missing
 
 IMPATIENT = """
 import sys
@@ -25,6 +31,7 @@ from django.core.management import execute_from_command_line
 execute_from_command_line(sys.argv)
 """
 NOT_AS_BEFORE = 3
+Status = RestoreExecution.Status
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +236,17 @@ def test_a_process_that_is_killed_before_it_could_keep_its_end_is_rolled_back_by
     assert tacacs_state(site.instance) == held.bad
     assert "W081" not in site.run("check", "--database", "default").err
     assert not list((site.home / "workspaces").glob("*.end"))
+
+
+def test_a_restore_whose_workspaces_belong_to_another_user_is_looked_at_without_an_error(home: Path) -> None:
+    if os.geteuid() != 0:
+        missing("only root can become another user")
+    workspace.root()
+    restore = RestoreExecution(instance="store")
+    unrecorded.save(restore, Ending(Status.INTERRUPTED, "its process died"))
+    assert unrecorded.exists(restore.pk)
+    os.seteuid(NOBODY)
+    try:
+        assert not unrecorded.exists(restore.pk)
+    finally:
+        os.seteuid(0)
