@@ -17,7 +17,7 @@ from backups.instances import instance_names
 from backups.models import BackupExecution
 from backups.service.preview import preview
 from backups.service.restore import start_restore
-from backups.service.signatures import Signature, signature_state
+from backups.service.signatures import Signature, State, signature_state
 from destinations.exceptions import DestinationError
 
 
@@ -25,8 +25,8 @@ from destinations.exceptions import DestinationError
 def restore(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
     """Show the preview, or queue the restore that was confirmed; ``?into=`` names another instance."""
     instance = request.GET.get("into", execution.instance)
-    shown = preview(execution, instance)
     signature, unknown = _signature(execution)
+    shown = preview(execution, instance, trusted=signature is not None and signature.state is State.SIGNED)
     data = [request.POST] if request.method == "POST" else []
     selection, form = SelectionForm(shown, *data), RestoreForm(shown, signature, *data)
     if selection.is_valid() and form.is_valid():

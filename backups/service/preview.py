@@ -79,6 +79,7 @@ def preview(
     components: Sequence[str] = (),
     *,
     undo_of: RestoreExecution | None = None,
+    trusted: bool = True,
     seconds_for_trees: float = SECONDS_FOR_TREES,
     first_name: int = 0,
 ) -> Preview:
@@ -86,13 +87,16 @@ def preview(
 
     Trees of files are compared for at most `seconds_for_trees`; of what differs in them it names MOST_NAMES of each
     sort, from number `first_name` on. Nothing is fetched, unpacked or changed; what cannot be read now is said, not
-    raised. Raises BackupError for an unknown instance or component, or without an archive, and ArchiveError for a file
-    that is none.
+    raised. Modes are those that a restore gives to what it creates; `trusted` when a known key signed the archive.
+    Raises BackupError for an unknown instance or component, or without an archive, and ArchiveError for a file that is
+    none.
     """
     known = get_instance(instance)
     # first: what a restore changes from now on may be in the rest of it or not
     changes_seen = changes_of(instance)
     manifest, digest = _described(source)
+    if not trusted and undo_of is None:
+        manifest = manifest.distrusted()
     targets = _targets(manifest, known, components, undo_of)
     comparison = _configurations(source, manifest, known)
     foreseen = _foreseen(comparison, targets)

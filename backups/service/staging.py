@@ -25,9 +25,6 @@ from backups.service.workspace import require_space
 from backups.sources import bytes_of
 
 START_AGAIN = "look at the preview again"
-NOT_WRITABLE = (
-    "group and others may not write what this restore creates: no key that is trusted here signed the archive"
-)
 
 
 @dataclass(frozen=True, slots=True)

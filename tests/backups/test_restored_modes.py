@@ -187,8 +187,13 @@ def test_an_archive_that_nobody_known_signed_creates_nothing_that_others_may_wri
     archive.entry("key.key")["permissions"] |= {"mode": "6777"}
     archive.entry("key.key")["permissions"]["folders"][0] |= {"mode": "0777"}
     archive.entry("users.sqlite3")["permissions"] |= {"mode": "2666"}
+    shutil.rmtree(safe / "db")
+    shutil.rmtree(safe / "conf")
+    file = archive.write()
+    shown = json.dumps(preview(file, "safe", trusted=False).to_dict())
+    assert "mode 0644" in shown and "mode 0755" in shown and "2666" not in shown
     shutil.rmtree(safe)
-    done = restore(archive.write(), "safe", accept_unsigned=True)
+    done = restore(file, "safe", accept_unsigned=True)
     found = modes(safe)
     assert found["conf/private/server.key"][0] == found["conf/private"][0] == "0o755"
     assert found["db/users.sqlite3"][0] == "0o644"

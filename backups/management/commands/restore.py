@@ -20,7 +20,7 @@ from backups.service.cancel import cancel
 from backups.service.extract import extract
 from backups.service.outcome import message_of
 from backups.service.preview import Preview, preview
-from backups.service.preview_signature import seen_signature
+from backups.service.preview_signature import SeenSignature, seen_signature
 from backups.service.rehearsal import rehearse
 from backups.service.restore import start_restore, start_undo, state_before
 from backups.service.restore_now import restore_now
@@ -115,24 +115,26 @@ class Command(BackupCommand):
         backup = self.find_execution(options["id"])
         return Asked(backup, options["instance"] or backup.instance, options["components"])
 
-    def _shown(self, asked: Asked) -> Preview:
+    def _shown(self, asked: Asked, signature: SeenSignature) -> Preview:
         return preview(
             asked.source,
             asked.instance,
             asked.components,
             undo_of=asked.undo_of,
+            trusted=signature.trusted,
             seconds_for_trees=SECONDS_FOR_TREES,
         )
 
     def _preview(self, asked: Asked) -> None:
-        shown = self._shown(asked)
         signature = seen_signature(asked.source)
+        shown = self._shown(asked, signature)
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
         self.respond(data, preview_text(shown, signature, undo=asked.undo_of is not None))
         raise BackupError(NOT_CONFIRMED, hint="to restore what it shows, run the command again with --confirm")
 
     def _rehearse(self, asked: Asked, **options: Any) -> None:
-        shown = self._shown(asked)
+        signature = seen_signature(asked.source)
+        shown = self._shown(asked, signature)
         done = rehearse(
             asked.source,
             asked.instance,
@@ -145,8 +147,7 @@ class Command(BackupCommand):
         )
         if any(component.tree is not None and component.tree.unknown for component in shown.components):
             # the list of what a tree holds, which an older backup lacks, was made of its archive just now
-            shown = self._shown(asked)
-        signature = seen_signature(asked.source)
+            shown = self._shown(asked, signature)
         found = listed([counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")])
         lines = [f"warning      {note}" for note in done.notes]
         before = preview_text(shown, signature, undo=asked.undo_of is not None)
