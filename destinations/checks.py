@@ -8,10 +8,9 @@ from cryptography.fernet import Fernet
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import router
 
 from destinations.exceptions import DestinationConfigError
-from destinations.migrated import is_migrated
+from destinations.migrated import may_read
 from destinations.models import BackupDestination
 from destinations.retention import site_rule
 from destinations.rule import RetentionError
@@ -89,12 +88,9 @@ def check_retention(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 def check_rows(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    alias = router.db_for_read(BackupDestination)
-    if alias not in (databases or ()):
+    if not may_read(BackupDestination, databases):
         return []
-    if not is_migrated(BackupDestination, alias):
-        return []
-    rows = list(BackupDestination.objects.using(alias))
+    rows = list(BackupDestination.objects.all())
     return [*_check_configs(rows), *_check_root_exists(rows)]
 
 

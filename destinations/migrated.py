@@ -1,14 +1,19 @@
-"""Whether the tables are as the models want them: before and during an upgrade they are not."""
+"""Whether a system check may read a table: before and during an upgrade it is not as the models want it."""
 
-from django.db import connections, models
+from collections.abc import Sequence
+
+from django.db import connections, models, router
 
 
-def is_migrated(model: type[models.Model], alias: str) -> bool:
-    """True when the table of `model` is there and has each of its columns.
+def may_read(model: type[models.Model], databases: Sequence[str] | None) -> bool:
+    """True when a check of `databases` is about that of `model`, and its table is there with each of its columns.
 
     `migrate` asks the database checks before it adds what is new: a check that reads it then would stop the upgrade.
     """
-    connection, table = connections[alias], model._meta.db_table
+    alias, table = router.db_for_read(model), model._meta.db_table
+    if alias not in (databases or ()):
+        return False
+    connection = connections[alias]
     with connection.cursor() as cursor:
         if table not in connection.introspection.table_names(cursor):
             return False

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import router
 
 from backups import components
 from backups.components import Component
@@ -13,7 +12,7 @@ from backups.errors import BackupError, ComponentError
 from backups.instances import Instance, inventory
 from backups.own_places import NO_PLACES, OwnPlaces
 from backups.service.own_places import configured_places, require_apart, site_places
-from destinations.migrated import is_migrated
+from destinations.migrated import may_read
 from destinations.models import BackupDestination
 
 
@@ -28,10 +27,7 @@ def check_destination_places(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """E050, W050: likewise, about folders that only the destinations name."""
-    alias = router.db_for_read(BackupDestination)
-    if alias not in (databases or ()):
-        return []
-    if not is_migrated(BackupDestination, alias):
+    if not may_read(BackupDestination, databases):
         return []
     known = list(_findings(OwnPlaces(configured_places())))
     return [finding for finding in _findings(site_places()) if finding not in known]

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from backups.models import RestoreExecution
 from backups.service import unrecorded
 from backups.service.halfway import dead_halfway, left_half_done
-from destinations.migrated import is_migrated
+from destinations.migrated import may_read
 
 
 @register(Tags.database)
@@ -20,7 +20,7 @@ def check_half_restored(
 
     Warnings: with an error `migrate`, which asks these checks, would refuse to run.
     """
-    if "default" not in (databases or ()) or not is_migrated(RestoreExecution, "default"):
+    if not may_read(RestoreExecution, databases):
         return []
     failed = [
         Warning(

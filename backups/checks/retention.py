@@ -6,7 +6,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
 
-from destinations.migrated import is_migrated
+from destinations.migrated import may_read
 from destinations.models import BackupDestination
 
 
@@ -15,7 +15,7 @@ def check_rules(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """W071: a retention rule that would delete more than the one before is not confirmed."""
-    if "default" not in (databases or ()) or not is_migrated(BackupDestination, "default"):
+    if not may_read(BackupDestination, databases):
         return []
     return [
         Warning(

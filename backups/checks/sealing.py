@@ -14,7 +14,7 @@ from backups.service.sealing import KEY_HINT
 from destinations.backends import destination_class
 from destinations.encryption import Policy
 from destinations.exceptions import DestinationConfigError
-from destinations.migrated import is_migrated
+from destinations.migrated import may_read
 from destinations.models import BackupDestination
 
 
@@ -23,7 +23,7 @@ def check_sealing(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """W043: archives would leave this machine in plain. W044, W045: they must be encrypted, and there is no key."""
-    if "default" not in (databases or ()) or not is_migrated(BackupDestination, "default"):
+    if not may_read(BackupDestination, databases):
         return []
     keyless = _instances_without_key()
     rows = list(BackupDestination.objects.filter(enabled=True))

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 
 from backups.models import Heartbeat
 from backups.service.workers import worker_state
-from destinations.migrated import is_migrated
+from destinations.migrated import may_read
 
 
 @register(Tags.database)
@@ -16,6 +16,6 @@ def check_workers(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """W024: nobody looks after a queue."""
-    if "default" not in (databases or ()) or not is_migrated(Heartbeat, "default"):
+    if not may_read(Heartbeat, databases):
         return []
     return [Warning(problem.message, hint=problem.hint, id="backups.W024") for problem in worker_state().problems]
