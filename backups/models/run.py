@@ -10,6 +10,8 @@ from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+LONGEST_COMMENT = 500
+
 
 def new_id() -> str:
     return str(uuid.uuid4())
@@ -45,7 +47,7 @@ class Run(models.Model):
     instance = models.CharField(max_length=64)
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     triggered_by = models.CharField(max_length=150)
-    comment = models.CharField(max_length=500, blank=True)
+    comment = models.CharField(max_length=LONGEST_COMMENT, blank=True)
 
     created_at = models.DateTimeField(db_default=Now(), default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)

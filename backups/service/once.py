@@ -7,12 +7,12 @@ from django.db.models import Q
 
 from backups.errors import BackupError
 from backups.models import Run
+from backups.models.run import LONGEST_COMMENT
 from backups.service import audit
 from backups.service.queues import QUEUED
 
 # a worker may take the one that waited right when we look for it
 ATTEMPTS = 5
-LONGEST_COMMENT = 500
 
 
 class AlreadyWaiting(BackupError):  # noqa: N818 - named for what happened, as those of backups.errors

@@ -15,7 +15,7 @@ from backups.service.monitor import Monitor
 from backups.service.outcome import ALL_PROVEN, Ending
 from backups.service.rollback import aftermath, roll_back, unfinished
 
-Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
+Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 RESTART = "restart the service, look whether all is well, then acknowledge the restore"
 # from this stage on its service may have been stopped for the restore
 STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.FINISHING, Stage.ROLLING_BACK)
