@@ -12,6 +12,7 @@ from backups.models import BackupExecution
 from backups.service.backup import run_backup, start_backup
 from destinations.models import BackupDestination
 from tests.backups.databases import make_database
+from tests.backups.sites import Site, furnished
 
 DEMO = Path(__file__).parent.parent / "data" / "instance"
 TACACS = """\
@@ -136,6 +137,12 @@ class StageHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.getMessage().startswith("backup.stage ") and f" stage={self.stage}" in record.getMessage():
             self.action()
+
+
+@pytest.fixture(scope="session")
+def site_template(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Return a site with tables, a destination and one backup; tests work in copies of it."""
+    return furnished(tmp_path_factory.mktemp("template"))
 
 
 Listing = Callable[[], list[str]]

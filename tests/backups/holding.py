@@ -2,8 +2,6 @@
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable
 
 from tests.backups.databases import rows_of
 from tests.backups.sites import Site
@@ -15,13 +13,6 @@ HOOKS = """
 before_restore = ["sh", "-c", "echo stopped >> hooks.log; while [ ! -e go ]; do sleep 0.02; done"]
 after_restore = ["sh", "-c", "echo started >> hooks.log; while [ ! -e go ]; do sleep 0.02; done"]
 """
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def rows(site: Site, columns: str, table: str) -> list[tuple[object, ...]]:

@@ -12,10 +12,11 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from destinations.management.base import OperatorCommand
-from tests.backups.holding import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows, until
+from tests.backups.holding import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows
 from tests.backups.restoring import drafts, spoil_tacacs, tacacs_state
-from tests.backups.sites import Site, copied, furnished
+from tests.backups.sites import Site, copied
 from tests.backups.terminals import OnTerminal
+from tests.worker.site import eventually
 
 HELD = """
 import sys, time, django; django.setup()
@@ -37,14 +38,9 @@ execute_from_command_line(["manage.py", *sys.argv[2:]])
 CLOSED = "the process was told to end (SIGHUP: its terminal was closed)"
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return furnished(tmp_path_factory.mktemp("template"))
-
-
 @pytest.fixture
-def site(template: Site, tmp_path: Path) -> Site:
-    site = copied(template, tmp_path)
+def site(site_template: Site, tmp_path: Path) -> Site:
+    site = copied(site_template, tmp_path)
     site.declare(HOOKS)
     return site
 
@@ -72,13 +68,13 @@ def on_terminal(site: Site) -> Iterator[Run]:
 def held_in_safety(site: Site, run: Run) -> tuple[OnTerminal, Lock | None]:
     lock = Lock(site)
     command = run("restore", backup_id(site), "--confirm")
-    until(lambda: rows(site, "stage, kind", "backup_executions")[0] == ("exporting", "safety"))
+    eventually(lambda: rows(site, "stage, kind", "backup_executions")[0] == ("exporting", "safety"))
     return command, lock
 
 
 def held_in_hook(site: Site, run: Run) -> tuple[OnTerminal, Lock | None]:
     command = run("restore", backup_id(site), "--confirm")
-    until((site.instance / "hooks.log").exists)
+    eventually((site.instance / "hooks.log").exists)
     return command, None
 
 
@@ -86,7 +82,7 @@ def held_applying(site: Site, run: Run) -> tuple[OnTerminal, Lock | None]:
     command, _ = held_in_hook(site, run)
     lock = Lock(site, "IMMEDIATE")
     (site.instance / "go").touch()
-    until(lambda: applying(site, "metrics"))
+    eventually(lambda: applying(site, "metrics"))
     return command, lock
 
 
@@ -115,7 +111,7 @@ def test_a_restore_on_a_terminal_that_goes_is_rolled_back_and_its_service_starte
 
     strike(command)
     if lock is not None:
-        until(lambda: command.process.poll() is not None or stage == "applying")
+        eventually(lambda: command.process.poll() is not None or stage == "applying")
         lock.close()
     (site.instance / "go").touch()
 
@@ -138,7 +134,7 @@ def test_a_restore_whose_data_is_proven_when_the_terminal_goes_is_completed(site
     site.declare(f"{before_hook}\n{after_hook.replace('! -e go', '! -e go-on')}\n")
     command = on_terminal("restore", backup_id(site), "--confirm")
     log = site.instance / "hooks.log"
-    until(lambda: log.exists() and "started" in log.read_text())
+    eventually(lambda: log.exists() and "started" in log.read_text())
 
     command.close()
     time.sleep(0.3)
@@ -157,7 +153,7 @@ def test_what_ignores_a_closed_terminal_goes_on_and_nobody_to_print_to_fails_not
     good = tacacs_state(site.instance)
     spoil_tacacs(site.instance)
     command = on_terminal("restore", backup_id(site), "--confirm", launcher="trap '' HUP; exec \"$@\"")
-    until((site.instance / "hooks.log").exists)
+    eventually((site.instance / "hooks.log").exists)
 
     command.close()
     (site.instance / "go").touch()
@@ -171,7 +167,7 @@ def test_what_ignores_a_closed_terminal_goes_on_and_nobody_to_print_to_fails_not
 def test_a_backup_whose_terminal_is_closed_ends_in_order(site: Site, on_terminal: Run) -> None:
     lock = Lock(site)
     command = on_terminal("backup", "tacacs-hq")
-    until(lambda: rows(site, "stage", "backup_executions")[0] == ("exporting",))
+    eventually(lambda: rows(site, "stage", "backup_executions")[0] == ("exporting",))
 
     command.close()
 
@@ -184,8 +180,8 @@ def test_a_backup_whose_terminal_is_closed_ends_in_order(site: Site, on_terminal
 
 def test_a_drill_whose_terminal_is_closed_leaves_no_plain_database(site: Site, on_terminal: Run) -> None:
     command = on_terminal("drill", "tacacs-hq", held_at="backups.service.monitor.Monitor.stage")
-    until(lambda: list((site.home / "workspaces").rglob("devices.db")))
-    until(lambda: rows(site, "stage", "drill_executions") == [("checking",)])
+    eventually(lambda: list((site.home / "workspaces").rglob("devices.db")))
+    eventually(lambda: rows(site, "stage", "drill_executions") == [("checking",)])
 
     command.close()
 
@@ -197,7 +193,7 @@ def test_a_drill_whose_terminal_is_closed_leaves_no_plain_database(site: Site, o
 def test_a_test_of_a_destination_that_is_told_to_end_leaves_nothing_there(site: Site, on_terminal: Run) -> None:
     before = sorted((site.home / "backups").rglob("*"))
     command = on_terminal("testdestination", "nas", held_at="destinations.backends.local.LocalDestination.get")
-    until(lambda: sorted((site.home / "backups").rglob("*")) != before)
+    eventually(lambda: sorted((site.home / "backups").rglob("*")) != before)
 
     command.close()
 
@@ -233,8 +229,8 @@ def test_a_reader_that_has_read_enough_fails_no_backup(site: Site) -> None:
         ["sh", "-c", f"({shell}) | true"], cwd=Path(__file__).parents[2], env=site.environment(),
         capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
-    until((site.folder / "code").exists)
-    until(lambda: (site.folder / "code").read_text())
+    eventually((site.folder / "code").exists)
+    eventually(lambda: (site.folder / "code").read_text())
     # what programs end with whose reader is gone; Python's own "Exception ignored" would be 120
     assert (site.folder / "code").read_text() == f"{128 + signal.SIGPIPE}\n"
     assert backup.stderr == ""

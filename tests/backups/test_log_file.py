@@ -16,7 +16,7 @@ from tests.backups.conftest import BackUp
 from tests.backups.holding import backup_id, rows
 from tests.backups.mounts import remount_read_only, small_disk
 from tests.backups.restoring import restore, spoil_tacacs, tacacs_state
-from tests.backups.sites import Site, copied, furnished
+from tests.backups.sites import Site, copied
 
 pytest_plugins = ["tests.backups.restore_fixtures"]
 Break = Callable[[Path, ExitStack], Callable[[], object]]
@@ -215,14 +215,9 @@ def test_an_error_that_was_not_foreseen_is_logged_even_by_a_handler_that_raises(
 # --- processes ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return furnished(tmp_path_factory.mktemp("template"))
-
-
 @pytest.fixture
-def site(template: Site, tmp_path: Path) -> Site:
-    return copied(template, tmp_path)
+def site(site_template: Site, tmp_path: Path) -> Site:
+    return copied(site_template, tmp_path)
 
 
 def test_commands_work_with_a_log_file_that_cannot_be_opened_and_say_so_once(site: Site) -> None:

@@ -400,25 +400,6 @@ def test_an_environment_file_that_cannot_be_read_is_said(root: Path, tmp_path: P
     assert seen() == [("config", False)]
 
 
-SHOP = """\
-[shop]
-kind = "generic"
-root = "{root}"
-[shop.components.orders]
-kind = "sqlite"
-path = "orders.db"
-"""
-
-
-@pytest.fixture
-def shop(tmp_path: Path, declare: Declare) -> Path:
-    root = tmp_path / "shop"
-    root.mkdir()
-    make_database(root / "orders.db")
-    declare(SHOP.format(root=root))
-    return root
-
-
 def replace_by_rename(root: Path) -> None:
     shutil.copy(root / "orders.db", root / "orders.new")
     (root / "orders.new").replace(root / "orders.db")
@@ -431,35 +412,37 @@ def move_aside(root: Path) -> None:
 
 @pytest.mark.parametrize("how", [replace_by_rename, move_aside])
 def test_a_file_that_was_replaced_under_a_running_service_is_a_warning_of_backup_and_restore(
-    shop: Path, back_up: BackUp, how: Callable[[Path], None]
+    small_shop: Path, back_up: BackUp, how: Callable[[Path], None]
 ) -> None:
-    with server(shop / "orders.db", cwd=Path("/")) as running:
+    with server(small_shop / "orders.db", cwd=Path("/")) as running:
         assert back_up("shop").warnings == []
-        how(shop)
+        how(small_shop)
         backup = back_up("shop")
         (warning,) = backup.warnings
-        assert f"process {running.pid}" in warning and str(shop / "orders.db") in warning
+        assert f"process {running.pid}" in warning and str(small_shop / "orders.db") in warning
         assert any(f"process {running.pid}" in text for text in restore(backup).warnings)
     assert back_up("shop").warnings == []
 
 
-def test_a_file_that_root_replaced_under_the_service_of_another_user_is_a_warning(tmp_path: Path, shop: Path) -> None:
+def test_a_file_that_root_replaced_under_the_service_of_another_user_is_a_warning(
+    tmp_path: Path, small_shop: Path
+) -> None:
     """The service may be known by nothing else: root owns the folder and the new file."""
     open_way(tmp_path)
-    (shop / "orders.db").chmod(0o666)
-    shop.chmod(0o777)
-    with server(shop / "orders.db", cwd=Path("/"), RUN_AS=NOBODY):
+    (small_shop / "orders.db").chmod(0o666)
+    small_shop.chmod(0o777)
+    with server(small_shop / "orders.db", cwd=Path("/"), RUN_AS=NOBODY):
         assert seen("shop") == []
-        replace_by_rename(shop)
+        replace_by_rename(small_shop)
         assert seen("shop") == [("orders", False)]
 
 
-def test_a_log_that_was_removed_under_a_running_service_is_seen(tmp_path: Path, shop: Path) -> None:
-    (shop / "orders.db").unlink()
-    make_database(shop / "orders.db", journal="WAL")
-    with server(shop / "orders.db", cwd=Path("/")):
+def test_a_log_that_was_removed_under_a_running_service_is_seen(tmp_path: Path, small_shop: Path) -> None:
+    (small_shop / "orders.db").unlink()
+    make_database(small_shop / "orders.db", journal="WAL")
+    with server(small_shop / "orders.db", cwd=Path("/")):
         assert seen("shop") == []
-        (shop / "orders.db-wal").unlink()
+        (small_shop / "orders.db-wal").unlink()
         (message,) = map(str, found("shop"))
     assert "orders.db-wal" in message
 
@@ -476,7 +459,7 @@ def test_a_service_with_many_databases_of_one_name_is_no_mismatch(tmp_path: Path
         assert seen("shop") == []
 
 
-def test_a_file_of_the_same_name_that_was_replaced_elsewhere_is_nothing(tmp_path: Path, shop: Path) -> None:
+def test_a_file_of_the_same_name_that_was_replaced_elsewhere_is_nothing(tmp_path: Path, small_shop: Path) -> None:
     alike = tmp_path / "shop-2"
     alike.mkdir()
     for name in ("orders.db", "orders.db2"):

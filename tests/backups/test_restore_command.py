@@ -15,21 +15,16 @@ import pytest
 from tests.archive.crafting import SERVER_ENCRYPTED, SERVER_PASSPHRASE, SERVER_PLAIN
 from tests.backups.databases import rows_of
 from tests.backups.restores import change, state_of
-from tests.backups.sites import Ended, Site, copied, furnished
+from tests.backups.sites import Ended, Site, copied
 
 PREVIEWED = (
     "Error: nothing was restored: this was a preview (to restore what it shows, run the command again with --confirm)\n"
 )
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return furnished(tmp_path_factory.mktemp("template"))
-
-
 @pytest.fixture
-def site(template: Site, tmp_path: Path) -> Site:
-    return copied(template, tmp_path)
+def site(site_template: Site, tmp_path: Path) -> Site:
+    return copied(site_template, tmp_path)
 
 
 def rows_in(site: Site, table: str, columns: str) -> list[tuple[Any, ...]]:

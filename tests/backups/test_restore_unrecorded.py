@@ -16,12 +16,13 @@ from backups.models import RestoreExecution
 from backups.service import unrecorded, workspace
 from backups.service.outcome import Ending
 from tests.backups.databases import rows_of
-from tests.backups.holding import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows, until
+from tests.backups.holding import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows
 from tests.backups.mounts import small_disk
 from tests.backups.restoring import change, drafts, spoil_tacacs, tacacs_state
-from tests.backups.sites import Ended, Site, copied, furnished
+from tests.backups.sites import Ended, Site, copied
 from tests.backups.strangers import NOBODY
 from tests.programs import missing
+from tests.worker.site import eventually
 
 IMPATIENT = """
 import sys
@@ -34,14 +35,9 @@ NOT_AS_BEFORE = 3
 Status = RestoreExecution.Status
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return furnished(tmp_path_factory.mktemp("template"))
-
-
 @pytest.fixture
-def site(template: Site, tmp_path: Path) -> Site:
-    site = copied(template, tmp_path)
+def site(site_template: Site, tmp_path: Path) -> Site:
+    site = copied(site_template, tmp_path)
     site.declare(HOOKS)
     return site
 
@@ -54,12 +50,12 @@ class Held:
         spoil_tacacs(site.instance)
         self.bad = tacacs_state(site.instance)
         self.process = site.start("-c", IMPATIENT, "restore", backup_id(site), "--confirm", BACKUP_LOCK_TIMEOUT="60")
-        until((site.instance / "hooks.log").exists)
+        eventually((site.instance / "hooks.log").exists)
         self._lock = Lock(site, "IMMEDIATE")
 
     def applying(self) -> None:
         (self.site.instance / "go").touch()
-        until(lambda: applying(self.site, "metrics"))
+        eventually(lambda: applying(self.site, "metrics"))
 
     def release(self) -> Ended:
         self._lock.close()
@@ -151,9 +147,9 @@ def test_a_restore_that_is_proven_stays_and_is_completed_later(site: Site) -> No
     site.declare(f"{before_hook}\n{after_hook.replace('! -e go', '! -e go-on')}\n")
     command = site.start("-c", IMPATIENT, "restore", backup_id(site), "--confirm")
     log = site.instance / "hooks.log"
-    until(log.exists)
+    eventually(log.exists)
     (site.instance / "go").touch()
-    until(lambda: "started" in log.read_text())
+    eventually(lambda: "started" in log.read_text())
     with closing(locked(site)):
         (site.instance / "go-on").touch()
         _, err = command.communicate(timeout=PATIENCE_SECONDS)
@@ -167,10 +163,10 @@ def test_a_restore_that_is_proven_stays_and_is_completed_later(site: Site) -> No
     assert rows_of(site.home / "backupsite.sqlite3", "SELECT instance FROM backup_instance_states") == [("tacacs-hq",)]
 
 
-def test_a_disk_that_is_full_when_the_first_component_was_applied(template: Site, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_when_the_first_component_was_applied(site_template: Site, tmp_path: Path) -> None:
     """Database, workspaces and log of the site lie on it; the end still has its place."""
     with small_disk(tmp_path / "home", megabytes=40) as disk:
-        site = copied(template, tmp_path)
+        site = copied(site_template, tmp_path)
         site.declare(HOOKS)
         held = Held(site)
         try:
