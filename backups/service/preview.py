@@ -22,8 +22,9 @@ from backups.service.archived_configuration import archived_side
 from backups.service.confirmation import changes_of
 from backups.service.mismatch import Mismatch, mismatches
 from backups.service.own_places import live_components, located_components
-from backups.service.preview_component import LOSS, NOTHING, UNKNOWN, ComponentPreview, PartPreview, compared
+from backups.service.preview_component import ComponentPreview, PartPreview, compared
 from backups.service.preview_configuration import ConfigurationComparison, ConfigurationPreview
+from backups.service.preview_findings import LOSS, NOTHING, UNKNOWN
 from backups.service.preview_tree import MOST_NAMES, TreeComparer
 from backups.service.proof import manifest_of_file
 from backups.service.selection import Target, select
