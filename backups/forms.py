@@ -39,7 +39,7 @@ class ScheduleForm(ModelForm):
         )
         if row._state.adding:
             self.initial["time_zone"] = settings.TIME_ZONE
-        destinations = BackupDestination.objects.filter(enabled=True)
+        destinations = BackupDestination.objects.enabled()
         if row.destination_id:
             destinations |= BackupDestination.objects.filter(pk=row.destination_id)
         destination = cast("forms.ModelChoiceField[BackupDestination]", self.fields["destination"])

@@ -14,6 +14,7 @@ from destinations.archives import archives_at
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
 from destinations.encryption import EncryptionField, encryption_constraint
 from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.querysets import DestinationQuerySet
 from destinations.retention import RetentionFields, retention_constraints
 from destinations.secrets import seal_config, unseal_config
 
@@ -46,6 +47,8 @@ class BackupDestination(EncryptionField, RetentionFields):
     )
     # Set by the first archive stored: from then on a missing or empty place is an error, not a fresh start.
     established = models.BooleanField(default=False, editable=False)
+
+    objects = DestinationQuerySet.as_manager()
 
     class Meta:
         db_table = "backup_destinations"

@@ -48,7 +48,5 @@ def delete_archive(request: HttpRequest, execution: BackupExecution) -> HttpResp
 
 def _other_archives(execution: BackupExecution) -> list[BackupExecution]:
     """Return the two newest other archives of the instance."""
-    others = BackupExecution.objects.filter(
-        instance=execution.instance, status=BackupExecution.Status.COMPLETED, deleted_at=None, missing_at=None
-    ).exclude(pk=execution.pk)
-    return list(others.defer("manifest_json", "config_json").select_related("destination")[:2])
+    others = BackupExecution.objects.of_instance(execution.instance).stored().exclude(pk=execution.pk)
+    return list(others.without_manifest().select_related("destination")[:2])

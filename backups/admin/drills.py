@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html
@@ -29,9 +28,6 @@ class DrillAdmin(RunAdmin):
     search_fields = ("=id", "instance", "execution__backup_filename", "triggered_by")
     search_help_text = "instance, archive, person or the whole id"
     actions = None
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[DrillExecution]:
-        return super().get_queryset(request).defer("execution__manifest_json", "execution__config_json")
 
     def get_urls(self) -> list[URLPattern]:
         status = status_of(self.model)

@@ -67,7 +67,7 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
         return None
     states = protections(with_progress(BackupExecution.objects.all()))
     problems = inventory().problems
-    destinations = list(BackupDestination.objects.filter(enabled=True).only("pk", "name", "rule_pending_since"))
+    destinations = list(BackupDestination.objects.enabled().only("pk", "name", "rule_pending_since"))
     rows = _rows(states, destinations, see_restores=sees(user, RestoreExecution))
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     safe = bool(rows) and not problems and not lost_keys and not any(_needs_attention(row) for row in rows)
@@ -112,7 +112,7 @@ def _rows(states: list[Protection], destinations: list[BackupDestination], *, se
 
 def _live(model: type[Run], names: list[str]) -> dict[str, dict[str, Any]]:
     """Return by instance what runs, or else what waits longest."""
-    active = with_progress(model._default_manager.filter(status__in=model.ACTIVE, instance__in=names))
+    active = with_progress(model.objects.active().filter(instance__in=names))
     # running comes after queued, so it is the one that stays
     return {run.instance: live(run) for run in active.order_by("status", "-created_at")}
 

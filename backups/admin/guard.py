@@ -36,7 +36,7 @@ def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
         def view(request: HttpRequest, execution_id: str) -> HttpResponseBase:
             if request.method not in (("GET", "POST") if action.asks else ("POST",)):
                 return HttpResponseNotAllowed(["GET", "POST"] if action.asks else ["POST"])
-            run = get_object_or_404(action.model._default_manager, pk=execution_id)
+            run = get_object_or_404(action.model.objects, pk=execution_id)
             if not action.allowed(request.user):
                 refuse(request, action, run)
             if not action.is_on:

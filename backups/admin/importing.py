@@ -19,7 +19,7 @@ from destinations.models import BackupDestination
 
 class ImportForm(forms.Form):
     destination = forms.ModelChoiceField(
-        BackupDestination.objects.filter(enabled=True),
+        BackupDestination.objects.enabled(),
         error_messages={"invalid_choice": "This destination is disabled or gone: choose another one."},
     )
     archive = forms.FileField(help_text="Of this site, of another one or of the TACACS+ server itself.")

@@ -28,9 +28,7 @@ RECENT = 10
 def instance(request: HttpRequest, instance: str) -> HttpResponse:
     if not request.user.has_perm(VIEW):
         raise PermissionDenied
-    recent = list(
-        with_progress(BackupExecution.objects.filter(instance=instance)).select_related("destination")[:RECENT]
-    )
+    recent = list(with_progress(BackupExecution.objects.of_instance(instance)).select_related("destination")[:RECENT])
     context = site.each_context(request) | {
         "title": f"Instance {instance}",
         "name": instance,

@@ -1,33 +1,32 @@
 """The state of a backup, a restore or a drill in words; pages and their polling show the same ones."""
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin import formats
-from backups.admin.actions import AnyRun
 from backups.admin.timeline import steps
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.models.querysets import RunQuerySet
 from backups.service.status import describe_progress
 
+AnyRuns = TypeVar("AnyRuns", bound=RunQuerySet[Any])
 Status = Run.Status
 PATIENCE = timedelta(seconds=15)
 
 
-def with_progress(runs: QuerySet[AnyRun]) -> QuerySet[AnyRun]:
+def with_progress(runs: AnyRuns) -> AnyRuns:
     """Add `busy`: whether what it would have to wait for is running: the instance is in use, or another drill runs."""
     if not runs.model.needs_instance:
-        running = runs.model._default_manager.filter(status=Status.RUNNING)
-        return cast("QuerySet[AnyRun]", runs.annotate(busy=Exists(running)))
+        return runs.without_manifest().annotate(busy=Exists(runs.model.objects.running()))
     backup, restore = (
-        Exists(model._default_manager.filter(instance=OuterRef("instance"), status=Status.RUNNING))
-        for model in (BackupExecution, RestoreExecution)
+        Exists(rows.filter(instance=OuterRef("instance")))
+        for rows in (BackupExecution.objects.running(), RestoreExecution.objects.running())
     )
-    deferred = ("manifest_json", "config_json") if issubclass(runs.model, BackupExecution) else ()
-    return cast("QuerySet[AnyRun]", runs.defer(*deferred).annotate(busy=backup | restore))
+    return runs.without_manifest().annotate(busy=backup | restore)
 
 
 def live(run: Run) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from backups.models import InstanceState, RestoreExecution
 
 
 def restore_page(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
-    asked = InstanceState.objects.filter(restart_required_by=restore.pk, restart_required_since__isnull=False)
+    asked = InstanceState.objects.restart_required().filter(restart_required_by=restore.pk)
     context = site.each_context(request) | {
         "title": f"{'Undo' if restore.undo_of_id else 'Restore'} of {restore.instance}",
         "opts": RestoreExecution._meta,

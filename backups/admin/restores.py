@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html
@@ -20,6 +20,7 @@ from backups.admin.runs import RunAdmin
 from backups.admin.status import status_of
 from backups.admin.undo import undo
 from backups.models import BackupExecution, RestoreExecution
+from backups.models.querysets import RunQuerySet
 
 
 @admin.register(RestoreExecution)
@@ -43,10 +44,10 @@ class RestoreAdmin(RunAdmin):
             *super().get_urls(),
         ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RestoreExecution]:
+    def get_queryset(self, request: HttpRequest) -> RunQuerySet[RestoreExecution]:
         # looked up for each restore: a join would read the whole history of backups, because it is searched
         backups = BackupExecution.objects.filter(pk=OuterRef("execution"))
-        restores: QuerySet[RestoreExecution] = super().get_queryset(request)
+        restores: RunQuerySet[RestoreExecution] = super().get_queryset(request)
         return restores.alias(backup_filename=Subquery(backups.values("backup_filename")))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -1,6 +1,6 @@
 """What the lists of runs have in common: all rows are read-only, those that run are shown live."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -20,6 +20,7 @@ from backups.admin.paging import RunPaginator
 from backups.admin.progress import live, with_progress
 from backups.admin.searching import MOST_LISTED, newest_of
 from backups.models import Run
+from backups.models.querysets import RunQuerySet
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -67,8 +68,8 @@ class RunAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
         return False
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return with_progress(super().get_queryset(request))
+    def get_queryset(self, request: HttpRequest) -> RunQuerySet[Any]:
+        return with_progress(cast("RunQuerySet[Any]", super().get_queryset(request)))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -91,7 +92,7 @@ class RunAdmin(ModelAdmin):
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        runs = with_progress(self.model._default_manager.select_related(*self.related)).defer(None)
+        runs = with_progress(self.model.objects.select_related(*self.related)).defer(None)
         run = runs.filter(pk=object_id).first()
         if run is None:
             messages.warning(request, f"There is no {self.opts.verbose_name} with the id “{object_id}”.")

@@ -29,7 +29,7 @@ def _instance_choices() -> list[tuple[str, str]]:
 class StartForm(forms.Form):
     instance = forms.ChoiceField(choices=_instance_choices)
     destination = forms.ModelChoiceField(
-        BackupDestination.objects.filter(enabled=True),
+        BackupDestination.objects.enabled(),
         error_messages={"invalid_choice": "This destination is disabled or gone: choose another one."},
     )
     comment = forms.CharField(
@@ -64,7 +64,7 @@ def start(request: HttpRequest) -> HttpResponse:
         "opts": BackupExecution._meta,
         "form": form,
         "problems": inventory().problems,
-        "possible": bool(_instance_choices()) and BackupDestination.objects.filter(enabled=True).exists(),
+        "possible": bool(_instance_choices()) and BackupDestination.objects.enabled().exists(),
     }
     page = "admin/backups/backupexecution/start.html"
     return TemplateResponse(request, page, context, status=400 if form.is_bound else 200)

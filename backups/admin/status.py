@@ -25,7 +25,7 @@ def status_of(model: type[AnyRun]) -> Callable[..., HttpResponse]:
         ids = [execution_id] if execution_id else [text for text in request.GET.get("ids", "").split(",") if text]
         if len(ids) > MOST:
             return JsonResponse({"error": f"at most {MOST} ids at once"}, status=400)
-        found = [live(run) for run in with_progress(model._default_manager.filter(pk__in=ids))]
+        found = [live(run) for run in with_progress(model.objects.filter(pk__in=ids))]
         if execution_id and not found:
             raise Http404
         return JsonResponse({"executions": found}, headers={"Cache-Control": "no-store"})

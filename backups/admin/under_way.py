@@ -21,7 +21,7 @@ def queued(request: HttpRequest, instance: str, start: Callable[[], RestoreExecu
     try:
         started = start()
     except InstanceBusy:
-        active = RestoreExecution.objects.filter(instance=instance, status__in=RestoreExecution.ACTIVE)
+        active = RestoreExecution.objects.of_instance(instance).active()
         if (other := active.first()) is None:
             raise
         messages.warning(request, f"A restore of {instance} is under way already: this one. Nothing else was queued.")

@@ -26,7 +26,7 @@ def check_sealing(
     if not may_read(BackupDestination, databases):
         return []
     keyless = _instances_without_key()
-    rows = list(BackupDestination.objects.filter(enabled=True))
+    rows = list(BackupDestination.objects.enabled())
     return [*(message for row in rows for message in _look(row, keyless)), *_asking(rows, keyless)]
 
 

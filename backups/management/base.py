@@ -38,7 +38,7 @@ class BackupCommand(OperatorCommand):
             if destination is None:
                 raise BackupError(f"there is no destination {name!r}", hint=f"known: {self._names() or 'none'}")
             return destination
-        enabled = list(BackupDestination.objects.filter(enabled=True)[:2])
+        enabled = list(BackupDestination.objects.enabled()[:2])
         if len(enabled) != 1:
             problem = "several destinations are enabled" if enabled else "no destination is enabled"
             hint = f"name one with --destination: {self._names()}" if enabled else "make one with `adddestination`"

@@ -91,7 +91,7 @@ def _write_private(path: Path, content: bytes) -> None:
 
 def provide_destination() -> tuple[BackupDestination, str]:
     """Return an enabled destination, made below BACKUP_ROOT when there is none."""
-    destination = BackupDestination.objects.filter(enabled=True).order_by("created_at").first()
+    destination = BackupDestination.objects.enabled().order_by("created_at").first()
     if destination is None:
         Path(settings.BACKUP_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
         destination = BackupDestination(name="local", type="local", created_by="quickstart")
@@ -116,7 +116,7 @@ def first_backups(destination: BackupDestination, by: str) -> list[str]:
     """Back up and verify every instance that has no backup yet."""
     said = []
     for name in instance_names():
-        if BackupExecution.objects.filter(instance=name, status=BackupExecution.Status.COMPLETED).exists():
+        if BackupExecution.objects.of_instance(name).completed().exists():
             continue
         execution = backup_now(name, destination, by=by, comment="first backup, by quickstart")
         verify_execution(execution, by=by)

@@ -6,17 +6,12 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KT
 
+from backups.models.querysets import MADE_HERE, OPEN_DROP, STORED, BackupQuerySet
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
 from destinations.models import BackupDestination
 
 PASSED = "passed"
-# the condition for those without a `flaw`
-FLAWLESS = (Q(drill__isnull=True) | Q(drill__verdict=PASSED)) & (
-    Q(verification__isnull=True) | Q(verification__verdict=PASSED)
-)
-# the condition for those with an `open_drop`
-OPEN_DROP = Q(drops__isnull=False, drop_confirmed_at__isnull=True)
 
 
 class BackupExecution(Run):
@@ -90,6 +85,8 @@ class BackupExecution(Run):
     deleted_at = models.DateTimeField(null=True, blank=True)
     deleted_reason = models.CharField(max_length=255, blank=True)
 
+    objects = BackupQuerySet.as_manager()  # type: ignore[misc]  # the plugin makes that of Run a class variable
+
     class Meta(Run.Meta):
         abstract = False
         db_table = "backup_executions"
@@ -145,17 +142,17 @@ class BackupExecution(Run):
             # the last backup that a change of configuration is compared with
             models.Index(
                 fields=["instance", "-started_at"],
-                condition=Q(status="completed", adopted=False) & ~Q(kind="safety"),
+                condition=MADE_HERE,
                 name="execution_last",
             ),
             models.Index(
                 fields=["destination", "created_at"],
-                condition=Q(status="completed", deleted_at=None, missing_at=None),
+                condition=STORED,
                 name="execution_there",
             ),
             models.Index(
                 fields=["instance", "-started_at"],
-                condition=Q(drops__isnull=False, drop_confirmed_at__isnull=True),
+                condition=OPEN_DROP,
                 name="execution_open_drop",
             ),
         ]

@@ -10,6 +10,8 @@ from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from backups.models.querysets import RunQuerySet
+
 LONGEST_COMMENT = 500
 
 
@@ -76,6 +78,8 @@ class Run(models.Model):
     error_message = models.TextField(blank=True)
     error_hint = models.TextField(blank=True)
 
+    objects = RunQuerySet.as_manager()
+
     # changes of this run that the database could not take: they go with its end
     unwritten: dict[str, Any] | None = None
 
@@ -104,7 +108,7 @@ class Run(models.Model):
 
     def moved(self, from_status: Status, *conditions: models.Q, **changes: Any) -> bool:
         """Change the row only if it still has `from_status` and meets `conditions`; False when somebody was first."""
-        rows = type(self)._default_manager.filter(*conditions, pk=self.pk, status=from_status)
+        rows = type(self).objects.filter(*conditions, pk=self.pk, status=from_status)
         updated = rows.update(**changes)
         if updated:
             for field, value in changes.items():

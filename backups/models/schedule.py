@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from backups.models.querysets import ScheduleQuerySet
 from backups.models.run import new_id
 from destinations.models import BackupDestination
 
@@ -41,6 +42,8 @@ class BackupSchedule(models.Model):
     managed_by = models.CharField(
         max_length=128, blank=True, editable=False, help_text="the configuration that declares it; then read-only here"
     )
+
+    objects = ScheduleQuerySet.as_manager()
 
     class Meta:
         db_table = "backup_schedules"

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from backups.models.querysets import InstanceStateQuerySet
+
 
 class InstanceState(models.Model):
     """One row an instance: locked while a run of it is claimed, so that a backup and a restore never start at once."""
@@ -15,6 +17,8 @@ class InstanceState(models.Model):
     config_problem = models.TextField(blank=True, help_text="what is wrong with its configuration, until it is mended")
 
     late_since = models.DateTimeField(null=True, blank=True, help_text="when a late backup was found and told")
+
+    objects = InstanceStateQuerySet.as_manager()
 
     class Meta:
         db_table = "backup_instance_states"

@@ -13,6 +13,7 @@ from backups.archive.manifest import Manifest
 from backups.archive.reader import verify_members
 from backups.instance_file import NAME
 from backups.models import BackupExecution
+from backups.models.querysets import MISSING
 from backups.service import audit
 from backups.service.opening import encryption_of, opened
 from backups.service.signatures import signature_state
@@ -127,17 +128,13 @@ def record_adopted(
 
 def _moved(destination: BackupDestination, path: str, found: Examined, verified_at: object) -> BackupExecution | None:
     """Follow an archive that was lost and is here again: its pin and its history stay with it."""
-    missing = BackupExecution.objects.filter(
-        destination=destination, archive_sha256=found.sha256, status=Status.COMPLETED, deleted_at=None,
-        missing_at__isnull=False,
-    )  # fmt: skip
-    execution = missing.order_by("created_at", "pk").first()
+    lost = BackupExecution.objects.missing().filter(destination=destination, archive_sha256=found.sha256)
+    execution = lost.order_by("created_at", "pk").first()
     if execution is None:
         return None
     place: dict[str, object] = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
     place |= {"verified_at": verified_at} if verified_at else {}
-    if not missing.filter(pk=execution.pk).update(**place):
+    if not execution.moved(Status.COMPLETED, MISSING, **place):
         return None
-    execution.refresh_from_db(fields=list(place))
     audit.log("backup.moved", execution=execution.pk, instance=execution.instance, file=path)
     return execution

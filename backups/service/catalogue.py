@@ -8,11 +8,13 @@ from typing import BinaryIO, cast
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.models.querysets import MISSING, STORED
 from backups.service import audit
 from backups.service.adopt import examine, record_adopted
 from backups.service.drop_finding import judge_adopted
@@ -81,13 +83,12 @@ def import_backups(
 
 
 def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
-    there = BackupExecution.objects.filter(status=Status.COMPLETED, deleted_at=None)
     for execution in done.scan.missing:
-        if there.filter(pk=execution.pk, missing_at=None, deleting_at=None).update(missing_at=now):
+        if execution.moved(Status.COMPLETED, STORED, Q(deleting_at=None), missing_at=now):
             done.missing.append(execution)
             _log("backup.missing", execution, destination, logging.ERROR)
     for execution in done.scan.returned:
-        if there.filter(pk=execution.pk, missing_at__isnull=False).update(missing_at=None):
+        if execution.moved(Status.COMPLETED, MISSING, missing_at=None):
             done.returned.append(execution)
             _log("backup.returned", execution, destination, logging.INFO)
     for execution, size in done.scan.changed:

@@ -43,7 +43,7 @@ def changes_of(instance: str) -> str:
     It counts and does not look at times, which clocks that are set make worthless.
     """
     begun = ended = 0
-    restores = RestoreExecution.objects.filter(instance=instance).exclude(outcome={})
+    restores = RestoreExecution.objects.of_instance(instance).exclude(outcome={})
     for status, outcome in restores.values_list("status", "outcome"):
         if any(note["state"] != State.UNCHANGED for note in outcome.values()):
             begun += 1
@@ -62,7 +62,7 @@ def require_unchanged(instance: str, seen: str) -> None:
 def require_none_under_way(instance: str) -> None:
     """What was shown to the person would not be true any more when the other one has ended. Raises InstanceBusy."""
     now = timezone.now()
-    for other in RestoreExecution.objects.filter(instance=instance, status__in=RestoreExecution.ACTIVE):
+    for other in RestoreExecution.objects.of_instance(instance).active():
         if other.status == Status.QUEUED:
             raise InstanceBusy(
                 f"a restore of {instance} is waiting already: {other.pk}",

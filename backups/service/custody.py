@@ -27,7 +27,6 @@ from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination
 
-Status = BackupExecution.Status
 EVERY = timedelta(days=1)
 # of one tick, which has other things to do: fifty destinations take fifty minutes of a day
 MOST_AT_ONCE = 1
@@ -94,14 +93,12 @@ def _claim(destination: BackupDestination, now: datetime) -> bool:
 
 def _samples(destination: BackupDestination) -> list[BackupExecution]:
     """Return the oldest and the newest archive of each group that the same keys open, by the record."""
-    kept = BackupExecution.objects.filter(
-        destination=destination, status=Status.COMPLETED, deleted_at=None, missing_at=None
-    ).exclude(encryption="")
+    stored = BackupExecution.objects.stored().filter(destination=destination).exclude(encryption="")
     groups: dict[tuple[str, ...], list[str]] = {}
-    for pk, encryption, recipients in kept.order_by("created_at", "pk").values_list("pk", "encryption", "recipients"):
+    for pk, encryption, recipients in stored.order_by("created_at", "pk").values_list("pk", "encryption", "recipients"):
         groups.setdefault((encryption, *map(str, recipients)), []).append(pk)
     chosen = {pk for pks in groups.values() for pk in (pks[0], pks[-1])}
-    samples = kept.filter(pk__in=chosen).select_related("destination").defer("manifest_json", "config_json")
+    samples = stored.filter(pk__in=chosen).select_related("destination").without_manifest()
     return list(samples.order_by("created_at", "pk"))
 
 

@@ -11,10 +11,11 @@ from django.utils import timezone
 from backups.errors import BackupError, NotDeletable
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution
+from backups.models.querysets import STORED
 from backups.service import audit
 from backups.service.signatures import delete_signature
 from backups.service.tree_lists import forget_lists
-from backups.service.uses import LONGEST_DELETION, used_executions
+from backups.service.uses import not_being_deleted, used_executions
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
 
@@ -70,11 +71,8 @@ def _delete_signature(destination: Destination, execution: BackupExecution) -> N
 def _held(execution: BackupExecution) -> Iterator[None]:
     """Take hold of the archive, so that nobody pins, reads or deletes it meanwhile; see `uses` for the order."""
     now = timezone.now()
-    free = Q(deleting_at=None) | Q(deleting_at__lt=now - LONGEST_DELETION)
-    there = BackupExecution.objects.filter(
-        free, pk=execution.pk, status=Status.COMPLETED, deleted_at=None, missing_at=None, pinned=False
-    )
-    taken = there.update(deleting_at=now)
+    free = STORED & Q(pinned=False) & not_being_deleted(now)
+    taken = execution.moved(Status.COMPLETED, free, deleting_at=now)
     execution.refresh_from_db(fields=["status", "deleting_at", "deleted_at", "missing_at", "pinned", "pin_reason"])
     if not taken:
         _require_deletable(execution)

@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-from django.db.models import QuerySet
-
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, NotQueued
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, DrillExecution, InstanceState
-from backups.models.execution import FLAWLESS
 from backups.models.run import new_id
 from backups.service import audit, verdict
 from backups.service.claim import claim
@@ -28,7 +25,8 @@ def newest_backup(instance: str) -> BackupExecution:
 
     Raises BackupError when there is none.
     """
-    newest = _drillable(instance).first()
+    backups = BackupExecution.objects.of_instance(instance).stored().without_safety()
+    newest = backups.select_related("destination").first()
     if newest is None:
         raise BackupError(f"there is no backup of {instance} to drill", hint="run `backup` first")
     return newest
@@ -36,7 +34,8 @@ def newest_backup(instance: str) -> BackupExecution:
 
 def newest_good_backup(instance: str) -> BackupExecution | None:
     """Return the newest of them that nothing speaks against."""
-    return _drillable(instance).filter(FLAWLESS, deleting_at=None).first()
+    backups = BackupExecution.objects.of_instance(instance).good().without_safety()
+    return backups.select_related("destination").first()
 
 
 def start_drill(
@@ -133,13 +132,6 @@ def _tried(run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
             f"the scratch place cannot be written: {error.strerror}",
             hint="free space there, or set BACKUP_WORKSPACE_ROOT",
         ) from error
-
-
-def _drillable(instance: str) -> QuerySet[BackupExecution]:
-    completed = BackupExecution.objects.filter(
-        instance=instance, status=BackupExecution.Status.COMPLETED, deleted_at=None, missing_at=None
-    )
-    return completed.exclude(kind=BackupExecution.Kind.SAFETY).select_related("destination")
 
 
 def _verb(kind: Kind) -> str:

@@ -25,7 +25,7 @@ def start_due(queue: str) -> DrillExecution | None:
     Nothing is queued when none is due, or while another drill of that queue waits or runs.
     """
     names = [name for name in instance_names() if queue_of(name) == queue and drills_every(name)]
-    active = DrillExecution.objects.filter(kind=DrillExecution.Kind.DRILL, status__in=DrillExecution.ACTIVE)
+    active = DrillExecution.objects.active().filter(kind=DrillExecution.Kind.DRILL)
     if not names or of_queue(active, queue).exists():
         return None
     now = timezone.now()

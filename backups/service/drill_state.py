@@ -77,11 +77,11 @@ def _newest(names: Sequence[str], now: datetime) -> Iterable[DrillExecution]:
     """Return the newest run of each sort and instance, by one index seek for each that was ever drilled."""
     # one of a time when the clock was ahead would keep every later one out of sight
     dated = DrillExecution.objects.filter(created_at__lte=now + CLOCKS_DIFFER, instance=OuterRef("instance"))
-    newest_first = dated.order_by("-created_at", "-pk").values("pk")
+    newest_first = dated.newest_first().values("pk")
     newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
     rows = InstanceState.objects.filter(instance__in=names).annotate(**newest).values_list(*newest)
     runs = DrillExecution.objects.filter(pk__in=[pk for row in rows for pk in row if pk is not None])
-    return runs.select_related("execution").defer("execution__manifest_json", "execution__config_json")
+    return runs.select_related("execution").without_manifest()
 
 
 def _stands(run: DrillExecution) -> bool:

@@ -5,11 +5,11 @@ from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.models import BackupExecution
+from backups.models.querysets import BackupQuerySet
 from backups.service.drops import comparable, log_drop, named, open_drops
 from backups.service.holdings import Drop, Holding, drops_between, holdings_of
 
@@ -73,8 +73,8 @@ def _reference(execution: BackupExecution) -> dict[str, Holding]:
     return found
 
 
-def _earlier(execution: BackupExecution) -> QuerySet[BackupExecution]:
-    others = comparable().filter(instance=execution.instance).exclude(pk=execution.pk)
+def _earlier(execution: BackupExecution) -> BackupQuerySet:
+    others = comparable().of_instance(execution.instance).exclude(pk=execution.pk)
     earlier = others.filter(started_at__lte=execution.started_at)
     # a clock that was set back must not hide all there is to compare with
     return earlier if execution.adopted or earlier.exists() else others

@@ -10,20 +10,20 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max
 from django.dispatch import receiver
 from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, Run
-from backups.models.execution import OPEN_DROP
+from backups.models.querysets import BackupQuerySet
 from backups.service import audit
 from backups.service.heartbeats import CLOCKS_DIFFER
 from backups.service.holdings import Drop
 from backups.service.rowlock import lock_instance
 from backups.signals import data_dropped, execution_finished
 
-Kind, Status = BackupExecution.Kind, BackupExecution.Status
+Status = BackupExecution.Status
 MOST_NAMED = 5
 Entry = dict[str, Any]
 
@@ -59,13 +59,13 @@ def summary(execution: BackupExecution) -> str:
 def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode]:
     """Return the instances, of those named or of all, whose newest backup has an open drop."""
     rows = _dated() if instances is None else _dated().filter(instance__in=instances)
-    dropped = rows.filter(OPEN_DROP).defer("manifest_json", "config_json")
+    dropped = rows.with_open_drop().without_manifest()
     by_instance: dict[str, list[BackupExecution]] = {}
     for row in dropped.order_by("started_at", "pk"):
         by_instance.setdefault(row.instance, []).append(row)
     if not by_instance:
         return {}
-    whole = rows.filter(instance__in=by_instance).exclude(OPEN_DROP).order_by()
+    whole = rows.filter(instance__in=by_instance).without_open_drop().order_by()
     last_whole = dict(whole.values_list("instance").annotate(Max("started_at")))
     found = {name: [row for row in own if _after(row, last_whole.get(name))] for name, own in by_instance.items()}
     return {name: Episode(own[-1], own[0].started_at) for name, own in found.items() if own and own[0].started_at}
@@ -80,10 +80,9 @@ def is_before(execution: BackupExecution, episode: Episode | None) -> bool:
 
 def last_before(episode: Episode) -> BackupExecution | None:
     """Return the newest backup from before the drop whose archive is there."""
-    there = _dated().exclude(OPEN_DROP).filter(
-        instance=episode.newest.instance, started_at__lt=episode.since, deleted_at=None, missing_at=None
-    )  # fmt: skip
-    return there.select_related("destination").defer("manifest_json", "config_json").order_by("-started_at").first()
+    stored = _dated().stored().without_open_drop().of_instance(episode.newest.instance)
+    before = stored.filter(started_at__lt=episode.since).select_related("destination").without_manifest()
+    return before.order_by("-started_at").first()
 
 
 def confirm_drop(
@@ -105,7 +104,7 @@ def confirm_drop(
         accepted = [drop for drop in open_drops(execution) if not components or drop.component in components]
         _require_all_named(execution, accepted, components)
         left = {_key(drop): drop.after for drop in accepted}
-        rows = _dated().filter(OPEN_DROP, instance=execution.instance).defer("manifest_json", "config_json")
+        rows = _dated().of_instance(execution.instance).with_open_drop().without_manifest()
         changed = [
             row
             for row in rows.order_by("-started_at", "-pk")
@@ -140,12 +139,12 @@ def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by
     return row.moved(Status.COMPLETED, drops=entries, **record)
 
 
-def comparable() -> QuerySet[BackupExecution]:
+def comparable() -> BackupQuerySet:
     """Return those that say what the instance held: a safety backup is of a state somebody wanted to leave."""
-    return BackupExecution.objects.filter(status=Status.COMPLETED, started_at__isnull=False).exclude(kind=Kind.SAFETY)
+    return BackupExecution.objects.completed().filter(started_at__isnull=False).without_safety()
 
 
-def _dated() -> QuerySet[BackupExecution]:
+def _dated() -> BackupQuerySet:
     """Leave out those of a time when the clock was ahead."""
     return comparable().filter(started_at__lte=timezone.now() + CLOCKS_DIFFER)
 

@@ -20,5 +20,4 @@ def left_half_done() -> list[RestoreExecution]:
 def dead_halfway() -> list[RestoreExecution]:
     """Return those whose process died in the middle: the next tick rolls them back."""
     now = timezone.now()
-    running = RestoreExecution.objects.filter(status=Status.RUNNING)
-    return [restore for restore in running if restore.touched and is_dead(restore, now)]
+    return [restore for restore in RestoreExecution.objects.running() if restore.touched and is_dead(restore, now)]

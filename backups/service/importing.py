@@ -84,10 +84,8 @@ def _digests(path: Path) -> tuple[str, str]:
 
 def _refuse_known(checksum: str) -> None:
     """Refuse an archive that is recorded and certainly there; a copy is welcome where that one cannot be reached."""
-    known = BackupExecution.objects.filter(
-        archive_sha256=checksum, status=BackupExecution.Status.COMPLETED, deleted_at=None, missing_at=None
-    )
-    for execution in known.select_related("destination").defer("manifest_json", "config_json"):
+    known = BackupExecution.objects.stored().filter(archive_sha256=checksum)
+    for execution in known.select_related("destination").without_manifest():
         if _is_there(execution):
             raise BackupError(
                 f"this archive is here already: backup {execution.pk} at {execution.destination.name}",

@@ -28,7 +28,7 @@ def find_leftovers(opened: Destination, destination: BackupDestination, now: dat
     """Return every temporary file, and whether it may go. Nothing is changed."""
     parts = list(opened.list_partials())
     tokens = {part_token(part.path.rpartition("/")[2]) for part in parts}
-    ours = {row.pk: row for row in BackupExecution.objects.filter(pk__in=tokens).defer("manifest_json", "config_json")}
+    ours = {row.pk: row for row in BackupExecution.objects.filter(pk__in=tokens).without_manifest()}
     seen = {row.path: row for row in LeftoverPart.objects.filter(destination=destination)}
     return [_judge(part, ours.get(_token(part)), seen.get(part.path), now) for part in parts]
 

@@ -195,7 +195,6 @@ class Monitor:
         """Raise Cancelled when somebody asked for it."""
         if self._protected:
             return
-        model = type(self.execution)
-        wishes = model._default_manager.filter(pk=self.execution.pk, cancel_requested_at__isnull=False)
+        wishes = type(self.execution).objects.filter(pk=self.execution.pk, cancel_requested_at__isnull=False)
         if (by := wishes.values_list("cancel_requested_by", flat=True).first()) is not None:
             raise Cancelled(f"cancelled by {by}")

@@ -9,7 +9,6 @@ from backups.errors import BackupError
 from backups.models import Run
 from backups.models.run import LONGEST_COMMENT
 from backups.service import audit
-from backups.service.queues import QUEUED
 
 # a worker may take the one that waited right when we look for it
 ATTEMPTS = 5
@@ -37,7 +36,7 @@ def create_once(run: Run, same: dict[str, Any], *, what: str, by: audit.Actor) -
         except IntegrityError:
             if not same or not attempts_left:
                 raise
-        waiting = type(run)._default_manager.filter(QUEUED, **same).first()
+        waiting = type(run).objects.for_workers().filter(**same).first()
         if waiting is not None and (said := _said(waiting, run.comment)) is not None:
             audit.log(
                 f"{waiting.word}.already-waiting", execution=waiting.pk, instance=waiting.instance, by=run.triggered_by

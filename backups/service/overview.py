@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models import OuterRef, Subquery, TextField, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import NullIf
 from django.utils import timezone
 
 from backups.instances import instance_names
 from backups.models import BackupExecution, InstanceState
-from backups.models.execution import FLAWLESS
+from backups.models.querysets import BackupQuerySet
 from backups.service.drops import Episode, open_episodes
 from backups.service.heartbeats import CLOCKS_DIFFER
 from backups.service.promises import Outlook, outlooks
@@ -58,27 +58,22 @@ class Protection:
         return newest.destination_id if newest else None
 
 
-def protections(
-    executions: QuerySet[BackupExecution] | None = None, names: Sequence[str] | None = None
-) -> list[Protection]:
+def protections(executions: BackupQuerySet | None = None, names: Sequence[str] | None = None) -> list[Protection]:
     """Return how well each instance is protected: those of `names`, or all that can be backed up, by name.
 
     `executions` may bring more columns. A good backup is fresh while its data is no older than the schedules of the
     instance promise; 24 hours where none promises anything.
     """
     if executions is None:
-        executions = BackupExecution.objects.defer("manifest_json", "config_json")
+        executions = BackupExecution.objects.without_manifest()
     names, now = instance_names() if names is None else names, timezone.now()
     schedules, seen, episodes = outlooks(names), _configurations_seen(names), open_episodes(names)
     # an adopted archive whose date nobody can rely on has none
     # and one of a time when the clock was ahead would look fresh until that time has come
-    dated = {"started_at__isnull": False, "started_at__lte": now + CLOCKS_DIFFER}
-    there = {"deleted_at": None, "missing_at": None, "deleting_at": None, **dated}
-    good = _newest(
-        executions.annotate(config_hash=CONFIG_HASH), names, seen, FLAWLESS, status=Status.COMPLETED, **there
-    )
-    failed = _newest(executions, names, seen, status=Status.FAILED)
-    interrupted = _newest(executions, names, seen, status=Status.INTERRUPTED)
+    dated = BackupExecution.objects.good().filter(started_at__isnull=False, started_at__lte=now + CLOCKS_DIFFER)
+    good = _newest(executions.annotate(config_hash=CONFIG_HASH), names, seen, dated)
+    failed = _newest(executions, names, seen, BackupExecution.objects.filter(status=Status.FAILED))
+    interrupted = _newest(executions, names, seen, BackupExecution.objects.filter(status=Status.INTERRUPTED))
     active = _active(executions, names)
     return [
         _protection(
@@ -101,27 +96,28 @@ def taken_at(execution: BackupExecution) -> datetime:
 
 
 def _newest(
-    executions: QuerySet[BackupExecution], names: Sequence[str], known: Container[str], *conditions: Q, **more: object
+    executions: BackupQuerySet, names: Sequence[str], known: Container[str], candidates: BackupQuerySet
 ) -> dict[str, BackupExecution]:
-    """Return the newest execution of each instance, by one index seek for each instead of reading the history.
+    """Return the newest of `candidates` of each instance, by one index seek for each instead of reading the history.
 
-    `known` are those that have an InstanceState, as all have since their first run: the seeks follow its rows. The
-    others, of which nothing is there but adopted archives, are written into the query one by one, which takes longer.
+    The rows have the columns of `executions`. `known` are those that have an InstanceState, as all have since their
+    first run: the seeks follow its rows. The others, of which nothing is there but adopted archives, are written into
+    the query one by one, which takes longer.
     """
-    candidates = BackupExecution.objects.filter(*conditions, **more).order_by("-created_at", "-pk").values("pk")
-    newest = Subquery(candidates.filter(instance=OuterRef("instance"))[:1])
+    newest_first = candidates.newest_first().values("pk")
+    newest = Subquery(newest_first.filter(instance=OuterRef("instance"))[:1])
     rows = InstanceState.objects.filter(instance__in=names)
     found = list(executions.filter(pk__in=rows.annotate(newest=newest).values("newest")))
-    seeks = [Subquery(candidates.filter(instance=name)[:1]) for name in names if name not in known]
+    seeks = [Subquery(newest_first.filter(instance=name)[:1]) for name in names if name not in known]
     if seeks:
         found += executions.filter(pk__in=seeks)
     return {execution.instance: execution for execution in found}
 
 
-def _active(executions: QuerySet[BackupExecution], names: Sequence[str]) -> dict[str, BackupExecution]:
+def _active(executions: BackupQuerySet, names: Sequence[str]) -> dict[str, BackupExecution]:
     """Return the running execution of each instance, or else the one that waits longest."""
     active: dict[str, BackupExecution] = {}
-    for execution in executions.filter(status__in=BackupExecution.ACTIVE, instance__in=names).order_by("created_at"):
+    for execution in executions.active().filter(instance__in=names).order_by("created_at"):
         if execution.status == Status.RUNNING or execution.instance not in active:
             active[execution.instance] = execution
     return active

@@ -5,8 +5,9 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.models.querysets import STORED
 from backups.service import audit
-from backups.service.uses import LONGEST_DELETION
+from backups.service.uses import not_being_deleted
 
 Status = BackupExecution.Status
 LONGEST_REASON = 255
@@ -22,11 +23,8 @@ def pin_backup(execution: BackupExecution, *, by: audit.Actor, reason: str) -> N
         raise BackupError(
             f"a pin needs a reason of at most {LONGEST_REASON} characters", hint="say why it must never go"
         )
-    free = Q(deleting_at=None) | Q(deleting_at__lt=timezone.now() - LONGEST_DELETION)
-    there = BackupExecution.objects.filter(
-        free, pk=execution.pk, status=Status.COMPLETED, deleted_at=None, missing_at=None, pinned=False
-    )
-    changed = there.update(pinned=True, pin_reason=reason)
+    free = STORED & Q(pinned=False) & not_being_deleted(timezone.now())
+    changed = execution.moved(Status.COMPLETED, free, pinned=True, pin_reason=reason)
     _reload(execution)
     if not changed:
         raise BackupError(_why_not(execution))

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
+from backups.models.querysets import BackupQuerySet
 from backups.retention import Backup, Decision, RetentionError, Rule, decide
 from backups.service.dates import taken_at
 from backups.service.drops import is_before, open_episodes
@@ -146,13 +147,11 @@ def explained(destination: BackupDestination) -> Iterator[None]:
         ) from error
 
 
-def _archives(destination: BackupDestination, instance: str | None) -> "QuerySet[BackupExecution]":
+def _archives(destination: BackupDestination, instance: str | None) -> BackupQuerySet:
     """Return the rows with an archive; without their manifests, which would fill the memory."""
-    rows = BackupExecution.objects.filter(
-        destination=destination, status=BackupExecution.Status.COMPLETED, deleted_at=None, missing_at=None
-    )
+    rows = BackupExecution.objects.stored().filter(destination=destination)
     if instance is not None:
-        rows = rows.filter(instance=instance)
+        rows = rows.of_instance(instance)
     newest_first = ("instance", F("started_at").desc(nulls_last=True), "-pk")
     return rows.only(*COLUMNS, "manifest_date").order_by(*newest_first)
 

@@ -50,7 +50,7 @@ def outlooks(instances: Iterable[str], destination: BackupDestination | None = N
 
     A schedule promises its longest gap among the next ten runs, and an hour; the strictest schedule counts.
     """
-    schedules = BackupSchedule.objects.filter(instance__in=list(instances), enabled=True)
+    schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances))
     if destination is not None:
         schedules = schedules.filter(destination=destination)
     now = timezone.now()

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable
 from backups.models import BackupExecution
-from backups.models.execution import FLAWLESS, OPEN_DROP
 from backups.service import audit
 from backups.service.delete import delete_from
 from backups.service.drops import is_before, open_episodes
@@ -190,10 +189,10 @@ def _delete(opened: Destination, pruned: Pruned, entry: Planned, by: audit.Actor
 
 def _require_others(execution: BackupExecution, least: int) -> None:
     """Whatever was planned, and whatever others deleted since: so many backups of the instance stay at this place."""
-    others = (BackupExecution.objects if execution.open_drop else BackupExecution.objects.exclude(OPEN_DROP)).filter(
-        destination=execution.destination_id, instance=execution.instance, status=Status.COMPLETED,
-        deleted_at=None, missing_at=None, deleting_at=None,
-    ).filter(FLAWLESS).exclude(pk=execution.pk)  # fmt: skip
+    others = BackupExecution.objects.good().filter(destination=execution.destination_id, instance=execution.instance)
+    others = others.exclude(pk=execution.pk)
+    if not execution.open_drop:
+        others = others.without_open_drop()
     if others.count() < least:
         raise NotDeletable(f"fewer than {least} good backups of {execution.instance} would remain")
 

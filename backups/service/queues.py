@@ -50,7 +50,7 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     there, or is about to.
     """
     handed_over = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - NOBODY_CAME)
-    runs = model._default_manager.filter(handed_over, QUEUED)
+    runs = model.objects.filter(handed_over, QUEUED)
     if model.needs_instance:
         for other in (one for one in MODELS if one.needs_instance):
             runs = runs.exclude(instance__in=other._default_manager.filter(in_hand()).values("instance"))

@@ -113,10 +113,8 @@ def _taken_at(execution: BackupExecution) -> datetime:
 def _places(instance: Instance) -> list[Place]:
     places = []
     for destination in BackupDestination.objects.all():
-        backups = BackupExecution.objects.filter(
-            destination=destination, instance=instance.name, status=Status.COMPLETED, deleted_at=None, missing_at=None
-        )
-        if newest := list(backups.order_by("-created_at", "-pk")[:NEWEST]):
+        backups = BackupExecution.objects.stored().filter(destination=destination, instance=instance.name)
+        if newest := list(backups.newest_first()[:NEWEST]):
             places.append(Place(destination, _location(destination), newest))
     return places
 

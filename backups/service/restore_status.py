@@ -17,9 +17,7 @@ def describe_restore(restore: RestoreExecution) -> dict[str, Any]:
 def describe_restores(restores: Sequence[RestoreExecution]) -> list[dict[str, Any]]:
     """Return the same of each, in two queries for all of them."""
     prefetch_related_objects(restores, Prefetch("undone_by", RestoreExecution.objects.only("undo_of", "created_at")))
-    asking = InstanceState.objects.filter(restart_required_since__isnull=False).values_list(
-        "instance", "restart_required_by"
-    )
+    asking = InstanceState.objects.restart_required().values_list("instance", "restart_required_by")
     asked = set(asking.filter(restart_required_by__in=[restore.pk for restore in restores]))
     return [_describe(restore, restart_required=(restore.instance, restore.pk) in asked) for restore in restores]
 

@@ -54,7 +54,7 @@ def _backed_up(restore: RestoreExecution, instance: Instance, staged: Staged, mo
 
 def safety_destination(restore: RestoreExecution) -> BackupDestination:
     """Return where the safety backup goes: the configured one, a local one, the archive's own, or a new local one."""
-    enabled = BackupDestination.objects.filter(enabled=True)
+    enabled = BackupDestination.objects.enabled()
     if name := settings.BACKUP_SAFETY_DESTINATION:
         if (configured := enabled.filter(name=name).first()) is None:
             raise BackupError(f"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination")

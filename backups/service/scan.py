@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from backups.encryption import KINDS
 from backups.models import BackupExecution
@@ -44,7 +44,7 @@ def scan(opened: Destination, destination: BackupDestination, now: datetime) -> 
 
     Raises DestinationError: a place that cannot be listed is never an empty one.
     """
-    rows = list(_rows(destination).only(*COLUMNS))
+    rows = list(BackupExecution.objects.completed().filter(destination=destination, deleted_at=None).only(*COLUMNS))
     files = {file.path: file for file in opened.list()}
     # read again: what was uploaded or deleted while the listing ran is neither unknown nor missing
     paths, alive = _known_now(destination)
@@ -77,10 +77,6 @@ def _is_archive(path: str, endings: list[str]) -> bool:
 def _is_signature(path: str, *archives: Container[str]) -> bool:
     """True for the signature of an archive that is there or recorded."""
     return path.endswith(SUFFIX) and any(path.removesuffix(SUFFIX) in known for known in archives)
-
-
-def _rows(destination: BackupDestination) -> QuerySet[BackupExecution]:
-    return BackupExecution.objects.filter(destination=destination, status=Status.COMPLETED, deleted_at=None)
 
 
 def _known_now(destination: BackupDestination) -> tuple[set[str], set[str]]:

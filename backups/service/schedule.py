@@ -31,7 +31,7 @@ def fire_due(queue: str) -> list[BackupExecution]:
     Return the queued executions; the caller rings for them.
     """
     now = timezone.now()
-    enabled = of_queue(BackupSchedule.objects.filter(enabled=True), queue)
+    enabled = of_queue(BackupSchedule.objects.enabled(), queue)
     due = enabled.filter(next_run__lte=now) | enabled.filter(retry_at__lte=now)
     return [execution for pk in due.values_list("pk", flat=True) for execution in _fire(pk, now)]
 
@@ -70,7 +70,7 @@ def _take_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> list
 
 def _waits(schedule: BackupSchedule) -> bool:
     """True while a run of it waits for its turn: that one will hold what the slot is for, and they do not pile up."""
-    return schedule.executions.filter(status=Status.QUEUED).exists()
+    return schedule.executions.queued().exists()
 
 
 def _missed(since: datetime, slot: datetime, now: datetime) -> str:

@@ -20,7 +20,7 @@ def repair(queue: str) -> None:
     When the clock was ahead for a while, also to those that were moved into a future that has not come.
     """
     now = timezone.now()
-    lost = BackupSchedule.objects.filter(enabled=True, next_run=None).exclude(type=BackupSchedule.Type.MANUAL)
+    lost = BackupSchedule.objects.enabled().filter(next_run=None).exclude(type=BackupSchedule.Type.MANUAL)
     for schedule in of_queue(lost, queue):
         _plan(schedule)
     if Heartbeat.objects.filter(name=scheduler_name(queue), beat_at__gt=now + CLOCKS_DIFFER).exists():
@@ -30,7 +30,7 @@ def repair(queue: str) -> None:
 def bring_back(queue: str) -> list[str]:
     """Plan each schedule of `queue` again that runs later than its rhythm says; return their names."""
     now, moved = timezone.now(), []
-    ahead = of_queue(BackupSchedule.objects.filter(enabled=True, next_run__gt=now), queue)
+    ahead = of_queue(BackupSchedule.objects.enabled().filter(next_run__gt=now), queue)
     for schedule in ahead:
         try:
             runs = next_runs(schedule, 1, now=now)

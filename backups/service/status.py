@@ -12,7 +12,7 @@ SILENCE = timedelta(seconds=30)
 
 def backup_status(execution_id: str) -> dict[str, Any]:
     """Return status, stage and progress of one execution. Raises BackupExecution.DoesNotExist."""
-    return describe_progress(BackupExecution.objects.defer("manifest_json").get(pk=execution_id))
+    return describe_progress(BackupExecution.objects.without_manifest().get(pk=execution_id))
 
 
 def describe_progress(execution: Run) -> dict[str, Any]:

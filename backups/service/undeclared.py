@@ -24,12 +24,12 @@ def disable_others(mine: str, *, schedules: Container[str] = (), destinations: C
     A section that is there but wrong has its name among them: it does not count as gone.
     """
     disabled = []
-    for schedule in BackupSchedule.objects.filter(managed_by=mine, enabled=True):
+    for schedule in BackupSchedule.objects.enabled().filter(managed_by=mine):
         if schedule.name not in schedules:
             schedule.enabled, schedule.next_run, schedule.retry_at = False, None, None
             schedule.save(update_fields=["enabled", "next_run", "retry_at"])
             disabled.append(f"schedule {schedule.name}")
-    for destination in BackupDestination.objects.filter(managed_by=mine, enabled=True):
+    for destination in BackupDestination.objects.enabled().filter(managed_by=mine):
         if destination.name not in destinations:
             destination.enabled = False
             destination.save(update_fields=["enabled"])

@@ -5,8 +5,9 @@ Reader and deleter each leave their mark first and look for the other's then: at
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import BackupError
@@ -36,6 +37,11 @@ def being_deleted(execution: BackupExecution) -> bool:
     return execution.deleting_at is not None and timezone.now() - execution.deleting_at < LONGEST_DELETION
 
 
+def not_being_deleted(now: datetime) -> Q:
+    """Match the archives that no deletion holds, or only one that was killed."""
+    return Q(deleting_at=None) | Q(deleting_at__lt=now - LONGEST_DELETION)
+
+
 def let_go(worker: str) -> None:
     """Forget what the process `worker` read: it is gone."""
     ArchiveUse.objects.filter(worker=worker).delete()
@@ -44,8 +50,7 @@ def let_go(worker: str) -> None:
 def used_executions() -> set[str]:
     """Return the ids of all executions whose archive is being read, or is that of a restore or a drill under way."""
     ArchiveUse.objects.filter(since__lt=timezone.now() - LONGEST_USE).delete()
-    restores = RestoreExecution.objects.filter(status__in=RestoreExecution.ACTIVE)
-    pairs = restores.values_list("execution", "safety_backup")
+    pairs = RestoreExecution.objects.active().values_list("execution", "safety_backup")
     used = set(ArchiveUse.objects.values_list("execution", flat=True))
-    used |= set(DrillExecution.objects.filter(status__in=DrillExecution.ACTIVE).values_list("execution", flat=True))
+    used |= set(DrillExecution.objects.active().values_list("execution", flat=True))
     return used.union(*({pk for pk in pair if pk is not None} for pair in pairs))

@@ -13,7 +13,7 @@ from backups.service.trial import Found
 from backups.signals import drill_finished, verification_finished
 from destinations.exceptions import NotFound
 
-Kind, Verdict = DrillExecution.Kind, DrillExecution.Verdict
+Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 COUNTS = ("checking_seconds", "archive_bytes", "files", "databases", "rows")
 SIGNALS = {Kind.DRILL: drill_finished, Kind.VERIFICATION: verification_finished}
 
@@ -38,7 +38,7 @@ def passed(run: DrillExecution, found: Found) -> None:
     if run.kind == Kind.DRILL:
         # a drill makes every check of a verification, and more
         changes["verification"] = None
-    _keep(run.execution, changes)
+    run.execution.moved(Status.COMPLETED, **changes)
     facts = {"seconds": run.seconds, "bytes": run.bytes, "findings": run.findings, "warnings": run.warnings}
     if outcome.completed(run, verdict=run.verdict, **facts):
         _tell(run)
@@ -53,7 +53,7 @@ def failed(run: DrillExecution, error: BaseException) -> None:
     run.seconds = round(run.duration.total_seconds(), 3) if run.duration else 0.0
     run.verdict = Verdict.FAILED.value
     run.findings = {"sqlite_version": sqlite3.sqlite_version}
-    _keep(run.execution, {"verified_at": None, run.kind: result_of(run)})
+    run.execution.moved(Status.COMPLETED, **{"verified_at": None, run.kind: result_of(run)})
     if outcome.failed(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
         _tell(run)
 
@@ -73,12 +73,6 @@ def result_of(run: DrillExecution) -> dict[str, Any]:
         "hint": run.error_hint,
         "run": run.pk,
     }
-
-
-def _keep(execution: BackupExecution, changes: dict[str, Any]) -> None:
-    BackupExecution.objects.filter(pk=execution.pk).update(**changes)
-    for field, value in changes.items():
-        setattr(execution, field, value)
 
 
 def _tell(run: DrillExecution) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from backups import tacacs
@@ -58,7 +58,8 @@ def _backed_up(names: list[str]) -> dict[str, str | None]:
     """Return the hash of the configuration in the last backup of each instance that is watched, in one query."""
     known = inventory().instances
     watched = [name for name in names if name in known and known[name].kind == "tacacs"]
-    last = completed_backups().filter(instance=OuterRef("instance")).annotate(config_hash=CONFIG_HASH)
+    made_here = BackupExecution.objects.made_here().order_by("-started_at")
+    last = made_here.filter(instance=OuterRef("instance")).annotate(config_hash=CONFIG_HASH)
     states = InstanceState.objects.filter(instance__in=watched)
     return dict(states.values_list("instance", Subquery(last.values("config_hash")[:1])))
 
@@ -101,13 +102,8 @@ def _wanted(instance: Instance) -> bool:
 
 def last_backed_up(instance: str) -> BackupExecution | None:
     """Return the newest completed backup of `instance`, wherever it went; safety backups count not."""
-    return completed_backups().filter(instance=instance).select_related("destination").first()
-
-
-def completed_backups() -> QuerySet[BackupExecution]:
-    """Return those that were made here, the newest first; safety backups count not."""
-    completed = BackupExecution.objects.filter(status=Status.COMPLETED, adopted=False)
-    return completed.exclude(kind=Kind.SAFETY).order_by("-started_at")
+    made_here = BackupExecution.objects.of_instance(instance).made_here()
+    return made_here.select_related("destination").order_by("-started_at").first()
 
 
 def _config_hash(execution: BackupExecution) -> str | None:
@@ -118,9 +114,8 @@ def _config_hash(execution: BackupExecution) -> str | None:
 def _too_soon(instance: Instance, now: datetime) -> bool:
     """True while a run is waiting or running, or when the last change was backed up, or failed to be, just now."""
     since = now - timedelta(seconds=settings.BACKUP_WATCH_INTERVAL)
-    mine = BackupExecution.objects.filter(instance=instance.name)
-    active = mine.filter(status__in=BackupExecution.ACTIVE)
-    return active.exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__range=(since, now)).exists()
+    mine = BackupExecution.objects.of_instance(instance.name)
+    return mine.active().exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__range=(since, now)).exists()
 
 
 def _destination(last: BackupExecution) -> BackupDestination:
@@ -160,7 +155,7 @@ def _back_up_at_start(instance: Instance, since: datetime) -> list[BackupExecuti
 
 
 def _first_destination(instance: str) -> BackupDestination:
-    enabled = BackupDestination.objects.filter(enabled=True).order_by("created_at")
+    enabled = BackupDestination.objects.enabled().order_by("created_at")
     found = enabled.filter(managed_by=f"configuration of {instance}").first() or enabled.first()
     if found is None:
         raise BackupError("no destination is enabled", hint="enable one, or add one with `adddestination`")

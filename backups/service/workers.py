@@ -45,9 +45,7 @@ def worker_state() -> WorkerState:
 
 def _queues_in_use() -> set[str]:
     return {
-        queue_of(instance)
-        for model in MODELS
-        for instance in model._default_manager.filter(status__in=model.ACTIVE).values_list("instance", flat=True)
+        queue_of(instance) for model in MODELS for instance in model.objects.active().values_list("instance", flat=True)
     }
 
 

@@ -44,7 +44,7 @@ def restarts_due(context: dict[str, Any]) -> list[InstanceState]:
     """Return the instances that a restore asks to be restarted; none for users who may not see restores."""
     if not _sees_restores(context):
         return []
-    return list(InstanceState.objects.filter(restart_required_since__isnull=False).order_by("instance"))
+    return list(InstanceState.objects.restart_required().order_by("instance"))
 
 
 @register.simple_tag(takes_context=True)

@@ -22,7 +22,7 @@ class Command(BackupCommand):
         add_limit_argument(parser)
 
     def run(self, **options: Any) -> None:
-        executions = BackupExecution.objects.select_related("destination").defer("manifest_json")
+        executions = BackupExecution.objects.select_related("destination").without_manifest()
         if options["instance"]:
             executions = executions.filter(instance=options["instance"])
         if options["destination"]:

@@ -18,8 +18,7 @@ class Command(BackupCommand):
         add_limit_argument(parser)
 
     def run(self, **options: Any) -> None:
-        runs = DrillExecution.objects.select_related("execution")
-        runs = runs.defer("execution__manifest_json", "execution__config_json")
+        runs = DrillExecution.objects.select_related("execution").without_manifest()
         if options["instance"]:
             runs = runs.filter(instance=options["instance"])
         rows = limited(runs, options["limit"])

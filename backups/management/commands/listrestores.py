@@ -18,7 +18,7 @@ class Command(BackupCommand):
         add_limit_argument(parser)
 
     def run(self, **options: Any) -> None:
-        restores = RestoreExecution.objects.select_related("execution").defer("execution__manifest_json")
+        restores = RestoreExecution.objects.select_related("execution").without_manifest()
         if options["instance"]:
             restores = restores.filter(instance=options["instance"])
         rows = limited(restores, options["limit"])

@@ -38,7 +38,7 @@ class Command(BackupCommand):
             raise BackupError("; ".join(problems))
 
     def _destinations(self, name: str | None) -> list[BackupDestination]:
-        return [self.find_destination(name)] if name else list(BackupDestination.objects.filter(enabled=True))
+        return [self.find_destination(name)] if name else list(BackupDestination.objects.enabled())
 
 
 def preview(destination: BackupDestination) -> tuple[Sections, int, str]:

@@ -25,7 +25,7 @@ class Command(BackupCommand):
         if options["parent"] is not None:
             die_with(options["parent"], signal.SIGTERM)
         kind = KINDS[options["kind"]]
-        if not kind.model._default_manager.filter(pk=options["id"]).exists():
+        if not kind.model.objects.filter(pk=options["id"]).exists():
             raise BackupError(f"there is no {kind.noun} {options['id']!r}")
         try:
             with ends_in_order(settings.BACKUP_TIMEOUT):

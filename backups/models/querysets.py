@@ -1,0 +1,104 @@
+"""Which rows are meant: the conditions that more than one place asks for, as methods of typed QuerySets.
+
+Models create their managers from these classes; nothing of `backups.service` is known here.
+"""
+
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+
+from django.db import models
+from django.db.models import Q
+
+if TYPE_CHECKING:
+    from backups.models.execution import BackupExecution
+    from backups.models.run import Run
+    from backups.models.schedule import BackupSchedule
+    from backups.models.state import InstanceState
+
+# Runs use these conditions in constraints and partial indexes too: an index helps only the query that has its
+# condition. They are literals because the classes of the choices exist only after their model.
+STORED = Q(status="completed", deleted_at=None, missing_at=None)
+MISSING = Q(status="completed", deleted_at=None, missing_at__isnull=False)
+MADE_HERE = Q(status="completed", adopted=False) & ~Q(kind="safety")
+OPEN_DROP = Q(drops__isnull=False, drop_confirmed_at__isnull=True)
+FLAWLESS = (Q(drill__isnull=True) | Q(drill__verdict="passed")) & (
+    Q(verification__isnull=True) | Q(verification__verdict="passed")
+)
+FOR_WORKERS = Q(status="queued", owner="queue")
+# they can hold megabytes, and no list shows them
+LARGE_COLUMNS = ("manifest_json", "config_json")
+
+AnyRun = TypeVar("AnyRun", bound="Run", covariant=True)
+
+
+class RunQuerySet(models.QuerySet[AnyRun]):
+    # where the large columns of the backup are that a restore or a drill is about
+    large_columns: ClassVar[tuple[str, ...]] = tuple(f"execution__{column}" for column in LARGE_COLUMNS)
+
+    def queued(self) -> Self:
+        return self.filter(status=self.model.Status.QUEUED)
+
+    def for_workers(self) -> Self:
+        """Return the queued runs that any worker may claim; the others belong to the process that created them."""
+        return self.filter(FOR_WORKERS)
+
+    def running(self) -> Self:
+        return self.filter(status=self.model.Status.RUNNING)
+
+    def active(self) -> Self:
+        """Return the queued and the running ones."""
+        return self.filter(status__in=self.model.ACTIVE)
+
+    def completed(self) -> Self:
+        return self.filter(status=self.model.Status.COMPLETED)
+
+    def of_instance(self, name: str) -> Self:
+        return self.filter(instance=name)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-pk")
+
+    def without_manifest(self) -> Self:
+        """Leave the manifest and the configuration of the backup in the database until they are asked for."""
+        return self.defer(*self.large_columns)
+
+
+class BackupQuerySet(RunQuerySet["BackupExecution"]):
+    large_columns = LARGE_COLUMNS
+
+    def stored(self) -> Self:
+        """Return those whose archive is at its destination by our records."""
+        return self.filter(STORED)
+
+    def missing(self) -> Self:
+        """Return those whose archive the destination lost: it is gone, and nothing here deleted it."""
+        return self.filter(MISSING)
+
+    def good(self) -> Self:
+        """Return the stored ones that are not being deleted and that no drill or verification found to be bad."""
+        return self.filter(STORED, FLAWLESS, deleting_at=None)
+
+    def with_open_drop(self) -> Self:
+        """Return those that lack data of the backup before them, which no person has confirmed."""
+        return self.filter(OPEN_DROP)
+
+    def without_open_drop(self) -> Self:
+        return self.exclude(OPEN_DROP)
+
+    def without_safety(self) -> Self:
+        """Leave out safety backups: each is of a state that a restore was to replace."""
+        return self.exclude(kind=self.model.Kind.SAFETY)
+
+    def made_here(self) -> Self:
+        """Return the completed backups that this site made of its own accord: neither adopted nor safety backups."""
+        return self.filter(MADE_HERE)
+
+
+class ScheduleQuerySet(models.QuerySet["BackupSchedule"]):
+    def enabled(self) -> Self:
+        return self.filter(enabled=True)
+
+
+class InstanceStateQuerySet(models.QuerySet["InstanceState"]):
+    def restart_required(self) -> Self:
+        """Return the instances whose service has to be restarted after a restore."""
+        return self.filter(restart_required_since__isnull=False)
