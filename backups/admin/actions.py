@@ -86,7 +86,7 @@ def _can_be_undone(restore: RestoreExecution) -> bool:
     safety = restore.safety_backup
     if restore.is_active or safety is None or not safety.has_archive:
         return False
-    return bool(restore.touched) and not restore.undone_by.filter(status=Run.Status.COMPLETED).exists()
+    return bool(restore.touched) and not restore.undone_by.completed().exists()
 
 
 def _can_be_acknowledged(restore: RestoreExecution) -> bool:

@@ -1,6 +1,6 @@
-"""Which rows are meant: the conditions that more than one place asks for, as methods of typed QuerySets.
+"""Typed QuerySets of the models, with the conditions that more than one place needs.
 
-Models create their managers from these classes; nothing of `backups.service` is known here.
+They import no service: a condition that depends on a setting or on a clock belongs to the service that knows it.
 """
 
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from backups.models.schedule import BackupSchedule
     from backups.models.state import InstanceState
 
-# Runs use these conditions in constraints and partial indexes too: an index helps only the query that has its
-# condition. They are literals because the classes of the choices exist only after their model.
+# Partial indexes take their condition from here, because they serve only a query that has the same one. The values are
+# literals because the enumerations are nested in the models, which import this module.
 STORED = Q(status="completed", deleted_at=None, missing_at=None)
 MISSING = Q(status="completed", deleted_at=None, missing_at__isnull=False)
 MADE_HERE = Q(status="completed", adopted=False) & ~Q(kind="safety")

@@ -37,6 +37,7 @@ class Run(models.Model):
         PROCESS = "process"
 
     ACTIVE: ClassVar[tuple[Status, ...]] = (Status.QUEUED, Status.RUNNING)
+    UNSUCCESSFUL: ClassVar[tuple[Status, ...]] = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
     # what its machinery is called by: task, place, process
     noun: ClassVar[str]
     # whether nothing else may run on the instance meanwhile

@@ -6,13 +6,12 @@ from backups.models import RestoreExecution
 from backups.service.liveness import is_dead
 
 Status = RestoreExecution.Status
-BAD_ENDS = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
 
 def left_half_done() -> list[RestoreExecution]:
     """Return them, the newest first, until one is undone or acknowledged."""
     open_ones = RestoreExecution.objects.filter(
-        status__in=BAD_ENDS, acknowledged_at=None, safety_backup__isnull=False
+        status__in=RestoreExecution.UNSUCCESSFUL, acknowledged_at=None, safety_backup__isnull=False
     ).exclude(undone_by__status=Status.COMPLETED)
     return [restore for restore in open_ones if restore.touched]
 

@@ -26,7 +26,6 @@ from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 from destinations.redaction import redact
 
-Status = BackupExecution.Status
 NEWEST = 5
 PASSPHRASE = ["passphrase"]
 _UNPACK = {"gzip": "tar xz", "zstd": "tar x --zstd"}

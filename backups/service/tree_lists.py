@@ -23,7 +23,6 @@ from destinations.exceptions import DestinationConfigError
 from destinations.secrets import reseal_key, seal_key, unseal_key
 from destinations.signals import secrets_rotated
 
-Status = BackupExecution.Status
 Progress = Callable[[int], None]
 MAKE_HINT = "a dry run or a drill of this backup makes it"
 KEY_HINT = f"restore the key it was sealed with to BACKUP_SECRETS_KEY; {MAKE_HINT} anew"
@@ -59,7 +58,7 @@ def keep(execution: BackupExecution, entry: Entry, file: Source, progress: Progr
 def _sweep() -> None:
     """Delete what processes that were killed or declared dead left: lists that are not whole, or of no archive."""
     unfinished = Q(blocks=None, created_at__lt=timezone.now() - LONGEST_WRITING)
-    ended = Q(execution__status__in=[Status.FAILED, Status.CANCELLED, Status.INTERRUPTED])
+    ended = Q(execution__status__in=BackupExecution.UNSUCCESSFUL)
     TreeList.objects.filter(unfinished | ended | Q(execution__deleted_at__isnull=False)).delete()
 
 

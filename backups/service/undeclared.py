@@ -48,10 +48,8 @@ def disable_gone() -> list[str]:
     described = {managed_by(name) for name in known.instances} | {managed_by(one.instance) for one in known.problems}
     managers = {
         manager
-        for model in (BackupSchedule, BackupDestination)
-        for manager in model._default_manager.filter(enabled=True, managed_by__startswith=MANAGED_BY)
-        .values_list("managed_by", flat=True)
-        .distinct()
+        for rows in (BackupSchedule.objects.enabled(), BackupDestination.objects.enabled())
+        for manager in rows.filter(managed_by__startswith=MANAGED_BY).values_list("managed_by", flat=True).distinct()
     }
     return [row for manager in sorted(managers - described) for row in _disable(manager)]
 

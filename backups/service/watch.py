@@ -13,7 +13,7 @@ from django.utils import timezone
 from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance, instance_names, inventory
-from backups.models import BackupExecution, InstanceState, Run
+from backups.models import BackupExecution, InstanceState
 from backups.service import audit
 from backups.service.backup import start_backup
 from backups.service.declared import declaration_of, sync
@@ -23,7 +23,7 @@ from backups.service.rowlock import lock_instance
 from backups.service.undeclared import disable_gone
 from destinations.models import BackupDestination
 
-Kind, Status = BackupExecution.Kind, Run.Status
+Kind = BackupExecution.Kind
 BY = "watch of the configuration"
 
 
