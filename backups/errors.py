@@ -1,27 +1,16 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
 """What operators are told when something cannot be done."""
 
-from backups.formats import printable
-from destinations.redaction import redact_cut
-
-# of a message or a hint: some quote lists of names, which an archive or a service chooses
-LONGEST = 8_000
+from destinations.operator_error import OperatorError
 
 
-class BackupError(Exception):
-    """A refusal or failure in one sentence that names what and where; `hint` says what to do about it.
+class BackupError(OperatorError):
+    """A refusal or failure of a backup, a restore, a drill or a schedule.
 
-    `untouched` is true where it is certain that what was to be changed is what it was before; `exit_status` is that of
-    a command which ends with it.
+    `untouched` is true where it is certain that what was to be changed is what it was before.
     """
 
     untouched = False
-    exit_status = 1
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        self.message = printable(redact_cut(message, first=LONGEST))
-        self.hint = printable(redact_cut(hint, first=LONGEST))
-        super().__init__(self.message)
 
 
 class InstanceError(BackupError):

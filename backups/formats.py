@@ -4,13 +4,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 
-def printable(text: str) -> str:
-    """Return `text` on one line: file names may hold line breaks, terminal codes and bytes that are no text."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def is_text(text: str) -> bool:
     """Tell whether `text` can be stored and sent: not where it carries bytes that are no UTF-8 as lone surrogates."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

@@ -62,7 +62,7 @@ class ScheduleForm(ModelForm):
         try:
             next_runs(BackupSchedule(type=type_, expression=expression, time_zone=zone), 1)
         except BackupError as error:
-            self.add_error("expression", f"{error.message}. {error.hint}".rstrip(". ") + ".")
+            self.add_error("expression", error.text)
 
 
 def _choices(names: list[str], current: str) -> list[tuple[str, str]]:

@@ -84,14 +84,14 @@ class BackupDestinationAdmin(_ModelAdmin):
             pending = " (not confirmed)" if destination.rule_pending_since else ""
             return f"{destination.rule() or 'everything'}{pending}".replace(" ", "\xa0")
         except RetentionError as error:
-            return f"{error.message} {error.hint}"
+            return error.text
 
     @admin.display(description="Location")
     def location(self, destination: BackupDestination) -> str:
         try:
             return destination.open().location()
         except DestinationConfigError as error:
-            return f"{error.message} {error.hint}"
+            return error.text
 
     # --- form -----------------------------------------------------------------------------------------------------
     def _backend(self, request: HttpRequest, destination: BackupDestination | None) -> type[Destination] | None:
@@ -193,7 +193,7 @@ class BackupDestinationAdmin(_ModelAdmin):
         try:
             steps = destination.test(user=request.user.get_username())
         except DestinationError as error:
-            self.message_user(request, f"The test failed. {error.message} {error.hint}", messages.ERROR)
+            self.message_user(request, f"The test failed. {error.text}", messages.ERROR)
             self.log_change(request, destination, f"Tested the connection: failed. {error.message}")
         else:
             done = "; ".join(f"{step.name}: {step.detail}" for step in steps)

@@ -1,19 +1,11 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
-"""What can go wrong at a destination: one sentence that names what and where, and a hint that says what to do."""
+"""What can go wrong at a destination."""
 
-from destinations.redaction import redact_cut
-
-# of a message or a hint: libraries quote whatever a server answered
-LONGEST = 8_000
+from destinations.operator_error import OperatorError
 
 
-class DestinationError(Exception):
-    """Base of all of them. `message` and `hint` are shown to operators and never hold a secret."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.message = redact_cut(message, first=LONGEST)
-        self.hint = redact_cut(hint, first=LONGEST)
-        super().__init__(self.message)
+class DestinationError(OperatorError):
+    """Base of all of them."""
 
 
 class DestinationConfigError(DestinationError):

@@ -67,7 +67,7 @@ class DestinationForm(_ModelForm):
                 self.instance.configure(self._options(self.backend, cleaned))
             except DestinationConfigError as error:
                 field = OPTION + error.option
-                self.add_error(field if field in self.fields else None, f"{error.message} {error.hint}")
+                self.add_error(field if field in self.fields else None, error.text)
         return cleaned
 
     def _options(self, backend: type[Destination], cleaned: dict[str, Any]) -> dict[str, object]:

@@ -74,6 +74,13 @@ def redact_cut(text: str, *, first: int = 0, last: int = 0) -> str:
     return f" {CUT} ".join(parts) if first and last else f"{parts[0]} {CUT}" if first else parts[1]
 
 
+def printable(text: str) -> str:
+    """Return `text` on one line: file names may hold line breaks, terminal codes and bytes that are no text."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def _beginning(text: str, length: int) -> str:
     window = text[: length + MARGIN]
     until = length

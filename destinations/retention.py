@@ -111,9 +111,7 @@ class RetentionFields(models.Model):
         try:
             self._own_rule()
         except RetentionError as error:
-            raise ValidationError(
-                {_COLUMNS.get(error.setting, error.setting): f"{error.message} {error.hint}"}
-            ) from error
+            raise ValidationError({_COLUMNS.get(error.setting, error.setting): error.text}) from error
 
 
 def _only_with(strategies: set[str], *columns: str) -> Q:

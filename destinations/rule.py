@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from destinations.operator_error import OperatorError
+
 # A century of days, and more backups than a destination holds: far from the end of the calendar, where dates overflow.
 LARGEST_NUMBER = 36_500
 
@@ -15,13 +17,11 @@ _NEEDS_A_NUMBER = frozenset({"simple", "gfs"})
 NUMBERS = ("keep_days", "keep_count", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
 
 
-class RetentionError(ValueError):
-    """A rule or a question that cannot be decided; `hint` says what to change, `setting` names what is wrong."""
+class RetentionError(OperatorError):
+    """A rule or a question that cannot be decided; `setting` names what is wrong where there is one."""
 
-    def __init__(self, message: str, hint: str, setting: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: str, hint: str = "", setting: str = "") -> None:
+        super().__init__(message, hint)
         self.setting = setting
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from backups import formats, masking
+from backups import masking
 from destinations import redaction
 
 ROOT = Path(__file__).parent.parent
@@ -124,7 +124,7 @@ def every_function() -> Iterator[tuple[str, Callable[[], object]]]:
         "redact_cut": partial(redaction.redact_cut, first=10, last=WHOLE // 2),
         "masked_value": partial(masking.masked_value, "key"),
         "is_secret": masking.is_secret,
-        "printable": formats.printable,
+        "printable": redaction.printable,
     }
     for name, job in jobs.items():
         for shape in SHAPES + MORE_SHAPES:

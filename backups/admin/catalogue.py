@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from backups.admin.guard import actor, explain
+from backups.admin.guard import actor
 from backups.admin.places import destination_view, page
 from backups.service.catalogue import Imported, import_backups, look
 from destinations.exceptions import DestinationError
@@ -28,7 +28,7 @@ def catalogue(request: HttpRequest, destination: BackupDestination) -> HttpRespo
             return redirect("admin:backups_backupexecution_catalogue", destination.pk)
         found = look(destination)
     except DestinationError as error:
-        problem = explain(error)
+        problem = error.text
         return page(request, "catalogue", title=title, destination=destination, problem=problem, status=502)
     return page(request, "catalogue", title=title, destination=destination, found=found)
 

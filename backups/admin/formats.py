@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from destinations.operator_error import sentences
 from destinations.sizes import human_size
 
 NOTHING = "-"
@@ -80,5 +81,4 @@ def clock(moment: datetime) -> str:
 
 def sentence(value: object) -> str:
     """Return `value` with a full stop, so that a hint can follow. No capital: the first word may be a name."""
-    text = str(value).strip()
-    return text if text.endswith((".", "!", "?")) or not text else f"{text}."
+    return sentences(str(value))

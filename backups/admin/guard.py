@@ -16,14 +16,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from backups.admin.actions import Action, AnyRun
-from backups.admin.formats import sentence
-from backups.archive.errors import ArchiveError
-from backups.errors import BackupError
 from backups.models import Run
 from backups.service import audit
-from destinations.exceptions import DestinationError
+from destinations.operator_error import OperatorError
 
-REFUSALS = (BackupError, ArchiveError, DestinationError)
 Work = Callable[[HttpRequest, AnyRun], HttpResponseBase]
 View = Callable[[HttpRequest, str], HttpResponseBase]
 
@@ -43,8 +39,8 @@ def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
                 return _is_off(request, action, run)
             try:
                 return work(request, run)
-            except REFUSALS as error:
-                messages.error(request, f"{action.plain_label} failed: {explain(error)}")
+            except OperatorError as error:
+                messages.error(request, f"{action.plain_label} failed: {error.text}")
                 return to_page(run)
 
         return view
@@ -77,10 +73,6 @@ def _is_off(request: HttpRequest, action: Action[AnyRun], run: AnyRun) -> HttpRe
 def actor(request: HttpRequest) -> AbstractUser:
     """Return the user; `admin_view` let only staff through."""
     return cast("AbstractUser", request.user)
-
-
-def explain(error: BackupError | ArchiveError | DestinationError) -> str:
-    return " ".join(sentence(text) for text in (error.message, error.hint) if text)
 
 
 def page_url(run: Run) -> str:

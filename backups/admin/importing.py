@@ -8,13 +8,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from backups.admin.actions import may
-from backups.admin.guard import REFUSALS, actor, explain, to_page
+from backups.admin.guard import actor, to_page
 from backups.admin.places import page, refuse
 from backups.admin.uploads import WorkspaceUpload
 from backups.errors import BackupError
 from backups.service.importing import import_archive as take_in
 from backups.service.workspace import workspace
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError, sentences
 
 
 class ImportForm(forms.Form):
@@ -41,7 +42,7 @@ def import_archive(request: HttpRequest) -> HttpResponse:
             return _receive(request, upload)
     except BackupError as error:
         form = ImportForm(request.POST, request.FILES)
-        form.add_error(None, explain(error))
+        form.add_error(None, error.text)
         return _page(request, form)
 
 
@@ -50,12 +51,12 @@ def _receive(request: HttpRequest, upload: WorkspaceUpload) -> HttpResponse:
     form = ImportForm(request.POST, request.FILES)
     if upload.problem:
         form.errors.pop("archive", None)
-        form.add_error(None, explain(BackupError(upload.problem, hint="use the command importarchive for large files")))
+        form.add_error(None, sentences(upload.problem, "Use the command importarchive for large files."))
     elif form.is_valid() and upload.path is not None:
         try:
             execution = take_in(upload.path, form.cleaned_data["destination"], by=actor(request))
-        except REFUSALS as error:
-            form.add_error(None, explain(error))
+        except OperatorError as error:
+            form.add_error(None, error.text)
         else:
             messages.success(request, f"The archive {execution} was verified and taken in.")
             return to_page(execution)

@@ -14,10 +14,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 
 from backups.admin.actions import VIEW
-from backups.admin.guard import REFUSALS, actor, explain
+from backups.admin.guard import actor
 from backups.models import BackupExecution
 from backups.service import audit
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError
 
 Work = Callable[[HttpRequest, BackupDestination], HttpResponseBase]
 View = Callable[[HttpRequest, str], HttpResponseBase]
@@ -36,8 +37,8 @@ def destination_view(*permissions: str, methods: tuple[str, ...]) -> Callable[[W
                 refuse(request, destination, work.__name__)
             try:
                 return work(request, destination)
-            except REFUSALS as error:
-                messages.error(request, explain(error))
+            except OperatorError as error:
+                messages.error(request, error.text)
                 return redirect("admin:backups_backupexecution_changelist")
 
         return view

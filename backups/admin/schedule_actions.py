@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 
-from backups.admin.guard import actor, explain
+from backups.admin.guard import actor
 from backups.admin.under_way import waiting_text
 from backups.errors import BackupError
 from backups.models import BackupSchedule
@@ -65,7 +65,7 @@ def perform(action: ScheduleAction, request: HttpRequest, schedules: Iterable[Ba
         try:
             messages.success(request, action.work(request, schedule))
         except BackupError as error:
-            messages.error(request, f"{action.label} failed for {schedule.name}: {explain(error)}")
+            messages.error(request, f"{action.label} failed for {schedule.name}: {error.text}")
 
 
 def _run(request: HttpRequest, schedule: BackupSchedule) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
-from backups.admin.guard import explain
 from backups.cadence import time_zone
 from backups.cadence_words import in_words
 from backups.errors import BackupError
@@ -35,7 +34,7 @@ def describe(type: str, expression: str, time_zone: str) -> dict[str, Any]:
             raise BackupError("choose a type")
         return {"words": in_words(type, schedule.expression, time_zone), "runs": _runs(schedule), "problem": ""}
     except BackupError as error:
-        return {"words": "", "runs": [], "problem": explain(error)}
+        return {"words": "", "runs": [], "problem": error.text}
 
 
 def _runs(schedule: BackupSchedule) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 
 from backups.admin.actions import AGAIN, may
-from backups.admin.guard import action_view, actor, explain, to_page
+from backups.admin.guard import action_view, actor, to_page
 from backups.admin.under_way import say_waiting
 from backups.errors import BackupError
 from backups.instances import instance_names, inventory
@@ -58,7 +58,7 @@ def start(request: HttpRequest) -> HttpResponse:
         try:
             return to_page(_start(request, **form.cleaned_data))
         except BackupError as error:
-            form.add_error(None, explain(error))
+            form.add_error(None, error.text)
     context = site.each_context(request) | {
         "title": "Back up now",
         "opts": BackupExecution._meta,
@@ -84,7 +84,7 @@ def start_again(request: HttpRequest, executions: QuerySet[BackupExecution]) -> 
             _start(request, instance=instance, destination=destinations[pk])
         except BackupError as error:
             where = destinations[pk].name
-            messages.error(request, f"The backup of {instance} to {where} cannot start: {explain(error)}")
+            messages.error(request, f"The backup of {instance} to {where} cannot start: {error.text}")
 
 
 def _start(request: HttpRequest, *, instance: str, destination: BackupDestination, comment: str = "") -> Run:

@@ -1,10 +1,7 @@
-"""The one error of this package."""
+"""The base of the errors of this package."""
+
+from destinations.operator_error import OperatorError
 
 
-class ArchiveError(Exception):
-    """An archive, manifest or key that cannot be used: `message` names what and where, `hint` says what to do."""
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+class ArchiveError(OperatorError):
+    """An archive, manifest or key that cannot be used."""

@@ -74,9 +74,10 @@ def _identities() -> Iterator[CheckMessage]:
         try:
             read_identities(path)
             mode = stat.S_IMODE(path.stat().st_mode)
-        except (EncryptionError, OSError) as error:
-            message = getattr(error, "message", f"The identity file {path} cannot be read.")
-            yield Error(message, hint=getattr(error, "hint", DOCS), id="backups.E043")
+        except EncryptionError as error:
+            yield Error(error.message, hint=error.hint, id="backups.E043")
+        except OSError:
+            yield Error(f"The identity file {path} cannot be read.", hint=DOCS, id="backups.E043")
         else:
             if mode & 0o077:
                 yield Warning(

@@ -7,11 +7,9 @@ from typing import Any, TypeVar
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
-from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution, Run
 from backups.service.once import AlreadyWaiting
-from destinations.exceptions import DestinationError
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination
 
@@ -19,9 +17,7 @@ AnyRun = TypeVar("AnyRun", bound=Run)
 
 
 class BackupCommand(OperatorCommand):
-    """A command whose errors are one line for the operator."""
-
-    operator_errors = (BackupError, ArchiveError, DestinationError)
+    """A command about backups and restores."""
 
     def find_execution(self, reference: str) -> BackupExecution:
         """Return the backup with this id, or with this unique beginning of one (8 characters or more)."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from backups.formats import counted, human_duration, printable
+from backups.formats import counted, human_duration
 from backups.service.preview import Preview
 from backups.service.preview_component import ComponentPreview
 from backups.service.preview_signature import SeenSignature
 from backups.service.preview_tree import TreePreview
+from destinations.redaction import printable
 from destinations.sizes import human_size
 
 SHOWN_NAMES = 20

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from backups.formats import counted, human_duration, printable
+from backups.formats import counted, human_duration
 from backups.models import RestoreExecution
+from destinations.redaction import printable
 from destinations.sizes import human_size
 
 

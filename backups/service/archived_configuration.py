@@ -12,12 +12,12 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.reader import read_members
 from backups.components.config_archived import EXPORT, FILE, OVERRIDES, ArchivedConfiguration
-from backups.errors import BackupError, ComponentError
+from backups.errors import ComponentError
 from backups.models import BackupExecution
 from backups.service.opening import opened
 from backups.service.uses import reading
 from backups.service.workspace import workspace
-from destinations.exceptions import DestinationError
+from destinations.operator_error import OperatorError
 
 # these stand near the beginning of an archive of ours, behind the manifest
 HEAD_BYTES = 8 << 20
@@ -62,7 +62,7 @@ def archived_side(source: BackupExecution | Path, manifest: Manifest) -> Archive
         with workspace(str(uuid4())) as directory:
             path = source if isinstance(source, Path) else _head(source, directory)
             return _read(path, manifest, directory)
-    except (BackupError, ArchiveError, DestinationError) as error:
+    except OperatorError as error:
         return ArchivedSide(reason=error.message)
 
 

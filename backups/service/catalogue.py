@@ -11,8 +11,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.archive.errors import ArchiveError
-from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING, STORED
 from backups.service import audit
@@ -26,6 +24,7 @@ from backups.service.workspace import require_space, workspace
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError
 
 Status = BackupExecution.Status
 
@@ -124,7 +123,7 @@ def _adopt(
     except (NotFound, IntegrityError):
         # deleted, or recorded by somebody else, since the scan
         audit.log("catalogue.skipped", destination=destination.name, file=file.path)
-    except (BackupError, ArchiveError, DestinationError) as error:
+    except OperatorError as error:
         _refuse(done, destination, file.path, error.message)
     except OSError as error:
         _refuse(done, destination, file.path, f"it cannot be written to the workspace: {error.strerror}")

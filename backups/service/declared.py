@@ -23,8 +23,8 @@ from backups.service.rowlock import lock_instance
 from backups.service.rule_change import remember_rule, settle_rule
 from backups.service.undeclared import disable_others, managed_by
 from destinations.backends import TYPES
-from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError
 from destinations.redaction import SHORTEST_SECRET
 from destinations.rule import SETTINGS_OF
 
@@ -147,7 +147,7 @@ def _destination(
         for column, value in _rule(key, section, declared).items():
             setattr(row, column, value)
         row.full_clean()
-    except (BackupError, DestinationError, ValidationError, ValueError) as error:
+    except (OperatorError, ValidationError, ValueError) as error:
         synced.problems.append(f"{where}: {_reason(error, section, declared)}")
         return None
     if _values(row) != before:
@@ -212,7 +212,7 @@ def _schedule(
         if _values(row) != before:
             plan(row)
             synced.changed.append(f"schedule {row.name}")
-    except (BackupError, ValidationError, ValueError) as error:
+    except (OperatorError, ValidationError, ValueError) as error:
         synced.problems.append(f"{where}: {_reason(error, section, declared)}")
 
 
@@ -251,7 +251,9 @@ def _values(row: BackupDestination | BackupSchedule) -> dict[str, object]:
 def _reason(error: Exception, section: Section, declared: Declaration) -> str:
     """Say what is wrong with the keys of `section`, not what stands there: it would be in the log and on pages, and a
     value in the wrong line may be a secret."""
-    text = " ".join(error.messages) if isinstance(error, ValidationError) else getattr(error, "message", "")
+    text = error.message if isinstance(error, OperatorError) else ""
+    if isinstance(error, ValidationError):
+        text = " ".join(error.messages)
     values = {value: key for key, value in [*declared.backup.items(), *section.items()]}
     values |= {_unquoted(value): key for value, key in values.items()}
     for value in sorted(values.keys() - {"", *TYPES, *SETTINGS_OF}, key=len, reverse=True):

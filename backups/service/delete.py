@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.errors import BackupError, NotDeletable
+from backups.errors import NotDeletable
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution
 from backups.models.querysets import STORED
@@ -18,6 +18,7 @@ from backups.service.tree_lists import forget_lists
 from backups.service.uses import not_being_deleted, used_executions
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
+from destinations.operator_error import OperatorError
 
 Status = BackupExecution.Status
 
@@ -31,7 +32,7 @@ def delete_backup(execution: BackupExecution, *, by: audit.Actor, reason: str) -
         _require_deletable(execution)
         with execution.destination.open() as destination:
             delete_from(destination, execution, by=by, reason=reason)
-    except (BackupError, DestinationError) as error:
+    except OperatorError as error:
         audit.log(
             "backup.delete-refused", logging.WARNING, execution=execution.pk, instance=execution.instance,
             by=audit.name_of(by), error=error.message,

@@ -26,6 +26,7 @@ from destinations.backends.base import BLOCK_SIZE
 from destinations.encryption import Policy
 from destinations.exceptions import DestinationError, NameTaken
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError
 
 COMMENT = "imported"
 
@@ -38,7 +39,7 @@ def import_archive(path: Path, destination: BackupDestination, *, by: audit.Acto
     """
     try:
         execution = _import(path, destination, by)
-    except (ArchiveError, BackupError, DestinationError) as error:
+    except OperatorError as error:
         audit.log(
             "archive.import-refused", logging.WARNING, file=path.name, destination=destination.name,
             by=audit.name_of(by), error=error.message,

@@ -16,12 +16,11 @@ from backups import components, tacacs
 from backups.components import Component
 from backups.environment_file import variables_in
 from backups.errors import BackupError, ComponentError
-from backups.formats import printable
 from backups.instances import Instance
 from backups.own_places import NO_PLACES
 from backups.running import Interest, OpenFile, Process, base, processes
 from backups.service.evidence import Evidence, Identity, evidence_of, identity_of
-from destinations.redaction import redact
+from destinations.redaction import printable, redact
 
 VARIABLE = "TACACS_{}_{}"
 LONGEST_SHOWN = 200

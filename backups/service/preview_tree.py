@@ -13,11 +13,12 @@ from backups.components.tree_comparison import Differences, TreeComparison
 from backups.components.tree_list import ListedEntry
 from backups.components.walking import TreeEntry, walk
 from backups.errors import BackupError
-from backups.formats import counted, printable
+from backups.formats import counted
 from backups.models import BackupExecution
 from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.service.tree_listing import archived_entries
 from backups.service.tree_lists import kept_entries
+from destinations.redaction import printable
 from destinations.sizes import human_size
 
 # of each sort: a tree may have millions

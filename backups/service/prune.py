@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from backups.errors import BackupError, NotDeletable
+from backups.errors import NotDeletable
 from backups.models import BackupExecution
 from backups.service import audit
 from backups.service.delete import delete_from
@@ -17,6 +17,7 @@ from backups.service.rule_change import settle_rule
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError
 from destinations.sizes import human_size
 
 Status = BackupExecution.Status
@@ -111,7 +112,7 @@ def prune_after(execution: BackupExecution) -> None:
         until = timezone.now() + LONGEST_AFTER_A_BACKUP
         pruned = prune(destination, by="retention", instance=execution.instance, until=until)
         warnings = [*pruned.warnings, *([pruned.problem] if pruned.problem else [])]
-    except (BackupError, DestinationError) as error:
+    except OperatorError as error:
         audit.log("retention.failed", logging.ERROR, destination=destination.name, error=error.message)
         warnings = [f"old backups were not pruned: {error.message}"]
     if len(warnings) > MOST_WARNINGS:

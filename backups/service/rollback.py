@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.reader import unpack
 from backups.components import ApplyContext, Component, is_back, put_back
@@ -21,7 +20,7 @@ from backups.service.own_places import located_components
 from backups.service.proof import manifest_of_file
 from backups.service.safety_archive import safety_archive
 from backups.service.selection import absent_parts
-from destinations.exceptions import DestinationError
+from destinations.operator_error import OperatorError
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -34,7 +33,7 @@ def roll_back(
         monitor.stage(Stage.ROLLING_BACK)
         bring_back(restore, instance, directory, lock_timeout=monitor.lock_timeout, checkpoint=monitor.advance)
     except Exception as failure:  # whatever it is, the operator has to hear what the data is now
-        if not isinstance(failure, BackupError | ArchiveError | DestinationError | OSError):
+        if not isinstance(failure, OperatorError | OSError):
             audit.crashed("restore.rollback-crashed", failure, execution=restore.pk)
         raise unfinished(restore, error, failure) from failure
     audit.log("restore.rolled-back", execution=restore.pk, instance=restore.instance)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups.archive.errors import ArchiveError
 from backups.archive.reader import verify_members
 from backups.errors import BackupError, Cancelled, Interrupted, TimedOut
 from backups.instances import Instance
@@ -14,8 +13,8 @@ from backups.service.monitor import Monitor
 from backups.service.opening import opened
 from backups.service.safety_archive import NAME, fetch_into
 from backups.service.staging import Staged
-from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError
 
 
 def take_safety_backup(
@@ -31,7 +30,7 @@ def take_safety_backup(
         _verify(safety, monitor, directory)
     except (Cancelled, Interrupted, TimedOut):
         raise
-    except (BackupError, ArchiveError, DestinationError) as error:
+    except OperatorError as error:
         raise BackupError(
             f"the safety backup failed: {error.message}",
             hint=error.hint or "correct that, then restore again",

@@ -22,6 +22,7 @@ from backups.service.opening import opened
 from backups.service.tree_lists import has_list, keep
 from backups.service.workspace import workspace
 from destinations.exceptions import DestinationConfigError
+from destinations.operator_error import OperatorError
 
 Progress = Callable[[int], None]
 
@@ -82,7 +83,7 @@ def _said(execution: BackupExecution, entry: Entry) -> Iterator[None]:
     try:
         yield
     except (ArchiveError, ComponentError, DestinationConfigError, OSError) as error:
-        reason = getattr(error, "message", None) or type(error).__name__
+        reason = error.message if isinstance(error, OperatorError) else type(error).__name__
         audit.log("backup.list-not-kept", logging.WARNING, execution=execution.pk, file=entry.file, error=reason)
 
 

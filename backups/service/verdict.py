@@ -12,6 +12,7 @@ from backups.service import outcome
 from backups.service.trial import Found
 from backups.signals import drill_finished, verification_finished
 from destinations.exceptions import NotFound
+from destinations.operator_error import OperatorError
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 COUNTS = ("checking_seconds", "archive_bytes", "files", "databases", "rows")
@@ -49,7 +50,8 @@ def failed(run: DrillExecution, error: BaseException) -> None:
     if not is_about_the_archive(error):
         outcome.failed(run, error)
         return
-    run.error_message, run.error_hint = outcome.message_of(error), getattr(error, "hint", "")
+    run.error_message = outcome.message_of(error)
+    run.error_hint = error.hint if isinstance(error, OperatorError) else ""
     run.seconds = round(run.duration.total_seconds(), 3) if run.duration else 0.0
     run.verdict = Verdict.FAILED.value
     run.findings = {"sqlite_version": sqlite3.sqlite_version}

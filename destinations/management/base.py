@@ -7,23 +7,22 @@ import logging
 import os
 import signal
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from destinations.exceptions import DestinationError
+from destinations.operator_error import OperatorError, sentences
 from destinations.os_signals import ToldToEnd, ends_in_order, exit_status, told_to_end
 from destinations.terminal import Output
 
 
 class Error(CommandError):
-    """Django prints the name of the class in front of the message: `Error: message (hint)`."""
+    """Django prints the name of the class in front of the message: `Error: message hint`."""
 
 
-def one_line(message: str, hint: str = "") -> str:
-    text = f"{message} ({hint})" if hint else message
-    return " ".join(text.split())
+def one_line(*texts: str) -> str:
+    return " ".join(sentences(*texts).split())
 
 
 def operator_name() -> str:
@@ -44,14 +43,13 @@ def quieten() -> None:
 class OperatorCommand(BaseCommand, ABC):
     """A subclass writes `add_options` and `run`, which ends with one `respond`.
 
-    An error of `operator_errors` (each has a message and may have a `hint`) ends the command with one line on stderr
-    and exit code 1, with and without `--json`. A signal ends it likewise, in good order, with 128 and its number. What
-    cannot be printed ends nothing: the work is done first.
+    An OperatorError ends the command with one line on stderr and its exit status, with and without `--json`. A signal
+    ends it likewise, in good order, with 128 and its number. What cannot be printed ends nothing: the work is done
+    first.
     """
 
     requires_system_checks: list[str] | tuple[str, ...] | Literal["__all__"] = ()
     _signalled_once = False
-    operator_errors: ClassVar[tuple[type[Exception], ...]] = (DestinationError,)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -81,10 +79,8 @@ class OperatorCommand(BaseCommand, ABC):
         try:
             with ends_in_order(once=self._signalled_once):
                 self.run(**options)
-        except self.operator_errors as error:
-            raise Error(
-                one_line(str(error), getattr(error, "hint", "")), returncode=getattr(error, "exit_status", 1)
-            ) from error
+        except OperatorError as error:
+            raise Error(one_line(error.message, error.hint), returncode=error.exit_status) from error
         except (KeyboardInterrupt, ToldToEnd) as error:
             raise Error(one_line(told_to_end(error)), returncode=exit_status(error)) from error
         except DatabaseError as error:

@@ -2,7 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from backups.formats import human_duration, printable
+from backups.formats import human_duration
+from destinations.redaction import printable
 
 
 @pytest.mark.parametrize(

@@ -167,5 +167,5 @@ def test_a_database_that_was_never_migrated_is_one_line_too(tmp_path: Path) -> N
 
 
 def test_line_breaks_in_a_message_become_spaces() -> None:
-    assert one_line("two\nlines", "and a\n  hint") == "two lines (and a hint)"
-    assert one_line("one") == "one"
+    assert one_line("Two\nlines", "And a\n  hint.") == "Two lines. And a hint."
+    assert one_line("One.") == "One."

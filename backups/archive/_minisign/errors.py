@@ -18,8 +18,8 @@ class MalformedSignatureError(SignatureError):
 class UnknownSignerError(SignatureError):
     """The signature is by a key that is not among the trusted ones: it says nothing about the file."""
 
-    def __init__(self, message: str, *, key_id: str = "", hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, hint: str = "", *, key_id: str = "") -> None:
+        super().__init__(message, hint)
         self.key_id = key_id
 
 

@@ -7,9 +7,9 @@ from backups.management.base import BackupCommand
 from backups.management.listing import Item, Sections, item_of, lines
 from backups.service.plan import Plan, Planned
 from backups.service.prune import foresee, prune
-from destinations.exceptions import DestinationError
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination
+from destinations.operator_error import OperatorError
 from destinations.sizes import human_size
 
 
@@ -25,7 +25,7 @@ class Command(BackupCommand):
         for destination in self._destinations(options["destination"]):
             try:
                 sections, size, problem = preview(destination) if options["dry_run"] else pruned(destination)
-            except (BackupError, DestinationError) as error:
+            except OperatorError as error:
                 sections, size, problem = {}, 0, error.message
             answers.append(
                 {"destination": destination.name, "dry_run": options["dry_run"], "reclaimed_bytes": size, **sections}

@@ -1,0 +1,32 @@
+"""The base of every error that an operator reads, and how texts of errors are put together. Plain Python."""
+
+from destinations.redaction import printable, redact_cut
+
+# of a message or a hint, in characters: libraries quote what a server answered, archives and services choose names
+LONGEST = 8_000
+
+
+class OperatorError(Exception):
+    """A refusal or failure: `message` says what and where, `hint` what to do about it.
+
+    Both are whole sentences that hold no secret and no line break. `exit_status` is that of a command that ends with
+    the error.
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message = printable(redact_cut(message, first=LONGEST))
+        self.hint = printable(redact_cut(hint, first=LONGEST))
+        super().__init__(self.message)
+
+    @property
+    def text(self) -> str:
+        """Message and hint."""
+        return sentences(self.message, self.hint)
+
+
+def sentences(*texts: str) -> str:
+    """Return `texts` one after the other, each with a full stop at its end; empty ones are left out."""
+    stripped = filter(None, (text.strip() for text in texts))
+    return " ".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in stripped)
