@@ -105,10 +105,10 @@ class Function:
         try:
             found = self.function(moment)
         except Exception as error:  # it is not our code, and one schedule must not keep the others from running
-            hint = "correct the function that BACKUP_CUSTOM_CADENCES names"
-            raise BackupError(f"the cadence {self.name} failed: {type(error).__name__}: {error}", hint=hint) from error
+            hint = "Correct the function that BACKUP_CUSTOM_CADENCES names."
+            raise BackupError(f"The cadence {self.name} failed: {type(error).__name__}: {error}.", hint=hint) from error
         if not isinstance(found, datetime) or found.tzinfo is None or found <= moment:
-            raise BackupError(f"the cadence {self.name} returned {found}, which is not an aware time after {moment}")
+            raise BackupError(f"The cadence {self.name} returned {found}, which is not an aware time after {moment}.")
         return found.astimezone(UTC)
 
 
@@ -120,8 +120,8 @@ def cadence(type_: str, expression: str, zone: str, *, custom: Mapping[str, Cust
     if type_ == "custom":
         known = custom or {}
         if expression not in known:
-            hint = f"known: {', '.join(known) or 'none'} (BACKUP_CUSTOM_CADENCES)"
-            raise BackupError(f"there is no custom cadence {expression!r}", hint=hint)
+            hint = f"BACKUP_CUSTOM_CADENCES has: {', '.join(known) or 'none'}."
+            raise BackupError(f"There is no custom cadence {expression!r}.", hint=hint)
         return Function(expression, known[expression])
     return parse_cron(expression, zone)
 
@@ -129,32 +129,32 @@ def cadence(type_: str, expression: str, zone: str, *, custom: Mapping[str, Cust
 def parse_interval(expression: str) -> timedelta:
     match = re.fullmatch(r"(seconds|minutes|hours|days):(\d{1,6})", expression.strip())
     if match is None:
-        raise BackupError(f"{expression!r} is not an interval", hint="for example minutes:15, hours:24 or days:1")
+        raise BackupError(f"{expression!r} is not an interval.", hint="Write it like minutes:15, hours:24 or days:1.")
     seconds = int(match[2]) * UNITS.get(match[1], 1)
     length = timedelta(seconds=seconds)
     if not SHORTEST <= length <= LONGEST:
-        raise BackupError(f"{expression} is not between one minute and a year")
+        raise BackupError(f"{expression} is not between one minute and a year.")
     return length
 
 
 def parse_cron(expression: str, zone: str) -> Cron:
     """Raises BackupError for an expression that is not five plain fields, or that never comes (31 February)."""
-    hint = "five fields: minute hour day month weekday, for example 0 2 * * *"
+    hint = "Write five fields (minute, hour, day, month, weekday) such as '0 2 * * *'."
     if len(expression) > LONGEST_CRON:
-        raise BackupError(f"a cron expression has at most {LONGEST_CRON} characters", hint=hint)
+        raise BackupError(f"A cron expression has at most {LONGEST_CRON} characters.", hint=hint)
     fields = expression.split()
     if len(fields) != 5 or not re.fullmatch(r"[0-9A-Za-z*/,\- ]+", expression) or re.search(r"\b[RrHh]", expression):
-        raise BackupError(f"{expression!r} is not a cron expression", hint=hint)
+        raise BackupError(f"{expression!r} is not a cron expression.", hint=hint)
     if too_long := [step for field, size in zip(fields, SIZES, strict=True) for step in _steps(field) if step > size]:
-        raise BackupError(f"{expression!r} counts by {too_long[0]}, past the end of its field", hint=hint)
+        raise BackupError(f"{expression!r} counts by {too_long[0]}, past the end of its field.", hint=hint)
     cron = Cron(" ".join(fields), time_zone(zone))
     try:
         first = cron.next_after(datetime.now(UTC))
         cron.next_after(first)
     except CroniterBadCronError as error:
-        raise BackupError(f"{expression!r} is not a cron expression: {error}", hint=hint) from error
+        raise BackupError(f"{expression!r} is not a cron expression: {error}.", hint=hint) from error
     except (CroniterError, OverflowError) as error:
-        raise BackupError(f"{expression!r} names a day that never comes") from error
+        raise BackupError(f"{expression!r} names a day that never comes.") from error
     return cron
 
 
@@ -167,7 +167,9 @@ def time_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise BackupError(f"there is no time zone {name!r}", hint="for example Europe/Berlin or UTC") from error
+        raise BackupError(
+            f"There is no time zone {name!r}.", hint="Use a name such as Europe/Berlin or UTC."
+        ) from error
 
 
 def upcoming(rhythm: Cadence, moment: datetime, count: int) -> list[datetime]:

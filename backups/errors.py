@@ -34,7 +34,14 @@ class ScratchFailed(ComponentError):
 
 
 class NotCheckable(ComponentError):
-    """A database cannot be checked, counted or read here: that says nothing of the data."""
+    """A database cannot be checked, counted or read here: that says nothing of the data.
+
+    `reason` is why, as part of a sentence about the database.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.reason = reason
 
 
 class Untouched(ComponentError):

@@ -102,7 +102,7 @@ def parse(tables: Mapping[str, Any]) -> tuple[dict[str, Instance], tuple[Problem
     for name, table in tables.items():
         try:
             if (other := seen.setdefault(name.casefold(), name)) != name:
-                raise Mistake("", f"duplicate name: it differs from {other!r} in upper and lower case only")
+                raise Mistake("", f"The name differs from {other!r} in upper and lower case only.")
             instances[name] = _instance(name, table)
         except Mistake as mistake:
             problems.append(Problem(name, mistake.key, mistake.message, mistake.hint))
@@ -111,16 +111,16 @@ def parse(tables: Mapping[str, Any]) -> tuple[dict[str, Instance], tuple[Problem
 
 def _instance(name: str, table: Any) -> Instance:
     if not isinstance(table, dict):
-        raise Mistake("", "an instance is a table, such as [shop]")
+        raise Mistake("", "An instance is a table, such as [shop].")
     if not NAME.fullmatch(name):
-        raise Mistake("", "a name has letters, digits, '_' and '-', at most 64")
+        raise Mistake("", "A name has letters, digits, '_' and '-', at most 64.")
     kind = _text(table, "kind")
     if kind not in KINDS:
-        raise Mistake("kind", "unknown kind", f"one of {', '.join(KINDS)}")
+        raise Mistake("kind", "The kind is unknown.", f"Use one of {', '.join(KINDS)}.")
     _known(table, INSTANCE_KEYS[kind], "")
     root = Path(_text(table, "root"))
     if not root.is_absolute():
-        raise Mistake("root", "is not an absolute path")
+        raise Mistake("root", "The path is not absolute.")
     common: dict[str, Any] = {
         "queue": _queue(table),
         "state": _within(root, _text(table, "state", default="data" if kind == "tacacs" else "."), "state"),
@@ -147,31 +147,33 @@ def _instance(name: str, table: Any) -> Instance:
 def _queue(table: Mapping[str, Any]) -> str:
     queue = _text(table, "queue", default="")
     if queue and not NAME.fullmatch(queue):
-        raise Mistake("queue", "is not the name of a queue", "letters, digits, '_' and '-', at most 64")
+        raise Mistake("queue", "This is not the name of a queue.", "Use letters, digits, '_' and '-', at most 64.")
     return queue
 
 
 def _flag(table: Mapping[str, Any], key: str, *, default: bool, prefix: str = "") -> bool:
     value = table.get(key, default)
     if not isinstance(value, bool):
-        raise Mistake(prefix + key, "must be true or false")
+        raise Mistake(prefix + key, "The value must be true or false.")
     return value
 
 
 def _drill_every_days(table: Mapping[str, Any]) -> int | None:
     days = table.get("drill_every_days")
     if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 <= days <= MOST_DRILL_DAYS):
-        raise Mistake("drill_every_days", f"must be a number of days between 0 and {MOST_DRILL_DAYS}", "0: never")
+        raise Mistake(
+            "drill_every_days", f"The value must be a number of days between 0 and {MOST_DRILL_DAYS}.", "0 means never."
+        )
     return days
 
 
 def _declared(table: Any, name: str = "backup") -> dict[str, dict[str, str]]:
     """Return the nested ``backup`` table as flat sections, every value as text, as a configuration file has them."""
     if not isinstance(table, dict):
-        raise Mistake(name, "is a table")
+        raise Mistake(name, "The value must be a table.")
     own = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if any(isinstance(value, list) for value in own.values()):
-        raise Mistake(name, "has a list where one value is expected")
+        raise Mistake(name, "A list stands where one value is expected.")
     sections = {
         name: {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in own.items()}
     }
@@ -184,12 +186,12 @@ def _declared(table: Any, name: str = "backup") -> dict[str, dict[str, str]]:
 def _hooks(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     hooks = table.get("hooks", {})
     if not isinstance(hooks, dict):
-        raise Mistake("hooks", "is a table, such as [shop.hooks]")
+        raise Mistake("hooks", "The hooks are a table, such as [shop.hooks].")
     _known(hooks, {*HOOKS, "timeout"}, "hooks.")
     for name, argv in hooks.items():
         if name != "timeout" and not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise Mistake(
-                f"hooks.{name}", "must be a list of words: the program and its arguments", "there is no shell"
+                f"hooks.{name}", "A hook is a list of words: the program and its arguments.", "There is no shell."
             )
     return {name: tuple(argv) for name, argv in hooks.items() if name != "timeout"}
 
@@ -197,7 +199,7 @@ def _hooks(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _hook_timeout(table: Mapping[str, Any]) -> int:
     timeout = table.get("hooks", {}).get("timeout", HOOK_TIMEOUT_SECONDS)
     if not isinstance(timeout, int) or isinstance(timeout, bool) or not 1 <= timeout <= 86_400:
-        raise Mistake("hooks.timeout", "must be a number of seconds between 1 and 86400")
+        raise Mistake("hooks.timeout", "The timeout must be a number of seconds between 1 and 86400.")
     return timeout
 
 
@@ -208,7 +210,7 @@ def _config(root: Path, table: Mapping[str, Any]) -> str:
 
 def _within(root: Path, path: str, key: str) -> Path:
     try:
-        return confined(root, path, name="it")
+        return confined(root, path, name="The path")
     except ComponentError as error:
         raise Mistake(key, error.message, error.hint) from error
 
@@ -216,17 +218,17 @@ def _within(root: Path, path: str, key: str) -> Path:
 def _optional(table: Mapping[str, Any]) -> frozenset[str]:
     value = table.get("optional", [])
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise Mistake("optional", "must be a list of component names")
+        raise Mistake("optional", "The value must be a list of component names.")
     for number, name in enumerate(value, 1):
         if name not in TACACS_OPTIONAL:
-            raise Mistake("optional", f"component {number} is unknown", f"some of {', '.join(TACACS_OPTIONAL)}")
+            raise Mistake("optional", f"Component {number} is unknown.", f"Use some of {', '.join(TACACS_OPTIONAL)}.")
     return frozenset(value)
 
 
 def _databases(root: Path, table: Mapping[str, Any]) -> dict[str, Path]:
     databases = table.get("databases", {})
     if not isinstance(databases, dict):
-        raise Mistake("databases", "is a table, such as [hq.databases]")
+        raise Mistake("databases", "The databases are a table, such as [hq.databases].")
     _known(databases, set(TACACS_OPTIONAL), "databases.")
     return {name: _within(root, _text(databases, name, prefix="databases."), f"databases.{name}") for name in databases}
 
@@ -235,33 +237,35 @@ def _environment_file(table: Mapping[str, Any]) -> Path | None:
     if not (text := _text(table, "environment_file", default="")):
         return None
     if not Path(text).is_absolute():
-        raise Mistake("environment_file", "is not an absolute path")
+        raise Mistake("environment_file", "The path is not absolute.")
     return Path(text)
 
 
 def _components(root: Path, table: Mapping[str, Any]) -> tuple[ComponentSpec, ...]:
     tables = table.get("components")
     if not isinstance(tables, dict) or not tables:
-        raise Mistake("components", "a generic instance has at least one component")
+        raise Mistake("components", "A generic instance has at least one component.")
     seen: dict[str, str] = {}
     specs = []
     for name, component in tables.items():
         key = f"components.{name}"
         if (other := seen.setdefault(name.casefold(), name)) != name:
-            raise Mistake(key, f"duplicate name: it differs from {other!r} in upper and lower case only")
+            raise Mistake(key, f"The name differs from {other!r} in upper and lower case only.")
         specs.append(_component(root, name, component, key))
     return tuple(specs)
 
 
 def _component(root: Path, name: str, table: Any, key: str) -> ComponentSpec:
     if not isinstance(table, dict):
-        raise Mistake(key, "a component is a table, such as [shop.components.orders]")
+        raise Mistake(key, "A component is a table, such as [shop.components.orders].")
     if not NAME.fullmatch(name) or name.startswith("-") or name.casefold() in RESERVED_COMPONENTS:
-        raise Mistake(key, f"{name!r} is not a name for a component", "letters, digits, '_' and '-'; not 'manifest'")
+        raise Mistake(
+            key, f"{name!r} is not a name for a component.", "Use letters, digits, '_' and '-'; not 'manifest'."
+        )
     _known(table, COMPONENT_KEYS, key + ".")
     kind = _text(table, "kind", prefix=key + ".")
     if kind not in COMPONENT_KINDS:
-        raise Mistake(f"{key}.kind", "unknown kind", f"one of {', '.join(COMPONENT_KINDS)}")
+        raise Mistake(f"{key}.kind", "The kind is unknown.", f"Use one of {', '.join(COMPONENT_KINDS)}.")
     path = _within(root, _text(table, "path", prefix=key + "."), f"{key}.path")
     return ComponentSpec(name, kind, path, _flag(table, "optional", default=False, prefix=key + "."))
 
@@ -269,15 +273,15 @@ def _component(root: Path, name: str, table: Any, key: str) -> ComponentSpec:
 def _known(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
     for key in table:
         if key not in known:
-            raise Mistake(prefix + key, "unknown key", f"one of {', '.join(sorted(known))}")
+            raise Mistake(prefix + key, "The key is unknown.", f"Use one of {', '.join(sorted(known))}.")
 
 
 def _text(table: Mapping[str, Any], key: str, *, prefix: str = "", default: str | None = None) -> str:
     value = table.get(key, default)
     if value is None:
-        raise Mistake(prefix + key, "is missing")
+        raise Mistake(prefix + key, "The key is missing.")
     if not isinstance(value, str) or (not value and default is None):
-        raise Mistake(prefix + key, "must be a text that is not empty")
+        raise Mistake(prefix + key, "The value must be a text that is not empty.")
     if "\0" in value:
-        raise Mistake(prefix + key, "must not hold a null character")
+        raise Mistake(prefix + key, "The value must not hold a null character.")
     return value

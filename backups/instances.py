@@ -15,7 +15,7 @@ from backups.instance_file import Instance, Problem, parse
 
 __all__ = ["Instance", "Inventory", "Problem", "get_instance", "instance_names", "inventory", "read_inventory"]
 
-HINT = "run `manage.py check` to see every mistake in the file"
+HINT = "Run `manage.py check` to see every mistake in the file."
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def inventory() -> Inventory:
         stat = path.stat()
     except FileNotFoundError:
         problem = Problem(
-            "", "", f"the instances file {path} does not exist", "create it, see docs/instances.md", missing=True
+            "", "", f"The instances file {path} does not exist.", "Create it, see docs/instances.md.", missing=True
         )
         return Inventory({}, (problem,))
     except OSError as error:
@@ -56,13 +56,13 @@ def read_inventory(path: Path) -> Inventory:
     except (OSError, UnicodeDecodeError) as error:
         return _unreadable(path, error)
     except tomllib.TOMLDecodeError as error:
-        problem = Problem("", "", f"{path} is not valid TOML: {error}", "a name that stands twice is an error too")
+        problem = Problem("", "", f"{path} is not valid TOML: {error}.", "A name that stands twice is an error too.")
         return Inventory({}, (problem,))
 
 
 def _unreadable(path: Path, error: Exception) -> Inventory:
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else _place(error)
-    return Inventory({}, (Problem("", "", f"{path} cannot be read: {reason}", "it must be a UTF-8 text file"),))
+    return Inventory({}, (Problem("", "", f"{path} cannot be read: {reason}.", "It must be a UTF-8 text file."),))
 
 
 def _place(error: Exception) -> str:
@@ -92,5 +92,5 @@ def get_instance(name: str) -> Instance:
             raise InstanceError(str(problem), hint=problem.hint or HINT)
     names = ", ".join(sorted(known.instances)) or "none"
     raise InstanceError(
-        f"there is no instance {name!r} (known: {names})", hint=f"add it to {settings.BACKUP_INSTANCES_FILE}"
+        f"There is no instance {name!r} (known: {names}).", hint=f"Add it to {settings.BACKUP_INSTANCES_FILE}."
     )

@@ -16,7 +16,7 @@ def ends_in_order(timeout: float = 0) -> Iterator[None]:
 
     def timed_out() -> TimedOut:
         return TimedOut(
-            f"it ran longer than {timeout:.0f} seconds", hint="find out what was slow, or raise BACKUP_TIMEOUT"
+            f"It ran longer than {timeout:.0f} seconds.", hint="Find out what was slow, or raise BACKUP_TIMEOUT."
         )
 
     with os_signals.ends_in_order(timeout, timed_out):

@@ -55,7 +55,7 @@ def refusing(target: Path, error_type: type[ComponentError]) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise error_type(f"{target} cannot be written: {reason}", hint="check space and permissions there") from error
+        raise error_type(f"{target} cannot be written: {reason}.", hint="Check space and permissions there.") from error
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def exchange(first: Path, second: Path) -> None:
             swap(parent, first.name, parent, second.name)
         except OSError as error:
             code = error.errno or errno.EIO
-            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}", hint=advice(code)) from error
+            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}.", hint=advice(code)) from error
         os.fsync(parent)
     finally:
         os.close(parent)
@@ -193,5 +193,5 @@ def swap(first_folder: int, first: str, second_folder: int, second: str) -> None
 
 def advice(code: int) -> str:
     if code in (errno.EINVAL, errno.ENOSYS, errno.EXDEV):
-        return "the file system cannot swap folders in one step: restore with --to and put the files in place by hand"
-    return "check the permissions, and that it is no mount point"
+        return "The file system cannot swap folders in one step: restore with --to and put the files in place by hand."
+    return "Check the permissions, and that it is no mount point."

@@ -17,10 +17,12 @@ def confined(root: Path, path: str | Path, *, name: str = "") -> Path:
     try:
         inside = full.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise ComponentError(f"{what} cannot be followed: {_reason(error)}", hint="remove the loop of links") from error
+        raise ComponentError(
+            f"{what} cannot be followed: {_reason(error)}.", hint="Remove the loop of links."
+        ) from error
     if not inside:
-        hint = "set root to a folder that holds every component"
-        raise ComponentError(f"{what} lies outside the root {root}", hint=hint)
+        hint = "Set root to a folder that holds every component."
+        raise ComponentError(f"{what} lies outside the root {root}.", hint=hint)
     return full
 
 
@@ -43,11 +45,11 @@ def bytes_of(path: Path) -> int:
 
 
 def missing(path: Path) -> MissingComponent:
-    return MissingComponent(f"{path} does not exist", hint="correct its path, or mark the component optional")
+    return MissingComponent(f"{path} does not exist.", hint="Correct its path, or mark the component optional.")
 
 
 def vanished(path: Path) -> ComponentError:
-    return ComponentError(f"{path} vanished while it was read", hint="run the backup again")
+    return ComponentError(f"{path} vanished while it was read.", hint="Run the backup again.")
 
 
 def _reason(error: OSError | RuntimeError) -> str:
@@ -57,5 +59,5 @@ def _reason(error: OSError | RuntimeError) -> str:
 def unreadable(path: Path, error: OSError) -> ComponentError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     return ComponentError(
-        f"{path} cannot be read: {reason}", hint="check that this user may read the file and its folder"
+        f"{path} cannot be read: {reason}.", hint="Check that this user may read the file and its folder."
     )

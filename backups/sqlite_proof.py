@@ -17,7 +17,7 @@ BLOCK = 1 << 20
 # Header fields that differ between copies of one content: journal mode, change counter, schema cookie, version numbers.
 # Source: https://www.sqlite.org/fileformat2.html#the_database_header
 COUNTERS = (slice(18, 20), slice(24, 28), slice(40, 44), slice(92, 100))
-STOP_IT = "stop the service meanwhile, with hooks.before_restore"
+STOP_IT = "Stop the service meanwhile, with hooks.before_restore."
 
 Mark = tuple[object, ...]
 
@@ -62,7 +62,7 @@ def prove(
             checkpoint=checkpoint,
         )
     except NotCheckable as error:
-        return [f"{live.name} was restored, but not checked afterwards: {error.message}"]
+        return [f"{live.name} was restored, but not checked afterwards: {error.reason}."]
     except DamagedComponent as error:
         raise ComponentError(error.message) from error
     except sqlite3.Error as error:
@@ -83,7 +83,7 @@ def _prove(
     if not found.differences(tables, uncounted):
         return notes
     if left in (None, mark_of(live)) and not _somebody_writes(connection):
-        raise ComponentError(f"{live} does not hold the rows of the backup after the restore", hint=STOP_IT)
+        raise ComponentError(f"{live} does not hold the rows of the backup after the restore.", hint=STOP_IT)
     return [*notes, f"{live.name} was written to by its service right after the restore"]
 
 

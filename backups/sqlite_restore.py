@@ -75,10 +75,10 @@ def refused(error: sqlite3.Error, path: Path, lock_timeout: float) -> Untouched:
     """Translate an error of SQLite that came before the commit into what the operator can do about it."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code in NO_SPACE:
-        return Untouched(f"no space left to restore {path}", hint="free space where it lies")
+        return Untouched(f"No space left to restore {path}.", hint="Free space where it lies.")
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        hint = "check that this user may write the file and its folder"
-        return Untouched(f"{path} cannot be written: {sqlite.said(error)}", hint=hint)
+        hint = "Check that this user may write the file and its folder."
+        return Untouched(f"{path} cannot be written: {sqlite.said(error)}.", hint=hint)
     known = sqlite.explained(error, path, lock_timeout)
     return Untouched(known.message, hint=known.hint)
 
@@ -113,8 +113,8 @@ def _match_format(staged: Path, live: Path, form: Format, checkpoint: Checkpoint
         if form.tables and encoding != form.encoding:
             # connections that are open would fail at every statement until they are opened anew
             raise Untouched(
-                f"{live} is {form.encoding}, the backup is {encoding}",
-                hint="stop the service and move the file away, then restore again",
+                f"{live} is {form.encoding}, the backup is {encoding}.",
+                hint="Stop the service and move the file away, then restore again.",
             )
         page_size = connection.execute("PRAGMA page_size").fetchone()[0]
     if form.journal_mode == "wal" and page_size != form.page_size:
@@ -141,10 +141,10 @@ def _repage(staged: Path, live: Path, page_size: int, checkpoint: Checkpoint) ->
     except (sqlite3.Error, NotCheckable) as error:
         if not (isinstance(error, NotCheckable) or sqlite.is_about_checking(error)):
             raise
-        reason = error.message if isinstance(error, NotCheckable) else sqlite.said(error)
+        reason = error.reason if isinstance(error, NotCheckable) else sqlite.said(error)
         raise Untouched(
-            f"{live} has pages of another size than the backup, and its indexes need its service: {reason}",
-            hint="stop the service and move the file away, then restore again",
+            f"{live} has pages of another size than the backup, and its indexes need its service: {reason}.",
+            hint="Stop the service and move the file away, then restore again.",
         ) from error
     repaged.replace(staged)
 

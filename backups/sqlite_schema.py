@@ -27,11 +27,11 @@ def foresee(staged: Path, live: Path, name: str) -> list[str]:
     try:
         backup, its_encoding = _looked_at(lambda: sqlite.connected(staged, immutable=True), staged)
     except NotCheckable as error:
-        return [f"{name}: the tables of the backup cannot be compared with those of now: {error.message}"]
+        return [f"{name}: the tables of the backup cannot be compared with those of now: {error.reason}."]
     if now and encoding != its_encoding:
         raise ComponentError(
-            f"{live} is {encoding}, the backup is {its_encoding}",
-            hint="stop the service and move the file away, then restore again",
+            f"{live} is {encoding}, the backup is {its_encoding}.",
+            hint="Stop the service and move the file away, then restore again.",
         )
     return _note(name, now, backup)
 

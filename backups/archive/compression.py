@@ -76,7 +76,7 @@ def zstandard_module() -> ModuleType:
     except ImportError as error:
         raise ArchiveError(
             "Archives in zstd need the Python package zstandard, which is not installed.",
-            hint="Run: pip install zstandard",
+            hint="Run 'pip install zstandard'.",
         ) from error
 
 

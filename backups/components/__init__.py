@@ -79,8 +79,8 @@ def require_foreign(component: Component, own: OwnPlaces) -> Component:
     for path in component.paths():
         if (place := own.holding(path)) is not None:
             raise ComponentError(
-                f"{component.name}: {path} lies where this site keeps its {place.what} ({place.path})",
-                hint="move one of them, or take the component out of the instances file",
+                f"{component.name}: {path} lies where this site keeps its {place.what} ({place.path}).",
+                hint="Move one of them, or take the component out of the instances file.",
             )
     return component
 
@@ -118,7 +118,7 @@ def _located(instance: Instance, name: str, path: Path, own: OwnPlaces) -> Compo
         if spec.name == name:
             return REGISTRY[spec.kind](replace(spec, path=path), own)
     raise ComponentError(
-        f"instance {instance.name} has no component {name} any more", hint="describe it again in the instances file"
+        f"Instance {instance.name} has no component {name} any more.", hint="Describe it again in the instances file."
     )
 
 

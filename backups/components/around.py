@@ -161,7 +161,7 @@ def _carry_out(steps: list[_Step], live: Path) -> None:
             step.do()
             done.append(step)
     except OSError as error:
-        message = f"{live} cannot be replaced around the places of this site in it: {error.strerror}"
+        message = f"{live} cannot be replaced around the places of this site in it: {error.strerror}."
         _take_back(done, message, error)
         raise Untouched(message, hint=advice(error.errno or 0)) from error
 
@@ -171,4 +171,4 @@ def _take_back(done: list[_Step], message: str, error: OSError) -> None:
         for step in reversed(done):
             step.undo()
     except OSError as failure:
-        raise ComponentError(f"{message}; and what was done cannot be taken back: {failure.strerror}") from error
+        raise ComponentError(f"{message} What was done cannot be taken back: {failure.strerror}.") from error

@@ -52,7 +52,7 @@ class ArchivedConfiguration:
             return tacacs.merged(_parsed(self.text(), "the tacacs.conf in the archive"), self.overrides() or {})
         path = self.directory / EXPORT
         if not path.exists():
-            raise ComponentError("the archive holds no configuration", hint="leave config out of the restore")
+            raise ComponentError("The archive holds no configuration.", hint="Leave config out of the restore.")
         return tacacs.parse_export(path.read_bytes(), f"the {EXPORT} in the archive")
 
 
@@ -82,8 +82,8 @@ def resulting(instance: Instance, parts: Collection[str], archived: ArchivedConf
 
 def not_from_url(instance: Instance) -> BackupError:
     return BackupError(
-        f"the configuration of {instance.name} comes from a URL, so config.file cannot be restored",
-        hint="change it where it is served",
+        f"The configuration of {instance.name} comes from a URL, so config.file cannot be restored.",
+        hint="Change it where it is served.",
     )
 
 
@@ -93,15 +93,15 @@ def sections_of(parts: Collection[str]) -> list[str]:
 
 def require_section(section: str, known: Collection[str]) -> None:
     if section not in known:
-        raise BackupError(f"the archive has no section [{section}]", hint=f"it has: {', '.join(known)}")
+        raise BackupError(f"The archive has no section [{section}].", hint=f"It has: {', '.join(known)}.")
 
 
 def _require_restorable(section: str, instance: Instance, archived: ArchivedConfiguration) -> None:
     require_section(section, archived.merged())
     if archived.override_rows(section) and not tacacs.overrides_path(instance).exists():
         raise BackupError(
-            f"section [{section}] has overrides, and {tacacs.overrides_path(instance)} does not exist",
-            hint="restore config.overrides too",
+            f"Section [{section}] has overrides, and {tacacs.overrides_path(instance)} does not exist.",
+            hint="Restore config.overrides too.",
         )
 
 
@@ -128,16 +128,16 @@ def read_text(path: Path, origin: str) -> str:
     try:
         return path.read_bytes().decode()
     except OSError as error:
-        raise ComponentError(f"{origin} cannot be read: {error.strerror}") from error
+        raise ComponentError(f"{origin} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise DamagedComponent(f"{origin} is not UTF-8 text") from error
+        raise DamagedComponent(f"{origin} is not UTF-8 text.") from error
 
 
 def _overrides(path: Path, origin: str) -> tacacs.Configuration:
     try:
         return tacacs.active_overrides(path)
     except sqlite3.Error as error:
-        raise DamagedComponent(f"{origin} holds no readable overrides: {sqlite.said(error)}") from error
+        raise DamagedComponent(f"{origin} holds no readable overrides: {sqlite.said(error)}.") from error
 
 
 def _parsed(text: str, origin: str) -> tacacs.Configuration:

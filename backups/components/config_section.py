@@ -94,5 +94,5 @@ class ConfigurationSection(ConfigurationComponent):
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         expected = resulting(self.instance, [SECTION + self.section], ArchivedConfiguration(context.staged))
         if tacacs.live_configuration(self.instance).get(self.section) != expected.get(self.section):
-            raise ComponentError(f"section [{self.section}] is not as in the backup after the restore")
+            raise ComponentError(f"Section [{self.section}] is not as in the backup after the restore.")
         return []

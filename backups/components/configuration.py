@@ -74,7 +74,7 @@ class ConfigurationComponent(Component):
     def _export_overrides(self, context: ExportContext) -> Export:
         path = self.overrides.path
         if not path.exists() and "overrides" in self.instance.optional:
-            return Export(absent=[(f"{self.name}.overrides", f"{path} does not exist")])
+            return Export(absent=[(f"{self.name}.overrides", f"{path} does not exist.")])
         return self.overrides.export(context)
 
     def _exported_overrides(self, export: Export) -> tacacs.Configuration:
@@ -84,7 +84,7 @@ class ConfigurationComponent(Component):
             return tacacs.active_overrides(export.parts[0].path)
         except sqlite3.Error as error:
             raise DamagedComponent(
-                f"{self.overrides.path} holds no readable overrides: {sqlite.said(error)}"
+                f"{self.overrides.path} holds no readable overrides: {sqlite.said(error)}."
             ) from error
 
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
@@ -144,7 +144,7 @@ class ConfigurationComponent(Component):
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         overrides, file = self._split(entries)
         if not self._holds(file):
-            raise ComponentError(f"{self.baseline} is not what was written a moment ago")
+            raise ComponentError(f"{self.baseline} is not what was written a moment ago.")
         return self._created + (self.overrides.prove(overrides, context) if overrides else [])
 
     def _holds(self, file: Entry | None) -> bool:

@@ -42,7 +42,7 @@ def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
     file = os.fdopen(descriptor, "rb", buffering=0)
     if not os.path.isfile(file.fileno()):  # noqa: PTH113 - of the open descriptor, not of the path
         file.close()
-        raise ComponentError(f"{path} is not a regular file", hint="correct the path of the component")
+        raise ComponentError(f"{path} is not a regular file.", hint="Correct the path of the component.")
     return file
 
 
@@ -63,8 +63,8 @@ def copy_unchanged(reading: BinaryIO, writing: Sink, name: Path, checkpoint: Cal
     after = os.fstat(reading.fileno())
     if left or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise ComponentError(
-            f"{name} changed while it was read",
-            hint="back it up when nothing writes to it, or leave it out of the component",
+            f"{name} changed while it was read.",
+            hint="Back it up when nothing writes to it, or leave it out of the component.",
         )
 
 

@@ -25,7 +25,7 @@ from backups.replacing import discard, discard_draft, draft_of, refusing, replac
 from backups.sources import bytes_of, look_at
 from destinations.redaction import printable
 
-STOP_IT = "stop the service meanwhile, with hooks.before_restore"
+STOP_IT = "Stop the service meanwhile, with hooks.before_restore."
 
 
 class FilesComponent(Component):
@@ -134,7 +134,7 @@ class FilesComponent(Component):
             )
         elif live.is_dir():
             raise Untouched(
-                f"{self.path} is a folder, the backup holds a file", hint="move the folder away, then restore again"
+                f"{self.path} is a folder, the backup holds a file.", hint="Move the folder away, then restore again."
             )
         else:
             self._created = replace_file(staged, live, checkpoint=context.checkpoint, permissions=entry.permissions)
@@ -144,13 +144,13 @@ class FilesComponent(Component):
         if self._is_tree(entry):
             return [*self._created, *self._prove_tree(entry, context), *self._left_over()]
         if not same_content(self.path, entry.checksum_sha256):
-            raise ComponentError(f"{self.path} is not what was written a moment ago", hint=STOP_IT)
+            raise ComponentError(f"{self.path} is not what was written a moment ago.", hint=STOP_IT)
         return self._created
 
     def _prove_tree(self, entry: Entry, context: ApplyContext) -> list[str]:
         """The tree was proven before it took its name: what differs now has been written since."""
         if self._placed is None or not os.path.samestat(self._placed, look_at(self.path)):
-            raise ComponentError(f"{self.path} is not the folder that was put there a moment ago", hint=STOP_IT)
+            raise ComponentError(f"{self.path} is not the folder that was put there a moment ago.", hint=STOP_IT)
         try:
             found = first_difference(context.staged / entry.file, self.path, context.checkpoint, self.own_below())
         except ComponentError as error:

@@ -68,11 +68,11 @@ class NestedTar:
         try:
             return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.TarError as error:
-            raise ComponentError(f"{self._name} is not a tree that was backed up: {error}") from error
+            raise ComponentError(f"{self._name} is not a tree that was backed up: {error}.") from error
 
     def _long_name(self, member: tarfile.TarInfo) -> str:
         if not 0 < member.size <= LONGEST_NAME:
-            raise ComponentError(f"{self._name} holds a name of {member.size} bytes")
+            raise ComponentError(f"{self._name} holds a name of {member.size} bytes.")
         text = self._exactly(member.size)
         self._exactly(-member.size % TAR_BLOCK)
         return text.removesuffix(b"\0").decode("utf-8", "surrogateescape")
@@ -80,14 +80,14 @@ class NestedTar:
     def _exactly(self, size: int) -> bytes:
         data = self._file.read(size)
         if len(data) != size:
-            raise ComponentError(f"{self._name} is cut off, so it is not the tree that was backed up")
+            raise ComponentError(f"{self._name} is cut off, so it is not the tree that was backed up.")
         return data
 
     @staticmethod
     def refused(member: tarfile.TarInfo, archive: str) -> ComponentError:
         return ComponentError(
             printable(f"{archive} holds {member.name!r}, which has no place in a tree"),
-            hint="do not trust this archive unless you know who made it",
+            hint="Do not trust this archive unless you know who made it.",
         )
 
 

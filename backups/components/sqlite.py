@@ -134,7 +134,7 @@ class SQLiteComponent(Component):
             )  # fmt: skip
             return [*self._created, *notes]
         if not self._holds_files(main, side):
-            raise ComponentError(f"{self.path} is not what was written a moment ago")
+            raise ComponentError(f"{self.path} is not what was written a moment ago.")
         return self._created
 
     def _holds_files(self, main: Entry, side: Sequence[Entry]) -> bool:

@@ -90,17 +90,17 @@ def _adopt(draft: Path, live: Path) -> None:
 def require_replaceable(live: Path, own: PlacesBelow) -> None:
     """Raise Untouched for a tree that cannot be swapped."""
     if live.exists() and not live.is_dir():
-        raise Untouched(f"{live} is a file, the backup holds a folder", hint="move it away, then restore again")
+        raise Untouched(f"{live} is a file, the backup holds a folder.", hint="Move it away, then restore again.")
     for mount in mounts_below(live):
         if not own.holds(str(mount.relative_to(live))):
             raise Untouched(
-                f"{live} cannot be replaced: {mount} in it is a mount point",
-                hint="unmount it, or make a component of its own of what lies there",
+                f"{live} cannot be replaced: {mount} in it is a mount point.",
+                hint="Unmount it, or make a component of its own of what lies there.",
             )
     if own and any(mount.point == live for mount in mounts()):
         raise Untouched(
-            f"{live} cannot be replaced: it is a mount point, and holds {_named(own)} of this site",
-            hint="move those out of it, or make components of the folders beside them",
+            f"{live} cannot be replaced: it is a mount point, and holds {_named(own)} of this site.",
+            hint="Move those out of it, or make components of the folders beside them.",
         )
 
 
@@ -113,8 +113,8 @@ def require_ways(archive: Path, live: Path, own: PlacesBelow) -> None:
         for member in NestedTar(file, archive.name).members():
             if member.name in ways and not member.isdir():
                 raise Untouched(
-                    f"{live / member.name} is no folder in the backup, and now leads to {_named(own)} of this site",
-                    hint="move those to another folder, then restore again",
+                    f"{live / member.name} is no folder in the backup, and now leads to {_named(own)} of this site.",
+                    hint="Move those to another folder, then restore again.",
                 )
 
 
@@ -131,7 +131,7 @@ def _build(
             draft.mkdir(mode=0o700)
             built = _unpack(archive, live, draft, checkpoint, own)
         if (found := first_difference(archive, draft, checkpoint, own)) is not None:
-            raise ComponentError(f"{live} cannot be replaced: {found} was not unpacked as it is in the backup")
+            raise ComponentError(f"{live} cannot be replaced: {found} was not unpacked as it is in the backup.")
     return built
 
 
@@ -141,7 +141,7 @@ def _unpack(
     descriptor = os.open(draft, FOLDER)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
-            raise Untouched(f"{draft} was put there by somebody else", hint="find out who, then restore again")
+            raise Untouched(f"{draft} was put there by somebody else.", hint="Find out who, then restore again.")
         otherwise = Ownership.of(live.stat()) if live.is_dir() else ownership_for(None, live.parent.stat(), folder=True)
         unpack_tree(archive, descriptor, otherwise, checkpoint, own)
         # one call for the whole file system: to sync file by file takes minutes where there are many small ones

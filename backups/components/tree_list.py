@@ -114,7 +114,7 @@ def entries_in(tar: NestedTar, name: str) -> Iterator[ListedEntry]:
             continue
         here = position(member.name)
         if here <= last:
-            raise ComponentError(f"the entries of {name} are not in order, so they cannot be compared")
+            raise ComponentError(f"The entries of {name} are not in order, so they cannot be compared.")
         last = here
         yield listed_member(member)
 

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import IO
 
 from backups.encryption.base import EncryptionError
+from destinations.operator_error import sentences
 from destinations.redaction import MARGIN, redact_cut
 
 # one that asks a question which nobody sees
@@ -92,7 +93,7 @@ class Running:
         self._listener.join()
         said = " ".join(redact_cut(self._complaint.decode("utf-8", "replace"), last=_COMPLAINT_LENGTH).split())
         return EncryptionError(
-            f"The program {self.name} {what}{f': {said}' if said else '.'}",
+            sentences(f"The program {self.name} {what}{f': {said}' if said else ''}"),
             hint="Try it by hand with the same user; see docs/encryption.md for what it has to do.",
         )
 

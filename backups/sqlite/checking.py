@@ -52,7 +52,7 @@ def check(path: Path, *, full: bool = False, checkpoint: Checkpoint = lambda _: 
             checkpoint=checkpoint,
         )
     except NotCheckable as error:
-        return (Unchecked("", error.message),)
+        return (Unchecked("", error.reason),)
     except sqlite3.Error as error:
         raise explained(error, Path(path.name), 0) from error
 
@@ -162,7 +162,7 @@ class _Checking:
         return (computed or bool(self._schema.not_understood)) and not finding.startswith(ABOUT_PAGES)
 
     def _corrupt(self, finding: str) -> DamagedComponent:
-        return DamagedComponent(f"{self._name} is corrupt: {finding}", hint="restore it from the last good backup")
+        return DamagedComponent(f"{self._name} is corrupt: {finding}.", hint="Restore it from the last good backup.")
 
 
 def _finding(execute: Execute, pragma: str, argument: str) -> str:

@@ -71,7 +71,7 @@ def facts(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> Facts:
             checkpoint=checkpoint,
         )
     except NotCheckable as error:
-        return counting.facts(error.message)
+        return counting.facts(error.reason)
     except sqlite3.Error as error:
         raise explained(error, Path(path.name), 0) from error
     return counting.facts()

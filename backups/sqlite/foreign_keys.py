@@ -31,7 +31,7 @@ def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) 
             checkpoint=checkpoint,
         )
     except NotCheckable as error:
-        reason = error.message
+        reason = error.reason
     except sqlite3.Error as error:
         if not is_about_checking(error):
             raise explained(error, path, 0) from error

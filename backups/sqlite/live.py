@@ -42,7 +42,7 @@ def live_tables(path: Path, since: Mapping[str, str], *, lock_timeout: float, se
     try:
         return watched(partial(connected, path), partial(_tables, path, since, lock_timeout), seconds=seconds)
     except NotCheckable as error:
-        raise NotCheckable(f"{path} cannot be counted: {error.message}") from error
+        raise NotCheckable(f"{path} cannot be counted: {error.reason}.", reason=error.reason) from error
     except sqlite3.Error as error:
         raise explained(error, path, lock_timeout) from error
 
@@ -55,7 +55,7 @@ def _tables(
     schema = read_schema(connection, path)
     limit_values(connection, COMPUTED_BYTES)
     for name, reason in schema.unreadable.items():
-        raise NotCheckable(f"table {name}: {reason}")
+        raise _not_counted(name, reason)
     return {name: _table(connection, name, since.get(name)) for name in schema.tables}
 
 
@@ -65,7 +65,7 @@ def _table(connection: sqlite3.Connection, name: str, since: str | None) -> Live
     except TROUBLE as error:
         if not is_about_checking(error):
             raise
-        raise NotCheckable(f"table {name}: {reason_of(error)}") from error
+        raise _not_counted(name, reason_of(error)) from error
     if (column := time_column(connection, name)) is None:
         return LiveTable(rows)
     try:
@@ -74,6 +74,10 @@ def _table(connection: sqlite3.Connection, name: str, since: str | None) -> Live
         if not is_about_checking(error):
             raise
         return LiveTable(rows)
+
+
+def _not_counted(table: str, reason: str) -> NotCheckable:
+    return NotCheckable(f"Table {table} cannot be counted: {reason}.", reason=f"table {table}: {reason}")
 
 
 def _dated(rows: int, since: str | None, times: Iterator[object]) -> LiveTable:

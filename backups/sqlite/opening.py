@@ -13,7 +13,7 @@ from backups.sqlite.limits import patience, restrain
 WAL_OUT_OF_REACH = ("SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
 # what has to do with the rights of this user
 OUT_OF_REACH = ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_READONLY")
-RIGHTS = "check that this user may read the file and its folder"
+RIGHTS = "Check that this user may read the file and its folder."
 # what SQLite says of a header that no version of it writes
 UNKNOWN_FORMAT = "unsupported file format"
 # how Python begins the error that quotes a text
@@ -76,8 +76,8 @@ def said(error: sqlite3.Error) -> str:
 
 def locked(path: Path, lock_timeout: float) -> ComponentError:
     return ComponentError(
-        f"{path} stayed locked by another process for {lock_timeout:g} s",
-        hint="find the process that holds a transaction open, or raise BACKUP_LOCK_TIMEOUT",
+        f"{path} stayed locked by another process for {lock_timeout:g} s.",
+        hint="Find the process that holds a transaction open, or raise BACKUP_LOCK_TIMEOUT.",
     )
 
 
@@ -87,29 +87,32 @@ def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> Componen
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return locked(path, lock_timeout)
     if code == "SQLITE_INTERRUPT":
-        return NotCheckable(f"{path} takes too long to read", hint="raise BACKUP_CHECK_TIMEOUT where it may")
+        hint = "Raise BACKUP_CHECK_TIMEOUT where it may."
+        return NotCheckable(f"{path} takes too long to read.", hint, reason="it takes too long to read")
     if code == "SQLITE_NOTADB":
-        return DamagedComponent(f"{path} is not a SQLite database", hint="correct the path of the component")
+        return DamagedComponent(f"{path} is not a SQLite database.", hint="Correct the path of the component.")
     if is_damage(error):
-        return DamagedComponent(f"{path} is corrupt: {said(error)}", hint="restore it from the last good backup")
+        return DamagedComponent(f"{path} is corrupt: {said(error)}.", hint="Restore it from the last good backup.")
     if code in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
-        return ScratchFailed(f"no space left while copying {path}", hint="free space where BACKUP_WORKSPACE_ROOT lies")
+        return ScratchFailed(
+            f"No space left while copying {path}.", hint="Free space where BACKUP_WORKSPACE_ROOT lies."
+        )
     if code.startswith("SQLITE_IOERR") or code == "SQLITE_NOMEM":
-        hint = "look into the system log for a failing disk"
-        return ScratchFailed(f"{path} cannot be read: {said(error)}", hint=hint)
+        hint = "Look into the system log for a failing disk."
+        return ScratchFailed(f"{path} cannot be read: {said(error)}.", hint=hint)
     if code == "SQLITE_READONLY_ROLLBACK" or (code.startswith("SQLITE_READONLY") and journal_of(path).exists()):
         return DamagedComponent(
-            f"{path} holds an unfinished transaction of a process that died",
-            hint="start and stop the service once, which rolls the transaction back",
+            f"{path} holds an unfinished transaction of a process that died.",
+            hint="Start and stop the service once, which rolls the transaction back.",
         )
     if code in WAL_OUT_OF_REACH:
         return ComponentError(
-            f"{path} is in WAL mode, and this user may not make the files that go with it in that folder",
-            hint="run as the user of the service; others can read it only while the service has it open",
+            f"{path} is in WAL mode, and this user may not make the files that go with it in that folder.",
+            hint="Run as the user of the service; others can read it only while the service has it open.",
         )
     # by its code: a message may quote any name of the schema
     hint = RIGHTS if code.startswith(OUT_OF_REACH) else ""
-    return ComponentError(f"{path} cannot be read: {said(error)}", hint=hint)
+    return ComponentError(f"{path} cannot be read: {said(error)}.", hint=hint)
 
 
 def journal_of(path: Path) -> Path:

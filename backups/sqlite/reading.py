@@ -36,7 +36,7 @@ def rows(
     try:
         return watched(partial(connected, path, immutable=immutable), work, seconds=lock_timeout + patience(path))
     except NotCheckable as error:
-        raise NotCheckable(f"{path.name} cannot be read: {error.message}") from error
+        raise NotCheckable(f"{path.name} cannot be read: {error.reason}.", reason=error.reason) from error
 
 
 def _rows(
@@ -52,5 +52,6 @@ def _rows(
         found += some
         size += sum(1 + len(value) if isinstance(value, str | bytes) else 8 for row in some for value in row)
         if size > MOST_BYTES:
-            raise NotCheckable(f"it holds more than {MOST_BYTES:,} bytes")
+            reason = f"it holds more than {MOST_BYTES:,} bytes"
+            raise NotCheckable(f"The database cannot be read here: {reason}.", reason=reason)
     return found

@@ -29,7 +29,7 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
     Raises ComponentError: locked for `lock_timeout` seconds, unreadable, corrupt, not a database.
     """
     if not stat.S_ISREG(look_at(source).st_mode):
-        raise ComponentError(f"{source} is not a file", hint="correct the path of the component")
+        raise ComponentError(f"{source} is not a file.", hint="Correct the path of the component.")
     try:
         with connected(source) as reading, _scratch(target) as writing:
             page_size = _begin_reading(reading, lock_timeout, checkpoint)

@@ -47,14 +47,18 @@ def watched(
         while not job.ended(min(POLL_SECONDS, max(0, until - time.monotonic()))):
             checkpoint(0)
             if time.monotonic() >= until:
-                raise NotCheckable(f"it takes longer than {round(seconds, 1):g} s")
+                raise _not_checkable(f"it takes longer than {round(seconds, 1):g} s")
         return job.result()
     except MemoryError as error:
-        raise NotCheckable(NO_MEMORY) from error
+        raise _not_checkable(NO_MEMORY) from error
     except UnicodeDecodeError as error:
-        raise NotCheckable(NOT_TEXT) from error
+        raise _not_checkable(NOT_TEXT) from error
     finally:
         job.stop()
+
+
+def _not_checkable(reason: str) -> NotCheckable:
+    return NotCheckable(f"The database cannot be read here: {reason}.", reason=reason)
 
 
 class _Job(threading.Thread, Generic[Result]):

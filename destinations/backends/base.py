@@ -17,6 +17,7 @@ from django.template.defaultfilters import filesizeformat
 
 from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
 from destinations.exceptions import DestinationConfigError, VerificationFailed
+from destinations.operator_error import sentences
 
 __all__ = [
     "BLOCK_SIZE",
@@ -129,10 +130,10 @@ class Destination(ABC):
             value: object = field.clean(config.get(option, field.initial))
         except ValidationError as error:
             # A field's own message may repeat the value.
-            reason = "it is missing or not valid" if option in cls.secret_options else " ".join(error.messages)
+            reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
             raise DestinationConfigError(
-                f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}",
-                str(field.help_text),
+                sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
+                sentences(str(field.help_text)),
                 option,
             ) from None
         return value

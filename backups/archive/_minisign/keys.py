@@ -121,7 +121,7 @@ def parse_signing_key(text: str, origin: str) -> SigningKey:
     algorithms, _, key_id, seed, public, _ = _SECRET.unpack(data)
     if algorithms != _NO_PASSWORD and algorithms.startswith(ALGORITHM):
         raise SigningKeyError(
-            f"The signing key {origin} is locked with a password.", hint=f"Remove it: minisign -C -W -s {origin}"
+            f"The signing key {origin} is locked with a password.", hint=f"Remove it with 'minisign -C -W -s {origin}'."
         )
     key = SigningKey(key_id, seed)
     if algorithms != _NO_PASSWORD or key.public_key.raw != public:

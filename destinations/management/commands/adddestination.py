@@ -11,6 +11,7 @@ from destinations.encryption import Policy
 from destinations.exceptions import DestinationConfigError
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
+from destinations.operator_error import sentences
 from destinations.retention import NUMBER_COLUMNS, RETENTION_COLUMNS, Strategy
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,6 @@ def save_new(destination: BackupDestination) -> None:
             for message in messages
         )
         raise DestinationConfigError(
-            f"Destination {destination.name!r} cannot be added. {reasons}", "Nothing was changed."
+            sentences(f"Destination {destination.name!r} cannot be added.", reasons), "Nothing was changed."
         ) from error
     destination.save(force_insert=True)
