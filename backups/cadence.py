@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from croniter import CroniterBadCronError, CroniterError, croniter
 
 from backups.errors import BackupError
+from destinations.operator_error import sentences
 
 UNITS = {"minutes": 60, "hours": 3600, "days": 86400}
 SHORTEST = timedelta(minutes=1)
@@ -106,7 +107,8 @@ class Function:
             found = self.function(moment)
         except Exception as error:  # it is not our code, and one schedule must not keep the others from running
             hint = "Correct the function that BACKUP_CUSTOM_CADENCES names."
-            raise BackupError(f"The cadence {self.name} failed: {type(error).__name__}: {error}.", hint=hint) from error
+            message = sentences(f"The cadence {self.name} failed: {type(error).__name__}: {error}")
+            raise BackupError(message, hint=hint) from error
         if not isinstance(found, datetime) or found.tzinfo is None or found <= moment:
             raise BackupError(f"The cadence {self.name} returned {found}, which is not an aware time after {moment}.")
         return found.astimezone(UTC)

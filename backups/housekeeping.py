@@ -22,6 +22,7 @@ from backups.service import (
 from backups.service.queues import release_dead
 from backups.service.reap import reap
 from backups.tasks import enqueue, ring_forgotten
+from destinations.operator_error import OperatorError, sentences
 
 START_UP = "backups.housekeeping.start_up"
 
@@ -108,10 +109,10 @@ def tick(queue: str = "") -> str:
         if not free:
             return "another tick is still at work"
         done, failed = _take_steps(queue)
-        problem = "; ".join(failed)
+        problem = sentences(*failed)
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=problem)
     if failed:
-        raise BackupError(f"housekeeping failed: {problem}", hint="its log says more")
+        raise BackupError(f"Housekeeping failed: {problem}", hint="Its log says more.")
     return "; ".join(done)
 
 
@@ -140,5 +141,6 @@ def _take_steps(queue: str) -> tuple[list[str], list[str]]:
             done.append(step(queue))
         except Exception as error:
             audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
-            failed.append(f"{step.__name__}: {getattr(error, 'message', None) or type(error).__name__}")
+            reason = error.message if isinstance(error, OperatorError) else type(error).__name__
+            failed.append(f"{step.__name__}: {reason}")
     return [text for text in done if text], failed

@@ -26,6 +26,7 @@ from backups.service.workspace import workspace
 from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination
+from destinations.operator_error import sentences
 
 EVERY = timedelta(days=1)
 # of one tick, which has other things to do: fifty destinations take fifty minutes of a day
@@ -141,8 +142,8 @@ def _record(destination: BackupDestination, looks: list[Look]) -> None:
     now = timezone.now()
     lost = [look for look in looks if look.verdict is Verdict.LOST]
     names = ", ".join(look.execution.backup_filename for look in lost)
-    reason = next((f" ({look.reason})" for look in lost if look.reason), "")
-    problem = f"no key at hand opens {names} at {destination.name}{reason}" if lost else ""
+    reason = next((look.reason for look in lost if look.reason), "")
+    problem = sentences(f"No key at hand opens {names} at {destination.name}", reason) if lost else ""
     before = KeyCheck.objects.filter(destination=destination).first()
     told_at = before.told_at if before is not None and before.problem == problem else None
     tell = bool(lost) and (told_at is None or told_at <= now - EVERY)

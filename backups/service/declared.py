@@ -24,7 +24,7 @@ from backups.service.rule_change import remember_rule, settle_rule
 from backups.service.undeclared import disable_others, managed_by
 from destinations.backends import TYPES
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
+from destinations.operator_error import OperatorError, sentences
 from destinations.redaction import SHORTEST_SECRET
 from destinations.rule import SETTINGS_OF
 
@@ -113,7 +113,7 @@ def sync(name: str) -> Synced:
         destination_names = {row_name(instance, key) for key in declared.destinations}
         synced.disabled = disable_others(managed_by(name), schedules=schedule_names, destinations=destination_names)
         told = InstanceState.objects.get(instance=name).config_problem
-        InstanceState.objects.filter(instance=name).update(config_problem="; ".join(synced.problems))
+        InstanceState.objects.filter(instance=name).update(config_problem=sentences(*synced.problems))
     for problem in synced.problems:
         if problem not in told:
             audit.log("config.problem", logging.ERROR, instance=name, problem=problem)

@@ -8,6 +8,7 @@ from backups.instances import Instance
 from backups.models import RestoreExecution
 from backups.service import audit, restart
 from backups.service.hooks import run_hook
+from destinations.operator_error import sentences
 
 
 def warn(restore: RestoreExecution, notes: Sequence[str]) -> None:
@@ -39,5 +40,5 @@ def start_again(restore: RestoreExecution, instance: Instance) -> None:
 
 
 def _warn_of_service(restore: RestoreExecution, instance: Instance, why: str) -> None:
-    warn(restore, [f"{why}: the service may not be running"])
+    warn(restore, [sentences(why, "The service may not be running")])
     audit.log("restore.hook-failed", logging.ERROR, execution=restore.pk, instance=instance.name, error=why)

@@ -20,6 +20,7 @@ from backups.instances import Instance
 from backups.own_places import NO_PLACES
 from backups.running import Interest, OpenFile, Process, base, processes
 from backups.service.evidence import Evidence, Identity, evidence_of, identity_of
+from destinations.operator_error import sentences
 from destinations.redaction import printable, redact
 
 VARIABLE = "TACACS_{}_{}"
@@ -87,7 +88,7 @@ def require_agreement(found: Iterable[Mismatch], *, only: Collection[str] | None
     found = list(found)
     certain = [one for one in found if one.certain and (only is None or one.component in only)]
     if certain:
-        raise BackupError("; ".join(map(str, certain)), hint=certain[0].hint)
+        raise BackupError(sentences(*map(str, certain)), hint=certain[0].hint)
     return [f"{one} ({one.hint})" for one in found]
 
 

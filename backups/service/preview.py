@@ -251,7 +251,7 @@ def _irreplaceable(live: dict[str, Component], manifest: Manifest, targets: Sequ
             try:
                 component.require_replaceable(manifest.entries_of(name))
             except ComponentError as error:
-                yield f"{error.message} ({error.hint})"
+                yield error.text
 
 
 def _worst(statuses: Iterable[str]) -> str:

@@ -99,7 +99,7 @@ class Findings:
             live = live_tables(path, entry.newest or {}, lock_timeout=LOCK_TIMEOUT, seconds=SECONDS_PER_DATABASE)
         except DamagedComponent as error:
             self.state = "damaged"
-            self.cannot_tell(f"{error.message}; it will be replaced")
+            self.cannot_tell(f"{error.message} It will be replaced.")
         except BackupError as error:
             self.state = "unreadable"
             self.cannot_tell(error.message)

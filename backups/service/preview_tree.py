@@ -117,8 +117,7 @@ class TreeComparer:
                     # raised, because a member that is not read to its end is not proven
                     raise BackupError(f"in {self._seconds:.0f} s only a part of {path} could be compared")
         except BackupError as error:
-            reason = f"{error.message} ({error.hint})" if error.hint else error.message
-            return _shown(comparison, self._first, reason)
+            return _shown(comparison, self._first, error.text)
         except ArchiveError as error:
             return TreePreview(unknown=error.message)
         except OSError as error:

@@ -20,7 +20,7 @@ from backups.service.own_places import located_components
 from backups.service.proof import manifest_of_file
 from backups.service.safety_archive import safety_archive
 from backups.service.selection import absent_parts
-from destinations.operator_error import OperatorError
+from destinations.operator_error import OperatorError, sentences
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -45,8 +45,8 @@ def unfinished(restore: RestoreExecution, error: BaseException, failure: Excepti
         "restore.rollback-failed", logging.CRITICAL, execution=restore.pk, instance=restore.instance, error=failure
     )
     return BackupError(
-        f"the restore failed ({message_of(error)}) and rolling back failed too: {_reason(failure)}",
-        hint=f"stop the service, then run: manage.py restore --undo {restore.pk} --confirm",
+        sentences(f"The restore failed: {message_of(error)}", f"Rolling back failed too: {_reason(failure)}"),
+        hint=f"Stop the service, then run 'manage.py restore --undo {restore.pk} --confirm'.",
     )
 
 

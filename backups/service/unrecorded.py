@@ -16,6 +16,7 @@ from backups.instances import get_instance
 from backups.models import RestoreExecution
 from backups.service import audit, outcome, restart
 from backups.service.outcome import Ending
+from destinations.operator_error import sentences
 
 # The file is made, with this size, before anything is changed: a disk that is full by then has room for the end.
 RESERVED_BYTES = 64 << 10
@@ -69,12 +70,15 @@ def keep(restore: RestoreExecution, ending: Ending, problem: Exception) -> Unrec
         error=problem, status=ending.status, message=ending.message,
     )  # fmt: skip
     what = ending.message or outcome.ALL_PROVEN
-    where = f"its end is kept in {path}; when the database can be written again, run: manage.py tick"
-    lost = "this message is all that is kept of it: write it down, then correct the database and run: manage.py tick"
+    where = f"Its end is kept in {path}: when the database can be written again, run 'manage.py tick'"
+    lost = "This message is all that is kept of it: write it down, correct the database, then run 'manage.py tick'"
     return Unrecorded(
-        f"restore {restore.pk} of {restore.instance} is {ending.status}: {what}; the database of this site could not"
-        f" take that ({type(problem).__name__}), so its row says that it is running",
-        hint="; ".join(filter(None, [ending.hint, where if path else lost])),
+        sentences(
+            f"Restore {restore.pk} of {restore.instance} is {ending.status}: {what}",
+            f"The database of this site could not take that ({type(problem).__name__}), so its row says that it is"
+            " running",
+        ),
+        hint=sentences(ending.hint, where if path else lost),
     )
 
 

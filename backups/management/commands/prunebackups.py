@@ -9,7 +9,7 @@ from backups.service.plan import Plan, Planned
 from backups.service.prune import foresee, prune
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
+from destinations.operator_error import OperatorError, sentences
 from destinations.sizes import human_size
 
 
@@ -35,7 +35,7 @@ class Command(BackupCommand):
             problems += [problem] if problem else []
         self.respond(answers, "\n".join(texts) or "no destination is enabled")
         if problems:
-            raise BackupError("; ".join(problems))
+            raise BackupError(sentences(*problems))
 
     def _destinations(self, name: str | None) -> list[BackupDestination]:
         return [self.find_destination(name)] if name else list(BackupDestination.objects.enabled())

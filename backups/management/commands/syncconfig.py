@@ -5,6 +5,7 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.service.declared import sync
+from destinations.operator_error import sentences
 
 
 class Command(BackupCommand):
@@ -25,4 +26,4 @@ class Command(BackupCommand):
         }
         self.respond(data, "\n".join(lines) or "nothing to change")
         if synced.problems:
-            raise BackupError("; ".join(synced.problems), hint="the other rows are as declared")
+            raise BackupError(sentences(*synced.problems), hint="The other rows are as declared.")
