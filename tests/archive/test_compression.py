@@ -102,7 +102,7 @@ def test_zstd_without_its_package_says_what_to_install(monkeypatch: pytest.Monke
     for attempt in (lambda: open_writer("zstd", io.BytesIO(), 6), lambda: list(open_reader(io.BytesIO(ZSTD_FRAME)))):
         with pytest.raises(ArchiveError, match="zstandard, which is not installed") as refused:
             attempt()
-        assert refused.value.hint == "Run: pip install zstandard"
+        assert refused.value.hint == "Run 'pip install zstandard'."
 
 
 ZSTD_FRAME = b"\x28\xb5\x2f\xfd" + bytes(20)

@@ -55,7 +55,7 @@ def test_a_secret_key_with_a_password_is_refused_with_the_way_out(tmp_path: Path
     path = secret_key_file(tmp_path, (2, b"Sc"))
     with pytest.raises(SigningKeyError, match="locked with a password") as caught:
         read_signing_key(path)
-    assert caught.value.hint == f"Remove it: minisign -C -W -s {path}"
+    assert caught.value.hint == f"Remove it with 'minisign -C -W -s {path}'."
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"untrusted comment: x\n", b"untrusted comment: x\nRWQ=\n"])

@@ -38,7 +38,7 @@ def a_manifest(instance: str = "shop", **fields: Any) -> Manifest:
         "timestamp_utc": "2026-01-02T03:04:05+00:00",
         "triggered_by": "alice",
         "contents": entries,
-        "absent": (Absent("thumbnails", "/srv/shop/thumbnails does not exist"),),
+        "absent": (Absent("thumbnails", "/srv/shop/thumbnails does not exist."),),
     }
     return Manifest(**values | fields)
 

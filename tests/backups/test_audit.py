@@ -56,7 +56,7 @@ def test_a_failure_is_one_line_with_its_reason(
     assert last.getMessage().startswith(
         f"backup.failed execution={BackupExecution.objects.get().pk} instance=tacacs-hq"
     )
-    assert f'error="{tacacs_root}/data/devices.db does not exist"' in last.getMessage()
+    assert f'error="{tacacs_root}/data/devices.db does not exist."' in last.getMessage()
 
 
 def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_recorded_without_its_text(

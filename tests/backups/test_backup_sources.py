@@ -20,14 +20,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_missing_database_fails_the_backup(small_shop: Path, refused: Refused, archives: Listing) -> None:
     (small_shop / "orders.db").unlink()
-    assert refused(ComponentError).error_message == f"{small_shop}/orders.db does not exist"
+    assert refused(ComponentError).error_message == f"{small_shop}/orders.db does not exist."
     assert archives() == []
 
 
 def test_a_missing_tree_fails_the_backup(small_shop: Path, refused: Refused, archives: Listing) -> None:
     (small_shop / "uploads" / "photo").unlink()
     (small_shop / "uploads").rmdir()
-    assert refused(ComponentError).error_message == f"{small_shop}/uploads does not exist"
+    assert refused(ComponentError).error_message == f"{small_shop}/uploads does not exist."
     assert archives() == []
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_changes_fails_the_backup(small_shop: Path, refused: Refused
     try:
         while log.stat().st_size < 20_000_000:
             time.sleep(0.01)
-        assert refused(ComponentError).error_message == f"{log} changed while it was read"
+        assert refused(ComponentError).error_message == f"{log} changed while it was read."
     finally:
         writing.terminate()
         writing.wait()
@@ -91,12 +91,12 @@ def test_an_optional_component_that_is_missing_is_a_warning_everywhere(
     declare(SHOP.format(root=small_shop) + OPTIONAL)
     (small_shop / "uploads").rename(small_shop / "moved")
     execution = back_up("shop")
-    warning = f"uploads is not in this backup: {small_shop}/uploads does not exist"
+    warning = f"uploads is not in this backup: {small_shop}/uploads does not exist."
     assert (execution.status, execution.warnings) == ("completed", [warning])
     assert execution.manifest_json is not None
     assert execution.manifest_json["warnings"] == [warning]
     assert execution.manifest_json["absent"] == [
-        {"component": "uploads", "reason": f"{small_shop}/uploads does not exist"}
+        {"component": "uploads", "reason": f"{small_shop}/uploads does not exist."}
     ]
     assert [entry["component"] for entry in execution.manifest_json["contents"]] == ["orders"]
 
@@ -143,4 +143,4 @@ def test_a_name_that_is_no_text_stands_escaped_in_the_record(
     finally:
         odd.unlink()
         truncating.join()
-    assert message == f"{small_shop}/uploads/\\udcff\\n\\x1b[31m changed while it was read"
+    assert message == f"{small_shop}/uploads/\\udcff\\n\\x1b[31m changed while it was read."

@@ -44,7 +44,7 @@ def test_a_backup_that_ended_is_not_run_again(back_up: BackUp, tacacs_root: Path
 def test_an_unknown_instance_or_a_disabled_destination_makes_no_row(
     destination: BackupDestination, tacacs_root: Path
 ) -> None:
-    with pytest.raises(InstanceError, match="there is no instance 'tacacs'"):
+    with pytest.raises(InstanceError, match="There is no instance 'tacacs'"):
         start_backup("tacacs", destination, by="tests")
     destination.enabled = False
     destination.save()

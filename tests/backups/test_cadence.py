@@ -57,18 +57,18 @@ def test_a_leap_day_is_found_years_ahead() -> None:
     ("expression", "said"),
     [
         ("0 3 31 2 *", "a day that never comes"),
-        ("R 3 * * *", "is not a cron expression"),
-        ("H 3 * * *", "is not a cron expression"),
-        ("* * * * * *", "is not a cron expression"),
-        ("61 * * * *", "is not a cron expression"),
-        ("*/90 * * * *", "counts by 90, past the end of its field"),
+        ("R 3 * * *", "is not a cron expression."),
+        ("H 3 * * *", "is not a cron expression."),
+        ("* * * * * *", "is not a cron expression."),
+        ("61 * * * *", "is not a cron expression."),
+        ("*/90 * * * *", "counts by 90, past the end of its field."),
         ("0 */99999999999999 * * *", "past the end of its field"),
-        ("0-999999999 * * * *", "is not a cron expression"),
-        ("@daily", "is not a cron expression"),
+        ("0-999999999 * * * *", "is not a cron expression."),
+        ("@daily", "is not a cron expression."),
         ("0 2 * * " + "1,2," * 200 + "3", "has at most 500 characters"),
         ("*/" + "9" * 5000 + " * * * *", "has at most 500 characters"),
-        ("", "is not a cron expression"),
-        ("0 2 * *; rm -rf", "is not a cron expression"),
+        ("", "is not a cron expression."),
+        ("0 2 * *; rm -rf", "is not a cron expression."),
     ],
 )
 def test_an_impossible_cron_expression_is_refused_with_the_reason(expression: str, said: str) -> None:
@@ -78,7 +78,7 @@ def test_an_impossible_cron_expression_is_refused_with_the_reason(expression: st
 
 def test_an_unknown_time_zone_is_named() -> None:
     for name in ("Europe/Atlantis", "../etc/passwd", ""):
-        with pytest.raises(BackupError, match="there is no time zone"):
+        with pytest.raises(BackupError, match="There is no time zone"):
             parse_cron("0 2 * * *", name)
 
 

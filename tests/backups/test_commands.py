@@ -55,7 +55,7 @@ def test_a_backup_is_told_in_words_with_its_warnings(
     assert lines[1].split(",")[0].strip() == "7 files"
     assert lines[2].split() == ["SHA-256", execution.archive_sha256]
     assert lines[3].split() == ["id", execution.pk]
-    assert lines[4] == f"warning    audit is not in this backup: {tacacs_root}/data/audit_trail.db does not exist"
+    assert lines[4] == f"warning    audit is not in this backup: {tacacs_root}/data/audit_trail.db does not exist."
 
 
 def test_a_backup_answers_a_script_with_what_it_needs(
@@ -73,7 +73,7 @@ def test_a_backup_answers_a_script_with_what_it_needs(
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {
-    "an unknown instance": (["backup", "shop"], "there is no instance 'shop' (known: tacacs-hq) (add it to "),
+    "an unknown instance": (["backup", "shop"], "There is no instance 'shop' (known: tacacs-hq). Add it to "),
     "an unknown destination": (
         ["backup", "tacacs-hq", "--destination", "cloud"], "there is no destination 'cloud' (known: nas)",
     ),
@@ -100,7 +100,7 @@ def test_a_failed_backup_is_one_line_with_its_reason_and_a_hint(
 ) -> None:
     (tacacs_root / "data" / "devices.db").unlink()
     assert refusal(manage(home, "backup", "tacacs-hq", "--json")) == (
-        f"{tacacs_root}/data/devices.db does not exist (correct its path, or mark the component optional)"
+        f"{tacacs_root}/data/devices.db does not exist. Correct its path, or mark the component optional."
     )
     assert BackupExecution.objects.get().status == "failed"
 

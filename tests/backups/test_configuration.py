@@ -107,7 +107,7 @@ def test_an_override_decides_where_a_database_is_looked_for(tacacs_root: Path) -
 def test_missing_overrides_are_an_error(tacacs_root: Path, tmp_path: Path) -> None:
     overrides = tacacs_root / "data" / "config_overrides.db"
     overrides.unlink()
-    with pytest.raises(MissingComponent, match=rf"^{overrides} does not exist$"):
+    with pytest.raises(MissingComponent, match=rf"^{overrides} does not exist\.$"):
         export(tmp_path / "export")
 
 
@@ -118,7 +118,7 @@ def test_missing_overrides_that_are_optional_are_absent(tacacs_root: Path, decla
     overrides = tacacs_root / "data" / "config_overrides.db"
     overrides.unlink()
     done = export(tmp_path / "export")
-    assert done.absent == [("config.overrides", f"{overrides} does not exist")]
+    assert done.absent == [("config.overrides", f"{overrides} does not exist.")]
     assert done.config_info is not None
     assert done.config_info.has_overrides is False
     assert json.loads((tmp_path / "export" / "config_export.json").read_bytes())["server"]["log_level"] == "INFO"
@@ -141,7 +141,7 @@ def test_a_url_source_is_not_backed_up_but_its_cached_text_is_merged(
 
 def test_a_url_source_that_was_never_fetched_is_named(tacacs_root: Path, declare: Declare) -> None:
     declare(f'[tacacs-hq]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "https://config.invalid/tacacs.conf"')
-    with pytest.raises(ComponentError, match=rf"^{tacacs_root}/data/config_baseline_cache\.conf does not exist$"):
+    with pytest.raises(ComponentError, match=rf"^{tacacs_root}/data/config_baseline_cache\.conf does not exist\.$"):
         components_of(get_instance("tacacs-hq"), own=NO_PLACES)
 
 
@@ -180,7 +180,7 @@ def test_overrides_without_their_table_are_named(tacacs_root: Path) -> None:
     path = tacacs_root / "data" / "config_overrides.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE config_overrides")
-    with pytest.raises(ComponentError, match=rf"^{path} cannot be read: no such table: config_overrides$"):
+    with pytest.raises(ComponentError, match=rf"^{path} cannot be read: no such table: config_overrides\.$"):
         components_of(get_instance("tacacs-hq"), own=NO_PLACES)
 
 
@@ -188,7 +188,7 @@ def test_overrides_that_stay_locked_are_an_error_in_time(tacacs_root: Path) -> N
     path = tacacs_root / "data" / "config_overrides.db"
     with exclusively_locked(path):
         began = time.monotonic()
-        with pytest.raises(ComponentError, match=rf"^{path} stayed locked by another process for 1 s$"):
+        with pytest.raises(ComponentError, match=rf"^{path} stayed locked by another process for 1 s\.$"):
             components_of(get_instance("tacacs-hq"), own=NO_PLACES)
         assert 1 <= time.monotonic() - began < 3
 

@@ -67,7 +67,7 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     keys_lost.connect(listen)
     check_keys(destination)
 
-    problem = f"no key at hand opens {execution.backup_filename} at nas"
+    problem = f"No key at hand opens {execution.backup_filename} at nas."
     row = KeyCheck.objects.get()
     assert (row.destination, row.problem) == (destination, problem)
     assert "BACKUP_ENCRYPTION_IDENTITY_FILE" in row.hint

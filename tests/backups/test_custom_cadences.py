@@ -47,7 +47,9 @@ def test_a_schedule_of_it_is_added_and_has_a_next_run() -> None:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("tacacs_root", "destination")
 def test_a_name_that_the_setting_does_not_have_is_refused() -> None:
-    with pytest.raises(CommandError, match=r"there is no custom cadence 'os\.remove' .known: first-workday"):
+    with pytest.raises(
+        CommandError, match=r"There is no custom cadence 'os\.remove'\. BACKUP_CUSTOM_CADENCES has: first-workday"
+    ):
         call_command("addschedule", "evil", instance="tacacs-hq", custom="os.remove")
     assert BackupSchedule.objects.count() == 0
 
@@ -55,9 +57,9 @@ def test_a_name_that_the_setting_does_not_have_is_refused() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("fails", "the cadence mine failed: KeyError: "),
-        ("stands_still", "the cadence mine returned 2026-05-10 .* which is not an aware time after"),
-        ("gone", "the cadence mine failed: ImportError: .*gone"),
+        ("fails", "The cadence mine failed: KeyError: "),
+        ("stands_still", "The cadence mine returned 2026-05-10 .* which is not an aware time after"),
+        ("gone", "The cadence mine failed: ImportError: .*gone"),
     ],
 )
 def test_what_is_wrong_with_the_function_is_one_clear_error(function: str, message: str, settings: Settings) -> None:

@@ -78,7 +78,7 @@ def test_a_section_that_is_wrong_is_named_and_leaves_its_row_as_it_was(config: P
     sync("tacacs-hq")
     config.write_text(config.read_text().replace("schedule = 0 2 * * *", "schedule = 0 3 31 2 *"))
     synced = sync("tacacs-hq")
-    assert synced.problems == ["[backup.schedules.nightly]: its schedule names a day that never comes"]
+    assert synced.problems == ["[backup.schedules.nightly]: its schedule names a day that never comes."]
     row = BackupSchedule.objects.get()
     assert (row.expression, row.enabled) == ("0 2 * * *", True)
 

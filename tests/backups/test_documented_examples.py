@@ -133,7 +133,7 @@ def test_the_receiver_of_the_embedding_page_is_told_of_a_failure(
     module.backup_before_import("import script")
 
     assert listener.tell_somebody
-    assert f"backup of shop: failed, {shop / 'orders.db'} does not exist" in capsys.readouterr().out
+    assert f"backup of shop: failed, {shop / 'orders.db'} does not exist." in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_zero_turns_it_off_for_one_instance(clock: Clock, declare: Declared) -> 
 def test_a_rhythm_is_a_number_of_days(home: object, declare: Declared, value: str) -> None:
     declared(declare, "shop", drill_every_days=value)
     (problem,) = inventory().problems
-    assert str(problem) == "[shop] drill_every_days: must be a number of days between 0 and 3650"
+    assert str(problem) == "[shop] drill_every_days: The value must be a number of days between 0 and 3650."
 
 
 def test_one_at_a_time_for_each_queue_the_longest_undrilled_first(clock: Clock, declare: Declared) -> None:

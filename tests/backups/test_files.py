@@ -164,10 +164,10 @@ def test_a_single_file_is_copied_as_it_is(tmp_path: Path) -> None:
 
 def test_a_pipe_in_the_place_of_the_file_is_an_error_and_never_blocks(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "settings.ini")
-    with pytest.raises(ComponentError, match=rf"^{tmp_path}/settings\.ini is not a regular file$"):
+    with pytest.raises(ComponentError, match=rf"^{tmp_path}/settings\.ini is not a regular file\.$"):
         export(tmp_path / "settings.ini")
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingComponent, match=rf"^{tmp_path}/none does not exist$"):
+    with pytest.raises(MissingComponent, match=rf"^{tmp_path}/none does not exist\.$"):
         FilesComponent("up", tmp_path / "none", member="up").export(ExportContext(tmp_path, 1.0, lambda _: None))

@@ -54,10 +54,10 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tree: Path, change: st
     path.write_bytes(bytes(3_000_000))
     with (
         when_half_is_read(lambda: CHANGES[change](path)) as checkpoint,
-        pytest.raises(ComponentError, match=rf"^{path} changed while it was read$") as refused,
+        pytest.raises(ComponentError, match=rf"^{path} changed while it was read\.$") as refused,
     ):
         export(tree if in_tree else path, checkpoint)
-    assert refused.value.hint.startswith("back it up when nothing writes to it")
+    assert refused.value.hint.startswith("Back it up when nothing writes to it")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_vanishes_from_a_tree_while_it_is_read_is_an_error(tree: Path, read
     (tree / read_first).write_bytes(bytes(3_000_000))
     with (
         when_half_is_read(lambda: shutil.move(tree / vanishing, tree.parent / "moved")) as checkpoint,
-        pytest.raises(ComponentError, match=rf"^{tree / vanishing} vanished while it was read$"),
+        pytest.raises(ComponentError, match=rf"^{tree / vanishing} vanished while it was read\.$"),
     ):
         export(tree, checkpoint)
 
@@ -87,8 +87,8 @@ def test_what_cannot_be_read_in_a_tree_is_named_by_its_whole_path(tree: Path, tm
     (tree / locked).chmod(0)
     error = as_nobody(tmp_path, "files", str(tree))
     assert error == (
-        f"ComponentError: {tree / locked} cannot be read: Permission denied"
-        " (check that this user may read the file and its folder)"
+        f"ComponentError: {tree / locked} cannot be read: Permission denied."
+        " (Check that this user may read the file and its folder.)"
     )
 
 
@@ -116,7 +116,7 @@ def test_a_tree_deeper_than_files_can_be_open_is_an_error_and_leaves_nothing_ope
         here = below
     os.close(here)
     before = open_files()
-    with limited_files(128), pytest.raises(ComponentError, match=r"cannot be read: Too many open files$"):
+    with limited_files(128), pytest.raises(ComponentError, match=r"cannot be read: Too many open files\.$"):
         export(tree, lambda _: None)
     assert open_files() == before
 

@@ -40,88 +40,106 @@ def component_with(*lines: str) -> str:
 
 
 MISTAKES = {
-    "an unknown key": (instance_with("color = 1"), "[hq] color: unknown key"),
-    "no kind": ('[hq]\nroot = "/srv"', "[hq] kind: is missing"),
-    "an unknown kind": ('[hq]\nkind = "radius"\nroot = "/srv"', "[hq] kind: unknown kind"),
-    "a kind that is no text": ('[hq]\nkind = 3\nroot = "/srv"', "[hq] kind: must be a text that is not empty"),
-    "no root": ('[hq]\nkind = "tacacs"\nconfig = "x"', "[hq] root: is missing"),
-    "an empty root": ('[hq]\nkind = "tacacs"\nroot = ""', "[hq] root: must be a text that is not empty"),
-    "a relative root": ('[hq]\nkind = "tacacs"\nroot = "srv"\nconfig = "x"', "[hq] root: is not an absolute"),
-    "a root with a null": ('[hq]\nkind = "tacacs"\nroot = "/s\\u0000"\nconfig = "x"', "[hq] root: must not hold"),
-    "no config": ('[hq]\nkind = "tacacs"\nroot = "/srv"', "[hq] config: is missing"),
+    "an unknown key": (instance_with("color = 1"), "[hq] color: The key is unknown."),
+    "no kind": ('[hq]\nroot = "/srv"', "[hq] kind: The key is missing."),
+    "an unknown kind": ('[hq]\nkind = "radius"\nroot = "/srv"', "[hq] kind: The kind is unknown."),
+    "a kind that is no text": (
+        '[hq]\nkind = 3\nroot = "/srv"',
+        "[hq] kind: The value must be a text that is not empty.",
+    ),
+    "no root": ('[hq]\nkind = "tacacs"\nconfig = "x"', "[hq] root: The key is missing."),
+    "an empty root": ('[hq]\nkind = "tacacs"\nroot = ""', "[hq] root: The value must be a text that is not empty."),
+    "a relative root": ('[hq]\nkind = "tacacs"\nroot = "srv"\nconfig = "x"', "[hq] root: The path is not absolute"),
+    "a root with a null": (
+        '[hq]\nkind = "tacacs"\nroot = "/s\\u0000"\nconfig = "x"',
+        "[hq] root: The value must not hold",
+    ),
+    "no config": ('[hq]\nkind = "tacacs"\nroot = "/srv"', "[hq] config: The key is missing."),
     "a config outside": (
         '[hq]\nkind = "tacacs"\nroot = "/srv"\nconfig = "../etc/passwd"',
-        "[hq] config: it lies outside the root /srv",
+        "[hq] config: The path lies outside the root /srv",
     ),
-    "components for tacacs": (instance_with("[hq.components.x]"), "[hq] components: unknown key"),
-    "optional that is no list": (instance_with('optional = "audit"'), "[hq] optional: must be a list"),
-    "optional with a number": (instance_with("optional = [1]"), "[hq] optional: must be a list of component names"),
-    "optional and unknown": (instance_with('optional = ["nat"]'), "[hq] optional: component 1 is unknown"),
-    "databases that are no table": (instance_with("databases = 1"), "[hq] databases: is a table"),
-    "a database of no component": (instance_with("[hq.databases]\nconfig = 'x'"), "[hq] databases.config: unknown key"),
+    "components for tacacs": (instance_with("[hq.components.x]"), "[hq] components: The key is unknown"),
+    "optional that is no list": (instance_with('optional = "audit"'), "[hq] optional: The value must be a list"),
+    "optional with a number": (
+        instance_with("optional = [1]"),
+        "[hq] optional: The value must be a list of component names.",
+    ),
+    "optional and unknown": (instance_with('optional = ["nat"]'), "[hq] optional: Component 1 is unknown."),
+    "databases that are no table": (instance_with("databases = 1"), "[hq] databases: The databases are a table"),
+    "a database of no component": (
+        instance_with("[hq.databases]\nconfig = 'x'"),
+        "[hq] databases.config: The key is unknown",
+    ),
     "a database outside": (
         instance_with("[hq.databases]\naudit = '/var/audit.db'"),
-        "[hq] databases.audit: it lies outside the root /srv/tacacs",
+        "[hq] databases.audit: The path lies outside the root /srv/tacacs",
     ),
-    "a database that is no text": (instance_with("[hq.databases]\naudit = 1"), "[hq] databases.audit: must be a text"),
+    "a database that is no text": (
+        instance_with("[hq.databases]\naudit = 1"),
+        "[hq] databases.audit: The value must be a text",
+    ),
     "a relative environment file": (
         instance_with("environment_file = 'etc/env'"),
-        "[hq] environment_file: is not an absolute path",
+        "[hq] environment_file: The path is not absolute",
     ),
     "an environment file that is no text": (
         instance_with("environment_file = 1"),
-        "[hq] environment_file: must be a text",
+        "[hq] environment_file: The value must be a text",
     ),
-    "a queue that is no text": (instance_with("queue = 1"), "[hq] queue: must be a text"),
-    "an instance that is no table": ("hq = 1", "[hq] an instance is a table"),
-    "a name with a space": ('["h q"]\nkind = "tacacs"', "[h q] a name has letters, digits"),
-    "a name of 65 letters": (f"[{'a' * 65}]", "a name has letters, digits, '_' and '-', at most 64"),
-    "no components": (component_with(), "[shop] components: a generic instance has at least one component"),
-    "components that are no table": (component_with("components = 1"), "[shop] components: a generic instance"),
+    "a queue that is no text": (instance_with("queue = 1"), "[hq] queue: The value must be a text"),
+    "an instance that is no table": ("hq = 1", "[hq] An instance is a table"),
+    "a name with a space": ('["h q"]\nkind = "tacacs"', "[h q] A name has letters, digits"),
+    "a name of 65 letters": (f"[{'a' * 65}]", "A name has letters, digits, '_' and '-', at most 64."),
+    "no components": (component_with(), "[shop] components: A generic instance has at least one component."),
+    "components that are no table": (component_with("components = 1"), "[shop] components: A generic instance"),
     "a component that is no table": (
         component_with("[shop.components]\na = 1"),
-        "components.a: a component is a table",
+        "components.a: A component is a table",
     ),
-    "a component without a kind": (component_with('[shop.components.a]\npath = "a"'), "components.a.kind: is missing"),
-    "a component of unknown kind": (
+    "a component without a kind": (
+        component_with('[shop.components.a]\npath = "a"'),
+        "components.a.kind: The key is missing.",
+    ),
+    "a component of The kind is unknown.": (
         component_with('[shop.components.a]\nkind = "mysql"\npath = "a"'),
-        "[shop] components.a.kind: unknown kind",
+        "[shop] components.a.kind: The kind is unknown.",
     ),
     "a component without a path": (
         component_with('[shop.components.a]\nkind = "files"'),
-        "[shop] components.a.path: is missing",
+        "[shop] components.a.path: The key is missing.",
     ),
     "a component with an unknown key": (
         component_with('[shop.components.a]\nkind = "files"\npath = "a"\nmode = 7'),
-        "[shop] components.a.mode: unknown key",
+        "[shop] components.a.mode: The key is unknown",
     ),
     "a component outside": (
         component_with('[shop.components.a]\nkind = "files"\npath = "../other"'),
-        "[shop] components.a.path: it lies outside the root /srv/shop",
+        "[shop] components.a.path: The path lies outside the root /srv/shop",
     ),
     "a component elsewhere": (
         component_with('[shop.components.a]\nkind = "files"\npath = "/etc"'),
-        "[shop] components.a.path: it lies outside the root /srv/shop",
+        "[shop] components.a.path: The path lies outside the root /srv/shop",
     ),
     "optional that is no boolean": (
         component_with('[shop.components.a]\nkind = "files"\npath = "a"\noptional = "yes"'),
-        "[shop] components.a.optional: must be true or false",
+        "[shop] components.a.optional: The value must be true or false.",
     ),
     "a component with the name of the manifest": (
         component_with('[shop.components.Manifest]\nkind = "files"\npath = "a"'),
-        "[shop] components.Manifest: 'Manifest' is not a name for a component",
+        "[shop] components.Manifest: 'Manifest' is not a name for a component.",
     ),
     "a component with a leading dash": (
         component_with('[shop.components.-a]\nkind = "files"\npath = "a"'),
-        "components.-a: '-a' is not a name for a component",
+        "components.-a: '-a' is not a name for a component.",
     ),
     "two components that differ in case": (
         component_with(*(f'[shop.components.{name}]\nkind = "files"\npath = "a"' for name in ("a", "A"))),
-        "[shop] components.A: duplicate name: it differs from 'a' in upper and lower case only",
+        "[shop] components.A: The name differs from 'a' in upper and lower case only.",
     ),
     "two instances that differ in case": (
         instance_with("") + '[HQ]\nkind = "tacacs"\nroot = "/srv"\nconfig = "x"',
-        "[HQ] duplicate name: it differs from 'hq' in upper and lower case only",
+        "[HQ] The name differs from 'hq' in upper and lower case only.",
     ),
     "a name that stands twice": ("[hq]\n[hq]", "instances.toml is not valid TOML: Cannot declare ('hq',) twice"),
     "what is not TOML": ("[hq", "instances.toml is not valid TOML"),
@@ -147,14 +165,14 @@ def test_a_file_that_does_not_exist_is_a_warning(home: Path) -> None:
     (home / "instances.toml").unlink()
     (message,) = check_instances_file(None)
     assert (message.id, message.level) == ("backups.W001", 30)
-    assert message.msg == f"the instances file {home / 'instances.toml'} does not exist"
+    assert message.msg == f"The instances file {home / 'instances.toml'} does not exist."
 
 
 def test_a_folder_in_the_place_of_the_file_is_one_check(home: Path) -> None:
     (home / "instances.toml").unlink()
     (home / "instances.toml").mkdir()
     (message,) = check_instances_file(None)
-    assert message.msg == f"{home / 'instances.toml'} cannot be read: Is a directory"
+    assert message.msg == f"{home / 'instances.toml'} cannot be read: Is a directory."
 
 
 READING = """
@@ -170,7 +188,7 @@ def test_a_file_that_this_user_may_not_read_is_one_problem(tmp_path: Path) -> No
     open_way(tmp_path)
     file = tmp_path / "instances.toml"
     file.touch(mode=0o600)
-    assert run_as_nobody(READING, str(file)) == f"{file} cannot be read: Permission denied"
+    assert run_as_nobody(READING, str(file)) == f"{file} cannot be read: Permission denied."
 
 
 def test_a_component_that_leads_out_through_a_symlink_is_refused(declare: Declare, shop: Path, tmp_path: Path) -> None:
@@ -178,7 +196,7 @@ def test_a_component_that_leads_out_through_a_symlink_is_refused(declare: Declar
     (shop / "uploads").symlink_to(tmp_path / "secret")
     declare(SHOP.format(root=shop) + '[shop.components.up]\nkind = "files"\npath = "uploads"')
     (message,) = check_instances_file(None)
-    assert message.msg == f"[shop] components.up.path: it lies outside the root {shop}"
+    assert message.msg == f"[shop] components.up.path: The path lies outside the root {shop}."
 
 
 def test_a_symlink_that_leads_to_itself_is_one_check(declare: Declare, shop: Path) -> None:
@@ -201,15 +219,15 @@ def test_a_bad_instance_does_not_stop_another_one(declare: Declare, shop: Path) 
     declare(SHOP.format(root=shop) + instance_with("color = 1"))
     assert instance_names() == ["shop"]
     assert get_instance("shop").components[0].path == shop / "orders.db"
-    with pytest.raises(InstanceError, match=r"^\[hq\] color: unknown key$"):
+    with pytest.raises(InstanceError, match=r"^\[hq\] color: The key is unknown\.$"):
         get_instance("hq")
 
 
 def test_an_unknown_instance_is_refused_with_the_known_ones(declare: Declare, shop: Path, home: Path) -> None:
     declare(SHOP.format(root=shop))
-    with pytest.raises(InstanceError, match=r"^there is no instance 'shpo' \(known: shop\)$") as refused:
+    with pytest.raises(InstanceError, match=r"^There is no instance 'shpo' \(known: shop\)\.$") as refused:
         get_instance("shpo")
-    assert refused.value.hint == f"add it to {home / 'instances.toml'}"
+    assert refused.value.hint == f"Add it to {home / 'instances.toml'}."
 
 
 def test_a_changed_file_is_read_again(declare: Declare, shop: Path) -> None:
@@ -222,7 +240,7 @@ def test_sources_that_are_not_there_are_warnings(declare: Declare, shop: Path) -
     (shop / "orders.db").unlink()
     declare(SHOP.format(root=shop) + '[shop.components.up]\nkind = "files"\npath = "up"\noptional = true')
     (message,) = check_sources(None)
-    assert (message.id, message.msg) == ("backups.W002", f"[shop] orders: {shop / 'orders.db'} does not exist")
+    assert (message.id, message.msg) == ("backups.W002", f"[shop] orders: {shop / 'orders.db'} does not exist.")
 
 
 def test_a_root_that_is_not_there_is_a_warning(declare: Declare) -> None:

@@ -262,7 +262,7 @@ def test_what_is_not_in_the_backup_cannot_be_selected(shop: Path, back_up: BackU
     backup = back_up("shop")
     uploads = part(preview(backup, "shop"), "uploads")
     assert (uploads.selectable, uploads.selected) == (False, False)
-    assert uploads.reason == f"it is not in the backup: {shop}/uploads does not exist"
+    assert uploads.reason == f"it is not in the backup: {shop}/uploads does not exist."
     with pytest.raises(BackupError) as refused:
         preview(backup, "shop", ["uploads"])
     assert refused.value.hint == "valid: orders"

@@ -147,7 +147,7 @@ def test_a_configuration_from_a_url_keeps_its_text(
     assert changes(config(backup, "config")) == {("webhooks", "timeout"): ("9", "3")}
     assert "config.file" not in {part.name for part in config(backup).parts}
     shown = preview(backup, "tacacs-hq", ["config.file"])
-    assert shown.refusals == ("the configuration of tacacs-hq comes from a URL, so config.file cannot be restored",)
+    assert shown.refusals == ("The configuration of tacacs-hq comes from a URL, so config.file cannot be restored.",)
 
 
 def test_an_undo_is_not_refused_for_a_configuration_that_was_invalid_before(tacacs_root: Path, back_up: BackUp) -> None:

@@ -310,7 +310,7 @@ def test_a_deletion_that_fails_leaves_the_row_and_says_so_and_the_others_go(nas:
     assert recorded(rows) == [*range(8), 9]
     assert BackupExecution.objects.get(pk=rows[9].pk).deleting_at is None
     assert rows[9].backup_filename in pruned.problem and "at nas: " in pruned.problem
-    assert "is not a regular file" in pruned.problem
+    assert "is not a regular file." in pruned.problem
 
 
 def test_a_place_where_nothing_can_be_deleted_is_given_up_after_three_attempts(

@@ -57,7 +57,7 @@ def test_an_instance_belongs_to_the_queue_that_its_description_names(settings: S
 def test_a_queue_has_a_name_like_any_other(declare: Callable[[str], None]) -> None:
     declare(INSTANCES.replace('"branch"', '"the branch office"'))
 
-    with pytest.raises(InstanceError, match="queue: is not the name of a queue"):
+    with pytest.raises(InstanceError, match="queue: This is not the name of a queue"):
         get_instance("radius")
 
 

@@ -159,8 +159,8 @@ def test_a_section_that_the_backup_does_not_have_is_refused_with_those_it_has(
     backup = back_up()
     before = state_of(tacacs_root)
     error = failure(backup, "config.section:nothing")
-    assert error.message == "the archive has no section [nothing]"
-    assert error.hint.startswith("it has: server, auth, ")
+    assert error.message == "The archive has no section [nothing]."
+    assert error.hint.startswith("It has: server, auth, ")
     assert state_of(tacacs_root) == before
 
 
@@ -272,5 +272,5 @@ def test_a_configuration_from_a_url_comes_back_by_its_overrides_only(
     assert (live()["ldap"]["timeout"], live()["server"]["port"]) == ("7", "50")
     assert cache.read_bytes() == served
     assert failure(backup, "config.file").message == (
-        "the configuration of tacacs-hq comes from a URL, so config.file cannot be restored"
+        "The configuration of tacacs-hq comes from a URL, so config.file cannot be restored."
     )

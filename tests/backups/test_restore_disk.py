@@ -99,7 +99,7 @@ def test_a_live_disk_that_fills_up_meanwhile_changes_nothing_in_the_end(
     filling = f"dd if=/dev/zero of={disk}/ballast bs=1k 2>/dev/null; truncate -s -400K {disk}/ballast"
     declare(f'{text}[depot.hooks]\nbefore_restore = ["sh", "-c", "{filling}"]\n')
     before = without_logs(disk)
-    with pytest.raises(BackupError, match=r"(no space left to restore .*big|No space left on device)$"):
+    with pytest.raises(BackupError, match=r"(No space left to restore .*big|No space left on device)\.$"):
         restore(backup)
     assert (without_logs(disk), drafts(disk), workspaces()) == (before, [], [])
     row = the_restore()

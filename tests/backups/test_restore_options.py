@@ -77,7 +77,7 @@ def test_names_are_checked_before_anything_is_touched(
         "the archive is of instance tacacs-hq, not of tacacs-lab; nothing was changed"
         " (to restore it into this instance all the same, say so with --other-instance)"
     )
-    assert "there is no instance 'tacacs-hq' (known: tacacs-lab)" in refused("restore", backup.pk, "--confirm")
+    assert "There is no instance 'tacacs-hq' (known: tacacs-lab)" in refused("restore", backup.pk, "--confirm")
     assert state_of(tacacs_root) == before
 
 

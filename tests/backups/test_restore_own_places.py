@@ -342,7 +342,7 @@ def test_a_tree_that_is_a_mount_point_and_holds_archives_is_refused_beforehand(
     mounted.enter_context(bound(host.root, host.root))
     host.keep_archives_in(host.root / "backups")
     before = host.stored()
-    refusal = r"srv cannot be replaced: it is a mount point, and holds archives of this site"
+    refusal = r"srv cannot be replaced: it is a mount point, and holds archives of this site."
     with pytest.raises(Untouched, match=refusal):
         rehearse(backup, "host", [], archive_sha256=backup.archive_sha256)
     with pytest.raises(Untouched, match=refusal):
@@ -436,7 +436,7 @@ def test_taking_a_tree_away_empties_no_disk_that_is_mounted_in_it(host: Host, mo
     mounted.enter_context(small_disk(host.root / "disk", megabytes=1))
     (host.root / "disk" / "precious").write_text("precious")
     (component,) = live_components(get_instance("host"))
-    with pytest.raises(ComponentError, match=r"disk in it is a mount point$"):
+    with pytest.raises(ComponentError, match=r"disk in it is a mount point\.$"):
         component.remove()
     with pytest.raises(OSError, match="a file system is mounted in it"):
         discard(host.root)

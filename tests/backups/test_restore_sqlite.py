@@ -260,7 +260,7 @@ def test_another_text_encoding_is_refused_before_open_connections_break(
     staged = staged_copy(source)
     with pytest.raises(Untouched, match=r"orders\.db is UTF-8, the backup is UTF-16le$") as refused:
         put_back(staged, live)
-    assert refused.value.hint == "stop the service and move the file away, then restore again"
+    assert refused.value.hint == "Stop the service and move the file away, then restore again."
     assert sha256(live) == before
     live.rename(live.with_name("aside"))
     put_back(staged, live)
@@ -342,7 +342,7 @@ def test_a_live_database_that_this_user_may_not_write_is_named(live: Path) -> No
     message = as_nobody(staged_copy(live), live)
     assert message == (
         f"{live} cannot be written: attempt to write a readonly database"
-        " | check that this user may write the file and its folder"
+        " | Check that this user may write the file and its folder."
     )
     assert tree(live.parent) == before
 
@@ -351,7 +351,7 @@ def test_a_folder_that_this_user_may_not_write_is_named(live: Path) -> None:
     staged = staged_copy(live)
     live.unlink()
     message = as_nobody(staged, live)
-    assert message == f"{live} cannot be written: Permission denied | check space and permissions there"
+    assert message == f"{live} cannot be written: Permission denied | Check space and permissions there."
 
 
 def test_a_folder_in_the_place_of_the_database_is_refused(live: Path) -> None:
@@ -380,7 +380,7 @@ def test_the_copy_stops_when_it_is_told_to_and_the_live_database_stays(live: Pat
 
 
 def test_a_database_with_other_rows_is_not_taken_for_restored(live: Path) -> None:
-    with pytest.raises(ComponentError, match=r"does not hold the rows of the backup after the restore$"):
+    with pytest.raises(ComponentError, match=r"does not hold the rows of the backup after the restore\.$"):
         sqlite_proof.prove(live, {"orders": 31}, sqlite_proof.mark_of(live), lock_timeout=LOCK_TIMEOUT)
 
 

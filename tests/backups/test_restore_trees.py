@@ -235,7 +235,7 @@ def test_a_file_in_the_place_of_the_tree_is_refused(live: Path, tmp_path: Path) 
     archive = packed(live, tmp_path / "staged")
     live.rename(live.with_name("aside"))
     live.write_text("a file")
-    with pytest.raises(Untouched, match=r"is a file, the backup holds a folder$"):
+    with pytest.raises(Untouched, match=r"is a file, the backup holds a folder\.$"):
         replace_tree(archive, live, lambda _: None)
     assert live.read_text() == "a file"
 
@@ -249,7 +249,7 @@ def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
     live.unlink()
     live.mkdir()
     entries = entries_of(export.parts[0].path)
-    with pytest.raises(Untouched, match=r"is a folder, the backup holds a file$"):
+    with pytest.raises(Untouched, match=r"is a folder, the backup holds a file\.$"):
         component.apply(entries, ApplyContext(tmp_path / "staged", 1.0, lambda _: None))
 
 
@@ -338,9 +338,9 @@ def test_a_tree_that_is_a_mount_point_is_refused(live: Path, tmp_path: Path, mou
     point = live.parent / "mounted"
     mounted(point)
     (point / "kept").write_text("kept")
-    with pytest.raises(Untouched, match=r"mounted cannot be replaced: Device or resource busy$") as refused:
+    with pytest.raises(Untouched, match=r"mounted cannot be replaced: Device or resource busy\.$") as refused:
         replace_tree(archive, point, lambda _: None)
-    assert refused.value.hint == "check the permissions, and that it is no mount point"
+    assert refused.value.hint == "Check the permissions, and that it is no mount point."
     assert [path.name for path in point.iterdir()] == ["kept"]
     assert drafts(live.parent) == []
 
@@ -353,7 +353,7 @@ def test_a_mount_point_inside_the_tree_is_refused_before_it_would_be_emptied(
     point = live / "with a space"
     mounted(point)
     (point / "kept").write_text("kept")
-    with pytest.raises(Untouched, match=r"files/with a space in it is a mount point$"):
+    with pytest.raises(Untouched, match=r"files/with a space in it is a mount point\.$"):
         replace_tree(archive, live, lambda _: None)
     assert (point / "kept").read_text() == "kept"
 
@@ -366,7 +366,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(live: Path, tmp_path: Path, mo
     small = tmp_path / "small" / "files"
     small.mkdir()
     (small / "old").write_text("old")
-    with pytest.raises(Untouched, match=r"small/files cannot be written: No space left on device$"):
+    with pytest.raises(Untouched, match=r"small/files cannot be written: No space left on device\.$"):
         replace_tree(archive, small, lambda _: None)
     assert [path.name for path in small.parent.iterdir()] == ["files"]
     assert (small / "old").read_text() == "old"

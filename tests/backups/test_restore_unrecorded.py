@@ -106,7 +106,7 @@ def test_a_rollback_needs_no_database_of_the_site_and_its_end_is_recorded_later(
         assert drafts(site.instance) == []
         assert (site.instance / "hooks.log").read_text() == "stopped\nstarted\n"
         assert (ended.code, ended.out) == (NOT_AS_BEFORE, "")
-        assert "what it had changed was rolled back; the database of this site could not take that" in ended.err
+        assert "what it had changed was rolled back. The database of this site could not take that" in ended.err
         path, end = kept(site)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert str(path) in ended.err

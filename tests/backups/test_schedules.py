@@ -232,7 +232,7 @@ def test_commands_add_list_pause_resume_and_run(
     [
         (["addschedule", "x", "--instance", "nowhere", "--cron", "0 2 * * *"], "no instance 'nowhere'"),
         (["addschedule", "x", "--instance", "tacacs-hq", "--cron", "0 3 31 2 *"], "a day that never comes"),
-        (["addschedule", "x", "--instance", "tacacs-hq", "--interval", "often"], "is not an interval"),
+        (["addschedule", "x", "--instance", "tacacs-hq", "--interval", "often"], "is not an interval."),
         (["addschedule", "x y", "--instance", "tacacs-hq", "--manual"], "Use letters, digits"),
         (["pauseschedule", "nothing"], "no schedule 'nothing'"),
     ],

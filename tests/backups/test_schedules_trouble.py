@@ -180,7 +180,7 @@ def test_a_schedule_whose_instance_is_gone_fails_loudly_at_each_slot_and_can_be_
         change(nightly, next_run=timezone.now() - timedelta(seconds=1))
         assert schedule.fire_due(QUEUE) == []
         assert now_of(nightly).consecutive_failures == failures
-    assert "there is no instance 'tacacs-hq'" in caplog.text
+    assert "There is no instance 'tacacs-hq'" in caplog.text
     call_command("pauseschedule", "nightly")
     assert not now_of(nightly).enabled
 

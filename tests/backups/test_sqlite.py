@@ -88,7 +88,9 @@ def test_a_lock_held_past_the_deadline_is_a_clear_error_in_time(tmp_path: Path) 
     source = make_database(tmp_path / "live.db")
     with exclusively_locked(source):
         began = time.monotonic()
-        with pytest.raises(ComponentError, match=rf"^{source} stayed locked by another process for 0\.5 s$") as refused:
+        with pytest.raises(
+            ComponentError, match=rf"^{source} stayed locked by another process for 0\.5 s\.$"
+        ) as refused:
             snapshot(source, lock_timeout=0.5)
         assert 0.5 <= time.monotonic() - began < 2.5
     assert "BACKUP_LOCK_TIMEOUT" in refused.value.hint
@@ -121,7 +123,7 @@ def test_a_journal_left_by_a_killed_writer_is_named_and_nothing_is_touched(tmp_p
     half_written = source.read_bytes()
     with pytest.raises(ComponentError, match="holds an unfinished transaction of a process that died") as refused:
         snapshot(source)
-    assert refused.value.hint == "start and stop the service once, which rolls the transaction back"
+    assert refused.value.hint == "Start and stop the service once, which rolls the transaction back."
     assert source.read_bytes() == half_written
     with closing(sqlite3.connect(source)) as service:
         assert service.execute("SELECT * FROM orders ORDER BY id").fetchall() == before
@@ -149,14 +151,14 @@ def test_a_truncated_database_is_found(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "live.db"
     source.write_bytes(content)
-    with pytest.raises(DamagedComponent, match=rf"^{source} is not a SQLite database$"):
+    with pytest.raises(DamagedComponent, match=rf"^{source} is not a SQLite database\.$"):
         snapshot(source)
 
 
 def test_what_is_missing_or_no_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingComponent, match=rf"^{tmp_path}/none\.db does not exist$"):
+    with pytest.raises(MissingComponent, match=rf"^{tmp_path}/none\.db does not exist\.$"):
         snapshot(tmp_path / "none.db")
-    with pytest.raises(ComponentError, match=rf"^{tmp_path} is not a file$"):
+    with pytest.raises(ComponentError, match=rf"^{tmp_path} is not a file\.$"):
         snapshot(tmp_path)
 
 
@@ -169,7 +171,7 @@ def test_an_unreadable_database_is_named(tmp_path: Path, locked: str) -> None:
     error = as_nobody(tmp_path, "sqlite", str(source))
     folder.chmod(0o755)
     assert error.startswith(f"ComponentError: {source} cannot be read: ")
-    assert error.endswith("(check that this user may read the file and its folder)")
+    assert error.endswith("(Check that this user may read the file and its folder.)")
 
 
 def test_a_user_who_may_only_read_copies_a_wal_database_that_is_in_use(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ def test_a_user_who_may_only_read_is_told_why_a_wal_database_at_rest_needs_more(
         path.chmod(0o755)
     error = as_nobody(tmp_path, "sqlite", str(source))
     assert error.startswith(f"ComponentError: {source} is in WAL mode, and this user may not make the files")
-    assert "run as the user of the service" in error
+    assert "Run as the user of the service" in error
 
 
 def test_files_that_sqlite_makes_beside_a_source_belong_to_its_owner(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_full_check_finds_an_index_that_lost_a_row(tmp_path: Path) -> None:
     if sqlite3.sqlite_version_info < (3, 44):
         sqlite.check(source)
     with pytest.raises(
-        DamagedComponent, match=r"^live\.db is corrupt: (row 2 missing from|wrong # of entries in) index names$"
+        DamagedComponent, match=r"^live\.db is corrupt: (row 2 missing from|wrong # of entries in) index names\.$"
     ):
         sqlite.check(source, full=True)
 

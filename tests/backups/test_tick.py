@@ -134,8 +134,8 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken_and_the_tick_fails_lo
         tick()
 
     assert taken == ["backups"]
-    assert raised.value.message == "housekeeping failed: failing: the moon is full; exploding: ZeroDivisionError"
-    assert Heartbeat.objects.get().problem == "failing: the moon is full; exploding: ZeroDivisionError"
+    assert raised.value.message == "Housekeeping failed: failing: the moon is full. exploding: ZeroDivisionError."
+    assert Heartbeat.objects.get().problem == "failing: the moon is full. exploding: ZeroDivisionError."
     assert "housekeeping.failed step=exploding" in caplog.text
 
 

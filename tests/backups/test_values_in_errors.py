@@ -245,7 +245,7 @@ def test_a_mistake_in_the_instances_file_is_told_without_its_value(mistake: str,
 def test_an_instances_file_that_is_not_utf8_is_told_by_its_place(home: Path) -> None:
     (home / "instances.toml").write_bytes(b'[shop]\nroot = "' + RAW + b'"\n')
     (problem,) = inventory().problems
-    assert problem.message.endswith("instances.toml cannot be read: byte 26 is not UTF-8")
+    assert problem.message.endswith("instances.toml cannot be read: byte 26 is not UTF-8.")
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_run_that_takes_too_long_fails_and_says_after_how_long(site: Site) -> 
     eventually(lambda: site.status(run_id) == "failed")
 
     run = site.run(run_id)
-    assert run["error_message"] == "it ran longer than 2 seconds"
+    assert run["error_message"] == "It ran longer than 2 seconds."
     assert "BACKUP_TIMEOUT" in run["error_hint"]
     site.leaves_nothing()
     lock.close()
@@ -70,7 +70,7 @@ def test_a_run_that_does_not_listen_is_killed(site: Site, wish: str, status: str
 
     eventually(lambda: site.status(run_id) == status)
     expected = (
-        "cancelled by alice" if wish == "cancel" else "it ran longer than 2 seconds; its process was killed by SIGKILL"
+        "cancelled by alice" if wish == "cancel" else "It ran longer than 2 seconds; its process was killed by SIGKILL"
     )
     assert site.run(run_id)["error_message"].startswith(expected)
     site.leaves_nothing()

@@ -111,7 +111,7 @@ def test_mistakes_in_the_instances_file_are_told(settings: Settings, instances: 
     instances["mail"] = {"kind": "nonsense", "root": "/"}
     page = text(a_client(VIEW), INDEX)
     assert "1 of 3 instances needs attention: mail is described wrongly." in page
-    assert "[mail] kind: unknown kind. What to do: one of tacacs, generic." in page
+    assert "[mail] kind: The kind is unknown. What to do: Use one of tacacs, generic." in page
 
 
 def test_a_missing_instances_file_is_told(settings: Settings, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_missing_instances_file_is_told(settings: Settings, tmp_path: Path) ->
     settings.BACKUP_INSTANCES_FILE = tmp_path / "none.toml"
     page = text(a_client(VIEW), INDEX)
     assert "There is nothing to back up yet" in page
-    assert f"the instances file {tmp_path}/none.toml does not exist. What to do: create it" in page
+    assert f"The instances file {tmp_path}/none.toml does not exist. What to do: Create it" in page
 
 
 def test_the_button_starts_a_backup_to_where_the_last_one_went() -> None:

@@ -61,7 +61,7 @@ def test_an_instance_that_never_was_is_not_found_and_one_that_is_gone_keeps_its_
     assert admin.get(url("never")).status_code == 404
     an_execution("gone")
     page = text(admin, url("gone"))
-    assert "there is no instance 'gone' (known: shop, wiki)." in page
+    assert "There is no instance 'gone' (known: shop, wiki)." in page
     assert "5 min ago Completed" in page
 
 

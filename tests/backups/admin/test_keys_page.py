@@ -50,14 +50,14 @@ def test_it_shows_what_each_destination_demands_and_when_keys_were_tried() -> No
         destination=nas,
         checked_at=now,
         next_at=now,
-        problem="no key at hand opens x at nas",
+        problem="No key at hand opens x at nas",
         outcome="1 cannot be opened",
     )
     KeyCheck.objects.create(destination=offsite, next_at=now, outcome="it did not answer: no route")
     html = page()
 
     assert "No key is configured" in html
-    assert "no key at hand opens x at nas" in html
+    assert "No key at hand opens x at nas" in html
     for text in ("Allowed: encrypted where a key is configured", "Required: without a key the backup fails"):
         assert text in html
     assert "just now</span>: 1 cannot be opened<" in html

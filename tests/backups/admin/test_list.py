@@ -151,7 +151,7 @@ def test_back_up_again_starts_one_for_each_instance_and_destination(django_captu
 
 def test_back_up_again_says_what_cannot_be_and_starts_the_rest() -> None:
     page = again(a_client(VIEW, "run_backup"), an_execution("gone"), an_execution())
-    assert "The backup of gone to nas cannot start: there is no instance 'gone' (known: shop, wiki)." in page
+    assert "The backup of gone to nas cannot start: There is no instance 'gone' (known: shop, wiki)." in page
     assert [execution.instance for execution in BackupExecution.objects.filter(status=Status.QUEUED)] == ["shop"]
 
 

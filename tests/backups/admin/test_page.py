@@ -43,7 +43,7 @@ def test_the_components_are_a_table_with_records_sizes_and_checksums() -> None:
     page = text(client, url(execution))
     assert f"orders orders.db database 1,234 orders 1,200 customers 34 8.2 kB {'a' * 64}" in page
     assert f"uploads uploads.tar data - 2.0 MB {'b' * 64}" in page
-    assert "thumbnails not in this backup: /srv/shop/thumbnails does not exist" in page
+    assert "thumbnails not in this backup: /srv/shop/thumbnails does not exist." in page
     assert f'<code class="bs-hash" title="{"a" * 64}">{"a" * 64}</code>' in raw(client, url(execution))
 
 

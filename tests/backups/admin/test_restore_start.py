@@ -215,7 +215,7 @@ def test_an_archive_whose_signature_does_not_fit_is_refused(backed_up: Run, clie
 
 def test_an_unknown_instance_is_told(client: Client) -> None:
     page = text(client, f"{url(an_execution(), 'restore')}?into=nowhere")
-    assert "Restore failed: there is no instance 'nowhere'" in page
+    assert "Restore failed: There is no instance 'nowhere'" in page
 
 
 @pytest.mark.parametrize("damage", ["unlink", "write"])

@@ -131,11 +131,17 @@ def test_the_form_offers_instances_enabled_destinations_and_the_zone_of_the_site
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"expression": "0 2 * *"}, "'0 2 * *' is not a cron expression. five fields: minute hour day month weekday"),
+        (
+            {"expression": "0 2 * *"},
+            "'0 2 * *' is not a cron expression. Write five fields (minute, hour, day, month, weekday)",
+        ),
         ({"expression": "0 2 31 2 *"}, "'0 2 31 2 *' names a day that never comes."),
         ({"type": "interval", "expression": "seconds:5"}, "seconds:5 is not between one minute and a year."),
-        ({"type": "custom", "expression": "os.remove"}, "there is no custom cadence 'os.remove'. known: none"),
-        ({"expression": ""}, "'' is not a cron expression"),
+        (
+            {"type": "custom", "expression": "os.remove"},
+            "There is no custom cadence 'os.remove'. BACKUP_CUSTOM_CADENCES has: none",
+        ),
+        ({"expression": ""}, "'' is not a cron expression."),
         ({"name": "two words"}, "Use letters, digits, '_', '-' and '.'."),
         ({"instance": "elsewhere"}, "elsewhere is not one of the available choices"),
     ],
@@ -270,7 +276,7 @@ def test_the_actions_of_the_list_do_it_with_several_and_tell_of_each() -> None:
     client = a_client(SEE, RUN)
     page = text(client, LIST, {"action": "run_now", "_selected_action": [row.pk for row in rows]})
     assert "The backup of shop to nas is queued." in page
-    assert "Run now failed for gone: there is no instance 'gone' (known: shop, wiki)." in page
+    assert "Run now failed for gone: There is no instance 'gone' (known: shop, wiki)." in page
     client.post(LIST, {"action": "pause", "_selected_action": [row.pk for row in rows]})
     assert BackupSchedule.objects.filter(enabled=True).count() == 0
     client.post(LIST, {"action": "resume", "_selected_action": [rows[0].pk]})

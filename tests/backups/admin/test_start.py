@@ -92,7 +92,7 @@ def test_without_instances_or_destinations_it_says_what_is_needed(settings: Sett
     a_destination()
     settings.BACKUP_INSTANCES = {"shop": {"kind": "nonsense", "root": "/"}}
     page = text(may_run(name="dave"), START)
-    assert "[shop] kind: unknown kind. What to do: one of tacacs, generic." in page
+    assert "[shop] kind: The kind is unknown. What to do: Use one of tacacs, generic." in page
     assert "Nothing can be backed up yet." in page
 
 
@@ -125,7 +125,7 @@ def test_back_up_again_of_an_instance_that_is_gone_says_so(caplog: pytest.LogCap
     caplog.set_level(logging.WARNING, "backups")
     old = an_execution("gone")
     page = text(may_run(), url(old, "again"), {})
-    assert "Back up again failed: there is no instance 'gone' (known: shop, wiki)." in page
+    assert "Back up again failed: There is no instance 'gone' (known: shop, wiki)." in page
     assert BackupExecution.objects.get() == old
     assert "backup.refused instance=gone" in caplog.text
 
