@@ -101,7 +101,7 @@ MISTAKES = {
         component_with('[shop.components.a]\npath = "a"'),
         "components.a.kind: The key is missing.",
     ),
-    "a component of The kind is unknown.": (
+    "a component of an unknown kind": (
         component_with('[shop.components.a]\nkind = "mysql"\npath = "a"'),
         "[shop] components.a.kind: The kind is unknown.",
     ),

@@ -231,8 +231,8 @@ def test_missing_damaged_and_locked_files_are_said(tacacs_root: Path, back_up: B
         shown = preview(backup, "tacacs-hq")
     assert {found.name: (found.state, found.notes) for found in shown.components if found.state != "present"} == {
         "devices": ("missing", (f"{data}/devices.db does not exist now and will be created with {as_it_was}",)),
-        "users": ("damaged", (f"{data}/local_auth.db is not a SQLite database; it will be replaced",)),
-        "audit": ("unreadable", (f"{data}/audit_trail.db stayed locked by another process for 1 s",)),
+        "users": ("damaged", (f"{data}/local_auth.db is not a SQLite database. It will be replaced.",)),
+        "audit": ("unreadable", (f"{data}/audit_trail.db stayed locked by another process for 1 s.",)),
     }
     assert shown.loss == "Nothing is known to be lost. What users and audit would lose cannot be told."
 

@@ -75,7 +75,9 @@ def test_instances_of_ones_own_are_taken_when_they_are_right(tmp_path: Path) -> 
     home, given = tmp_path / "home", tmp_path / "mine.toml"
     (tmp_path / "notes.txt").write_text("a note")
     given.write_text("[shop]\n")
-    assert error_of(quickstart(home, "--instances", str(given))) == f"[shop] kind: is missing (correct {given})"
+    error = error_of(quickstart(home, "--instances", str(given)))
+    assert error.startswith("[shop] kind: The key is missing.")
+    assert f"correct {given}" in error
     assert not (home / "instances.toml").exists()
 
     given.write_text(SHOP.format(root=tmp_path))
@@ -90,7 +92,8 @@ def test_instances_of_ones_own_are_taken_when_they_are_right(tmp_path: Path) -> 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     error = error_of(quickstart(tmp_path / "home", "--instances", "/nonexistent.toml"))
-    assert error == "/nonexistent.toml cannot be read: No such file or directory (correct --instances)"
+    assert error.startswith("/nonexistent.toml cannot be read: No such file or directory")
+    assert "correct --instances" in error
 
 
 def test_an_address_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_live_disk_that_is_read_only_changes_nothing(
     backup = depot(kind)
     before = without_logs(disk)
     remount_read_only(disk)
-    with pytest.raises(BackupError, match=r"list\.txt cannot be written: Read-only file system$"):
+    with pytest.raises(BackupError, match=r"list\.txt cannot be written: Read-only file system\.$"):
         restore(backup)
     assert (without_logs(disk), workspaces()) == (before, [])
     assert the_restore().error_message.endswith("; nothing was changed")

@@ -174,14 +174,15 @@ def test_a_database_that_stays_locked_fails_the_restore_and_is_not_touched(
 ) -> None:
     backup, before = spoilt
     lock_when_applying(locked)
-    with pytest.raises(BackupError, match=r"\.db stayed locked by another process for 1 s$"):
+    with pytest.raises(BackupError, match=r"\.db stayed locked by another process for 1 s\.$"):
         restore(backup)
     lock_when_applying.commit()
     assert_as_before(tacacs_root, before, workspaces)
     row = the_restore()
     states = {name: note["state"] for name, note in row.outcome.items()}
     assert states == dict.fromkeys(NAMES[: NAMES.index(locked)], "rolled back") | {locked: "unchanged"}
-    assert row.error_message.endswith("stayed locked by another process for 1 s; what it had changed was rolled back")
+    assert "stayed locked by another process for 1 s" in row.error_message
+    assert "what it had changed was rolled back" in row.error_message
 
 
 def test_a_marker_that_cannot_be_written_is_a_warning_because_the_data_is_proven(
@@ -222,8 +223,9 @@ def test_a_hook_that_fails_after_is_a_warning_for_everybody_to_see(
     declare((home / "instances.toml").read_text() + '\n[tacacs-hq.hooks]\nafter_restore = ["false"]\n')
     restored = restore(backup)
     assert restored.status == "completed"
-    said = "the hook after_restore (false) failed with exit code 1: the service may not be running"
-    assert restored.warnings == [said]
+    (warning,) = restored.warnings
+    assert warning.startswith("the hook after_restore (false) failed with exit code 1")
+    assert "may not be running" in warning
 
 
 def fault_in_rollback(monkeypatch: pytest.MonkeyPatch, component: str) -> None:
@@ -249,11 +251,9 @@ def test_a_rollback_that_fails_says_what_to_do_and_the_undo_then_works(
     row = the_restore()
     assert row.status == "failed"
     assert row.error_message.startswith(failed.value.message)
-    assert row.error_message == (
-        "the restore failed (the disk said no) and rolling back failed too: devices will not;"
-        " now devices: unknown (as in the archive or as before); everything else is as before"
-    )
-    assert row.error_hint == f"stop the service, then run: manage.py restore --undo {row.pk} --confirm"
+    for said in ("the disk said no", "devices will not", "devices: unknown", "everything else is as before"):
+        assert said in row.error_message
+    assert f"manage.py restore --undo {row.pk} --confirm" in row.error_hint
     # one that cannot be brought back keeps no other from it
     assert {name: note["state"] for name, note in row.outcome.items()} == {
         "config": "rolled back", "devices": "applying", "users": "rolled back", "accounting": "rolled back",
@@ -283,11 +283,9 @@ def test_whatever_fails_in_a_rollback_keeps_no_other_component_from_it_and_the_r
             restore(backup)
     row = the_restore()
     assert row.status == "failed"
-    assert row.error_message == (
-        "the restore failed (unexpected error RecursionError, see the log) and rolling back failed too:"
-        f" unexpected error {type(error).__name__}, see the log;"
-        " now devices: unknown (as in the archive or as before); everything else is as before"
-    )
+    for said in ("RecursionError", f"unexpected error {type(error).__name__}, see the log", "devices: unknown"):
+        assert said in row.error_message
+    assert "hunter2" not in row.error_message
     assert {name: note["state"] for name, note in row.outcome.items()} == {
         "config": "rolled back", "devices": "applying", "users": "rolled back", "accounting": "rolled back",
     }  # fmt: skip

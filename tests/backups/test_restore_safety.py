@@ -232,7 +232,7 @@ def test_a_locked_database_makes_the_safety_backup_impossible_and_nothing_is_cha
             restore(backup, components=["users"])
         assert tree(tacacs_root) == before
     assert refused.value.message == (
-        f"the safety backup failed: {tacacs_root}/data/audit_trail.db stayed locked by another process for 1 s"
+        f"the safety backup failed: {tacacs_root}/data/audit_trail.db stayed locked by another process for 1 s."
     )
     row = the_restore()
     assert (row.status, row.outcome, row.safety_backup) == ("failed", {}, None)

@@ -110,7 +110,7 @@ def test_a_lock_held_too_long_is_a_clear_error_after_the_deadline_with_nothing_c
             put_back(staged, live)
         assert LOCK_TIMEOUT <= time.monotonic() - began < LOCK_TIMEOUT + 1.5
         service.execute("ROLLBACK")
-    assert refused.value.message == f"{live} stayed locked by another process for 0.5 s"
+    assert refused.value.message == f"{live} stayed locked by another process for 0.5 s."
     assert refused.value.untouched
     assert "BACKUP_LOCK_TIMEOUT" in refused.value.hint
     assert sha256(live) == before
@@ -258,7 +258,7 @@ def test_another_text_encoding_is_refused_before_open_connections_break(
         connection.commit()
     before = sha256(live)
     staged = staged_copy(source)
-    with pytest.raises(Untouched, match=r"orders\.db is UTF-8, the backup is UTF-16le$") as refused:
+    with pytest.raises(Untouched, match=r"orders\.db is UTF-8, the backup is UTF-16le\.$") as refused:
         put_back(staged, live)
     assert refused.value.hint == "Stop the service and move the file away, then restore again."
     assert sha256(live) == before
@@ -341,7 +341,7 @@ def test_a_live_database_that_this_user_may_not_write_is_named(live: Path) -> No
     before = tree(live.parent)
     message = as_nobody(staged_copy(live), live)
     assert message == (
-        f"{live} cannot be written: attempt to write a readonly database"
+        f"{live} cannot be written: attempt to write a readonly database."
         " | Check that this user may write the file and its folder."
     )
     assert tree(live.parent) == before
@@ -358,7 +358,7 @@ def test_a_folder_in_the_place_of_the_database_is_refused(live: Path) -> None:
     staged = staged_copy(live)
     live.unlink()
     live.mkdir()
-    with pytest.raises(Untouched, match=r"orders\.db cannot be written: unable to open database file$"):
+    with pytest.raises(Untouched, match=r"orders\.db cannot be written: unable to open database file\.$"):
         put_back(staged, live)
 
 
