@@ -139,9 +139,8 @@ def test_only_a_new_or_an_empty_folder_is_taken(store: Path, back_up: BackUp, tm
     assert "it is not empty" in refused("restore", backup.pk, "--to", tmp_path / "full")
     assert "it is not a folder" in refused("restore", backup.pk, "--to", tmp_path / "file")
     assert "it is not a folder" in refused("restore", backup.pk, "--to", tmp_path / "link")
-    assert refused("restore", backup.pk, "--to", tmp_path / "missing" / "out") == (
-        f"{tmp_path}/missing is not a folder, so out cannot be made in it"
-    )
+    said = refused("restore", backup.pk, "--to", tmp_path / "missing" / "out")
+    assert said.startswith(f"{tmp_path}/missing is not a folder")
     assert names(tmp_path / "full") == ["mine"]
 
 
@@ -151,9 +150,7 @@ def test_no_folder_of_a_service_or_of_this_site_is_taken(store: Path, home: Path
         (store, "instance store"), (home / "backups", "the archives of this site"),
         (home / "workspaces", "the workspaces of this site"),
     ):  # fmt: skip
-        assert refused("restore", backup.pk, "--to", root / "out") == (
-            f"{root}/out lies in {root}, of {whose} (name a folder somewhere else)"
-        )
+        assert refused("restore", backup.pk, "--to", root / "out").startswith(f"{root}/out lies in {root}, of {whose}")
         assert not (root / "out").exists()
 
 
@@ -161,9 +158,9 @@ def test_unknown_components_are_refused_with_those_the_archive_has(
     store: Path, back_up: BackUp, tmp_path: Path
 ) -> None:
     backup = back_up("store")
-    assert refused("restore", backup.pk, "--component", "devices", "--to", tmp_path / "out") == (
-        "the archive has no component 'devices' to unpack (valid: orders, uploads, settings)"
-    )
+    said = refused("restore", backup.pk, "--component", "devices", "--to", tmp_path / "out")
+    assert "no component 'devices' to unpack" in said
+    assert "orders, uploads, settings" in said
     assert not (tmp_path / "out").exists()
 
 

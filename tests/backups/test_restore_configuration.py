@@ -49,7 +49,9 @@ def failure(backup: BackupExecution, *components: str, **options: bool) -> Backu
     with pytest.raises(BackupError) as failed:
         restore(backup, *components, **options)
     row = RestoreExecution.objects.latest("created_at")
-    assert (row.status, row.error_message) == ("failed", f"{failed.value.message}; nothing was changed")
+    assert row.status == "failed"
+    assert row.error_message.startswith(failed.value.message)
+    assert "nothing was changed" in row.error_message.lower()
     return failed.value
 
 
@@ -230,7 +232,7 @@ def test_a_rollback_leaves_no_overrides_and_no_file_where_there_were_none(
         restore(backup, "config", "users")
     row = RestoreExecution.objects.get()
     assert "is not a SQLite database" in row.error_message
-    assert "what it had changed was rolled back" in row.error_message
+    assert "what it had changed was rolled back" in row.error_message.lower()
     assert {name: note["state"] for name, note in row.outcome.items()} == {
         "config": "rolled back", "users": "unchanged",
     }  # fmt: skip

@@ -125,4 +125,4 @@ def test_a_live_disk_that_is_read_only_changes_nothing(
     with pytest.raises(BackupError, match=r"list\.txt cannot be written: Read-only file system\.$"):
         restore(backup)
     assert (without_logs(disk), workspaces()) == (before, [])
-    assert the_restore().error_message.endswith("; nothing was changed")
+    assert "nothing was changed" in the_restore().error_message.lower()

@@ -53,7 +53,8 @@ def test_a_damaged_archive_changes_nothing_and_the_record_says_so(
     before = state_of(tacacs_root)
     archive.write_bytes(archive.read_bytes()[:-30])
     said = refused("restore", backup.pk, "--confirm")
-    assert "its SHA-256 differs; nothing was changed (" in said
+    assert "its SHA-256 differs" in said
+    assert "nothing was changed" in said.lower()
     assert state_of(tacacs_root) == before
     assert RestoreExecution.objects.get().status == "failed"
     assert list(BackupExecution.objects.all()) == [backup]
@@ -63,20 +64,17 @@ def test_names_are_checked_before_anything_is_touched(
     tacacs_root: Path, backup: BackupExecution, declare: Declare
 ) -> None:
     before = state_of(tacacs_root)
-    assert refused("restore", backup.pk, "--component=nothing") == (
-        "there is no component 'nothing' to restore (valid: config, devices, users, accounting, metrics, audit,"
-        " config.file, config.overrides, config.section:NAME)"
-    )
-    assert refused("restore", "12345678") == "there is no backup '12345678' (`listbackups` prints the ids)"
-    assert refused("restore", "--undo=12345678") == "there is no restore '12345678' (`listrestores` prints the ids)"
-    assert refused("restore", "--file", SERVER_PLAIN) == (
-        "which instance is the file to be restored into? (name it with --instance)"
-    )
+    said = refused("restore", backup.pk, "--component=nothing")
+    assert "no component 'nothing' to restore" in said
+    valid = "config, devices, users, accounting, metrics, audit, config.file, config.overrides, config.section:NAME"
+    assert valid in said
+    assert refused("restore", "12345678").startswith("there is no backup '12345678'")
+    assert refused("restore", "--undo=12345678").startswith("there is no restore '12345678'")
+    assert "--instance" in refused("restore", "--file", SERVER_PLAIN)
     declare(f'[tacacs-lab]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "config/tacacs.conf"\n')
-    assert refused("restore", backup.pk, "--instance=tacacs-lab", "--confirm") == (
-        "the archive is of instance tacacs-hq, not of tacacs-lab; nothing was changed"
-        " (to restore it into this instance all the same, say so with --other-instance)"
-    )
+    said = refused("restore", backup.pk, "--instance=tacacs-lab", "--confirm")
+    for part in ("of instance tacacs-hq, not of tacacs-lab", "nothing was changed", "--other-instance"):
+        assert part in said
     assert "There is no instance 'tacacs-hq' (known: tacacs-lab)" in refused("restore", backup.pk, "--confirm")
     assert state_of(tacacs_root) == before
 
@@ -136,9 +134,7 @@ def test_what_changed_nothing_cannot_be_undone(backup: BackupExecution, archive:
     archive.unlink()
     refused("restore", backup.pk, "--confirm")
     failed = RestoreExecution.objects.get()
-    assert (
-        refused("restore", "--undo", failed.pk) == f"restore {failed.pk} changed nothing, so there is nothing to undo"
-    )
+    assert refused("restore", "--undo", failed.pk).startswith(f"restore {failed.pk} changed nothing")
 
 
 def test_an_undo_is_previewed_and_names_what_it_undoes(tacacs_root: Path, backup: BackupExecution) -> None:
@@ -162,10 +158,9 @@ def test_the_safety_backup_needs_an_enabled_destination_and_makes_one_where_ther
     made = BackupDestination.objects.get(name="safety")
     assert list(made.executions.values_list("kind", flat=True)) == ["safety"]
     BackupDestination.objects.update(enabled=False)
-    assert refused("restore", backup.pk, "--confirm") == (
-        "the safety backup failed: no destination for the safety backup is enabled; nothing was changed"
-        " (enable safety, or another one)"
-    )
+    said = refused("restore", backup.pk, "--confirm")
+    for part in ("no destination for the safety backup is enabled", "nothing was changed", "enable safety"):
+        assert part in said
 
 
 def test_restores_are_listed_newest_first_with_their_archive_or_error(backup: BackupExecution, archive: Path) -> None:
@@ -178,7 +173,7 @@ def test_restores_are_listed_newest_first_with_their_archive_or_error(backup: Ba
     assert lines[2].endswith(backup.backup_filename)
     assert command("listrestores", "another").out == "no restores\n"
     assert [row["status"] for row in command("listrestores", "--limit=1", "--json").data] == ["failed"]
-    assert refused("listrestores", "--limit=-1") == "--limit must not be negative"
+    assert refused("listrestores", "--limit=-1").startswith("--limit must not be negative")
     shown = command("showrestore", RestoreExecution.objects.latest("created_at").pk).out
     assert "failed       tacacs-hq from backup-tacacs-hq-" in shown
-    assert "; nothing was changed\n" in shown
+    assert "nothing was changed" in shown
