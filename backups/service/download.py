@@ -13,7 +13,7 @@ from backups.service.workspace import workspace
 def download_backup(execution: BackupExecution, *, by: audit.Actor) -> BinaryIO:
     """Return the archive as an open file that has no name any more and vanishes when it is closed.
 
-    Raises BackupError, ArchiveError or DestinationError; a damaged archive is not handed out.
+    Raises OperatorError; a damaged archive is not handed out.
     """
     with workspace(str(uuid4())) as directory:
         path = fetch(execution, directory)

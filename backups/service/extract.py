@@ -59,7 +59,7 @@ def extract(
 ) -> Extracted:
     """Verify the archive and put `components` of it, all by default, into the new or empty folder `directory`.
 
-    Raises BackupError, ArchiveError or DestinationError, and then nothing of it is there.
+    Raises OperatorError, and then nothing of it is there.
     """
     _require_outside(directory)
     with workspace(str(uuid4())) as scratch:

@@ -19,7 +19,7 @@ def fetch_into(safety: BackupExecution, directory: Path, progress: Callable[[int
 def safety_archive(restore: RestoreExecution, directory: Path) -> Path:
     """Return the archive of the state before `restore`: the one in `directory`, else from its destination.
 
-    Raises BackupError, ArchiveError or DestinationError.
+    Raises OperatorError.
     """
     safety = restore.safety_backup
     assert safety is not None  # noqa: S101 - nothing is touched before it is there

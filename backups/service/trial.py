@@ -58,7 +58,7 @@ Trial = Callable[[DrillExecution, Monitor, Path], Found]
 def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
     """Restore the archive below `directory` and check it fully.
 
-    Raises BackupError, ArchiveError or DestinationError with the first thing that is wrong.
+    Raises OperatorError with the first thing that is wrong.
     """
     execution = run.execution
     began = time.monotonic()

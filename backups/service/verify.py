@@ -15,7 +15,7 @@ from backups.service.workspace import workspace
 def verify_execution(execution: BackupExecution, *, by: audit.Actor) -> Verified:
     """Fetch the archive from its destination, verify it here and now and record what came of it.
 
-    Raises BackupError, ArchiveError or DestinationError with the first thing that is wrong.
+    Raises OperatorError with the first thing that is wrong.
     """
     _, found = look(execution, by=by, kind=DrillExecution.Kind.VERIFICATION)
     return Verified(found.manifest, found.databases, found.signature, found.notes)

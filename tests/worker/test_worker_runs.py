@@ -69,10 +69,9 @@ def test_a_run_that_does_not_listen_is_killed(site: Site, wish: str, status: str
         cancel(site, run_id)
 
     eventually(lambda: site.status(run_id) == status)
-    expected = (
-        "cancelled by alice" if wish == "cancel" else "It ran longer than 2 seconds; its process was killed by SIGKILL"
-    )
-    assert site.run(run_id)["error_message"].startswith(expected)
+    said = site.run(run_id)["error_message"]
+    assert said.startswith("cancelled by alice" if wish == "cancel" else "It ran longer than 2 seconds")
+    assert wish == "cancel" or "killed by SIGKILL" in said
     site.leaves_nothing()
     lock.close()
 
