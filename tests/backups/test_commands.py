@@ -175,7 +175,7 @@ def test_verification_says_good_or_why_not(home: Path, tacacs_root: Path, back_u
     assert answer(home, "verifybackup", execution.pk)["databases"] == 6
     file_of(execution).write_bytes(b"something else")
     assert refusal(manage(home, "verifybackup", execution.pk)).startswith(
-        f"{execution.backup_path} at nas is not what was uploaded: its SHA-256 differs (it was changed or damaged there"
+        f"{execution.backup_path} at nas is not what was uploaded: its SHA-256 differs"
     )
 
 
