@@ -167,7 +167,7 @@ def test_parts_of_the_servers_own_archive_are_foreseen_from_the_file(tacacs_root
 
 
 def test_a_section_that_the_archive_does_not_have_is_refused(tacacs_root: Path, back_up: BackUp) -> None:
-    with pytest.raises(BackupError, match=r"the archive has no section \[nothing\]"):
+    with pytest.raises(BackupError, match=r"no section \[nothing\]"):
         preview(back_up(), "tacacs-hq", ["config.section:nothing"])
 
 
