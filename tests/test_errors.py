@@ -6,12 +6,29 @@ import pkgutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import backups
 import backupsite
 import destinations
+from backups import (
+    archive,
+    cadence,
+    components,
+    encryption,
+    instance_file,
+    instances,
+    interrupts,
+    replacing,
+    retention,
+    sources,
+    sqlite,
+    sqlite_proof,
+    sqlite_restore,
+    sqlite_schema,
+)
 from backups.instance_file import Mistake, Problem
 from backups.models import BackupExecution
 from backups.service.once import AlreadyWaiting
@@ -20,30 +37,16 @@ from destinations.redaction import HIDDEN
 
 ROOT = Path(__file__).parents[1]
 # where every text is a sentence; what is not here yet is to be added
-SENTENCES = (
-    "destinations",
-    "backups/archive",
-    "backups/cadence.py",
-    "backups/components",
-    "backups/encryption",
-    "backups/instance_file.py",
-    "backups/instances.py",
-    "backups/interrupts.py",
-    "backups/replacing.py",
-    "backups/retention",
-    "backups/sources.py",
-    "backups/sqlite",
-    "backups/sqlite_proof.py",
-    "backups/sqlite_restore.py",
-    "backups/sqlite_schema.py",
-)
+SENTENCES: tuple[ModuleType, ...] = (
+    destinations, archive, cadence, components, encryption, instance_file, instances, interrupts, replacing, retention,
+    sources, sqlite, sqlite_proof, sqlite_restore, sqlite_schema,
+)  # fmt: skip
 # they become errors, or messages of checks
 CARRIERS = {Mistake.__name__: 1, Problem.__name__: 2}
 NAMES_OF_HINTS = ("HINT", "ADVICE")
 # what such a text ends with is a sentence already
 WHOLE = {"message", "hint", "text"}
-
-
+# those that take more than a message and a hint
 MADE = {AlreadyWaiting: partial(AlreadyWaiting, run=BackupExecution())}
 
 
@@ -168,20 +171,24 @@ def is_sentence(text: ast.expr) -> bool:
     return True
 
 
-def modules() -> Iterator[Path]:
-    for entry in SENTENCES:
-        path = ROOT / entry
-        assert path.exists(), entry
-        yield from path.rglob("*.py") if path.is_dir() else [path]
+def sources_of(module: ModuleType) -> list[Path]:
+    """Return the files of a module, or of a package and all below it."""
+    assert module.__file__ is not None
+    path = Path(module.__file__)
+    return sorted(path.parent.rglob("*.py")) if hasattr(module, "__path__") else [path]
 
 
 def test_every_message_and_every_hint_is_a_sentence() -> None:
     constructors = {error.__name__ for error in every_error()} | CARRIERS.keys()
-    wrong = [
-        f"{path.relative_to(ROOT)}:{text.lineno}: {ast.unparse(text)}"
-        for path in modules()
+    texts = [
+        (path, text)
+        for module in SENTENCES
+        for path in sources_of(module)
         for text in Texts(ast.parse(path.read_text()), constructors).found
-        if not is_sentence(text)
+    ]
+    assert len(texts) > 300
+    wrong = [
+        f"{path.relative_to(ROOT)}:{text.lineno}: {ast.unparse(text)}" for path, text in texts if not is_sentence(text)
     ]
     assert wrong == []
 
