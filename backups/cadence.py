@@ -75,9 +75,8 @@ class Cron:
         """Follow real time: the earliest match under any offset that the zone has at that moment."""
         found: datetime | None = None
         for days in (0, 1, 366 // 2, 366):
-            offset = (moment + timedelta(days=days)).astimezone(self.zone).utcoffset()
-            assert offset is not None  # noqa: S101 - an aware moment has one
-            found = self._under(offset, moment, found) or found
+            local = (moment + timedelta(days=days)).astimezone(self.zone)
+            found = self._under(local.replace(tzinfo=UTC) - local, moment, found) or found
         return found or self._named_hours(moment)
 
     def _under(self, offset: timedelta, moment: datetime, best: datetime | None) -> datetime | None:

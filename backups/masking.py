@@ -62,12 +62,8 @@ def is_masked(text: str, key: str, value: str) -> bool:
     )
 
 
-def mask(value: str) -> str:
-    """Return dots and 6 hexadecimal digits of an HMAC under the site's key: no guess can be tried without that key."""
-    return _mask(settings.SECRET_KEY, value)
-
-
 def _mask(site: str, value: str) -> str:
+    """Return dots and 6 hexadecimal digits of an HMAC under the site's key: no guess can be tried without that key."""
     digest = hmac.new(site.encode(), value.encode(errors="surrogatepass"), hashlib.sha256)
     return f"•••••• ({digest.hexdigest()[:6]})"
 

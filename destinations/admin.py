@@ -71,7 +71,7 @@ class BackupDestinationAdmin(_ModelAdmin):
             return "never"
         status = destination.last_backup_status
         return format_html(
-            '<time class="destination-nowrap" datetime="{}" title="{}">{} ago</time> {}',
+            '<time class="bs-moment" datetime="{}" title="{}">{} ago</time> {}',
             at.isoformat(),
             timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z"),
             timesince(at, depth=1),
@@ -206,4 +206,4 @@ def _is_declared(destination: BackupDestination | None) -> bool:
 
 
 def _badge(text: str, kind: str) -> SafeString:
-    return format_html('<span class="destination-badge destination-badge-{}">{}</span>', kind, text)
+    return format_html('<span class="bs-badge bs-{}">{}</span>', kind, text)

@@ -20,16 +20,16 @@ from backups.service.drops import drops_of, last_before, open_drops, open_episod
 
 class ConfirmDropForm(ConfirmForm):
     untouched = "Nothing was confirmed."
-    components = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, execution: BackupExecution, *args: Any, **kwargs: Any) -> None:
         super().__init__(execution.instance, *args, label=f"Type {execution.instance} to confirm", **kwargs)
         known = list(dict.fromkeys(drop.component for drop in open_drops(execution)))
-        field = self.fields["components"]
-        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - as declared above
-        field.choices = [(name, name) for name in known]
-        field.initial = known
-        field.label = "Gone on purpose in"
+        self.fields["components"] = forms.MultipleChoiceField(
+            label="Gone on purpose in",
+            choices=[(name, name) for name in known],
+            initial=known,
+            widget=forms.CheckboxSelectMultiple,
+        )
         # what is lost is read first
         del self.fields["confirm"].widget.attrs["autofocus"]
         self.order_fields(["components", "confirm"])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -14,6 +15,7 @@ from backups.instances import Problem, inventory
 from backups.log_handlers import log_problem
 from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
 from backups.service.drill_state import DrillState, drill_states
+from backups.service.halfway import left_half_done
 from backups.service.overview import FRESH, Condition, Protection, protections, taken_at
 from backups.service.workers import WorkerState, worker_state
 from destinations.models import BackupDestination
@@ -28,6 +30,14 @@ LABELS = {
 NAMED_IN_BANNER = 3
 
 
+class Severity(StrEnum):
+    """How bad the worst is that the page shows."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     state: Protection
@@ -40,12 +50,13 @@ class Row:
     drills: DrillState
     config_problem: str
     promise: str
+    half_restored: RestoreExecution | None
 
 
 @dataclass(frozen=True, slots=True)
 class FrontPage:
     banner: str
-    safe: bool
+    severity: Severity
     rows: list[Row]
     problems: tuple[Problem, ...]
     destinations: list[BackupDestination]
@@ -54,11 +65,8 @@ class FrontPage:
     workers: WorkerState
     lost_keys: list[KeyCheck]
     log_problem: str
-
-    @property
-    def pending_rules(self) -> list[BackupDestination]:
-        """The destinations whose rule waits for a person: nothing more goes meanwhile."""
-        return [destination for destination in self.destinations if destination.rule_pending_since]
+    # the destinations whose rule waits for a person: nothing more goes meanwhile
+    pending_rules: list[BackupDestination]
 
 
 def front_page(user: User | AnonymousUser) -> FrontPage | None:
@@ -68,24 +76,43 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
     states = protections(with_progress(BackupExecution.objects.all()))
     problems = inventory().problems
     destinations = list(BackupDestination.objects.enabled().only("pk", "name", "rule_pending_since"))
-    rows = _rows(states, destinations, see_restores=sees(user, RestoreExecution))
+    pending_rules = [destination for destination in destinations if destination.rule_pending_since]
+    see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
+    broken = {restore.instance: restore for restore in left_half_done()} if see_restores else {}
+    rows = _rows(states, destinations, broken, see_restores=see_restores)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
-    safe = bool(rows) and not problems and not lost_keys and not any(_needs_attention(row) for row in rows)
+    workers, log = worker_state(), log_problem()
+
+    named = {state.name for state in states}
+    elsewhere = [_reason_of_restore(restore) for name, restore in broken.items() if name not in named]
+    warnings = [problem.message for problem in workers.problems]
+    warnings += ["the log file cannot be written"] if log else []
+    warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
+    warnings += ["no destination is enabled"] if may_run and not destinations else []
+    warnings += [warning for row in rows for warning in _warnings(row)]
+    severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
     return FrontPage(
-        banner=_banner(rows, problems, lost_keys),
-        safe=safe,
+        banner=banner,
+        severity=severity,
         rows=rows,
         problems=problems,
         destinations=destinations,
-        may_run=may(user, "run_backup"),
-        may_see_restores=sees(user, RestoreExecution),
-        workers=worker_state(),
+        may_run=may_run,
+        may_see_restores=see_restores,
+        workers=workers,
         lost_keys=lost_keys,
-        log_problem=log_problem(),
+        log_problem=log,
+        pending_rules=pending_rules,
     )
 
 
-def _rows(states: list[Protection], destinations: list[BackupDestination], *, see_restores: bool) -> list[Row]:
+def _rows(
+    states: list[Protection],
+    destinations: list[BackupDestination],
+    broken: dict[str, RestoreExecution],
+    *,
+    see_restores: bool,
+) -> list[Row]:
     names = [state.name for state in states]
     live_restores = _live(RestoreExecution, names) if see_restores else {}
     live_drills = _live(DrillExecution, names)
@@ -105,6 +132,7 @@ def _rows(states: list[Protection], destinations: list[BackupDestination], *, se
             config_problem=note.config_problem if note else "",
             drills=drills[state.name],
             promise=promise_in_words(state.outlook.promise),
+            half_restored=broken.get(state.name),
         )
         for state in states
     ]
@@ -125,28 +153,55 @@ def label_of(state: Protection, drills: DrillState) -> str:
 
 def _needs_attention(row: Row) -> bool:
     state = row.state
-    troubled = state.condition is not Condition.SAFE or state.episode is not None
+    troubled = state.condition is not Condition.SAFE or state.episode is not None or row.half_restored is not None
     return troubled or bool(row.drills.failures) or row.drills.is_overdue
 
 
-def _banner(rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyCheck]) -> str:
+def _warnings(row: Row) -> list[str]:
+    """Return the warnings that the page shows of the instance of `row`."""
+    name = row.state.name
+    shown = [
+        (row.restart is not None, f"{name} has to be restarted"),
+        (bool(row.config_problem), f"the configuration of {name} has errors"),
+        (row.drills.trouble is not None, f"the last drill of {name} came to no verdict"),
+    ]
+    return [warning for is_shown, warning in shown if is_shown]
+
+
+def _banner(
+    rows: list[Row],
+    problems: tuple[Problem, ...],
+    lost_keys: list[KeyCheck],
+    elsewhere: list[str],
+    warnings: list[str],
+) -> tuple[Severity, str]:
+    """Return the worst of what the page shows, and it in words. `elsewhere` is about instances that have no row."""
     wrong = {problem.instance for problem in problems if problem.instance}
-    count = len(rows) + len(wrong)
+    count = len(rows) + len(wrong) + len(elsewhere)
     needy = [row for row in rows if _needs_attention(row)]
-    needy.sort(key=lambda row: list(Condition).index(row.state.condition))
-    reasons = [f"{name} is described wrongly" for name in sorted(wrong)] + [_reason(row) for row in needy]
+    needy.sort(key=lambda row: (row.half_restored is None, list(Condition).index(row.state.condition)))
+    reasons = elsewhere + [f"{name} is described wrongly" for name in sorted(wrong)] + [_reason(row) for row in needy]
     if not count:
-        return "There is nothing to back up yet: the instances file describes no instance."
+        return Severity.BAD, "There is nothing to back up yet: the instances file describes no instance."
     if reasons:
-        more = len(reasons) - NAMED_IN_BANNER
-        named = "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
         verb = "needs" if len(reasons) == 1 else "need"
-        return f"{len(reasons)} of {_instances(count)} {verb} attention: {named}."
+        return Severity.BAD, f"{len(reasons)} of {_instances(count)} {verb} attention: {_named(reasons)}."
+    if problems:
+        return Severity.BAD, "The instances file has errors."
     if lost_keys:
-        return f"Keys are lost: no key at hand opens backups at {', '.join(str(one.destination) for one in lost_keys)}."
+        where = ", ".join(str(check.destination) for check in lost_keys)
+        return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
     subject = "The instance has" if count == 1 else f"All {_instances(count)} have"
     promised = any(row.state.outlook.promise for row in rows)
-    return f"{subject} a good backup{', as fresh as promised' if promised else ' of the last 24 hours'}."
+    good = f"{subject} a good backup{', as fresh as promised' if promised else ' of the last 24 hours'}"
+    if warnings:
+        return Severity.WARNING, f"{good}, but {_named(warnings)}."
+    return Severity.GOOD, f"{good}."
+
+
+def _named(reasons: list[str]) -> str:
+    more = len(reasons) - NAMED_IN_BANNER
+    return "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
 
 
 def promise_in_words(promise: timedelta | None) -> str:
@@ -159,8 +214,16 @@ def _instances(count: int) -> str:
     return f"{count} instance" if count == 1 else f"{count} instances"
 
 
+def _reason_of_restore(restore: RestoreExecution) -> str:
+    if restore.is_proven:
+        return f"the end of a restore of {restore.instance} went wrong"
+    return f"{restore.instance} may be half restored"
+
+
 def _reason(row: Row) -> str:
     state = row.state
+    if row.half_restored is not None:
+        return _reason_of_restore(row.half_restored)
     if row.drills.failures:
         return f"the last {row.drills.failures[0].word} of {state.name} failed"
     if state.good is None:

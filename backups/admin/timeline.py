@@ -11,7 +11,7 @@ Status = Run.Status
 # the wait and the end have steps of their own
 NO_STAGES = ("waiting", "done")
 # shown only when something led there
-WAYS_BACK = (RestoreExecution.Stage.PROVING, RestoreExecution.Stage.ROLLING_BACK)
+WAYS_BACK = (RestoreExecution.Stage.ROLLING_BACK,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,14 @@ def _reached(run: Run, last: datetime) -> dict[str, Step]:
     moments = [(str(name), datetime.fromisoformat(moment)) for name, moment in run.timeline]
     labels = _labels(run)
     begun = [(name, moment) for name, moment in moments if name in labels]
-    found = {}
+    found: dict[str, Step] = {}
     for (name, began), (following, end) in pairwise([*begun, ("", last)]):
         state = "done" if following else _state_of_last(run)
-        found[name] = Step(name, labels[name], state, began, end - began)
+        took = end - began
+        if (earlier := found.get(name)) and earlier.began and earlier.took is not None:
+            # two stages that take turns are shown once each, with all the time that each took
+            began, took = earlier.began, earlier.took + took
+        found[name] = Step(name, labels[name], state, began, took)
     return found
 
 

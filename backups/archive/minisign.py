@@ -17,7 +17,7 @@ from backups.archive._minisign.errors import (
     SigningKeyError,
     UnknownSignerError,
 )
-from backups.archive._minisign.keys import PublicKey, SigningKey, parse_signing_key, read_signing_key, write_signing_key
+from backups.archive._minisign.keys import PublicKey, SigningKey, parse_signing_key
 from backups.archive._minisign.text import (
     ALGORITHM,
     KEY_ID_BYTES,
@@ -39,12 +39,8 @@ __all__ = [
     "file_digest",
     "new_digest",
     "parse_signing_key",
-    "read_signing_key",
     "sign_digest",
-    "sign_file",
     "verify_digest",
-    "verify_file",
-    "write_signing_key",
 ]
 
 _PREHASHED = b"ED"
@@ -106,11 +102,6 @@ def sign_digest(digest: bytes, key: SigningKey, trusted_comment: str) -> str:
     return f"{comment}\n{line}\n{_TRUSTED}{trusted_comment}\n{global_line}\n"
 
 
-def sign_file(path: Path, key: SigningKey, trusted_comment: str) -> str:
-    """Return the text of the `.minisig` of the file at `path`; raises SignatureError."""
-    return sign_digest(file_digest(path), key, trusted_comment)
-
-
 def _malformed(reason: str, hint: str = _DAMAGED_HINT) -> MalformedSignatureError:
     return MalformedSignatureError(f"The signature is malformed: {reason}.", hint=hint)
 
@@ -167,10 +158,3 @@ def verify_digest(digest: bytes, signature_text: str | bytes, public_keys: Itera
     """
     signature = _parse(signature_text)
     return _verify(digest, signature, _candidates(signature, public_keys))
-
-
-def verify_file(path: Path, signature_text: str | bytes, public_keys: Iterable[PublicKey]) -> VerifiedBy:
-    """Verify a signature of the file at `path`, which is read only when a trusted key is named; raises as above."""
-    signature = _parse(signature_text)
-    candidates = _candidates(signature, public_keys)
-    return _verify(file_digest(path), signature, candidates)

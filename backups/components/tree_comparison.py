@@ -66,12 +66,11 @@ class TreeComparison:
             if here is not None and there is not None and here.name == there.name:
                 self._both(here, there)
                 here, there = next(live, None), next(listed, None)
-            elif there is None or (here is not None and position(here.name) < position(there.name)):
-                assert here is not None  # noqa: S101 - one of the two is there
+            elif here is not None and (there is None or position(here.name) < position(there.name)):
                 if here.name not in self._staying or type_of(here) != FOLDER:
                     self.going.add(Difference(here.name, type_of(here), _size(here)))
                 here = next(live, None)
-            else:
+            elif there is not None:
                 self.returning.add(Difference(there.name, there.type, there.size))
                 there = next(listed, None)
         return True

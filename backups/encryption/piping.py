@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from threading import Thread
 from types import TracebackType
-from typing import IO, Any, BinaryIO, Self
+from typing import IO, Any, BinaryIO, Self, cast
 
 from backups.encryption.base import EncryptionError
 from backups.encryption.running import LOOK_SECONDS, Running, read_some
@@ -26,18 +26,14 @@ class PipedWriter:
     def __init__(self, argv: Sequence[str], target: BinaryIO, *, refused: tuple[bytes, ...]) -> None:
         self._target, self._refused = target, refused
         self._running = Running(argv, subprocess.PIPE)
+        # it is a pipe, as asked for
+        self._stdin = cast("IO[bytes]", self._running.process.stdin)
         self._error: BaseException | None = None
         self._wrote = b""
         os.set_blocking(self._stdin.fileno(), False)
         self._closed = False
         self._copier = Thread(target=self._copy, name=f"{self._running.name}-stdout")
         self._copier.start()
-
-    @property
-    def _stdin(self) -> IO[bytes]:
-        stdin = self._running.process.stdin
-        assert stdin is not None  # noqa: S101 - it is a pipe
-        return stdin
 
     def _copy(self) -> None:
         try:

@@ -172,8 +172,7 @@ def _begin_check(
 
 def manifest_of(contents: Contents, instance: Instance, execution: BackupExecution) -> Manifest:
     config = contents.config_info
-    started_at = execution.started_at
-    assert started_at is not None  # noqa: S101 - set by the claim
+    started_at = execution.started_at or execution.created_at
     return Manifest(
         instance_id=_instance_id(contents, instance),
         instance_name=instance.name,

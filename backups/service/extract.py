@@ -148,8 +148,8 @@ def _require_room(directory: Path, needed: int) -> None:
 
 
 def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool) -> None:
-    assert entry.component is not None  # noqa: S101 - asked before
-    tree = directory / entry.component
+    # the nested tar of a tree is named after its component
+    tree = directory / entry.file.removesuffix(".tar")
     tree.mkdir(mode=0o700)
     descriptor = os.open(tree, FOLDER)
     try:

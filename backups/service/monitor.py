@@ -38,8 +38,9 @@ SHARES: dict[type[Run], dict[str, tuple[int, int]]] = {
         RestoreExecution.Stage.VERIFYING: (10, 35),
         RestoreExecution.Stage.SAFETY: (35, 60),
         RestoreExecution.Stage.STOPPING: (60, 62),
-        RestoreExecution.Stage.APPLYING: (62, 92),
-        RestoreExecution.Stage.PROVING: (92, 97),
+        # these two take turns, component by component
+        RestoreExecution.Stage.APPLYING: (62, 97),
+        RestoreExecution.Stage.PROVING: (62, 97),
         RestoreExecution.Stage.FINISHING: (97, 100),
         RestoreExecution.Stage.ROLLING_BACK: (62, 99),
         RestoreExecution.Stage.DONE: (100, 100),
@@ -93,10 +94,10 @@ class Monitor:
         if self._thread is not None:
             self._thread.join()
 
-    def stage(self, stage: Stage, *, total: int = 0) -> None:
-        """Begin `stage`, which will handle about `total` bytes. Raises Cancelled or Interrupted."""
+    def stage(self, stage: Stage, *, total: int = 0, done: int = 0) -> None:
+        """Begin `stage`, which handles about `total` bytes, `done` of them already. Raises Cancelled or Interrupted."""
         with self._writing:
-            self._begin(stage, total)
+            self._begin(stage, total, done)
         audit.log(
             f"{self.execution.word}.stage",
             execution=self.execution.pk,
@@ -106,14 +107,13 @@ class Monitor:
         self._listen()
         self.advance(0)
 
-    def _begin(self, stage: Stage, total: int) -> None:
+    def _begin(self, stage: Stage, total: int, done: int) -> None:
         with self._lock:
-            self._bytes, self._stage_total = 0, total
+            self._bytes, self._stage_total = done, total
         now = timezone.now()
         timeline = [*self.execution.timeline, [stage.value, now.isoformat()]]
-        percent = self._share(stage)[0]
         changes: dict[str, object] = {"stage": stage, "timeline": timeline, "heartbeat_at": now}
-        changes |= {"progress_bytes": 0, "progress_percent": percent}
+        changes |= {"progress_bytes": done, "progress_percent": self._percent(stage)}
         if self._protected:
             # what puts things back, or ends a run whose data is proven, needs no database
             self.execution.kept(**changes)
@@ -151,11 +151,8 @@ class Monitor:
         """Return what a component needs for its export into `directory`."""
         return ExportContext(directory, self.lock_timeout, self.advance)
 
-    def _share(self, stage: str) -> tuple[int, int]:
-        return SHARES[type(self.execution)][stage]
-
-    def _percent(self) -> int:
-        low, high = self._share(self.execution.stage)
+    def _percent(self, stage: str) -> int:
+        low, high = SHARES[type(self.execution)][stage]
         part = min(1.0, self._bytes / self._stage_total) if self._stage_total else 0.0
         return int(low + (high - low) * part)
 
@@ -184,7 +181,8 @@ class Monitor:
 
     def _beat(self) -> None:
         with self._writing:
-            self._update(heartbeat_at=timezone.now(), progress_bytes=self._bytes, progress_percent=self._percent())
+            percent = self._percent(self.execution.stage)
+            self._update(heartbeat_at=timezone.now(), progress_bytes=self._bytes, progress_percent=percent)
         self._listen()
 
     def _update(self, **changes: object) -> None:

@@ -38,11 +38,6 @@ def _take_one(noun: str, held: ExitStack) -> bool:
     return any(held.enter_context(locks.locked(path)) for path in _places(noun))
 
 
-def any_free(noun: str) -> bool:
-    with ExitStack() as held:
-        return _take_one(noun, held)
-
-
 def all_free(noun: str) -> bool:
     """True when no run of this kind is at work here for a worker."""
     with ExitStack() as held:

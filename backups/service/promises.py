@@ -34,13 +34,11 @@ class Outlook:
     failures: int = 0
 
 
-def promised_age(instance: str, destination: BackupDestination | None = None) -> timedelta | None:
-    """Return how old the newest good backup of `instance` (at `destination`, where given) may be; None: no promise."""
-    return promised_ages([instance], destination).get(instance)
-
-
 def promised_ages(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, timedelta]:
-    """Return the same for each of `instances` that has a schedule, in one query."""
+    """Return how old the newest good backup (at `destination`, where given) of each of `instances` may be, by name.
+
+    Those without an enabled schedule are left out. One query.
+    """
     found = outlooks(instances, destination)
     return {name: outlook.promise for name, outlook in found.items() if outlook.promise is not None}
 

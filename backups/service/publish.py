@@ -84,8 +84,8 @@ def _upload(destination: Destination, execution: BackupExecution, made: Made, mo
 
 
 def _path_of(execution: BackupExecution, extension: str, attempt: int) -> PurePosixPath:
-    assert execution.started_at is not None  # noqa: S101 - set by the claim
-    return archive_path(execution.instance, execution.kind, execution.started_at, extension, attempt)
+    started_at = execution.started_at or execution.created_at
+    return archive_path(execution.instance, execution.kind, started_at, extension, attempt)
 
 
 def _recorded_by_another(execution: BackupExecution, path: str) -> bool:

@@ -234,15 +234,17 @@ def require_right_files(staged: Staged, instance: Instance, restore: RestoreExec
 def _apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:
     """Apply and prove step by step; the row names each component before it is touched."""
     total = sum(entry.size_bytes for step in staged.steps for entry in step.entries)
-    monitor.stage(Stage.APPLYING, total=total)
     context = ApplyContext(staged.directory, monitor.lock_timeout, monitor.advance)
+    applied = 0
     for step in staged.steps:
-        monitor.advance(0)
+        monitor.stage(Stage.APPLYING, total=total, done=applied)
         for path in step.component.sources():
             # links belong to the service, and time has passed
             confined(instance.root, path)
         _mark(restore, step, State.APPLYING)
         _apply(restore, step, context)
+        applied += sum(entry.size_bytes for entry in step.entries)
+        monitor.stage(Stage.PROVING, total=total, done=applied)
         warn(restore, step.component.prove(step.entries, context) if step.entries else [])
         _mark(restore, step, State.RESTORED)
 

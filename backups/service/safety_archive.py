@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.fetch import fetch
 
@@ -22,6 +23,7 @@ def safety_archive(restore: RestoreExecution, directory: Path) -> Path:
     Raises OperatorError.
     """
     safety = restore.safety_backup
-    assert safety is not None  # noqa: S101 - nothing is touched before it is there
+    if safety is None:
+        raise BackupError(f"restore {restore.pk} has no safety backup")
     kept = directory / NAME / safety.backup_filename
     return kept if kept.exists() else fetch_into(safety, directory, lambda _: None)

@@ -53,7 +53,8 @@ def _fire(pk: str, now: datetime) -> list[BackupExecution]:
 def _take_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> list[BackupExecution]:
     try:
         rhythm = cadence_of(schedule)
-        assert rhythm is not None  # noqa: S101 - a manual one has no next run
+        if rhythm is None:
+            raise BackupError("it is a manual schedule")
         slot = latest_due(rhythm, since, now)
         schedule.next_run = rhythm.next_after(now)
     except BackupError as error:

@@ -18,7 +18,7 @@ from backups.service.rollback import aftermath, roll_back, unfinished
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 RESTART = "restart the service, look whether all is well, then acknowledge the restore"
 # from this stage on its service may have been stopped for the restore
-STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.FINISHING, Stage.ROLLING_BACK)
+STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.PROVING, Stage.FINISHING, Stage.ROLLING_BACK)
 
 
 def finish(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:

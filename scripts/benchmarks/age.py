@@ -18,16 +18,17 @@ WALL_LIMIT = 1.0
 ROUNDS = 5
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import sys
+import shutil, sys
 sys.path.insert(0, sys.argv[1])
 from backups.archive import age
 with open(sys.argv[4], "rb") as source, open(sys.argv[5], "wb") as target:
     if sys.argv[2] == "encrypt":
-        age.encrypt(source, target, recipients=[sys.argv[3]])
+        with age.EncryptingWriter(target, recipients=[sys.argv[3]]) as writer:
+            shutil.copyfileobj(source, writer, 1 << 20)
     else:
         with open(sys.argv[3]) as file:
             identities = age.parse_identity_file(file.read())
-        age.decrypt(source, target, identities=identities)
+        shutil.copyfileobj(age.DecryptingReader(source, identities=identities), target, 1 << 20)
 """
 
 

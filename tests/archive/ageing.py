@@ -1,13 +1,17 @@
 """What the tests of the age format share: keys, files taken apart into header and chunks, and the age programs."""
 
 import io
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from backups.archive import age
 from backups.archive._age.bech32 import encode_bech32
+from backups.archive._age.files import write_all
 from tests.programs import require
 
 # the same in every process of a parallel run, where the tests need the same names
@@ -16,6 +20,8 @@ OTHER_IDENTITY = encode_bech32("age-secret-key-", bytes(range(33, 65))).upper()
 RECIPIENT, OTHER_RECIPIENT = age.recipient_of(IDENTITY), age.recipient_of(OTHER_IDENTITY)
 PASSPHRASE = "correct horse battery staple"
 CHUNK = 64 * 1024
+# not a multiple of a chunk: writes and reads cross their borders
+COPY_BYTES = 1_000_003
 SEALED = CHUNK + 16
 SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 5_000_003)
 
@@ -25,15 +31,28 @@ def sample(size: int) -> bytes:
     return b"".join(number.to_bytes(8, "big") for number in range(size // 8 + 1))[:size]
 
 
+def encrypt(source: BinaryIO, target: Any, *, recipients: Sequence[str] = (), passphrase: str | None = None) -> None:
+    """Encrypt `source` as a backup does, through the writer."""
+    with age.EncryptingWriter(target, recipients=recipients, passphrase=passphrase) as writer:
+        shutil.copyfileobj(source, writer, COPY_BYTES)
+
+
+def decrypt(source: BinaryIO, target: Any, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> None:
+    """Decrypt `source` as a restore does, through the reader."""
+    reader = age.DecryptingReader(source, identities=identities, passphrases=passphrases)
+    while block := reader.read(COPY_BYTES):
+        write_all(target, block)
+
+
 def sealed(data: bytes, *recipients: str, passphrase: str | None = None) -> bytes:
     target = io.BytesIO()
-    age.encrypt(io.BytesIO(data), target, recipients=recipients, passphrase=passphrase)
+    encrypt(io.BytesIO(data), target, recipients=recipients, passphrase=passphrase)
     return target.getvalue()
 
 
 def opened(data: bytes, *identities: str, passphrases: tuple[str, ...] = ()) -> bytes:
     target = io.BytesIO()
-    age.decrypt(io.BytesIO(data), target, identities=identities, passphrases=passphrases)
+    decrypt(io.BytesIO(data), target, identities=identities, passphrases=passphrases)
     return target.getvalue()
 
 

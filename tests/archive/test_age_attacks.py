@@ -21,6 +21,7 @@ from tests.archive.ageing import (
     RECIPIENT,
     SEALED,
     TakenApart,
+    decrypt,
     opened,
     run_age,
     sample,
@@ -57,7 +58,7 @@ def refuse(data: bytes, expected: type[age.AgeError], plain: bytes = PLAIN) -> t
     """Return the error, and how many whole chunks came out before it: they are the beginning of `plain`."""
     target = io.BytesIO()
     with pytest.raises(expected) as caught:
-        age.decrypt(io.BytesIO(data), target, identities=[IDENTITY])
+        decrypt(io.BytesIO(data), target, identities=[IDENTITY])
     assert type(caught.value) is expected
     released = target.getvalue()
     assert plain.startswith(released)
@@ -112,7 +113,7 @@ def test_every_changed_byte_of_the_header_is_refused_before_any_plaintext() -> N
             changed[place] ^= change
             target = io.BytesIO()
             with pytest.raises(age.AgeError):
-                age.decrypt(io.BytesIO(changed), target, identities=[IDENTITY])
+                decrypt(io.BytesIO(changed), target, identities=[IDENTITY])
             assert target.getvalue() == b""
 
 
@@ -219,5 +220,5 @@ def test_nothing_that_is_not_authentic_ever_reaches_a_file_on_disk(tmp_path: Pat
     path, changed = tmp_path / "plain", bytearray(FILE)
     changed[len(PARTS.header) + 16 + 2 * SEALED + 5] ^= 1
     with path.open("wb") as target, pytest.raises(age.AgePayloadError):
-        age.decrypt(io.BytesIO(changed), target, identities=[IDENTITY])
+        decrypt(io.BytesIO(changed), target, identities=[IDENTITY])
     assert path.read_bytes() == PLAIN[: 2 * CHUNK]

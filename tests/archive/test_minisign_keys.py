@@ -1,27 +1,17 @@
 """Signing keys in their files."""
 
-import stat
-from pathlib import Path
-
 import pytest
 
 from backups.archive._base64 import decode_base64, encode_base64
-from backups.archive.minisign import PublicKey, SigningKey, SigningKeyError, read_signing_key, write_signing_key
+from backups.archive.minisign import PublicKey, SigningKey, SigningKeyError, parse_signing_key
 
 # the same in every process of a parallel run, where the tests need the same names
 KEY = SigningKey(bytes(range(1, 9)), bytes(range(32)))
 FOREIGN_KEY = SigningKey(bytes(range(9, 17)), bytes(range(32, 64)))
 
 
-def test_a_secret_key_is_private_survives_and_is_never_overwritten(tmp_path: Path) -> None:
-    path = tmp_path / "site.key"
-    write_signing_key(path, KEY)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert read_signing_key(path) == KEY
-    with pytest.raises(SigningKeyError, match="never overwritten"):
-        write_signing_key(path, FOREIGN_KEY)
-    assert read_signing_key(path) == KEY
-    assert [entry.name for entry in tmp_path.iterdir()] == ["site.key"]
+def test_a_secret_key_survives_its_file() -> None:
+    assert parse_signing_key(KEY.file_text, "site.key") == KEY
 
 
 def test_a_secret_key_shows_itself_nowhere() -> None:
@@ -29,41 +19,35 @@ def test_a_secret_key_shows_itself_nowhere() -> None:
     assert KEY.seed.hex() not in repr(KEY)
 
 
-def secret_key_file(folder: Path, change: tuple[int, bytes]) -> Path:
-    path = folder / "changed.key"
-    write_signing_key(path, KEY)
-    comment, line = path.read_text().splitlines()
+def changed_key(start: int, new: bytes) -> str:
+    """Return the text of a secret key file with `new` at `start` of what its second line holds."""
+    comment, line = KEY.file_text.splitlines()
     data = bytearray(decode_base64(line, padding=True))
-    start, new = change
     data[start : start + len(new)] = new
-    path.write_text(f"{comment}\n{encode_base64(bytes(data), padding=True)}\n")
-    return path
+    return f"{comment}\n{encode_base64(bytes(data), padding=True)}\n"
 
 
 @pytest.mark.parametrize(
-    "change", [(0, b"XX"), (4, b"XX"), (62, b"other seed"), (100, b"other public key"), (158, b"x")]
+    ("start", "new"), [(0, b"XX"), (4, b"XX"), (62, b"other seed"), (100, b"other public key"), (158, b"x")]
 )
-def test_a_damaged_secret_key_is_refused_by_its_path(tmp_path: Path, change: tuple[int, bytes]) -> None:
-    path = secret_key_file(tmp_path, change)
+def test_a_damaged_secret_key_is_refused_by_the_name_of_where_it_comes_from(start: int, new: bytes) -> None:
+    text = changed_key(start, new)
     with pytest.raises(SigningKeyError) as caught:
-        read_signing_key(path)
-    assert str(path) in caught.value.message
-    assert path.read_text().splitlines()[1] not in f"{caught.value!r} {caught.value.hint}"
+        parse_signing_key(text, "site.key")
+    assert "site.key" in caught.value.message
+    assert text.splitlines()[1] not in f"{caught.value!r} {caught.value.hint}"
 
 
-def test_a_secret_key_with_a_password_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    path = secret_key_file(tmp_path, (2, b"Sc"))
+def test_a_secret_key_with_a_password_is_refused_with_the_way_out() -> None:
     with pytest.raises(SigningKeyError, match="locked with a password") as caught:
-        read_signing_key(path)
-    assert caught.value.hint == f"Remove it with 'minisign -C -W -s {path}'."
+        parse_signing_key(changed_key(2, b"Sc"), "site.key")
+    assert caught.value.hint == "Remove it with 'minisign -C -W -s site.key'."
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"untrusted comment: x\n", b"untrusted comment: x\nRWQ=\n"])
-def test_what_is_no_secret_key_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "wrong.key"
-    path.write_bytes(content)
+@pytest.mark.parametrize("content", ["", "\xff\xfe", "untrusted comment: x\n", "untrusted comment: x\nRWQ=\n"])
+def test_what_is_no_secret_key_is_refused(content: str) -> None:
     with pytest.raises(SigningKeyError, match="not a minisign secret key"):
-        read_signing_key(path)
+        parse_signing_key(content, "site.key")
 
 
 @pytest.mark.parametrize(

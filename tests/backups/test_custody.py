@@ -75,7 +75,7 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     assert [record.levelno for record in caplog.records if "keys.lost" in record.getMessage()] == [logging.ERROR]
     page = a_client(VIEW).get("/admin/").content.decode()
     assert problem in page
-    assert 'data-safe="no"' in page
+    assert 'class="bs-banner" data-status="bad"' in page
 
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = [str(identity_file(tmp_path, IDENTITY))]
     check_keys(destination)

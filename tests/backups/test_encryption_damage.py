@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backups.archive.age import encrypt
 from backups.archive.errors import ArchiveError
 from backups.models import BackupExecution
 from backups.service.verify import verify_archive
-from tests.archive.ageing import PASSPHRASE, SEALED, take_apart
+from tests.archive.ageing import PASSPHRASE, SEALED, encrypt, take_apart
 from tests.backups.conftest import BackUp
 from tests.backups.restoring import restore, the_restore
 from tests.backups.stored import file_of

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from backups.models import RestoreExecution
+from backups.service.monitor import Monitor, Stage
 from tests.backups.conftest import BackUp
 from tests.backups.restoring import (
     TACACS_DATABASES,
@@ -40,6 +41,29 @@ def test_all_six_components_come_back_row_by_row_and_byte_by_byte(
         ["config", "devices", "users", "accounting", "metrics", "audit"], "restored"
     )
     assert drafts(tacacs_root) == [] and workspaces() == []
+
+
+def test_its_progress_never_falls_back_while_applying_and_verifying_take_turns(
+    tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[str, int]] = []
+    real = Monitor.stage
+
+    def noting(self: Monitor, stage: Stage, *, total: int = 0, done: int = 0) -> None:
+        real(self, stage, total=total, done=done)
+        if isinstance(self.execution, RestoreExecution):
+            begun.append((self.execution.stage, self.execution.progress_percent))
+
+    backup = back_up()
+    monkeypatch.setattr(Monitor, "stage", noting)
+    restored = restore(backup)
+    turns = ["applying", "proving"] * len(restored.outcome)
+    stages = [stage for stage, _ in begun]
+    assert stages == ["fetching", "verifying", "safety", "stopping", *turns, "finishing"]
+    percents = [percent for _, percent in begun]
+    assert percents == sorted(percents)
+    # all is applied when the last component is verified
+    assert begun[-2] == ("proving", 97)
 
 
 @pytest.mark.parametrize("component", TACACS_DATABASES)

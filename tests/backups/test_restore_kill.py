@@ -171,6 +171,23 @@ def test_a_restore_killed_at_any_moment_leaves_the_instance_whole(
     assert len(stages) >= 3, stages
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_restore_killed_while_it_verifies_what_it_applied_is_rolled_back_and_its_service_started(
+    after: bool, scene: Scene, victims: Victims, workspaces: Listing
+) -> None:
+    prove = "backups.components.sqlite.SQLiteComponent.prove"
+    assert victims.run(scene.queue(), killed_at(prove, 2, after=after)) == -signal.SIGKILL
+    row = the_restore()
+    assert (row.stage, row.is_proven) == ("proving", False)
+    assert not scene.is_old()
+    reap()
+    assert scene.is_old()
+    assert_nothing_lies_around(scene, workspaces)
+    assert the_restore().status == "interrupted"
+    assert {note["state"] for note in the_restore().outcome.values()} == {"rolled back"}
+    assert scene.hook_log.read_text() == "stopped\nstarted\n"
+
+
 def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
     scene: Scene, victims: Victims, workspaces: Listing
 ) -> None:
@@ -295,7 +312,7 @@ def test_a_signal_after_the_last_proof_does_not_take_the_restore_back(scene: Sce
     assert scene.hook_log.read_text() == "stopped\nstarted\n"
 
 
-@pytest.mark.parametrize("stage", ["fetching", "verifying", "safety", "applying"])
+@pytest.mark.parametrize("stage", ["fetching", "verifying", "safety", "applying", "proving"])
 def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
     stage: str, scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

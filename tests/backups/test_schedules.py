@@ -14,7 +14,7 @@ from pytest_django import Settings
 from backups.models import BackupExecution, BackupSchedule
 from backups.service import outcome, schedule
 from backups.service.backup import run_backup
-from backups.service.promises import promised_age
+from backups.service.promises import promised_ages
 from backups.service.rhythm import next_runs, plan
 from backups.service.schedule_repair import repair
 from backups.signals import schedule_failed
@@ -193,21 +193,21 @@ def test_a_schedule_that_lost_its_next_run_gets_one_again(nightly: BackupSchedul
 
 
 def test_the_strictest_schedule_is_the_promise(nightly: BackupSchedule) -> None:
-    assert promised_age("tacacs-hq") == timedelta(hours=25)
+    assert promised_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=25)}
     plan(
         BackupSchedule(
             name="often", instance="tacacs-hq", destination=nightly.destination, type="interval", expression="hours:6"
         )
     )
-    assert promised_age("tacacs-hq") == timedelta(hours=7)
-    assert promised_age("unknown") is None
+    assert promised_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=7)}
+    assert promised_ages(["unknown"]) == {}
     BackupSchedule.objects.update(enabled=False)
-    assert promised_age("tacacs-hq") is None
+    assert promised_ages(["tacacs-hq"]) == {}
 
 
 def test_a_schedule_that_cannot_be_read_promises_so_little_that_nothing_is_pruned(nightly: BackupSchedule) -> None:
     BackupSchedule.objects.update(expression="0 3 31 2 *")
-    assert promised_age("tacacs-hq") == timedelta(hours=1)
+    assert promised_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=1)}
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -74,6 +74,38 @@ def test_a_command_answers_a_wrong_setting_with_one_line_and_exit_code_1(tmp_pat
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "header"),
+    [
+        ({}, "None"),
+        ({"SECURE_HSTS_SECONDS": "3600"}, "max-age=3600"),
+        (
+            {"SECURE_HSTS_SECONDS": "60", "SECURE_HSTS_INCLUDE_SUBDOMAINS": "true", "SECURE_HSTS_PRELOAD": "true"},
+            "max-age=60; includeSubDomains; preload",
+        ),
+    ],
+)
+def test_https_alone_sends_no_hsts_and_each_part_of_it_has_its_own_setting(
+    given: dict[str, str], header: str, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SECURE_HSTS")}
+    environment |= {"BACKUPSITE_HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "backupsite.settings", "HTTPS": "true"}
+    asked = (
+        "import django; django.setup()\n"
+        "from django.http import HttpResponse\n"
+        "from django.middleware.security import SecurityMiddleware\n"
+        "from django.test import RequestFactory\n"
+        "answer = SecurityMiddleware(lambda request: HttpResponse())(RequestFactory().get('/', secure=True))\n"
+        "print(answer.headers.get('Strict-Transport-Security'), answer.status_code)\n"
+    )
+
+    run = subprocess.run(
+        [sys.executable, "-c", asked], env=environment | given, capture_output=True, text=True, check=True
+    )
+
+    assert run.stdout.strip() == f"{header} 200"
+
+
 def test_a_file_that_is_gone_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "gone"))
 

@@ -56,7 +56,7 @@ def test_the_list_shows_state_type_and_age_of_the_last_backup(nas: BackupDestina
     html = text(client, LIST)
     assert "3\xa0hours ago" in html
     for badge in ("failed", "enabled", "Local folder"):
-        assert re.search(rf'class="destination-badge[^>]*>{badge}<', html)
+        assert re.search(rf'class="bs-badge[^>]*>{badge}<', html)
     assert len(re.findall(r'<th scope="col" class="[^"]*column-', html)) == 6
 
 

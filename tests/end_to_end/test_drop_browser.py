@@ -29,7 +29,7 @@ def test_an_emptied_database_is_amber_everywhere_until_its_loss_is_confirmed(
 
     page.goto(site.url)
     front = page.url
-    expect(page.locator('.bs-banner[data-safe="no"]')).to_be_visible()
+    expect(page.locator('.bs-banner[data-status="bad"]')).to_be_visible()
     expect(page.locator('.bs-badge[data-status="dropped"]')).to_be_visible()
     notice = page.locator('[data-notice="drop"]')
     expect(notice).to_contain_text("devices")

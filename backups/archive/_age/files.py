@@ -2,10 +2,7 @@
 
 import io
 from collections.abc import Callable
-from queue import SimpleQueue
-from threading import Thread
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
@@ -68,53 +65,3 @@ def write_all(target: Writable, data: BytesLike) -> None:
         if not written:
             raise BlockingIOError("the target takes no more data")
         view = view[written:]
-
-
-class WriteBehind:
-    """Writes to `target` in a thread, while the caller fills the next buffer: writing takes as long as encrypting.
-
-    What `write` was given must stay as it is until the next call returns, so callers alternate between two buffers.
-    The error of a write is raised by the next one, or when the context is left; leaving always waits for the thread.
-    """
-
-    def __init__(self, target: Writable) -> None:
-        self._target = target
-        self._buffers: SimpleQueue[memoryview | None] = SimpleQueue()
-        self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._pending = False
-        self._thread = Thread(target=self._write_buffers, name="age-write")
-
-    def write(self, data: BytesLike, /) -> int:
-        self._settle()
-        self._pending = True
-        self._buffers.put(memoryview(data))
-        return len(data)
-
-    def _settle(self) -> None:
-        """Wait for the write under way, and raise its error."""
-        if self._pending:
-            self._pending = False
-            error = self._outcomes.get()
-            if error is not None:
-                raise error
-
-    def _write_buffers(self) -> None:
-        while (data := self._buffers.get()) is not None:
-            try:
-                write_all(self._target, data)
-            except BaseException as error:
-                self._outcomes.put(error)
-            else:
-                self._outcomes.put(None)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._buffers.put(None)
-        self._thread.join()
-        if kind is None:
-            self._settle()

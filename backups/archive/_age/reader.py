@@ -7,7 +7,7 @@ from typing import Any
 
 from backups.archive._age.armor import open_binary
 from backups.archive._age.errors import DAMAGED_HINT, AgeError, AgeHeaderError, AgePayloadError
-from backups.archive._age.files import Readable, Writable, write_all
+from backups.archive._age.files import Readable
 from backups.archive._age.header import Header, read_header
 from backups.archive._age.keys import unwrap_file_key
 from backups.archive._age.payload import (
@@ -69,7 +69,7 @@ class DecryptingReader(io.RawIOBase):
             raise AgeHeaderError("The age file ends before its payload begins.", hint=DAMAGED_HINT)
         self._cipher = ChunkCipher(file_key, nonce)
         self._sealed = memoryview(bytearray(BATCH_CHUNKS * SEALED_CHUNK_BYTES))
-        self._plain, self._spare = (memoryview(bytearray(BATCH_CHUNKS * CHUNK_BYTES)) for _ in range(2))
+        self._plain = memoryview(bytearray(BATCH_CHUNKS * CHUNK_BYTES))
         self._ready = self._plain[:0]
         self._error: AgeError | None = None
         self._ended = False
@@ -89,13 +89,6 @@ class DecryptingReader(io.RawIOBase):
             self._ready = self._ready[taken:]
             done += taken
         return done
-
-    def copy_to(self, target: Writable) -> None:
-        """Write all that is left to `target`, batch by batch, each after its tags were checked."""
-        while self._ready or self._load():
-            write_all(target, self._ready)
-            self._ready = self._plain[:0]
-            self._plain, self._spare = self._spare, self._plain
 
     def _load(self) -> bool:
         """Make the next plaintext ready; an error waits until what was authentic before it is taken."""

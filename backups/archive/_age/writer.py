@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from backups.archive._age.files import BytesLike, Readable, Writable, borrow, write_all
+from backups.archive._age.files import BytesLike, Writable, write_all
 from backups.archive._age.header import FILE_KEY_BYTES, build_header
 from backups.archive._age.keys import wrap_file_key
 from backups.archive._age.payload import BATCH_CHUNKS, CHUNK_BYTES, NONCE_BYTES, SEALED_CHUNK_BYTES, ChunkCipher
@@ -25,7 +25,7 @@ class EncryptingWriter:
         self._target = target
         self._cipher = ChunkCipher(file_key, nonce)
         self._plain = memoryview(bytearray(BATCH_CHUNKS * CHUNK_BYTES))
-        self._sealed, self._spare = (memoryview(bytearray(BATCH_CHUNKS * SEALED_CHUNK_BYTES)) for _ in range(2))
+        self._sealed = memoryview(bytearray(BATCH_CHUNKS * SEALED_CHUNK_BYTES))
         self._filled = 0
         self._closed = False
         write_all(target, header + nonce)
@@ -52,14 +52,6 @@ class EncryptingWriter:
             self._filled += taken
             view = view[taken:]
         return size
-
-    def copy_from(self, source: Readable) -> None:
-        """Write all that is left of `source`, read straight into the buffer."""
-        self._check_open()
-        reader = borrow(source)
-        while reader.peek(1):
-            room = self._room()
-            self._filled += reader.readinto(room)
 
     def close(self) -> None:
         """Write the final chunk; do nothing when closed or aborted already."""
@@ -96,7 +88,6 @@ class EncryptingWriter:
         except BaseException:
             self.abort()
             raise
-        self._sealed, self._spare = self._spare, self._sealed
 
     def __enter__(self) -> Self:
         return self

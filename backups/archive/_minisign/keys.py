@@ -3,12 +3,9 @@
 The secret key file is the one without a password (`minisign -G -W`), guarded by its mode 0600.
 """
 
-import os
 import secrets
 import struct
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 from cryptography.exceptions import InvalidSignature
@@ -103,15 +100,6 @@ class SigningKey:
         return Ed25519PrivateKey.from_private_bytes(self.seed)
 
 
-def read_signing_key(path: Path) -> SigningKey:
-    """Read a secret key file without a password; raises SigningKeyError, and OSError as the file gives it."""
-    try:
-        text = path.read_text("ascii")
-    except ValueError:
-        raise _not_a_key(str(path)) from None
-    return parse_signing_key(text, str(path))
-
-
 def parse_signing_key(text: str, origin: str) -> SigningKey:
     """Read the content of a secret key file without a password; raises SigningKeyError that names `origin`."""
     try:
@@ -131,18 +119,3 @@ def parse_signing_key(text: str, origin: str) -> SigningKey:
 
 def _not_a_key(origin: str) -> SigningKeyError:
     return SigningKeyError(f"{origin} is not a minisign secret key.", hint="Restore the file, or make a new key.")
-
-
-def write_signing_key(path: Path, key: SigningKey) -> None:
-    """Write a new file of mode 0600 that appears whole or not at all; raises SigningKeyError if it is there already."""
-    with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=f".{path.name}.") as scratch:
-        scratch.write(key.file_text)
-        scratch.flush()
-        os.fsync(scratch.fileno())
-        try:
-            path.hardlink_to(scratch.name)
-        except FileExistsError:
-            raise SigningKeyError(
-                f"There is a signing key at {path} already, which is never overwritten.",
-                hint="Keep it: it verifies the archives that were signed with it.",
-            ) from None

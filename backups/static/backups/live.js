@@ -10,24 +10,25 @@
     if (found.textContent !== text) found.textContent = found.title = text;
   };
 
-  const showStep = ({name, state, began, took}) => {
-    const row = document.querySelector(`[data-step="${name}"]`);
+  // a page may show several runs, and the timeline of one of them
+  const showStep = (id, {name, state, began, took}) => {
+    const row = document.querySelector(`[data-timeline="${id}"] [data-step="${name}"]`);
     if (!row) return;
     row.dataset.state = state;
     [row.cells[1].textContent, row.cells[2].textContent] = [began, took];
   };
 
-  const show = (execution) => {
-    const element = document.querySelector(`[data-live="${execution.id}"]`);
+  // none, where its row left the page after it was asked for
+  const show = (execution) => document.querySelectorAll(`[data-live="${execution.id}"]`).forEach((element) => {
     element.querySelector(".bs-badge").dataset.status = execution.tone;
     say(element, ".bs-badge", execution.label);
     say(element, ".bs-detail", execution.detail);
     const progress = element.querySelector("progress");
     progress.value = execution.percent;
     progress.hidden = execution.status !== "running";
-    execution.steps.forEach(showStep);
+    execution.steps.forEach((step) => showStep(execution.id, step));
     if (!execution.active) delete element.dataset.live;
-  };
+  });
 
   const ask = async (url, elements) => {
     const ids = elements.map((element) => element.dataset.live).join();
@@ -39,17 +40,20 @@
   const poll = async () => {
     if (document.hidden) return;
     const elements = live().slice(0, MOST), urls = new Set(elements.map((element) => element.dataset.statusUrl));
+    let executions;
     try {
       const answers = [...urls].map((url) => ask(url, elements.filter((element) => element.dataset.statusUrl === url)));
-      const executions = (await Promise.all(answers)).flat();
-      executions.forEach(show);
-      wait = INTERVAL;
-      // a reload would undo a selection in the list
-      if (executions.some((one) => !one.active) && !document.querySelector(".action-select:checked")) location.reload();
+      executions = (await Promise.all(answers)).flat();
     } catch {
       wait = Math.min(wait * 2, SLOWEST);
       elements.forEach((element) => say(element, ".bs-detail", "no answer from the site, trying again"));
+      again(wait);
+      return;
     }
+    wait = INTERVAL;
+    executions.forEach(show);
+    // a reload would undo a selection in the list
+    if (executions.some((one) => !one.active) && !document.querySelector(".action-select:checked")) location.reload();
     again(wait);
   };
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
-from django.db.models import Field
 
 from destinations.advice import warnings_about
 from destinations.encryption import Policy
@@ -107,9 +106,7 @@ class Command(OperatorCommand):
 
 
 def _help(column: str) -> str:
-    field = BackupDestination._meta.get_field(column)
-    assert isinstance(field, Field)  # noqa: S101 - a column, not a relation
-    return str(field.help_text)
+    return next(str(field.help_text) for field in BackupDestination._meta.fields if field.name == column)
 
 
 def save_new(destination: BackupDestination) -> None:

@@ -34,7 +34,7 @@ def night(full: BackupExecution) -> BackupExecution:
 def test_the_pages_say_what_is_gone_and_not_in_green(night: BackupExecution, admin: Client) -> None:
     an_execution("wiki")
     front = raw(admin, INDEX)
-    assert 'data-safe="no"' in front and 'data-status="dropped"' in front and NOTICE in front
+    assert 'class="bs-banner" data-status="bad"' in front and 'data-status="dropped"' in front and NOTICE in front
     said = text(admin, INDEX)
     assert "table items of orders: 1,234 rows became none" in said
     assert "uploads: 90 kB became 800 B" in said
@@ -58,7 +58,7 @@ def test_it_is_confirmed_when_the_instance_is_typed(night: BackupExecution, full
     night.refresh_from_db()
     assert (night.open_drop, night.drop_confirmed_by, open_episodes()) == (False, "bob", {})
     assert "Confirm drop…" not in buttons(raw(client, url(night)))
-    assert 'data-safe="no"' not in raw(client, INDEX) or NOTICE not in raw(client, INDEX)
+    assert 'class="bs-banner" data-status="bad"' not in raw(client, INDEX) or NOTICE not in raw(client, INDEX)
     assert "Confirmed that data is gone on purpose" in text(client, url(night))
 
 

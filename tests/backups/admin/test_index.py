@@ -3,6 +3,7 @@
 import html
 import logging
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from backups.log_handlers import LogFile
 from backups.models import BackupExecution, BackupSchedule, Heartbeat, InstanceState
 from backups.service import heartbeats
 from backups.service.rhythm import plan
+from destinations.models import BackupDestination
 from tests.backups.admin.pages import LIST, START, buttons, raw, text, url
-from tests.backups.factories import VIEW, Status, a_client, a_destination, a_manifest, an_execution
+from tests.backups.admin.restoring import SEE, a_restore, an_outcome
+from tests.backups.factories import VIEW, Status, a_client, a_destination, a_drill, a_manifest, an_execution
 
 pytestmark = pytest.mark.django_db
 INDEX = "/admin/"
@@ -32,6 +35,17 @@ def banner(client: Client) -> str:
     return html.unescape(found[1])
 
 
+def severity(client: Client) -> str:
+    found = re.search(r'<p class="bs-banner" data-status="(\w+)" role="status">', raw(client, INDEX))
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def worker() -> None:
+    heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
+
+
 def row(client: Client, instance: str) -> str:
     """Return what the row of `instance` says after its name."""
     page = raw(client, INDEX)
@@ -39,12 +53,13 @@ def row(client: Client, instance: str) -> str:
     return text(client, INDEX).partition(" Next run Now ")[2].partition(f"{instance} ")[2]
 
 
+@pytest.mark.usefixtures("worker")
 def test_all_is_well_when_every_instance_has_a_backup_of_today() -> None:
     an_execution("shop", age=timedelta(hours=3))
     an_execution("wiki", age=timedelta(hours=23))
     client = a_client(VIEW)
     assert banner(client) == "All 2 instances have a good backup of the last 24 hours."
-    assert 'class="bs-banner" data-safe="yes" role="status"' in raw(client, INDEX)
+    assert severity(client) == "good"
     assert row(client, "wiki").startswith("Safe 23 h ago, 1.0 MB none since no schedule: judged by 24 h idle")
 
 
@@ -54,9 +69,89 @@ def test_what_needs_attention_is_named_the_most_urgent_first() -> None:
     assert banner(client) == (
         "2 of 2 instances need attention: wiki has no backup; the last good backup of shop was 3 days ago."
     )
-    assert 'data-safe="no"' in raw(client, INDEX)
+    assert severity(client) == "bad"
     assert row(client, "shop").startswith("Late 3 days ago, 1.0 MB none since no schedule: judged by 24 h idle")
     assert row(client, "wiki").startswith("No backup never none since no schedule: judged by 24 h idle")
+
+
+def no_destination(client: Client) -> Client:
+    BackupDestination.objects.update(enabled=False)
+    return a_client(VIEW, "run_backup", name="carol")
+
+
+def a_pending_rule(client: Client) -> Client:
+    BackupDestination.objects.update(rule_pending_since=timezone.now())
+    return client
+
+
+def a_restart(client: Client) -> Client:
+    InstanceState.objects.create(
+        instance="shop", restart_required_since=timezone.now(), restart_required_by=a_restore().pk
+    )
+    return client
+
+
+def a_configuration_with_errors(client: Client) -> Client:
+    InstanceState.objects.create(instance="shop", config_problem="line 183: neither a section nor a key")
+    return client
+
+
+def a_drill_without_a_verdict(client: Client) -> Client:
+    a_drill(BackupExecution.objects.filter(instance="shop").latest("created_at"), status=Status.FAILED)
+    return client
+
+
+def no_worker(client: Client) -> Client:
+    Heartbeat.objects.all().delete()
+    return client
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    ("bring_about", "named"),
+    [
+        (no_worker, "no worker has ever answered"),
+        (no_destination, "no destination is enabled"),
+        (a_pending_rule, "the retention rule of nas is not confirmed"),
+        (a_restart, "shop has to be restarted"),
+        (a_configuration_with_errors, "the configuration of shop has errors"),
+        (a_drill_without_a_verdict, "the last drill of shop came to no verdict"),
+    ],
+)
+def test_the_banner_is_a_warning_while_the_page_shows_one(bring_about: Callable[[Client], Client], named: str) -> None:
+    an_execution("shop")
+    an_execution("wiki")
+    client = a_client(VIEW)
+    assert severity(client) == "good"
+    client = bring_about(client)
+    assert severity(client) == "warning"
+    assert banner(client) == f"All 2 instances have a good backup of the last 24 hours, but {named}."
+    an_execution("wiki", status=Status.FAILED)
+    assert severity(client) == "bad"
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    ("instance", "stage", "state", "named"),
+    [
+        ("shop", "applying", "applying", "1 of 2 instances needs attention: shop may be half restored."),
+        ("shop", "finishing", "restored", "1 of 2 instances needs attention: the end of a restore of shop went wrong."),
+        ("gone", "applying", "applying", "1 of 3 instances needs attention: gone may be half restored."),
+    ],
+)
+def test_the_banner_is_bad_while_an_instance_may_be_half_restored(
+    instance: str, stage: str, state: str, named: str
+) -> None:
+    an_execution("shop")
+    an_execution("wiki")
+    a_restore(
+        instance=instance, status=Status.FAILED, stage=stage, outcome=an_outcome(state),
+        safety_backup=an_execution(instance, kind="safety"),
+    )  # fmt: skip
+    client = a_client(VIEW, SEE)
+    assert (severity(client), banner(client)) == ("bad", named)
+    # who may not see restores is not shown that one
+    assert severity(a_client(VIEW, name="eve")) == "good"
 
 
 def test_only_three_of_many_are_named(instances: dict[str, Any]) -> None:
@@ -199,7 +294,7 @@ def test_an_instance_is_judged_by_what_its_schedules_promise() -> None:
     assert re.match(r"Late 4 h ago, 1.0 MB none since in .* every 3 h idle", row(client, "shop"))
     assert re.match(r"Safe 2 days ago, 1.0 MB none since in .* every 3 d 1 h idle", row(client, "wiki"))
     an_execution("shop")
-    assert banner(client) == "All 2 instances have a good backup, as fresh as promised."
+    assert banner(client).startswith("All 2 instances have a good backup, as fresh as promised, but no worker ")
 
 
 def test_failures_in_a_row_are_counted() -> None:
@@ -252,12 +347,16 @@ def test_the_workers_that_answer_are_counted() -> None:
     assert "no worker" not in page.lower()
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_log_file_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     an_execution("shop")
+    an_execution("wiki")
     client = a_client(VIEW)
     assert "The log file" not in text(client, INDEX)
+    assert severity(client) == "good"
     (handler,) = [one for one in logging.getLogger().handlers if isinstance(one, LogFile)]
     monkeypatch.setattr(handler, "path", tmp_path)
     shown = text(client, INDEX)
     assert f"The log file {tmp_path} cannot be written: Is a directory." in shown
     assert "What to do: Let the user of the site write there" in shown
+    assert severity(client) == "warning"

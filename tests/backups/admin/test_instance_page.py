@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from backups.masking import mask
+from backups.masking import masked_value
 from backups.models import BackupExecution, BackupSchedule
 from backups.service.rhythm import plan
 from tests.backups.admin.pages import LIST, text
@@ -77,7 +77,7 @@ def test_the_difference_to_the_last_backup_is_shown_key_by_key_and_masked(
     page = text(admin, url("tacacs-hq"))
     assert "2 keys differ from the backup of" in page
     assert "backup_count 7 5" in page
-    assert f"[extra] api_token {mask('hunter2')} not set" in page
+    assert f"[extra] api_token {masked_value('password', 'hunter2')} not set" in page
     assert "hunter2" not in page
     tacacs.write_text("nonsense")
     assert "nonsense" not in text(admin, url("tacacs-hq")).replace("tacacs-hq", "")

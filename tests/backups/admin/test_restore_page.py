@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.admin.actions import ACKNOWLEDGE, CANCEL_RESTORE, UNDO
+from backups.admin.timeline import steps
 from backups.models import BackupExecution, InstanceState, RestoreExecution
 from backups.service import audit
 from backups.service.restore import run_restore
@@ -58,6 +59,17 @@ def test_a_running_one_is_live_with_its_stages() -> None:
     assert '<tr data-step="fetching" data-state="done">' in page
     assert '<tr data-step="applying" data-state="now">' in page
     assert "Applying, 70%" in page
+
+
+def test_applying_and_verifying_take_turns_and_each_is_shown_once_with_all_its_time() -> None:
+    began = timezone.now() - timedelta(minutes=1)
+    turns = ["applying", "proving", "applying", "proving"]
+    timeline = [[stage, (began + timedelta(seconds=10 * turn)).isoformat()] for turn, stage in enumerate(turns)]
+    run = running(stage="proving", timeline=timeline)
+    found = {step.name: step for step in steps(run, began + timedelta(seconds=35))}
+    assert (found["applying"].state, found["applying"].began) == ("done", began)
+    assert (found["proving"].state, found["proving"].began) == ("now", began + timedelta(seconds=10))
+    assert (found["applying"].took, found["proving"].took) == (timedelta(seconds=20), timedelta(seconds=15))
 
 
 def test_a_way_back_is_in_the_timeline_of_those_that_went_it() -> None:
