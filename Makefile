@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 WORKERS ?= 2
+PYTEST_OPTIONS ?=
 
 .PHONY: quickstart test lint bench soak clean
 
@@ -11,7 +12,7 @@ quickstart: $(VENV)/.runtime
 	@$(BIN)/python manage.py quickstart --bind $(BIND)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
