@@ -35,7 +35,7 @@ def site(browser: Browser, template: Path, tmp_path_factory: pytest.TempPathFact
         yield site
 
 
-# not for the session: as long as playwright runs, Django takes this thread for one of an event loop, and refuses queries
+# not for the session: while playwright runs, Django takes this thread for that of an event loop and refuses queries
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
