@@ -4,14 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 WORKERS ?= 2
+PYTEST_OPTIONS ?=
 
 .PHONY: quickstart test lint bench soak clean
 
 quickstart: $(VENV)/.runtime
 	@$(BIN)/python manage.py quickstart --bind $(BIND)
 
+# compiled once: where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile the project anew
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m compileall -q backups backupsite destinations tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

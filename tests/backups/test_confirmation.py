@@ -23,7 +23,6 @@ from tests.backups.conftest import BackUp
 from tests.backups.restoring import Tree, queue, restore, tree, undo
 from tests.backups.running import manage
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db(transaction=True)
 EXPIRED = "its confirmation expired: it was not begun within 15 minutes; nothing was changed"
 ANEW = "look at the preview again, and confirm anew"

@@ -27,7 +27,6 @@ from tests.backups.factories import VIEW, a_client, a_destination, an_execution
 from tests.backups.stored import file_of, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 
 
 def verdicts(destination: BackupDestination, *, whole: bool = False) -> list[Verdict]:

@@ -20,7 +20,6 @@ from tests.backups.commands import command, refused
 from tests.backups.conftest import BackUp, Declare
 from tests.backups.restores import change, restore, state_of
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 DRILL_KEYS = {
     "id", "archive", "verdict", "at", "by", "seconds", "checking_seconds", "bytes", "archive_bytes", "files",

@@ -23,7 +23,6 @@ from tests.backups.conftest import BackUp
 from tests.backups.factories import an_execution
 from tests.backups.test_drill import heard
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 Listing = Callable[[], list[str]]
 

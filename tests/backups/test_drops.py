@@ -30,7 +30,6 @@ from tests.backups.restoring import restore
 from tests.backups.stored import file_of
 from tests.backups.test_holdings import database, tree
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 FULL = (database("orders", orders=400), tree("uploads", 9, 9000))

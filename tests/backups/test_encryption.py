@@ -36,7 +36,6 @@ from tests.backups.stored import file_of
 from tests.programs import require
 
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 
 
 def unpacked(tar: bytes, folder: Path, how: str = "-xz") -> Path:

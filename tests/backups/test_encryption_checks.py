@@ -12,7 +12,6 @@ from destinations.models import BackupDestination
 from tests.archive.ageing import IDENTITY, PASSPHRASE, RECIPIENT, identity_file, run_age
 from tests.destinations.vault import VaultDestination
 
-pytest_plugins = ["tests.backups.encrypting"]
 OURS = ("backups.E04", "backups.W04", "backups.I04")
 
 

@@ -18,7 +18,6 @@ from tests.backups.stored import file_of
 
 Listing = Callable[[], list[str]]
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a letter of the header changed": (lambda data: data.replace(b"X25519", b"X25518", 1), "age file"),

@@ -27,7 +27,6 @@ from tests.programs import require
 
 Listing = Callable[[], list[str]]
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 WHO = "backup@example.org"
 
 

@@ -22,7 +22,6 @@ from tests.destinations.vault import VaultDestination
 
 Listing = Callable[[], list[str]]
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 
 
 def demand(destination: BackupDestination, encryption: str) -> None:

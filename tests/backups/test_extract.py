@@ -26,7 +26,6 @@ from tests.backups.restores import state_of
 from tests.backups.restoring import tree
 from tests.programs import require
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 Listing = Callable[[], list[str]]
 

@@ -17,7 +17,6 @@ from backups.models import RestoreExecution
 from backups.service import hooks
 from backups.service.hooks import run_hook
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 Declare = Callable[[str], None]
 

@@ -21,7 +21,6 @@ from tests.backups.stored import file_of, stored
 from tests.programs import require
 
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 
 
 def test_createkey_writes_an_identity_that_age_takes_and_prints_its_recipient(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from tests.backups.mounts import remount_read_only, small_disk
 from tests.backups.restoring import restore, spoil_tacacs, tacacs_state
 from tests.backups.sites import Site, copied
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 Break = Callable[[Path, ExitStack], Callable[[], object]]
 
 

@@ -32,7 +32,6 @@ from tests.backups.restoring import restore
 from tests.destinations.vault import VaultDestination
 
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 
 CANARIES = {
     "the passphrase of the site": "canary-one-2b7d passphrase",

@@ -36,7 +36,6 @@ from tests.backups.running import PROJECT, environment, manage
 from tests.programs import missing, require
 from tests.worker.site import eventually
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db(transaction=True)
 Listing = Callable[[], list[str]]
 # a command of manage.py whose process gets a signal right before it claims its run

@@ -20,7 +20,6 @@ from tests.backups.restoring import (
     undo,
 )
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 Status = RestoreExecution.Status
 

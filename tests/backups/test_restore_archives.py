@@ -23,7 +23,6 @@ from tests.backups.conftest import BackUp
 from tests.backups.mounts import small_disk
 from tests.backups.restoring import Tree, change, queue, restore, sha256, tacacs_state, the_restore, tree
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 Listing = Callable[[], list[str]]
 Manifest = dict[str, Any]

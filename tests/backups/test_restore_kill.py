@@ -34,7 +34,6 @@ from tests.backups.restoring import (
     undo,
 )
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db(transaction=True)
 Listing = Callable[[], list[str]]
 ROUNDS = 12

@@ -29,7 +29,6 @@ from tests.backups.restoring import (
     undo,
 )
 
-pytest_plugins = ["tests.backups.restore_fixtures"]
 pytestmark = pytest.mark.django_db
 Listing = Callable[[], list[str]]
 DEVICES = "data/devices.db"

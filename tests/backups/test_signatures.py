@@ -29,7 +29,6 @@ from tests.programs import require
 
 Listing = Callable[[], list[str]]
 pytestmark = pytest.mark.django_db(transaction=True)
-pytest_plugins = ["tests.backups.encrypting"]
 STRANGER = SigningKey.generate()
 
 

@@ -1,4 +1,4 @@
-"""A browser of a real person before a real site; both are shared by the tests of a module."""
+"""A browser before a real site: the tests of a module share the site, and all of them the browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.end_to_end.site import PASSWORD, USER, Site, running_site
+from tests.end_to_end.site import PASSWORD, USER, Site, make_home, running_site
 from tests.programs import missing
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -21,16 +21,25 @@ FLAGS = [
 ]
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the home of a site that no test runs: it is set up once, and copied."""
+    home = tmp_path_factory.mktemp("template") / "home"
+    make_home(home)
+    return home
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if not CHROMIUM.exists():
-        missing(f"no browser: {CHROMIUM} does not exist")
-    with running_site(tmp_path_factory.mktemp("site")) as site:
+def site(browser: Browser, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(template, tmp_path_factory.mktemp("site") / "home") as site:
         yield site
 
 
-@pytest.fixture(scope="module")
-def browser(site: Site) -> Iterator[Browser]:
+# not for the session: while playwright runs, Django takes this thread for that of an event loop and refuses queries
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing(f"no browser: {CHROMIUM} does not exist")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

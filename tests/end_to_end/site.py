@@ -41,11 +41,12 @@ class Site:
 
 
 @contextmanager
-def running_site(home: Path) -> Iterator[Site]:
-    """Yield a site with the demo instance and a local destination; both of its processes end with the block."""
+def running_site(template: Path, home: Path) -> Iterator[Site]:
+    """Yield a running copy of `template`; both of its processes end with the block."""
+    shutil.copytree(template, home)
+    declare_instance(home)
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
         site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", home, _environment(home))
-        _set_up(site)
         gunicorn = ["-m", "gunicorn", "backupsite.wsgi", "--bind", f"fd://{listener.fileno()}", "--threads", "4"]
         stack.enter_context(_process(site, gunicorn, "gunicorn", listener.fileno()))
         stack.enter_context(_process(site, ["manage.py", "worker"], "worker"))
@@ -64,14 +65,20 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def _set_up(site: Site) -> None:
-    (site.home / "backups").mkdir(mode=0o700, parents=True)
-    instance = shutil.copytree(DEMO_INSTANCE, site.home / "instance")
-    lines = ["[tacacs-demo]", 'kind = "tacacs"', f'root = "{instance}"', 'config = "config/tacacs.conf"', ""]
-    (site.home / "instances.toml").write_text("\n".join(lines))
+def make_home(home: Path) -> None:
+    """Make the home of a site that has tables, a user, the demo instance and a local destination."""
+    (home / "backups").mkdir(mode=0o700, parents=True)
+    shutil.copytree(DEMO_INSTANCE, home / "instance")
+    declare_instance(home)
+    site = Site("", home, _environment(home))
     site.manage("migrate", "--verbosity=0")
     site.manage("createsuperuser", "--noinput", f"--username={USER}", "--email=operator@example.org")
     site.manage("shell", "--verbosity=0", "--command", SET_UP)
+
+
+def declare_instance(home: Path) -> None:
+    lines = ["[tacacs-demo]", 'kind = "tacacs"', f'root = "{home}/instance"', 'config = "config/tacacs.conf"', ""]
+    (home / "instances.toml").write_text("\n".join(lines))
 
 
 @contextmanager

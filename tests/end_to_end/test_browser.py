@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.end_to_end.browsing import END_MS, assert_every_page_fits, back_up_from_the_front_page, wait_until_completed
 from tests.end_to_end.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_a_backup_from_the_front_page_completes_before_the_eyes_of_the_operator(

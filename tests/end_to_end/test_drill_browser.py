@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.end_to_end.browsing import END_MS, assert_every_page_fits, back_up_from_the_front_page, wait_until_completed
 from tests.end_to_end.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_told_everywhere(

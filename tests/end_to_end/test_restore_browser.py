@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.end_to_end.browsing import END_MS, assert_every_page_fits, back_up_from_the_front_page, wait_until_completed
 from tests.end_to_end.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 NAME = "tacacs-demo"
 DAMAGE = """
 DELETE FROM devices WHERE id IN (SELECT id FROM devices LIMIT 2);

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.end_to_end.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 FORM = "/admin/backups/backupschedule/add/"
 
 

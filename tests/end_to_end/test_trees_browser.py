@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.end_to_end.browsing import assert_every_page_fits
 from tests.end_to_end.site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 SHOP = """
 [shop]
 kind = "generic"

@@ -5,12 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.worker.postgres import Postgres
 from tests.worker.site import ROOT, SETUP, Site
 
-pytestmark = pytest.mark.xdist_group("worker")
 PROCESSES, ROUNDS = 4, 6
 PRESS = """
 import sys

@@ -3,12 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.worker.postgres import Postgres
 from tests.worker.site import Site, make_home
 
-pytestmark = pytest.mark.xdist_group("worker")
 INDEXES = "SELECT indexdef FROM pg_indexes WHERE indexname = 'execution_search'"
 LOOK = """
 import json, re

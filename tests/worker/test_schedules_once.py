@@ -5,11 +5,8 @@ import sys
 import time
 from collections import Counter
 
-import pytest
-
 from tests.worker.site import ROOT, SETUP, Site
 
-pytestmark = pytest.mark.xdist_group("worker")
 SCHEDULES, ROUNDS = 12, 4
 DECLARE = """
 from django.utils import timezone

@@ -11,7 +11,6 @@ import pytest
 from tests.worker.site import ROOT, SETUP, Site, eventually
 from tests.worker.test_worker_killed import run_in_children
 
-pytestmark = pytest.mark.xdist_group("worker")
 MEGABYTES = 24
 # the process of the drill stops in its tracks when it is to check what it unpacked
 HANG = "import time, backups.service.trial as t; t._check = lambda *_: time.sleep(600)"

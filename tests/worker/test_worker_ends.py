@@ -10,7 +10,6 @@ import pytest
 from tests.worker.processes import children_of
 from tests.worker.site import Site, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
 QUICK_WATCHDOG = """
 import backups.worker.supervisor as s, backups.worker.watchdog as w
 s.BEAT_SECONDS = 0.3

@@ -9,7 +9,6 @@ import pytest
 from tests.worker.processes import children_of
 from tests.worker.site import Site, Worker, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
 MEGABYTES = 24
 
 

@@ -3,11 +3,8 @@
 import os
 import re
 
-import pytest
-
 from tests.worker.site import Site, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
 COUNT = int(os.environ.get("BACKUPSITE_QUEUED", "10"))
 HOSTS = ("east", "west")
 MOST_BATCHES = 5

@@ -5,12 +5,9 @@ import re
 import signal
 import time
 
-import pytest
-
 from tests.worker.postgres import Postgres
 from tests.worker.site import Site, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
 QUICK = "import backups.worker.supervisor as s; s.BEAT_SECONDS = 0.3"
 
 

@@ -14,8 +14,6 @@ from tests.programs import require
 from tests.worker.postgres import free_port
 from tests.worker.site import Site, copy_of, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 
 @pytest.fixture
 def port() -> int:

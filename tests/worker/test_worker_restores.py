@@ -7,8 +7,6 @@ import pytest
 
 from tests.worker.site import Site, Worker, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 
 def a_restore(site: Site, run_id: str) -> str:
     """Queue the restore of that backup, confirmed as a person would, and return its id."""

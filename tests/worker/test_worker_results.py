@@ -1,10 +1,7 @@
 """What the queue keeps of a task that failed in a way that nobody foresaw."""
 
-import pytest
-
 from tests.worker.site import Site, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
 CANARY = "canary passphrase 6d1f"
 BROKEN = """
 import backups.tasks

@@ -9,7 +9,6 @@ import pytest
 from tests.worker.processes import children_of
 from tests.worker.site import Site, Worker, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
 IMPATIENT = """
 import backups.service.supervise as s
 from backups.service.runs import KINDS

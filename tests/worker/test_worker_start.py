@@ -1,10 +1,7 @@
 """What a worker does when it starts: it reads what services declare, and backs up those that ask for it."""
 
-import pytest
-
 from tests.worker.site import TINY, Site, eventually
 
-pytestmark = pytest.mark.xdist_group("worker")
 DECLARED = """
 [shop.backup]
 create_on_startup = true

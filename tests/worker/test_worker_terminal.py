@@ -12,7 +12,6 @@ from tests.backups.terminals import OnTerminal
 from tests.worker.site import ROOT, Site, eventually
 from tests.worker.test_worker_restores import a_restore, restore_row
 
-pytestmark = pytest.mark.xdist_group("worker")
 HOOKS = """
 [shop-0]
 kind = "generic"
