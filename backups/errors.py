@@ -1,7 +1,7 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
 """What operators are told when something cannot be done."""
 
-from backups.formats import printable
+from destinations.formats import printable
 from destinations.redaction import redact_cut
 
 # of a message or a hint: some quote lists of names, which an archive or a service chooses

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backups.formats import as_text
+from destinations.formats import as_text
 
 _NAMES = (
     "password|passwd|passphrase|passcode|secret|token|hash|private[-_]?key|api[-_]?key|access[-_]?key|shared[-_]?key"

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from backups import formats, masking
-from destinations import redaction
+from backups import masking
+from destinations import formats, redaction
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("backups", "backupsite", "destinations")

@@ -16,6 +16,7 @@ from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCh
 from backups.service.drill_state import DrillState, drill_states
 from backups.service.overview import FRESH, Condition, Protection, protections, taken_at
 from backups.service.workers import WorkerState, worker_state
+from destinations.formats import counted, human_duration
 from destinations.models import BackupDestination
 
 LABELS = {
@@ -141,10 +142,10 @@ def _banner(rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyC
         more = len(reasons) - NAMED_IN_BANNER
         named = "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
         verb = "needs" if len(reasons) == 1 else "need"
-        return f"{len(reasons)} of {_instances(count)} {verb} attention: {named}."
+        return f"{len(reasons)} of {counted(count, 'instance')} {verb} attention: {named}."
     if lost_keys:
         return f"Keys are lost: no key at hand opens backups at {', '.join(str(one.destination) for one in lost_keys)}."
-    subject = "The instance has" if count == 1 else f"All {_instances(count)} have"
+    subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
     promised = any(row.state.outlook.promise for row in rows)
     return f"{subject} a good backup{', as fresh as promised' if promised else ' of the last 24 hours'}."
 
@@ -152,11 +153,7 @@ def _banner(rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyC
 def promise_in_words(promise: timedelta | None) -> str:
     if promise is None:
         return f"no schedule: judged by {FRESH // timedelta(hours=1)} h"
-    return f"every {formats.duration(promise)}"
-
-
-def _instances(count: int) -> str:
-    return f"{count} instance" if count == 1 else f"{count} instances"
+    return f"every {human_duration(promise)}"
 
 
 def _reason(row: Row) -> str:

@@ -19,11 +19,11 @@ from backups.components.tree import clear_tree, replace_tree, require_replaceabl
 from backups.components.tree_list import ListWriter, listed_member
 from backups.components.walking import walk
 from backups.errors import ComponentError, Untouched
-from backups.formats import printable
 from backups.own_places import NO_PLACES, OwnPlaces, PlacesBelow
 from backups.ownership import permissions_of
 from backups.replacing import discard, discard_draft, draft_of, refusing, replace_file
 from backups.sources import bytes_of, look_at
+from destinations.formats import printable
 
 STOP_IT = "stop the service meanwhile, with hooks.before_restore"
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from backups.components.nested_tar import TAR_BLOCK
 from backups.errors import ComponentError
-from backups.formats import printable
+from destinations.formats import printable
 
 BLOCK = 1 << 20
 LONGEST_NAME = 64 * 1024

@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 from backups.components.copying import copy_unchanged, open_regular
 from backups.components.walking import FOLDER, TreeEntry, walk
-from backups.formats import printable
 from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.sources import unreadable, vanished
+from destinations.formats import printable
 
 TAR_BLOCK = 512
 ROOT = "."

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from backups.formats import counted, human_duration, printable
 from backups.models import RestoreExecution
-from destinations.sizes import human_size
+from destinations.formats import counted, human_duration, human_size, printable
 
 
 def result_text(restore: RestoreExecution) -> str:

@@ -16,11 +16,11 @@ from backups import components, tacacs
 from backups.components import Component
 from backups.environment_file import variables_in
 from backups.errors import BackupError, ComponentError
-from backups.formats import printable
 from backups.instances import Instance
 from backups.own_places import NO_PLACES
 from backups.running import Interest, OpenFile, Process, base, processes
 from backups.service.evidence import Evidence, Identity, evidence_of, identity_of
+from destinations.formats import printable
 from destinations.redaction import redact
 
 VARIABLE = "TACACS_{}_{}"

@@ -13,10 +13,10 @@ from typing import BinaryIO, ClassVar, Self, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.template.defaultfilters import filesizeformat
 
 from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
 from destinations.exceptions import DestinationConfigError, VerificationFailed
+from destinations.formats import human_size
 
 __all__ = [
     "BLOCK_SIZE",
@@ -242,5 +242,5 @@ class Destination(ABC):
             TestStep("write", f"{stored.size_bytes} bytes at {self.location()}"),
             TestStep("read back", "the same bytes"),
             TestStep("delete", "the test file is gone"),
-            TestStep("free space", "not reported" if free is None else filesizeformat(free).replace("\xa0", " ")),
+            TestStep("free space", "not reported" if free is None else human_size(free)),
         )

@@ -7,7 +7,6 @@ from django.core.management.base import CommandParser
 
 from backups.components.copying import sha256_of
 from backups.errors import BackupError, InstanceBusy, Unrecorded
-from backups.formats import counted, listed
 from backups.management.base import BackupCommand
 from backups.management.first_steps import migrate_if_empty
 from backups.management.preview_text import preview_text
@@ -26,6 +25,7 @@ from backups.service.restore import start_restore, start_undo, state_before
 from backups.service.restore_now import restore_now
 from backups.service.restore_status import describe_restore
 from backups.tasks import enqueue
+from destinations.formats import counted, listed
 from destinations.management.base import Error, one_line, operator_name
 from destinations.os_signals import ToldToEnd, exit_status
 
