@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from urllib.parse import quote
 
+from destinations import secret_names
+
 HIDDEN = "[hidden]"
 CUT = "[cut]"
 # A shorter one stands in half the words of a log.
 SHORTEST_SECRET = 4
 # what is looked at beyond a cut: a secret that the cut goes through is found by what stands on the other side
 MARGIN = 16_384
-_WORDS = r"(?:password|passwd|passphrase|secret|token|private[_-]key|api[_-]?key|credential|access[_-]key)"
 _WHOLE = (
     re.compile(r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]++", re.IGNORECASE),
     re.compile(
@@ -26,10 +27,11 @@ _WHOLE = (
     re.compile(r"(?<=://)[^/\s:@]*+:[^/\s@]++(?=@)"),
 )
 # a name and the sign behind it; a text inside JSON has a backslash before each quotation mark
-_NAME = re.compile(rf"{_WORDS}[\w.-]*+", re.IGNORECASE)
-_SIGN = re.compile(r"\\*+[\"']?\s*+[=:]\s*+")
+_NAME = re.compile(secret_names.IN_TEXT, re.IGNORECASE)
+# of a header it is what stands behind the scheme that is secret
+_SIGN = re.compile(r"\\*+[\"']?\s*+[=:]\s*+(?:(?:bearer|basic)\s++)?+", re.IGNORECASE)
 # an option of a program and what follows it, in a line of a shell or as Python writes a list
-_OPTION = re.compile(rf"-{_WORDS}(?![\w.-])", re.IGNORECASE)
+_OPTION = re.compile(secret_names.OPTION, re.IGNORECASE)
 _OPTION_SIGN = re.compile(r"\\*+[\"']?,?[ \t]++")
 _OPENING = re.compile(r"\\*+([\"'])")
 _CLOSING = {mark: re.compile(rf"(?<!\\){mark}") for mark in ("'", '"')}

@@ -1,7 +1,6 @@
 """Programs of the operator that run around a backup or a restore: argv lists, no shell, a timeout, output kept."""
 
 import os
-import re
 import signal
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from backups.instances import Instance
 from backups.models import Run
 from backups.service import audit
 from destinations.redaction import MARGIN, redact_cut
+from destinations.secret_names import is_private_variable
 
 OUTPUT_LIMIT = 20_000
 # in bytes, of which a character of UTF-8 has up to four: more than is kept, so that no secret is torn unseen
@@ -22,10 +22,6 @@ READ_LIMIT = 4 * (OUTPUT_LIMIT + MARGIN + 1)
 # of the temporary disk that a hook which prints without end may fill
 DISK_LIMIT = 64 << 20
 LOOK_SECONDS = 0.2
-# our own settings, and whatever else is named like something that nobody else should know
-SECRET_NAME = re.compile(
-    r"\A(?:BACKUP_|DATABASE_URL|Q_REDIS)|PASS|SECRET|TOKEN|IDENTITY|CREDENTIAL|_KEY|APIKEY", re.IGNORECASE
-)
 
 
 def run_hook(name: str, instance: Instance, run: Run) -> None:
@@ -58,7 +54,7 @@ def _scratch() -> BinaryIO:
 
 def environment(instance: Instance, run: Run) -> dict[str, str]:
     """Return what a hook gets to know: our environment without our settings and without secrets."""
-    known = {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)}
+    known = {name: value for name, value in os.environ.items() if not is_private_variable(name)}
     return known | {"BACKUPSITE_INSTANCE": instance.name, "BACKUPSITE_RUN": str(run.pk)}
 
 
