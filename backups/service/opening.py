@@ -11,14 +11,13 @@ from backups.archive import legacy
 from backups.archive.age import AgeError
 from backups.archive.errors import ArchiveError
 from backups.encryption import KINDS, Encryption, EncryptionError
+from backups.service.archive_names import LEGACY
 from backups.service.keys import passphrases_for
 
 NO_KEY_HINT = (
     "set BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to what the TACACS+ server had when it made "
     "this archive"
 )
-LEGACY = "tcbk"
-LEGACY_EXTENSION = ".enc"
 _LOOK_BYTES = 64
 
 
@@ -54,13 +53,6 @@ def encryption_of(head: bytes, filename: str) -> str:
         return LEGACY
     encryption = recognised(head, filename)
     return "" if encryption is None else encryption.name
-
-
-def extension_of(encryption: str) -> str:
-    """Return what stands behind the compression in the name of an archive that is encrypted like this."""
-    if encryption == LEGACY:
-        return LEGACY_EXTENSION
-    return KINDS[encryption].configured(settings).extension if encryption else ""
 
 
 def recognised(head: bytes, filename: str) -> Encryption | None:
