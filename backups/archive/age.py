@@ -15,7 +15,7 @@ from backups.archive._age.errors import (
     AgeNoMatchError,
     AgePayloadError,
 )
-from backups.archive._age.files import Readable, Writable, WriteBehind
+from backups.archive._age.files import WriteBehind
 from backups.archive._age.keys import (
     fingerprint,
     format_identity_file,
@@ -26,6 +26,7 @@ from backups.archive._age.keys import (
 from backups.archive._age.payload import encrypted_size
 from backups.archive._age.reader import DecryptingReader, HeaderInfo, inspect_header, open_header
 from backups.archive._age.writer import EncryptingWriter
+from destinations.streams import Sink, Source
 
 __all__ = [
     "AgeArmorError",
@@ -51,9 +52,7 @@ __all__ = [
 ]
 
 
-def encrypt(
-    source: Readable, target: Writable, *, recipients: Sequence[str] = (), passphrase: str | None = None
-) -> None:
+def encrypt(source: Source, target: Sink, *, recipients: Sequence[str] = (), passphrase: str | None = None) -> None:
     """Write `source` to `target` as an age file for `recipients` (`age1...`) or `passphrase`; both stay open.
 
     A passphrase takes 256 MiB for about a second. Raises AgeKeyError before anything is written.
@@ -65,9 +64,7 @@ def encrypt(
         writer.copy_from(source)
 
 
-def decrypt(
-    source: Readable, target: Writable, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()
-) -> None:
+def decrypt(source: Source, target: Sink, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> None:
     """Write the plaintext of the age file `source` to `target`; both stay open.
 
     `identities` (`AGE-SECRET-KEY-1...`) and `passphrases` are tried in turn. Nothing is written before its tag was

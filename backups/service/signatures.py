@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
 
 from django.conf import settings
 from django.utils import timezone
@@ -169,7 +168,7 @@ def _digest_of(execution: BackupExecution, destination: Destination) -> bytes:
     """Return the recorded digest; one that was never taken is, of the very bytes that are on record."""
     if not execution.archive_blake2b:
         sink = HashingSink(signed=True)
-        destination.get(execution.backup_path, cast("BinaryIO", sink))
+        destination.get(execution.backup_path, sink)
         if sink.sha256.hexdigest() != execution.archive_sha256:
             where = f"{execution.backup_path} at {execution.destination.name}"
             raise ArchiveError(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Self, cast
+from typing import BinaryIO, ClassVar, Self
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError
 from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
 from destinations.exceptions import DestinationConfigError, VerificationFailed
 from destinations.formats import human_size
+from destinations.streams import Sink
 
 __all__ = [
     "BLOCK_SIZE",
@@ -170,7 +171,7 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def get(self, path: str, sink: BinaryIO, *, progress: Progress | None = None) -> int:
+    def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
         """Write the file to `sink` in blocks and return its size in bytes. Raises `NotFound`."""
 
     def head(self, path: str, length: int) -> bytes:
@@ -180,7 +181,7 @@ class Destination(ABC):
         """
         sink = _Beginning(length)
         with suppress(_Enough):
-            self.get(path, cast("BinaryIO", sink))
+            self.get(path, sink)
         return sink.data
 
     @abstractmethod
