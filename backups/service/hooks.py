@@ -12,6 +12,7 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.instances import Instance
 from backups.models import Run
+from backups.models.columns import HookNote
 from backups.service import audit
 from destinations.redaction import MARGIN, redact_cut
 from destinations.secret_names import is_private_variable
@@ -36,7 +37,7 @@ def run_hook(name: str, instance: Instance, run: Run) -> None:
     with _scratch() as output:
         code = _execute(list(argv), instance, run, output)
         text = _text(output)
-    note = {"hook": name, "at": timezone.now().isoformat(), "exit_code": code, "output": text}
+    note = HookNote(hook=name, at=timezone.now().isoformat(), exit_code=code, output=text)
     run.kept(hook_output=[*run.hook_output, note])
     audit.log(f"{run.noun}.hook", execution=run.pk, instance=instance.name, hook=name, exit_code=code)
     if code != 0:

@@ -12,6 +12,7 @@ from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, RestoreExecution
+from backups.models.columns import ComponentOutcome
 from backups.service import audit, unrecorded
 from backups.service.claim import claim
 from backups.service.confirmation import changes_of, require_none_under_way, require_unchanged
@@ -231,7 +232,7 @@ def _apply(restore: RestoreExecution, step: Step, context: ApplyContext) -> None
 
 def _mark(restore: RestoreExecution, step: Step, state: str) -> None:
     rows = sum(entry.records or 0 for entry in step.entries)
-    note = {
+    note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
         "path": str(step.component.sources()[0]),

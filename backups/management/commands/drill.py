@@ -6,6 +6,7 @@ from backups.errors import BackupError
 from backups.instances import instance_names
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution, DrillExecution
+from backups.models.columns import DrillResult
 from backups.service.drill import drill, newest_backup
 from backups.service.verdict import result_of
 from destinations.formats import counted, human_duration, human_size, listed
@@ -37,7 +38,7 @@ class Command(BackupCommand):
         return self.find_execution(what)
 
 
-def _text(execution: BackupExecution, done: dict[str, Any]) -> str:
+def _text(execution: BackupExecution, done: DrillResult) -> str:
     found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]
     lines = [
         f"passed       {execution}",
