@@ -10,14 +10,10 @@ from typing import Any
 
 from django.conf import settings
 
-from backups.formats import as_text
+from destinations.formats import as_text
+from destinations.secret_names import IN_TEXT as IN_TEXT_NAME
+from destinations.secret_names import is_secret_name
 
-_NAMES = (
-    "password|passwd|passphrase|passcode|secret|token|hash|private[-_]?key|api[-_]?key|access[-_]?key|shared[-_]?key"
-    "|credential|authorization|cookie"
-)
-SECRET_KEY = re.compile(rf"(?i)({_NAMES}|(^|[-_])(key|psk|pwd|auth)$)")
-NOT_SECRET = re.compile(r"(?i)(_endpoint|_algorithm|_ttl|_seconds)$")
 # Secrets in values whose key does not tell. Each pattern is linear in the length of the value: a repetition takes all
 # it can and gives nothing back, and the name of an assignment is tried at its beginning only.
 IN_TEXT = (
@@ -31,14 +27,10 @@ IN_TEXT = (
     re.compile(r"(?i)\b(?:bearer|basic)\s++(?P<secret>[^\s\"',;]++)"),
     re.compile(r"(?P<secret>\$(?:1|5|6|2[abxy]|y|argon2\w*+|scrypt|pbkdf2[\w-]*+)\$[^\s\"',;]++)"),
     re.compile(
-        rf"(?i)(?<![\w-])(?=[\w-]*?(?:{_NAMES}))[\w-]++[\"']?\s*+[=:]\s*+"
+        rf"(?i)(?<![\w-])(?=[\w-]*?{IN_TEXT_NAME})[\w-]++[\"']?\s*+[=:]\s*+"
         r"(?P<secret>\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s&;,\"']++)"
     ),
 )
-
-
-def is_secret(key: str) -> bool:
-    return bool(SECRET_KEY.search(key)) and not NOT_SECRET.search(key)
 
 
 def masked(configuration: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
@@ -55,7 +47,10 @@ def masked_value(key: str, value: str) -> str:
 
 
 def is_masked(text: str, key: str, value: str) -> bool:
-    """True when `text` is what `value` of `key` was masked to, now or under a former key of the site."""
+    """Return whether `text` is what `value` of `key` was masked to, now or under a former key of the site."""
+    # kept in plain by a version to which the name was not that of a secret
+    if text == as_text(value):
+        return True
     return any(
         as_text(_masked_with(site, key, value)) == text
         for site in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
@@ -69,7 +64,7 @@ def _mask(site: str, value: str) -> str:
 
 
 def _masked_with(site: str, key: str, value: str) -> str:
-    if is_secret(key):
+    if is_secret_name(key):
         return _mask(site, value) if value else value
     if value.lstrip().startswith(("{", "[")):
         try:
@@ -87,7 +82,7 @@ def _masked_with(site: str, key: str, value: str) -> str:
 def _inside(site: str, data: Any, *, secret: bool = False) -> Any:
     """Mask what is secret in parsed JSON; below a secret key that is everything."""
     if isinstance(data, dict):
-        return {key: _inside(site, value, secret=secret or is_secret(key)) for key, value in data.items()}
+        return {key: _inside(site, value, secret=secret or is_secret_name(key)) for key, value in data.items()}
     if isinstance(data, list):
         return [_inside(site, value, secret=secret) for value in data]
     if secret and data not in ("", None) and not isinstance(data, bool):

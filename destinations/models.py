@@ -14,6 +14,7 @@ from destinations.archives import archives_at
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
 from destinations.encryption import EncryptionField, encryption_constraint
 from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.formats import counted
 from destinations.querysets import DestinationQuerySet
 from destinations.retention import RetentionFields, retention_constraints
 from destinations.secrets import seal_config, unseal_config
@@ -140,7 +141,7 @@ class BackupDestination(EncryptionField, RetentionFields):
                 count = relation.related_model._base_manager.filter(**{relation.field.name: self.pk}).count()
                 names = relation.related_model._meta
                 if count:
-                    found.append(f"{count} {names.verbose_name if count == 1 else names.verbose_name_plural}")
+                    found.append(counted(count, str(names.verbose_name), str(names.verbose_name_plural)))
         return found
 
     def record_backup(self, status: str, at: datetime, *, stored: bool) -> None:

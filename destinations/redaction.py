@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from urllib.parse import quote
 
+from destinations import secret_names
+
 HIDDEN = "[hidden]"
 CUT = "[cut]"
 # A shorter one stands in half the words of a log.
 SHORTEST_SECRET = 4
 # what is looked at beyond a cut: a secret that the cut goes through is found by what stands on the other side
 MARGIN = 16_384
-_WORDS = r"(?:password|passwd|passphrase|secret|token|private[_-]key|api[_-]?key|credential|access[_-]key)"
 _WHOLE = (
     re.compile(r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]++", re.IGNORECASE),
     re.compile(
@@ -26,10 +27,11 @@ _WHOLE = (
     re.compile(r"(?<=://)[^/\s:@]*+:[^/\s@]++(?=@)"),
 )
 # a name and the sign behind it; a text inside JSON has a backslash before each quotation mark
-_NAME = re.compile(rf"{_WORDS}[\w.-]*+", re.IGNORECASE)
-_SIGN = re.compile(r"\\*+[\"']?\s*+[=:]\s*+")
+_NAME = re.compile(secret_names.IN_TEXT, re.IGNORECASE)
+# of a header it is what stands behind the scheme that is secret
+_SIGN = re.compile(r"\\*+[\"']?\s*+[=:]\s*+(?:(?:bearer|basic)\s++)?+", re.IGNORECASE)
 # an option of a program and what follows it, in a line of a shell or as Python writes a list
-_OPTION = re.compile(rf"-{_WORDS}(?![\w.-])", re.IGNORECASE)
+_OPTION = re.compile(secret_names.OPTION, re.IGNORECASE)
 _OPTION_SIGN = re.compile(r"\\*+[\"']?,?[ \t]++")
 _OPENING = re.compile(r"\\*+([\"'])")
 _CLOSING = {mark: re.compile(rf"(?<!\\){mark}") for mark in ("'", '"')}
@@ -72,13 +74,6 @@ def redact_cut(text: str, *, first: int = 0, last: int = 0) -> str:
         return redact(text)
     parts = [_beginning(text, first) if first else "", _end(text, last) if last else ""]
     return f" {CUT} ".join(parts) if first and last else f"{parts[0]} {CUT}" if first else parts[1]
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line: file names may hold line breaks, terminal codes and bytes that are no text."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _beginning(text: str, length: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from destinations.formats import counted
 from destinations.operator_error import OperatorError
 
 # A century of days, and more backups than a destination holds: far from the end of the calendar, where dates overflow.
@@ -85,7 +86,7 @@ class Rule:
 
     def __str__(self) -> str:
         """In one line for people, such as "gfs: 7 daily, 4 weekly"."""
-        words = {"keep_days": "{} day" if self.keep_days == 1 else "{} days", "keep_count": "the newest {}"}
+        words = {"keep_days": counted(self.keep_days or 0, "day"), "keep_count": "the newest {}"}
         numbers = {name: getattr(self, name) for name in SETTINGS_OF[self.strategy]}
         parts = [
             words.get(name, "{} " + name.removeprefix("keep_")).format(number)

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from backups import masking
-from destinations import redaction
+from destinations import formats, redaction, secret_names
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("backups", "backupsite", "destinations")
@@ -29,7 +29,7 @@ SCANS = ("search", "finditer", "findall", "sub", "split")
 METHODS = ("match", "fullmatch", *SCANS)
 # characters: where strangers' texts go through, for whole functions of many patterns, and for all other patterns
 LONG, WHOLE, SHORT = 1_000_000, 300_000, 100_000
-LONG_IN = ("destinations.redaction", "backups.masking")
+LONG_IN = ("destinations.redaction", "destinations.secret_names", "backups.masking")
 # of the processor, for each of the tests, which takes a fraction of it
 SECONDS = 200
 SHAPES = (
@@ -123,8 +123,8 @@ def every_function() -> Iterator[tuple[str, Callable[[], object]]]:
         "redact": redaction.redact,
         "redact_cut": partial(redaction.redact_cut, first=10, last=WHOLE // 2),
         "masked_value": partial(masking.masked_value, "key"),
-        "is_secret": masking.is_secret,
-        "printable": redaction.printable,
+        "is_secret_name": secret_names.is_secret_name,
+        "printable": formats.printable,
     }
     for name, job in jobs.items():
         for shape in SHAPES + MORE_SHAPES:
@@ -158,7 +158,7 @@ def worked(what: str) -> list[str]:
 
 def test_each_pattern_is_linear() -> None:
     lines = worked("patterns")
-    for name in ("redaction._NAME ", "redaction._WHOLE ", "masking.IN_TEXT ", "masking.SECRET_KEY ", "cadence.py"):
+    for name in ("redaction._NAME ", "redaction._WHOLE ", "masking.IN_TEXT ", "secret_names._NAME ", "cadence.py"):
         assert any(name in line for line in lines), name
 
 

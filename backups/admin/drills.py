@@ -8,7 +8,6 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups.admin import formats
 from backups.admin.cancel import cancel_drill
 from backups.admin.drill_page import drill_page
 from backups.admin.filters import InstanceFilter
@@ -16,6 +15,7 @@ from backups.admin.guard import page_url
 from backups.admin.runs import RunAdmin
 from backups.admin.status import status_of
 from backups.models import DrillExecution
+from destinations.formats import human_duration, human_size
 
 
 @admin.register(DrillExecution)
@@ -52,5 +52,5 @@ class DrillAdmin(RunAdmin):
 
     @admin.display(description="took", ordering="seconds")
     def restored(self, run: DrillExecution) -> SafeString:
-        size = formats.size(run.bytes) if run.bytes is not None else ""
-        return format_html('{}<br><small class="bs-quiet">{}</small>', formats.seconds(run.seconds), size)
+        size = human_size(run.bytes) if run.bytes is not None else ""
+        return format_html('{}<br><small class="bs-quiet">{}</small>', human_duration(run.seconds), size)

@@ -9,7 +9,6 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups.admin import formats
 from backups.admin.actions import may
 from backups.admin.cancel import cancel
 from backups.admin.catalogue import catalogue
@@ -31,6 +30,7 @@ from backups.admin.runs import RunAdmin
 from backups.admin.start import again, start, start_again
 from backups.admin.status import status_of
 from backups.models import BackupExecution
+from destinations.formats import human_duration, human_size
 
 
 @admin.register(BackupExecution)
@@ -100,6 +100,6 @@ class ExecutionAdmin(RunAdmin):
 
     @admin.display(description="size", ordering="compressed_size_bytes")
     def size(self, execution: BackupExecution) -> SafeString:
-        size = formats.size(execution.compressed_size_bytes)
-        took = formats.duration(execution.duration) if execution.duration else ""
+        size = human_size(execution.compressed_size_bytes)
+        took = human_duration(execution.duration) if execution.duration else ""
         return format_html('{}<br><small class="bs-quiet">{}</small>', size, took)

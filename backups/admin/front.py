@@ -18,6 +18,7 @@ from backups.service.drill_state import DrillState, drill_states
 from backups.service.halfway import left_half_done
 from backups.service.overview import FRESH, Condition, Protection, protections, taken_at
 from backups.service.workers import WorkerState, worker_state
+from destinations.formats import counted, human_duration
 from destinations.models import BackupDestination
 
 LABELS = {
@@ -185,13 +186,13 @@ def _banner(
         return Severity.BAD, "There is nothing to back up yet: the instances file describes no instance."
     if reasons:
         verb = "needs" if len(reasons) == 1 else "need"
-        return Severity.BAD, f"{len(reasons)} of {_instances(count)} {verb} attention: {_named(reasons)}."
+        return Severity.BAD, f"{len(reasons)} of {counted(count, 'instance')} {verb} attention: {_named(reasons)}."
     if problems:
         return Severity.BAD, "The instances file has errors."
     if lost_keys:
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
-    subject = "The instance has" if count == 1 else f"All {_instances(count)} have"
+    subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
     promised = any(row.state.outlook.promise for row in rows)
     good = f"{subject} a good backup{', as fresh as promised' if promised else ' of the last 24 hours'}"
     if warnings:
@@ -207,11 +208,7 @@ def _named(reasons: list[str]) -> str:
 def promise_in_words(promise: timedelta | None) -> str:
     if promise is None:
         return f"no schedule: judged by {FRESH // timedelta(hours=1)} h"
-    return f"every {formats.duration(promise)}"
-
-
-def _instances(count: int) -> str:
-    return f"{count} instance" if count == 1 else f"{count} instances"
+    return f"every {human_duration(promise)}"
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:

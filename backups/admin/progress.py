@@ -7,11 +7,11 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
-from backups.admin import formats
 from backups.admin.timeline import steps
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.service.status import describe_progress
+from destinations.formats import human_duration
 
 AnyRuns = TypeVar("AnyRuns", bound=RunQuerySet[Any])
 Status = Run.Status
@@ -74,13 +74,13 @@ def _waiting(run: Run, now: datetime) -> str:
     waited = now - run.created_at
     if waited < PATIENCE:
         return "waiting for a worker"
-    return f"no worker took it for {formats.duration(waited)}: is the worker running?"
+    return f"no worker took it for {human_duration(waited)}: is the worker running?"
 
 
 def _running(run: Run, silent: bool, now: datetime) -> str:
     if silent:
         last = run.heartbeat_at or run.started_at or run.created_at
-        return f"no sign of life for {formats.duration(now - last)}"
+        return f"no sign of life for {human_duration(now - last)}"
     if run.cancel_requested_at is not None:
         return f"stopping, as {run.cancel_requested_by} asked"
     return f"{run.get_stage_display()}, {run.progress_percent}%"

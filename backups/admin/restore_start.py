@@ -17,6 +17,7 @@ from backups.instances import instance_names
 from backups.models import BackupExecution
 from backups.service.preview import preview
 from backups.service.restore import start_restore
+from backups.service.restore_request import RestoreRequest
 from backups.service.signatures import Signature, State, signature_state
 from destinations.exceptions import DestinationError
 
@@ -62,11 +63,9 @@ def _signature(execution: BackupExecution) -> tuple[Signature | None, str]:
 def _start(
     request: HttpRequest, execution: BackupExecution, instance: str, selection: SelectionForm, form: RestoreForm
 ) -> HttpResponse:
-    start = partial(
-        start_restore,
-        instance,
-        by=actor(request),
-        execution=execution,
+    asked = RestoreRequest(
+        source=execution,
+        instance=instance,
         archive_sha256=form.cleaned_data["archive_sha256"],
         changes_seen=form.cleaned_data["changes_seen"],
         components=selection.cleaned_data["components"],
@@ -74,4 +73,5 @@ def _start(
         allow_other_instance=form.cleaned_data.get("allow_other_instance", False),
         accept_unsigned=form.cleaned_data.get("accept_unsigned", False),
     )
+    start = partial(start_restore, asked, by=actor(request))
     return queued(request, instance, start, f"The restore of {instance} is queued.")

@@ -9,7 +9,6 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups.admin import formats
 from backups.admin.acknowledge import acknowledge
 from backups.admin.cancel import cancel_restore
 from backups.admin.filters import InstanceFilter
@@ -21,6 +20,7 @@ from backups.admin.status import status_of
 from backups.admin.undo import undo
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.querysets import RunQuerySet
+from destinations.formats import human_duration
 
 
 @admin.register(RestoreExecution)
@@ -70,4 +70,4 @@ class RestoreAdmin(RunAdmin):
 
     @admin.display(description="took")
     def took(self, restore: RestoreExecution) -> str:
-        return formats.duration(restore.duration)
+        return human_duration(restore.duration)

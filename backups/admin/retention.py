@@ -20,6 +20,7 @@ from backups.service.plan import Planned, size_of
 from backups.service.prune import Pruned, foresee
 from backups.service.prune import prune as prune_now
 from backups.service.rule_change import confirm_rule as confirm
+from destinations.formats import counted, human_size
 from destinations.models import BackupDestination
 
 ROWS = 200
@@ -103,8 +104,8 @@ def fingerprint(entries: Iterable[Planned]) -> str:
 
 def _tell(request: HttpRequest, pruned: Pruned) -> None:
     count = len(pruned.deleted)
-    noun = "1 backup was" if count == 1 else f"{count} backups were"
-    messages.success(request, f"{noun} deleted, {formats.size(pruned.reclaimed_bytes)} are free again.")
+    noun = f"{counted(count, 'backup')} {'was' if count == 1 else 'were'}"
+    messages.success(request, f"{noun} deleted, {human_size(pruned.reclaimed_bytes)} are free again.")
     for _, reason in pruned.spared:
         messages.warning(request, f"Spared: {formats.sentence(reason)}")
     for warning in pruned.warnings:

@@ -23,6 +23,7 @@ from backups.models import BackupSchedule
 from backups.service import audit
 from backups.service.rhythm import plan
 from backups.service.schedule import edit
+from destinations.formats import NOTHING
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[BackupSchedule]
@@ -82,7 +83,7 @@ class ScheduleAdmin(ModelAdmin):
     @admin.display(description="next run", ordering="next_run")
     def next(self, schedule: BackupSchedule) -> str:
         if schedule.next_run is None:
-            return formats.NOTHING
+            return NOTHING
         local = schedule.next_run.astimezone(_zone(schedule))
         utc = f"{schedule.next_run:%m-%d %H:%M} UTC"
         return format_html('{}<br><small class="bs-quiet">{}</small>', f"{local:%Y-%m-%d %H:%M %Z}", utc)

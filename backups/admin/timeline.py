@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from backups.admin import formats
 from backups.models import RestoreExecution, Run
+from destinations.formats import human_duration
 
 Status = Run.Status
 # the wait and the end have steps of their own
@@ -26,7 +27,7 @@ class Step:
 
     def words(self) -> dict[str, str]:
         """Return what a page shows of it."""
-        took = formats.duration(self.took) if self.took is not None else ""
+        took = human_duration(self.took) if self.took is not None else ""
         began = formats.clock(self.began) if self.began is not None else ""
         return {"name": self.name, "label": self.label, "state": self.state, "began": began, "took": took}
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import BinaryIO, Protocol, cast
+from typing import Protocol, cast
 
 from isal import igzip_threaded
 
 from backups.archive.errors import ArchiveError
+from destinations.streams import FlushingSink
 
 BLOCK_BYTES = 1024 * 1024
 MIN_LEVEL, MAX_LEVEL = 1, 9
@@ -31,7 +32,7 @@ class Compressor(Protocol):
 class Compression:
     name: str
     extension: str
-    open_writer: Callable[[BinaryIO, int], Compressor]
+    open_writer: Callable[[FlushingSink, int], Compressor]
 
 
 # the library's function has no annotations
@@ -45,7 +46,7 @@ def _threads() -> int:
 class _LateHeader:
     """Holds the gzip header back until the first block, because the library's threads are not running before."""
 
-    def __init__(self, target: BinaryIO) -> None:
+    def __init__(self, target: FlushingSink) -> None:
         self._target = target
         self._header: bytes | None = None
 
@@ -62,7 +63,7 @@ class _LateHeader:
         self._target.flush()
 
 
-def _open_gzip_writer(target: BinaryIO, level: int) -> Compressor:
+def _open_gzip_writer(target: FlushingSink, level: int) -> Compressor:
     # its header holds neither time nor file name, so equal input gives equal archives
     return _open_gzip(
         _LateHeader(target), "wb", compresslevel=_ISAL_LEVELS[level], threads=_threads(), block_size=BLOCK_BYTES
@@ -80,7 +81,7 @@ def zstandard_module() -> ModuleType:
         ) from error
 
 
-def _open_zstd_writer(target: BinaryIO, level: int) -> Compressor:
+def _open_zstd_writer(target: FlushingSink, level: int) -> Compressor:
     compressor = zstandard_module().ZstdCompressor(
         level=min(level, _MAX_ZSTD_LEVEL), threads=_threads(), write_checksum=True
     )
@@ -102,7 +103,7 @@ def get_compression(name: str) -> Compression:
         ) from error
 
 
-def open_writer(name: str, target: BinaryIO, level: int) -> Compressor:
+def open_writer(name: str, target: FlushingSink, level: int) -> Compressor:
     """Open a compressing writer; `level` is 1 (fast) to 9 (small). The caller closes it, also after an error."""
     compression = get_compression(name)
     if not MIN_LEVEL <= level <= MAX_LEVEL:

@@ -1,12 +1,13 @@
 """Decompressing an archive of untrusted origin: constant memory, every checksum compared, nothing after the end."""
 
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import cast
 
 from isal import igzip_lib, isal_zlib
 
 from backups.archive.compression import zstandard_module
 from backups.archive.errors import ArchiveError
+from destinations.streams import Source
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -28,7 +29,7 @@ _FOREIGN_MAGICS = {
 }
 
 
-def open_reader(source: BinaryIO) -> Iterator[bytes]:
+def open_reader(source: Source) -> Iterator[bytes]:
     """Yield what `source` holds, decompressed by its magic number, in chunks of bounded size.
 
     Raises ArchiveError for another format, damage, truncation and anything after the end of the stream.
@@ -48,14 +49,14 @@ def open_reader(source: BinaryIO) -> Iterator[bytes]:
 class _Input:
     """A source with pushback."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
         self._pending = b""
 
     def fetch(self) -> bytes:
         """Return some bytes; b"" at the end."""
         pending, self._pending = self._pending, b""
-        return pending or self._source.read(FETCH_BYTES)
+        return pending or self._source.read(FETCH_BYTES) or b""
 
     def push_back(self, data: bytes) -> None:
         self._pending = data + self._pending

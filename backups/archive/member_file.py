@@ -4,13 +4,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 from backups.archive.decompression import DAMAGED_HINT, open_reader
 from backups.archive.entry import Entry
 from backups.archive.errors import ArchiveError
 from backups.archive.readahead import read_ahead
 from backups.archive.tarstream import TarStream
+from destinations.streams import Source
 
 
 class MemberFile:
@@ -55,7 +55,7 @@ class MemberFile:
 
 
 @contextmanager
-def reading_member(stream: BinaryIO, entry: Entry) -> Iterator[MemberFile]:
+def reading_member(stream: Source, entry: Entry) -> Iterator[MemberFile]:
     """Yield the member `entry` of the compressed tar in `stream`.
 
     What was read is only to be believed when the block was left without an error: the checksum comes last. Raises

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backups.archive.compression import BLOCK_BYTES, Compressor, open_writer
 from backups.archive.errors import ArchiveError
@@ -18,6 +18,7 @@ from backups.archive.manifest import Entry, Manifest
 from backups.archive.minisign import new_digest
 from backups.archive.names import MANIFEST_NAME
 from backups.archive.tarheader import RECORD_BYTES
+from destinations.streams import FlushingSink, Sink
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -57,13 +58,13 @@ class Sealer(Protocol):
 
 
 def write_package(
-    target: BinaryIO,
+    target: Sink,
     manifest: Manifest,
     parts: Sequence[Part],
     *,
     compression: str = "gzip",
     level: int = 6,
-    wrap: Callable[[BinaryIO], Sealer] | None = None,
+    wrap: Callable[[FlushingSink], Sealer] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Packed:
     """Write the archive of `manifest` and `parts` to `target`, which stays open, and is to be thrown away on any error.
@@ -107,13 +108,13 @@ def _checked_document(manifest: Manifest) -> bytes:
 
 @contextmanager
 def _pipeline(
-    sink: "_HashingSink", compression: str, level: int, wrap: Callable[[BinaryIO], Sealer] | None
+    sink: "_HashingSink", compression: str, level: int, wrap: Callable[[FlushingSink], Sealer] | None
 ) -> Iterator[Compressor]:
     with ExitStack() as cleanup:
-        sealer = sink if wrap is None else wrap(cast("BinaryIO", sink))
+        sealer = sink if wrap is None else wrap(sink)
         cleanup.callback(sealer.abort)
         gate = _Gate(sealer)
-        compressor = open_writer(compression, cast("BinaryIO", gate), level)
+        compressor = open_writer(compression, gate, level)
         cleanup.callback(compressor.close)
         # First of all: what an interrupted stream flushes while its threads end must not look like an archive, and a
         # program that takes nothing more must not keep those threads waiting.
@@ -191,7 +192,7 @@ class _Gate:
 class _HashingSink(io.RawIOBase):
     """Hashes and counts what goes to the target."""
 
-    def __init__(self, target: BinaryIO) -> None:
+    def __init__(self, target: Sink) -> None:
         self._target = target
         self.sha256 = hashlib.sha256()
         self.blake2b = new_digest()

@@ -19,11 +19,12 @@ from backups.archive.readahead import read_ahead
 from backups.archive.tarstream import Member, TarStream
 from backups.archive.unpacked import NewDirectory
 from backups.archive.verification import Budget, Verification, no_manifest
+from destinations.streams import Source
 
 Progress = Callable[[int], None]
 
 
-def read_manifest(stream: BinaryIO, *, max_bytes: int | None = None) -> Manifest:
+def read_manifest(stream: Source, *, max_bytes: int | None = None) -> Manifest:
     """Return the manifest without verifying anything else; where it comes first, only it is read.
 
     `max_bytes` bounds the members that are skipped on the way to a manifest that does not come first.
@@ -37,7 +38,7 @@ def read_manifest(stream: BinaryIO, *, max_bytes: int | None = None) -> Manifest
     raise no_manifest()
 
 
-def read_members(stream: BinaryIO, entries: Collection[Entry], *, max_bytes: int) -> dict[str, bytes]:
+def read_members(stream: Source, entries: Collection[Entry], *, max_bytes: int) -> dict[str, bytes]:
     """Return the content of these members, each of at most `max_bytes`, and read nothing behind the last of them: the
     end may be missing.
 
@@ -63,7 +64,7 @@ def _read_member(tar: TarStream, member: Member, entry: Entry, max_bytes: int) -
     return content
 
 
-def verify_members(stream: BinaryIO, progress: Progress | None = None, *, max_bytes: int | None = None) -> Manifest:
+def verify_members(stream: Source, progress: Progress | None = None, *, max_bytes: int | None = None) -> Manifest:
     """Read the whole archive and compare every member's size and SHA-256 with the manifest; write nothing.
 
     `progress` gets the bytes of content since its last call, at most a MiB; what it raises stops the reading.
@@ -72,7 +73,7 @@ def verify_members(stream: BinaryIO, progress: Progress | None = None, *, max_by
 
 
 def unpack(
-    stream: BinaryIO,
+    stream: Source,
     directory: Path,
     *,
     names: Collection[str] | None = None,
@@ -90,7 +91,7 @@ def unpack(
 
 
 def _walk(
-    stream: BinaryIO,
+    stream: Source,
     verification: Verification,
     create: Callable[[str], BinaryIO] | None,
     progress: Progress | None,

@@ -15,12 +15,12 @@ from backups.archive.age import AgeKeyError, fingerprint
 from backups.archive.minisign import PublicKey, SigningKeyError
 from backups.encryption import KINDS, Age, EncryptionError
 from backups.encryption.age import read_identities, require_typeable
+from backups.service.archive_names import TAKEN_EXTENSIONS
 from backups.service.signatures import site_key
 
 DOCS = "See docs/encryption.md."
 LEAST_PASSPHRASE = 12
 EXTENSION = re.compile(r"\.[a-z]{1,7}")
-TAKEN_EXTENSIONS = (".age", ".enc", ".gz", ".zst", ".tar", ".tgz", ".minisig", ".part")
 
 
 @register()

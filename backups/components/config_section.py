@@ -12,10 +12,10 @@ from backups.components.config_archived import FILE, SECTION, ArchivedConfigurat
 from backups.components.config_text import section_text, with_section
 from backups.components.configuration import ConfigurationComponent
 from backups.errors import ComponentError
-from backups.formats import is_text
 from backups.instance_file import Instance
 from backups.replacing import replace_file, touched
 from backups.sqlite_restore import refused, writable
+from destinations.formats import is_text
 
 COLUMNS = "section, key, value, value_type, created_at, created_by, active"
 

@@ -4,17 +4,14 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from backups.errors import ComponentError
 from backups.replacing import create_private
 from backups.sources import missing, unreadable, vanished
+from destinations.streams import Sink
 
 BLOCK = 1 << 20
-
-
-class Sink(Protocol):
-    def write(self, data: bytes, /) -> object: ...
 
 
 def copy_stable(source: Path, target: Path, checkpoint: Callable[[int], None]) -> os.stat_result:

@@ -23,7 +23,7 @@ from backups.own_places import NO_PLACES, OwnPlaces, PlacesBelow
 from backups.ownership import permissions_of
 from backups.replacing import discard, discard_draft, draft_of, refusing, replace_file
 from backups.sources import bytes_of, look_at
-from destinations.redaction import printable
+from destinations.formats import printable
 
 STOP_IT = "Stop the service meanwhile, with hooks.before_restore."
 

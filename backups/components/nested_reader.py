@@ -4,11 +4,11 @@ import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 from backups.components.nested_tar import TAR_BLOCK
 from backups.errors import ComponentError
-from destinations.redaction import printable
+from destinations.formats import printable
+from destinations.streams import SkippingSource
 
 BLOCK = 1 << 20
 LONGEST_NAME = 64 * 1024
@@ -24,7 +24,7 @@ class NestedTar:
     Iterate over `members`, reading each one's `content` before the next; what is not read is skipped.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: SkippingSource, name: str) -> None:
         self._file, self._name = file, name
         self._unread = 0
 
@@ -78,7 +78,7 @@ class NestedTar:
         return text.removesuffix(b"\0").decode("utf-8", "surrogateescape")
 
     def _exactly(self, size: int) -> bytes:
-        data = self._file.read(size)
+        data = self._file.read(size) or b""
         if len(data) != size:
             raise ComponentError(f"{self._name} is cut off, so it is not the tree that was backed up.")
         return data

@@ -16,7 +16,7 @@ from backups.components.copying import copy_unchanged, open_regular
 from backups.components.walking import FOLDER, TreeEntry, walk
 from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.sources import unreadable, vanished
-from destinations.redaction import printable
+from destinations.formats import printable
 
 TAR_BLOCK = 512
 ROOT = "."

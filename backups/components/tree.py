@@ -14,7 +14,6 @@ from backups.components.comparing import first_difference
 from backups.components.nested_reader import NestedTar
 from backups.components.unpacking import unpack_tree
 from backups.errors import ComponentError, Untouched
-from backups.formats import listed
 from backups.mounts import mounts, mounts_below
 from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.ownership import Ownership, ownership_for
@@ -29,6 +28,7 @@ from backups.replacing import (
     sync_directory,
     untouched,
 )
+from destinations.formats import listed
 
 
 def replace_tree(

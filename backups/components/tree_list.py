@@ -8,12 +8,11 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
 
-from backups.components.copying import Sink
 from backups.components.nested_reader import NestedTar
 from backups.components.nested_tar import ROOT
 from backups.errors import ComponentError
+from destinations.streams import Sink, SkippingSource, Source
 
 SECOND = 10**9
 FILE, FOLDER, LINK = "file", "folder", "link"
@@ -39,10 +38,6 @@ class ListedEntry:
     mtime_ns: int
     exact: bool
     target: str
-
-
-class Source(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def listed_member(member: tarfile.TarInfo, mtime_ns: int | None = None) -> ListedEntry:
@@ -91,7 +86,7 @@ class ListWriter:
 def blocks(file: Source) -> Iterator[bytes]:
     """Yield the compressed blocks that `ListWriter` wrote."""
     while length := file.read(LENGTH_BYTES):
-        yield file.read(int.from_bytes(length, "big"))
+        yield file.read(int.from_bytes(length, "big")) or b""
 
 
 def records(compressed: Iterable[bytes]) -> Iterator[ListedEntry]:
@@ -119,7 +114,7 @@ def entries_in(tar: NestedTar, name: str) -> Iterator[ListedEntry]:
         yield listed_member(member)
 
 
-def write_list(tar: BinaryIO, name: str, target: Sink) -> None:
+def write_list(tar: SkippingSource, name: str, target: Sink) -> None:
     """Write the list of the nested tar `tar`, called `name`. Raises ComponentError."""
     writer = ListWriter(target)
     for entry in entries_in(NestedTar(tar, name), name):

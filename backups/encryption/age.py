@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
 from backups.archive import age
 from backups.archive.package import Sealer
 from backups.encryption.base import Encryption, EncryptionError, Verdict
+from destinations.streams import FlushingSink, Source
 
 _MAGICS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 NO_KEY_HINT = (
@@ -72,7 +73,7 @@ class Age(Encryption):
         if not self._recipients:
             require_typeable(self._passphrase)
 
-    def writer(self, target: BinaryIO) -> Sealer:
+    def writer(self, target: FlushingSink) -> Sealer:
         if self._recipients:
             return age.EncryptingWriter(target, recipients=self._recipients)
         return age.EncryptingWriter(target, passphrase=self._passphrase)
@@ -81,14 +82,14 @@ class Age(Encryption):
         return head.lstrip().startswith(_MAGICS)
 
     @contextmanager
-    def reader(self, source: BinaryIO) -> Iterator[BinaryIO]:
+    def reader(self, source: BinaryIO) -> Iterator[Source]:
         identities, problem = self._identities()
         try:
             plain = age.DecryptingReader(source, identities=identities, passphrases=self._passphrases)
         except age.AgeNoMatchError as error:
             message = " ".join(text for text in (error.message, problem) if text)
             raise EncryptionError(message, hint=NO_KEY_HINT) from error
-        yield cast("BinaryIO", plain)
+        yield plain
 
     def look(self, head: bytes, *, whole: bool) -> Verdict:
         identities, _ = self._identities()

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, ClassVar, Self
 
 from backups.archive.errors import ArchiveError
 from backups.archive.package import Sealer
+from destinations.streams import FlushingSink, Source
 
 # Longer than the beginning of an archive that any kind needs to tell whether it can be opened.
 HEAD_BYTES = 1 << 20
@@ -73,7 +74,7 @@ class Encryption(ABC):
         """Raise an error when what is configured for encrypting cannot work."""
 
     @abstractmethod
-    def writer(self, target: BinaryIO) -> Sealer:
+    def writer(self, target: FlushingSink) -> Sealer:
         """Return a writer that encrypts into `target`, which stays open."""
 
     @abstractmethod
@@ -81,7 +82,7 @@ class Encryption(ABC):
         """True for a file of that name that begins with `head` when it is to be opened with this kind."""
 
     @abstractmethod
-    def reader(self, source: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    def reader(self, source: BinaryIO) -> AbstractContextManager[Source]:
         """Open the plaintext of `source`, an unbuffered file that stands at its beginning."""
 
     @abstractmethod

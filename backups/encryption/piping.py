@@ -14,6 +14,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from backups.encryption.base import EncryptionError
 from backups.encryption.running import LOOK_SECONDS, Running, read_some
+from destinations.streams import Sink
 
 
 class PipedWriter:
@@ -23,7 +24,7 @@ class PipedWriter:
     does not begin with one of `refused`; `abort` kills it. Errors of `target` are raised as they are.
     """
 
-    def __init__(self, argv: Sequence[str], target: BinaryIO, *, refused: tuple[bytes, ...]) -> None:
+    def __init__(self, argv: Sequence[str], target: Sink, *, refused: tuple[bytes, ...]) -> None:
         self._target, self._refused = target, refused
         self._running = Running(argv, subprocess.PIPE)
         # it is a pipe, as asked for

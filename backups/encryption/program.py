@@ -5,13 +5,14 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
 from backups.archive.decompression import GZIP_MAGIC, ZSTD_MAGIC
 from backups.archive.package import Sealer
 from backups.encryption.base import Encryption, EncryptionError, Verdict
 from backups.encryption.piping import PipedReader, PipedWriter
 from backups.encryption.running import environment
+from destinations.streams import FlushingSink, Source
 
 COMPRESSED = (GZIP_MAGIC, ZSTD_MAGIC)
 _LOOK_SECONDS = 60
@@ -55,17 +56,17 @@ class Program(Encryption):
     def check(self) -> None:
         _require_program(self._encrypt)
 
-    def writer(self, target: BinaryIO) -> Sealer:
+    def writer(self, target: FlushingSink) -> Sealer:
         return PipedWriter(self._encrypt, target, refused=COMPRESSED)
 
     def recognises(self, head: bytes, filename: str) -> bool:
         return bool(self._extension) and filename.endswith(self._extension) and not head.startswith(COMPRESSED)
 
     @contextmanager
-    def reader(self, source: BinaryIO) -> Iterator[BinaryIO]:
+    def reader(self, source: BinaryIO) -> Iterator[Source]:
         _require_program(self._decrypt)
         with PipedReader(self._decrypt, source) as plain:
-            yield cast("BinaryIO", plain)
+            yield plain
 
     def look(self, head: bytes, *, whole: bool) -> Verdict:
         """Let the program have the beginning: one that streams gives the beginning of the archive back."""

@@ -14,6 +14,7 @@ from typing import IO
 from backups.encryption.base import EncryptionError
 from destinations.operator_error import sentences
 from destinations.redaction import MARGIN, redact_cut
+from destinations.secret_names import is_own_variable
 
 # one that asks a question which nobody sees
 STALL_SECONDS = 120.0
@@ -22,12 +23,11 @@ _BLOCK = 256 * 1024
 _COMPLAINT_LENGTH = 2000
 # a character of UTF-8 has up to four
 _COMPLAINT_BYTES = 4 * (_COMPLAINT_LENGTH + MARGIN + 1)
-_OURS = ("BACKUP_", "SECRET_KEY", "DATABASE_URL")
 
 
 def environment() -> dict[str, str]:
     """Return our environment without the site's own settings: the program needs none of its secrets."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return {name: value for name, value in os.environ.items() if not is_own_variable(name)}
 
 
 def read_some(pipe: IO[bytes] | None) -> bytes:

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from backups.formats import counted, human_duration
 from backups.service.preview import Preview
 from backups.service.preview_component import ComponentPreview
 from backups.service.preview_signature import SeenSignature
 from backups.service.preview_tree import TreePreview
-from destinations.redaction import printable
-from destinations.sizes import human_size
+from destinations.formats import counted, human_duration, human_size, printable
 
 SHOWN_NAMES = 20
 ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-from backups.formats import counted, human_duration
 from backups.models import RestoreExecution
-from destinations.redaction import printable
-from destinations.sizes import human_size
+from destinations.formats import counted, human_duration, human_size, printable
 
 
 def result_text(restore: RestoreExecution) -> str:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from backups.models.columns import Counts, Json
 from backups.models.execution import BackupExecution
 from backups.models.run import Run
 
@@ -41,7 +42,9 @@ class DrillExecution(Run):
         null=True, blank=True, help_text="of a drill the measured time of recovery, of a verification what it took"
     )
     bytes = models.BigIntegerField(null=True, blank=True, help_text="what was restored or read from the archive")
-    findings = models.JSONField(default=dict, blank=True, help_text="what was counted in an archive that is good")
+    findings: "Json[Counts]" = models.JSONField(
+        default=dict, blank=True, help_text="what was counted in an archive that is good"
+    )
 
     class Meta(Run.Meta):
         abstract = False

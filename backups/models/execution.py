@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KT
 
+from backups.models.columns import DrillResult, DropEntry, Json, KeptConfiguration
 from backups.models.querysets import MADE_HERE, OPEN_DROP, STORED, BackupQuerySet
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
@@ -54,7 +55,9 @@ class BackupExecution(Run):
     archive_blake2b = models.CharField(max_length=128, blank=True, help_text="what its signature is over")
     compression = models.CharField(max_length=16, blank=True)
     encryption = models.CharField(max_length=32, blank=True)
-    recipients = models.JSONField(default=list, blank=True, help_text="fingerprints of the keys that open the archive")
+    recipients: "Json[list[str]]" = models.JSONField(
+        default=list, blank=True, help_text="fingerprints of the keys that open the archive"
+    )
     size_bytes = models.BigIntegerField(null=True, blank=True, help_text="sum of the exported files")
     compressed_size_bytes = models.BigIntegerField(null=True, blank=True, help_text="size of the archive")
     files_included = models.PositiveIntegerField(null=True, blank=True)
@@ -63,7 +66,7 @@ class BackupExecution(Run):
     manifest_date = models.GeneratedField(
         expression=KT("manifest_json__backup_metadata__timestamp_utc"), output_field=models.TextField(), db_persist=True
     )
-    config_json = models.JSONField(
+    config_json: "Json[KeptConfiguration | None]" = models.JSONField(
         null=True, blank=True, help_text="file and overrides with secrets masked: previews compare with them"
     )
 
@@ -72,11 +75,13 @@ class BackupExecution(Run):
     pin_reason = models.CharField(max_length=255, blank=True)
     adopted = models.BooleanField(default=False, help_text="found at the destination or imported, not made here")
     missing_at = models.DateTimeField(null=True, blank=True, help_text="when the destination no longer had the archive")
-    drill = models.JSONField(null=True, blank=True, help_text="verdict, seconds, bytes and time of the last drill")
-    verification = models.JSONField(
+    drill: "Json[DrillResult | None]" = models.JSONField(
+        null=True, blank=True, help_text="verdict, seconds, bytes and time of the last drill"
+    )
+    verification: "Json[DrillResult | None]" = models.JSONField(
         null=True, blank=True, help_text="the same of the last verification, unless a later drill passed"
     )
-    drops = models.JSONField(
+    drops: "Json[list[DropEntry] | None]" = models.JSONField(
         null=True, blank=True, help_text="what was there before and is gone in this backup, part by part"
     )
     drop_confirmed_at = models.DateTimeField(null=True, blank=True, help_text="when the last drop was confirmed")

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from backups.models.columns import ComponentOutcome, Json
 from backups.models.execution import BackupExecution
 from backups.models.run import Run
 
@@ -42,8 +43,12 @@ class RestoreExecution(Run):
         max_length=64, blank=True, db_default="", help_text="what other restores had changed when it was confirmed"
     )
     archive_instance = models.CharField(max_length=64, blank=True, help_text="the instance that the manifest names")
-    components = models.JSONField(default=list, help_text="what was asked for; empty for all that the archive has")
-    outcome = models.JSONField(default=dict, blank=True, help_text="per component: state and rows")
+    components: "Json[list[str]]" = models.JSONField(
+        default=list, help_text="what was asked for; empty for all that the archive has"
+    )
+    outcome: "Json[dict[str, ComponentOutcome]]" = models.JSONField(
+        default=dict, blank=True, help_text="per component: state and rows"
+    )
     safety_backup = models.ForeignKey(
         BackupExecution, null=True, blank=True, on_delete=models.PROTECT, related_name="safety_of"
     )

@@ -10,6 +10,7 @@ from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from backups.models.columns import HookNote, Json, TimelineEntry
 from backups.models.querysets import RunQuerySet
 
 LONGEST_COMMENT = 500
@@ -73,9 +74,13 @@ class Run(models.Model):
 
     progress_bytes = models.BigIntegerField(default=0)
     progress_percent = models.PositiveSmallIntegerField(default=0)
-    timeline = models.JSONField(default=list, blank=True, help_text="[stage, time] in the order they began")
-    warnings = models.JSONField(default=list, blank=True)
-    hook_output = models.JSONField(default=list, blank=True, help_text="what hooks printed, secrets redacted")
+    timeline: "Json[list[TimelineEntry]]" = models.JSONField(
+        default=list, blank=True, help_text="[stage, time] in the order they began"
+    )
+    warnings: "Json[list[str]]" = models.JSONField(default=list, blank=True)
+    hook_output: "Json[list[HookNote]]" = models.JSONField(
+        default=list, blank=True, help_text="what hooks printed, secrets redacted"
+    )
     error_message = models.TextField(blank=True)
     error_hint = models.TextField(blank=True)
 

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from backups.retention import gfs, hanoi, simple
 from backups.retention.backup import Backup, Decision
-from backups.retention.verdict import Candidate, Strategy, Verdict, counted, duration
+from backups.retention.verdict import Candidate, Strategy, Verdict
+from destinations.formats import counted, rough_duration
 from destinations.rule import RetentionError, Rule
 
 _STRATEGIES: Mapping[str, Strategy] = {"simple": simple.judge, "gfs": gfs.judge, "hanoi": hanoi.judge}
@@ -111,7 +112,7 @@ def _hold(candidates: Sequence[Candidate], now: datetime, promised: timedelta | 
     late = now - candidates[0].taken_at - promised
     if late <= timedelta(0):
         return _begun_again(candidates[:min_keep], now, promised)
-    return f"the newest good backup is {duration(late)} older than its schedule promises: nothing is pruned"
+    return f"the newest good backup is {rough_duration(late)} older than its schedule promises: nothing is pruned"
 
 
 def _begun_again(newest: Sequence[Candidate], now: datetime, promised: timedelta) -> str | None:

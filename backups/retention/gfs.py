@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from backups.retention.verdict import Candidate, Verdict, counted, listed
+from backups.retention.verdict import Candidate, Verdict
+from destinations.formats import counted, listed
 from destinations.rule import Rule
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
-from backups.retention.verdict import Candidate, Verdict, counted
+from backups.retention.verdict import Candidate, Verdict
+from destinations.formats import counted
 from destinations.rule import Rule
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from backups.retention.verdict import Candidate, Verdict, counted
+from backups.retention.verdict import Candidate, Verdict
+from destinations.formats import counted
 from destinations.rule import Rule
 
 

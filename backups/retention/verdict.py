@@ -1,7 +1,7 @@
 """What a strategy is given and what it answers, and the words both share."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from destinations.rule import Rule
@@ -26,20 +26,3 @@ class Strategy(Protocol):
     """
 
     def __call__(self, rule: Rule, candidates: Sequence[Candidate], now: datetime) -> Mapping[str, Verdict]: ...
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def listed(parts: Sequence[str]) -> str:
-    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
-
-
-def duration(length: timedelta) -> str:
-    """The largest whole unit, rounded down: "3 days", "5 hours", "40 minutes"."""
-    minutes = length // timedelta(minutes=1)
-    for noun, size in (("day", 1440), ("hour", 60), ("minute", 1)):
-        if minutes >= size:
-            return counted(minutes // size, noun)
-    return "less than a minute"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from django.utils import timezone
 
@@ -18,6 +17,7 @@ from backups.service import audit
 from backups.service.opening import encryption_of, opened
 from backups.service.signatures import signature_state
 from destinations.models import BackupDestination
+from destinations.streams import Source
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
 # older than any backup: a machine whose clock was lost
@@ -55,7 +55,7 @@ def examine(path: Path, directory: Path, *, sha256: str, blake2b: str) -> Examin
         encryption = encryption_of(file.read(_HEAD_BYTES), path.name)
     with opened(path, directory) as stream:
         source = _Remembering(stream)
-        manifest = verify_members(cast("BinaryIO", source))
+        manifest = verify_members(source)
     if not NAME.fullmatch(manifest.instance_name):
         raise ArchiveError(
             f"the manifest of {path.name} names the instance {manifest.instance_name[:80]!r}",
@@ -68,12 +68,12 @@ def examine(path: Path, directory: Path, *, sha256: str, blake2b: str) -> Examin
 class _Remembering:
     """A source whose first bytes are kept."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
         self.head = b""
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._source.read(size)
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size) or b""
         self.head = self.head or data[:_HEAD_BYTES]
         return data
 

@@ -20,6 +20,7 @@ from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.masking import masked
 from backups.models import BackupExecution, BackupSchedule
+from backups.models.columns import KeptConfiguration
 from backups.service import audit, outcome
 from backups.service.claim import claim
 from backups.service.contents import Contents, exported, manifest_of
@@ -189,7 +190,7 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
         manifest = sealed_manifest(manifest, encryption)
         if contents.config_info:
             layers = contents.config_info.layers
-            kept = {"file": masked(layers.file), "overrides": masked(layers.overrides)}
+            kept = KeptConfiguration(file=masked(layers.file), overrides=masked(layers.overrides))
             execution.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)

@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, cast
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
@@ -142,7 +141,7 @@ def _fetch_and_record(
         path = directory / Path(file.path).name
         with path.open("xb") as target:
             sink = HashingSink(target, signed=True)
-            opened.get(file.path, cast("BinaryIO", sink))
+            opened.get(file.path, sink)
         found = examine(path, directory, sha256=sink.sha256.hexdigest(), blake2b=sink.blake2b.hexdigest())
         with transaction.atomic():
             execution = record_adopted(destination, file.path, found, by=by, comment="found at the destination")

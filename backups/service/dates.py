@@ -1,12 +1,10 @@
 """When the data of an archive was taken, as far as anybody can say."""
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 from backups.models import BackupExecution
 from backups.retention import agreed_date
-
-_IN_NAME = re.compile(r"-(\d{8}-\d{6})-[a-z_]+(?:-\d+)?\.tar\.[a-z.]+")
+from backups.service.archive_names import time_in
 
 
 def taken_at(execution: BackupExecution, claim_of_manifest: str | None) -> datetime | None:
@@ -15,15 +13,4 @@ def taken_at(execution: BackupExecution, claim_of_manifest: str | None) -> datet
         in_manifest = datetime.fromisoformat(str(claim_of_manifest)) if claim_of_manifest else None
     except ValueError:
         return None
-    return agreed_date([execution.started_at, in_manifest, date_in_name(execution.backup_filename)])
-
-
-def date_in_name(filename: str) -> datetime | None:
-    """Return the moment in the name of an archive, such as ``backup-hq-20260331-020000-manual.tar.gz``, in UTC."""
-    found = _IN_NAME.search(filename)
-    if found is None:
-        return None
-    try:
-        return datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    return agreed_date([execution.started_at, in_manifest, time_in(execution.backup_filename)])

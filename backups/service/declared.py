@@ -14,7 +14,6 @@ from django.db import transaction
 
 from backups import tacacs
 from backups.errors import BackupError
-from backups.formats import as_text, is_text
 from backups.instances import Instance, get_instance
 from backups.models import BackupSchedule, InstanceState
 from backups.service import audit
@@ -23,6 +22,7 @@ from backups.service.rowlock import lock_instance
 from backups.service.rule_change import remember_rule, settle_rule
 from backups.service.undeclared import disable_others, managed_by
 from destinations.backends import TYPES
+from destinations.formats import as_text, is_text
 from destinations.models import BackupDestination
 from destinations.operator_error import OperatorError, sentences
 from destinations.redaction import SHORTEST_SECRET

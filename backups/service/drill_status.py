@@ -9,7 +9,7 @@ from backups.service.verdict import result_of
 
 def describe_drill(run: DrillExecution) -> dict[str, Any]:
     """Return everything an operator's script may want to know of one run; `seconds` are those of the result."""
-    result = result_of(run)
+    result: dict[str, Any] = {**result_of(run)}
     return {
         "id": result.pop("run"),
         "instance": run.instance,

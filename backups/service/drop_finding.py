@@ -1,7 +1,7 @@
 """Finding what a backup lacks: its manifest beside those of earlier backups of the instance."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from django.conf import settings
@@ -10,7 +10,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.models import BackupExecution
 from backups.models.querysets import BackupQuerySet
-from backups.service.drops import comparable, log_drop, named, open_drops
+from backups.service.drops import comparable, entry_of, log_drop, named, open_drops
 from backups.service.holdings import Drop, Holding, drops_between, holdings_of
 
 Kind, Status = BackupExecution.Kind, BackupExecution.Status
@@ -24,7 +24,7 @@ def note_drops(execution: BackupExecution, manifest: Manifest) -> Manifest:
     found = [] if execution.kind == Kind.SAFETY else _find(execution, manifest)
     if not found:
         return manifest
-    execution.moved(Status.RUNNING, drops=[asdict(drop) for drop in found])
+    execution.moved(Status.RUNNING, drops=[entry_of(drop) for drop in found])
     return replace(manifest, warnings=manifest.warnings + tuple(f"data dropped: {text}" for text in named(found)))
 
 
@@ -34,7 +34,7 @@ def judge_adopted(executions: Iterable[BackupExecution]) -> None:
     for execution in sorted(dated, key=lambda row: (row.started_at, row.pk)):
         manifest = _manifest(execution.pk)
         if manifest is not None and (found := _find(execution, manifest)):
-            execution.moved(Status.COMPLETED, drops=[asdict(drop) for drop in found])
+            execution.moved(Status.COMPLETED, drops=[entry_of(drop) for drop in found])
             log_drop(execution)
 
 

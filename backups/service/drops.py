@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, Run
+from backups.models.columns import DropEntry
 from backups.models.querysets import BackupQuerySet
 from backups.service import audit
 from backups.service.heartbeats import CLOCKS_DIFFER
@@ -25,7 +26,6 @@ from backups.signals import data_dropped, execution_finished
 
 Status = BackupExecution.Status
 MOST_NAMED = 5
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _require_all_named(execution: BackupExecution, accepted: list[Drop], compone
 
 
 def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by: str, at: datetime) -> bool:
-    entries: list[Entry] = []
+    entries: list[DropEntry] = []
     for entry in row.drops or []:
         drop = _drop(entry)
         accepted = _key(drop) in left and (earlier or drop.after >= left[_key(drop)])
@@ -149,11 +149,18 @@ def _dated() -> BackupQuerySet:
     return comparable().filter(started_at__lte=timezone.now() + CLOCKS_DIFFER)
 
 
-def _drop(entry: Mapping[str, Any]) -> Drop:
+def entry_of(drop: Drop) -> DropEntry:
+    """Return what a row keeps of `drop`, which is open."""
+    return DropEntry(
+        component=drop.component, table=drop.table, measure=drop.measure, before=drop.before, after=drop.after
+    )
+
+
+def _drop(entry: DropEntry) -> Drop:
     return Drop(entry["component"], entry["table"], entry["measure"], entry["before"], entry["after"])
 
 
-def _is_closed(entry: Mapping[str, Any]) -> bool:
+def _is_closed(entry: DropEntry) -> bool:
     return "confirmed_at" in entry
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
@@ -26,7 +25,7 @@ def fetch(execution: BackupExecution, directory: Path, *, progress: Callable[[in
     with reading(execution), path.open("xb") as file, execution.destination.open() as destination:
         path.chmod(0o600)
         sink = HashingSink(file)
-        destination.get(execution.backup_path, cast("BinaryIO", sink), progress=progress)
+        destination.get(execution.backup_path, sink, progress=progress)
     if sink.sha256.hexdigest() != execution.archive_sha256:
         raise ArchiveError(
             f"{execution.backup_path} at {execution.destination.name} is not what was uploaded: its SHA-256 differs",

@@ -1,15 +1,15 @@
 """A sink that hashes what passes, and keeps it where there is something to keep it in."""
 
 import hashlib
-from typing import BinaryIO
 
 from backups.archive.minisign import new_digest
+from destinations.streams import Sink
 
 
 class HashingSink:
     """`target` is written to when it is given; `sha256` is of everything that passed, `blake2b` too with `signed`."""
 
-    def __init__(self, target: BinaryIO | None = None, *, signed: bool = False) -> None:
+    def __init__(self, target: Sink | None = None, *, signed: bool = False) -> None:
         self.target = target
         self.sha256 = hashlib.sha256()
         self.blake2b = new_digest()

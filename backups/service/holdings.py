@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from backups.archive.entry import Entry
 from backups.archive.manifest import Manifest
 from backups.components.config_archived import EXPORT
-from backups.formats import counted
-from destinations.redaction import printable
-from destinations.sizes import human_size
+from destinations.formats import counted, human_size, printable
 
 # Below these, only what became empty counts: of three rows two may go on any day.
 LEAST_COUNTED = 20

@@ -1,7 +1,6 @@
 """Programs of the operator that run around a backup or a restore: argv lists, no shell, a timeout, output kept."""
 
 import os
-import re
 import signal
 import subprocess
 import tempfile
@@ -13,8 +12,10 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.instances import Instance
 from backups.models import Run
+from backups.models.columns import HookNote
 from backups.service import audit
 from destinations.redaction import MARGIN, redact_cut
+from destinations.secret_names import is_private_variable
 
 OUTPUT_LIMIT = 20_000
 # in bytes, of which a character of UTF-8 has up to four: more than is kept, so that no secret is torn unseen
@@ -22,10 +23,6 @@ READ_LIMIT = 4 * (OUTPUT_LIMIT + MARGIN + 1)
 # of the temporary disk that a hook which prints without end may fill
 DISK_LIMIT = 64 << 20
 LOOK_SECONDS = 0.2
-# our own settings, and whatever else is named like something that nobody else should know
-SECRET_NAME = re.compile(
-    r"\A(?:BACKUP_|DATABASE_URL|Q_REDIS)|PASS|SECRET|TOKEN|IDENTITY|CREDENTIAL|_KEY|APIKEY", re.IGNORECASE
-)
 
 
 def run_hook(name: str, instance: Instance, run: Run) -> None:
@@ -40,7 +37,7 @@ def run_hook(name: str, instance: Instance, run: Run) -> None:
     with _scratch() as output:
         code = _execute(list(argv), instance, run, output)
         text = _text(output)
-    note = {"hook": name, "at": timezone.now().isoformat(), "exit_code": code, "output": text}
+    note = HookNote(hook=name, at=timezone.now().isoformat(), exit_code=code, output=text)
     run.kept(hook_output=[*run.hook_output, note])
     audit.log(f"{run.noun}.hook", execution=run.pk, instance=instance.name, hook=name, exit_code=code)
     if code != 0:
@@ -58,7 +55,7 @@ def _scratch() -> BinaryIO:
 
 def environment(instance: Instance, run: Run) -> dict[str, str]:
     """Return what a hook gets to know: our environment without our settings and without secrets."""
-    known = {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)}
+    known = {name: value for name, value in os.environ.items() if not is_private_variable(name)}
     return known | {"BACKUPSITE_INSTANCE": instance.name, "BACKUPSITE_RUN": str(run.pk)}
 
 

@@ -13,11 +13,10 @@ from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.service import audit
 from backups.service.adopt import Examined, examine, record_adopted
+from backups.service.archive_names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.drop_finding import judge_adopted
 from backups.service.hashing import HashingSink
-from backups.service.opening import extension_of
 from backups.service.proof import verify_file
-from backups.service.publish import ATTEMPTS, EXTENSIONS, archive_path
 from backups.service.signatures import delete_signature, signature_state, store_signature, text_beside
 from backups.service.tree_listing import keep_archived
 from backups.service.workspace import workspace
@@ -127,10 +126,9 @@ def _store(
 
 
 def _put(opened: Destination, path: Path, destination: BackupDestination, found: Examined, token: str) -> str:
-    extension = EXTENSIONS[found.compression] + extension_of(found.encryption)
+    extension = archive_extension(found.compression, found.encryption)
     taken_at = found.taken_at or timezone.now()
-    for attempt in range(1, ATTEMPTS + 1):
-        name = str(archive_path(found.manifest.instance_name, found.kind, taken_at, extension, attempt))
+    for name in archive_paths(found.manifest.instance_name, found.kind, taken_at, extension):
         recorded = destination.executions.filter(backup_path=name, deleted_at=None)
         # the row of a lost archive gets this copy of it, at its own place
         if recorded.exclude(archive_sha256=found.sha256, missing_at__isnull=False).exists():

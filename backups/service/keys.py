@@ -1,13 +1,10 @@
 """The passphrases that services have in their own configuration."""
 
-import re
-
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
+from backups.service.archive_names import instance_in
 from backups.service.declared import declaration_of
 from destinations.redaction import remember
-
-_ARCHIVE_OF = re.compile(r"backup-(?P<instance>[A-Za-z0-9_-]+)-\d{8}-\d{6}-")
 
 
 def passphrases_for(filename: str) -> list[str]:
@@ -39,7 +36,5 @@ def wants_encryption(instance: Instance) -> bool:
 
 def _instances_in(filename: str) -> list[Instance]:
     known = inventory().instances
-    named = _ARCHIVE_OF.match(filename)
-    if named is not None and (instance := known.get(named["instance"])) is not None:
-        return [instance]
-    return list(known.values())
+    named = known.get(instance_in(filename) or "")
+    return list(known.values()) if named is None else [named]

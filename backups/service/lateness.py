@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from backups.formats import human_duration
 from backups.instances import instance_names
 from backups.models import InstanceState
 from backups.service import audit
 from backups.service.overview import Protection, protections, taken_at
 from backups.service.queues import queue_of
 from backups.signals import instance_late
+from destinations.formats import human_duration
 
 
 def tell_late(queue: str) -> list[str]:

@@ -20,8 +20,9 @@ from backups.instances import Instance
 from backups.own_places import NO_PLACES
 from backups.running import Interest, OpenFile, Process, base, processes
 from backups.service.evidence import Evidence, Identity, evidence_of, identity_of
+from destinations.formats import printable
 from destinations.operator_error import sentences
-from destinations.redaction import printable, redact
+from destinations.redaction import redact
 
 VARIABLE = "TACACS_{}_{}"
 LONGEST_SHOWN = 200

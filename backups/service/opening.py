@@ -11,19 +11,19 @@ from backups.archive import legacy
 from backups.archive.age import AgeError
 from backups.archive.errors import ArchiveError
 from backups.encryption import KINDS, Encryption, EncryptionError
+from backups.service.archive_names import LEGACY
 from backups.service.keys import passphrases_for
+from destinations.streams import Source
 
 NO_KEY_HINT = (
     "set BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to what the TACACS+ server had when it made "
     "this archive"
 )
-LEGACY = "tcbk"
-LEGACY_EXTENSION = ".enc"
 _LOOK_BYTES = 64
 
 
 @contextmanager
-def opened(path: Path, directory: Path) -> Iterator[BinaryIO]:
+def opened(path: Path, directory: Path) -> Iterator[Source]:
     """Yield the compressed tar in the archive file `path`; `directory` takes what has to be decrypted first.
 
     Raises ArchiveError that names the file when it cannot be read, when no configured key opens it, or when a read of
@@ -56,13 +56,6 @@ def encryption_of(head: bytes, filename: str) -> str:
     return "" if encryption is None else encryption.name
 
 
-def extension_of(encryption: str) -> str:
-    """Return what stands behind the compression in the name of an archive that is encrypted like this."""
-    if encryption == LEGACY:
-        return LEGACY_EXTENSION
-    return KINDS[encryption].configured(settings).extension if encryption else ""
-
-
 def recognised(head: bytes, filename: str) -> Encryption | None:
     """Return the kind of encryption, with every key at hand, of a file of that name that begins with `head`."""
     for kind in KINDS.values():
@@ -81,7 +74,7 @@ def _named(path: Path, *errors: type[ArchiveError]) -> Iterator[None]:
 
 
 @contextmanager
-def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[BinaryIO]:
+def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[Source]:
     """Decrypt the TACACS+ server's own container into a file without a name."""
     passphrases = legacy_passphrases(path.name)
     if not passphrases:

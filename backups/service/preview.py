@@ -15,7 +15,6 @@ from backups.components.config_archived import FILE, OVERRIDES, SECTION
 from backups.components.copying import sha256_of
 from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError
-from backups.formats import listed
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
@@ -29,6 +28,7 @@ from backups.service.preview_tree import MOST_NAMES, TreeComparer
 from backups.service.proof import manifest_of_file
 from backups.service.selection import Target, select
 from backups.service.staging import paths_of
+from destinations.formats import listed
 
 CONFIG = "config"
 # a page has to answer: what is not compared by then is unknown

@@ -9,7 +9,6 @@ from backups.components.config_archived import FILE
 from backups.components.copying import sha256_of
 from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
-from backups.formats import counted, listed
 from backups.instances import Instance
 from backups.ownership import foreseen_for
 from backups.service.preview_configuration import ConfigurationChange
@@ -17,7 +16,7 @@ from backups.service.preview_tables import TableChange, table_changes
 from backups.service.preview_tree import TreeComparer, TreePreview
 from backups.sources import bytes_of, look_at
 from backups.sqlite import live_tables
-from destinations.sizes import human_size
+from destinations.formats import counted, human_size, listed
 
 SECONDS_PER_DATABASE = 3.0
 LOCK_TIMEOUT = 1.0

@@ -13,13 +13,11 @@ from backups.components.tree_comparison import Differences, TreeComparison
 from backups.components.tree_list import ListedEntry
 from backups.components.walking import TreeEntry, walk
 from backups.errors import BackupError
-from backups.formats import counted
 from backups.models import BackupExecution
 from backups.own_places import NO_PLACES_BELOW, PlacesBelow
 from backups.service.tree_listing import archived_entries
 from backups.service.tree_lists import kept_entries
-from destinations.redaction import printable
-from destinations.sizes import human_size
+from destinations.formats import counted, human_size, printable
 
 # of each sort: a tree may have millions
 MOST_NAMES = 200
@@ -50,7 +48,7 @@ class EntryGroup:
         """Return ``20 files``, or ``20 entries`` where folders or links are among them."""
         if self.files == self.count:
             return counted(self.count, "file")
-        return f"{self.count:,} {'entry' if self.count == 1 else 'entries'}"
+        return counted(self.count, "entry", "entries")
 
     def of(self, tree: str) -> str:
         """Return ``20 files of uploads``."""

@@ -16,9 +16,9 @@ from backups.service.plan import Plan, Planned, plan_prune
 from backups.service.rule_change import settle_rule
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
+from destinations.formats import human_size
 from destinations.models import BackupDestination
 from destinations.operator_error import OperatorError
-from destinations.sizes import human_size
 
 Status = BackupExecution.Status
 # then the destination is broken, and each further attempt may last until a timeout

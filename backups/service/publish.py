@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -12,13 +11,11 @@ from backups.archive.package import Packed
 from backups.encryption import Encryption
 from backups.errors import BackupError, Interrupted
 from backups.models import BackupExecution
+from backups.service.archive_names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.monitor import Monitor
 from backups.service.signatures import delete_signature, put_signature
 from destinations.backends.base import Destination, StoredFile
 from destinations.exceptions import NameTaken
-
-ATTEMPTS = 20
-EXTENSIONS = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +29,7 @@ class Made:
 
     @property
     def extension(self) -> str:
-        """What the name ends in; behind the compression stands the encryption."""
-        return EXTENSIONS[settings.BACKUP_COMPRESSION] + (self.encryption.extension if self.encryption else "")
-
-
-def archive_path(instance: str, kind: str, taken_at: datetime, extension: str, attempt: int = 1) -> PurePosixPath:
-    """Return the path of an archive: folder of the instance, folder of the kind, name with the time in UTC."""
-    suffix = "" if attempt == 1 else f"-{attempt}"
-    name = f"backup-{instance}-{taken_at:%Y%m%d-%H%M%S}-{kind}{suffix}{extension}"
-    return PurePosixPath(instance, kind, name)
+        return archive_extension(settings.BACKUP_COMPRESSION, self.encryption.name if self.encryption else "")
 
 
 def publish(execution: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
@@ -65,8 +54,8 @@ def publish(execution: BackupExecution, made: Made, monitor: Monitor, warnings: 
 
 
 def _upload(destination: Destination, execution: BackupExecution, made: Made, monitor: Monitor) -> StoredFile:
-    for attempt in range(1, ATTEMPTS + 1):
-        path = str(_path_of(execution, made.extension, attempt))
+    assert execution.started_at is not None  # noqa: S101 - set by the claim
+    for path in archive_paths(execution.instance, execution.kind, execution.started_at, made.extension):
         _change(execution, planned_path=path)
         try:
             with made.path.open("rb", buffering=0) as source:
@@ -81,11 +70,6 @@ def _upload(destination: Destination, execution: BackupExecution, made: Made, mo
         except NameTaken:
             continue
     raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {execution.destination.name} already")
-
-
-def _path_of(execution: BackupExecution, extension: str, attempt: int) -> PurePosixPath:
-    started_at = execution.started_at or execution.created_at
-    return archive_path(execution.instance, execution.kind, started_at, extension, attempt)
 
 
 def _recorded_by_another(execution: BackupExecution, path: str) -> bool:

@@ -1,7 +1,5 @@
 """A process died between making its archive visible and recording it: the archive is whole, and must not be lost."""
 
-from typing import BinaryIO, cast
-
 from backups.errors import Interrupted
 from backups.models import BackupExecution
 from backups.service import audit, outcome
@@ -25,7 +23,7 @@ def recover(execution: BackupExecution) -> bool:
     sink = HashingSink()
     try:
         with execution.destination.open() as destination:
-            destination.get(path, cast("BinaryIO", sink))
+            destination.get(path, sink)
             if sink.sha256.hexdigest() != execution.archive_sha256:
                 return False
             put_signature(destination, path, execution.archive_blake2b, token=execution.pk)

@@ -20,8 +20,9 @@ from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution
 from backups.own_places import NO_PLACES
+from backups.service.archive_names import signature_of
 from backups.service.keys import passphrase_of
-from backups.service.signatures import SUFFIX, site_key
+from backups.service.signatures import site_key
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 from destinations.redaction import redact
@@ -141,7 +142,10 @@ def _lines(execution: BackupExecution, *, with_secrets: bool) -> list[tuple[str,
     public_key = site_key().public_key.text
     return [
         ("Is it whole?", f"echo {checksum} | sha256sum --check"),
-        (f"Is it ours? Needs {execution.backup_filename}{SUFFIX} beside it.", f"minisign -Vm {name} -P {public_key}"),
+        (
+            f"Is it ours? Needs {signature_of(execution.backup_filename)} beside it.",
+            f"minisign -Vm {name} -P {public_key}",
+        ),
         ("Unpack it into this folder.", open_line(execution, with_secrets=with_secrets)),
     ]
 

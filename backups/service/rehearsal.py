@@ -1,13 +1,11 @@
 """A restore up to the point where it would begin to change anything: ``--dry-run``."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 from backups.instances import get_instance
-from backups.models import BackupExecution, RestoreExecution
 from backups.service.restore import require_right_files, require_valid
+from backups.service.restore_request import RestoreRequest
 from backups.service.signatures import require_signature
 from backups.service.staging import archive_of, stage
 from backups.service.workspace import workspace
@@ -23,35 +21,15 @@ class Rehearsal:
     notes: tuple[str, ...]
 
 
-def rehearse(
-    source: BackupExecution | Path,
-    instance: str,
-    components: Sequence[str],
-    *,
-    archive_sha256: str,
-    force_invalid_config: bool = False,
-    allow_other_instance: bool = False,
-    accept_unsigned: bool = False,
-    undo_of: RestoreExecution | None = None,
-) -> Rehearsal:
+def rehearse(request: RestoreRequest) -> Rehearsal:
     """Fetch, unpack and prove what a restore would take; raise what would stop it. Nothing is touched or recorded."""
-    restore = RestoreExecution(
-        instance=instance,
-        execution=source if isinstance(source, BackupExecution) else None,
-        archive_file=str(source) if isinstance(source, Path) else "",
-        archive_sha256=archive_sha256,
-        components=list(components),
-        allow_other_instance=allow_other_instance,
-        accept_unsigned=accept_unsigned,
-        undo_of=undo_of,
-    )
-    known = get_instance(instance)
+    restore, known = request.row(), get_instance(request.instance)
     with workspace(str(uuid4())) as directory:
         archive = archive_of(restore, directory, _ignore)
         accepted = require_signature(restore, archive)
         staged = stage(archive, known, restore, directory, _ignore, trusted=accepted.trusted)
     entries = [entry for step in staged.steps for entry in step.entries]
-    forced = require_valid(staged.findings, forced=force_invalid_config or undo_of is not None)
+    forced = require_valid(staged.findings, forced=request.force_invalid_config or request.undo_of is not None)
     elsewhere = require_right_files(staged, known, restore)
     return Rehearsal(
         files=len(entries),

@@ -12,6 +12,7 @@ from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, RestoreExecution
+from backups.models.columns import ComponentOutcome
 from backups.service import audit, unrecorded
 from backups.service.claim import claim
 from backups.service.confirmation import changes_of, require_none_under_way, require_unchanged
@@ -20,6 +21,7 @@ from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.monitor import Monitor
 from backups.service.reap_queued import end_lost
+from backups.service.restore_request import RestoreRequest
 from backups.service.room import require_room
 from backups.service.rowlock import lock_instance
 from backups.service.safety import take_safety_backup
@@ -34,52 +36,26 @@ from destinations.exceptions import DestinationError
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
 
-def start_restore(
-    instance: str,
-    *,
-    by: audit.Actor,
-    execution: BackupExecution | None = None,
-    file: Path | None = None,
-    archive_sha256: str,
-    components: Sequence[str] = (),
-    force_invalid_config: bool = False,
-    allow_other_instance: bool = False,
-    accept_unsigned: bool = False,
-    undo_of: RestoreExecution | None = None,
-    changes_seen: str | None = None,
-    run_id: str = "",
-) -> RestoreExecution:
-    """Create the queued restore of the archive of `execution`, or of an archive `file`, that a person confirmed.
+def start_restore(request: RestoreRequest, *, by: audit.Actor, run_id: str = "") -> RestoreExecution:
+    """Create the queued restore that a person confirmed.
 
-    `archive_sha256` and `changes_seen` are what they were shown; without the latter, what is so now. With a `run_id` it
-    is of this process, which holds the workspace of that id, and no worker takes it.
+    With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
 
     Raises BackupError when the instance is unknown, when the archive is gone or another one by now or another restore
     changed the instance since, and InstanceBusy while another one of the instance waits or runs; each is logged.
     """
+    instance, execution, source = request.instance, request.execution, request.source
     end_lost(instance=instance)
-    restore = RestoreExecution(
-        instance=instance,
-        execution=execution,
-        archive_file=str(file or ""),
-        archive_sha256=archive_sha256,
-        components=list(components),
-        triggered_by=audit.name_of(by),
-        force_invalid_config=force_invalid_config,
-        allow_other_instance=allow_other_instance,
-        accept_unsigned=accept_unsigned,
-        undo_of=undo_of,
-        **owned_here(run_id),
-    )
+    restore = request.row(triggered_by=audit.name_of(by), **owned_here(run_id))
     try:
         get_instance(instance)
         if execution is not None:
-            _require_archive(execution, archive_sha256)
+            _require_archive(execution, request.archive_sha256)
         with transaction.atomic():
             lock_instance(instance)  # of a form that is sent twice one is taken
             require_none_under_way(instance)
-            if changes_seen is not None:
-                require_unchanged(instance, changes_seen)
+            if request.changes_seen is not None:
+                require_unchanged(instance, request.changes_seen)
             restore.changes_seen = changes_of(instance)
             restore.save(force_insert=True)
     except BackupError as error:
@@ -91,12 +67,11 @@ def start_restore(
         "restore.queued",
         execution=restore.pk,
         instance=instance,
-        archive=str(execution or file),
+        archive=str(source),
         by=restore.triggered_by,
     )
-    audit.note(
-        by, restore, f"Confirmed the restore of {instance} from {execution or file}: {', '.join(components) or 'all'}."
-    )
+    what = ", ".join(request.components) or "all"
+    audit.note(by, restore, f"Confirmed the restore of {instance} from {source}: {what}.")
     return restore
 
 
@@ -105,17 +80,16 @@ def start_undo(
 ) -> RestoreExecution:
     """Create the restore that brings back what `restore` replaced. Raises BackupError when there is nothing to undo."""
     safety = state_before(restore)
-    return start_restore(
-        restore.instance,
-        by=by,
-        execution=safety,
+    request = RestoreRequest(
+        source=safety,
+        instance=restore.instance,
         archive_sha256=safety.archive_sha256,
         components=list(restore.touched),
         force_invalid_config=True,
         undo_of=restore,
         changes_seen=changes_seen,
-        run_id=run_id,
     )
+    return start_restore(request, by=by, run_id=run_id)
 
 
 def state_before(restore: RestoreExecution) -> BackupExecution:
@@ -260,7 +234,7 @@ def _apply(restore: RestoreExecution, step: Step, context: ApplyContext) -> None
 
 def _mark(restore: RestoreExecution, step: Step, state: str) -> None:
     rows = sum(entry.records or 0 for entry in step.entries)
-    note = {
+    note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
         "path": str(step.component.sources()[0]),

@@ -1,25 +1,19 @@
 """What lies at a destination, beside what is recorded of it. Looking changes nothing."""
 
-import re
-from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db.models import Q
 
-from backups.encryption import KINDS
 from backups.models import BackupExecution
+from backups.service.archive_names import is_archive, is_signature
 from backups.service.leftovers import Leftover, find_leftovers
-from backups.service.opening import LEGACY_EXTENSION
 from backups.service.plan import COLUMNS
-from backups.service.signatures import SUFFIX
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import NotFound
 from destinations.models import BackupDestination
 
 Status = BackupExecution.Status
-COMPRESSED_TAR = re.compile(r".+\.(?:tar\.gz|tgz|tar\.zst)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +43,19 @@ def scan(opened: Destination, destination: BackupDestination, now: datetime) -> 
     # read again: what was uploaded or deleted while the listing ran is neither unknown nor missing
     paths, alive = _known_now(destination)
     paths.update(row.backup_path for row in rows)
-    unrecorded = [file for path, file in files.items() if path not in paths and not _is_signature(path, files, paths)]
-    endings = _endings()
+    unrecorded = [file for path, file in files.items() if path not in paths and not is_signature(path, files, paths)]
     there = [(row, files[row.backup_path].size_bytes) for row in rows if row.backup_path in files]
     changed = [(row, size) for row, size in there if row.compressed_size_bytes not in (None, size)]
     whole = [row for row, size in there if row.compressed_size_bytes in (None, size)]
     return Scan(
         present=len(whole),
-        unknown=[file for file in unrecorded if _is_archive(file.path, endings)],
+        unknown=[file for file in unrecorded if is_archive(file.path)],
         missing=[row for row in rows if row.pk in alive and row.backup_path not in files and _gone(opened, row)],
         returned=[row for row in whole if row.missing_at is not None],
         changed=changed,
-        others=[file for file in unrecorded if not _is_archive(file.path, endings)],
+        others=[file for file in unrecorded if not is_archive(file.path)],
         leftovers=find_leftovers(opened, destination, now),
     )
-
-
-def _endings() -> list[str]:
-    """Return what stands behind the compression in names of archives, nothing first."""
-    return ["", LEGACY_EXTENSION, *(kind.configured(settings).extension for kind in KINDS.values())]
-
-
-def _is_archive(path: str, endings: list[str]) -> bool:
-    return any(COMPRESSED_TAR.fullmatch(path.removesuffix(ending)) for ending in endings)
-
-
-def _is_signature(path: str, *archives: Container[str]) -> bool:
-    """True for the signature of an archive that is there or recorded."""
-    return path.endswith(SUFFIX) and any(path.removesuffix(SUFFIX) in known for known in archives)
 
 
 def _known_now(destination: BackupDestination) -> tuple[set[str], set[str]]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
 
 from django.conf import settings
 from django.utils import timezone
@@ -19,11 +18,11 @@ from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
 from backups.service import audit
+from backups.service.archive_names import signature_of
 from backups.service.hashing import HashingSink
 from destinations.backends import Destination
 from destinations.exceptions import NameTaken, NotFound
 
-SUFFIX = ".minisig"
 _MOST_BYTES = 16 * 1024
 ACCEPT_HINT = "if you know where it comes from, accept it all the same: --accept-unsigned, or the box on the page"
 
@@ -79,11 +78,11 @@ def store_signature(destination: Destination, path: str, text: str, *, token: st
     data = text.encode()
     for attempt in (1, 2):
         try:
-            destination.put(io.BytesIO(data), path + SUFFIX, size=len(data), token=token)
+            destination.put(io.BytesIO(data), signature_of(path), size=len(data), token=token)
         except NameTaken:
             if attempt == 2:
                 raise
-            destination.delete(path + SUFFIX)
+            destination.delete(signature_of(path))
         else:
             return
 
@@ -91,7 +90,7 @@ def store_signature(destination: Destination, path: str, text: str, *, token: st
 def delete_signature(destination: Destination, path: str) -> None:
     """Delete the signature of the archive that was at `path`, if it has one."""
     try:
-        destination.delete(path + SUFFIX)
+        destination.delete(signature_of(path))
     except NotFound:
         return
 
@@ -99,14 +98,14 @@ def delete_signature(destination: Destination, path: str) -> None:
 def text_at(destination: Destination, path: str) -> bytes | None:
     """Return the signature of the archive at `path` as it is stored; None where there is none."""
     try:
-        return destination.head(path + SUFFIX, _MOST_BYTES + 1)
+        return destination.head(signature_of(path), _MOST_BYTES + 1)
     except NotFound:
         return None
 
 
 def text_beside(path: Path) -> bytes | None:
     """Return the signature beside the archive file `path`; None where there is none. Raises ArchiveError."""
-    beside = path.with_name(path.name + SUFFIX)
+    beside = path.with_name(signature_of(path.name))
     try:
         with beside.open("rb") as file:
             return file.read(_MOST_BYTES + 1)
@@ -169,7 +168,7 @@ def _digest_of(execution: BackupExecution, destination: Destination) -> bytes:
     """Return the recorded digest; one that was never taken is, of the very bytes that are on record."""
     if not execution.archive_blake2b:
         sink = HashingSink(signed=True)
-        destination.get(execution.backup_path, cast("BinaryIO", sink))
+        destination.get(execution.backup_path, sink)
         if sink.sha256.hexdigest() != execution.archive_sha256:
             where = f"{execution.backup_path} at {execution.destination.name}"
             raise ArchiveError(

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
 from uuid import uuid4
 
 from backups.archive.entry import Entry
@@ -68,7 +67,7 @@ def keep_archived(
     for entry in _unlisted(execution, manifest):
         with _said(execution, entry), TemporaryFile(dir=directory) as made:
             with opened(archive, directory) as stream, reading_member(stream, entry) as member:
-                write_list(cast("BinaryIO", member), entry.file, made)
+                write_list(member, entry.file, made)
             made.seek(0)
             keep(execution, entry, made, progress)
 
@@ -98,4 +97,4 @@ def archived_entries(archive: Path, entry: Entry) -> Iterator[Iterator[ListedEnt
         opened(archive, directory) as stream,
         reading_member(stream, entry) as member,
     ):
-        yield entries_in(NestedTar(cast("BinaryIO", member), entry.file), entry.file)
+        yield entries_in(NestedTar(member, entry.file), entry.file)

@@ -15,13 +15,14 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from backups.archive.entry import Entry
-from backups.components.tree_list import ListedEntry, Source, blocks, records
+from backups.components.tree_list import ListedEntry, blocks, records
 from backups.errors import BackupError
-from backups.formats import counted
 from backups.models import BackupExecution, TreeList, TreeListBlock
 from destinations.exceptions import DestinationConfigError
+from destinations.formats import counted
 from destinations.secrets import reseal_key, seal_key, unseal_key
 from destinations.signals import secrets_rotated
+from destinations.streams import Source
 
 Progress = Callable[[int], None]
 MAKE_HINT = "a dry run or a drill of this backup makes it"

@@ -8,6 +8,7 @@ from django.utils import timezone
 from backups.archive.errors import ArchiveError
 from backups.errors import ComponentError, NotCheckable, ScratchFailed
 from backups.models import BackupExecution, DrillExecution
+from backups.models.columns import Counts, DrillResult
 from backups.service import outcome
 from backups.service.trial import Found
 from backups.signals import drill_finished, verification_finished
@@ -15,7 +16,7 @@ from destinations.exceptions import NotFound
 from destinations.operator_error import OperatorError
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
-COUNTS = ("checking_seconds", "archive_bytes", "files", "databases", "rows")
+NO_COUNTS: Counts = {"checking_seconds": 0, "archive_bytes": 0, "files": 0, "databases": 0, "rows": 0}
 SIGNALS = {Kind.DRILL: drill_finished, Kind.VERIFICATION: verification_finished}
 
 
@@ -32,7 +33,15 @@ def is_about_the_archive(error: BaseException) -> bool:
 def passed(run: DrillExecution, found: Found) -> None:
     """The archive is good: record it with the backup, then end the run."""
     run.seconds, run.bytes = found.seconds, found.bytes
-    run.findings = {name: getattr(found, name) for name in (*COUNTS, "signature", "sqlite_version")}
+    run.findings = Counts(
+        checking_seconds=found.checking_seconds,
+        archive_bytes=found.archive_bytes,
+        files=found.files,
+        databases=found.databases,
+        rows=found.rows,
+        signature=found.signature,
+        sqlite_version=found.sqlite_version,
+    )
     run.warnings = list(found.warnings)
     run.verdict = Verdict.PASSED.value
     changes: dict[str, Any] = {"verified_at": timezone.now(), run.kind: result_of(run)}
@@ -60,7 +69,7 @@ def failed(run: DrillExecution, error: BaseException) -> None:
         _tell(run)
 
 
-def result_of(run: DrillExecution) -> dict[str, Any]:
+def result_of(run: DrillExecution) -> DrillResult:
     """Return the result as the backup keeps it and ``--json`` prints it."""
     return {
         "verdict": run.verdict,
@@ -68,7 +77,7 @@ def result_of(run: DrillExecution) -> dict[str, Any]:
         "by": run.triggered_by,
         "seconds": run.seconds or 0.0,
         "bytes": run.bytes or 0,
-        **dict.fromkeys(COUNTS, 0),
+        **NO_COUNTS,
         **run.findings,
         "warnings": run.warnings,
         "error": run.error_message,

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from backups.formats import human_duration
 from backups.models import Heartbeat
 from backups.service.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
 from backups.service.queues import MODELS, queue_of, queues
+from destinations.formats import rough_duration
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)
@@ -61,7 +61,7 @@ def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | N
     began = max(row.started_at for row in workers if _answers(row, now))
     quiet = now - max(began, scheduler.beat_at if scheduler else began)
     if quiet > SCHEDULER_SILENCE:
-        message = f"the scheduler{_of(queue)} has not run for {_ago(quiet)}"
+        message = f"the scheduler{_of(queue)} has not run for {rough_duration(quiet)}"
         return Problem(queue, message, "restart the worker; its log says why")
     if scheduler and scheduler.problem:
         return Problem(queue, f"housekeeping{_of(queue)} fails: {scheduler.problem}", "its log says more")
@@ -75,12 +75,11 @@ def _silence(queue: str, workers: list[Heartbeat], now: datetime) -> str:
         return f"no worker{_of(queue)} has ever answered"
     last = workers[0]
     if last.stopped_at is not None:
-        return f"the worker{_of(queue)} on {last.host} was stopped {_ago(now - last.stopped_at)} ago"
+        return f"the worker{_of(queue)} on {last.host} was stopped {rough_duration(now - last.stopped_at)} ago"
     if last.beat_at > now:
-        return (
-            f"the worker{_of(queue)} on {last.host} answered {_ago(last.beat_at - now)} in the future: a clock is wrong"
-        )
-    return f"no worker{_of(queue)} has answered for {_ago(now - last.beat_at)}"
+        ahead = rough_duration(last.beat_at - now)
+        return f"the worker{_of(queue)} on {last.host} answered {ahead} in the future: a clock is wrong"
+    return f"no worker{_of(queue)} has answered for {rough_duration(now - last.beat_at)}"
 
 
 def _how_to_start(queue: str, workers: list[Heartbeat]) -> str:
@@ -91,12 +90,3 @@ def _how_to_start(queue: str, workers: list[Heartbeat]) -> str:
 
 def _of(queue: str) -> str:
     return "" if queue == settings.BACKUP_QUEUE else f" of queue {queue}"
-
-
-def _ago(duration: timedelta) -> str:
-    minutes = int(duration.total_seconds() // 60)
-    if minutes < 1:
-        return f"{int(duration.total_seconds())} seconds"
-    if minutes < 120:
-        return f"{minutes} minute{'s' if minutes > 1 else ''}"
-    return human_duration(duration)

@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from backups.errors import DamagedComponent, NotCheckable
-from backups.formats import counted
 from backups.sqlite.application import TROUBLE, StandIns
 from backups.sqlite.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, patience
 from backups.sqlite.opening import connected, explained, quoted
 from backups.sqlite.schema import Schema, read_schema
 from backups.sqlite.watching import NO_MEMORY, NOT_TEXT, Checkpoint, watched
-from destinations.redaction import printable
+from destinations.formats import counted, printable
 
 Execute = Callable[[str], sqlite3.Cursor]
 

@@ -14,6 +14,7 @@ from backups.sqlite.limits import patience
 from backups.sqlite.opening import connected, explained
 from backups.sqlite.schema import not_understood
 from backups.sqlite.watching import Checkpoint, watched
+from destinations.formats import counted
 
 
 def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> list[str]:
@@ -39,7 +40,7 @@ def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) 
     if reason:
         return [f"the foreign keys of {path.name} cannot be checked: {reason}"]
     return [
-        f"{path.name}: {rows} {'row' if rows == 1 else 'rows'} of {table} with a reference to a missing row of {parent}"
+        f"{path.name}: {counted(rows, 'row')} of {table} with a reference to a missing row of {parent}"
         for (table, parent), rows in sorted(found.items())
     ]
 

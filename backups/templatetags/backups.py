@@ -10,17 +10,18 @@ from backups.admin.actions import sees
 from backups.admin.front import FrontPage, front_page
 from backups.models import InstanceState, RestoreExecution
 from backups.service.halfway import left_half_done
+from destinations.formats import human_count, human_duration, human_size, signed
 
 register = template.Library()
-register.filter("size", formats.size)
-register.filter("count", formats.count)
-register.filter("duration", formats.duration)
-register.filter("seconds", formats.seconds)
+register.filter("size", human_size)
+register.filter("count", human_count)
+register.filter("duration", human_duration)
+register.filter("seconds", human_duration)
 register.filter("age", formats.age)
 register.filter("until", formats.until)
 register.filter("exact", formats.exact)
 register.filter("moment", formats.moment)
-register.filter("signed", formats.signed)
+register.filter("signed", signed)
 register.filter("sentence", formats.sentence)
 
 

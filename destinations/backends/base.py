@@ -9,15 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Self, cast
+from typing import BinaryIO, ClassVar, Self
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.template.defaultfilters import filesizeformat
 
 from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
 from destinations.exceptions import DestinationConfigError, VerificationFailed
+from destinations.formats import human_size
 from destinations.operator_error import sentences
+from destinations.streams import Sink
 
 __all__ = [
     "BLOCK_SIZE",
@@ -171,7 +172,7 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def get(self, path: str, sink: BinaryIO, *, progress: Progress | None = None) -> int:
+    def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
         """Write the file to `sink` in blocks and return its size in bytes. Raises `NotFound`."""
 
     def head(self, path: str, length: int) -> bytes:
@@ -181,7 +182,7 @@ class Destination(ABC):
         """
         sink = _Beginning(length)
         with suppress(_Enough):
-            self.get(path, cast("BinaryIO", sink))
+            self.get(path, sink)
         return sink.data
 
     @abstractmethod
@@ -243,5 +244,5 @@ class Destination(ABC):
             TestStep("write", f"{stored.size_bytes} bytes at {self.location()}"),
             TestStep("read back", "the same bytes"),
             TestStep("delete", "the test file is gone"),
-            TestStep("free space", "not reported" if free is None else filesizeformat(free).replace("\xa0", " ")),
+            TestStep("free space", "not reported" if free is None else human_size(free)),
         )

@@ -23,6 +23,7 @@ from destinations.backends.oserrors import from_os_error
 from destinations.backends.paths import MAX_DEPTH, is_filename, is_segment, part_token
 from destinations.backends.transfer import blocks_of, check_free_space, compare
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
+from destinations.streams import Sink
 
 
 def segments_below_root(path: str, root: Path) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ class LocalDestination(Destination):
                     flushed.result()
                 return _stored(path, folder.publish(part, name))
 
-    def get(self, path: str, sink: BinaryIO, *, progress: Progress | None = None) -> int:
+    def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
         *folders, name = validate_path(path).split("/")
         received = 0
         with self._open(*folders) as folder:

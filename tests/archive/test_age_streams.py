@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import pytest
 
@@ -104,11 +104,11 @@ def test_what_our_compressor_pushes_through_is_unpacked_by_age_and_tar(tmp_path:
     with tarfile.open(fileobj=packed, mode="w|") as archive:
         archive.add(tmp_path / "data", "data")
     with age.EncryptingWriter(encrypted, recipients=[RECIPIENT]) as writer:
-        compressor = open_writer("gzip", cast("BinaryIO", writer), 6)
+        compressor = open_writer("gzip", writer, 6)
         compressor.write(packed.getvalue())
         compressor.close()
     reader = age.DecryptingReader(io.BytesIO(encrypted.getvalue()), identities=[IDENTITY])
-    assert b"".join(open_reader(cast("BinaryIO", reader))) == packed.getvalue()
+    assert b"".join(open_reader(reader)) == packed.getvalue()
     opened_by_age = run_age("-d", "-i", identity_file(tmp_path, IDENTITY), data=encrypted.getvalue())
     unpack = [require("tar"), "-xzO", "data"]
     unpacked = subprocess.run(unpack, input=opened_by_age, capture_output=True, check=True, timeout=60).stdout
@@ -123,7 +123,7 @@ def test_a_change_is_raised_through_our_decompressor() -> None:
     changed[2_000_000] ^= 1
     reader = age.DecryptingReader(io.BytesIO(changed), identities=[IDENTITY])
     with pytest.raises(age.AgePayloadError, match="Chunk 31"):
-        list(open_reader(cast("BinaryIO", reader)))
+        list(open_reader(reader))
 
 
 def test_an_exception_leaves_the_file_without_its_end() -> None:

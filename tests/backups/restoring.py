@@ -6,9 +6,11 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.restore import run_restore, start_restore, start_undo
+from backups.service.restore_request import RestoreRequest
 
 TACACS_DATABASES = {
     "config": "data/config_overrides.db",
@@ -27,11 +29,12 @@ def restore(source: BackupExecution | Path, instance: str = "", **options: objec
 
 def queue(source: BackupExecution | Path, instance: str = "", **options: object) -> RestoreExecution:
     """Queue the restore of `source` as a person confirms it: with the digest of what they were shown."""
-    if isinstance(source, Path):
-        options = {"file": source, "archive_sha256": sha256(source), **options}
-        return start_restore(instance or "tacacs-hq", by="tests", **options)  # type: ignore[arg-type]
-    options = {"execution": source, "archive_sha256": source.archive_sha256, **options}
-    return start_restore(instance or source.instance, by="tests", **options)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {
+        "instance": "tacacs-hq" if isinstance(source, Path) else source.instance,
+        "archive_sha256": sha256(source) if isinstance(source, Path) else source.archive_sha256,
+    }
+    asked |= {"instance": instance} if instance else {}
+    return start_restore(RestoreRequest(source=source, **asked | options), by="tests")
 
 
 def undo(restore: RestoreExecution) -> RestoreExecution:

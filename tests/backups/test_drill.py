@@ -211,7 +211,7 @@ def test_the_command_takes_an_instance_or_an_id_and_says_how_long_a_restore_take
     lines = command("drill", backup.pk[:8]).out.splitlines()
     assert lines[0] == f"passed       {backup.backup_filename}"
     assert lines[1].strip().startswith("8 files, 6 databases and 7,054 rows, 1.7 MB from ")
-    assert lines[2].strip().startswith("restored in 0.")
+    assert lines[2].strip().startswith("restored in ")
     assert f"drill                  passed at {done.data['at'][:4]}" in command("showbackup", backup.pk).out
     assert command("showbackup", backup.pk, "--json").data["drill"]["verdict"] == "passed"
     declare("")

@@ -59,7 +59,7 @@ def test_a_backup_within_the_promise_is_not_late(told: list[tuple[str, str]]) ->
 def test_a_late_instance_is_told_once(told: list[tuple[str, str]], caplog: pytest.LogCaptureFixture) -> None:
     a_schedule()
     an_execution("shop", age=8 * HOURS)
-    message = "the newest good backup of shop is 8 h 0 min old, but its schedules promise one every 7 h 0 min"
+    message = "the newest good backup of shop is 8 h old, but its schedules promise one every 7 h"
     with caplog.at_level(logging.ERROR, "backups"):
         assert [step(QUEUE), step(QUEUE)] == ["late: shop", ""]
     assert told == [("shop", message)]
@@ -93,7 +93,7 @@ def test_without_any_backup_it_is_late_once_the_first_one_should_be_there(told: 
     BackupSchedule.objects.filter(pk=row.pk).update(created_at=timezone.now() - 8 * HOURS)
     assert tell_late(QUEUE) == ["shop"]
     assert told == [
-        ("shop", "there is no good backup of shop, but its schedules promise one every 7 h 0 min")
+        ("shop", "there is no good backup of shop, but its schedules promise one every 7 h")
     ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from backups.running import Interest, processes
 from backups.service.mismatch import Mismatch, mismatches
 from backups.service.preview import preview
 from backups.service.rehearsal import rehearse
+from backups.service.restore_request import RestoreRequest
 from tests.backups.conftest import TACACS, BackUp, Declare
 from tests.backups.databases import make_database, rows_of
 from tests.backups.restoring import change, restore, sha256, the_restore, undo
@@ -308,7 +309,11 @@ def test_a_restore_into_a_database_that_the_server_does_not_use_is_refused_and_c
             restore(backup, components=["devices"])
         assert the_restore().safety_backup is None
         with pytest.raises(BackupError, match=VARIABLE):
-            rehearse(backup, "tacacs-hq", ["devices"], archive_sha256=backup.archive_sha256)
+            rehearse(
+                RestoreRequest(
+                    source=backup, instance="tacacs-hq", archive_sha256=backup.archive_sha256, components=["devices"]
+                )
+            )
         shown = preview(backup, "tacacs-hq", ["devices"])
         assert [VARIABLE in text for text in shown.refusals] == [True]
         # what is not restored is no reason to stop, but said

@@ -26,6 +26,7 @@ from backups.service.preview import preview
 from backups.service.preview_tree import TreePreview
 from backups.service.reap import reap
 from backups.service.rehearsal import rehearse
+from backups.service.restore_request import RestoreRequest
 from destinations.models import BackupDestination
 from tests.backups.databases import make_database
 from tests.backups.mounts import bound, small_disk
@@ -326,7 +327,7 @@ def test_what_is_in_the_way_of_the_archives_in_the_backup_refuses_the_restore_an
     host.work()
     new, before = host.service(), host.stored()
     for attempt in (
-        lambda: rehearse(backup, "host", [], archive_sha256=backup.archive_sha256),
+        lambda: rehearse(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256)),
         lambda: restore(backup),
     ):
         with pytest.raises(Untouched, match=r"later is no folder in the backup, and now leads to archives"):
@@ -344,7 +345,7 @@ def test_a_tree_that_is_a_mount_point_and_holds_archives_is_refused_beforehand(
     before = host.stored()
     refusal = r"srv cannot be replaced: it is a mount point, and holds archives of this site."
     with pytest.raises(Untouched, match=refusal):
-        rehearse(backup, "host", [], archive_sha256=backup.archive_sha256)
+        rehearse(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256))
     with pytest.raises(Untouched, match=refusal):
         restore(backup)
     assert any("it is a mount point" in text for text in preview(backup, "host").refusals)
@@ -392,7 +393,7 @@ def test_a_dry_run_and_the_record_of_the_restore_say_what_stays(host: Host) -> N
     host.keep_archives_in(host.root / "backups")
     backup = host.back_up()
     stays = f"{host.root}/backups holds archives of this site and stays as it is"
-    rehearse(backup, "host", [], archive_sha256=backup.archive_sha256)
+    rehearse(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256))
     assert stays in restore(backup).warnings
 
 

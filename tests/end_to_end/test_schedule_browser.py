@@ -20,7 +20,7 @@ def test_the_next_runs_appear_while_the_expression_is_typed_and_an_impossible_on
     expect(runs).to_have_count(0)
     expression.fill("0 2 * * *")
     page.get_by_role("combobox", name="Time zone").select_option("Asia/Tokyo")
-    expect(page.locator(".bs-runs")).to_contain_text("every day at 02:00 (Asia/Tokyo)")
+    expect(page.locator(".bs-runs")).to_contain_text("at 02:00, every day (Asia/Tokyo)")
     expect(runs).to_have_count(5)
     expect(runs.first).to_contain_text("02:00 JST")
     expect(runs.first).to_contain_text("17:00 UTC")

@@ -12,9 +12,12 @@ def a_restore(site: Site, run_id: str) -> str:
     """Queue the restore of that backup, confirmed as a person would, and return its id."""
     return site.python(
         "from backups.models import BackupExecution; from backups.service.restore import start_restore\n"
+        "from backups.service.restore_request import RestoreRequest\n"
         "from backups.tasks import enqueue\n"
         f"backup = BackupExecution.objects.get(pk={run_id!r})\n"
-        "restore = start_restore(backup.instance, by='tests', execution=backup, archive_sha256=backup.archive_sha256)\n"
+        "digest = backup.archive_sha256\n"
+        "asked = RestoreRequest(source=backup, instance=backup.instance, archive_sha256=digest)\n"
+        "restore = start_restore(asked, by='tests')\n"
         "enqueue(restore); print(restore.pk)\n"
     ).strip()
 

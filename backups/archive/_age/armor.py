@@ -4,9 +4,10 @@ import io
 from typing import Any
 
 from backups.archive._age.errors import AgeArmorError
-from backups.archive._age.files import Readable, borrow
+from backups.archive._age.files import borrow
 from backups.archive._age.header import PREAMBLE
 from backups.archive._base64 import decode_base64
+from destinations.streams import Source
 
 _BEGIN = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _END = b"-----END AGE ENCRYPTED FILE-----"
@@ -90,7 +91,7 @@ class _ArmorReader(io.RawIOBase):
             raise _malformed("something follows its END line")
 
 
-def open_binary(source: Readable) -> io.BufferedReader:
+def open_binary(source: Source) -> io.BufferedReader:
     """Return a reader of the binary age file in `source`, armoured or not; raises AgeArmorError."""
     reader = borrow(source)
     head = reader.peek(1)[: _MAX_WHITESPACE + len(_BEGIN)]

@@ -2,29 +2,19 @@
 
 import io
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
+
+from destinations.streams import Sink, Source
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 _BUFFER = 64 * 1024
 
 
-class Readable(Protocol):
-    """A binary file object open for reading; short reads are allowed, none at all means the end."""
-
-    def read(self, size: int = -1, /) -> bytes | None: ...
-
-
-class Writable(Protocol):
-    """A binary file object open for writing; short writes are allowed."""
-
-    def write(self, data: Any, /) -> int | None: ...
-
-
 class _Borrowed(io.RawIOBase):
     """A view of somebody else's file object, which stays open when this is closed or collected."""
 
-    def __init__(self, source: Readable) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
         self._readinto: Callable[[Any], int | None] | None = getattr(source, "readinto", None)
 
@@ -50,12 +40,12 @@ class _Borrowed(io.RawIOBase):
         return size
 
 
-def borrow(source: Readable) -> io.BufferedReader:
+def borrow(source: Source) -> io.BufferedReader:
     """Return a buffered reader of `source` that never closes it."""
     return io.BufferedReader(_Borrowed(source), _BUFFER)
 
 
-def write_all(target: Writable, data: BytesLike) -> None:
+def write_all(target: Sink, data: BytesLike) -> None:
     """Write every byte of `data`: an unbuffered file may take only a part at a time."""
     view = memoryview(data)
     while view:

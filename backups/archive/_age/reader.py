@@ -7,7 +7,6 @@ from typing import Any
 
 from backups.archive._age.armor import open_binary
 from backups.archive._age.errors import DAMAGED_HINT, AgeError, AgeHeaderError, AgePayloadError
-from backups.archive._age.files import Readable
 from backups.archive._age.header import Header, read_header
 from backups.archive._age.keys import unwrap_file_key
 from backups.archive._age.payload import (
@@ -18,6 +17,7 @@ from backups.archive._age.payload import (
     TAG_BYTES,
     ChunkCipher,
 )
+from destinations.streams import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class HeaderInfo:
 
 
 def _open(
-    source: Readable, identities: Sequence[str], passphrases: Sequence[str]
+    source: Source, identities: Sequence[str], passphrases: Sequence[str]
 ) -> tuple[io.BufferedReader, Header, bytes]:
     reader = open_binary(source)
     header = read_header(reader)
     return reader, header, unwrap_file_key(header, identities, passphrases)
 
 
-def open_header(source: Readable, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> HeaderInfo:
+def open_header(source: Source, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> HeaderInfo:
     """Check that the given keys open the age file in `source`, of which only the start is needed.
 
     Raises AgeError as `DecryptingReader` does; reads at most 64 KiB beyond the header, and judges nothing of them.
@@ -45,7 +45,7 @@ def open_header(source: Readable, *, identities: Sequence[str] = (), passphrases
     return _info(header)
 
 
-def inspect_header(source: Readable) -> HeaderInfo:
+def inspect_header(source: Source) -> HeaderInfo:
     """Return what the header of the age file in `source` tells without a key, unproven; raises AgeError."""
     return _info(read_header(open_binary(source)))
 
@@ -62,7 +62,7 @@ class DecryptingReader(io.RawIOBase):
     returns nothing says that the file is whole. Memory is constant.
     """
 
-    def __init__(self, source: Readable, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> None:
+    def __init__(self, source: Source, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> None:
         self._reader, _, file_key = _open(source, identities, passphrases)
         nonce = self._reader.read(NONCE_BYTES)
         if len(nonce) != NONCE_BYTES:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from backups.archive._age.files import BytesLike, Writable, write_all
+from backups.archive._age.files import BytesLike, write_all
 from backups.archive._age.header import FILE_KEY_BYTES, build_header
 from backups.archive._age.keys import wrap_file_key
 from backups.archive._age.payload import BATCH_CHUNKS, CHUNK_BYTES, NONCE_BYTES, SEALED_CHUNK_BYTES, ChunkCipher
+from destinations.streams import Sink
 
 
 class EncryptingWriter:
@@ -19,7 +20,7 @@ class EncryptingWriter:
     because those finish themselves when they are collected. Raises AgeKeyError when it is made.
     """
 
-    def __init__(self, target: Writable, *, recipients: Sequence[str] = (), passphrase: str | None = None) -> None:
+    def __init__(self, target: Sink, *, recipients: Sequence[str] = (), passphrase: str | None = None) -> None:
         file_key, nonce = os.urandom(FILE_KEY_BYTES), os.urandom(NONCE_BYTES)
         header = build_header(wrap_file_key(file_key, recipients, passphrase), file_key)
         self._target = target

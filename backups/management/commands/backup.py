@@ -2,7 +2,6 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.formats import human_duration
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution
 from backups.models.run import new_id
@@ -11,10 +10,10 @@ from backups.service.backup_now import backup_now
 from backups.service.once import AlreadyWaiting
 from backups.service.status import describe
 from backups.tasks import enqueue
+from destinations.formats import human_duration, human_size
 from destinations.management.base import Error, operator_name
 from destinations.models import BackupDestination
 from destinations.os_signals import exit_status
-from destinations.sizes import human_size
 
 
 class Command(BackupCommand):

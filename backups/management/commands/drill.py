@@ -3,14 +3,14 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
-from backups.formats import counted, listed
 from backups.instances import instance_names
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution, DrillExecution
+from backups.models.columns import DrillResult
 from backups.service.drill import drill, newest_backup
 from backups.service.verdict import result_of
+from destinations.formats import counted, human_duration, human_size, listed
 from destinations.management.base import operator_name
-from destinations.sizes import human_size
 
 Verdict = DrillExecution.Verdict
 
@@ -38,12 +38,13 @@ class Command(BackupCommand):
         return self.find_execution(what)
 
 
-def _text(execution: BackupExecution, done: dict[str, Any]) -> str:
+def _text(execution: BackupExecution, done: DrillResult) -> str:
     found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]
     lines = [
         f"passed       {execution}",
         f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}",
-        f"             restored in {done['seconds']:.1f} s, checked in another {done['checking_seconds']:.1f} s",
+        f"             restored in {human_duration(done['seconds'])}, checked in another"
+        f" {human_duration(done['checking_seconds'])}",
         f"             with SQLite {done['sqlite_version']}",
         f"             id {execution.pk}",
     ]

@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand
 from backups.service.importing import import_archive
 from backups.service.status import describe
+from destinations.formats import human_size
 from destinations.management.base import operator_name
-from destinations.sizes import human_size
 
 
 class Command(BackupCommand):

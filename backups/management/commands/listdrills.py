@@ -2,10 +2,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.formats import human_duration
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import DrillExecution
 from backups.service.drill_status import describe_drill
+from destinations.formats import human_duration
 
 ROW = "{:36}  {:20}  {:12}  {:11}  {:7}  {:16}  {:>9}  {}"
 

@@ -7,10 +7,10 @@ from backups.management.base import BackupCommand
 from backups.management.listing import Item, Sections, item_of, lines
 from backups.service.plan import Plan, Planned
 from backups.service.prune import foresee, prune
+from destinations.formats import human_size
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination
 from destinations.operator_error import OperatorError, sentences
-from destinations.sizes import human_size
 
 
 class Command(BackupCommand):

@@ -7,7 +7,6 @@ from django.core.management.base import CommandParser
 
 from backups.components.copying import sha256_of
 from backups.errors import BackupError, InstanceBusy, Unrecorded
-from backups.formats import counted, listed
 from backups.management.base import BackupCommand
 from backups.management.first_steps import migrate_if_empty
 from backups.management.preview_text import preview_text
@@ -24,8 +23,10 @@ from backups.service.preview_signature import SeenSignature, seen_signature
 from backups.service.rehearsal import rehearse
 from backups.service.restore import start_restore, start_undo, state_before
 from backups.service.restore_now import restore_now
+from backups.service.restore_request import RestoreRequest
 from backups.service.restore_status import describe_restore
 from backups.tasks import enqueue
+from destinations.formats import counted, listed
 from destinations.management.base import Error, one_line, operator_name
 from destinations.os_signals import ToldToEnd, exit_status
 
@@ -53,6 +54,19 @@ class Asked:
         except OSError as error:
             message = f"{self.source} cannot be read: {error.strerror}"
             raise BackupError(message, hint="check the path and the permissions") from error
+
+
+def _request(asked: Asked, archive_sha256: str, **options: Any) -> RestoreRequest:
+    return RestoreRequest(
+        source=asked.source,
+        instance=asked.instance,
+        archive_sha256=archive_sha256,
+        components=asked.components,
+        force_invalid_config=options["force_invalid_config"],
+        allow_other_instance=options["other_instance"],
+        accept_unsigned=options["accept_unsigned"],
+        undo_of=asked.undo_of,
+    )
 
 
 class Command(BackupCommand):
@@ -135,16 +149,7 @@ class Command(BackupCommand):
     def _rehearse(self, asked: Asked, **options: Any) -> None:
         signature = seen_signature(asked.source)
         shown = self._shown(asked, signature)
-        done = rehearse(
-            asked.source,
-            asked.instance,
-            asked.components,
-            archive_sha256=shown.archive_sha256,
-            force_invalid_config=options["force_invalid_config"],
-            allow_other_instance=options["other_instance"],
-            accept_unsigned=options["accept_unsigned"],
-            undo_of=asked.undo_of,
-        )
+        done = rehearse(_request(asked, shown.archive_sha256, **options))
         if any(component.tree is not None and component.tree.unknown for component in shown.components):
             # the list of what a tree holds, which an older backup lacks, was made of its archive just now
             shown = self._shown(asked, signature)
@@ -161,18 +166,7 @@ class Command(BackupCommand):
         def start(run_id: str) -> RestoreExecution:
             if asked.undo_of is not None:
                 return start_undo(asked.undo_of, by=by, run_id=run_id)
-            return start_restore(
-                asked.instance,
-                by=by,
-                execution=asked.source if isinstance(asked.source, BackupExecution) else None,
-                file=asked.source if isinstance(asked.source, Path) else None,
-                archive_sha256=asked.archive_sha256,
-                components=asked.components,
-                force_invalid_config=options["force_invalid_config"],
-                allow_other_instance=options["other_instance"],
-                accept_unsigned=options["accept_unsigned"],
-                run_id=run_id,
-            )
+            return start_restore(_request(asked, asked.archive_sha256, **options), by=by, run_id=run_id)
 
         if options["queue"]:
             restore = start("")

@@ -7,7 +7,7 @@ from backups.management.base import BackupCommand, add_archive_arguments
 from backups.service.drops import drops_of
 from backups.service.proof import manifest_of_file
 from backups.service.status import describe
-from destinations.sizes import human_size
+from destinations.formats import human_size
 
 ROW = "  {:12}  {:24}  {:9}  {:>10}  {:>10}  {}"
 

@@ -337,7 +337,7 @@ def test_that_no_worker_answers_is_told_and_how_to_start_one() -> None:
     assert "No worker answers." in page
     heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=4, seconds=5))
-    assert "no worker has answered for 4 minutes" in text(client, INDEX)
+    assert "no worker has answered for 4 min" in text(client, INDEX)
 
 
 def test_the_workers_that_answer_are_counted() -> None:

@@ -35,7 +35,7 @@ def test_it_shows_state_components_schedules_and_the_latest_backups(tmp_path: Pa
     assert "State Safe Last good backup 5 min ago, 1.0 MB Last drill never Promised every 1 d 1 h Next run 20" in page
     assert f"Kind generic Root {tmp_path}/shop Queue " in page
     assert "Components orders sqlite orders.db" in page
-    assert "Schedules Name Destination Rhythm Next run Last run nightly nas every day at 02:00 (UTC) 20" in page
+    assert "Schedules Name Destination Rhythm Next run Last run nightly nas at 02:00, every day (UTC) 20" in page
     assert "Latest backups Started Status Kind Destination Size 5 min ago Completed Manual nas 1.0 MB" in page
     assert "Configuration since the last backup" not in page
 

@@ -12,8 +12,8 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution
 from backups.service.pin import pin_backup
+from destinations.formats import human_size
 from destinations.models import BackupDestination
-from destinations.sizes import human_size
 from tests.backups.admin.pages import LIST, buttons, raw, text, url
 from tests.backups.factories import VIEW, a_client, a_destination, an_execution
 from tests.backups.stored import daily, file_of, there

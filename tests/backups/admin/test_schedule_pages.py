@@ -44,7 +44,7 @@ def test_the_list_says_what_runs_when_and_how_it_went() -> None:
     assert row.next_run is not None
     page = text(a_client(SEE), LIST)
     assert "nightly Active next in " in page
-    assert "shop to nas every day at 02:00 (Europe/Berlin)" in page
+    assert "shop to nas at 02:00, every day (Europe/Berlin)" in page
     assert f"{row.next_run:%m-%d %H:%M} UTC Completed 3 h ago" in page
     assert "02:00 CE" in page
 
@@ -176,7 +176,7 @@ def test_a_manual_one_needs_no_expression_and_keeps_none() -> None:
 def test_the_page_shows_the_next_five_runs_in_local_time_and_utc() -> None:
     row = a_schedule()
     page = text(a_client(SEE), url(row))
-    assert "Next runs every day at 02:00 (Europe/Berlin) Local time UTC " in page
+    assert "Next runs at 02:00, every day (Europe/Berlin) Local time UTC " in page
     for run in next_runs(row, 5):
         assert f"{run:%a %Y-%m-%d %H:%M} UTC" in page
 
@@ -192,7 +192,7 @@ def test_the_preview_answers_five_runs_or_the_problem() -> None:
     good = client.get(PREVIEW, {"type": "cron", "expression": " 0 2 * * * ", "time_zone": "Asia/Tokyo"})
     assert "no-store" in good.headers["Cache-Control"]
     answer = good.json()
-    assert (answer["words"], answer["problem"], len(answer["runs"])) == ("every day at 02:00 (Asia/Tokyo)", "", 5)
+    assert (answer["words"], answer["problem"], len(answer["runs"])) == ("at 02:00, every day (Asia/Tokyo)", "", 5)
     assert answer["runs"][0]["local"].endswith(" 02:00 JST")
     assert answer["runs"][0]["utc"].endswith(" 17:00 UTC")
     bad = client.get(PREVIEW, {"type": "cron", "expression": "61 * * * *", "time_zone": "UTC"}).json()

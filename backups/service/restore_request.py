@@ -1,0 +1,45 @@
+"""What a person asks of a restore, whichever way: page, command, dry run or undo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backups.models import BackupExecution, RestoreExecution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """The restore of `source`, a backup or an archive file, into `instance`; all of it without `components`.
+
+    `archive_sha256` and `changes_seen` are what the person was shown; without the latter, what is so now.
+    """
+
+    source: BackupExecution | Path
+    instance: str
+    archive_sha256: str
+    components: Sequence[str] = ()
+    force_invalid_config: bool = False
+    allow_other_instance: bool = False
+    accept_unsigned: bool = False
+    undo_of: RestoreExecution | None = None
+    changes_seen: str | None = None
+
+    @property
+    def execution(self) -> BackupExecution | None:
+        return self.source if isinstance(self.source, BackupExecution) else None
+
+    def row(self, **columns: Any) -> RestoreExecution:
+        """Return the row of this restore, not saved."""
+        return RestoreExecution(
+            instance=self.instance,
+            execution=self.execution,
+            archive_file="" if isinstance(self.source, BackupExecution) else str(self.source),
+            archive_sha256=self.archive_sha256,
+            components=list(self.components),
+            force_invalid_config=self.force_invalid_config,
+            allow_other_instance=self.allow_other_instance,
+            accept_unsigned=self.accept_unsigned,
+            undo_of=self.undo_of,
+            **columns,
+        )
