@@ -31,6 +31,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python scripts/soak.py
 	$(BIN)/python scripts/soak_schedules.py
 	$(BIN)/python scripts/soak_schedules.py --postgres
+	$(BIN)/python scripts/soak_retention.py
 
 $(VENV)/.runtime: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

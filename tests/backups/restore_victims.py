@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tests.backups.running import PATIENCE_SECONDS, PROJECT, environment
@@ -58,9 +59,13 @@ for line in sys.stdin:
 Moment = tuple[str, int, int, bool]
 
 
-def killed_at(function: str, nth: int = 1, *, after: bool = False, how: int = signal.SIGKILL) -> Moment:
-    """Die when `function` (a dotted path) is called the nth time, before it did anything or after it was done."""
-    return function, nth, how, after
+def killed_at(
+    owner: ModuleType | type, name: str, nth: int = 1, *, after: bool = False, how: int = signal.SIGKILL
+) -> Moment:
+    """Die when `name` of a module or class is called the nth time, before it did anything or after it was done."""
+    assert callable(getattr(owner, name))
+    path = f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else owner.__name__
+    return f"{path}.{name}", nth, how, after
 
 
 class Victims:

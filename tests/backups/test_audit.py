@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service import audit
+from backups.service import backup as backup_service
 from backups.service.backup import start_backup
 from backups.service.cancel import cancel
 from backups.service.delete import delete_backup
@@ -65,7 +66,7 @@ def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_recorded_
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret of somebody")
 
-    monkeypatch.setattr("backups.service.backup.publish", fail)
+    monkeypatch.setattr(backup_service, "publish", fail)
     with pytest.raises(ZeroDivisionError):
         back_up()
     execution = BackupExecution.objects.get()

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service import backup as backup_service
+from destinations.backends import local
 from destinations.exceptions import DestinationError, DestinationFull, DestinationUnavailable
 from tests.backups.conftest import BackUp, Listing, OnStage, Refused
 from tests.backups.databases import make_database
@@ -34,7 +35,7 @@ def test_a_destination_that_fills_up_under_way_keeps_nothing(
 ) -> None:  # fmt: skip
     with small_disk(home / "backups", megabytes=1):
         # somebody else takes the room after it was looked at: an upload finds out in the middle
-        monkeypatch.setattr("destinations.backends.local.check_free_space", fill(home / "backups" / "theirs"))
+        monkeypatch.setattr(local, "check_free_space", fill(home / "backups" / "theirs"))
         message = refused(DestinationFull).error_message
         assert "no space is left" in message
         assert archives() == ["theirs"]

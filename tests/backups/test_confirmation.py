@@ -14,6 +14,7 @@ from backups.checks.queue import check_own_settings
 from backups.errors import BackupError, NotQueued
 from backups.housekeeping import tick
 from backups.models import BackupExecution, RestoreExecution
+from backups.service import claim as claim_service
 from backups.service.confirmation import changes_of
 from backups.service.preview import preview
 from backups.service.restore import run_restore, start_undo
@@ -62,7 +63,7 @@ def test_the_claim_itself_refuses_one_that_expires_right_then(
     backup: BackupExecution, store: Path, now: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = aged(queue(backup), minutes=15)
-    monkeypatch.setattr("backups.service.claim.reap", lambda **_: [])
+    monkeypatch.setattr(claim_service, "reap", lambda **_: [])
     with pytest.raises(NotQueued):
         run_restore(late.pk)
     assert tree(store) == now

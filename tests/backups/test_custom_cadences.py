@@ -15,8 +15,9 @@ from backups.models import BackupSchedule
 from backups.service import schedule
 from backups.service.rhythm import next_runs, plan
 from destinations.models import BackupDestination
+from tests.backups import cadences
 
-MODULE = "tests.backups.cadences"
+MODULE = cadences.__name__
 MAY = datetime(2026, 5, 10, tzinfo=UTC)
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable, NotQueued
 from backups.models import ArchiveUse, BackupExecution, DrillExecution
-from backups.service import workspace
+from backups.service import trial, workspace
 from backups.service.cancel import cancel
 from backups.service.delete import delete_backup
 from backups.service.drill import drill, run_drill, start_drill
@@ -53,7 +53,7 @@ def test_a_scratch_place_that_is_full_says_nothing_of_the_archive(
     tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = back_up()
-    monkeypatch.setattr("backups.service.trial.lay_out", _no_space)
+    monkeypatch.setattr(trial, "lay_out", _no_space)
     run = drill(backup, by="tests")
     assert (run.status, run.verdict) == ("failed", "")
     assert run.error_message == "the scratch place cannot be written: No space left on device"
@@ -68,7 +68,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_says_nothing_of_the_archi
     tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     backup = back_up()
-    monkeypatch.setattr("backups.service.trial.fetch", lambda *_, **__: {}["gone"])
+    monkeypatch.setattr(trial, "fetch", lambda *_, **__: {}["gone"])
     with pytest.raises(KeyError):
         drill(backup, by="tests")
     run = DrillExecution.objects.get()

@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from backups.checks.drops import check_drops, check_percent
 from backups.models import BackupExecution
+from backups.service import prune as prune_service
 from backups.service.catalogue import import_backups
 from backups.service.drops import confirm_drop, open_drops, open_episodes
 from backups.service.overview import Condition, protections
@@ -206,7 +207,7 @@ def test_a_drop_found_after_the_plan_was_made_is_seen_before_anything_is_deleted
     planned = plan_prune(two, rows[1].completed_at + HOUR)
     assert [entry.execution for entry in planned.goes] == [rows[0]]
     lacking(timedelta(0), destination=two)
-    monkeypatch.setattr("backups.service.prune.plan_prune", lambda *_, **__: planned)
+    monkeypatch.setattr(prune_service, "plan_prune", lambda *_, **__: planned)
     pruned = prune(two, by="tests")
     assert [entry.execution for entry, _ in pruned.spared] == [rows[0]]
     assert there(rows) == [0, 1]

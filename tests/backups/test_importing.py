@@ -24,6 +24,7 @@ from backups.service.catalogue import look
 from backups.service.importing import import_archive
 from backups.service.signatures import signature_state
 from backups.service.verify import verify_execution
+from destinations.backends.folder import Folder
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError, DestinationFull
 from destinations.models import BackupDestination
@@ -285,7 +286,7 @@ def test_a_disabled_destination_takes_nothing_in(destination: BackupDestination,
 def test_a_failing_upload_leaves_no_row(
     destination: BackupDestination, usb: Path, monkeypatch: pytest.MonkeyPatch, archives: Files
 ) -> None:
-    monkeypatch.setattr("destinations.backends.folder.Folder.free_space", lambda self: 10)
+    monkeypatch.setattr(Folder, "free_space", lambda self: 10)
     with pytest.raises(DestinationFull):
         take(usb, destination)
     assert archives() == [] and not BackupExecution.objects.exists()

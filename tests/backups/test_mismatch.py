@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.checks import Warning as CheckWarning
 
+from backups import running as running_processes
 from backups.checks.instances import check_databases_in_use
 from backups.components import components_of
 from backups.errors import BackupError
@@ -507,7 +508,7 @@ def test_what_may_not_be_looked_at_is_not_claimed(root: Path, other: Path, tmp_p
 def test_without_proc_nothing_is_claimed_and_nothing_fails(
     root: Path, other: Path, tmp_path: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backups.running.PROC", tmp_path / "no-proc")
+    monkeypatch.setattr(running_processes, "PROC", tmp_path / "no-proc")
     with server(root / "data/local_auth.db", other, cwd=root, TACACS_DEVICES_DATABASE=other):
         assert back_up().warnings == []
 
@@ -519,10 +520,10 @@ def test_a_look_at_thousands_of_processes_ends_in_time(tmp_path: Path, monkeypat
         (folder / "fd").mkdir(parents=True)
         (folder / "cmdline").write_bytes(b"server\0")
         (folder / "cwd").symlink_to("/")
-    monkeypatch.setattr("backups.running.PROC", proc)
+    monkeypatch.setattr(running_processes, "PROC", proc)
     looked = []
     clock = iter(range(10_000))
-    monkeypatch.setattr("backups.running.time.monotonic", lambda: looked.append(1) or next(clock) / 100)
+    monkeypatch.setattr(running_processes.time, "monotonic", lambda: looked.append(1) or next(clock) / 100)
     interest = Interest(frozenset([Path("/srv")]), frozenset(["x.db"]), frozenset(), frozenset())
     assert processes(interest, seconds=3.0) == []
     # a hundredth of a second for each look: it stops after three seconds

@@ -22,6 +22,7 @@ from backups.housekeeping import tick
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.processes import identity
 from backups.service import liveness, outcome, restore_now, run_here, workspace
+from backups.service import restore as restore_service
 from backups.service.backup_now import backup_now
 from backups.service.claim import claim
 from backups.service.drill import drill
@@ -223,7 +224,7 @@ def test_an_error_of_the_database_before_the_claim_leaves_no_row_waiting(
     backup: BackupExecution, monkeypatch: pytest.MonkeyPatch, workspaces: Listing
 ) -> None:
     full = OperationalError("database or disk is full")
-    monkeypatch.setattr("backups.service.restore.claim", lambda _run: (_ for _ in ()).throw(full))
+    monkeypatch.setattr(restore_service, "claim", lambda _run: (_ for _ in ()).throw(full))
     with pytest.raises(OperationalError):
         restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
@@ -236,7 +237,7 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
 ) -> None:
     full = OperationalError("database or disk is full")
     with monkeypatch.context() as patch:
-        patch.setattr("backups.service.restore.claim", lambda _run: (_ for _ in ()).throw(full))
+        patch.setattr(restore_service, "claim", lambda _run: (_ for _ in ()).throw(full))
         patch.setattr(run_here.outcome, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
             restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")

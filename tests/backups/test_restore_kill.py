@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 
+from backups import replacing, sqlite_restore
+from backups.components import tree as component_tree
+from backups.components.files import FilesComponent
+from backups.components.sqlite import SQLiteComponent
 from backups.errors import Cancelled, ComponentError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import monitor
+from backups.service import backup as backup_service
+from backups.service import finishing, monitor, outcome, rollback, safety
 from backups.service import reap as reaper
 from backups.service import restore as engine
 from backups.service.cancel import cancel
@@ -38,7 +43,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Listing = Callable[[], list[str]]
 ROUNDS = 12
 State = dict[str, object]
-ENGINE, ROLLBACK = "backups.service.restore", "backups.service.rollback"
 
 
 class Scene:
@@ -92,24 +96,24 @@ def assert_nothing_lies_around(scene: Scene, workspaces: Listing) -> None:
 
 # how it ends when its process dies there: the state of the instance, and whether the service was stopped by then
 MOMENTS: dict[str, tuple[Moment, str, bool]] = {
-    "fetching": (killed_at(f"{ENGINE}.archive_of", after=True), "old", False),
-    "staged": (killed_at(f"{ENGINE}.stage", after=True), "old", False),
-    "safety begins": (killed_at(f"{ENGINE}.take_safety_backup"), "old", False),
-    "safety packs": (killed_at("backups.service.backup.write_package"), "old", False),
-    "safety is stored": (killed_at("backups.service.safety.verify_members"), "old", False),
-    "safety is taken": (killed_at(f"{ENGINE}.take_safety_backup", after=True), "old", False),
-    "service is stopped": (killed_at(f"{ENGINE}.run_hook", after=True), "old", True),
-    "first is to be applied": (killed_at(f"{ENGINE}.put_back"), "old", True),
-    "first is applied": (killed_at(f"{ENGINE}.put_back", after=True), "old", True),
-    "file is replaced": (killed_at("backups.replacing.sync_directory"), "old", True),
-    "copying": (killed_at("backups.sqlite_restore._copy_into", 3), "old", True),
-    "log is folded back": (killed_at("backups.sqlite_restore._shrink_wal", 2), "old", True),
-    "third is proven": (killed_at(f"{ENGINE}.put_back", 4), "old", True),
-    "last is applied": (killed_at(f"{ENGINE}.put_back", 6, after=True), "old", True),
-    "all are proven": (killed_at(f"{ENGINE}.finish"), "old", True),
-    "restart is asked for": (killed_at("backups.service.finishing.start_again"), "new", True),
-    "service is started": (killed_at("backups.service.finishing.start_again", after=True), "new", True),
-    "end is recorded": (killed_at("backups.service.outcome.recorded"), "new", True),
+    "fetching": (killed_at(engine, "archive_of", after=True), "old", False),
+    "staged": (killed_at(engine, "stage", after=True), "old", False),
+    "safety begins": (killed_at(engine, "take_safety_backup"), "old", False),
+    "safety packs": (killed_at(backup_service, "write_package"), "old", False),
+    "safety is stored": (killed_at(safety, "verify_members"), "old", False),
+    "safety is taken": (killed_at(engine, "take_safety_backup", after=True), "old", False),
+    "service is stopped": (killed_at(engine, "run_hook", after=True), "old", True),
+    "first is to be applied": (killed_at(engine, "put_back"), "old", True),
+    "first is applied": (killed_at(engine, "put_back", after=True), "old", True),
+    "file is replaced": (killed_at(replacing, "sync_directory"), "old", True),
+    "copying": (killed_at(sqlite_restore, "_copy_into", 3), "old", True),
+    "log is folded back": (killed_at(sqlite_restore, "_shrink_wal", 2), "old", True),
+    "third is proven": (killed_at(engine, "put_back", 4), "old", True),
+    "last is applied": (killed_at(engine, "put_back", 6, after=True), "old", True),
+    "all are proven": (killed_at(engine, "finish"), "old", True),
+    "restart is asked for": (killed_at(finishing, "start_again"), "new", True),
+    "service is started": (killed_at(finishing, "start_again", after=True), "new", True),
+    "end is recorded": (killed_at(outcome, "recorded"), "new", True),
 }
 
 
@@ -192,8 +196,8 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 ) -> None:
     code = victims.run(
         scene.queue(),
-        killed_at(f"{ENGINE}.put_back", 5, how=signal.SIGTERM),
-        killed_at(f"{ROLLBACK}.put_back", 2, after=True),
+        killed_at(engine, "put_back", 5, how=signal.SIGTERM),
+        killed_at(rollback, "put_back", 2, after=True),
     )
     assert code == -signal.SIGKILL
     assert the_restore().stage == "rolling back"
@@ -208,7 +212,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
     scene: Scene, victims: Victims, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert victims.run(scene.queue(), killed_at(f"{ENGINE}.put_back", 5)) == -signal.SIGKILL
+    assert victims.run(scene.queue(), killed_at(engine, "put_back", 5)) == -signal.SIGKILL
 
     class PowerCut(BaseException):
         pass
@@ -229,11 +233,11 @@ def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
 
 
 SIGNALLED = {
-    "fetching": (killed_at(f"{ENGINE}.archive_of", how=signal.SIGTERM), "nothing was changed"),
-    "safety": (killed_at("backups.service.safety.verify_members", how=signal.SIGTERM), "nothing was changed"),
-    "applying": (killed_at(f"{ENGINE}.put_back", 3, how=signal.SIGTERM), "what it had changed was rolled back"),
+    "fetching": (killed_at(engine, "archive_of", how=signal.SIGTERM), "nothing was changed"),
+    "safety": (killed_at(safety, "verify_members", how=signal.SIGTERM), "nothing was changed"),
+    "applying": (killed_at(engine, "put_back", 3, how=signal.SIGTERM), "what it had changed was rolled back"),
     "applied": (
-        killed_at(f"{ENGINE}.put_back", 6, after=True, how=signal.SIGTERM),
+        killed_at(engine, "put_back", 6, after=True, how=signal.SIGTERM),
         "what it had changed was rolled back",
     ),
 }
@@ -265,8 +269,8 @@ def test_a_signal_during_the_rollback_waits_and_the_first_reason_stays(
 ) -> None:
     code = victims.run(
         scene.queue(),
-        killed_at("backups.components.sqlite.SQLiteComponent.prove", 4, how=signal.SIGALRM),
-        killed_at(f"{ROLLBACK}.put_back", 1, how=signal.SIGTERM),
+        killed_at(SQLiteComponent, "prove", 4, how=signal.SIGALRM),
+        killed_at(rollback, "put_back", 1, how=signal.SIGTERM),
     )
     assert code == 1
     assert scene.is_old()
@@ -305,7 +309,7 @@ def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypat
 
 
 def test_a_signal_after_the_last_proof_does_not_take_the_restore_back(scene: Scene, victims: Victims) -> None:
-    victims.run(scene.queue(), killed_at("backups.service.finishing.start_again", how=signal.SIGTERM))
+    victims.run(scene.queue(), killed_at(finishing, "start_again", how=signal.SIGTERM))
     assert scene.is_new()
     assert the_restore().status == "completed"
     assert scene.hook_log.read_text() == "stopped\nstarted\n"
@@ -337,11 +341,11 @@ def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
 
 
 TREE_MOMENTS = {
-    "tree is built": (killed_at("backups.components.tree.first_difference"), "old"),
-    "tree is to be swapped": (killed_at("backups.components.tree.exchange"), "old"),
-    "tree is swapped": (killed_at("backups.components.tree.exchange", after=True), "new"),
-    "old tree is to be removed": (killed_at("backups.components.tree.discard_draft", 1), "new"),
-    "tree is proven": (killed_at("backups.components.files.FilesComponent.prove", after=True), "new"),
+    "tree is built": (killed_at(component_tree, "first_difference"), "old"),
+    "tree is to be swapped": (killed_at(component_tree, "exchange"), "old"),
+    "tree is swapped": (killed_at(component_tree, "exchange", after=True), "new"),
+    "old tree is to be removed": (killed_at(component_tree, "discard_draft", 1), "new"),
+    "tree is proven": (killed_at(FilesComponent, "prove", after=True), "new"),
 }
 
 

@@ -14,6 +14,8 @@ from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from backups.archive.manifest import LeftOut, Manifest
+from backups.components import around
+from backups.components import tree as component_tree
 from backups.components.files import FilesComponent
 from backups.errors import ComponentError, Untouched
 from backups.instances import get_instance
@@ -503,16 +505,15 @@ def test_the_way_back_needs_no_database_to_know_the_places(host: Host) -> None:
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
-AROUND = "backups.components.around"
 MOMENTS = {
-    "before the first step": killed_at(f"{AROUND}._carry_out"),
-    "after the first swap": killed_at(f"{AROUND}.swap", 1, after=True),
-    "before the second swap": killed_at(f"{AROUND}.swap", 2),
-    "between moves": killed_at(f"{AROUND}.os.rename", 1, after=True),
-    "before modes": killed_at(f"{AROUND}._dress", 1),
-    "after modes": killed_at(f"{AROUND}._dress", 1, after=True),
-    "old one is to be removed": killed_at("backups.components.tree.discard_draft"),
-    "is proven": killed_at("backups.components.files.FilesComponent.prove", after=True),
+    "before the first step": killed_at(around, "_carry_out"),
+    "after the first swap": killed_at(around, "swap", 1, after=True),
+    "before the second swap": killed_at(around, "swap", 2),
+    "between moves": killed_at(around.os, "rename", 1, after=True),
+    "before modes": killed_at(around, "_dress", 1),
+    "after modes": killed_at(around, "_dress", 1, after=True),
+    "old one is to be removed": killed_at(component_tree, "discard_draft"),
+    "is proven": killed_at(FilesComponent, "prove", after=True),
 }
 
 

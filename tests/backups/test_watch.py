@@ -10,6 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule, InstanceState
+from backups.service import declared
 from backups.service.backup import run_backup
 from backups.service.watch import start_up, watch
 from destinations.models import BackupDestination
@@ -223,7 +224,7 @@ def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_wi
 def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(config.read_text() + "\n[backup.destinations.box]\ntype = local\n")
     with monkeypatch.context() as patch:
-        patch.setattr("backups.service.declared.lock_instance", lambda _name: 1 / 0)
+        patch.setattr(declared, "lock_instance", lambda _name: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             watch(QUEUE)
     assert enabled_rows() == {}
