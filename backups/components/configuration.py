@@ -52,8 +52,8 @@ class ConfigurationComponent(Component):
         info = copy_stable(self.baseline, baseline, context.checkpoint)
         export = self._export_overrides(context)
         overrides = self._exported_overrides(export)
-        layers = tacacs.Layers(tacacs.read_configuration(baseline), overrides)
-        configuration = layers.merged
+        layers = {"file": tacacs.read_configuration(baseline), "overrides": overrides}
+        configuration = tacacs.merged(layers["file"], overrides)
         if self.instance.config_is_url:
             baseline.unlink()
         else:

@@ -188,8 +188,7 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
         manifest = note_drops(execution, manifest_of(contents, instance, execution))
         manifest = sealed_manifest(manifest, encryption)
         if contents.config_info:
-            layers = contents.config_info.layers
-            kept = {"file": masked(layers.file), "overrides": masked(layers.overrides)}
+            kept = {name: masked(layer) for name, layer in contents.config_info.layers.items()}
             execution.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
