@@ -14,6 +14,16 @@ PartType = Literal["database", "config", "data"]
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentSpec:
+    """One component as it is described; `path` is absolute and inside the root of its instance."""
+
+    name: str
+    kind: str
+    path: Path
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigInfo:
     """What the manifest says about the configuration.
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from backups import tacacs
 from backups.archive.entry import Entry
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.reader import read_members
-from backups.components.config_archived import EXPORT, FILE, OVERRIDES, ArchivedConfiguration
 from backups.errors import BackupError, ComponentError
+from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.tacacs.archived import EXPORT, FILE, OVERRIDES, ArchivedConfiguration
 from backups.models import BackupExecution
 from backups.service.opening import opened
 from backups.service.uses import reading

@@ -17,8 +17,8 @@ from backups.components import Component
 from backups.encryption import Encryption
 from backups.errors import BackupError, InstanceBusy, NotQueued
 from backups.instances import Instance, get_instance
+from backups.instances.masking import masked
 from backups.interrupts import undisturbed
-from backups.masking import masked
 from backups.models import BackupExecution, BackupSchedule
 from backups.service import audit, outcome
 from backups.service.claim import claim

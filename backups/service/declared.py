@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.formats import as_text, is_text
 from backups.instances import Instance, get_instance
+from backups.instances.kinds.tacacs import configuration as tacacs
 from backups.models import BackupSchedule, InstanceState
 from backups.service import audit
 from backups.service.rhythm import plan

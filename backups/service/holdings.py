@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from backups.archive.entry import Entry
 from backups.archive.manifest import Manifest
-from backups.components.config_archived import EXPORT
 from backups.formats import counted, printable
+from backups.instances.kinds.tacacs.archived import EXPORT
 from destinations.sizes import human_size
 
 # Below these, only what became empty counts: of three rows two may go on any day.

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups import components, tacacs
 from backups.components import Component
 from backups.environment_file import variables_in
 from backups.errors import BackupError, ComponentError
 from backups.formats import printable
 from backups.instances import Instance
+from backups.instances.kinds import components_of
+from backups.instances.kinds.tacacs import configuration as tacacs
 from backups.own_places import NO_PLACES
 from backups.running import Interest, OpenFile, Process, base, processes
 from backups.service.evidence import Evidence, Identity, evidence_of, identity_of
@@ -118,7 +119,7 @@ def databases_of(
         return databases
     try:
         now = tacacs.live_layers(instance, lock_timeout=LOCK_TIMEOUT).merged
-        in_use = {path for part in components.components_of(instance, now, own=NO_PLACES) for path in part.databases()}
+        in_use = {path for part in components_of(instance, now, own=NO_PLACES) for path in part.databases()}
     except ComponentError:
         now, in_use = {}, set()  # how it is now cannot be told
     return [_configured(one, instance, configuration or now, in_use) for one in databases]

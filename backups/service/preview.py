@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from backups.archive.manifest import Manifest
 from backups.components import Component
-from backups.components.config_archived import FILE, OVERRIDES, SECTION
 from backups.components.copying import sha256_of
 from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError
 from backups.formats import listed
 from backups.instances import Instance, get_instance
+from backups.instances.kinds.tacacs.archived import FILE, OVERRIDES, SECTION
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
 from backups.service.confirmation import changes_of

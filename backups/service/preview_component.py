@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from backups.archive.manifest import Entry, Manifest
 from backups.components import Component
-from backups.components.config_archived import FILE, OVERRIDES
 from backups.instances import Instance
+from backups.instances.kinds.tacacs.archived import FILE, OVERRIDES
 from backups.service.preview_configuration import ConfigurationChange, ConfigurationPreview
 from backups.service.preview_findings import UNCOMPARED, Findings
 from backups.service.preview_tables import TableChange

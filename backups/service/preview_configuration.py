@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backups import tacacs, tacacs_rules
-from backups.components.config_archived import not_from_url, require_section, sections_of
 from backups.errors import ComponentError, MissingComponent
 from backups.instances import Instance
-from backups.masking import is_masked, masked, masked_value
+from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.tacacs import rules as tacacs_rules
+from backups.instances.kinds.tacacs.archived import not_from_url, require_section, sections_of
+from backups.instances.masking import is_masked, masked, masked_value
 from backups.service.archived_configuration import ArchivedSide
 
 LOCK_TIMEOUT = 1.0

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from backups.archive.manifest import Entry
 from backups.components import Component
-from backups.components.config_archived import FILE
 from backups.components.copying import sha256_of
 from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.formats import counted, listed
 from backups.instances import Instance
+from backups.instances.kinds.tacacs.archived import FILE
 from backups.ownership import foreseen_for
 from backups.service.preview_configuration import ConfigurationChange
 from backups.service.preview_tables import TableChange, table_changes

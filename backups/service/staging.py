@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backups import tacacs, tacacs_rules
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Entry, Manifest
 from backups.archive.reader import unpack
 from backups.components import ApplyContext, Component
-from backups.components.config_archived import EXPORT, ArchivedConfiguration, resulting
-from backups.components.config_section import ConfigurationSection
 from backups.components.copying import copy_stable, sha256_of
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
+from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.tacacs import rules as tacacs_rules
+from backups.instances.kinds.tacacs.archived import EXPORT, ArchivedConfiguration, resulting
+from backups.instances.kinds.tacacs.section import ConfigurationSection
 from backups.models import RestoreExecution
 from backups.service.fetch import fetch
 from backups.service.opening import opened

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups import sqlite, tacacs_rules
+from backups import sqlite
 from backups.archive.manifest import Manifest
 from backups.components.comparing import first_difference
-from backups.components.config_archived import ArchivedConfiguration
 from backups.errors import ComponentError
+from backups.instances.kinds.tacacs import rules as tacacs_rules
+from backups.instances.kinds.tacacs.archived import ArchivedConfiguration
 from backups.models import BackupExecution, DrillExecution
 from backups.service.extract import Extracted, lay_out
 from backups.service.fetch import fetch

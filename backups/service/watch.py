@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance, instance_names, inventory
+from backups.instances.kinds.tacacs import configuration as tacacs
 from backups.models import BackupExecution, InstanceState, Run
 from backups.service import audit
 from backups.service.backup import start_backup

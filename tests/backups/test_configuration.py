@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from backups.components import ConfigInfo, Export, ExportContext, components_of
+from backups.components import ConfigInfo, Export, ExportContext
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import get_instance
+from backups.instances.kinds import components_of
 from backups.own_places import NO_PLACES
 from tests.backups.conftest import Declare
 from tests.backups.databases import exclusively_locked, leave_hot_journal, rows_of

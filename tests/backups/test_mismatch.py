@@ -12,9 +12,9 @@ import pytest
 from django.core.checks import Warning as CheckWarning
 
 from backups.checks.instances import check_databases_in_use
-from backups.components import components_of
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances.kinds import components_of
 from backups.models import BackupExecution
 from backups.own_places import NO_PLACES
 from backups.running import Interest, processes

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import get_instance
-from backups.masking import masked
+from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.masking import masked
 from backups.models import BackupExecution
 from backups.ownership import Ownership
 from backups.service.preview import preview

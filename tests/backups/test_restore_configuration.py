@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances.kinds.tacacs import configuration as tacacs
 from backups.models import BackupExecution, RestoreExecution
 from tests.backups.databases import rows_of
 from tests.backups.restores import change, dump, restore, state_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backups.tacacs_rules import Configuration, findings
+from backups.instances.kinds.tacacs.rules import Configuration, findings
 
 VALID = {
     "server": {"host": "0.0.0.0", "port": "49"},  # noqa: S104

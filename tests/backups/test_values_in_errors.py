@@ -14,12 +14,12 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from backups import tacacs
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.checks.instances import check_instances_file
 from backups.errors import BackupError
 from backups.instances import get_instance, inventory
+from backups.instances.kinds.tacacs import configuration as tacacs
 from backups.models import BackupExecution, InstanceState, RestoreExecution
 from backups.service.declared import sync
 from backups.sqlite import explained

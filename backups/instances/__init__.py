@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from backups.errors import InstanceError
-from backups.instance_file import Instance, Problem, parse
+from backups.instances.parse import Instance, Problem, parse
 
 __all__ = ["Instance", "Inventory", "Problem", "get_instance", "instance_names", "inventory", "read_inventory"]
 

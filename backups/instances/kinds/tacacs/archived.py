@@ -5,10 +5,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups import sqlite, tacacs
-from backups.components.config_text import section_text, with_section
+from backups import sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent
-from backups.instance_file import Instance
+from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.tacacs.ini import section_text, with_section
+from backups.instances.parse import Instance
 
 FILE, OVERRIDES, EXPORT = "tacacs.conf", "config_overrides.db", "config_export.json"
 SECTION = "section:"

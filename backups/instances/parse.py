@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backups.components import ComponentSpec
 from backups.errors import ComponentError
 from backups.sources import confined
 
@@ -39,16 +40,6 @@ class Problem:
     def __str__(self) -> str:
         where = f"[{self.instance}] " if self.instance else ""
         return where + (f"{self.key}: " if self.key else "") + self.message
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentSpec:
-    """One part of a generic instance; `path` is absolute and inside the root."""
-
-    name: str
-    kind: str
-    path: Path
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,16 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from backups import sqlite, tacacs, tacacs_rules
+from backups import sqlite
 from backups.archive.manifest import Entry
 from backups.components.base import ApplyContext, Component, ConfigInfo, Export, ExportContext, ExportedPart
-from backups.components.config_archived import EXPORT, FILE, OVERRIDES
 from backups.components.copying import copy_stable, same_content
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
-from backups.instance_file import Instance
+from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.tacacs import rules as tacacs_rules
+from backups.instances.kinds.tacacs.archived import EXPORT, FILE, OVERRIDES
+from backups.instances.parse import Instance
 from backups.ownership import permissions_of
 from backups.replacing import discard_draft, refusing, replace_file, touched
 from backups.sources import bytes_of

@@ -15,7 +15,7 @@ from django.conf import settings
 from backups import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.formats import as_text, is_text
-from backups.instance_file import Instance
+from backups.instances.parse import Instance
 from backups.sources import confined, look_at, unreadable
 
 Configuration = dict[str, dict[str, str]]

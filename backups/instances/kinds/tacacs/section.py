@@ -5,15 +5,15 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 
-from backups import tacacs
 from backups.archive.manifest import Entry
 from backups.components.base import ApplyContext
-from backups.components.config_archived import FILE, SECTION, ArchivedConfiguration, live_text, resulting
-from backups.components.config_text import section_text, with_section
-from backups.components.configuration import ConfigurationComponent
 from backups.errors import ComponentError
 from backups.formats import is_text
-from backups.instance_file import Instance
+from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.tacacs.archived import FILE, SECTION, ArchivedConfiguration, live_text, resulting
+from backups.instances.kinds.tacacs.component import ConfigurationComponent
+from backups.instances.kinds.tacacs.ini import section_text, with_section
+from backups.instances.parse import Instance
 from backups.replacing import replace_file, touched
 from backups.sqlite_restore import refused, writable
 
