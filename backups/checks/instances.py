@@ -56,7 +56,7 @@ def _all_components() -> Iterator[tuple[Instance, list[Component]]]:
     """Yield the instances whose components can be told; of the others W002 says why not."""
     for instance in inventory().instances.values():
         with suppress(BackupError):
-            yield instance, components_of(instance, own=NO_PLACES)
+            yield instance, components_of(instance.service, own=NO_PLACES)
 
 
 def _missing_sources(instance: Instance) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _missing_sources(instance: Instance) -> Iterator[str]:
         yield f"root: {instance.root} is not a folder that this user can reach"
         return
     try:
-        parts = components_of(instance, own=NO_PLACES)
+        parts = components_of(instance.service, own=NO_PLACES)
     except BackupError as error:
         yield error.message
         return

@@ -36,7 +36,7 @@ def check_destination_places(
 def _findings(own: OwnPlaces) -> Iterator[CheckMessage]:
     for instance in inventory().instances.values():
         try:
-            parts = components_of(instance, own=NO_PLACES)
+            parts = components_of(instance.service, own=NO_PLACES)
         except BackupError:  # W002 says so
             continue
         for part in parts:

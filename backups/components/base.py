@@ -56,13 +56,14 @@ class ExportedPart:
 
 @dataclass(slots=True)
 class Export:
-    """What a component put into the workspace."""
+    """What a component put into the workspace; `salvaged` when it took the files as they lie there, sound or not."""
 
     parts: list[ExportedPart] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     absent: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     config_info: ConfigInfo | None = None
+    salvaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

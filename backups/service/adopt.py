@@ -11,7 +11,7 @@ from backups.archive.decompression import ZSTD_MAGIC
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.reader import verify_members
-from backups.instances.parse import NAME
+from backups.instances.fields import NAME
 from backups.models import BackupExecution
 from backups.service import audit
 from backups.service.opening import encryption_of, opened

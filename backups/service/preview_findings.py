@@ -10,7 +10,6 @@ from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.formats import counted, listed
 from backups.instances import Instance
-from backups.instances.kinds.tacacs.archived import FILE
 from backups.ownership import foreseen_for
 from backups.service.preview_configuration import ConfigurationChange
 from backups.service.preview_tables import TableChange, table_changes
@@ -77,7 +76,7 @@ class Findings:
                 self._compare_tree(component, entry, comparer)
             elif there:
                 self._compare_file(component.path, entry, comparer)
-        elif entry.file == FILE and not self.instance.config_is_url:
+        elif entry.file in self.instance.service.layers.values() and not self.instance.service.config_is_url:
             self._compare_text(component.path_of(entry), entry, comparer)
 
     def _compare_text(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:

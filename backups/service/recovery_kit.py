@@ -181,7 +181,9 @@ def _in_order_of(files: list[str], paths: list[str]) -> list[str]:
 
 def _live_paths(instance: Instance) -> dict[str, list[str]]:
     try:
-        return {part.name: [str(path) for path in part.sources()] for part in components_of(instance, own=NO_PLACES)}
+        return {
+            part.name: [str(path) for path in part.sources()] for part in components_of(instance.service, own=NO_PLACES)
+        }
     except BackupError:
         return {}
 

@@ -103,7 +103,7 @@ def seen(name: str = "tacacs-hq") -> list[tuple[str, bool]]:
 
 def found(name: str = "tacacs-hq") -> list[Mismatch]:
     instance = get_instance(name)
-    return mismatches(instance, components_of(instance, own=NO_PLACES))
+    return mismatches(instance, components_of(instance.service, own=NO_PLACES))
 
 
 def test_a_variable_that_moves_a_database_fails_the_backup_before_anything_is_exported(

@@ -7,7 +7,7 @@ import pytest
 
 from backups.errors import BackupError
 from backups.instances import get_instance
-from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.layers import Configuration
 from backups.instances.masking import masked
 from backups.models import BackupExecution
 from backups.ownership import Ownership
@@ -63,8 +63,9 @@ def spoil(root: Path) -> None:
     )
 
 
-def merged_now() -> tacacs.Configuration:
-    return masked(tacacs.live_configuration(get_instance("tacacs-hq")))
+def merged_now() -> Configuration:
+    service = get_instance("tacacs-hq").service
+    return masked(service.live().merged, service.is_secret)
 
 
 @pytest.mark.parametrize("parts", PARTS, ids=" ".join)
@@ -147,7 +148,7 @@ def test_a_configuration_from_a_url_keeps_its_text(
     assert changes(config(backup, "config")) == {("webhooks", "timeout"): ("9", "3")}
     assert "config.file" not in {part.name for part in config(backup).parts}
     shown = preview(backup, "tacacs-hq", ["config.file"])
-    assert shown.refusals == ("the configuration of tacacs-hq comes from a URL, so config.file cannot be restored",)
+    assert shown.refusals == ("The configuration of tacacs-hq comes from a URL, so config.file cannot be restored.",)
 
 
 def test_an_undo_is_not_refused_for_a_configuration_that_was_invalid_before(tacacs_root: Path, back_up: BackUp) -> None:
@@ -167,7 +168,7 @@ def test_parts_of_the_servers_own_archive_are_foreseen_from_the_file(tacacs_root
 
 
 def test_a_section_that_the_archive_does_not_have_is_refused(tacacs_root: Path, back_up: BackUp) -> None:
-    with pytest.raises(BackupError, match=r"the archive has no section \[nothing\]"):
+    with pytest.raises(BackupError, match=r"The archive has no section \[nothing\]"):
         preview(back_up(), "tacacs-hq", ["config.section:nothing"])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from backups.errors import BackupError
 from backups.instances import get_instance
-from backups.instances.kinds.tacacs import configuration as tacacs
+from backups.instances.kinds.layers import Configuration, configuration_hash
 from backups.models import BackupExecution, RestoreExecution
 from tests.backups.databases import rows_of
 from tests.backups.restores import change, dump, restore, state_of
@@ -40,8 +40,8 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_bytes(text.replace(old, new).encode())
 
 
-def live() -> tacacs.Configuration:
-    return tacacs.live_configuration(get_instance("tacacs-hq"))
+def live() -> Configuration:
+    return get_instance("tacacs-hq").service.live().merged
 
 
 def failure(backup: BackupExecution, *components: str, **options: bool) -> BackupError:
@@ -126,7 +126,7 @@ def test_a_restored_section_has_an_entry_in_the_configuration_history(
     section, old, new, *rest = newest
     assert (section, len(others)) == ("ldap", entries)
     assert (json.loads(str(old))["timeout"], json.loads(str(new))["timeout"]) == ("99", "10")
-    assert rest == ["tests", "section restored from a backup", tacacs.configuration_hash(live())]
+    assert rest == ["tests", "section restored from a backup", configuration_hash(live())]
 
 
 def test_a_section_that_is_gone_comes_back_at_the_end(file: Path, back_up: BackUp) -> None:
@@ -159,8 +159,8 @@ def test_a_section_that_the_backup_does_not_have_is_refused_with_those_it_has(
     backup = back_up()
     before = state_of(tacacs_root)
     error = failure(backup, "config.section:nothing")
-    assert error.message == "the archive has no section [nothing]"
-    assert error.hint.startswith("it has: server, auth, ")
+    assert error.message == "The archive has no section [nothing]."
+    assert error.hint.startswith("It has: server, auth, ")
     assert state_of(tacacs_root) == before
 
 
@@ -272,5 +272,5 @@ def test_a_configuration_from_a_url_comes_back_by_its_overrides_only(
     assert (live()["ldap"]["timeout"], live()["server"]["port"]) == ("7", "50")
     assert cache.read_bytes() == served
     assert failure(backup, "config.file").message == (
-        "the configuration of tacacs-hq comes from a URL, so config.file cannot be restored"
+        "The configuration of tacacs-hq comes from a URL, so config.file cannot be restored."
     )
