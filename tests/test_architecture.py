@@ -17,6 +17,8 @@ VIOLATIONS = {
     "backups/archive/entry.py": ("import destinations.exceptions", "are plain Python"),
     "backups/retention/decide.py": ("import backups.models", "are plain Python"),
     "destinations/operator_error.py": ("import django.conf", "are plain Python"),
+    "backups/service/watch.py": ("import backups.instances.kinds.tacacs.rules", "only the registry of kinds knows"),
+    "backups/components/base.py": ("import backups.instances.parse", "admin | management -> worker -> housekeeping"),
     "backups/service/claim.py": ("import django_q.tasks", "only the doorbell knows django_q"),
 }
 

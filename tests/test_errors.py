@@ -18,7 +18,6 @@ from backups import (
     cadence,
     components,
     encryption,
-    instance_file,
     instances,
     interrupts,
     replacing,
@@ -29,7 +28,8 @@ from backups import (
     sqlite_restore,
     sqlite_schema,
 )
-from backups.instance_file import Mistake, Problem
+from backups.instances.fields import Mistake
+from backups.instances.parse import Problem
 from backups.models import BackupExecution
 from backups.service.once import AlreadyWaiting
 from destinations.operator_error import LONGEST, OperatorError, sentences
@@ -38,7 +38,7 @@ from destinations.redaction import HIDDEN
 ROOT = Path(__file__).parents[1]
 # where every text is a sentence; what is not here yet is to be added
 SENTENCES: tuple[ModuleType, ...] = (
-    destinations, archive, cadence, components, encryption, instance_file, instances, interrupts, replacing, retention,
+    destinations, archive, cadence, components, encryption, instances, interrupts, replacing, retention,
     sources, sqlite, sqlite_proof, sqlite_restore, sqlite_schema,
 )  # fmt: skip
 # they become errors, or messages of checks
@@ -92,7 +92,7 @@ def test_no_other_exception_of_the_packages_has_a_message_of_its_own() -> None:
         # of Django: a command's end, and a setting that keeps the site from starting
         "Error": "destinations.management.base",
         # becomes a Problem
-        "Mistake": "backups.instance_file",
+        "Mistake": "backups.instances.fields",
         # caught in its module
         "_Enough": "destinations.backends.base",
     }

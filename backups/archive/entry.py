@@ -11,16 +11,8 @@ from backups.archive.names import MANIFEST_NAME, check_flat_name
 from backups.archive.permissions import Permissions, read_permissions
 
 EntryType = Literal["database", "config", "data"]
-FOREIGN_COMPONENTS: Mapping[str, str] = {
-    "tacacs.conf": "config",
-    "config_overrides.db": "config",
-    "config_export.json": "config",
-    "devices.db": "devices",
-    "local_auth.db": "users",
-    "tacacs_accounting.db": "accounting",
-    "metrics_history.db": "metrics",
-    "audit_trail.db": "audit",
-}
+# the component of each file in archives that a service writes itself: filled by the kinds of service
+FOREIGN_COMPONENTS: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

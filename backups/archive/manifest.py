@@ -33,7 +33,7 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """`timestamp_utc` is ISO 8601 with an offset; `kind` is the instance's ("tacacs", "generic")."""
+    """`timestamp_utc` is ISO 8601 with an offset; `kind` is the kind of service."""
 
     instance_id: str
     instance_name: str
@@ -66,7 +66,7 @@ class Manifest:
 
     @property
     def is_foreign(self) -> bool:
-        """True for an archive that the TACACS+ server wrote itself."""
+        """True for an archive that the service wrote itself."""
         return self.format == FOREIGN_FORMAT
 
     @property

@@ -5,6 +5,8 @@ import re
 from backups.archive.errors import ArchiveError
 
 MANIFEST_NAME = "manifest.json"
+# the merged configuration, ``{section: {key: text}}``: made from the other members
+EXPORT_NAME = "config_export.json"
 MAX_NAME_LENGTH = 128
 _FLAT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 

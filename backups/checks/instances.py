@@ -9,9 +9,10 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from backups import components
+from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
+from backups.instances.kinds import components_of
 from backups.own_places import NO_PLACES
 from backups.service.mismatch import mismatches_of
 from backups.sources import look_at
@@ -51,11 +52,11 @@ def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) ->
     ]
 
 
-def _all_components() -> Iterator[tuple[Instance, list[components.Component]]]:
+def _all_components() -> Iterator[tuple[Instance, list[Component]]]:
     """Yield the instances whose components can be told; of the others W002 says why not."""
     for instance in inventory().instances.values():
         with suppress(BackupError):
-            yield instance, components.components_of(instance, own=NO_PLACES)
+            yield instance, components_of(instance.service, own=NO_PLACES)
 
 
 def _missing_sources(instance: Instance) -> Iterator[str]:
@@ -63,7 +64,7 @@ def _missing_sources(instance: Instance) -> Iterator[str]:
         yield f"root: {instance.root} is not a folder that this user can reach"
         return
     try:
-        parts = components.components_of(instance, own=NO_PLACES)
+        parts = components_of(instance.service, own=NO_PLACES)
     except BackupError as error:
         yield error.message
         return

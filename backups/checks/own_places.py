@@ -6,10 +6,10 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from backups import components
-from backups.components import Component
+from backups.components import Component, require_foreign
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance, inventory
+from backups.instances.kinds import components_of
 from backups.own_places import NO_PLACES, OwnPlaces
 from backups.service.own_places import configured_places, require_apart, site_places
 from destinations.migrated import may_read
@@ -36,7 +36,7 @@ def check_destination_places(
 def _findings(own: OwnPlaces) -> Iterator[CheckMessage]:
     for instance in inventory().instances.values():
         try:
-            parts = components.components_of(instance, own=NO_PLACES)
+            parts = components_of(instance.service, own=NO_PLACES)
         except BackupError:  # W002 says so
             continue
         for part in parts:
@@ -45,7 +45,7 @@ def _findings(own: OwnPlaces) -> Iterator[CheckMessage]:
 
 def _about(instance: Instance, part: Component, own: OwnPlaces) -> Iterator[CheckMessage]:
     try:
-        components.require_foreign(part, own)
+        require_foreign(part, own)
         require_apart(instance, part)
     except ComponentError as error:
         yield Error(f"[{instance.name}] {error.message}", hint=error.hint, id="backups.E050")

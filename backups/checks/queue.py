@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from backups.instance_file import NAME
+from backups.instances.fields import NAME
 from backups.service.runs import KINDS
 from backups.service.supervise import MARGIN_SECONDS
 from backups.tasks import BURST_SECONDS

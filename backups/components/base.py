@@ -1,7 +1,7 @@
 """What every kind of component can do: tell its size, and export itself into a workspace."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -9,19 +9,31 @@ from typing import ClassVar, Literal
 from backups.archive.manifest import Entry, LeftOut
 from backups.archive.permissions import Permissions
 from backups.errors import ComponentError
-from backups.tacacs import Layers
 
 PartType = Literal["database", "config", "data"]
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentSpec:
+    """One component as it is described; `path` is absolute and inside the root of its instance."""
+
+    name: str
+    kind: str
+    path: Path
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigInfo:
-    """What the manifest says about the configuration."""
+    """What the manifest says about the configuration.
+
+    `layers` are the texts that it is merged from, lowest first: ``{layer: {section: {key: text}}}``.
+    """
 
     source: str
     hash: str
     has_overrides: bool
-    layers: Layers
+    layers: Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +56,14 @@ class ExportedPart:
 
 @dataclass(slots=True)
 class Export:
-    """What a component put into the workspace."""
+    """What a component put into the workspace; `salvaged` when it took the files as they lie there, sound or not."""
 
     parts: list[ExportedPart] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     absent: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     config_info: ConfigInfo | None = None
+    salvaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,5 @@ class DropEntry(TypedDict):
     confirmed_at: NotRequired[str]
 
 
-class KeptConfiguration(TypedDict):
-    """The layers of a configuration with their secrets masked."""
-
-    file: Sections
-    overrides: Sections
+# The layers of a configuration by name, with their secrets masked; the kind of service says which layers there are.
+KeptConfiguration: TypeAlias = dict[str, Sections]

@@ -10,7 +10,7 @@ from backups.archive.decompression import ZSTD_MAGIC
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.reader import verify_members
-from backups.instance_file import NAME
+from backups.instances.fields import NAME
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
 from backups.service import audit

@@ -1,20 +1,21 @@
 """The configuration that a backup holds, for a preview: from the row, or from the first bytes of the archive."""
 
 from collections.abc import Collection
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from backups import tacacs
 from backups.archive.entry import Entry
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
+from backups.archive.names import EXPORT_NAME
 from backups.archive.reader import read_members
-from backups.components.config_archived import EXPORT, FILE, OVERRIDES, ArchivedConfiguration
 from backups.errors import ComponentError
+from backups.instances.kinds.base import ServiceKind
+from backups.instances.kinds.layers import CONFIG, Configuration, Layers, merged, parse_export
 from backups.models import BackupExecution
 from backups.service.opening import opened
+from backups.service.selection import absent_parts
 from backups.service.uses import reading
 from backups.service.workspace import workspace
 from destinations.operator_error import OperatorError
@@ -28,40 +29,37 @@ LONGEST = 32 << 20
 class ArchivedSide:
     """What a backup holds of a configuration, its secrets `masked` where the row kept it; or `reason` why nothing.
 
-    `file` and `overrides` are None where the archive has none or, with only `merged`, where they cannot be told apart.
+    `layers` are those that the archive has; none where only what they amount to, `merged`, is known.
     """
 
-    merged: tacacs.Configuration | None = None
-    file: tacacs.Configuration | None = None
-    overrides: tacacs.Configuration | None = None
+    merged: Configuration | None = None
+    layers: Layers = field(default_factory=dict)
     masked: bool = False
     reason: str = ""
 
-    @property
-    def has_layers(self) -> bool:
-        return self.file is not None or self.overrides is not None
 
-
-def kept_side(execution: BackupExecution) -> ArchivedSide | None:
+def kept_side(execution: BackupExecution, service: ServiceKind) -> ArchivedSide | None:
     """Return what the row of `execution` keeps, the text of a URL too; None where it keeps nothing."""
     kept = execution.config_json
-    if not kept or kept.keys() != {"file", "overrides"}:
+    if not kept or kept.keys() != service.layers.keys():
         return None
-    layers = tacacs.Layers(kept["file"], kept["overrides"])
-    return ArchivedSide(layers.merged, layers.file, layers.overrides, masked=True)
+    layers = {name: kept[name] for name in service.layers}
+    return ArchivedSide(merged(layers), layers, masked=True)
 
 
-def archived_side(source: BackupExecution | Path, manifest: Manifest) -> ArchivedSide:
-    """Return the configuration that a restore of `source` can bring back. Nothing is raised."""
-    if isinstance(source, BackupExecution) and (kept := kept_side(source)) is not None:
-        has_file = manifest.entry(FILE) is not None
-        return ArchivedSide(kept.merged, kept.file if has_file else None, kept.overrides, masked=True)
-    if manifest.entry(EXPORT) is None:
+def archived_side(source: BackupExecution | Path, manifest: Manifest, service: ServiceKind) -> ArchivedSide:
+    """Return the configuration that a restore of `source` into `service` can bring back. Nothing is raised."""
+    lowest, file = next(iter(service.layers.items()))
+    has_lowest = manifest.entry(file) is not None
+    if isinstance(source, BackupExecution) and (kept := kept_side(source, service)) is not None:
+        layers = {name: layer for name, layer in kept.layers.items() if has_lowest or name != lowest}
+        return ArchivedSide(kept.merged, layers, masked=True)
+    if not has_lowest and manifest.entry(EXPORT_NAME) is None:
         return ArchivedSide(reason="the backup holds no merged configuration")
     try:
         with workspace(str(uuid4())) as directory:
             path = source if isinstance(source, Path) else _head(source, directory)
-            return _read(path, manifest, directory)
+            return _read(path, manifest, directory, service)
     except OperatorError as error:
         return ArchivedSide(reason=error.message)
 
@@ -74,18 +72,19 @@ def _head(execution: BackupExecution, directory: Path) -> Path:
     return path
 
 
-def _read(path: Path, manifest: Manifest, directory: Path) -> ArchivedSide:
-    """Read file, overrides and export; the export alone where the others are too large for that."""
-    found = [entry for name in (FILE, OVERRIDES, EXPORT) if (entry := manifest.entry(name)) is not None]
-    with suppress(ArchiveError, ComponentError):
+def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind) -> ArchivedSide:
+    """Read the layers and the export; the export alone where the layers are too large for that, or damaged."""
+    names = (*service.layers.values(), EXPORT_NAME)
+    found = [entry for name in names if (entry := manifest.entry(name)) is not None]
+    try:
         _take_out(path, found, directory)
-        without = any(item.component == "config.overrides" for item in manifest.absent)
-        archived = ArchivedConfiguration(directory, without_overrides=without)
-        merged = archived.merged()
-        file = tacacs.read_configuration(directory / FILE) if archived.has_file else None
-        return ArchivedSide(merged, file, archived.overrides())
-    _take_out(path, [entry for entry in found if entry.file == EXPORT], directory)
-    return ArchivedSide(tacacs.parse_export((directory / EXPORT).read_bytes(), EXPORT))
+        archived = service.archived(directory, absent_parts(manifest, CONFIG))
+        return ArchivedSide(archived.merged, archived.layers)
+    except (ArchiveError, ComponentError):
+        if (export := manifest.entry(EXPORT_NAME)) is None:
+            raise
+    _take_out(path, [export], directory)
+    return ArchivedSide(parse_export((directory / EXPORT_NAME).read_bytes()))
 
 
 def _take_out(path: Path, entries: Collection[Entry], directory: Path) -> None:

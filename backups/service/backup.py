@@ -17,10 +17,9 @@ from backups.components import Component
 from backups.encryption import Encryption
 from backups.errors import BackupError, InstanceBusy, NotQueued
 from backups.instances import Instance, get_instance
+from backups.instances.masking import masked
 from backups.interrupts import undisturbed
-from backups.masking import masked
 from backups.models import BackupExecution, BackupSchedule
-from backups.models.columns import KeptConfiguration
 from backups.service import audit, outcome
 from backups.service.claim import claim
 from backups.service.contents import Contents, exported, manifest_of
@@ -173,12 +172,13 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     monitor.stage(Stage.PREPARING)
     _require_enabled(execution.destination)
     instance = get_instance(execution.instance)
-    encryption = encryption_for(execution, instance)
+    live = instance.service.live()
+    encryption = encryption_for(execution, instance, live)
     site_key()  # a backup that cannot be signed at the end is not begun
-    parts = live_components(instance) if given is None else given
+    parts = live_components(instance, live.merged) if given is None else given
     # of a safety backup the restore that it is for has asked already
     only = () if execution.kind == Kind.SAFETY else None
-    warnings = require_agreement(mismatches(instance, parts), only=only)
+    warnings = require_agreement(mismatches(instance, parts, live), only=only)
     estimate = _require_room(parts, directory)
 
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
@@ -189,8 +189,9 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
         manifest = note_drops(execution, manifest_of(contents, instance, execution))
         manifest = sealed_manifest(manifest, encryption)
         if contents.config_info:
-            layers = contents.config_info.layers
-            kept = KeptConfiguration(file=masked(layers.file), overrides=masked(layers.overrides))
+            kept = {
+                name: masked(layer, instance.service.is_secret) for name, layer in contents.config_info.layers.items()
+            }
             execution.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)

@@ -24,7 +24,7 @@ CHECKING_THREADS = 2
 
 @dataclass(slots=True)
 class Contents:
-    """What goes into the archive, in its order."""
+    """What goes into the archive, in its order; `as_found` are the names of files that may not be sound."""
 
     parts: list[ExportedPart] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -32,6 +32,7 @@ class Contents:
     absent: list[Absent] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     config_info: ConfigInfo | None = None
+    as_found: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
             _collect(Export(absent=[(part.component, error.message)]), contents)
         elif as_found:
             contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
+            contents.as_found.add(part.name)
             contents.entries.append(replace(check, part=replace(part, type="data"), facts=None, proof=None).entry())
         else:
             raise
@@ -141,7 +143,7 @@ def _export(component: Component, context: ExportContext, *, as_found: bool) -> 
         for path in set(context.directory.iterdir()) - before:
             path.unlink()
         if as_found and isinstance(error, DamagedComponent | MissingComponent):
-            return component.salvage(context, error)
+            return replace(component.salvage(context, error), salvaged=True)
         if not component.optional:
             raise
         return Export(absent=[(component.name, error.message)])
@@ -152,6 +154,8 @@ def _export(component: Component, context: ExportContext, *, as_found: bool) -> 
 
 def _collect(export: Export, contents: Contents) -> None:
     contents.parts += export.parts
+    # what was checked as a database is sound all the same
+    contents.as_found |= {part.name for part in export.parts if export.salvaged and part.type != "database"}
     contents.absent += [Absent(name, reason) for name, reason in export.absent]
     contents.left_out += export.left_out
     contents.warnings += export.warnings
@@ -173,14 +177,16 @@ def _begin_check(
 def manifest_of(contents: Contents, instance: Instance, execution: BackupExecution) -> Manifest:
     config = contents.config_info
     started_at = execution.started_at or execution.created_at
+    # one that was saved as it was found says nothing that could be relied on
+    members = {part.name: part.path for part in contents.parts if part.name not in contents.as_found}
     return Manifest(
-        instance_id=_instance_id(contents, instance),
+        instance_id=instance.service.instance_id(members),
         instance_name=instance.name,
         hostname=socket.gethostname(),
         backup_type=execution.kind,
         timestamp_utc=started_at.isoformat(),
         triggered_by=execution.triggered_by,
-        server_version="unknown",
+        server_version=instance.service.server_version(members),
         python_version=platform.python_version(),
         platform=platform.platform(),
         sqlite_version=sqlite3.sqlite_version,
@@ -194,21 +200,3 @@ def manifest_of(contents: Contents, instance: Instance, execution: BackupExecuti
         absent=tuple(contents.absent),
         left_out=tuple(contents.left_out),
     )
-
-
-def _instance_id(contents: Contents, instance: Instance) -> str:
-    """Return the id the TACACS+ server gave itself (``system_metadata``); the name for others."""
-    # one that was saved as it was found is no database to ask
-    sound = {entry.file for entry in contents.entries if entry.type == "database"}
-    parts = (part.path for part in contents.parts if part.name == "config_overrides.db" and part.name in sound)
-    if (overrides := next(parts, None)) is None:
-        return instance.name
-    try:
-        rows = sqlite.rows(
-            overrides, "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT 1", immutable=True
-        )
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return instance.name
-        raise sqlite.explained(error, overrides, 0) from error
-    return str(rows[0][0]) if rows else instance.name

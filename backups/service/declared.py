@@ -1,7 +1,6 @@
 """Backups as the configuration of a service declares them: read into rows that nobody edits here.
 
-Of a TACACS+ server the sections ``[backup]``, ``[backup.destinations.NAME]`` and ``[backup.schedules.NAME]`` of its
-merged configuration count; of any other instance the tables of the same names in instances.toml.
+See `backups.instances.declaration` for what is read.
 """
 
 import logging
@@ -12,9 +11,10 @@ from dataclasses import dataclass, field
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
+from backups.instances.declaration import Declaration, declaration_of, is_on
+from backups.instances.kinds.layers import Section
 from backups.models import BackupSchedule, InstanceState
 from backups.service import audit
 from backups.service.rhythm import plan
@@ -28,9 +28,6 @@ from destinations.operator_error import OperatorError, sentences
 from destinations.redaction import SHORTEST_SECRET
 from destinations.rule import SETTINGS_OF
 
-Section = Mapping[str, str]
-DESTINATION, SCHEDULE = "destinations.", "schedules."
-TRUE = ("true", "1", "yes", "on")
 # keys of [backup] that are numbers of a retention rule, and the columns that hold them
 RETENTION = {
     "default_retention_days": "retention_days",
@@ -41,31 +38,6 @@ RETENTION = {
 }
 RULE_NUMBER = {"retention_days": "keep_days"}
 DAYS = tuple(RULE_NUMBER)
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What one instance declares: its own ``[backup]``, its destinations and its schedules, by name."""
-
-    backup: Section
-    destinations: Mapping[str, Section]
-    schedules: Mapping[str, Section]
-
-    @property
-    def enabled(self) -> bool:
-        return self.flag("enabled", default=True)
-
-    @property
-    def at_startup(self) -> bool:
-        return self.enabled and self.flag("create_on_startup")
-
-    def flag(self, key: str, *, default: bool = False) -> bool:
-        return is_on(self.backup, key, default=default)
-
-
-def is_on(section: Section, key: str, *, default: bool) -> bool:
-    value = section.get(key, "").strip()
-    return value.lower() in TRUE if value else default
 
 
 @dataclass(slots=True)
@@ -79,17 +51,6 @@ class Synced:
     disabled: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
-
-
-def declaration_of(instance: Instance) -> Declaration:
-    """Return what `instance` declares now. Raises ComponentError when its configuration cannot be read."""
-    sections = tacacs.live_configuration(instance) if instance.kind == "tacacs" else instance.backup
-    inner = {name.removeprefix("backup."): values for name, values in sections.items() if name.startswith("backup.")}
-    return Declaration(
-        sections.get("backup", {}),
-        {name.removeprefix(DESTINATION): values for name, values in inner.items() if name.startswith(DESTINATION)},
-        {name.removeprefix(SCHEDULE): values for name, values in inner.items() if name.startswith(SCHEDULE)},
-    )
 
 
 def sync(name: str) -> Synced:

@@ -23,12 +23,12 @@ def drift_of(instance: Instance) -> Drift | None:
 
     Nothing is raised: what cannot be read now is the reason.
     """
-    if instance.kind != "tacacs":
+    if not instance.service.layers:
         return None
     last = last_backed_up(instance.name)
     if last is None:
         return Drift(None, reason="there is no backup to compare with")
-    if (kept := kept_side(last)) is None:
+    if (kept := kept_side(last, instance.service)) is None:
         return Drift(last, reason="the record of the last backup keeps no configuration")
     comparison = ConfigurationComparison(instance, kept)
     return Drift(last, comparison.difference(), comparison.problem)

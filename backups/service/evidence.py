@@ -23,7 +23,7 @@ class Evidence:
 def evidence_of(process: Process, instance: Instance, databases: Sequence[Path]) -> Evidence:
     """Return what ties `process` to `instance`, whose databases are `databases` with links followed."""
     values = [argument.rpartition("=")[2] for argument in process.arguments]
-    named = [value for value in values if instance.config and base(value) == base(instance.config)]
+    named = [value for value in values if instance.service.config and base(value) == base(instance.service.config)]
     configured = any(_is_configuration(process, value, instance) for value in named)
     # the server of another instance may share a database with this one
     has_another = not configured and any(identity_of(process.seen(value)) for value in named)
@@ -37,16 +37,18 @@ def evidence_of(process: Process, instance: Instance, databases: Sequence[Path])
 
 
 def _is_configuration(process: Process, value: str, instance: Instance) -> bool:
-    if instance.config_is_url:
-        return value == instance.config
-    return (identity := identity_of(process.seen(value))) is not None and identity == identity_of(Path(instance.config))
+    if instance.service.config_is_url:
+        return value == instance.service.config
+    return (identity := identity_of(process.seen(value))) is not None and identity == identity_of(
+        Path(instance.service.config)
+    )
 
 
 def _users_of(instance: Instance, databases: Sequence[Path]) -> set[int]:
     """Return root, this user, and whoever owns files of the instance."""
     paths = [instance.root, *databases, *(path.parent for path in databases)]
-    if instance.config and not instance.config_is_url:
-        paths.append(Path(instance.config))
+    if instance.service.config and not instance.service.config_is_url:
+        paths.append(Path(instance.service.config))
     return {0, os.geteuid()} | {path.stat().st_uid for path in paths if identity_of(path)}
 
 

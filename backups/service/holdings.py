@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from backups.archive.entry import Entry
 from backups.archive.manifest import Manifest
-from backups.components.config_archived import EXPORT
+from backups.archive.names import EXPORT_NAME
 from destinations.formats import counted, human_size, printable
 
 # Below these, only what became empty counts: of three rows two may go on any day.
@@ -71,7 +71,7 @@ def holdings_of(manifest: Manifest) -> dict[str, Holding]:
     found: dict[str, Holding] = {}
     for entry in manifest.contents:
         # the merged configuration is made from the others
-        if entry.component is not None and entry.file != EXPORT:
+        if entry.component is not None and entry.file != EXPORT_NAME:
             _add(found.setdefault(entry.component, Holding()), entry)
     for place in manifest.left_out:
         if place.component in found:

@@ -2,8 +2,9 @@
 
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
+from backups.instances.declaration import declaration_of
+from backups.instances.kinds.base import LiveConfiguration
 from backups.service.archive_names import instance_in
-from backups.service.declared import declaration_of
 from destinations.redaction import remember
 
 
@@ -13,23 +14,24 @@ def passphrases_for(filename: str) -> list[str]:
     return [passphrase for passphrase in dict.fromkeys(found) if passphrase]
 
 
-def passphrase_of(instance: Instance) -> str:
+def passphrase_of(instance: Instance, live: LiveConfiguration | None = None) -> str:
     """Return what ``[backup] encryption_passphrase`` of `instance` says, in use or not; "" where nothing can be read.
 
+    `live` is its configuration where that is read already.
     A service whose configuration is broken is the very one that is going to be restored.
     """
     try:
-        passphrase = declaration_of(instance).backup.get("encryption_passphrase", "")
+        passphrase = declaration_of(instance, live).backup.get("encryption_passphrase", "")
     except BackupError:
         return ""
     remember(passphrase)
     return passphrase
 
 
-def wants_encryption(instance: Instance) -> bool:
+def wants_encryption(instance: Instance, live: LiveConfiguration | None = None) -> bool:
     """Tell whether `instance` says ``[backup] encryption_enabled``."""
     try:
-        return declaration_of(instance).flag("encryption_enabled")
+        return declaration_of(instance, live).flag("encryption_enabled")
     except BackupError:
         return False
 

@@ -1,22 +1,25 @@
 """Databases that a running service keeps elsewhere than its configuration says: what is backed up is not what it uses.
 
-A variable in the environment of a TACACS+ server moves a database, and so does a configuration that was changed, or a
+A variable in the environment of a service may move a database, and so does a configuration that was changed, or a
 file that was replaced, while the service runs on. What cannot be seen from here is not claimed.
 """
 
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from django.conf import settings
 
-from backups import components, tacacs
 from backups.components import Component
 from backups.environment_file import variables_in
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
+from backups.instances.kinds import components_of
+from backups.instances.kinds.base import DatabaseSource, LiveConfiguration
+from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.own_places import NO_PLACES
 from backups.running import Interest, OpenFile, Process, base, processes
 from backups.service.evidence import Evidence, Identity, evidence_of, identity_of
@@ -24,7 +27,6 @@ from destinations.formats import printable
 from destinations.operator_error import sentences
 from destinations.redaction import redact
 
-VARIABLE = "TACACS_{}_{}"
 LONGEST_SHOWN = 200
 # what stands behind the name of a file that was moved aside
 RENAMED = re.compile(r"~|[._-](old|orig|bak|backup|save|saved|prev|broken|corrupt|\d{1,14}).*")
@@ -48,18 +50,14 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database as this site looks for it, and as its service calls it: `usual`, empty where that is not known.
+    """A database as this site looks for it, and how its service finds it.
 
-    `variable` is what could move it, empty where nothing could; `key` is where the configuration names it. `stated`
-    when the instances file does, `in_use` unless it lies there only after the restore.
+    `in_use` unless it lies there only after the restore.
     """
 
     component: str
     path: Path
-    usual: str = ""
-    variable: str = ""
-    key: str = ""
-    stated: bool = False
+    source: DatabaseSource = field(default_factory=DatabaseSource)
     in_use: bool = True
 
     @property
@@ -72,16 +70,12 @@ class Database:
 
     @property
     def names(self) -> set[str]:
-        return {self.path.name, self.live.name, self.usual} - {""}
+        return {self.path.name, self.live.name, self.source.usual} - {""}
 
     @property
     def hint(self) -> str:
-        where = f"{self.key} in its configuration file or as an override, or " if self.key else ""
-        return f"set {where}databases.{_stated_as(self.component)} in the instances file, to the file that is meant"
-
-
-def _stated_as(component: str) -> str:
-    return "overrides" if component == "config" else component
+        where = f"{self.source.key} in its configuration file or as an override, or " if self.source.key else ""
+        return f"set {where}{self.source.setting} in the instances file, to the file that is meant"
 
 
 def require_agreement(found: Iterable[Mismatch], *, only: Collection[str] | None = None) -> list[str]:
@@ -94,49 +88,51 @@ def require_agreement(found: Iterable[Mismatch], *, only: Collection[str] | None
 
 
 def mismatches(
-    instance: Instance, parts: Sequence[Component], configuration: tacacs.Configuration | None = None
+    instance: Instance,
+    parts: Sequence[Component],
+    live: LiveConfiguration | None = None,
+    configuration: Configuration | None = None,
 ) -> list[Mismatch]:
     """Look at the processes and the environment of `instance`, and hold them against its components `parts`.
 
-    `configuration` is the one that will be in force, the live one by default. Nothing is raised.
+    `live` is its configuration where that is read already, `configuration` the one that will be in force, the live
+    one by default. Nothing is raised.
     """
-    databases = databases_of(instance, parts, configuration)
+    live = live or instance.service.live(lock_timeout=LOCK_TIMEOUT)
+    databases = databases_of(instance, parts, live, configuration)
     return found_in(instance, databases, processes(interest_of([(instance, databases)]))) if databases else []
 
 
 def mismatches_of(known: Iterable[tuple[Instance, Sequence[Component]]]) -> list[tuple[str, Mismatch]]:
     """Return those of several instances, each with its name, after one look at the processes."""
-    databases = [(instance, databases_of(instance, parts)) for instance, parts in known]
+    databases = [
+        (instance, databases_of(instance, parts, instance.service.live(lock_timeout=LOCK_TIMEOUT)))
+        for instance, parts in known
+    ]
     running = processes(interest_of(databases), seconds=SECONDS_OF_A_CHECK) if databases else []
     return [(instance.name, one) for instance, mine in databases for one in found_in(instance, mine, running)]
 
 
 def databases_of(
-    instance: Instance, parts: Sequence[Component], configuration: tacacs.Configuration | None = None
+    instance: Instance,
+    parts: Sequence[Component],
+    live: LiveConfiguration,
+    configuration: Configuration | None = None,
 ) -> list[Database]:
     databases = [Database(part.name, path) for part in parts for path in part.databases()]
-    if instance.kind != "tacacs":
+    service = instance.service
+    if not service.layers:
         return databases
-    try:
-        now = tacacs.live_layers(instance, lock_timeout=LOCK_TIMEOUT).merged
-        in_use = {path for part in components.components_of(instance, now, own=NO_PLACES) for path in part.databases()}
-    except ComponentError:
-        now, in_use = {}, set()  # how it is now cannot be told
-    return [_configured(one, instance, configuration or now, in_use) for one in databases]
-
-
-def _configured(
-    database: Database, instance: Instance, configuration: tacacs.Configuration, in_use: Collection[Path]
-) -> Database:
-    known = replace(
-        database, stated=_stated_as(database.component) in instance.databases, in_use=database.path in in_use
-    )
-    if database.component not in tacacs.DATABASES:
-        return replace(known, usual=Path(tacacs.OVERRIDES).name)
-    section, key, _, usual = tacacs.DATABASES[database.component]
-    free = configuration and key not in configuration.get(section, {})
-    variable = VARIABLE.format(section, key).upper() if free else ""
-    return replace(known, usual=usual, variable=variable, key=f"[{section}] {key}")
+    now: Configuration = {}
+    in_use: set[Path] = set()
+    with suppress(ComponentError):  # how it is now cannot be told
+        now = live.merged
+        in_use = {path for part in components_of(service, now, own=NO_PLACES) for path in part.databases()}
+    named = configuration or now
+    return [
+        replace(one, source=service.database_source(one.component, named), in_use=one.path in in_use)
+        for one in databases
+    ]
 
 
 def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> Interest:
@@ -144,8 +140,8 @@ def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> Interes
     return Interest(
         roots=frozenset(root for instance, _ in known for root in (instance.root, instance.root.resolve())),
         files=frozenset(name for database in every for name in database.names),
-        arguments=frozenset(base(instance.config) for instance, _ in known if instance.config),
-        variables=frozenset(database.variable for database in every if database.variable),
+        arguments=frozenset(base(instance.service.config) for instance, _ in known if instance.service.config),
+        variables=frozenset(database.source.variable for database in every if database.source.variable),
     )
 
 
@@ -170,7 +166,7 @@ def _is_foreign(file: OpenFile, files: Collection[Identity | None]) -> bool:
 def _compared(
     process: Process, database: Database, others: Sequence[OpenFile], evidence: Evidence
 ) -> Iterator[Mismatch]:
-    if database.variable and (value := process.environment.get(database.variable)):
+    if database.source.variable and (value := process.environment.get(database.source.variable)):
         yield from _moved_by_variable(process, database, value, evidence)
     has_it = any(file.identity == database.identity for file in process.files)
     for file in others if database.in_use else ():
@@ -186,8 +182,8 @@ def _moved_by_variable(process: Process, database: Database, value: str, evidenc
         return
     if evidence.certain or evidence.likely:
         uses_it = any(file.identity == there for file in process.files)
-        certain = there is not None and (evidence.certain or uses_it) and not database.stated
-        message = f"{process} was started with {database.variable}={_short(value)}, which is not {database.path}"
+        certain = there is not None and (evidence.certain or uses_it) and not database.source.stated
+        message = f"{process} was started with {database.source.variable}={_short(value)}, which is not {database.path}"
         yield Mismatch(database.component, message, database.hint, certain)
 
 
@@ -203,12 +199,14 @@ def _elsewhere(process: Process, database: Database, file: OpenFile, evidence: E
     """Another file of that name; or, in the same folder, one whose name begins with it: the old file, renamed."""
     live = database.live
     renamed = file.path.parent == live.parent and RENAMED.fullmatch(file.path.name.removeprefix(live.name)) is not None
-    called_so = bool(database.usual) and file.path.name in database.names and (evidence.certain or evidence.likely)
+    called_so = (
+        bool(database.source.usual) and file.path.name in database.names and (evidence.certain or evidence.likely)
+    )
     if not (renamed or called_so):
         return
-    certain = bool(database.usual) and evidence.certain and not renamed and not database.stated
+    certain = bool(database.source.usual) and evidence.certain and not renamed and not database.source.stated
     message = f"{process} has {file.path} open, and not {database.path}"
-    hint = f"{database.hint}; or {RESTART}" if database.usual else RESTART
+    hint = f"{database.hint}; or {RESTART}" if database.source.usual else RESTART
     yield Mismatch(database.component, message, hint, certain)
 
 
@@ -225,21 +223,22 @@ def _replaced(process: Process, database: Database, file: OpenFile, evidence: Ev
 
 
 def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> Iterator[Mismatch]:
-    if (path := instance.environment_file) is None:
+    if (path := instance.service.environment_file) is None:
         return
     try:
         variables = variables_in(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not UTF-8"
         message = f"the environment file {path} cannot be read, so that it cannot be told which databases it moves"
-        yield Mismatch("config", f"{message}: {reason}", "correct environment_file, or its permissions", certain=False)
+        yield Mismatch(CONFIG, f"{message}: {reason}", "correct environment_file, or its permissions", certain=False)
         return
     for database in databases:
-        if not (database.variable and (value := variables.get(database.variable))):
+        if not (database.source.variable and (value := variables.get(database.source.variable))):
             continue
         there = identity_of(instance.root / value)
         if not _is_same(there, instance.root / value, database):
             # of a path that is not there it is not known whether it is one in a container
-            certain = there is not None and not database.stated
-            message = f"{path} starts the server with {database.variable}={_short(value)}, which is not {database.path}"
+            certain = there is not None and not database.source.stated
+            name = database.source.variable
+            message = f"{path} starts the server with {name}={_short(value)}, which is not {database.path}"
             yield Mismatch(database.component, message, database.hint, certain)

@@ -13,10 +13,11 @@ from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connections
 
-from backups import components, tacacs
 from backups.components import Component
 from backups.errors import ComponentError
 from backups.instances import Instance, inventory
+from backups.instances.kinds import components_of, located
+from backups.instances.kinds.layers import Configuration
 from backups.own_places import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
 from backups.service import audit
 from destinations.exceptions import DestinationConfigError
@@ -68,7 +69,7 @@ def warnings_about(destination: BackupDestination) -> Iterator[str]:
 
 def _known_components(instance: Instance) -> list[Component]:
     try:
-        return components.components_of(instance, own=NO_PLACES)
+        return components_of(instance.service, own=NO_PLACES)
     except ComponentError:  # the check of the instances says so
         return []
 
@@ -91,19 +92,19 @@ def _database_file(database: Mapping[str, Any]) -> Path | None:
     return None if parse_qs(uri.query).get("mode") == ["memory"] else Path(unquote(uri.path))
 
 
-def live_components(instance: Instance, configuration: tacacs.Configuration | None = None) -> list[Component]:
+def live_components(instance: Instance, configuration: Configuration | None = None) -> list[Component]:
     """Return the components of `instance` for a backup or a restore, the site's own places left out of their trees.
 
     Raises ComponentError as `components_of`, and when a tree holds what is another instance's.
     """
-    found = components.components_of(instance, configuration, own=site_places())
+    found = components_of(instance.service, configuration, own=site_places())
     for component in found:
         require_apart(instance, component)
     return found
 
 
 def located_components(instance: Instance, paths: Mapping[str, str]) -> list[Component]:
-    """Return the components of `instance` where an earlier restore found them. Raises as `components.located`.
+    """Return the components of `instance` where an earlier restore found them. Raises as `located`.
 
     Needs no database: the way back must not depend on it.
     """
@@ -113,7 +114,7 @@ def located_components(instance: Instance, paths: Mapping[str, str]) -> list[Com
         # BACKUP_ROOT, and what is mounted in it, holds the folder of every type of destination that there is
         audit.log("restore.destinations-unknown", logging.WARNING, instance=instance.name, error=type(error).__name__)
         own = OwnPlaces(configured_places())
-    return components.located(instance, paths, own=own)
+    return located(instance.service, paths, own=own)
 
 
 def require_apart(instance: Instance, component: Component) -> None:
@@ -123,7 +124,7 @@ def require_apart(instance: Instance, component: Component) -> None:
     (tree,) = component.sources()
     here = OwnPlaces([Place("tree", tree)])
     for other in inventory().instances.values():
-        paths = (other.root, *(spec.path for spec in other.components)) if other.name != instance.name else ()
+        paths = (other.root, *other.service.named_paths()) if other.name != instance.name else ()
         for path in paths:
             if here.holding(path):
                 raise ComponentError(

@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from backups.archive.manifest import Manifest
 from backups.components import Component
-from backups.components.config_archived import FILE, OVERRIDES, SECTION
 from backups.components.copying import sha256_of
 from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance, get_instance
+from backups.instances.kinds import kind_of
+from backups.instances.kinds.layers import CONFIG, SECTION
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archived_configuration import archived_side
 from backups.service.confirmation import changes_of
@@ -30,7 +31,6 @@ from backups.service.selection import Target, select
 from backups.service.staging import paths_of
 from destinations.formats import listed
 
-CONFIG = "config"
 # a page has to answer: what is not compared by then is unknown
 SECONDS_FOR_TREES = 10.0
 
@@ -102,7 +102,7 @@ def preview(
     comparison = _configurations(source, manifest, known)
     foreseen = _foreseen(comparison, targets)
     live = _live_components(known, targets, comparison, foreseen, undo_of)
-    elsewhere = mismatches(known, list(live.values()), foreseen.after)
+    elsewhere = mismatches(known, list(live.values()), comparison.live if comparison else None, foreseen.after)
     comparer = TreeComparer(source, seconds_for_trees, first=first_name, most=MOST_NAMES)
     compare = partial(
         _component, live, manifest, targets, comparison, comparer, undo=undo_of is not None, instance=known
@@ -120,7 +120,7 @@ def preview(
         triggered_by=manifest.triggered_by,
         hostname=manifest.hostname,
         kind=manifest.backup_type,
-        application=manifest.application or f"TACACS+ server {manifest.server_version}",
+        application=manifest.application or f"{_label_of(manifest)} {manifest.server_version}",
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=(*manifest.warnings, *map(str, elsewhere)),
@@ -161,9 +161,9 @@ def _names(manifest: Manifest, instance: Instance, undo_of: RestoreExecution | N
 def _configurations(
     source: BackupExecution | Path, manifest: Manifest, instance: Instance
 ) -> ConfigurationComparison | None:
-    if instance.kind != "tacacs":
+    if not instance.service.layers:
         return None
-    return ConfigurationComparison(instance, archived_side(source, manifest))
+    return ConfigurationComparison(instance, archived_side(source, manifest, instance.service))
 
 
 def _foreseen(comparison: ConfigurationComparison | None, targets: Sequence[Target]) -> ConfigurationPreview:
@@ -184,7 +184,7 @@ def _live_components(
     elif comparison is None:
         found = live_components(instance)
     else:
-        found = live_components(instance, foreseen.after or comparison.nearest or {"server": {}})
+        found = live_components(instance, foreseen.after or comparison.nearest or {})
     return {component.name: component for component in found}
 
 
@@ -204,7 +204,7 @@ def _component(
     divided: tuple[PartPreview, ...] = ()
     if name == CONFIG and comparison is not None and manifest.entries_of(name):
         foreseen = comparison.of(parts or [""])
-        divided = () if undo else tuple(_parts(comparison, manifest))
+        divided = () if undo else tuple(_parts(comparison, manifest, instance))
     return compared(
         name,
         live.get(name),
@@ -218,16 +218,25 @@ def _component(
     )
 
 
-def _parts(comparison: ConfigurationComparison, manifest: Manifest) -> Iterator[PartPreview]:
+def _parts(comparison: ConfigurationComparison, manifest: Manifest, instance: Instance) -> Iterator[PartPreview]:
     """Foresee each part of the configuration that can be restored alone."""
+    if not instance.service.divisible:
+        return
     files = {entry.file for entry in manifest.entries_of(CONFIG)}
-    names = ["file"] if FILE in files else []
-    names += [f"{SECTION}{section}" for section in comparison.sections]
-    names += ["overrides"] if OVERRIDES in files else []
+    lowest, *higher = instance.service.layers
+    names = [lowest, *(f"{SECTION}{section}" for section in comparison.sections), *higher]
     for name in names:
+        if instance.service.layers.get(name, "") not in {"", *files}:
+            continue
         found = comparison.of([name])
         if not found.impossible:
             yield PartPreview(f"{CONFIG}.{name}", found.changes, found.unknown)
+
+
+def _label_of(manifest: Manifest) -> str:
+    """Return what made an archive that is not one of ours."""
+    kind = kind_of(manifest)
+    return kind.label if kind is not None else "unknown"
 
 
 def _refusals(manifest: Manifest, instance: Instance) -> list[str]:

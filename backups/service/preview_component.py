@@ -5,15 +5,12 @@ from dataclasses import dataclass
 
 from backups.archive.manifest import Entry, Manifest
 from backups.components import Component
-from backups.components.config_archived import FILE, OVERRIDES
 from backups.instances import Instance
 from backups.service.preview_configuration import ConfigurationChange, ConfigurationPreview
 from backups.service.preview_findings import UNCOMPARED, Findings
 from backups.service.preview_tables import TableChange
 from backups.service.preview_tree import TreeComparer, TreePreview
 from backups.service.selection import absent_parts
-
-PART_FILES = {"file": FILE, "overrides": OVERRIDES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def compared(
     instance: Instance,
 ) -> ComponentPreview:
     """Compare the live `component` with what the backup has of it, or of the `chosen` parts of it ("" for all)."""
-    entries = _entries(name, chosen, manifest)
+    entries = _entries(name, chosen, manifest, instance)
     reason = _unselectable(name, component, manifest, undo=undo)
     if component is None or reason:
         return ComponentPreview(name, False, False, reason=reason)
@@ -103,12 +100,12 @@ def compared(
     )
 
 
-def _entries(name: str, chosen: Sequence[str], manifest: Manifest) -> tuple[Entry, ...]:
+def _entries(name: str, chosen: Sequence[str], manifest: Manifest, instance: Instance) -> tuple[Entry, ...]:
     """Return what is compared: of a section nothing but its keys."""
     entries = manifest.entries_of(name)
     if not chosen or "" in chosen:
         return entries
-    wanted = {PART_FILES[part] for part in chosen if part in PART_FILES}
+    wanted = {file for layer, file in instance.service.layers.items() if layer in chosen}
     return tuple(entry for entry in entries if entry.file in wanted)
 
 

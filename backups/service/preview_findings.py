@@ -5,7 +5,6 @@ from pathlib import Path
 
 from backups.archive.manifest import Entry
 from backups.components import Component
-from backups.components.config_archived import FILE
 from backups.components.copying import sha256_of
 from backups.components.files import FilesComponent
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
@@ -76,7 +75,7 @@ class Findings:
                 self._compare_tree(component, entry, comparer)
             elif there:
                 self._compare_file(component.path, entry, comparer)
-        elif entry.file == FILE and not self.instance.config_is_url:
+        elif entry.file in self.instance.service.layers.values() and not self.instance.service.config_is_url:
             self._compare_text(component.path_of(entry), entry, comparer)
 
     def _compare_text(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:

@@ -11,13 +11,13 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from backups import components
 from backups.archive.age import fingerprint
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.encryption.age import read_identities
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
+from backups.instances.kinds import components_of
 from backups.models import BackupExecution
 from backups.own_places import NO_PLACES
 from backups.service.archive_names import signature_of
@@ -183,8 +183,7 @@ def _in_order_of(files: list[str], paths: list[str]) -> list[str]:
 def _live_paths(instance: Instance) -> dict[str, list[str]]:
     try:
         return {
-            part.name: [str(path) for path in part.sources()]
-            for part in components.components_of(instance, own=NO_PLACES)
+            part.name: [str(path) for path in part.sources()] for part in components_of(instance.service, own=NO_PLACES)
         }
     except BackupError:
         return {}

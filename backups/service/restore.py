@@ -202,7 +202,9 @@ def require_right_files(staged: Staged, instance: Instance, restore: RestoreExec
     An undo goes where the restore went. Raises BackupError.
     """
     only = () if restore.undo_of is not None else [step.component.name for step in staged.steps]
-    return require_agreement(mismatches(instance, staged.live, staged.configuration), only=only)
+    return require_agreement(
+        mismatches(instance, staged.live, staged.live_configuration, staged.configuration), only=only
+    )
 
 
 def _apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:

@@ -12,6 +12,7 @@ from backups.archive.reader import verify_members
 from backups.encryption import KINDS, Encryption
 from backups.errors import BackupError
 from backups.instances import Instance
+from backups.instances.kinds.base import LiveConfiguration
 from backups.models import BackupExecution
 from backups.service.keys import passphrase_of, wants_encryption
 from destinations.encryption import Policy
@@ -19,16 +20,16 @@ from destinations.encryption import Policy
 KEY_HINT = "set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE, see docs/encryption.md"
 
 
-def encryption_for(execution: BackupExecution, instance: Instance) -> Encryption | None:
-    """Return what encrypts the archive of `execution`, None for an archive in plain.
+def encryption_for(execution: BackupExecution, instance: Instance, live: LiveConfiguration) -> Encryption | None:
+    """Return what encrypts the archive of `execution`, None for an archive in plain. `live` is its configuration.
 
     Raises BackupError where encryption is wanted and there is no key for it, or the keys cannot be used.
     """
     destination = execution.destination
     if destination.policy == Policy.OFF:
         return None
-    wanted = wants_encryption(instance)
-    encryption = site_encryption([passphrase_of(instance)] if wanted else [])
+    wanted = wants_encryption(instance, live)
+    encryption = site_encryption([passphrase_of(instance, live)] if wanted else [])
     if encryption.can_encrypt():
         _require_usable(encryption, execution)
         return encryption

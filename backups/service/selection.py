@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from backups.archive.manifest import Entry, Manifest
 from backups.errors import BackupError
 from backups.instances import Instance
-
-CONFIG_PARTS = ("file", "overrides")
+from backups.instances.kinds.layers import CONFIG, SECTION
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to restore: a component, or a part of the configuration ("file", "overrides", "section:NAME")."""
+    """One thing to restore: a component, or a part of the configuration (a layer of it, or "section:NAME")."""
 
     name: str
     component: str
@@ -20,7 +19,7 @@ class Target:
 
     @property
     def section(self) -> str:
-        return self.part.removeprefix("section:") if self.part.startswith("section:") else ""
+        return self.part.removeprefix(SECTION) if self.part.startswith(SECTION) else ""
 
 
 def select(asked: Sequence[str], manifest: Manifest, instance: Instance) -> list[Target]:
@@ -43,21 +42,21 @@ def _target(name: str, available: list[str], instance: Instance) -> Target:
     component, _, part = name.partition(".")
     if component in available and not part:
         return Target(name, component)
-    divisible = "config" in available and instance.kind == "tacacs"
-    known_part = part in CONFIG_PARTS or (part.startswith("section:") and part != "section:")
-    if divisible and component == "config" and known_part:
+    layers = instance.service.layers if CONFIG in available and instance.service.divisible else {}
+    known_part = part in layers or (part.startswith(SECTION) and part != SECTION)
+    if layers and component == CONFIG and known_part:
         return Target(name, component, part)
     valid = list(available)
-    if divisible:
-        valid += ["config.file", "config.overrides", "config.section:NAME"]
+    if layers:
+        valid += [f"{CONFIG}.{part}" for part in (*layers, f"{SECTION}NAME")]
     raise BackupError(f"there is no component {name!r} to restore", hint=f"valid: {', '.join(valid)}")
 
 
-def entries_for(target: Target, manifest: Manifest) -> tuple[Entry, ...]:
+def entries_for(target: Target, manifest: Manifest, instance: Instance) -> tuple[Entry, ...]:
     """Return the entries of the archive that `target` is restored from. Raises BackupError when there is none."""
     entries = manifest.entries_of(target.component)
-    if target.part in CONFIG_PARTS:
-        start = "tacacs.conf" if target.part == "file" else "config_overrides.db"
+    if (start := instance.service.layers.get(target.part)) is not None:
+        # damaged, a database has a -wal of its own beside it
         entries = tuple(entry for entry in entries if entry.file.startswith(start))
         if not entries:
             raise BackupError(f"the archive has no {start}, so {target.name} cannot be restored")

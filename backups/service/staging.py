@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backups import tacacs, tacacs_rules
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Entry, Manifest
+from backups.archive.names import EXPORT_NAME
 from backups.archive.reader import unpack
 from backups.components import ApplyContext, Component
-from backups.components.config_archived import EXPORT, ArchivedConfiguration, resulting
-from backups.components.config_section import ConfigurationSection
 from backups.components.copying import copy_stable, sha256_of
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
+from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.models import RestoreExecution
 from backups.service.fetch import fetch
 from backups.service.opening import opened
@@ -42,7 +42,7 @@ class Staged:
     """An archive, unpacked and proven.
 
     `live` are all components where they are, `findings` what would be invalid, `notes` what the operator should know.
-    `configuration` is the merged one as it will be; None where there is none, and for an undo.
+    `live_configuration` is the one that it has now, `configuration` the one that it will have, None for an undo.
     """
 
     manifest: Manifest
@@ -51,7 +51,8 @@ class Staged:
     steps: list[Step]
     findings: list[str]
     notes: list[str]
-    configuration: tacacs.Configuration | None = None
+    live_configuration: LiveConfiguration
+    configuration: Configuration | None = None
 
 
 def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[int], None]) -> Path:
@@ -96,7 +97,7 @@ def stage(
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
     wanted = {entry.file for name in _components(restore, manifest, instance) for entry in manifest.entries_of(name)}
     # tells where the databases belong when the live configuration cannot
-    wanted |= {entry.file for entry in manifest.contents if entry.file == EXPORT}
+    wanted |= {entry.file for entry in manifest.contents if entry.file == EXPORT_NAME}
     require_space(directory, sum(entry.size_bytes for entry in manifest.contents if entry.file in wanted))
     staged = directory / "staged"
     with opened(archive, directory) as stream:
@@ -139,21 +140,20 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
 
     An undo goes where the restore that it undoes went.
     """
+    live_configuration = instance.service.live()
     if restore.undo_of is not None:
         live = located_components(instance, paths_of(restore.undo_of))
         targets = [Target(component.name, component.name) for component in live]
         steps = _steps(targets, live, manifest, instance, restore)
-        return Staged(manifest, staged, live, steps, [], _foreseen(steps, staged))
+        return Staged(manifest, staged, live, steps, [], _foreseen(steps, staged), live_configuration)
     targets = select(restore.components, manifest, instance)
-    configuration, findings = None, []
-    if instance.kind == "tacacs":
-        parts = [target.part for target in targets if target.component == "config"]
-        configuration = resulting_configuration(parts, manifest, staged, instance)
-        findings = tacacs_rules.findings(configuration) if parts else []
+    parts = [target.part for target in targets if target.component == CONFIG]
+    configuration = resulting_configuration(parts, manifest, staged, live_configuration)
+    findings = instance.service.findings(configuration) if parts else []
     live = live_components(instance, configuration)
     steps = _steps(targets, live, manifest, instance, restore)
     notes = [*_left_out(restore, manifest, instance), *_foreseen(steps, staged)]
-    return Staged(manifest, staged, live, steps, findings, notes, configuration)
+    return Staged(manifest, staged, live, steps, findings, notes, live_configuration, configuration)
 
 
 def _left_out(restore: RestoreExecution, manifest: Manifest, instance: Instance) -> list[str]:
@@ -187,9 +187,9 @@ def _steps(
     for target in targets:
         component = by_name[target.component]
         if target.section:
-            component = ConfigurationSection(target.component, instance, target.section, by=restore.triggered_by)
+            component = instance.service.section(target.section, by=restore.triggered_by)
         absent = () if target.part else absent_parts(manifest, target.component)
-        entries = entries_for(target, manifest)
+        entries = entries_for(target, manifest, instance)
         if not entries and not absent:
             raise BackupError(f"the archive says nothing of {target.name}")
         if entries and not component.accepts(entries):
@@ -199,16 +199,16 @@ def _steps(
 
 
 def resulting_configuration(
-    parts: Sequence[str], manifest: Manifest, staged: Path, instance: Instance
-) -> tacacs.Configuration:
+    parts: Sequence[str], manifest: Manifest, staged: Path, live: LiveConfiguration
+) -> Configuration:
     """Return the merged configuration that the service will see after the restore of `parts` of it."""
-    archived = ArchivedConfiguration(staged, without_overrides="overrides" in absent_parts(manifest, "config"))
+    absent = absent_parts(manifest, CONFIG)
     if parts:
-        return resulting(instance, parts, archived)
+        return live.after(parts, staged, absent)
     try:
-        return tacacs.live_configuration(instance)
+        return live.merged
     except ComponentError:
         # where the live one is broken, the one in the archive tells where databases belong
-        if not (staged / EXPORT).exists():
+        if not (staged / EXPORT_NAME).exists():
             raise
-        return archived.merged()
+        return live.service.archived(staged, absent).merged

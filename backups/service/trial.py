@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups import sqlite, tacacs_rules
+from backups import sqlite
 from backups.archive.manifest import Manifest
 from backups.components.comparing import first_difference
-from backups.components.config_archived import ArchivedConfiguration
 from backups.errors import ComponentError
+from backups.instances.kinds import kind_of
+from backups.instances.kinds.layers import CONFIG
 from backups.models import BackupExecution, DrillExecution
 from backups.service.extract import Extracted, lay_out
 from backups.service.fetch import fetch
@@ -151,10 +152,10 @@ def _check(restored: Extracted, progress: Progress) -> list[str]:
 def _check_configuration(restored: Extracted) -> None:
     """A configuration that is not valid stops a restore, so it fails the drill too."""
     manifest = restored.manifest
-    if not (manifest.kind == "tacacs" or manifest.is_foreign) or not manifest.entries_of("config"):
+    kind = kind_of(manifest)
+    if kind is None or not kind.layers or not manifest.entries_of(CONFIG):
         return
-    without_overrides = "overrides" in absent_parts(manifest, "config")
-    findings = tacacs_rules.findings(ArchivedConfiguration(restored.directory, without_overrides).merged())
+    findings = kind.findings(kind.archived(restored.directory, absent_parts(manifest, CONFIG)).merged)
     if findings:
         raise ComponentError(
             f"the configuration in the backup is not valid: {'; '.join(findings)}",

@@ -10,13 +10,15 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance, instance_names, inventory
+from backups.instances.declaration import declaration_of
+from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.layers import configuration_hash
 from backups.models import BackupExecution, InstanceState
 from backups.service import audit
 from backups.service.backup import start_backup
-from backups.service.declared import declaration_of, sync
+from backups.service.declared import sync
 from backups.service.overview import CONFIG_HASH
 from backups.service.queues import queue_of
 from backups.service.rowlock import lock_instance
@@ -57,7 +59,7 @@ def _note_problem(state: InstanceState, problem: str) -> None:
 def _backed_up(names: list[str]) -> dict[str, str | None]:
     """Return the hash of the configuration in the last backup of each instance that is watched, in one query."""
     known = inventory().instances
-    watched = [name for name in names if name in known and known[name].kind == "tacacs"]
+    watched = [name for name in names if name in known and known[name].service.layers]
     made_here = BackupExecution.objects.made_here().order_by("-started_at")
     last = made_here.filter(instance=OuterRef("instance")).annotate(config_hash=CONFIG_HASH)
     states = InstanceState.objects.filter(instance__in=watched)
@@ -65,19 +67,18 @@ def _backed_up(names: list[str]) -> dict[str, str | None]:
 
 
 def _look_at(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:
-    current = _seen(instance)
+    live = instance.service.live()
+    current = _seen(instance, live)
     if current != state.config_hash or state.config_problem:
         sync(instance.name)
     if current != state.config_hash:
         seen = {"config_hash": current, "config_changed_at": now}
         InstanceState.objects.update_or_create(instance=instance.name, defaults=seen)
         return []
-    if instance.kind != "tacacs":
-        return []
-    if current == backed_up:
+    if not instance.service.layers or current == backed_up:
         return []
     stable_for = now - (state.config_changed_at or now)
-    if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not _wanted(instance):
+    if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not _wanted(instance, live):
         return []
     last = last_backed_up(instance.name)
     if last is None or _config_hash(last) == current or _too_soon(instance, now):
@@ -87,17 +88,16 @@ def _look_at(instance: Instance, state: InstanceState, backed_up: str | None, no
     ]
 
 
-def _seen(instance: Instance) -> str:
+def _seen(instance: Instance, live: LiveConfiguration) -> str:
     """Return the hash of the configuration; of an instance that has none, that of its tables in instances.toml."""
-    if instance.kind == "tacacs":
-        return tacacs.configuration_hash(tacacs.live_configuration(instance))
-    tables = json.dumps(instance.backup, sort_keys=True).encode()
-    return hashlib.sha256(tables).hexdigest() if instance.backup else ""
+    if instance.service.layers:
+        return configuration_hash(live.merged)
+    declared = instance.service.declared({})
+    return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest() if declared else ""
 
 
-def _wanted(instance: Instance) -> bool:
-    declared = declaration_of(instance)
-    return instance.watch and declared.enabled
+def _wanted(instance: Instance, live: LiveConfiguration) -> bool:
+    return instance.watch and declaration_of(instance, live).enabled
 
 
 def last_backed_up(instance: str) -> BackupExecution | None:

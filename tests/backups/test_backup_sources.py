@@ -78,7 +78,7 @@ with open(sys.argv[1], "ab", buffering=0) as file:
 def test_a_component_that_leads_out_of_the_root_since_then_is_refused(
     small_shop: Path, refused: Refused, tmp_path: Path, archives: Listing
 ) -> None:
-    assert get_instance("shop").components
+    assert get_instance("shop").component_names
     (small_shop / "uploads").rename(tmp_path / "elsewhere")
     (small_shop / "uploads").symlink_to(tmp_path / "elsewhere")
     assert f"'{small_shop}/uploads' lies outside the root {small_shop}" in refused(ComponentError).error_message

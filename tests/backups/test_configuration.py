@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from backups.components import ConfigInfo, Export, ExportContext, components_of
+from backups.components import ConfigInfo, Export, ExportContext
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import get_instance
+from backups.instances.kinds import components_of
 from backups.own_places import NO_PLACES
 from tests.backups.conftest import Declare
 from tests.backups.databases import exclusively_locked, leave_hot_journal, rows_of
@@ -24,7 +25,7 @@ HASH = "55984cae84e838a072b29c9e48e2dc3274720d95b3489ccbefdcc6ac0e735347"
 def export(folder: Path) -> Export:
     """Export the configuration of tacacs-hq into the new `folder`."""
     folder.mkdir()
-    component, *_ = components_of(get_instance("tacacs-hq"), own=NO_PLACES)
+    component, *_ = components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
     return component.export(ExportContext(folder, 1.0, lambda _: None))
 
 
@@ -99,7 +100,7 @@ def test_an_inactive_override_does_not_count(tacacs_root: Path, tmp_path: Path) 
 
 def test_an_override_decides_where_a_database_is_looked_for(tacacs_root: Path) -> None:
     override(tacacs_root, "devices", "database", "data/moved.db", "string", 1)
-    paths = {part.name: part.sources()[0] for part in components_of(get_instance("tacacs-hq"), own=NO_PLACES)}
+    paths = {part.name: part.sources()[0] for part in components_of(get_instance("tacacs-hq").service, own=NO_PLACES)}
     assert paths["devices"] == tacacs_root / "data" / "moved.db"
     assert paths["audit"] == tacacs_root / "data" / "audit_trail.db"
 
@@ -141,8 +142,8 @@ def test_a_url_source_is_not_backed_up_but_its_cached_text_is_merged(
 
 def test_a_url_source_that_was_never_fetched_is_named(tacacs_root: Path, declare: Declare) -> None:
     declare(f'[tacacs-hq]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "https://config.invalid/tacacs.conf"')
-    with pytest.raises(ComponentError, match=rf"^{tacacs_root}/data/config_baseline_cache\.conf does not exist"):
-        components_of(get_instance("tacacs-hq"), own=NO_PLACES)
+    with pytest.raises(ComponentError, match=rf"^{tacacs_root}/data/config_baseline_cache\.conf does not exist\.$"):
+        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
 
 
 INVALID = {
@@ -158,16 +159,16 @@ def test_an_invalid_file_is_named_with_its_line_and_no_content(text: str, findin
     path = tacacs_root / "config" / "tacacs.conf"
     path.write_text(text)
     with pytest.raises(DamagedComponent) as refused:
-        components_of(get_instance("tacacs-hq"), own=NO_PLACES)
-    assert refused.value.message == f"{path} is not a configuration file: {finding}"
+        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+    assert refused.value.message == f"{path} is not a configuration file: {finding}."
     assert "hush" not in refused.value.message + refused.value.hint
 
 
 def test_a_file_that_is_not_utf8_is_named(tacacs_root: Path) -> None:
     path = tacacs_root / "config" / "tacacs.conf"
     path.write_bytes(b"[server]\nhost = caf\xe9\n")
-    with pytest.raises(DamagedComponent, match=rf"^{path} is not UTF-8: byte 19$"):
-        components_of(get_instance("tacacs-hq"), own=NO_PLACES)
+    with pytest.raises(DamagedComponent, match=rf"^{path} is not UTF-8: byte 19\.$"):
+        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
 
 
 def test_a_configuration_the_server_would_refuse_is_backed_up_with_a_warning(tacacs_root: Path, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_overrides_without_their_table_are_named(tacacs_root: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE config_overrides")
     with pytest.raises(ComponentError, match=rf"^{path} cannot be read: no such table: config_overrides\.$"):
-        components_of(get_instance("tacacs-hq"), own=NO_PLACES)
+        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
 
 
 def test_overrides_that_stay_locked_are_an_error_in_time(tacacs_root: Path) -> None:
@@ -189,7 +190,7 @@ def test_overrides_that_stay_locked_are_an_error_in_time(tacacs_root: Path) -> N
     with exclusively_locked(path):
         began = time.monotonic()
         with pytest.raises(ComponentError, match=rf"^{path} stayed locked by another process for 1 s\.$"):
-            components_of(get_instance("tacacs-hq"), own=NO_PLACES)
+            components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
         assert 1 <= time.monotonic() - began < 3
 
 
@@ -202,7 +203,7 @@ def test_overrides_with_a_journal_of_a_killed_process_are_named(tacacs_root: Pat
         connection.commit()
     leave_hot_journal(path)
     with pytest.raises(BackupError, match="holds an unfinished transaction of a process that died"):
-        components_of(get_instance("tacacs-hq"), own=NO_PLACES)
+        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
 
 
 def test_the_hash_does_not_depend_on_the_order_of_keys(tacacs_root: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from backups.archive.manifest import Manifest
 from backups.encryption import KINDS
-from backups.instance_file import parse
+from backups.instances.parse import parse
 from backups.models import BackupExecution
 from backups.service.verify import verify_execution
 from backups.signals import execution_finished

@@ -218,7 +218,7 @@ def test_a_root_that_is_itself_a_symlink_is_fine(declare: Declare, shop: Path, t
 def test_a_bad_instance_does_not_stop_another_one(declare: Declare, shop: Path) -> None:
     declare(SHOP.format(root=shop) + instance_with("color = 1"))
     assert instance_names() == ["shop"]
-    assert get_instance("shop").components[0].path == shop / "orders.db"
+    assert get_instance("shop").service.named_paths() == [shop / "orders.db"]
     with pytest.raises(InstanceError, match=r"^\[hq\] color: The key is unknown\.$"):
         get_instance("hq")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from pytest_django import Settings
 
-from backups.masking import is_masked, masked, masked_value
+from backups.instances.masking import is_masked, masked, masked_value
 
 SECRETS = [
     ("bind_password", "Hunter-22"),

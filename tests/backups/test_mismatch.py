@@ -13,9 +13,9 @@ from django.core.checks import Warning as CheckWarning
 
 from backups import running as running_processes
 from backups.checks.instances import check_databases_in_use
-from backups.components import components_of
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances.kinds import components_of
 from backups.models import BackupExecution
 from backups.own_places import NO_PLACES
 from backups.running import Interest, processes
@@ -105,7 +105,7 @@ def seen(name: str = "tacacs-hq") -> list[tuple[str, bool]]:
 
 def found(name: str = "tacacs-hq") -> list[Mismatch]:
     instance = get_instance(name)
-    return mismatches(instance, components_of(instance, own=NO_PLACES))
+    return mismatches(instance, components_of(instance.service, own=NO_PLACES))
 
 
 def test_a_variable_that_moves_a_database_fails_the_backup_before_anything_is_exported(

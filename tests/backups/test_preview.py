@@ -188,7 +188,7 @@ def test_a_section_shows_its_own_keys_only(tacacs_root: Path, back_up: BackUp) -
     changes = [(item.section, item.key) for item in part(shown, "config").configuration]
     assert changes == [("webhooks", "timeout")]
     assert [found.name for found in shown.components if found.selected] == ["config"]
-    with pytest.raises(BackupError, match=r"no section \[nothing\]"):
+    with pytest.raises(BackupError, match=r"The archive has no section \[nothing\]"):
         preview(backup, "tacacs-hq", ["config.section:nothing"])
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import get_instance
-from backups.masking import masked
+from backups.instances.kinds.layers import Configuration
+from backups.instances.masking import masked
 from backups.models import BackupExecution
 from backups.ownership import Ownership
 from backups.service.preview import preview
@@ -63,8 +63,9 @@ def spoil(root: Path) -> None:
     )
 
 
-def merged_now() -> tacacs.Configuration:
-    return masked(tacacs.live_configuration(get_instance("tacacs-hq")))
+def merged_now() -> Configuration:
+    service = get_instance("tacacs-hq").service
+    return masked(service.live().merged, service.is_secret)
 
 
 @pytest.mark.parametrize("parts", PARTS, ids=" ".join)
@@ -167,7 +168,7 @@ def test_parts_of_the_servers_own_archive_are_foreseen_from_the_file(tacacs_root
 
 
 def test_a_section_that_the_archive_does_not_have_is_refused(tacacs_root: Path, back_up: BackUp) -> None:
-    with pytest.raises(BackupError, match=r"no section \[nothing\]"):
+    with pytest.raises(BackupError, match=r"The archive has no section \[nothing\]"):
         preview(back_up(), "tacacs-hq", ["config.section:nothing"])
 
 

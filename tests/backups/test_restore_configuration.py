@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances.kinds.layers import Configuration, configuration_hash
 from backups.models import BackupExecution, RestoreExecution
 from tests.backups.databases import rows_of
 from tests.backups.restores import change, dump, restore, state_of
@@ -40,8 +40,8 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_bytes(text.replace(old, new).encode())
 
 
-def live() -> tacacs.Configuration:
-    return tacacs.live_configuration(get_instance("tacacs-hq"))
+def live() -> Configuration:
+    return get_instance("tacacs-hq").service.live().merged
 
 
 def failure(backup: BackupExecution, *components: str, **options: bool) -> BackupError:
@@ -128,7 +128,7 @@ def test_a_restored_section_has_an_entry_in_the_configuration_history(
     section, old, new, *rest = newest
     assert (section, len(others)) == ("ldap", entries)
     assert (json.loads(str(old))["timeout"], json.loads(str(new))["timeout"]) == ("99", "10")
-    assert rest == ["tests", "section restored from a backup", tacacs.configuration_hash(live())]
+    assert rest == ["tests", "section restored from a backup", configuration_hash(live())]
 
 
 def test_a_section_that_is_gone_comes_back_at_the_end(file: Path, back_up: BackUp) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from backups.tacacs_rules import Configuration, findings
+from backups.instances.kinds.layers import Configuration
+from backups.instances.kinds.tacacs.rules import findings
 
 VALID = {
     "server": {"host": "0.0.0.0", "port": "49"},  # noqa: S104

@@ -14,7 +14,6 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from backups import tacacs
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.checks.instances import check_instances_file
@@ -114,7 +113,7 @@ def test_an_override_that_is_a_blob_is_taken_as_its_bytes(tacacs_root: Path, bac
     change(tacacs_root / OVERRIDES, "DELETE FROM config_overrides WHERE key = 'bind_password'")
     restore(backup, components=["config.section:ldap"])
     assert stored(tacacs_root)[-1] == ("blob", RAW)
-    live = tacacs.live_configuration(get_instance("tacacs-hq"))
+    live = get_instance("tacacs-hq").service.live().merged
     assert live["ldap"]["bind_password"] == RAW.decode(errors="surrogateescape")
 
 
@@ -131,7 +130,7 @@ def test_names_that_are_not_utf8_can_be_shown(
 
 def test_a_path_that_is_not_utf8_is_refused_by_its_key(raw: Path, back_up: BackUp) -> None:
     override(raw, f"CAST(x'{RAW.hex()}' AS TEXT)", section="devices", key="database")
-    with pytest.raises(BackupError, match=r"^\[devices\] database is not UTF-8 text$"):
+    with pytest.raises(BackupError, match=r"^\[devices\] database is not UTF-8 text\.$"):
         back_up()
 
 

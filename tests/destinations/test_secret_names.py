@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backups.encryption.running import environment
 from backups.instances import Instance
-from backups.masking import masked_value
+from backups.instances.masking import masked_value
 from backups.models import BackupExecution
 from backups.service import hooks
 from destinations.redaction import redact

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
-from backups.instance_file import NAME
+from backups.instances.fields import NAME
 from backups.management.base import BackupCommand
 from backups.worker.supervisor import Supervisor
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from backups.masking import masked_value
+from backups.instances.masking import masked_value
 from backups.models import BackupExecution, BackupSchedule
 from backups.service.rhythm import plan
 from tests.backups.admin.pages import LIST, text

@@ -1,10 +1,9 @@
 """When a configuration of the TACACS+ server is valid: the rules that the server itself holds it to."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-Section = Mapping[str, str]
-Configuration = Mapping[str, Section]
+from backups.instances.kinds.layers import Configuration
 
 REQUIRED_SECTIONS = ("server", "auth", "security")
 BACKENDS = ("local", "ldap", "okta", "radius")

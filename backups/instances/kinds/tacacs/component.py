@@ -6,33 +6,42 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from backups import sqlite, tacacs, tacacs_rules
+from backups import sqlite
 from backups.archive.manifest import Entry
+from backups.archive.names import EXPORT_NAME
 from backups.components.base import ApplyContext, Component, ConfigInfo, Export, ExportContext, ExportedPart
-from backups.components.config_archived import EXPORT, FILE, OVERRIDES
 from backups.components.copying import copy_stable, same_content
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
-from backups.instance_file import Instance
+from backups.instances.kinds.layers import configuration_hash, exported_json, merged, undecodable
+from backups.instances.kinds.tacacs import rules
+from backups.instances.kinds.tacacs.archived import FILE, OVERRIDES
+from backups.instances.kinds.tacacs.configuration import (
+    Sections,
+    Server,
+    active_overrides,
+    parse_configuration,
+    read_live_text,
+)
 from backups.ownership import permissions_of
 from backups.replacing import discard_draft, refusing, replace_file, touched
 from backups.sources import bytes_of
 
-KEPT = f"{OVERRIDES} keeps its bytes, {EXPORT} has those that are no text as \\udc80 to \\udcff"
+KEPT = f"{OVERRIDES} keeps its bytes, {EXPORT_NAME} has those that are no text as \\udc80 to \\udcff"
 
 
 class ConfigurationComponent(Component):
     kind = "configuration"
 
-    def __init__(self, name: str, instance: Instance) -> None:
+    def __init__(self, name: str, server: Server) -> None:
         super().__init__(name)
-        self.instance = instance
-        self.baseline = tacacs.baseline_path(instance)
+        self.server = server
+        self.baseline = server.baseline_path()
         self._created: list[str] = []
-        self.overrides = SQLiteComponent(name, tacacs.overrides_path(instance), member=OVERRIDES)
+        self.overrides = SQLiteComponent(name, server.overrides_path(), member=OVERRIDES)
 
     def sources(self) -> list[Path]:
-        return [self.baseline] if "overrides" in self.instance.optional else [self.baseline, self.overrides.path]
+        return [self.baseline] if "overrides" in self.server.optional else [self.baseline, self.overrides.path]
 
     def databases(self) -> list[Path]:
         return [self.overrides.path]
@@ -52,36 +61,34 @@ class ConfigurationComponent(Component):
         info = copy_stable(self.baseline, baseline, context.checkpoint)
         export = self._export_overrides(context)
         overrides = self._exported_overrides(export)
-        layers = tacacs.Layers(tacacs.read_configuration(baseline), overrides)
-        configuration = layers.merged
-        if self.instance.config_is_url:
+        layers = {"file": parse_configuration(read_live_text(baseline), str(self.baseline)), "overrides": overrides}
+        configuration = merged(layers)
+        if self.server.config_is_url:
             baseline.unlink()
         else:
             export.parts.append(self._file_part(baseline, info))
-        merged = context.directory / EXPORT
-        merged.touch(mode=0o600)
-        merged.write_bytes(tacacs.exported_json(configuration))
-        export.parts.append(ExportedPart(self.name, merged, EXPORT, "config"))
-        findings = tacacs_rules.findings(configuration)
+        whole = context.directory / EXPORT_NAME
+        whole.touch(mode=0o600)
+        whole.write_bytes(exported_json(configuration))
+        export.parts.append(ExportedPart(self.name, whole, EXPORT_NAME, "config"))
+        findings = rules.findings(configuration)
         export.warnings += [f"the configuration is not valid: {finding}" for finding in findings]
-        export.warnings += [
-            f"the override of {where} is not UTF-8 text: {KEPT}" for where in tacacs.undecodable(overrides)
-        ]
-        source = "url" if self.instance.config_is_url else "file"
-        export.config_info = ConfigInfo(source, tacacs.configuration_hash(configuration), bool(overrides), layers)
+        export.warnings += [f"the override of {where} is not UTF-8 text: {KEPT}" for where in undecodable(overrides)]
+        source = "url" if self.server.config_is_url else "file"
+        export.config_info = ConfigInfo(source, configuration_hash(configuration), bool(overrides), layers)
         return export
 
     def _export_overrides(self, context: ExportContext) -> Export:
         path = self.overrides.path
-        if not path.exists() and "overrides" in self.instance.optional:
+        if not path.exists() and "overrides" in self.server.optional:
             return Export(absent=[(f"{self.name}.overrides", f"{path} does not exist.")])
         return self.overrides.export(context)
 
-    def _exported_overrides(self, export: Export) -> tacacs.Configuration:
+    def _exported_overrides(self, export: Export) -> Sections:
         if not export.parts:
             return {}
         try:
-            return tacacs.active_overrides(export.parts[0].path)
+            return active_overrides(export.parts[0].path)
         except sqlite3.Error as error:
             raise DamagedComponent(
                 f"{self.overrides.path} holds no readable overrides: {sqlite.said(error)}."
@@ -90,7 +97,7 @@ class ConfigurationComponent(Component):
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
         """Take the file and the overrides as they are; there may be no merged configuration to tell."""
         export = Export(warnings=[f"{self.name} was saved as it was found: {error.message}"])
-        if not self.instance.config_is_url:
+        if not self.server.config_is_url:
             self._salvage_file(export, context)
         try:
             overrides = self._export_overrides(context)
@@ -136,7 +143,7 @@ class ConfigurationComponent(Component):
         overrides, file = self._split(entries)
         if overrides:
             self.overrides.apply(overrides, context)
-        if file and not self.instance.config_is_url:
+        if file and not self.server.config_is_url:
             with touched() if overrides else nullcontext():
                 live = self.baseline.resolve()
                 self._created = replace_file(context.staged / FILE, live, permissions=file.permissions)
@@ -148,7 +155,7 @@ class ConfigurationComponent(Component):
         return self._created + (self.overrides.prove(overrides, context) if overrides else [])
 
     def _holds(self, file: Entry | None) -> bool:
-        return file is None or self.instance.config_is_url or same_content(self.baseline, file.checksum_sha256)
+        return file is None or self.server.config_is_url or same_content(self.baseline, file.checksum_sha256)
 
     def is_as_in(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
         overrides, file = self._split(entries)
@@ -158,7 +165,7 @@ class ConfigurationComponent(Component):
         return self.overrides.was_changed()
 
     def exists(self, part: str = "") -> bool:
-        has_file = not self.instance.config_is_url and self.baseline.exists()
+        has_file = not self.server.config_is_url and self.baseline.exists()
         return {"file": has_file, "overrides": self.overrides.exists()}.get(part, has_file or self.overrides.exists())
 
     def _split(self, entries: Sequence[Entry]) -> tuple[list[Entry], Entry | None]:
@@ -166,7 +173,7 @@ class ConfigurationComponent(Component):
         return overrides, next((entry for entry in entries if entry.file == FILE), None)
 
     def remove(self, parts: Collection[str] = ("",)) -> None:
-        if ("" in parts or "file" in parts) and not self.instance.config_is_url:
+        if ("" in parts or "file" in parts) and not self.server.config_is_url:
             live = self.baseline.resolve()
             with refusing(live, ComponentError):
                 live.unlink(missing_ok=True)

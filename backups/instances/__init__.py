@@ -11,7 +11,8 @@ from typing import Any
 from django.conf import settings
 
 from backups.errors import InstanceError
-from backups.instance_file import Instance, Problem, parse
+from backups.instances.kinds import KINDS
+from backups.instances.parse import Instance, Problem, parse
 
 __all__ = ["Instance", "Inventory", "Problem", "get_instance", "instance_names", "inventory", "read_inventory"]
 
@@ -41,11 +42,12 @@ def inventory() -> Inventory:
         return Inventory({}, (problem,))
     except OSError as error:
         return _unreadable(path, error)
-    return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    # with the kinds: the file may have been read before the app of one of them was ready
+    return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino), tuple(KINDS))
 
 
 @functools.lru_cache(maxsize=4)
-def _read(path: Path, _version: tuple[int, int, int]) -> Inventory:
+def _read(path: Path, _version: tuple[int, int, int], _kinds: tuple[str, ...]) -> Inventory:
     return read_inventory(path)
 
 

@@ -5,14 +5,15 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 
-from backups import tacacs
 from backups.archive.manifest import Entry
 from backups.components.base import ApplyContext
-from backups.components.config_archived import FILE, SECTION, ArchivedConfiguration, live_text, resulting
-from backups.components.config_text import section_text, with_section
-from backups.components.configuration import ConfigurationComponent
 from backups.errors import ComponentError
-from backups.instance_file import Instance
+from backups.instances.kinds.base import ServiceKind
+from backups.instances.kinds.layers import Configuration, configuration_hash
+from backups.instances.kinds.tacacs.archived import FILE, ArchivedServer, LiveServer
+from backups.instances.kinds.tacacs.component import ConfigurationComponent
+from backups.instances.kinds.tacacs.configuration import Server, read_live_text
+from backups.instances.kinds.tacacs.ini import section_text, with_section
 from backups.replacing import replace_file, touched
 from backups.sqlite_restore import refused, writable
 from destinations.formats import is_text
@@ -33,35 +34,37 @@ def _insert(live: sqlite3.Connection, row: Sequence[object]) -> None:
 class ConfigurationSection(ConfigurationComponent):
     """Restores one section and leaves the rest of the file, with its comments, as it is."""
 
-    def __init__(self, name: str, instance: Instance, section: str, *, by: str) -> None:
-        super().__init__(name, instance)
+    def __init__(self, name: str, service: ServiceKind, server: Server, section: str, *, by: str) -> None:
+        super().__init__(name, server)
+        self.service = service
         self.section = section
         self.by = by
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
-        archived = ArchivedConfiguration(context.staged)
-        before = tacacs.live_configuration(self.instance)
-        after = resulting(self.instance, [SECTION + self.section], archived)
+        archived = ArchivedServer(type(self.service), context.staged)
+        # read anew: the service was running since the archive was staged
+        live = LiveServer(self.service, self.server)
+        before, after = live.merged, live.after_section(self.section, context.staged)
         if self.overrides.path.exists():
             self._apply_overrides(archived, before, after, context.lock_timeout)
-        if archived.has_file and not self.instance.config_is_url:
+        if archived.has_lowest and not self.server.config_is_url:
             with touched():
                 self._apply_file(archived)
 
     def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         return []
 
-    def _apply_file(self, archived: ArchivedConfiguration) -> None:
-        text = with_section(live_text(self.instance), self.section, section_text(archived.text(), self.section))
+    def _apply_file(self, archived: ArchivedServer) -> None:
+        text = with_section(read_live_text(self.baseline), self.section, section_text(archived.text(), self.section))
         draft = archived.directory / f"{FILE}.section"
         draft.write_bytes(text.encode())
         replace_file(draft, self.baseline.resolve())
 
     def _apply_overrides(
         self,
-        archived: ArchivedConfiguration,
-        before: tacacs.Configuration,
-        after: tacacs.Configuration,
+        archived: ArchivedServer,
+        before: Configuration,
+        after: Configuration,
         lock_timeout: float,
     ) -> None:
         """Replace the active overrides of the section in one transaction, with an entry in the history."""
@@ -78,7 +81,7 @@ class ConfigurationSection(ConfigurationComponent):
         except sqlite3.Error as error:
             raise refused(error, path, lock_timeout) from error
 
-    def _add_history(self, live: sqlite3.Connection, before: tacacs.Configuration, after: tacacs.Configuration) -> None:
+    def _add_history(self, live: sqlite3.Connection, before: Configuration, after: Configuration) -> None:
         live.execute(
             "INSERT INTO config_history (section, key, old_value, new_value, value_type, changed_by, change_reason,"
             " config_hash) VALUES (?, '*', ?, ?, 'json', ?, 'section restored from a backup', ?)",
@@ -87,12 +90,12 @@ class ConfigurationSection(ConfigurationComponent):
                 json.dumps(before.get(self.section, {})),
                 json.dumps(after.get(self.section, {})),
                 self.by,
-                tacacs.configuration_hash(after),
+                configuration_hash(after),
             ],
         )
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
-        expected = resulting(self.instance, [SECTION + self.section], ArchivedConfiguration(context.staged))
-        if tacacs.live_configuration(self.instance).get(self.section) != expected.get(self.section):
+        live = LiveServer(self.service, self.server)
+        if live.merged.get(self.section) != live.after_section(self.section, context.staged).get(self.section):
             raise ComponentError(f"Section [{self.section}] is not as in the backup after the restore.")
         return []

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -33,26 +33,34 @@ IN_TEXT = (
 )
 
 
-def masked(configuration: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """Return `configuration` with its secrets masked; empty ones stay empty."""
+def masked(
+    configuration: Mapping[str, Mapping[str, str]], secret: Callable[[str, str], bool] = lambda section, key: False
+) -> dict[str, dict[str, str]]:
+    """Return `configuration` with its secrets masked; empty ones stay empty.
+
+    `secret` tells by section and key what is secret besides what is called so.
+    """
     return {
-        section: {key: masked_value(key, value) for key, value in values.items()}
+        section: {key: masked_value(key, value, secret=secret(section, key)) for key, value in values.items()}
         for section, values in configuration.items()
     }
 
 
-def masked_value(key: str, value: str) -> str:
-    """Return `value` as it may be shown: dots for a secret, and for each one inside a URL, a text or JSON."""
-    return as_text(_masked_with(settings.SECRET_KEY, key, value))
+def masked_value(key: str, value: str, *, secret: bool = False) -> str:
+    """Return `value` as it may be shown: dots for a secret, and for each one inside a URL, a text or JSON.
+
+    What the name of `key` says is secret is masked whether `secret` says so or not.
+    """
+    return as_text(_masked_with(settings.SECRET_KEY, key, value, secret=secret))
 
 
-def is_masked(text: str, key: str, value: str) -> bool:
-    """Return whether `text` is what `value` of `key` was masked to, now or under a former key of the site."""
+def is_masked(text: str, key: str, value: str, *, secret: bool = False) -> bool:
+    """True when `text` is what `value` of `key` was masked to, now or under a former key of the site."""
     # kept in plain by a version to which the name was not that of a secret
     if text == as_text(value):
         return True
     return any(
-        as_text(_masked_with(site, key, value)) == text
+        as_text(_masked_with(site, key, value, secret=secret)) == text
         for site in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     )
 
@@ -63,8 +71,8 @@ def _mask(site: str, value: str) -> str:
     return f"•••••• ({digest.hexdigest()[:6]})"
 
 
-def _masked_with(site: str, key: str, value: str) -> str:
-    if is_secret_name(key):
+def _masked_with(site: str, key: str, value: str, *, secret: bool) -> str:
+    if secret or is_secret_name(key):
         return _mask(site, value) if value else value
     if value.lstrip().startswith(("{", "[")):
         try:

@@ -1,0 +1,70 @@
+"""The kinds of service: a registry, and the components of an instance of any of them."""
+
+from collections.abc import Mapping
+
+from django.core.exceptions import ImproperlyConfigured
+
+from backups.archive.entry import FOREIGN_COMPONENTS
+from backups.archive.manifest import Manifest
+from backups.components import Component, require_foreign
+from backups.errors import ComponentError
+from backups.instances.kinds.base import ServiceKind
+from backups.instances.kinds.generic import GenericService
+from backups.instances.kinds.layers import Configuration
+from backups.instances.kinds.tacacs.kind import TacacsServer
+from backups.own_places import OwnPlaces
+from backups.sources import confined
+
+__all__ = ["KINDS", "components_of", "kind_of", "located", "register"]
+
+KINDS: dict[str, type[ServiceKind]] = {}
+
+
+def register(kind: type[ServiceKind]) -> None:
+    """Add a kind of service, in the `ready` of an AppConfig. Raises ImproperlyConfigured when its name is taken."""
+    other = KINDS.setdefault(kind.kind, kind)
+    if other is not kind:
+        raise ImproperlyConfigured(
+            f"Two kinds of service are called {kind.kind!r}: "
+            f"{other.__module__}.{other.__qualname__} and {kind.__module__}.{kind.__qualname__}."
+        )
+    FOREIGN_COMPONENTS.update(kind.foreign_components)
+
+
+register(TacacsServer)
+register(GenericService)
+
+
+def kind_of(manifest: Manifest) -> type[ServiceKind] | None:
+    """Return the kind of service that the archive is of; None where it is not registered, or none is named."""
+    return next((kind for kind in KINDS.values() if kind.recognises(manifest)), None)
+
+
+def components_of(
+    service: ServiceKind, configuration: Configuration | None = None, *, own: OwnPlaces
+) -> list[Component]:
+    """Return the components of `service` in the order they are exported, without the site's `own` places in them.
+
+    `configuration` is the one that names the files, the live one by default. Raises ComponentError when that cannot
+    be read, or when a component leads out of the root or into one of those places.
+    """
+    named = service.live().merged if configuration is None else configuration
+    return [require_foreign(component, own) for component in service.components(named, own)]
+
+
+def located(service: ServiceKind, paths: Mapping[str, str], *, own: OwnPlaces) -> list[Component]:
+    """Return the components of `service` where an earlier restore found them, whatever is configured now.
+
+    Raises ComponentError for one that the instance does not have any more, or that leads out of the root or into one
+    of the site's `own` places by now.
+    """
+    found = []
+    for name, path in paths.items():
+        component = service.component_at(name, confined(service.root, path), own)
+        if component is None:
+            raise ComponentError(
+                f"Instance {service.name} has no component {name} any more.",
+                hint="Describe it again in the instances file.",
+            )
+        found.append(require_foreign(component, own))
+    return found

@@ -1,0 +1,155 @@
+"""The configuration of a TACACS+ server: where it comes from, and which files it names.
+
+Precedence, highest first: active overrides (``data/config_overrides.db``), then the file or the cached text of the URL.
+"""
+
+import configparser
+import io
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backups import sqlite
+from backups.errors import ComponentError, DamagedComponent, MissingComponent
+from backups.instances.kinds.layers import Configuration, is_url
+from backups.sources import confined, look_at, unreadable
+from destinations.formats import as_text, is_text
+
+OVERRIDES = "data/config_overrides.db"
+URL_CACHE = "data/config_baseline_cache.conf"
+# component: (section and key that name the database, the server's default, name in the archive)
+DATABASES = {
+    "devices": ("devices", "database", "data/devices.db", "devices.db"),
+    "users": ("auth", "local_auth_db", "data/local_auth.db", "local_auth.db"),
+    "accounting": ("database", "accounting_db", "data/tacacs_accounting.db", "tacacs_accounting.db"),
+    "metrics": ("database", "metrics_history_db", "data/metrics_history.db", "metrics_history.db"),
+    "audit": ("database", "audit_trail_db", "data/audit_trail.db", "audit_trail.db"),
+}
+
+
+Sections = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A TACACS+ server as instances.toml describes it."""
+
+    name: str
+    root: Path
+    # a path, or the URL that it fetches its configuration from
+    config: str
+    optional: frozenset[str] = frozenset()
+    # where its databases are, by component, whatever its configuration says
+    databases: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def config_is_url(self) -> bool:
+        return is_url(self.config)
+
+    def baseline_path(self) -> Path:
+        """Return the text that overrides are laid over: the file, or the service's cache of the URL."""
+        return confined(self.root, URL_CACHE if self.config_is_url else self.config)
+
+    def overrides_path(self) -> Path:
+        return confined(self.root, self.databases.get("overrides", Path(OVERRIDES)))
+
+    def database_path(self, component: str, configuration: Configuration) -> Path:
+        """Return where `component` keeps its database, relative names being relative to the root.
+
+        The instances file has the first word. Raises ComponentError when a file outside the root is named.
+        """
+        if component in self.databases:
+            return confined(self.root, self.databases[component])
+        section, key, default, _ = DATABASES[component]
+        value = configuration.get(section, {}).get(key) or default
+        if not is_text(value):
+            raise ComponentError(
+                f"[{section}] {key} is not UTF-8 text.", hint="Correct it in the service's configuration."
+            )
+        return confined(self.root, value, name=f"[{section}] {key}")
+
+
+def parse_configuration(text: str, origin: str) -> Sections:
+    """Return ``{section: {key: text}}`` of an INI text without interpolation.
+
+    Raises DamagedComponent that names `origin` and the line.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        # any of the three line ends, as the server reads it
+        parser.read_file(io.StringIO(text, newline=None))
+    except configparser.Error as error:
+        raise DamagedComponent(
+            f"{origin} is not a configuration file: {_finding(error)}.", hint="Correct that line."
+        ) from error
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def _finding(error: configparser.Error) -> str:
+    """Say what is wrong and in which line, but not what stands there: it may be a secret."""
+    if isinstance(error, configparser.DuplicateSectionError):
+        return f"line {error.lineno}: section [{error.section}] stands there twice"
+    if isinstance(error, configparser.DuplicateOptionError):
+        return f"line {error.lineno}: [{error.section}] {error.option} stands there twice"
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno}: a key before the first section"
+    lines = ", ".join(str(number) for number, _ in getattr(error, "errors", []))
+    return f"line {lines}: neither a section nor a key with a value"
+
+
+def read_live_text(path: Path) -> str:
+    """Return the text with its line ends as they are: what is not restored must not change. Raises ComponentError."""
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError as error:
+        raise MissingComponent(f"{path} does not exist.", hint="Correct `config` in the instances file.") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise DamagedComponent(
+            f"{path} is not UTF-8: byte {error.start}.", hint="Save the file in UTF-8, as the server wants it."
+        ) from error
+
+
+def read_live_overrides(path: Path, lock_timeout: float) -> Sections:
+    """Return the overrides that count; none where the database does not exist. Raises ComponentError."""
+    try:
+        look_at(path)
+        return active_overrides(path, lock_timeout=lock_timeout)
+    except MissingComponent:
+        return {}
+    except sqlite3.Error as error:
+        raise sqlite.explained(error, path, lock_timeout) from error
+
+
+def active_overrides(path: Path, *, lock_timeout: float = 0) -> Sections:
+    """Return the overrides that count; the newest row of a key wins.
+
+    A value that is no UTF-8 carries its bytes as lone surrogates, which JSON writes as ``\\udce4``. Raises
+    sqlite3.Error: the caller knows whether `path` is a copy or the live file.
+    """
+    overrides: Sections = {}
+    query = "SELECT section, key, value, value_type FROM config_overrides WHERE active = 1 ORDER BY id"
+    for section, key, value, value_type in sqlite.rows(path, query, lock_timeout=lock_timeout, exact=True):
+        values = overrides.setdefault(as_text(_exact(section)), {})
+        values[as_text(_exact(key))] = exported_value(_exact(value), _exact(value_type or "string"))
+    return overrides
+
+
+def _exact(value: object) -> str:
+    """SQLite keeps bytes in a column of texts where a program wrote bytes."""
+    return sqlite.exact_text(value) if isinstance(value, bytes) else str(value)
+
+
+def exported_value(value: str, value_type: str) -> str:
+    """Return an override as the export writes it: booleans as true or false, dict and list as JSON."""
+    if value_type in ("boolean", "bool"):
+        return "true" if value.strip().lower() in ("true", "1", "yes", "on") else "false"
+    if value_type in ("json", "dict", "list"):
+        try:
+            return json.dumps(json.loads(value))
+        except json.JSONDecodeError:
+            return value
+    return value

@@ -1,0 +1,130 @@
+"""The grammar of instances.toml: tables in, frozen instances and named problems out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backups.instances.fields import NAME, Mistake, flag, require_known, text, within
+from backups.instances.kinds import KINDS
+from backups.instances.kinds.base import ServiceKind
+
+COMMON_KEYS = frozenset({"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days"})
+HOOKS = ("before_restore", "after_restore", "after_backup")
+HOOK_TIMEOUT_SECONDS = 60
+MOST_DRILL_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in the file; `instance` is empty when it concerns the whole file."""
+
+    instance: str
+    key: str
+    message: str
+    hint: str = ""
+    missing: bool = False
+
+    def __str__(self) -> str:
+        where = f"[{self.instance}] " if self.instance else ""
+        return where + (f"{self.key}: " if self.key else "") + self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A running service: what instances.toml says of every kind. `service` has what it says of its own kind."""
+
+    name: str
+    service: ServiceKind
+    root: Path
+    queue: str = ""
+    # where restart-required.json is left for the service and its supervisor
+    state: Path = Path()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hook_timeout: int = HOOK_TIMEOUT_SECONDS
+    # whether a change of the configuration is backed up by itself
+    watch: bool = True
+    # how often its newest good backup is drilled by itself: 0 never, None as the site has it
+    drill_every_days: int | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.service.kind
+
+    @property
+    def component_names(self) -> tuple[str, ...]:
+        return self.service.component_names
+
+
+def parse(tables: Mapping[str, Any]) -> tuple[dict[str, Instance], tuple[Problem, ...]]:
+    """Return the instances that are described well, and one problem for each that is not."""
+    instances: dict[str, Instance] = {}
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for name, table in tables.items():
+        try:
+            if (other := seen.setdefault(name.casefold(), name)) != name:
+                raise Mistake("", f"The name differs from {other!r} in upper and lower case only.")
+            instances[name] = _instance(name, table)
+        except Mistake as mistake:
+            problems.append(Problem(name, mistake.key, mistake.message, mistake.hint))
+    return instances, tuple(problems)
+
+
+def _instance(name: str, table: Any) -> Instance:
+    if not isinstance(table, dict):
+        raise Mistake("", "An instance is a table, such as [shop].")
+    if not NAME.fullmatch(name):
+        raise Mistake("", "A name has letters, digits, '_' and '-', at most 64.")
+    named = text(table, "kind")
+    if (kind := KINDS.get(named)) is None:
+        raise Mistake("kind", "The kind is unknown.", f"Use one of {', '.join(KINDS)}.")
+    require_known(table, COMMON_KEYS | kind.keys, "")
+    root = Path(text(table, "root"))
+    if not root.is_absolute():
+        raise Mistake("root", "The path is not absolute.")
+    common: dict[str, Any] = {
+        "queue": _queue(table),
+        "state": within(root, text(table, "state", default=kind.default_state), "state"),
+        "hooks": _hooks(table),
+        "hook_timeout": _hook_timeout(table),
+        "watch": flag(table, "watch", default=True),
+        "drill_every_days": _drill_every_days(table),
+    }
+    return Instance(name, kind.parse(name, root, table), root, **common)
+
+
+def _queue(table: Mapping[str, Any]) -> str:
+    queue = text(table, "queue", default="")
+    if queue and not NAME.fullmatch(queue):
+        raise Mistake("queue", "This is not the name of a queue.", "Use letters, digits, '_' and '-', at most 64.")
+    return queue
+
+
+def _drill_every_days(table: Mapping[str, Any]) -> int | None:
+    days = table.get("drill_every_days")
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 <= days <= MOST_DRILL_DAYS):
+        raise Mistake(
+            "drill_every_days", f"The value must be a number of days between 0 and {MOST_DRILL_DAYS}.", "0 means never."
+        )
+    return days
+
+
+def _hooks(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    hooks = table.get("hooks", {})
+    if not isinstance(hooks, dict):
+        raise Mistake("hooks", "The hooks are a table, such as [shop.hooks].")
+    require_known(hooks, {*HOOKS, "timeout"}, "hooks.")
+    for name, argv in hooks.items():
+        if name != "timeout" and not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
+            raise Mistake(
+                f"hooks.{name}", "A hook is a list of words: the program and its arguments.", "There is no shell."
+            )
+    return {name: tuple(argv) for name, argv in hooks.items() if name != "timeout"}
+
+
+def _hook_timeout(table: Mapping[str, Any]) -> int:
+    timeout = table.get("hooks", {}).get("timeout", HOOK_TIMEOUT_SECONDS)
+    if not isinstance(timeout, int) or isinstance(timeout, bool) or not 1 <= timeout <= 86_400:
+        raise Mistake("hooks.timeout", "The timeout must be a number of seconds between 1 and 86400.")
+    return timeout
