@@ -6,21 +6,13 @@ from django.conf import settings
 
 from backups.doorbell.messages import ring
 from backups.errors import BackupError
+from backups.lib import locks
+from backups.runs import audit, workspace
+from backups.runs.queue.queues import release_dead
+from backups.runs.recovery import heartbeats
+from backups.runs.recovery.reap import reap
 from backups.schedules import TICK, keep_tick
-from backups.service import (
-    audit,
-    custody,
-    drill_regularly,
-    heartbeats,
-    lateness,
-    locks,
-    schedule,
-    schedule_repair,
-    watch,
-    workspace,
-)
-from backups.service.queues import release_dead
-from backups.service.reap import reap
+from backups.service import custody, drill_regularly, lateness, schedule, schedule_repair, watch
 from backups.tasks import enqueue, ring_forgotten
 
 START_UP = "backups.housekeeping.start_up"

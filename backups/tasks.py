@@ -13,8 +13,8 @@ from django.utils import timezone
 from backups.doorbell.cluster import is_ending
 from backups.doorbell.messages import ring
 from backups.models import Run
-from backups.service.places import place
-from backups.service.queues import NOBODY_CAME, QUEUED, queue_of, reserve, waiting
+from backups.runs.queue.queues import NOBODY_CAME, QUEUED, queue_of, reserve, waiting
+from backups.runs.queue.slots import place
 from backups.service.runs import KINDS, RunKind
 from backups.service.supervise import supervise
 from backups.signals import execution_finished

@@ -12,10 +12,10 @@ PROJECT = Path(__file__).parent.parent
 # a file, an import that has no place in it, and the contract that it breaks
 VIOLATIONS = {
     "destinations/models.py": ("import backups.errors", "backupsite -> backups -> destinations"),
-    "backups/service/status.py": ("import backups.tasks", "admin | management -> worker -> housekeeping"),
+    "backups/runs/describe.py": ("import backups.tasks", "admin | management -> worker -> housekeeping"),
     "backups/archive/names.py": ("import django.conf", "are plain Python"),
     "backups/retention/decide.py": ("import backups.models", "are plain Python"),
-    "backups/service/claim.py": ("import django_q.tasks", "only the doorbell knows django_q"),
+    "backups/runs/claim.py": ("import django_q.tasks", "only the doorbell knows django_q"),
 }
 
 

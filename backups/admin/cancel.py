@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from backups.admin.actions import CANCEL, CANCEL_DRILL, CANCEL_RESTORE
 from backups.admin.guard import action_view, actor, to_page
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.service import cancel as service
+from backups.runs import cancel as service
 
 
 @action_view(CANCEL)

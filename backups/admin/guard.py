@@ -20,7 +20,7 @@ from backups.admin.formats import sentence
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import Run
-from backups.service import audit
+from backups.runs import audit
 from destinations.exceptions import DestinationError
 
 REFUSALS = (BackupError, ArchiveError, DestinationError)

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from backups.admin.actions import VIEW
 from backups.admin.guard import REFUSALS, actor, explain
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
 from destinations.models import BackupDestination
 
 Work = Callable[[HttpRequest, BackupDestination], HttpResponseBase]

@@ -11,7 +11,7 @@ from backups.admin import formats
 from backups.admin.actions import AnyRun
 from backups.admin.timeline import steps
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.service.status import describe_progress
+from backups.runs.describe import describe_progress
 
 Status = Run.Status
 PATIENCE = timedelta(seconds=15)

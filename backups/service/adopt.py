@@ -13,7 +13,7 @@ from backups.archive.manifest import Manifest
 from backups.archive.reader import verify_members
 from backups.instance_file import NAME
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
 from backups.service.opening import encryption_of, opened
 from backups.service.signatures import signature_state
 from destinations.models import BackupDestination

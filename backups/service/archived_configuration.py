@@ -14,9 +14,9 @@ from backups.archive.reader import read_members
 from backups.components.config_archived import EXPORT, FILE, OVERRIDES, ArchivedConfiguration
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution
+from backups.runs.workspace import workspace
 from backups.service.opening import opened
 from backups.service.uses import reading
-from backups.service.workspace import workspace
 from destinations.exceptions import DestinationError
 
 # these stand near the beginning of an archive of ours, behind the manifest

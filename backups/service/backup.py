@@ -20,14 +20,16 @@ from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.masking import masked
 from backups.models import BackupExecution, BackupSchedule
-from backups.service import audit, outcome
-from backups.service.claim import claim
+from backups.runs import audit, finish
+from backups.runs.claim import claim
+from backups.runs.hooks import run_hook
+from backups.runs.progress import Monitor
+from backups.runs.queue.holder import owned_here
+from backups.runs.queue.once import create_once
+from backups.runs.workspace import require_space, workspace
 from backups.service.contents import Contents, exported, manifest_of
 from backups.service.drop_finding import note_drops
-from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
-from backups.service.monitor import Monitor
-from backups.service.once import create_once
 from backups.service.own_places import live_components
 from backups.service.prune import prune_after
 from backups.service.publish import Made, publish
@@ -35,8 +37,6 @@ from backups.service.recover import recover
 from backups.service.sealing import encryption_for, prove_sealed, sealed_manifest
 from backups.service.signatures import site_key
 from backups.service.tree_listing import keep_exported
-from backups.service.worker import owned_here
-from backups.service.workspace import require_space, workspace
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 
@@ -137,7 +137,7 @@ def carry_out(
         claim(execution)
         with Monitor(execution, within) as monitor:
             _run(execution, monitor, directory, parts)
-        return outcome.completed(execution)
+        return finish.completed(execution)
     except (InstanceBusy, NotQueued):
         raise
     except BaseException as error:
@@ -152,7 +152,7 @@ def _settle(execution: BackupExecution, error: BaseException) -> None:
     """Record how it ended. An archive that stands at its destination is a backup, whatever cut short what came after:
     the process may be told to end in the moment between the two."""
     if execution.backup_path:
-        outcome.completed(execution)
+        finish.completed(execution)
         return
     with suppress(DestinationError):
         if execution.planned_path and not isinstance(error, Exception):
@@ -160,7 +160,7 @@ def _settle(execution: BackupExecution, error: BaseException) -> None:
                 return
             with execution.destination.open() as destination:
                 destination.sweep(execution.pk)
-    outcome.failed(execution, error)
+    finish.failed(execution, error)
 
 
 def _require_enabled(destination: BackupDestination) -> None:

@@ -5,11 +5,11 @@ from functools import partial
 
 from backups.components import Component
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.execute import run_here
+from backups.runs.progress import Monitor
 from backups.service.backup import carry_out, start_backup
-from backups.service.monitor import Monitor
 from backups.service.prune import prune_after
-from backups.service.run_here import run_here
 from destinations.models import BackupDestination
 
 

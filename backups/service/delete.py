@@ -11,7 +11,7 @@ from django.utils import timezone
 from backups.errors import BackupError, NotDeletable
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
 from backups.service.signatures import delete_signature
 from backups.service.tree_lists import forget_lists
 from backups.service.uses import LONGEST_DELETION, used_executions

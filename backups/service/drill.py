@@ -10,14 +10,15 @@ from backups.interrupts import undisturbed
 from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.models.execution import FLAWLESS
 from backups.models.run import new_id
-from backups.service import audit, verdict
-from backups.service.claim import claim
-from backups.service.monitor import Monitor
-from backups.service.once import create_once
-from backups.service.run_here import run_here
+from backups.runs import audit
+from backups.runs.claim import claim
+from backups.runs.execute import run_here
+from backups.runs.progress import Monitor
+from backups.runs.queue.holder import owned_here
+from backups.runs.queue.once import create_once
+from backups.runs.workspace import workspace
+from backups.service import verdict
 from backups.service.trial import TRIALS, Found
-from backups.service.worker import owned_here
-from backups.service.workspace import workspace
 from destinations.exceptions import DestinationError
 
 Kind = DrillExecution.Kind

@@ -17,10 +17,10 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.models import BackupExecution, Run
 from backups.models.execution import OPEN_DROP
-from backups.service import audit
-from backups.service.heartbeats import CLOCKS_DIFFER
+from backups.runs import audit
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.runs.rowlock import lock_instance
 from backups.service.holdings import Drop
-from backups.service.rowlock import lock_instance
 from backups.signals import data_dropped, execution_finished
 
 Kind, Status = BackupExecution.Kind, BackupExecution.Status

@@ -11,7 +11,8 @@ from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.models.run import new_id
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import workspace
 from backups.service.adopt import Examined, examine, record_adopted
 from backups.service.drop_finding import judge_adopted
 from backups.service.hashing import HashingSink
@@ -20,7 +21,6 @@ from backups.service.proof import verify_file
 from backups.service.publish import ATTEMPTS, EXTENSIONS, archive_path
 from backups.service.signatures import delete_signature, signature_state, store_signature, text_beside
 from backups.service.tree_listing import keep_archived
-from backups.service.workspace import workspace
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE
 from destinations.encryption import Policy

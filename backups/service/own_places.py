@@ -18,7 +18,7 @@ from backups.components import Component
 from backups.errors import ComponentError
 from backups.instances import Instance, inventory
 from backups.own_places import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
-from backups.service import audit
+from backups.runs import audit
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 

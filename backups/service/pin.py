@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
 from backups.service.uses import LONGEST_DELETION
 
 Status = BackupExecution.Status

@@ -4,7 +4,7 @@ from typing import BinaryIO, cast
 
 from backups.errors import Interrupted
 from backups.models import BackupExecution
-from backups.service import audit, outcome
+from backups.runs import audit, finish
 from backups.service.hashing import HashingSink
 from backups.service.publish import record
 from backups.service.signatures import put_signature
@@ -37,4 +37,4 @@ def recover(execution: BackupExecution) -> bool:
         return False
     execution.moved(BackupExecution.Status.RUNNING, warnings=[*execution.warnings, NOTE])
     audit.log("backup.recovered", execution=execution.pk, instance=execution.instance, file=path)
-    return outcome.completed(execution)
+    return finish.completed(execution)

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from backups.instances import get_instance
 from backups.models import BackupExecution, RestoreExecution
+from backups.runs.workspace import workspace
 from backups.service.restore import require_right_files, require_valid
 from backups.service.signatures import require_signature
 from backups.service.staging import archive_of, stage
-from backups.service.workspace import workspace
 
 
 @dataclass(frozen=True, slots=True)

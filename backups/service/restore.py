@@ -12,22 +12,23 @@ from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import audit, unrecorded
-from backups.service.claim import claim
+from backups.runs import audit
+from backups.runs.claim import claim
+from backups.runs.hooks import run_hook
+from backups.runs.progress import Monitor
+from backups.runs.queue.holder import owned_here
+from backups.runs.recovery import unrecorded
+from backups.runs.recovery.reap_queued import end_lost
+from backups.runs.rowlock import lock_instance
+from backups.runs.workspace import workspace
 from backups.service.confirmation import changes_of, require_none_under_way, require_unchanged
 from backups.service.finishing import warn
-from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
-from backups.service.monitor import Monitor
-from backups.service.reap_queued import end_lost
 from backups.service.room import require_room
-from backups.service.rowlock import lock_instance
 from backups.service.safety import take_safety_backup
-from backups.service.settling import finish, settle
+from backups.service.settling import finish_restore, settle
 from backups.service.signatures import require_signature
 from backups.service.staging import Staged, Step, archive_of, stage
-from backups.service.worker import owned_here
-from backups.service.workspace import workspace
 from backups.sources import confined
 from destinations.exceptions import DestinationError
 
@@ -205,7 +206,7 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     run_hook("before_restore", instance, restore)
     _apply_all(restore, instance, staged, monitor)
     with undisturbed():
-        finish(restore, instance, monitor, directory)
+        finish_restore(restore, instance, monitor, directory)
 
 
 def require_valid(findings: Sequence[str], *, forced: bool) -> list[str]:

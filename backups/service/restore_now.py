@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from backups.models import RestoreExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.execute import run_here
+from backups.runs.recovery.reap import reap
 from backups.service.confirmation import AGAIN
-from backups.service.reap import reap
 from backups.service.restore import carry_out
-from backups.service.run_here import run_here
 
 
 def restore_now(

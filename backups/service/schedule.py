@@ -13,9 +13,9 @@ from django.utils import timezone
 from backups.cadence import latest_due
 from backups.errors import BackupError
 from backups.models import BackupExecution, BackupSchedule, Run
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.queue.queues import of_queue
 from backups.service.backup import Slot, start_backup
-from backups.service.queues import of_queue
 from backups.service.rhythm import cadence_of, plan
 from backups.signals import execution_finished, schedule_failed
 

@@ -9,10 +9,11 @@ from django.db import Error as DatabaseProblem
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.models import RestoreExecution
-from backups.service import outcome, unrecorded
+from backups.runs import finish
+from backups.runs.finish import ALL_PROVEN, Ending
+from backups.runs.progress import Monitor
+from backups.runs.recovery import unrecorded
 from backups.service.finishing import complete, start_again
-from backups.service.monitor import Monitor
-from backups.service.outcome import ALL_PROVEN, Ending
 from backups.service.rollback import aftermath, roll_back, unfinished
 
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
@@ -21,7 +22,7 @@ RESTART = "restart the service, look whether all is well, then acknowledge the r
 STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.FINISHING, Stage.ROLLING_BACK)
 
 
-def finish(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:
+def finish_restore(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:
     """The data is proven and stays: from here on nothing stops the run, and nothing is a reason to take it back."""
     monitor.protect()
     monitor.stage(Stage.FINISHING)
@@ -43,7 +44,7 @@ def settle(restore: RestoreExecution, directory: Path, error: BaseException) -> 
     failure: BaseException = error
     if restore.service_stopped:
         failure = _put_right(restore, directory, error)
-    ending = outcome.ending_of(failure, aftermath(restore))
+    ending = finish.ending_of(failure, aftermath(restore))
     if restore.stage == Stage.FINISHING:
         ending = replace(ending, hint=RESTART)
     _record(restore, ending, directory)
@@ -64,7 +65,7 @@ def _put_right(restore: RestoreExecution, directory: Path, error: BaseException)
                 roll_back(restore, instance, monitor, directory, error)
         except BackupError as unfinished_rollback:
             failure = unfinished_rollback
-        _save_before_the_start(restore, outcome.ending_of(failure, aftermath(restore)))
+        _save_before_the_start(restore, finish.ending_of(failure, aftermath(restore)))
         # whatever happened: what was stopped for the restore is started again
         start_again(restore, instance)
     return failure
@@ -101,14 +102,14 @@ def _save_before_the_start(restore: RestoreExecution, ending: Ending) -> None:
 
 def _record(restore: RestoreExecution, ending: Ending, directory: Path) -> None:
     try:
-        outcome.recorded(restore, ending)
+        finish.recorded(restore, ending)
     except DatabaseProblem:
         restore.status = Status.RUNNING
         # the workspace may be what fills its disk
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         try:
-            outcome.recorded(restore, ending)
+            finish.recorded(restore, ending)
         except DatabaseProblem as problem:
             restore.status = Status.RUNNING
             raise unrecorded.keep(restore, ending, problem) from problem

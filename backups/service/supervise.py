@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from backups.models import Run
 from backups.processes import descendants, identity, kill_all
-from backups.service import audit, outcome
-from backups.service.queues import release, reserve
-from backups.service.reap import bury
+from backups.runs import audit, finish
+from backups.runs.queue.queues import release, reserve
+from backups.runs.recovery.reap import bury
 from backups.service.runs import RunKind
 
 BUSY = os.EX_TEMPFAIL  # exit code of a run that stays queued because its instance is in use
@@ -115,7 +115,7 @@ def _record(run: Run, child: str, returncode: int, why_ended: str) -> None:
         if why_ended or returncode == BUSY:
             release(run)
         else:
-            outcome.unstarted(run, f"its process {how} before it began", "the reason is in the log of the worker")
+            finish.unstarted(run, f"its process {how} before it began", "the reason is in the log of the worker")
 
 
 def _ending(returncode: int) -> str:

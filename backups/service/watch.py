@@ -14,12 +14,12 @@ from backups import tacacs
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.models import BackupExecution, InstanceState, Run
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.queue.queues import queue_of
+from backups.runs.rowlock import lock_instance
 from backups.service.backup import start_backup
 from backups.service.declared import declaration_of, sync
 from backups.service.overview import CONFIG_HASH
-from backups.service.queues import queue_of
-from backups.service.rowlock import lock_instance
 from backups.service.undeclared import disable_gone
 from destinations.models import BackupDestination
 

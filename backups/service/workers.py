@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from backups.formats import human_duration
 from backups.models import Heartbeat
-from backups.service.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
-from backups.service.queues import MODELS, queue_of, queues
+from backups.runs.queue.queues import MODELS, queue_of, queues
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)

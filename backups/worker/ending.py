@@ -8,7 +8,7 @@ from django.conf import settings
 
 from backups.doorbell.cluster import QueueCluster
 from backups.processes import descendants, kill_all
-from backups.service.places import all_free
+from backups.runs.queue.slots import all_free
 from backups.service.runs import KINDS, RunKind
 
 POLL_SECONDS = 0.05

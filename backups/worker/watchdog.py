@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from backups.doorbell.cluster import QueueCluster
 from backups.models import Heartbeat
-from backups.service.heartbeats import Kind
-from backups.service.places import all_free
-from backups.service.queues import waiting
+from backups.runs.queue.queues import waiting
+from backups.runs.queue.slots import all_free
+from backups.runs.recovery.heartbeats import Kind
 from backups.service.runs import KINDS
 
 # Longer than the two minutes within which the tick calls a second time for a run whose message was lost.

@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.cancel import cancel
 from backups.service.backup import start_backup
-from backups.service.cancel import cancel
 from backups.service.delete import delete_backup
 from backups.service.download import download_backup
 from destinations.models import BackupDestination

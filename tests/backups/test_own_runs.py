@@ -19,14 +19,16 @@ from pytest_django import Settings
 from backups import tasks
 from backups.errors import NotQueued
 from backups.housekeeping import tick
+from backups.lib.locks import Holder, holder_of, is_local
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.processes import identity
-from backups.service import liveness, outcome, restore_now, run_here, workspace
+from backups.runs import execute, finish, workspace
+from backups.runs.claim import claim
+from backups.runs.recovery import liveness
+from backups.runs.recovery.reap import reap
+from backups.service import restore_now
 from backups.service.backup_now import backup_now
-from backups.service.claim import claim
 from backups.service.drill import drill
-from backups.service.locks import Holder, holder_of, is_local
-from backups.service.reap import reap
 from backups.service.verify import verify_execution
 from destinations.models import BackupDestination
 from tests.backups.conftest import BackUp
@@ -238,7 +240,7 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
     full = OperationalError("database or disk is full")
     with monkeypatch.context() as patch:
         patch.setattr("backups.service.restore.claim", lambda _run: (_ for _ in ()).throw(full))
-        patch.setattr(run_here.outcome, "unstarted", lambda *_: (_ for _ in ()).throw(full))
+        patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
             restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
@@ -363,4 +365,4 @@ def test_a_safety_backup_whose_restore_is_killed_before_it_begins_is_for_no_work
     assert tasks.backup(safety.pk) == "nothing waits"
     assert {run.noun for run in reap()} == {"backup", "restore"}
     assert rows_of(store / "orders.db")
-    assert BackupExecution.objects.get(pk=safety.pk).status == outcome.Status.INTERRUPTED
+    assert BackupExecution.objects.get(pk=safety.pk).status == finish.Status.INTERRUPTED

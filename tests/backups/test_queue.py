@@ -13,8 +13,8 @@ from backups.errors import InstanceError
 from backups.instances import get_instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.processes import identity
-from backups.service.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
-from backups.service.worker import this_worker
+from backups.runs.queue.holder import this_worker
+from backups.runs.queue.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
 from backups.tasks import backup, enqueue, ring_forgotten, ring_waiting, start_next
 from tests.backups.factories import an_execution
 

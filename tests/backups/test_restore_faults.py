@@ -14,10 +14,12 @@ from backups.components import Component
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution, InstanceState
-from backups.service import finishing, hooks, restart, rollback, unrecorded
+from backups.runs import hooks
+from backups.runs.finish import Ending
+from backups.runs.recovery import unrecorded
+from backups.runs.recovery.reap import reap
+from backups.service import finishing, restart, rollback
 from backups.service import restore as engine
-from backups.service.outcome import Ending
-from backups.service.reap import reap
 from tests.backups.conftest import BackUp
 from tests.backups.databases import rows_of
 from tests.backups.restoring import (

@@ -12,11 +12,11 @@ import pytest
 
 from backups.errors import Cancelled, ComponentError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import monitor
-from backups.service import reap as reaper
+from backups.runs import progress
+from backups.runs.cancel import cancel
+from backups.runs.recovery import reap as reaper
+from backups.runs.recovery.reap import reap
 from backups.service import restore as engine
-from backups.service.cancel import cancel
-from backups.service.reap import reap
 from backups.service.restore import run_restore
 from tests.backups.conftest import BackUp
 from tests.backups.databases import rows_of
@@ -110,7 +110,7 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "all are proven": (killed_at(f"{ENGINE}.finish"), "old", True),
     "restart is asked for": (killed_at("backups.service.finishing.start_again"), "new", True),
     "service is started": (killed_at("backups.service.finishing.start_again", after=True), "new", True),
-    "end is recorded": (killed_at("backups.service.outcome.recorded"), "new", True),
+    "end is recorded": (killed_at("backups.runs.finish.recorded"), "new", True),
 }
 
 
@@ -299,18 +299,18 @@ def test_a_signal_after_the_last_proof_does_not_take_the_restore_back(scene: Sce
 def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
     stage: str, scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.05)
     queued = queue(scene.backup)
-    real = monitor.Monitor.stage
+    real = progress.Monitor.stage
 
-    def stage_and_cancel(self: monitor.Monitor, entered: object, **options: int) -> None:
+    def stage_and_cancel(self: progress.Monitor, entered: object, **options: int) -> None:
         real(self, entered, **options)  # type: ignore[arg-type]
         if entered == stage and isinstance(self.execution, RestoreExecution):
             cancel(RestoreExecution.objects.get(pk=queued.pk), by="alice")
             # a moment for the thread that listens
             time.sleep(0.3)
 
-    monkeypatch.setattr(monitor.Monitor, "stage", stage_and_cancel)
+    monkeypatch.setattr(progress.Monitor, "stage", stage_and_cancel)
     with pytest.raises(Cancelled, match=r"^cancelled by alice$"):
         run_restore(queued.pk)
     assert scene.is_old()

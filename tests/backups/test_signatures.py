@@ -13,9 +13,9 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import SigningKey, sign_file
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.runs.recovery.reap import reap
 from backups.service import publish
 from backups.service.delete import delete_backup
-from backups.service.reap import reap
 from backups.service.signatures import Signature, State, signature_state, site_key
 from backups.service.verify import verify_execution
 from destinations.backends.local import LocalDestination

@@ -35,7 +35,7 @@ def test_a_run_that_is_cancelled_ends_within_seconds(site: Site) -> None:
 
 def cancel(site: Site, run_id: str) -> None:
     site.python(
-        "from backups.service.cancel import cancel; from backups.models import BackupExecution\n"
+        "from backups.runs.cancel import cancel; from backups.models import BackupExecution\n"
         f"cancel(BackupExecution.objects.get(pk={run_id!r}), by='alice')\n"
     )
 

@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from backups.log_handlers import LogFile
 from backups.models import BackupExecution, BackupSchedule, Heartbeat, InstanceState
-from backups.service import heartbeats
+from backups.runs.recovery import heartbeats
 from backups.service.rhythm import plan
 from tests.backups.admin.pages import LIST, START, buttons, raw, text, url
 from tests.backups.factories import VIEW, Status, a_client, a_destination, a_manifest, an_execution

@@ -16,7 +16,7 @@ from django.utils import timezone
 from backups.components import ExportContext
 from backups.errors import BackupError, Cancelled, Interrupted
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.service import audit
+from backups.runs import audit
 
 INTERVAL_SECONDS = 1.0
 Stage = BackupExecution.Stage | RestoreExecution.Stage | DrillExecution.Stage

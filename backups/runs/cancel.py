@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import Run
-from backups.service import audit
+from backups.runs import audit
 
 Status = Run.Status
 

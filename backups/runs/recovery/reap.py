@@ -11,16 +11,17 @@ from django.utils import timezone
 from backups.errors import BackupError, WorkspaceBusy
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.service import audit, outcome, unrecorded, workspace
-from backups.service.liveness import is_dead
-from backups.service.outcome import ALL_PROVEN
-from backups.service.queues import MODELS
-from backups.service.reap_queued import end_lost
+from backups.runs import audit, finish, workspace
+from backups.runs.finish import ALL_PROVEN
+from backups.runs.queue.holder import on_this_host
+from backups.runs.queue.queues import MODELS
+from backups.runs.recovery import unrecorded
+from backups.runs.recovery.liveness import is_dead
+from backups.runs.recovery.reap_queued import end_lost
 from backups.service.recover import recover
 from backups.service.rollback import aftermath
 from backups.service.settling import RESTART, recover_dead
 from backups.service.uses import let_go
-from backups.service.worker import on_this_host
 from destinations.exceptions import DestinationError
 
 Status = Run.Status
@@ -69,7 +70,7 @@ def bury(run: Run, reason: str) -> bool:
                 return True
         except DestinationError as error:
             message += f"; what it left at {run.destination.name} could not be looked at: {error.message}"
-    return outcome.interrupted(run, message, HINT)
+    return finish.interrupted(run, message, HINT)
 
 
 def _bury_restore(restore: RestoreExecution, message: str) -> bool:
@@ -82,7 +83,7 @@ def _bury_restore(restore: RestoreExecution, message: str) -> bool:
         host = restore.worker.partition(":")[0]
         half = f"it may be half done: {aftermath(restore)}"
         told, hint = (half, f"on host {host} {undo}") if restore.touched else (UNCHANGED, HINT)
-        return outcome.interrupted(restore, f"{message}; {told}", hint)
+        return finish.interrupted(restore, f"{message}; {told}", hint)
     try:
         with workspace.workspace(restore.pk) as directory:
             restore.refresh_from_db()
@@ -92,17 +93,17 @@ def _bury_restore(restore: RestoreExecution, message: str) -> bool:
                 ended = True
             else:
                 told, hint = _recovered(restore, directory, message, undo)
-                ended = _record(restore, outcome.Ending(Status.INTERRUPTED, f"{message}; {told}", hint))
+                ended = _record(restore, finish.Ending(Status.INTERRUPTED, f"{message}; {told}", hint))
             unrecorded.forget(restore.pk)
             return ended
     except WorkspaceBusy:
         return False
 
 
-def _record(restore: RestoreExecution, ending: outcome.Ending) -> bool:
+def _record(restore: RestoreExecution, ending: finish.Ending) -> bool:
     """Its service runs again: what is back by now must not be brought back a second time by the next one."""
     try:
-        return outcome.recorded(restore, ending)
+        return finish.recorded(restore, ending)
     except DatabaseProblem as problem:
         raise unrecorded.keep(restore, ending, problem) from problem
 

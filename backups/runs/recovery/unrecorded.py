@@ -14,8 +14,9 @@ from django.utils import timezone
 from backups.errors import BackupError, Unrecorded
 from backups.instances import get_instance
 from backups.models import RestoreExecution
-from backups.service import audit, outcome, restart
-from backups.service.outcome import Ending
+from backups.runs import audit, finish
+from backups.runs.finish import Ending
+from backups.service import restart
 
 # The file is made, with this size, before anything is changed: a disk that is full by then has room for the end.
 RESERVED_BYTES = 64 << 10
@@ -68,7 +69,7 @@ def keep(restore: RestoreExecution, ending: Ending, problem: Exception) -> Unrec
         "restore.unrecorded", logging.CRITICAL, execution=restore.pk, instance=restore.instance, file=path,
         error=problem, status=ending.status, message=ending.message,
     )  # fmt: skip
-    what = ending.message or outcome.ALL_PROVEN
+    what = ending.message or finish.ALL_PROVEN
     where = f"its end is kept in {path}; when the database can be written again, run: manage.py tick"
     lost = "this message is all that is kept of it: write it down, then correct the database and run: manage.py tick"
     return Unrecorded(
@@ -102,7 +103,7 @@ def record(restore: RestoreExecution) -> bool:
             restart.require(restore, get_instance(restore.instance))
         except BackupError as error:
             known["warnings"] = [*known["warnings"], error.message]
-    return outcome.recorded(restore, ending, before=Status(restore.status), **known)
+    return finish.recorded(restore, ending, before=Status(restore.status), **known)
 
 
 def forget(run_id: str) -> None:

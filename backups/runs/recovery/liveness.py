@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from backups.lib.locks import Holder
 from backups.models import BackupExecution, RestoreExecution, Run
 from backups.processes import is_gone, of_this_kernel
-from backups.service import unrecorded, workspace
-from backups.service.locks import Holder
-from backups.service.worker import on_this_host
+from backups.runs import workspace
+from backups.runs.queue.holder import on_this_host
+from backups.runs.recovery import unrecorded
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError
 

@@ -8,8 +8,8 @@ from django.db.models import Q
 from backups.errors import BackupError
 from backups.models import Run
 from backups.models.run import LONGEST_COMMENT
-from backups.service import audit
-from backups.service.queues import QUEUED
+from backups.runs import audit
+from backups.runs.queue.queues import QUEUED
 
 # a worker may take the one that waited right when we look for it
 ATTEMPTS = 5

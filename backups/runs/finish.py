@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from backups.errors import Cancelled, Interrupted
 from backups.models import BackupExecution, RestoreExecution, Run
-from backups.service import audit
+from backups.runs import audit
 from backups.service.tree_lists import forget_lists
 from backups.signals import execution_finished
 from destinations.os_signals import told_to_end

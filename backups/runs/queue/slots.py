@@ -7,7 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups.service import locks, workspace
+from backups.lib import locks
+from backups.runs import workspace
 
 LOOKING_SECONDS = 0.05
 

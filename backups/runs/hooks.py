@@ -13,7 +13,7 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.instances import Instance
 from backups.models import Run
-from backups.service import audit
+from backups.runs import audit
 from destinations.redaction import MARGIN, redact_cut
 
 OUTPUT_LIMIT = 20_000

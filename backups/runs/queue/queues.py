@@ -10,7 +10,7 @@ from django.utils import timezone
 from backups.instances import inventory
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.processes import identity, is_gone
-from backups.service.worker import held_here
+from backups.runs.queue.holder import held_here
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)

@@ -9,11 +9,11 @@ from django.utils import timezone
 from backups.errors import InstanceBusy, NotQueued
 from backups.models import BackupExecution, RestoreExecution, Run
 from backups.processes import identity
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.queue.holder import held_here
+from backups.runs.recovery.reap import reap
+from backups.runs.rowlock import lock_instance
 from backups.service.confirmation import valid
-from backups.service.reap import reap
-from backups.service.rowlock import lock_instance
-from backups.service.worker import held_here
 
 Status, Owner = Run.Status, Run.Owner
 

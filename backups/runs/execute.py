@@ -12,9 +12,9 @@ from backups.errors import BackupError, InstanceBusy
 from backups.interrupts import undisturbed
 from backups.models import Run
 from backups.models.run import new_id
-from backups.service import audit, outcome
-from backups.service.cancel import cancel
-from backups.service.workspace import workspace
+from backups.runs import audit, finish
+from backups.runs.cancel import cancel
+from backups.runs.workspace import workspace
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 Done = TypeVar("Done")
@@ -55,6 +55,6 @@ def _end_unbegun(model: type[Run], run_id: str, error: BaseException, hint: str)
     try:
         row = model._default_manager.filter(pk=run_id, status=Run.Status.QUEUED).first()
         if row is not None:
-            outcome.unstarted(row, f"{outcome.message_of(error)}; nothing was changed", hint)
+            finish.unstarted(row, f"{finish.message_of(error)}; nothing was changed", hint)
     except DatabaseProblem as problem:
         audit.log(f"{model.noun}.end-not-recorded", logging.ERROR, execution=run_id, error=problem)

@@ -7,10 +7,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from backups.models import BackupExecution, RestoreExecution, Run
-from backups.service import outcome
+from backups.runs import finish
+from backups.runs.queue.queues import MODELS
+from backups.runs.recovery.liveness import is_dead
 from backups.service.confirmation import AGAIN, end_message, expired, is_expired
-from backups.service.liveness import is_dead
-from backups.service.queues import MODELS
 
 Status, Owner = Run.Status, Run.Owner
 
@@ -36,9 +36,9 @@ def end_lost(*, instance: str | None = None) -> list[Run]:
 def _end(run: Run, now: datetime) -> bool:
     """End `run` if it is one of these; False for another one, or when somebody else was first."""
     if isinstance(run, RestoreExecution) and is_expired(run, now):
-        return outcome.expired(run, end_message(), AGAIN)
+        return finish.expired(run, end_message(), AGAIN)
     if run.owner != Owner.PROCESS or not is_dead(run, now):
         return False
     message = f"the process that was to run it ({run.worker}) died before it began; nothing was changed"
     again = AGAIN if isinstance(run, RestoreExecution) else "run it again"
-    return outcome.unstarted(run, message, again)
+    return finish.unstarted(run, message, again)

@@ -12,7 +12,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.interrupts import undisturbed
-from backups.service import locks
+from backups.lib import locks
 
 LOOKING_SECONDS = 2.0
 WRITABLE = "see that this user may write there and that the disk is not full"
