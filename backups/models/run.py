@@ -1,7 +1,7 @@
 """What every run has, of a backup, a restore or a drill: queue entry, claim, sign of life, progress, end."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -41,6 +41,8 @@ class Run(models.Model):
     needs_instance: ClassVar[bool] = True
     # each kind of run has stages of its own
     stage: "models.CharField[Any, str]"
+    # of each stage: how much of the whole is done, in percent, when it begins and when it ends
+    shares: ClassVar[Mapping[str, tuple[int, int]]]
     get_stage_display: Callable[[], str]
 
     id = models.TextField(primary_key=True, default=new_id, editable=False)
@@ -78,6 +80,8 @@ class Run(models.Model):
 
     # changes of this run that the database could not take: they go with its end
     unwritten: dict[str, Any] | None = None
+    # in the process that runs it: an error has ended it, and its kind has taken care of that
+    settled = False
 
     class Meta:
         abstract = True
@@ -90,6 +94,11 @@ class Run(models.Model):
     def log_fields(self) -> dict[str, object]:
         """Return what the log says of its end besides."""
         return {"archive": str(self)}
+
+    @property
+    def is_part_of_another(self) -> bool:
+        """True for a run that another kind of run on the same instance started, and waits for."""
+        return False
 
     @property
     def is_active(self) -> bool:

@@ -1,4 +1,4 @@
-"""Taking an execution: exactly one process gets it, and one instance has one run at a time that needs it."""
+"""Taking a queued run: exactly one process gets it, and one instance has one run at a time that needs it."""
 
 from datetime import datetime
 
@@ -7,48 +7,51 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import InstanceBusy, NotQueued
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.models import InstanceState, Run
 from backups.processes import identity
 from backups.runs import audit
 from backups.runs.queue.holder import held_here
-from backups.runs.recovery.reap import reap
-from backups.runs.rowlock import lock_instance
-from backups.service.confirmation import valid
+from backups.runs.registry import kind_of, kinds
 
 Status, Owner = Run.Status, Run.Owner
+WHEN_FREE = "this one can start when the other has ended"
 
 
-def claim(execution: Run) -> None:
-    """Turn `execution` from queued to running, by conditional update and unique constraint.
+def claim(run: Run) -> None:
+    """Turn `run` from queued to running, by conditional update and unique constraint.
+
+    A dead run holds its instance until it is reaped: call `reap` before.
 
     Raises InstanceBusy when it needs the instance and another one runs there (this one stays queued), NotQueued when it
     was taken, cancelled or ended before, and when it is for another process than this one.
     """
-    reap(instance=execution.instance)
     now = timezone.now()
     try:
         with transaction.atomic():
-            if execution.needs_instance:
-                # of backups and of restores, which are two tables, claims come one after another
-                lock_instance(execution.instance)
-                _require_idle(execution)
-            taken = execution.moved(
-                Status.QUEUED, _may_take(execution, now), status=Status.RUNNING, started_at=now, **held_here(now)
+            if run.needs_instance:
+                # backups and restores are two tables, which one constraint cannot span: their claims come one by one
+                lock_instance(run.instance)
+                _require_idle(run)
+            taken = run.moved(
+                Status.QUEUED, _may_take(run, now), status=Status.RUNNING, started_at=now, **held_here(now)
             )
     except IntegrityError as error:
-        raise InstanceBusy(
-            f"another {execution.noun} of {execution.instance} is running",
-            hint="this one can start when the other has ended",
-        ) from error
+        raise InstanceBusy(f"another {run.noun} of {run.instance} is running", hint=WHEN_FREE) from error
     if not taken:
-        raise _not_taken(execution)
-    audit.log(f"{execution.word}.claimed", execution=execution.pk, instance=execution.instance, worker=execution.worker)
+        raise _not_taken(run)
+    audit.log(f"{run.word}.claimed", execution=run.pk, instance=run.instance, worker=run.worker)
+
+
+def lock_instance(instance: str) -> None:
+    """Hold the row of the instance until the transaction ends, between processes of all hosts."""
+    InstanceState.objects.get_or_create(instance=instance)
+    InstanceState.objects.select_for_update().get(instance=instance)
 
 
 def _may_take(run: Run, now: datetime) -> Q:
-    """A run that a process made for itself is for that process, and a restore must have been confirmed lately."""
+    """Match a run of the queue, or one that this process made for itself, unless it waited too long."""
     mine = Q(owner=Owner.QUEUE) | Q(owner=Owner.PROCESS, process=identity())
-    return mine & valid(now) if isinstance(run, RestoreExecution) else mine
+    return mine & kind_of(run).startable(now)
 
 
 def _not_taken(run: Run) -> NotQueued:
@@ -62,11 +65,11 @@ def _not_taken(run: Run) -> NotQueued:
 
 
 def _require_idle(run: Run) -> None:
-    """A backup waits for a running restore and the other way round; a restore's own safety backup does not."""
-    if isinstance(run, BackupExecution) and run.kind == BackupExecution.Kind.SAFETY:
+    """Raise InstanceBusy while a run of another kind holds the instance, unless that one started `run`."""
+    if run.is_part_of_another:
         return
-    other = RestoreExecution if isinstance(run, BackupExecution) else BackupExecution
-    if other.objects.filter(instance=run.instance, status=Status.RUNNING).exists():
-        raise InstanceBusy(
-            f"a {other.noun} of {run.instance} is running", hint="this one can start when the other has ended"
-        )
+    for other in kinds():
+        if other.noun == run.noun or not other.model.needs_instance:
+            continue
+        if other.model._default_manager.filter(instance=run.instance, status=Status.RUNNING).exists():
+            raise InstanceBusy(f"a {other.noun} of {run.instance} is running", hint=WHEN_FREE)

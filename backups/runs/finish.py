@@ -1,4 +1,4 @@
-"""How an execution ends: the one place that sets each final status."""
+"""How a run ends: the one place that sets each final status, and that calls what follows it."""
 
 import logging
 from dataclasses import dataclass
@@ -7,20 +7,14 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from backups.errors import Cancelled, Interrupted
-from backups.models import BackupExecution, RestoreExecution, Run
+from backups.errors import BackupError, Cancelled, Interrupted
+from backups.models import Run
 from backups.runs import audit
-from backups.service.tree_lists import forget_lists
+from backups.runs.registry import kind_of
 from backups.signals import execution_finished
 from destinations.os_signals import told_to_end
 
 Status = Run.Status
-ALL_PROVEN = "all components had been restored and proven; restart the service"
-
-
-def completed(execution: Run, **facts: Any) -> bool:
-    """Mark a running execution as completed; what it made must be in the row already, or be in `facts`."""
-    return _end(execution, Status.COMPLETED, stage="done", progress_percent=100, **facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +24,45 @@ class Ending:
     status: Status
     message: str = ""
     hint: str = ""
+
+
+def completed(run: Run, **facts: Any) -> bool:
+    """Mark a running `run` as completed; what it made must be in the row already, or be in `facts`."""
+    return recorded(run, Ending(Status.COMPLETED), **facts)
+
+
+def failed(run: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
+    """Record why `run` did not complete, as `ending_of` tells; and `facts`."""
+    return recorded(run, ending_of(error, aftermath), **facts)
+
+
+def interrupted(run: Run, message: str, hint: str) -> bool:
+    """Record that the process of `run` is gone."""
+    return recorded(run, Ending(Status.INTERRUPTED, message, hint))
+
+
+def unstarted(run: Run, message: str, hint: str) -> bool:
+    """Record that a queued `run` could not even be claimed: its process came to nothing."""
+    return recorded(run, Ending(Status.INTERRUPTED, message, hint), before=Status.QUEUED)
+
+
+def expired(run: Run, message: str, hint: str) -> bool:
+    """Record that a queued `run` waited longer than it may."""
+    return recorded(run, Ending(Status.FAILED, message, hint), before=Status.QUEUED)
+
+
+def cancel(run: Run, *, by: audit.Actor) -> None:
+    """Stop `run`: at once when it is queued, at its next checkpoint when it runs.
+
+    A restore that has begun to change the instance is rolled back. Raises BackupError when `run` has ended already.
+    """
+    now, name = timezone.now(), audit.name_of(by)
+    request = {"cancel_requested_at": now, "cancel_requested_by": name}
+    ending = Ending(Status.CANCELLED, f"cancelled by {name} before it started")
+    if not recorded(run, ending, before=Status.QUEUED, **request) and not run.moved(Status.RUNNING, **request):
+        raise BackupError(f"execution {run.pk} has ended already")
+    audit.log(f"{run.word}.cancel-requested", execution=run.pk, instance=run.instance, by=name)
+    audit.note(by, run, f"Cancelled the {run.word} of {run.instance}.")
 
 
 def ending_of(error: BaseException, aftermath: str = "") -> Ending:
@@ -43,34 +76,6 @@ def ending_of(error: BaseException, aftermath: str = "") -> Ending:
     return Ending(status, message, getattr(error, "hint", ""))
 
 
-def failed(execution: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
-    """Record why `execution` did not complete, as `ending_of` tells; and `facts`."""
-    return recorded(execution, ending_of(error, aftermath), **facts)
-
-
-def recorded(execution: Run, ending: Ending, *, before: Status = Status.RUNNING, **facts: Any) -> bool:
-    """Record that end, and `facts`, in a row that has the status `before`."""
-    facts |= {"error_message": ending.message, "error_hint": ending.hint}
-    if ending.status == Status.COMPLETED:
-        facts |= {"stage": "done", "progress_percent": 100}
-    return _end(execution, ending.status, before=before, **facts)
-
-
-def interrupted(execution: Run, message: str, hint: str) -> bool:
-    """Record that the process of `execution` is gone."""
-    return _end(execution, Status.INTERRUPTED, error_message=message, error_hint=hint)
-
-
-def unstarted(execution: Run, message: str, hint: str) -> bool:
-    """Record that a queued `execution` could not even be claimed: its process came to nothing."""
-    return _end(execution, Status.INTERRUPTED, before=Status.QUEUED, error_message=message, error_hint=hint)
-
-
-def expired(execution: Run, message: str, hint: str) -> bool:
-    """Record that a queued `execution` waited longer than it may."""
-    return _end(execution, Status.FAILED, before=Status.QUEUED, error_message=message, error_hint=hint)
-
-
 def message_of(error: BaseException) -> str:
     """Return the sentence for the operator; for an error nobody foresaw, its type (its text may hold anything)."""
     message = getattr(error, "message", None)
@@ -81,42 +86,59 @@ def message_of(error: BaseException) -> str:
     return f"unexpected error {type(error).__name__}, see the log"
 
 
-def _cancelled_by(execution: Run) -> str | None:
-    rows = type(execution)._default_manager.filter(pk=execution.pk, cancel_requested_at__isnull=False)
-    return rows.values_list("cancel_requested_by", flat=True).first()
-
-
-def _end(execution: Run, status: Status, *, before: Status = Status.RUNNING, **changes: object) -> bool:
-    now = timezone.now()
-    if status == Status.INTERRUPTED and (by := _cancelled_by(execution)) is not None:
-        # it did not listen, so its process was ended
-        status = Status.CANCELLED
-        why = f"cancelled by {by}"
-        if isinstance(execution, RestoreExecution):
-            # whoever ended it, the row has to say what became of the instance, and how to undo it
-            changes["error_message"] = f"{why}; {changes['error_message']}"
-        else:
-            changes |= {"error_message": why, "error_hint": ""}
-    if status != Status.COMPLETED and isinstance(execution, BackupExecution):
-        changes |= {"backup_filename": "", "backup_path": ""}
-    timeline = [*execution.timeline, [status.value, now.isoformat()]]
-    changes = {**(execution.unwritten or {}), "completed_at": now, **changes, "status": status, "timeline": timeline}
+def recorded(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **facts: Any) -> bool:
+    """Record `ending` and `facts` in the row of `run`; False when it has not the status `before` any more."""
+    now, kind = timezone.now(), kind_of(run)
+    ending = _cancelled(run, ending)
+    good = ending.status == Status.COMPLETED
+    facts |= {"stage": "done", "progress_percent": 100} if good else kind.cleared
+    facts = {"completed_at": now, "error_message": ending.message, "error_hint": ending.hint} | facts
+    timeline = [*run.timeline, [ending.status.value, now.isoformat()]]
+    facts = {**(run.unwritten or {}), **facts, "status": ending.status, "timeline": timeline}
     with transaction.atomic():
-        if not execution.moved(before, **changes):
+        if not run.moved(before, **facts):
             return False
-        if status != Status.COMPLETED and isinstance(execution, BackupExecution):
-            forget_lists(execution)
-    execution.unwritten = None
-    if isinstance(execution, BackupExecution):
-        execution.destination.record_backup(status.value, now, stored=status == Status.COMPLETED)
+        if not good:
+            kind.discard(run)
+    run.unwritten = None
+    # a person who takes back what waits is no error
+    expected = good or (before, ending.status) == (Status.QUEUED, Status.CANCELLED)
     audit.log(
-        f"{execution.word}.{status.value}",
-        logging.INFO if status == Status.COMPLETED else logging.ERROR,
-        execution=execution.pk,
-        instance=execution.instance,
-        stage=execution.stage,
-        **execution.log_fields(),
-        error=execution.error_message,
+        f"{run.word}.{ending.status.value}",
+        logging.INFO if expected else logging.ERROR,
+        execution=run.pk,
+        instance=run.instance,
+        stage=run.stage,
+        **run.log_fields(),
+        error=run.error_message,
     )
-    execution_finished.send_robust(sender=type(execution), execution=execution)
+    _after_end(run)
     return True
+
+
+def _cancelled(run: Run, ending: Ending) -> Ending:
+    """A run that did not stop when it was cancelled, so that its process was ended, is cancelled all the same."""
+    if ending.status != Status.INTERRUPTED:
+        return ending
+    rows = type(run)._default_manager.filter(pk=run.pk, cancel_requested_at__isnull=False)
+    by = rows.values_list("cancel_requested_by", flat=True).first()
+    if by is None:
+        return ending
+    why = f"cancelled by {by}"
+    if kind_of(run).rolls_back:
+        # whoever ended it, the row has to say what became of the instance, and how to undo it
+        return Ending(Status.CANCELLED, f"{why}; {ending.message}", ending.hint)
+    return Ending(Status.CANCELLED, why)
+
+
+def _after_end(run: Run) -> None:
+    """Call what the site does after each end, then the receivers of other code.
+
+    The end is recorded: a step that fails must not look like a failure of the run, and keeps no other from its turn.
+    """
+    for step in kind_of(run).after_end:
+        try:
+            step(run)
+        except Exception as error:
+            audit.crashed("run.after-end-failed", error, execution=run.pk, step=step.__name__)
+    execution_finished.send_robust(sender=type(run), execution=run)

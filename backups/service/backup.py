@@ -7,37 +7,42 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from django.conf import settings
+from django.utils import timezone
 
-from backups.archive.errors import ArchiveError
 from backups.archive.manifest import Manifest
 from backups.archive.package import Part, write_package
 from backups.components import Component
 from backups.encryption import Encryption
-from backups.errors import BackupError, InstanceBusy, NotQueued
+from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.masking import masked
 from backups.models import BackupExecution, BackupSchedule
-from backups.runs import audit, finish
-from backups.runs.claim import claim
+from backups.runs import audit, finish, workspace
+from backups.runs.execute import execute
 from backups.runs.hooks import run_hook
 from backups.runs.progress import Monitor
-from backups.runs.queue.holder import owned_here
+from backups.runs.queue.holder import on_this_host, owned_here
 from backups.runs.queue.once import create_once
-from backups.runs.workspace import require_space, workspace
+from backups.runs.recovery.reap import HINT
+from backups.runs.registry import RunKind
+from backups.runs.workspace import require_space
 from backups.service.contents import Contents, exported, manifest_of
 from backups.service.drop_finding import note_drops
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.own_places import live_components
 from backups.service.prune import prune_after
 from backups.service.publish import Made, publish
-from backups.service.recover import recover
+from backups.service.recover import recover_upload, sweep_destination
 from backups.service.sealing import encryption_for, prove_sealed, sealed_manifest
 from backups.service.signatures import site_key
 from backups.service.tree_listing import keep_exported
-from destinations.exceptions import DestinationError
+from backups.service.tree_lists import forget_lists
+from destinations.backends import destination_class
+from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
@@ -106,61 +111,89 @@ def start_backup(
     return execution
 
 
-def run_backup(execution_id: str) -> BackupExecution:
-    """Run a queued execution to its end, and record that end whatever it is.
+class BackupKind(RunKind[BackupExecution]):
+    model = BackupExecution
+    related = ("destination",)
+    cleared = MappingProxyType({"backup_filename": "", "backup_path": ""})
 
-    Raises InstanceBusy and leaves the execution queued when its instance is being backed up, NotQueued when it is not
-    queued or is for the process that made it; after any other failure the row says why, and the error is raised again.
+    @property
+    def slots(self) -> int:
+        return int(settings.BACKUP_WORKERS)
+
+    def work(
+        self,
+        run: BackupExecution,
+        monitor: Monitor,
+        directory: Path,
+        *,
+        parts: Sequence[Component] | None = None,
+    ) -> None:
+        """Export, pack, encrypt and upload; `parts` replaces the components that the instance has now."""
+        _run(run, monitor, directory, parts)
+
+    def complete(self, run: BackupExecution, made: None) -> None:
+        finish.completed(run)
+
+    def settle(self, run: BackupExecution, directory: Path, error: BaseException) -> None:
+        # the process may be told to end in the moment between the upload and the record of its end
+        if run.backup_path:
+            finish.completed(run)
+            return
+        with suppress(DestinationError):
+            if run.planned_path and not isinstance(error, Exception):
+                if recover_upload(run):
+                    return
+                sweep_destination(run)
+        finish.failed(run, error)
+
+    def recover(self, run: BackupExecution, message: str) -> bool:
+        """Complete what was uploaded whole, interrupt everything else."""
+        if on_this_host(run.worker):
+            workspace.sweep(run.pk)
+        try:
+            sweep_destination(run)
+            if recover_upload(run):
+                return True
+        except DestinationError as error:
+            message += f"; what it left at {run.destination.name} could not be looked at: {error.message}"
+        return finish.interrupted(run, message, HINT)
+
+    def sweep(self, run: BackupExecution) -> None:
+        try:
+            sweep_destination(run)
+        except DestinationError as error:
+            audit.log("backup.sweep-failed", logging.WARNING, execution=run.pk, error=error.message)
+
+    def discard(self, run: BackupExecution) -> None:
+        forget_lists(run)
+
+    def follow_up(self, run: BackupExecution) -> None:
+        if run.status == Status.COMPLETED and not run.is_part_of_another:
+            prune_after(run)
+
+    def host_knows_better(self, run: BackupExecution) -> bool:
+        """True where the archive goes into a folder, of which another host may see another one."""
+        try:
+            return not destination_class(run.destination.type).off_box
+        except DestinationConfigError:
+            return False
+
+
+BACKUP = BackupKind()
+
+
+def run_backup(execution_id: str) -> BackupExecution:
+    """Run a queued backup to its end, as `execute`; then retention deletes what it may.
+
     Works inside a transaction too, but shows no progress there.
     """
-    execution = BackupExecution.objects.select_related("destination").get(pk=execution_id)
-    with workspace(execution.pk) as directory:
-        ended = carry_out(execution, directory)
-    if ended:
-        prune_after(execution)
-    return execution
+    return execute(BACKUP, execution_id)
 
 
-def carry_out(
-    execution: BackupExecution,
-    directory: Path,
-    *,
-    parts: Sequence[Component] | None = None,
-    within: Monitor | None = None,
-) -> bool:
-    """Claim `execution` and take it to its end in its workspace; True when it is completed. Raises as `run_backup`.
-
-    `parts` names the components where the configuration of the instance is not to be asked, and `within` is the monitor
-    of the restore that it is for.
-    """
-    try:
-        claim(execution)
-        with Monitor(execution, within) as monitor:
-            _run(execution, monitor, directory, parts)
-        return finish.completed(execution)
-    except (InstanceBusy, NotQueued):
-        raise
-    except BaseException as error:
-        with undisturbed():
-            _settle(execution, error)
-        if not isinstance(error, BackupError | ArchiveError | DestinationError):
-            audit.crashed("backup.crashed", error, execution=execution.pk)
-        raise
-
-
-def _settle(execution: BackupExecution, error: BaseException) -> None:
-    """Record how it ended. An archive that stands at its destination is a backup, whatever cut short what came after:
-    the process may be told to end in the moment between the two."""
-    if execution.backup_path:
-        finish.completed(execution)
-        return
-    with suppress(DestinationError):
-        if execution.planned_path and not isinstance(error, Exception):
-            if recover(execution):
-                return
-            with execution.destination.open() as destination:
-                destination.sweep(execution.pk)
-    finish.failed(execution, error)
+def record_at_destination(execution: BackupExecution) -> None:
+    """Note at its destination how the latest backup ended."""
+    at = execution.completed_at or timezone.now()
+    execution.destination.record_backup(execution.status, at, stored=execution.status == Status.COMPLETED)
 
 
 def _require_enabled(destination: BackupDestination) -> None:

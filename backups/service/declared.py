@@ -18,7 +18,7 @@ from backups.formats import as_text, is_text
 from backups.instances import Instance, get_instance
 from backups.models import BackupSchedule, InstanceState
 from backups.runs import audit
-from backups.runs.rowlock import lock_instance
+from backups.runs.claim import lock_instance
 from backups.service.rhythm import plan
 from backups.service.rule_change import remember_rule, settle_rule
 from backups.service.undeclared import disable_others, managed_by

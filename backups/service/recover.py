@@ -13,7 +13,7 @@ from destinations.exceptions import NotFound
 NOTE = "the process died after the upload; the archive was read back and is whole"
 
 
-def recover(execution: BackupExecution) -> bool:
+def recover_upload(execution: BackupExecution) -> bool:
     """Complete `execution` when its archive stands at the destination with the checksum of the row; else False.
 
     Raises DestinationError when the destination cannot be asked.
@@ -38,3 +38,11 @@ def recover(execution: BackupExecution) -> bool:
     execution.moved(BackupExecution.Status.RUNNING, warnings=[*execution.warnings, NOTE])
     audit.log("backup.recovered", execution=execution.pk, instance=execution.instance, file=path)
     return finish.completed(execution)
+
+
+def sweep_destination(execution: BackupExecution) -> None:
+    """Remove the temporary objects that a process left at the destination. Raises DestinationError."""
+    with execution.destination.open() as destination:
+        removed = list(destination.sweep(execution.pk))
+    if removed:
+        audit.log("backup.swept", execution=execution.pk, instance=execution.instance, removed=",".join(removed))

@@ -2,35 +2,37 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
-from backups.archive.errors import ArchiveError
 from backups.components import ApplyContext, put_back
-from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
+from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs import audit
-from backups.runs.claim import claim
+from backups.runs.claim import lock_instance
+from backups.runs.execute import execute
 from backups.runs.hooks import run_hook
 from backups.runs.progress import Monitor
 from backups.runs.queue.holder import owned_here
 from backups.runs.recovery import unrecorded
-from backups.runs.recovery.reap_queued import end_lost
-from backups.runs.rowlock import lock_instance
-from backups.runs.workspace import workspace
-from backups.service.confirmation import changes_of, require_none_under_way, require_unchanged
+from backups.runs.recovery.reap_queued import reap_queued
+from backups.runs.registry import RunKind
+from backups.service import confirmation, restart
+from backups.service.confirmation import AGAIN, changes_of, require_none_under_way, require_unchanged
 from backups.service.finishing import warn
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.room import require_room
 from backups.service.safety import take_safety_backup
-from backups.service.settling import finish_restore, settle
+from backups.service.settling import finish_restore, recover_dead, settle
 from backups.service.signatures import require_signature
 from backups.service.staging import Staged, Step, archive_of, stage
 from backups.sources import confined
-from destinations.exceptions import DestinationError
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -58,7 +60,7 @@ def start_restore(
     Raises BackupError when the instance is unknown, when the archive is gone or another one by now or another restore
     changed the instance since, and InstanceBusy while another one of the instance waits or runs; each is logged.
     """
-    end_lost(instance=instance)
+    reap_queued(instance=instance)
     restore = RestoreExecution(
         instance=instance,
         execution=execution,
@@ -128,49 +130,52 @@ def state_before(restore: RestoreExecution) -> BackupExecution:
     return restore.safety_backup
 
 
+class RestoreKind(RunKind[RestoreExecution]):
+    model = RestoreExecution
+    related = ("execution__destination", "undo_of")
+    ending_seconds = 600.0  # long enough to roll back
+    again = AGAIN
+    rolls_back = True
+    kept = ("outcome", "warnings")
+
+    def work(self, run: RestoreExecution, monitor: Monitor, directory: Path) -> None:
+        _run(run, monitor, directory)
+
+    def complete(self, run: RestoreExecution, made: None) -> None:
+        """The work recorded it, while nothing could stop it any more: see `finish_restore`."""
+
+    def settle(self, run: RestoreExecution, directory: Path, error: BaseException) -> None:
+        settle(run, directory, error)
+
+    def recover(self, run: RestoreExecution, message: str) -> bool:
+        return recover_dead(run, message)
+
+    def record_late(self, run: RestoreExecution, facts: dict[str, Any]) -> None:
+        try:
+            restart.require(run, get_instance(run.instance))
+        except BackupError as error:
+            facts["warnings"] = [*facts["warnings"], error.message]
+
+    def startable(self, now: datetime) -> Q:
+        return confirmation.valid(now)
+
+    def expired(self, now: datetime) -> Q:
+        return confirmation.expired(now)
+
+    def expiry_message(self) -> str:
+        return confirmation.end_message()
+
+
+RESTORE = RestoreKind()
+
+
 def run_restore(restore_id: str) -> RestoreExecution:
-    """Run a queued restore to its end and record that end.
+    """Run a queued restore to its end, as `execute`.
 
-    Raises InstanceBusy and leaves it queued when the instance is being backed up or restored, NotQueued when it is not
-    queued any more, was confirmed too long ago, or is for the process that made it; after any other failure what was
-    touched is rolled back, the row says why, and the error is raised again.
+    NotQueued is also raised when it was confirmed too long ago. After any other failure what was touched is rolled
+    back first. Raises Unrecorded when it has ended and the database could not take that.
     """
-    restore = RestoreExecution.objects.select_related("execution__destination", "undo_of").get(pk=restore_id)
-    with workspace(restore.pk) as directory:
-        carry_out(restore, directory)
-    return restore
-
-
-def carry_out(restore: RestoreExecution, directory: Path) -> None:
-    """Claim `restore` and take it to its end in its workspace. Raises as `run_restore`."""
-    try:
-        _run_and_settle(restore, directory)
-    except (InstanceBusy, NotQueued, Unrecorded):
-        raise
-    except BaseException as error:
-        # the one signal that counts may have come where nothing held it back: between an error and its handling
-        with undisturbed():
-            settle(restore, directory, error)
-        raise
-    finally:
-        if restore.status != Status.RUNNING:
-            unrecorded.forget(restore.pk)
-
-
-def _run_and_settle(restore: RestoreExecution, directory: Path) -> None:
-    try:
-        claim(restore)
-        with Monitor(restore) as monitor:
-            _run(restore, monitor, directory)
-    except (InstanceBusy, NotQueued, Unrecorded):
-        raise
-    except BaseException as error:
-        # what puts things right again must not be stopped half way by the next signal
-        with undisturbed():
-            if not isinstance(error, BackupError | ArchiveError | DestinationError):
-                audit.crashed("restore.crashed", error, execution=restore.pk)
-            settle(restore, directory, error)
-        raise
+    return execute(RESTORE, restore_id)
 
 
 def _require_archive(execution: BackupExecution, archive_sha256: str) -> None:

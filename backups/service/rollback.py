@@ -13,7 +13,7 @@ from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.models import RestoreExecution
 from backups.runs import audit
-from backups.runs.finish import ALL_PROVEN, message_of
+from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
 from backups.service.finishing import warn
 from backups.service.opening import opened
@@ -24,6 +24,7 @@ from backups.service.selection import absent_parts
 from destinations.exceptions import DestinationError
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
+ALL_PROVEN = "all components had been restored and proven; restart the service"
 
 
 def roll_back(

@@ -15,8 +15,8 @@ from backups.errors import BackupError
 from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.models import BackupExecution, InstanceState, Run
 from backups.runs import audit
+from backups.runs.claim import lock_instance
 from backups.runs.queue.queues import queue_of
-from backups.runs.rowlock import lock_instance
 from backups.service.backup import start_backup
 from backups.service.declared import declaration_of, sync
 from backups.service.overview import CONFIG_HASH

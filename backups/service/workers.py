@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from backups.formats import human_duration
 from backups.models import Heartbeat
-from backups.runs.queue.queues import MODELS, queue_of, queues
+from backups.runs.queue.queues import queue_of, queues
 from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
+from backups.runs.registry import kinds
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)
@@ -46,8 +47,8 @@ def worker_state() -> WorkerState:
 def _queues_in_use() -> set[str]:
     return {
         queue_of(instance)
-        for model in MODELS
-        for instance in model._default_manager.filter(status__in=model.ACTIVE).values_list("instance", flat=True)
+        for kind in kinds()
+        for instance in kind.rows().filter(status__in=kind.model.ACTIVE).values_list("instance", flat=True)
     }
 
 

@@ -11,8 +11,8 @@ from django.db import connection
 from backups.errors import BackupError, Cancelled, Interrupted, NotQueued
 from backups.models import BackupExecution
 from backups.runs import progress
-from backups.runs.cancel import cancel
 from backups.runs.claim import claim
+from backups.runs.finish import cancel
 from backups.service.backup import run_backup, start_backup
 from destinations.models import BackupDestination
 from tests.backups.conftest import BackUp, Declare, OnStage

@@ -63,7 +63,7 @@ def test_the_claim_itself_refuses_one_that_expires_right_then(
     backup: BackupExecution, store: Path, now: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = aged(queue(backup), minutes=15)
-    monkeypatch.setattr("backups.runs.claim.reap", lambda **_: [])
+    monkeypatch.setattr("backups.runs.execute.reap", lambda **_: [])
     with pytest.raises(NotQueued):
         run_restore(late.pk)
     assert tree(store) == now

@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups.errors import BackupError, NotDeletable, NotQueued
 from backups.models import ArchiveUse, BackupExecution, DrillExecution
 from backups.runs import workspace
-from backups.runs.cancel import cancel
+from backups.runs.finish import cancel
 from backups.runs.queue.holder import this_worker
 from backups.runs.recovery.reap import reap
 from backups.service.delete import delete_backup

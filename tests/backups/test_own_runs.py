@@ -47,15 +47,15 @@ import os, sys, time
 os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
 import django
 django.setup()
-from importlib import import_module
-module = import_module("backups.service.{module}")
-claim = module.claim
+from backups.runs import execute
+claim = execute.claim
 def strike(run):
-    print("made", flush=True)
-    os.kill(os.getpid(), {number})
-    time.sleep(0.05)
+    if run.noun == "{noun}":
+        print("made", flush=True)
+        os.kill(os.getpid(), {number})
+        time.sleep(0.05)
     return claim(run)
-module.claim = strike
+execute.claim = strike
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", *{arguments!r}])
 """
@@ -88,8 +88,7 @@ class Struck:
         """Return the process when the signal was sent."""
         what = {"restore": [self.backup.pk, "--confirm", "--accept-unsigned"], "backup": ["store"]}
         arguments = [command, *what.get(command, [self.backup.pk])]
-        module = "drill" if command == "verifybackup" else command
-        script = STRUCK.format(module=module, number=int(number), arguments=arguments)
+        script = STRUCK.format(noun=MODELS[command].noun, number=int(number), arguments=arguments)
         process = subprocess.Popen(
             [*before, sys.executable, "-c", script], cwd=PROJECT, env=environment(self.home, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -226,7 +225,7 @@ def test_an_error_of_the_database_before_the_claim_leaves_no_row_waiting(
     backup: BackupExecution, monkeypatch: pytest.MonkeyPatch, workspaces: Listing
 ) -> None:
     full = OperationalError("database or disk is full")
-    monkeypatch.setattr("backups.service.restore.claim", lambda _run: (_ for _ in ()).throw(full))
+    monkeypatch.setattr("backups.runs.execute.claim", lambda _run: (_ for _ in ()).throw(full))
     with pytest.raises(OperationalError):
         restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
@@ -239,7 +238,7 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
 ) -> None:
     full = OperationalError("database or disk is full")
     with monkeypatch.context() as patch:
-        patch.setattr("backups.service.restore.claim", lambda _run: (_ for _ in ()).throw(full))
+        patch.setattr("backups.runs.execute.claim", lambda _run: (_ for _ in ()).throw(full))
         patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
             restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
@@ -355,7 +354,7 @@ def test_a_safety_backup_whose_restore_is_killed_before_it_begins_is_for_no_work
     struck: Struck, home: Path, store: Path
 ) -> None:
     script = STRUCK.format(
-        module="backup", number=int(signal.SIGKILL),
+        noun="backup", number=int(signal.SIGKILL),
         arguments=["restore", struck.backup.pk, "--confirm", "--accept-unsigned"],
     )  # fmt: skip
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env=environment(home), check=False, timeout=60)

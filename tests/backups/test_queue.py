@@ -205,7 +205,7 @@ def test_the_end_of_a_run_calls_for_the_oldest_one_that_waits_for_its_instance(
     queued("radius", age=timedelta(minutes=4))
 
     with django_capture_on_commit_callbacks(execute=True):
-        start_next(BackupExecution, ended)
+        start_next(ended)
 
     assert [args for _, _, args in messages()] == [(older.pk,)]
 

@@ -13,7 +13,7 @@ import pytest
 from backups.errors import Cancelled, ComponentError
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs import progress
-from backups.runs.cancel import cancel
+from backups.runs.finish import cancel
 from backups.runs.recovery import reap as reaper
 from backups.runs.recovery.reap import reap
 from backups.service import restore as engine

@@ -12,9 +12,9 @@ from tests.worker.site import Site, Worker, eventually
 pytestmark = pytest.mark.xdist_group("worker")
 IMPATIENT = """
 import backups.service.supervise as s
-from backups.service.runs import KINDS
+from backups.service.backup import BACKUP
 s.MARGIN_SECONDS = 1
-object.__setattr__(KINDS["backup"], "ending_seconds", 0.5)
+BACKUP.ending_seconds = 0.5
 """
 
 
@@ -35,7 +35,7 @@ def test_a_run_that_is_cancelled_ends_within_seconds(site: Site) -> None:
 
 def cancel(site: Site, run_id: str) -> None:
     site.python(
-        "from backups.runs.cancel import cancel; from backups.models import BackupExecution\n"
+        "from backups.runs.finish import cancel; from backups.models import BackupExecution\n"
         f"cancel(BackupExecution.objects.get(pk={run_id!r}), by='alice')\n"
     )
 

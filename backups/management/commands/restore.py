@@ -15,8 +15,7 @@ from backups.management.restore_options import refuse_contradictions, require_fi
 from backups.management.restore_text import result_text
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.run import new_id
-from backups.runs.cancel import cancel
-from backups.runs.finish import message_of
+from backups.runs.finish import cancel, message_of
 from backups.service import restart
 from backups.service.extract import extract
 from backups.service.preview import Preview, preview

@@ -8,15 +8,15 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from backups.instances import inventory
-from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.models import Run
 from backups.processes import identity, is_gone
 from backups.runs.queue.holder import held_here
+from backups.runs.registry import kinds
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
 FREE: dict[str, Any] = {"worker": "", "process": "", "heartbeat_at": None}
 NOBODY_CAME = timedelta(minutes=1)
-MODELS: tuple[type[Run], ...] = (BackupExecution, RestoreExecution, DrillExecution)
 # what a worker may take; the others are run by the process that made them
 QUEUED = Q(status=Run.Status.QUEUED, owner=Run.Owner.QUEUE)
 
@@ -52,8 +52,8 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     handed_over = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - NOBODY_CAME)
     runs = model._default_manager.filter(handed_over, QUEUED)
     if model.needs_instance:
-        for other in (one for one in MODELS if one.needs_instance):
-            runs = runs.exclude(instance__in=other._default_manager.filter(in_hand()).values("instance"))
+        for other in (kind for kind in kinds() if kind.model.needs_instance):
+            runs = runs.exclude(instance__in=other.model._default_manager.filter(in_hand()).values("instance"))
     else:
         runs = runs.exclude(in_hand())
     return of_queue(runs, queue).order_by("created_at", "pk")
@@ -81,6 +81,6 @@ def release(run: Run) -> None:
 
 def release_dead() -> int:
     """Leave to others what tasks of this host had reserved and then died; return how many runs."""
-    reserved = [run for model in MODELS for run in model._default_manager.filter(QUEUED, heartbeat_at__isnull=False)]
+    reserved = [run for kind in kinds() for run in kind.rows().filter(QUEUED, heartbeat_at__isnull=False)]
     dead = [run for run in reserved if is_gone(run.process)]
     return sum(run.moved(Run.Status.QUEUED, Q(process=run.process), **FREE) for run in dead)

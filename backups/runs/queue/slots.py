@@ -1,50 +1,44 @@
-"""How much runs at once on this host: a run that a worker starts takes one of a fixed number of places."""
+"""How much runs at once on this host: a run that a worker starts takes one of a fixed number of slots."""
 
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from django.conf import settings
+from typing import Any
 
 from backups.lib import locks
 from backups.runs import workspace
+from backups.runs.registry import RunKind
 
 LOOKING_SECONDS = 0.05
 
 
-def _places(noun: str) -> list[Path]:
-    """A restore has a place of its own, because nobody should wait behind backups on the worst day of the year."""
+def _locks(kind: RunKind[Any]) -> list[Path]:
+    # each kind has slots of its own: a restore must not wait behind backups
     folder = workspace.root() / "places"
     folder.mkdir(mode=0o700, exist_ok=True)
-    count = settings.BACKUP_WORKERS if noun == "backup" else 1
-    return [folder / f"{noun}-{number}" for number in range(count)]
+    return [folder / f"{kind.noun}-{number}" for number in range(kind.slots)]
 
 
 @contextmanager
-def place(noun: str) -> Iterator[bool]:
-    """Hold a place for a run of this kind meanwhile; yields False when all are taken.
+def slot(kind: RunKind[Any]) -> Iterator[bool]:
+    """Hold a slot for a run of this kind meanwhile; yields False when all are taken.
 
-    Places are locks of the kernel: a worker that is killed gives its place back.
+    Slots are locks of the kernel: a worker that is killed gives its slot back.
     """
     with ExitStack() as held:
-        taken = _take_one(noun, held)
+        taken = _take_one(kind, held)
         if not taken:
-            time.sleep(LOOKING_SECONDS)  # somebody who looks holds them for a moment too
-            taken = _take_one(noun, held)
+            time.sleep(LOOKING_SECONDS)  # a process that looks holds them for a moment too
+            taken = _take_one(kind, held)
         yield taken
 
 
-def _take_one(noun: str, held: ExitStack) -> bool:
-    return any(held.enter_context(locks.locked(path)) for path in _places(noun))
+def _take_one(kind: RunKind[Any], held: ExitStack) -> bool:
+    return any(held.enter_context(locks.locked(path)) for path in _locks(kind))
 
 
-def any_free(noun: str) -> bool:
-    with ExitStack() as held:
-        return _take_one(noun, held)
-
-
-def all_free(noun: str) -> bool:
+def all_free(kind: RunKind[Any]) -> bool:
     """True when no run of this kind is at work here for a worker."""
     with ExitStack() as held:
-        return all(held.enter_context(locks.locked(path)) for path in _places(noun))
+        return all(held.enter_context(locks.locked(path)) for path in _locks(kind))
