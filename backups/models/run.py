@@ -54,7 +54,15 @@ class Run(models.Model):
     created_at = models.DateTimeField(db_default=Now(), default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    reserved_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the process that is about to start it last reserved it"
+    )
+    reserved_by = models.CharField(
+        max_length=128, blank=True, db_default="", help_text="what tells that process from every other one"
+    )
+    heartbeat_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the process that runs it last wrote to this row"
+    )
     rang_at = models.DateTimeField(null=True, blank=True, help_text="when a worker was last called for it")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
@@ -65,9 +73,14 @@ class Run(models.Model):
         db_default=Owner.QUEUE.value,
         help_text="queue: any worker may claim it; process: only the process that made it",
     )
-    worker = models.CharField(max_length=255, blank=True, help_text="host:pid of the process that runs it")
+    worker = models.CharField(
+        max_length=255, blank=True, help_text="host:pid of the process that runs it, or is about to"
+    )
     process = models.CharField(
-        max_length=128, blank=True, db_default="", help_text="what tells that process from every other one"
+        max_length=128,
+        blank=True,
+        db_default="",
+        help_text="what tells the process that runs it, or that made it for itself, from every other one",
     )
 
     progress_bytes = models.BigIntegerField(default=0)

@@ -10,7 +10,7 @@ from backups.errors import InstanceBusy, NotQueued
 from backups.models import InstanceState, Run
 from backups.processes import identity
 from backups.runs import audit
-from backups.runs.queue.holder import held_here
+from backups.runs.queue.holder import run_by_us
 from backups.runs.registry import kind_of, kinds
 
 Status, Owner = Run.Status, Run.Owner
@@ -33,7 +33,7 @@ def claim(run: Run) -> None:
                 lock_instance(run.instance)
                 _require_idle(run)
             taken = run.moved(
-                Status.QUEUED, _may_take(run, now), status=Status.RUNNING, started_at=now, **held_here(now)
+                Status.QUEUED, _may_take(run, now), status=Status.RUNNING, started_at=now, **run_by_us(now)
             )
     except IntegrityError as error:
         raise InstanceBusy(f"another {run.noun} of {run.instance} is running", hint=WHEN_FREE) from error

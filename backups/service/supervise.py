@@ -84,7 +84,7 @@ def _ignores_cancel(run: Run) -> bool:
     rows = type(run)._default_manager.filter(pk=run.pk)
     try:
         if run.status == Run.Status.QUEUED and not reserve(run):
-            run.refresh_from_db(fields=["status", "heartbeat_at"])
+            run.refresh_from_db(fields=["status", "reserved_at"])
         return rows.filter(status=Run.Status.RUNNING, cancel_requested_at__lt=long_ago).exists()
     except DatabaseProblem as error:
         # the child has the same trouble, and gives up by itself when it lasts
@@ -112,7 +112,7 @@ def _record(run: Run, child: str, returncode: int, why_ended: str) -> None:
     how = _ending(returncode)
     if run.status == Run.Status.RUNNING and run.process == child:
         recover(run, f"{why_ended}; its process {how}" if why_ended else f"its process {how}")
-    elif run.status == Run.Status.QUEUED and run.process == identity():
+    elif run.status == Run.Status.QUEUED and run.reserved_by == identity():
         if why_ended or returncode == BUSY:
             release(run)
         else:

@@ -159,7 +159,7 @@ def test_a_page_queues_a_restore_at_once_when_a_command_left_a_dead_one(struck: 
 def test_while_its_process_lives_it_is_neither_taken_nor_ended(command: str, struck: Struck) -> None:
     process = struck.start(command, signal.SIGSTOP)
     row = row_of(command)
-    type(row)._default_manager.filter(pk=row.pk).update(heartbeat_at=timezone.now() - timedelta(days=1))
+    type(row)._default_manager.filter(pk=row.pk).update(reserved_at=timezone.now() - timedelta(days=1))
 
     assert reap() == []
     with pytest.raises(NotQueued, match=f"belongs to the process that made it \\({row.worker}\\)"):
@@ -269,11 +269,11 @@ def test_where_there_is_no_lock_a_pid_tells_only_in_its_own_boot_and_namespace(b
         f"another-boot/{namespace}/{process.pid}/1": False,
         gone: True,
     }.items():
-        row = an_own_restore(backup, process=who, heartbeat_at=now)
+        row = an_own_restore(backup, process=who, reserved_at=now)
         assert ([run.pk for run in reap()] == [row.pk]) == ended, who
         row.delete()
-    row = an_own_restore(backup, process="another-boot/1/1/1", heartbeat_at=now - timedelta(minutes=3))
-    assert [run.pk for run in reap()] == [row.pk], "its heartbeat tells"
+    row = an_own_restore(backup, process="another-boot/1/1/1", reserved_at=now - timedelta(minutes=3))
+    assert [run.pk for run in reap()] == [row.pk], "its reservation is old"
 
 
 def test_a_zombie_is_gone() -> None:
@@ -290,7 +290,7 @@ def test_a_lock_of_another_kernel_tells_nothing_where_hosts_may_share_the_file_s
     backup: BackupExecution, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = queue(backup)
-    RestoreExecution.objects.update(owner="process", process="another-boot/1/1/1", heartbeat_at=timezone.now())
+    RestoreExecution.objects.update(owner="process", process="another-boot/1/1/1", reserved_at=timezone.now())
     (home / "workspaces" / f"{here.pk}.lock").touch()
     with monkeypatch.context() as patch:
         patch.setattr(workspace, "is_local", lambda: False)
@@ -345,7 +345,7 @@ def test_a_process_of_another_pid_namespace_is_seen_by_its_lock_or_by_its_heartb
 
     if not shared:
         assert reap() == [], "it cannot be told from here yet"
-        RestoreExecution.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=3))
+        RestoreExecution.objects.update(reserved_at=timezone.now() - timedelta(minutes=3))
     # the namespace ends with its first process, a moment after that
     assert [run.pk for run in eventually(reap)] == [row.pk]
 

@@ -179,18 +179,18 @@ def test_a_run_is_reserved_by_one_and_given_back_or_free_again_after_a_minute_of
     assert waiting(BackupExecution, "backups").get() == run
 
     reserve(BackupExecution.objects.get(pk=run.pk))
-    BackupExecution.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=61))
+    BackupExecution.objects.update(reserved_at=timezone.now() - timedelta(seconds=61))
     assert waiting(BackupExecution, "backups").get() == run
 
 
 def test_what_a_dead_task_of_this_host_had_reserved_is_free_again_at_once() -> None:
     here = this_worker().partition(":")[0]
-    reserved = {"heartbeat_at": timezone.now(), "rang_at": timezone.now()}
+    reserved = {"reserved_at": timezone.now(), "rang_at": timezone.now()}
     gone = "/".join([*identity().split("/")[:2], "999999999", "1"])
-    dead = queued("dead", worker=f"{here}:999999999", process=gone, **reserved)
-    queued("alive", worker=this_worker(), process=identity(), **reserved)
+    dead = queued("dead", worker=f"{here}:999999999", reserved_by=gone, **reserved)
+    queued("alive", worker=this_worker(), reserved_by=identity(), **reserved)
     for elsewhere in ("another-boot/4026531836/999999999/1", gone.replace(gone.split("/")[1], "1234567890")):
-        queued(f"of {elsewhere}"[:64], worker=f"{here}:999999999", process=elsewhere, **reserved)
+        queued(f"of {elsewhere}"[:64], worker=f"{here}:999999999", reserved_by=elsewhere, **reserved)
 
     assert release_dead() == 1
     assert list(waiting(BackupExecution, "backups")) == [dead]

@@ -10,12 +10,12 @@ from django.utils import timezone
 from backups.instances import inventory
 from backups.models import Run
 from backups.processes import identity, is_gone
-from backups.runs.queue.holder import held_here
+from backups.runs.queue.holder import reserved_by_us
 from backups.runs.registry import kinds
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
-FREE: dict[str, Any] = {"worker": "", "process": "", "heartbeat_at": None}
+FREE: dict[str, Any] = {"worker": "", "reserved_by": "", "reserved_at": None}
 NOBODY_CAME = timedelta(minutes=1)
 # what a worker may take; the others are run by the process that made them
 QUEUED = Q(status=Run.Status.QUEUED, owner=Run.Owner.QUEUE)
@@ -61,7 +61,7 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
 
 def in_hand() -> Q:
     """A run that runs, or that a task has reserved and is about to start."""
-    reserved = Q(status=Run.Status.QUEUED, heartbeat_at__gte=timezone.now() - NOBODY_CAME)
+    reserved = Q(status=Run.Status.QUEUED, reserved_at__gte=timezone.now() - NOBODY_CAME)
     return Q(status=Run.Status.RUNNING) | reserved
 
 
@@ -70,17 +70,17 @@ def reserve(run: Run) -> bool:
 
     It lasts a minute, and longer each time it is repeated. Two messages then start no two processes for one run.
     """
-    unchanged = Q(owner=Run.Owner.QUEUE, heartbeat_at=run.heartbeat_at)
-    return run.moved(Run.Status.QUEUED, unchanged, **held_here(timezone.now()))
+    unchanged = Q(owner=Run.Owner.QUEUE, reserved_at=run.reserved_at)
+    return run.moved(Run.Status.QUEUED, unchanged, **reserved_by_us(timezone.now()))
 
 
 def release(run: Run) -> None:
     """Leave the queued `run` to others again."""
-    run.moved(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, process=identity()), **FREE)
+    run.moved(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, reserved_by=identity()), **FREE)
 
 
 def release_dead() -> int:
     """Leave to others what tasks of this host had reserved and then died; return how many runs."""
-    reserved = [run for kind in kinds() for run in kind.rows().filter(QUEUED, heartbeat_at__isnull=False)]
-    dead = [run for run in reserved if is_gone(run.process)]
-    return sum(run.moved(Run.Status.QUEUED, Q(process=run.process), **FREE) for run in dead)
+    reserved = [run for kind in kinds() for run in kind.rows().filter(QUEUED, reserved_at__isnull=False)]
+    dead = [run for run in reserved if is_gone(run.reserved_by)]
+    return sum(run.moved(Run.Status.QUEUED, Q(reserved_by=run.reserved_by), **FREE) for run in dead)

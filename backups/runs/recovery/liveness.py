@@ -21,8 +21,8 @@ def is_dead(run: Run, now: datetime) -> bool:
     """True when the process that holds `run` is gone, be it running or queued by a process for itself.
 
     The lock on its workspace tells at once, and where there is none, its pid in the same boot and pid namespace. For
-    all others it is its heartbeat that stopped for BACKUP_HEARTBEAT_TIMEOUT seconds (ten times that, when another host
-    ran it and stored in a folder of its own).
+    all others its heartbeat, or its reservation while it is queued, is older than BACKUP_HEARTBEAT_TIMEOUT seconds (ten
+    times that, when another host ran it and stored in a folder of its own).
     """
     holder = workspace.holder_of(run.pk)
     if unrecorded.exists(run.pk) and holder in (Holder.GONE, Holder.ABSENT):
@@ -41,7 +41,7 @@ def is_dead(run: Run, now: datetime) -> bool:
     patience = timedelta(seconds=settings.BACKUP_HEARTBEAT_TIMEOUT)
     if not here and holder is not Holder.GONE and kind.host_knows_better(run):
         patience *= PATIENCE_OF_OTHERS
-    last = run.heartbeat_at or run.started_at
+    last = (run.reserved_at if run.status == Status.QUEUED else run.heartbeat_at) or run.started_at
     return last is None or now - last > patience
 
 
