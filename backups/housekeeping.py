@@ -13,7 +13,7 @@ from backups.runs.recovery import heartbeats
 from backups.runs.recovery.reap import reap
 from backups.schedules import TICK, keep_tick
 from backups.service import custody, drill_regularly, lateness, schedule, schedule_repair, watch
-from backups.tasks import enqueue, ring_forgotten
+from backups.tasks import dispatch_forgotten, enqueue
 
 START_UP = "backups.housekeeping.start_up"
 
@@ -26,7 +26,7 @@ def end_dead_runs(_queue: str) -> str:
 
 def call_again(queue: str) -> str:
     """Only for the queue of this tick: where no worker answers, messages would pile up."""
-    count = ring_forgotten(queue)
+    count = dispatch_forgotten(queue)
     return f"called a worker again for {count} waiting runs" if count else ""
 
 

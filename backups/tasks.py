@@ -23,48 +23,48 @@ BURST_SECONDS = 60
 
 
 def enqueue(run: Run) -> None:
-    """Ring for a worker of the instance's queue as soon as the row is committed."""
-    transaction.on_commit(partial(_ring, run))
+    """Send a message for `run` to a worker of its instance's queue as soon as the row is committed."""
+    transaction.on_commit(partial(_dispatch, run))
 
 
 def backup(execution_id: str) -> str:
-    """Look after one queued backup, in a worker. A message that comes twice, late or in vain does no harm."""
-    return _look_after(kind_named("backup"), execution_id)
+    """Run one queued backup, in a worker. Idempotent: a message may come twice, late or for nothing."""
+    return _run_next(kind_named("backup"), execution_id)
 
 
 def restore(restore_id: str) -> str:
-    """Look after one queued restore, in a worker."""
-    return _look_after(kind_named("restore"), restore_id)
+    """Run one queued restore, in a worker."""
+    return _run_next(kind_named("restore"), restore_id)
 
 
 def drill(drill_id: str) -> str:
-    """Look after one queued drill or verification, in a worker."""
-    return _look_after(kind_named("drill"), drill_id)
+    """Run one queued drill or verification, in a worker."""
+    return _run_next(kind_named("drill"), drill_id)
 
 
-def ring_waiting(queue: str) -> int:
-    """Ring for as many waiting runs of `queue` as could start at once; return how many."""
-    return sum(_ring(run) for kind in kinds() for run in waiting(kind.model, queue)[: settings.BACKUP_WORKERS])
+def dispatch_waiting(queue: str) -> int:
+    """Send a message for as many waiting runs of `queue` as could start at once; return how many."""
+    return sum(_dispatch(run) for kind in kinds() for run in waiting(kind.model, queue)[: settings.BACKUP_WORKERS])
 
 
-def ring_forgotten(queue: str) -> int:
-    """Ring again for waiting runs of `queue` when the last time was a minute ago: a message can be lost."""
+def dispatch_forgotten(queue: str) -> int:
+    """Send one again for waiting runs of `queue` when the last was a minute ago: a message can be lost."""
     long_ago = Q(rang_at=None) | Q(rang_at__lt=timezone.now() - NOBODY_CAME)
     forgotten = [
         run for kind in kinds() for run in waiting(kind.model, queue).filter(long_ago)[: settings.BACKUP_WORKERS]
     ]
-    return sum(_ring(run) for run in forgotten)
+    return sum(_dispatch(run) for run in forgotten)
 
 
-def _ring(run: Run) -> bool:
-    """Ring, and remember when. Of two that come to the same row at once only one rings."""
+def _dispatch(run: Run) -> bool:
+    """Send the message, and record when. Of two that come to the same row at once only one sends it."""
     rows = type(run)._default_manager.filter(QUEUED, pk=run.pk, rang_at=run.rang_at)
     if not rows.update(rang_at=timezone.now()):
         return False
     return ring(queue_of(run.instance), f"backups.tasks.{run.noun}", run.pk)
 
 
-def _look_after(kind: RunKind[Any], run_id: str) -> str:
+def _run_next(kind: RunKind[Any], run_id: str) -> str:
     """Run what waits for the instance of that run, or else what waits longest; nothing when no slot is free here."""
     named = kind.model._default_manager.filter(pk=run_id).first()
     if named is None:
@@ -76,7 +76,7 @@ def _look_after(kind: RunKind[Any], run_id: str) -> str:
         enough = time.monotonic() + BURST_SECONDS
         while not is_ending() and (run := _next(kind, queue, named.instance)):
             ended.append(f"{run.pk} {supervise(kind, run)}")
-            ring_waiting(queue)  # another host may have a free slot
+            dispatch_waiting(queue)  # another host may have a free slot
             if time.monotonic() > enough:
                 break
     return ", ".join(ended) or "nothing waits"

@@ -1,5 +1,6 @@
 """The state of a backup, a restore or a drill in words; pages and their polling show the same ones."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -42,14 +43,22 @@ def live(run: Run) -> dict[str, Any]:
 
 def _badge(run: Run) -> dict[str, str]:
     """Return the word for its state, and the tone that it is said in."""
-    if isinstance(run, DrillExecution):
-        if run.status == Status.COMPLETED:
-            return {"label": "Passed", "tone": run.status}
-        if run.status == Status.FAILED and not run.verdict:
-            return {"label": "No verdict", "tone": "late"}
-    if isinstance(run, BackupExecution) and run.has_archive and (run.flaw or run.open_drop):
-        return {"label": run.get_status_display(), "tone": "late"}
-    return {"label": run.get_status_display(), "tone": run.status}
+    special = BADGES[type(run)](run) if type(run) in BADGES else None
+    return special or {"label": run.get_status_display(), "tone": run.status}
+
+
+def _backup_badge(backup: BackupExecution) -> dict[str, str] | None:
+    if backup.has_archive and (backup.flaw or backup.open_drop):
+        return {"label": backup.get_status_display(), "tone": "late"}
+    return None
+
+
+def _drill_badge(drill: DrillExecution) -> dict[str, str] | None:
+    if drill.status == Status.COMPLETED:
+        return {"label": "Passed", "tone": drill.status}
+    if drill.status == Status.FAILED and not drill.verdict:
+        return {"label": "No verdict", "tone": "late"}
+    return None
 
 
 def _detail(run: Run, silent: bool, now: datetime) -> str:
@@ -57,13 +66,7 @@ def _detail(run: Run, silent: bool, now: datetime) -> str:
         return _waiting(run, now)
     if run.status == Status.RUNNING:
         return _running(run, silent, now)
-    if isinstance(run, RestoreExecution) and run.status == Status.COMPLETED:
-        return _restored(run)
-    if isinstance(run, DrillExecution) and run.status == Status.COMPLETED:
-        return _warnings(run)
-    if isinstance(run, BackupExecution) and run.status == Status.COMPLETED:
-        return _completed(run)
-    return run.error_message
+    return COMPLETED[type(run)](run) if run.status == Status.COMPLETED else run.error_message
 
 
 def _waiting(run: Run, now: datetime) -> str:
@@ -106,3 +109,15 @@ def _restored(restore: RestoreExecution) -> str:
 def _warnings(run: Run) -> str:
     count = len(run.warnings)
     return f"{count} warning{'s' if count > 1 else ''}" if count else ""
+
+
+# by model: the badge where it is not that of the status, and what a completed one tells
+BADGES: dict[type[Run], Callable[[Any], dict[str, str] | None]] = {
+    BackupExecution: _backup_badge,
+    DrillExecution: _drill_badge,
+}
+COMPLETED: dict[type[Run], Callable[[Any], str]] = {
+    BackupExecution: _completed,
+    RestoreExecution: _restored,
+    DrillExecution: _warnings,
+}

@@ -12,13 +12,9 @@ from types import MappingProxyType
 from django.conf import settings
 from django.utils import timezone
 
-from backups.archive.manifest import Manifest
-from backups.archive.package import Part, write_package
 from backups.components import Component
-from backups.encryption import Encryption
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
-from backups.interrupts import undisturbed
 from backups.masking import masked
 from backups.models import BackupExecution, BackupSchedule
 from backups.runs import audit, finish, workspace
@@ -30,12 +26,13 @@ from backups.runs.queue.once import create_once
 from backups.runs.recovery.reap import HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
-from backups.service.contents import Contents, exported, manifest_of
+from backups.service.contents import exported, manifest_of
 from backups.service.drop_finding import note_drops
 from backups.service.mismatch import mismatches, require_agreement
 from backups.service.own_places import live_components
+from backups.service.packing import pack
 from backups.service.prune import prune_after
-from backups.service.publish import Made, publish
+from backups.service.publish import publish
 from backups.service.recover import recover_upload, sweep_destination
 from backups.service.sealing import encryption_for, prove_sealed, sealed_manifest
 from backups.service.signatures import site_key
@@ -211,7 +208,8 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     # of a safety backup the restore that it is for has asked already
     only = () if execution.kind == Kind.SAFETY else None
     warnings = require_agreement(mismatches(instance, parts), only=only)
-    estimate = _require_room(parts, directory)
+    estimate = sum(part.source_bytes() for part in parts)
+    require_space(directory, estimate + SPARE_BYTES)
 
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
     scratch = directory / "export"
@@ -226,7 +224,7 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
             execution.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
-        made = _pack(contents, manifest, encryption, directory, monitor)
+        made = pack(contents, manifest, encryption, directory, monitor)
         unlisted = keep_exported(execution, contents.parts, contents.entries, monitor.advance)
     shutil.rmtree(scratch)
     if encryption is not None:
@@ -246,40 +244,3 @@ def _after_backup(execution: BackupExecution, instance: Instance) -> None:
         run_hook("after_backup", instance, execution)
     except BackupError as error:
         execution.moved(Status.RUNNING, warnings=[*execution.warnings, error.message])
-
-
-def _require_room(parts: Sequence[Component], directory: Path) -> int:
-    """Return about how many bytes the export takes; raises BackupError when the workspace has not that much."""
-    estimate = sum(part.source_bytes() for part in parts)
-    require_space(directory, estimate + SPARE_BYTES)
-    return estimate
-
-
-def _pack(
-    contents: Contents, manifest: Manifest, encryption: Encryption | None, directory: Path, monitor: Monitor
-) -> Made:
-    """Pack, compress and encrypt into one file."""
-    archive = directory / "archive"
-    archive.touch(mode=0o600)
-    try:
-        # a signal between any two steps would leave the compressor's threads waiting for each other
-        with undisturbed() as strike, archive.open("wb", buffering=0) as target:
-
-            def progress(delta: int) -> None:
-                monitor.advance(delta)
-                strike()
-
-            packed = write_package(
-                target,
-                manifest,
-                [Part(part.path, part.name) for part in contents.parts],
-                compression=settings.BACKUP_COMPRESSION,
-                level=settings.BACKUP_COMPRESSION_LEVEL,
-                wrap=encryption.writer if encryption else None,
-                progress=progress,
-            )
-    except OSError as error:
-        raise BackupError(
-            f"the archive cannot be written in {directory}: {error.strerror}", hint="free space there"
-        ) from error
-    return Made(archive, packed, manifest, encryption)

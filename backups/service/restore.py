@@ -9,7 +9,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from backups.components import ApplyContext, put_back
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
@@ -24,6 +23,7 @@ from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap_queued import reap_queued
 from backups.runs.registry import RunKind
 from backups.service import confirmation, restart
+from backups.service.applying import apply_all
 from backups.service.confirmation import AGAIN, changes_of, require_none_under_way, require_unchanged
 from backups.service.finishing import warn
 from backups.service.mismatch import mismatches, require_agreement
@@ -31,8 +31,7 @@ from backups.service.room import require_room
 from backups.service.safety import take_safety_backup
 from backups.service.settling import finish_restore, recover_dead, settle
 from backups.service.signatures import require_signature
-from backups.service.staging import Staged, Step, archive_of, stage
-from backups.sources import confined
+from backups.service.staging import Staged, archive_of, stage
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -209,7 +208,7 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     monitor.stage(Stage.STOPPING)
     restore.service_stopped = True
     run_hook("before_restore", instance, restore)
-    _apply_all(restore, instance, staged, monitor)
+    apply_all(restore, instance, staged, monitor)
     with undisturbed():
         finish_restore(restore, instance, monitor, directory)
 
@@ -235,41 +234,3 @@ def require_right_files(staged: Staged, instance: Instance, restore: RestoreExec
     """
     only = () if restore.undo_of is not None else [step.component.name for step in staged.steps]
     return require_agreement(mismatches(instance, staged.live, staged.configuration), only=only)
-
-
-def _apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:
-    """Apply and prove step by step; the row names each component before it is touched."""
-    total = sum(entry.size_bytes for step in staged.steps for entry in step.entries)
-    monitor.stage(Stage.APPLYING, total=total)
-    context = ApplyContext(staged.directory, monitor.lock_timeout, monitor.advance)
-    for step in staged.steps:
-        monitor.advance(0)
-        for path in step.component.sources():
-            # links belong to the service, and time has passed
-            confined(instance.root, path)
-        _mark(restore, step, State.APPLYING)
-        _apply(restore, step, context)
-        warn(restore, step.component.prove(step.entries, context) if step.entries else [])
-        _mark(restore, step, State.RESTORED)
-
-
-def _apply(restore: RestoreExecution, step: Step, context: ApplyContext) -> None:
-    try:
-        put_back(step.component, step.entries, step.absent, context)
-    except BackupError as error:
-        if error.untouched:
-            _mark(restore, step, State.UNCHANGED)
-        raise
-
-
-def _mark(restore: RestoreExecution, step: Step, state: str) -> None:
-    rows = sum(entry.records or 0 for entry in step.entries)
-    note = {
-        "state": state,
-        "component": step.component.name,
-        "path": str(step.component.sources()[0]),
-        "rows": rows,
-        "bytes": sum(entry.size_bytes for entry in step.entries),
-    }
-    if not restore.moved(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
-        raise BackupError("the restore is not marked as running any more", hint="see its page for who ended it")

@@ -20,7 +20,7 @@ from backups.runs import audit
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
 from backups.schedules import keep_tick
-from backups.tasks import ring_waiting
+from backups.tasks import dispatch_waiting
 from backups.worker.ending import end_all
 from backups.worker.watchdog import Watchdog
 from destinations.os_signals import handled
@@ -73,7 +73,7 @@ class Supervisor:
             ring_start_up(self.queue)
             release_dead()
             ring_tick(self.queue)
-            ring_waiting(self.queue)
+            dispatch_waiting(self.queue)
 
     def _attend(self, cluster: QueueCluster) -> int:
         watchdog = Watchdog(cluster, self.queue)

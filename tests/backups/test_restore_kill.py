@@ -16,7 +16,7 @@ from backups.runs import progress
 from backups.runs.finish import cancel
 from backups.runs.recovery import reap as reaper
 from backups.runs.recovery.reap import reap
-from backups.service import restore as engine
+from backups.service import applying
 from backups.service.restore import run_restore
 from tests.backups.conftest import BackUp
 from tests.backups.databases import rows_of
@@ -40,6 +40,7 @@ Listing = Callable[[], list[str]]
 ROUNDS = 12
 State = dict[str, object]
 ENGINE, ROLLBACK = "backups.service.restore", "backups.service.rollback"
+APPLYING = "backups.service.applying"
 
 
 class Scene:
@@ -96,18 +97,18 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "fetching": (killed_at(f"{ENGINE}.archive_of", after=True), "old", False),
     "staged": (killed_at(f"{ENGINE}.stage", after=True), "old", False),
     "safety begins": (killed_at(f"{ENGINE}.take_safety_backup"), "old", False),
-    "safety packs": (killed_at("backups.service.backup.write_package"), "old", False),
+    "safety packs": (killed_at("backups.service.packing.write_package"), "old", False),
     "safety is stored": (killed_at("backups.service.safety.verify_members"), "old", False),
     "safety is taken": (killed_at(f"{ENGINE}.take_safety_backup", after=True), "old", False),
     "service is stopped": (killed_at(f"{ENGINE}.run_hook", after=True), "old", True),
-    "first is to be applied": (killed_at(f"{ENGINE}.put_back"), "old", True),
-    "first is applied": (killed_at(f"{ENGINE}.put_back", after=True), "old", True),
+    "first is to be applied": (killed_at(f"{APPLYING}.put_back"), "old", True),
+    "first is applied": (killed_at(f"{APPLYING}.put_back", after=True), "old", True),
     "file is replaced": (killed_at("backups.replacing.sync_directory"), "old", True),
     "copying": (killed_at("backups.sqlite_restore._copy_into", 3), "old", True),
     "log is folded back": (killed_at("backups.sqlite_restore._shrink_wal", 2), "old", True),
-    "third is proven": (killed_at(f"{ENGINE}.put_back", 4), "old", True),
-    "last is applied": (killed_at(f"{ENGINE}.put_back", 6, after=True), "old", True),
-    "all are proven": (killed_at(f"{ENGINE}.finish"), "old", True),
+    "third is proven": (killed_at(f"{APPLYING}.put_back", 4), "old", True),
+    "last is applied": (killed_at(f"{APPLYING}.put_back", 6, after=True), "old", True),
+    "all are proven": (killed_at(f"{ENGINE}.finish_restore"), "old", True),
     "restart is asked for": (killed_at("backups.service.finishing.start_again"), "new", True),
     "service is started": (killed_at("backups.service.finishing.start_again", after=True), "new", True),
     "end is recorded": (killed_at("backups.runs.finish.recorded"), "new", True),
@@ -176,7 +177,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 ) -> None:
     code = victims.run(
         scene.queue(),
-        killed_at(f"{ENGINE}.put_back", 5, how=signal.SIGTERM),
+        killed_at(f"{APPLYING}.put_back", 5, how=signal.SIGTERM),
         killed_at(f"{ROLLBACK}.put_back", 2, after=True),
     )
     assert code == -signal.SIGKILL
@@ -192,7 +193,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
     scene: Scene, victims: Victims, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert victims.run(scene.queue(), killed_at(f"{ENGINE}.put_back", 5)) == -signal.SIGKILL
+    assert victims.run(scene.queue(), killed_at(f"{APPLYING}.put_back", 5)) == -signal.SIGKILL
 
     class PowerCut(BaseException):
         pass
@@ -215,9 +216,9 @@ def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
 SIGNALLED = {
     "fetching": (killed_at(f"{ENGINE}.archive_of", how=signal.SIGTERM), "nothing was changed"),
     "safety": (killed_at("backups.service.safety.verify_members", how=signal.SIGTERM), "nothing was changed"),
-    "applying": (killed_at(f"{ENGINE}.put_back", 3, how=signal.SIGTERM), "what it had changed was rolled back"),
+    "applying": (killed_at(f"{APPLYING}.put_back", 3, how=signal.SIGTERM), "what it had changed was rolled back"),
     "applied": (
-        killed_at(f"{ENGINE}.put_back", 6, after=True, how=signal.SIGTERM),
+        killed_at(f"{APPLYING}.put_back", 6, after=True, how=signal.SIGTERM),
         "what it had changed was rolled back",
     ),
 }
@@ -264,7 +265,7 @@ def test_a_signal_during_the_rollback_waits_and_the_first_reason_stays(
 def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the limit of processes is reached."""
     started: list[str] = []
-    start, apply = threading.Thread.start, engine.put_back
+    start, apply = threading.Thread.start, applying.put_back
 
     def scarce(thread: threading.Thread) -> None:
         if thread.name.startswith("monitor-"):
@@ -280,7 +281,7 @@ def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypat
 
     queued = scene.queue()
     monkeypatch.setattr(threading.Thread, "start", scarce)
-    monkeypatch.setattr(engine, "put_back", apply_and_fail)
+    monkeypatch.setattr(applying, "put_back", apply_and_fail)
     with pytest.raises(ComponentError):
         run_restore(queued.pk)
     assert started[2:] == [f"monitor-{queued.pk}"]

@@ -196,7 +196,7 @@ def test_a_process_that_dies_between_upload_and_record_leaves_a_signed_backup(
         patch.setattr(publish, name, die)
         # what a killed process does not do: tidy up, and record its end
         patch.setattr(LocalDestination, "delete", lambda *_: None)
-        patch.setattr("backups.service.backup._settle", lambda *_: None)
+        patch.setattr("backups.service.backup.BackupKind.settle", lambda *_: None)
         with pytest.raises(Died):
             back_up("shop")
     execution = BackupExecution.objects.latest()
