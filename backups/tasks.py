@@ -72,7 +72,7 @@ def _run_next(kind: RunKind[Any], run_id: str) -> str:
     queue, ended = queue_of(named.instance), []
     with slot(kind) as free:
         if not free:
-            return "waiting for a place"
+            return "waiting for a slot"
         enough = time.monotonic() + BURST_SECONDS
         while not is_ending() and (run := _next(kind, queue, named.instance)):
             ended.append(f"{run.pk} {supervise(kind, run)}")

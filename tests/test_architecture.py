@@ -14,6 +14,7 @@ VIOLATIONS = {
     "destinations/models.py": ("import backups.errors", "backupsite -> backups -> destinations"),
     "backups/runs/describe.py": ("import backups.tasks", "admin | management -> worker -> housekeeping"),
     "backups/runs/recovery/reap.py": ("import backups.service.backup", "admin | management -> worker -> housekeeping"),
+    "backups/runs/registry.py": ("import backups.runs.execute", "inside runs"),
     "backups/archive/names.py": ("import django.conf", "are plain Python"),
     "backups/retention/decide.py": ("import backups.models", "are plain Python"),
     "backups/runs/claim.py": ("import django_q.tasks", "only the doorbell knows django_q"),
