@@ -1,4 +1,4 @@
-"""What every run has, of a backup, a restore or a drill: queue entry, claim, sign of life, progress, end."""
+"""What every run has, of a backup, a restore or a drill: queue entry, claim, heartbeat, progress, end."""
 
 import uuid
 from collections.abc import Callable, Mapping

@@ -77,7 +77,7 @@ def ending_of(error: BaseException, aftermath: str = "") -> Ending:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the sentence for the operator; for an error nobody foresaw, its type (its text may hold anything)."""
+    """Return the sentence for the operator; for an unexpected error, its type (its text may hold anything)."""
     message = getattr(error, "message", None)
     if isinstance(message, str):
         return message

@@ -26,7 +26,7 @@ class Monitor:
     """Counts bytes in memory; a thread with a database connection of its own writes them once a second.
 
     The pipeline calls `advance` from any thread, also from inside a SQLite copy: it touches no database, and raises
-    when the execution is to stop. Inside an open transaction there is no thread, because nobody could see its writes.
+    when the execution is to stop. Inside an open transaction, which hides every write, there is no thread.
     An execution that is part of another one, `within` the monitor of that, stops with it. `protected`: see `protect`.
     """
 

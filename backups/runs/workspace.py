@@ -73,7 +73,7 @@ def _emptied(directory: Path) -> Path:
 
 
 def _acquire(lock: Path, execution_id: str) -> int:
-    """Take the lock; somebody who looks whether it is abandoned holds it for a moment only."""
+    """Take the lock; a process that looks whether it is abandoned holds it for a moment only."""
     deadline = time.monotonic() + LOOKING_SECONDS
     try:
         while (descriptor := locks.acquire(lock)) is None:

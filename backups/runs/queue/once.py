@@ -1,4 +1,4 @@
-"""One waiting run where a second one would do the same: who asks for it again is led to the first."""
+"""Enqueuing once: where a run that would do the same waits already, no second one is made."""
 
 from typing import Any
 

@@ -46,7 +46,7 @@ def of_queue(runs: "QuerySet[AnyRow]", queue: str) -> "QuerySet[AnyRow]":
 def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     """Return the queued runs of `queue` that a worker may start now, oldest first.
 
-    Each was handed to a worker, or nobody came for it in a minute. Of those that need their instance, none else runs
+    Each was dispatched, or is older than a minute. Of those that need their instance, none else runs
     there, or is about to.
     """
     handed_over = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - NOBODY_CAME)
