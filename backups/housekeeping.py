@@ -6,22 +6,14 @@ from django.conf import settings
 
 from backups.doorbell.messages import ring
 from backups.errors import BackupError
+from backups.lib import locks
+from backups.runs import audit, workspace
+from backups.runs.queue.queues import release_dead
+from backups.runs.recovery import heartbeats
+from backups.runs.recovery.reap import reap
 from backups.schedules import TICK, keep_tick
-from backups.service import (
-    audit,
-    custody,
-    drill_regularly,
-    heartbeats,
-    lateness,
-    locks,
-    schedule,
-    schedule_repair,
-    watch,
-    workspace,
-)
-from backups.service.queues import release_dead
-from backups.service.reap import reap
-from backups.tasks import enqueue, ring_forgotten
+from backups.service import custody, drill_regularly, lateness, schedule, schedule_repair, watch
+from backups.tasks import dispatch_forgotten, enqueue
 from destinations.operator_error import OperatorError, sentences
 
 START_UP = "backups.housekeeping.start_up"
@@ -35,7 +27,7 @@ def end_dead_runs(_queue: str) -> str:
 
 def call_again(queue: str) -> str:
     """Only for the queue of this tick: where no worker answers, messages would pile up."""
-    count = ring_forgotten(queue)
+    count = dispatch_forgotten(queue)
     return f"called a worker again for {count} waiting runs" if count else ""
 
 

@@ -12,14 +12,16 @@ PROJECT = Path(__file__).parent.parent
 # a file, an import that has no place in it, and the contract that it breaks
 VIOLATIONS = {
     "destinations/models.py": ("import backups.errors", "backupsite -> backups -> destinations"),
-    "backups/service/status.py": ("import backups.tasks", "admin | management -> worker -> housekeeping"),
+    "backups/runs/describe.py": ("import backups.tasks", "admin | management -> worker -> housekeeping"),
+    "backups/runs/recovery/reap.py": ("import backups.service.backup", "admin | management -> worker -> housekeeping"),
+    "backups/runs/registry.py": ("import backups.runs.execute", "inside runs"),
     "backups/archive/names.py": ("import django.conf", "are plain Python"),
     "backups/archive/entry.py": ("import destinations.exceptions", "are plain Python"),
     "backups/retention/decide.py": ("import backups.models", "are plain Python"),
     "destinations/operator_error.py": ("import django.conf", "are plain Python"),
     "backups/service/watch.py": ("import backups.instances.kinds.tacacs.rules", "only the registry of kinds knows"),
     "backups/components/base.py": ("import backups.instances.parse", "admin | management -> worker -> housekeeping"),
-    "backups/service/claim.py": ("import django_q.tasks", "only the doorbell knows django_q"),
+    "backups/runs/claim.py": ("import django_q.tasks", "only the doorbell knows django_q"),
 }
 
 

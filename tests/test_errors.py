@@ -31,7 +31,7 @@ from backups import (
 from backups.instances.fields import Mistake
 from backups.instances.parse import Problem
 from backups.models import BackupExecution
-from backups.service.once import AlreadyWaiting
+from backups.runs.queue.once import AlreadyWaiting
 from destinations.operator_error import LONGEST, OperatorError, sentences
 from destinations.redaction import HIDDEN
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from backups.admin.actions import CANCEL, CANCEL_DRILL, CANCEL_RESTORE
 from backups.admin.guard import action_view, actor, to_page
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.service import cancel as service
+from backups.runs import finish
 
 
 @action_view(CANCEL)
@@ -25,7 +25,7 @@ def cancel_drill(request: HttpRequest, run: DrillExecution) -> HttpResponse:
 
 
 def _cancel(request: HttpRequest, run: Run) -> HttpResponse:
-    service.cancel(run, by=actor(request))
+    finish.cancel(run, by=actor(request))
     if run.is_active:
         messages.success(request, f"The {run.word} of {run.instance} will stop in a moment.")
     else:

@@ -7,8 +7,8 @@ from backups.admin.actions import DRILL, VERIFY
 from backups.admin.guard import action_view, actor, to_page
 from backups.admin.under_way import say_waiting
 from backups.models import BackupExecution, DrillExecution
+from backups.runs.queue.once import AlreadyWaiting
 from backups.service.drill import start_drill
-from backups.service.once import AlreadyWaiting
 from backups.tasks import enqueue
 
 Kind = DrillExecution.Kind

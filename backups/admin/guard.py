@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from backups.admin.actions import Action, AnyRun
 from backups.models import Run
-from backups.service import audit
+from backups.runs import audit
 from destinations.operator_error import OperatorError
 
 Work = Callable[[HttpRequest, AnyRun], HttpResponseBase]

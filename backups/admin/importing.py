@@ -12,8 +12,8 @@ from backups.admin.guard import actor, to_page
 from backups.admin.places import page, refuse
 from backups.admin.uploads import WorkspaceUpload
 from backups.errors import BackupError
+from backups.runs.workspace import workspace
 from backups.service.importing import import_archive as take_in
-from backups.service.workspace import workspace
 from destinations.models import BackupDestination
 from destinations.operator_error import OperatorError, sentences
 

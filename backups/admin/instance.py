@@ -16,11 +16,11 @@ from backups.cadence_words import in_words
 from backups.errors import BackupError, InstanceError
 from backups.instances import Instance, get_instance
 from backups.models import BackupExecution, BackupSchedule, InstanceState
+from backups.runs.queue.queues import queue_of
 from backups.service.drift import drift_of
 from backups.service.drill_state import drill_states
 from backups.service.overview import protections
 from backups.service.own_places import live_components
-from backups.service.queues import queue_of
 
 RECENT = 10
 

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from backups.admin.actions import VIEW
 from backups.admin.guard import actor
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
 from destinations.models import BackupDestination
 from destinations.operator_error import OperatorError
 

@@ -1,5 +1,6 @@
 """The state of a backup, a restore or a drill in words; pages and their polling show the same ones."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 from backups.admin.timeline import steps
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
-from backups.service.status import describe_progress
+from backups.runs.describe import describe_progress
 from destinations.formats import human_duration
 
 AnyRuns = TypeVar("AnyRuns", bound=RunQuerySet[Any])
@@ -41,14 +42,22 @@ def live(run: Run) -> dict[str, Any]:
 
 def _badge(run: Run) -> dict[str, str]:
     """Return the word for its state, and the tone that it is said in."""
-    if isinstance(run, DrillExecution):
-        if run.status == Status.COMPLETED:
-            return {"label": "Passed", "tone": run.status}
-        if run.status == Status.FAILED and not run.verdict:
-            return {"label": "No verdict", "tone": "late"}
-    if isinstance(run, BackupExecution) and run.has_archive and (run.flaw or run.open_drop):
-        return {"label": run.get_status_display(), "tone": "late"}
-    return {"label": run.get_status_display(), "tone": run.status}
+    special = BADGES[type(run)](run) if type(run) in BADGES else None
+    return special or {"label": run.get_status_display(), "tone": run.status}
+
+
+def _backup_badge(backup: BackupExecution) -> dict[str, str] | None:
+    if backup.has_archive and (backup.flaw or backup.open_drop):
+        return {"label": backup.get_status_display(), "tone": "late"}
+    return None
+
+
+def _drill_badge(drill: DrillExecution) -> dict[str, str] | None:
+    if drill.status == Status.COMPLETED:
+        return {"label": "Passed", "tone": drill.status}
+    if drill.status == Status.FAILED and not drill.verdict:
+        return {"label": "No verdict", "tone": "late"}
+    return None
 
 
 def _detail(run: Run, silent: bool, now: datetime) -> str:
@@ -56,13 +65,7 @@ def _detail(run: Run, silent: bool, now: datetime) -> str:
         return _waiting(run, now)
     if run.status == Status.RUNNING:
         return _running(run, silent, now)
-    if isinstance(run, RestoreExecution) and run.status == Status.COMPLETED:
-        return _restored(run)
-    if isinstance(run, DrillExecution) and run.status == Status.COMPLETED:
-        return _warnings(run)
-    if isinstance(run, BackupExecution) and run.status == Status.COMPLETED:
-        return _completed(run)
-    return run.error_message
+    return COMPLETED[type(run)](run) if run.status == Status.COMPLETED else run.error_message
 
 
 def _waiting(run: Run, now: datetime) -> str:
@@ -105,3 +108,15 @@ def _restored(restore: RestoreExecution) -> str:
 def _warnings(run: Run) -> str:
     count = len(run.warnings)
     return f"{count} warning{'s' if count > 1 else ''}" if count else ""
+
+
+# by model: the badge where it is not that of the status, and what a completed one tells
+BADGES: dict[type[Run], Callable[[Any], dict[str, str] | None]] = {
+    BackupExecution: _backup_badge,
+    DrillExecution: _drill_badge,
+}
+COMPLETED: dict[type[Run], Callable[[Any], str]] = {
+    BackupExecution: _completed,
+    RestoreExecution: _restored,
+    DrillExecution: _warnings,
+}

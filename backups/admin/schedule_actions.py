@@ -13,8 +13,8 @@ from backups.admin.guard import actor
 from backups.admin.under_way import waiting_text
 from backups.errors import BackupError
 from backups.models import BackupSchedule
+from backups.runs.queue.once import AlreadyWaiting
 from backups.service import schedule as service
-from backups.service.once import AlreadyWaiting
 from backups.tasks import enqueue
 
 VIEW = ("backups.view_backupschedule", "backups.change_backupschedule")

@@ -20,7 +20,7 @@ from backups.cadence_words import in_words
 from backups.errors import BackupError
 from backups.forms import ScheduleForm
 from backups.models import BackupSchedule
-from backups.service import audit
+from backups.runs import audit
 from backups.service.rhythm import plan
 from backups.service.schedule import edit
 from destinations.formats import NOTHING

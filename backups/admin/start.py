@@ -16,8 +16,8 @@ from backups.admin.under_way import say_waiting
 from backups.errors import BackupError
 from backups.instances import instance_names, inventory
 from backups.models import BackupExecution, Run
+from backups.runs.queue.once import AlreadyWaiting
 from backups.service.backup import start_backup
-from backups.service.once import AlreadyWaiting
 from backups.tasks import enqueue
 from destinations.models import BackupDestination
 

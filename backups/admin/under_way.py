@@ -9,7 +9,7 @@ from backups.admin.formats import sentence
 from backups.admin.guard import to_page
 from backups.errors import InstanceBusy
 from backups.models import RestoreExecution, Run
-from backups.service.once import AlreadyWaiting
+from backups.runs.queue.once import AlreadyWaiting
 from backups.tasks import enqueue
 
 

@@ -10,13 +10,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from backups.instances.fields import NAME
-from backups.service.runs import KINDS
+from backups.runs.registry import kinds
 from backups.service.supervise import MARGIN_SECONDS
 from backups.tasks import BURST_SECONDS
 
 Cluster = Mapping[str, Any]
-# After BACKUP_TIMEOUT a run is made to end, and its row is written: django-q2 must not kill it meanwhile.
-ENDING_SECONDS = BURST_SECONDS + MARGIN_SECONDS + max(kind.ending_seconds for kind in KINDS.values()) + 60
+SPARE_SECONDS = 60
 OTHER_BROKERS = ("sqs", "iron_mq", "mongo", "broker_class", "django_redis")
 LEAST = {
     "BACKUP_WORKERS": 1,
@@ -27,6 +26,11 @@ LEAST = {
 }
 LONGEST_CONFIRMATION = 24 * 60
 HINT = "use the Q_CLUSTER of backupsite/queue.py; docs/workers.md gives the reasons"
+
+
+def ending_seconds() -> float:
+    """Return how long a run may take to end after BACKUP_TIMEOUT: django-q2 must not kill its task meanwhile."""
+    return BURST_SECONDS + MARGIN_SECONDS + max(kind.ending_seconds for kind in kinds()) + SPARE_SECONDS
 
 
 def needed_retry(cluster: Cluster) -> float:
@@ -40,7 +44,7 @@ def needed_retry(cluster: Cluster) -> float:
 
 
 def _timeout(cluster: Cluster) -> str:
-    needed = settings.BACKUP_TIMEOUT + ENDING_SECONDS
+    needed = settings.BACKUP_TIMEOUT + ending_seconds()
     if (cluster.get("timeout") or 0) >= needed:
         return ""
     return f"timeout must be at least {needed:.0f}: BACKUP_TIMEOUT and the time a run may take to end"

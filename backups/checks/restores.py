@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
 
 from backups.models import RestoreExecution
-from backups.service import unrecorded
+from backups.runs.recovery import unrecorded
 from backups.service.halfway import dead_halfway, left_half_done
 from destinations.migrated import may_read
 

@@ -34,6 +34,14 @@ class DrillExecution(Run):
         CHECKING = "checking"
         DONE = "done"
 
+    shares: ClassVar = {
+        Stage.WAITING: (0, 0),
+        Stage.FETCHING: (0, 20),
+        Stage.UNPACKING: (20, 65),
+        Stage.CHECKING: (65, 100),
+        Stage.DONE: (100, 100),
+    }
+
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
     execution = models.ForeignKey(BackupExecution, on_delete=models.PROTECT, related_name="drills")
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.DRILL)

@@ -35,6 +35,17 @@ class BackupExecution(Run):
         RECORDING = "recording"
         DONE = "done"
 
+    shares: ClassVar = {
+        Stage.WAITING: (0, 0),
+        Stage.PREPARING: (0, 1),
+        Stage.EXPORTING: (1, 35),
+        Stage.CHECKING: (35, 45),
+        Stage.PACKING: (45, 85),
+        Stage.UPLOADING: (85, 99),
+        Stage.RECORDING: (99, 100),
+        Stage.DONE: (100, 100),
+    }
+
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
     # both begin an index of their own
     destination = models.ForeignKey(
@@ -164,6 +175,10 @@ class BackupExecution(Run):
 
     def __str__(self) -> str:
         return self.backup_filename or f"{self.instance} {self.kind} {self.status}"
+
+    @property
+    def is_part_of_another(self) -> bool:
+        return self.kind == self.Kind.SAFETY
 
     @property
     def drill_failed(self) -> bool:

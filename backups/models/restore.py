@@ -33,6 +33,20 @@ class RestoreExecution(Run):
         ROLLING_BACK = "rolling back"
         DONE = "done"
 
+    shares: ClassVar = {
+        Stage.WAITING: (0, 0),
+        Stage.FETCHING: (0, 10),
+        Stage.VERIFYING: (10, 35),
+        Stage.SAFETY: (35, 60),
+        Stage.STOPPING: (60, 62),
+        # these two take turns, component by component
+        Stage.APPLYING: (62, 97),
+        Stage.PROVING: (62, 97),
+        Stage.FINISHING: (97, 100),
+        Stage.ROLLING_BACK: (62, 99),
+        Stage.DONE: (100, 100),
+    }
+
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
     execution = models.ForeignKey(
         BackupExecution, null=True, blank=True, on_delete=models.PROTECT, related_name="restores"
@@ -81,9 +95,8 @@ class RestoreExecution(Run):
             models.Index(fields=["instance", "status", "-created_at"], name="restore_instance"),
         ]
 
-    # in the process that runs it: the hook was asked to stop the service; what it changed is being taken back, or was
+    # in the process that runs it: the hook was asked to stop the service
     service_stopped = False
-    settled = False
 
     @property
     def touched(self) -> dict[str, str]:

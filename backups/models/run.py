@@ -1,7 +1,7 @@
-"""What every run has, of a backup, a restore or a drill: queue entry, claim, sign of life, progress, end."""
+"""What every run has, of a backup, a restore or a drill: queue entry, claim, heartbeat, progress, end."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -45,6 +45,8 @@ class Run(models.Model):
     needs_instance: ClassVar[bool] = True
     # each kind of run has stages of its own
     stage: "models.CharField[Any, str]"
+    # of each stage: how much of the whole is done, in percent, when it begins and when it ends
+    shares: ClassVar[Mapping[str, tuple[int, int]]]
     get_stage_display: Callable[[], str]
 
     id = models.TextField(primary_key=True, default=new_id, editable=False)
@@ -56,7 +58,15 @@ class Run(models.Model):
     created_at = models.DateTimeField(db_default=Now(), default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    reserved_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the process that is about to start it last reserved it"
+    )
+    reserved_by = models.CharField(
+        max_length=128, blank=True, db_default="", help_text="what tells that process from every other one"
+    )
+    heartbeat_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the process that runs it last wrote to this row"
+    )
     rang_at = models.DateTimeField(null=True, blank=True, help_text="when a worker was last called for it")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
@@ -67,9 +77,14 @@ class Run(models.Model):
         db_default=Owner.QUEUE.value,
         help_text="queue: any worker may claim it; process: only the process that made it",
     )
-    worker = models.CharField(max_length=255, blank=True, help_text="host:pid of the process that runs it")
+    worker = models.CharField(
+        max_length=255, blank=True, help_text="host:pid of the process that runs it, or is about to"
+    )
     process = models.CharField(
-        max_length=128, blank=True, db_default="", help_text="what tells that process from every other one"
+        max_length=128,
+        blank=True,
+        db_default="",
+        help_text="what tells the process that runs it, or that made it for itself, from every other one",
     )
 
     progress_bytes = models.BigIntegerField(default=0)
@@ -88,6 +103,8 @@ class Run(models.Model):
 
     # changes of this run that the database could not take: they go with its end
     unwritten: dict[str, Any] | None = None
+    # in the process that runs it: an error has ended it, and its kind has taken care of that
+    settled = False
 
     class Meta:
         abstract = True
@@ -100,6 +117,11 @@ class Run(models.Model):
     def log_fields(self) -> dict[str, object]:
         """Return what the log says of its end besides."""
         return {"archive": str(self)}
+
+    @property
+    def is_part_of_another(self) -> bool:
+        """True for a run that another kind of run on the same instance started, and waits for."""
+        return False
 
     @property
     def is_active(self) -> bool:

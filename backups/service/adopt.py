@@ -13,7 +13,7 @@ from backups.archive.reader import verify_members
 from backups.instances.fields import NAME
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
-from backups.service import audit
+from backups.runs import audit
 from backups.service.opening import encryption_of, opened
 from backups.service.signatures import signature_state
 from destinations.models import BackupDestination

@@ -14,10 +14,10 @@ from backups.errors import ComponentError
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import CONFIG, Configuration, Layers, merged, parse_export
 from backups.models import BackupExecution
+from backups.runs.workspace import workspace
 from backups.service.opening import opened
 from backups.service.selection import absent_parts
 from backups.service.uses import reading
-from backups.service.workspace import workspace
 from destinations.operator_error import OperatorError
 
 # these stand near the beginning of an archive of ours, behind the manifest

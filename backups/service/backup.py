@@ -7,37 +7,39 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from django.conf import settings
+from django.utils import timezone
 
-from backups.archive.errors import ArchiveError
-from backups.archive.manifest import Manifest
-from backups.archive.package import Part, write_package
 from backups.components import Component
-from backups.encryption import Encryption
-from backups.errors import BackupError, InstanceBusy, NotQueued
+from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.instances.masking import masked
-from backups.interrupts import undisturbed
 from backups.models import BackupExecution, BackupSchedule
-from backups.service import audit, outcome
-from backups.service.claim import claim
-from backups.service.contents import Contents, exported, manifest_of
+from backups.runs import audit, finish, workspace
+from backups.runs.execute import execute
+from backups.runs.hooks import run_hook
+from backups.runs.progress import Monitor
+from backups.runs.queue.holder import on_this_host, owned_here
+from backups.runs.queue.once import create_once
+from backups.runs.recovery.reap import HINT
+from backups.runs.registry import RunKind
+from backups.runs.workspace import require_space
+from backups.service.contents import exported, manifest_of
 from backups.service.drop_finding import note_drops
-from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
-from backups.service.monitor import Monitor
-from backups.service.once import create_once
 from backups.service.own_places import live_components
+from backups.service.packing import pack
 from backups.service.prune import prune_after
-from backups.service.publish import Made, publish
-from backups.service.recover import recover
+from backups.service.publish import publish
+from backups.service.recover import recover_upload, sweep_destination
 from backups.service.sealing import encryption_for, prove_sealed, sealed_manifest
 from backups.service.signatures import site_key
 from backups.service.tree_listing import keep_exported
-from backups.service.worker import owned_here
-from backups.service.workspace import require_space, workspace
-from destinations.exceptions import DestinationError
+from backups.service.tree_lists import forget_lists
+from destinations.backends import destination_class
+from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
@@ -106,61 +108,89 @@ def start_backup(
     return execution
 
 
-def run_backup(execution_id: str) -> BackupExecution:
-    """Run a queued execution to its end, and record that end whatever it is.
+class BackupKind(RunKind[BackupExecution]):
+    model = BackupExecution
+    related = ("destination",)
+    cleared = MappingProxyType({"backup_filename": "", "backup_path": ""})
 
-    Raises InstanceBusy and leaves the execution queued when its instance is being backed up, NotQueued when it is not
-    queued or is for the process that made it; after any other failure the row says why, and the error is raised again.
+    @property
+    def slots(self) -> int:
+        return int(settings.BACKUP_WORKERS)
+
+    def work(
+        self,
+        run: BackupExecution,
+        monitor: Monitor,
+        directory: Path,
+        *,
+        parts: Sequence[Component] | None = None,
+    ) -> None:
+        """Export, pack, encrypt and upload; `parts` replaces the components that the instance has now."""
+        _run(run, monitor, directory, parts)
+
+    def complete(self, run: BackupExecution, made: None) -> None:
+        finish.completed(run)
+
+    def settle(self, run: BackupExecution, directory: Path, error: BaseException) -> None:
+        # the process may be told to end in the moment between the upload and the record of its end
+        if run.backup_path:
+            finish.completed(run)
+            return
+        with suppress(DestinationError):
+            if run.planned_path and not isinstance(error, Exception):
+                if recover_upload(run):
+                    return
+                sweep_destination(run)
+        finish.failed(run, error)
+
+    def recover(self, run: BackupExecution, message: str) -> bool:
+        """Complete what was uploaded whole, interrupt everything else."""
+        if on_this_host(run.worker):
+            workspace.sweep(run.pk)
+        try:
+            sweep_destination(run)
+            if recover_upload(run):
+                return True
+        except DestinationError as error:
+            message += f"; what it left at {run.destination.name} could not be looked at: {error.message}"
+        return finish.interrupted(run, message, HINT)
+
+    def sweep(self, run: BackupExecution) -> None:
+        try:
+            sweep_destination(run)
+        except DestinationError as error:
+            audit.log("backup.sweep-failed", logging.WARNING, execution=run.pk, error=error.message)
+
+    def discard(self, run: BackupExecution) -> None:
+        forget_lists(run)
+
+    def follow_up(self, run: BackupExecution) -> None:
+        if run.status == Status.COMPLETED and not run.is_part_of_another:
+            prune_after(run)
+
+    def host_knows_better(self, run: BackupExecution) -> bool:
+        """True where the archive goes into a folder, of which another host may see another one."""
+        try:
+            return not destination_class(run.destination.type).off_box
+        except DestinationConfigError:
+            return False
+
+
+BACKUP = BackupKind()
+
+
+def run_backup(execution_id: str) -> BackupExecution:
+    """Run a queued backup to its end, as `execute`; then retention deletes what it may.
+
     Works inside a transaction too, but shows no progress there.
     """
-    execution = BackupExecution.objects.select_related("destination").get(pk=execution_id)
-    with workspace(execution.pk) as directory:
-        ended = carry_out(execution, directory)
-    if ended:
-        prune_after(execution)
-    return execution
+    return execute(BACKUP, execution_id)
 
 
-def carry_out(
-    execution: BackupExecution,
-    directory: Path,
-    *,
-    parts: Sequence[Component] | None = None,
-    within: Monitor | None = None,
-) -> bool:
-    """Claim `execution` and take it to its end in its workspace; True when it is completed. Raises as `run_backup`.
-
-    `parts` names the components where the configuration of the instance is not to be asked, and `within` is the monitor
-    of the restore that it is for.
-    """
-    try:
-        claim(execution)
-        with Monitor(execution, within) as monitor:
-            _run(execution, monitor, directory, parts)
-        return outcome.completed(execution)
-    except (InstanceBusy, NotQueued):
-        raise
-    except BaseException as error:
-        with undisturbed():
-            _settle(execution, error)
-        if not isinstance(error, BackupError | ArchiveError | DestinationError):
-            audit.crashed("backup.crashed", error, execution=execution.pk)
-        raise
-
-
-def _settle(execution: BackupExecution, error: BaseException) -> None:
-    """Record how it ended. An archive that stands at its destination is a backup, whatever cut short what came after:
-    the process may be told to end in the moment between the two."""
-    if execution.backup_path:
-        outcome.completed(execution)
-        return
-    with suppress(DestinationError):
-        if execution.planned_path and not isinstance(error, Exception):
-            if recover(execution):
-                return
-            with execution.destination.open() as destination:
-                destination.sweep(execution.pk)
-    outcome.failed(execution, error)
+def record_at_destination(execution: BackupExecution) -> None:
+    """Note at its destination how the latest backup ended."""
+    at = execution.completed_at or timezone.now()
+    execution.destination.record_backup(execution.status, at, stored=execution.status == Status.COMPLETED)
 
 
 def _require_enabled(destination: BackupDestination) -> None:
@@ -179,7 +209,8 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     # of a safety backup the restore that it is for has asked already
     only = () if execution.kind == Kind.SAFETY else None
     warnings = require_agreement(mismatches(instance, parts, live), only=only)
-    estimate = _require_room(parts, directory)
+    estimate = sum(part.source_bytes() for part in parts)
+    require_space(directory, estimate + SPARE_BYTES)
 
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
     scratch = directory / "export"
@@ -195,7 +226,7 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
             execution.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
-        made = _pack(contents, manifest, encryption, directory, monitor)
+        made = pack(contents, manifest, encryption, directory, monitor)
         unlisted = keep_exported(execution, contents.parts, contents.entries, monitor.advance)
     shutil.rmtree(scratch)
     if encryption is not None:
@@ -215,40 +246,3 @@ def _after_backup(execution: BackupExecution, instance: Instance) -> None:
         run_hook("after_backup", instance, execution)
     except BackupError as error:
         execution.moved(Status.RUNNING, warnings=[*execution.warnings, error.message])
-
-
-def _require_room(parts: Sequence[Component], directory: Path) -> int:
-    """Return about how many bytes the export takes; raises BackupError when the workspace has not that much."""
-    estimate = sum(part.source_bytes() for part in parts)
-    require_space(directory, estimate + SPARE_BYTES)
-    return estimate
-
-
-def _pack(
-    contents: Contents, manifest: Manifest, encryption: Encryption | None, directory: Path, monitor: Monitor
-) -> Made:
-    """Pack, compress and encrypt into one file."""
-    archive = directory / "archive"
-    archive.touch(mode=0o600)
-    try:
-        # a signal between any two steps would leave the compressor's threads waiting for each other
-        with undisturbed() as strike, archive.open("wb", buffering=0) as target:
-
-            def progress(delta: int) -> None:
-                monitor.advance(delta)
-                strike()
-
-            packed = write_package(
-                target,
-                manifest,
-                [Part(part.path, part.name) for part in contents.parts],
-                compression=settings.BACKUP_COMPRESSION,
-                level=settings.BACKUP_COMPRESSION_LEVEL,
-                wrap=encryption.writer if encryption else None,
-                progress=progress,
-            )
-    except OSError as error:
-        raise BackupError(
-            f"the archive cannot be written in {directory}: {error.strerror}", hint="free space there"
-        ) from error
-    return Made(archive, packed, manifest, encryption)

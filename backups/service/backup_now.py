@@ -5,11 +5,10 @@ from functools import partial
 
 from backups.components import Component
 from backups.models import BackupExecution
-from backups.service import audit
-from backups.service.backup import carry_out, start_backup
-from backups.service.monitor import Monitor
-from backups.service.prune import prune_after
-from backups.service.run_here import run_here
+from backups.runs import audit
+from backups.runs.execute import run_here
+from backups.runs.progress import Monitor
+from backups.service.backup import BACKUP, start_backup
 from destinations.models import BackupDestination
 
 
@@ -24,9 +23,7 @@ def backup_now(
     def make(own_id: str) -> BackupExecution:
         return start_backup(instance, destination, by=by, comment=comment, run_id=own_id)
 
-    execution, ended = run_here(BackupExecution, make, carry_out, by=by, run_id=run_id)
-    if ended:
-        prune_after(execution)
+    execution, _ = run_here(BACKUP, make, by=by, run_id=run_id)
     return execution
 
 
@@ -57,6 +54,7 @@ def back_up_before_restore(
             run_id=own_id,
         )
 
-    carry = partial(carry_out, parts=parts, within=within)
-    execution, _ = run_here(BackupExecution, make, carry, by=by, hint="it belongs to a restore: run that again")
+    hint = "it belongs to a restore: run that again"
+    work = partial(BACKUP.work, parts=parts)
+    execution, _ = run_here(BACKUP, make, by=by, hint=hint, work=work, within=within)
     return execution

@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING, STORED
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import require_space, workspace
 from backups.service.adopt import examine, record_adopted
 from backups.service.drop_finding import judge_adopted
 from backups.service.hashing import HashingSink
 from backups.service.leftovers import remember
 from backups.service.scan import Scan, scan
 from backups.service.tree_listing import keep_archived
-from backups.service.workspace import require_space, workspace
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from backups.errors import BackupError, InstanceBusy
 from backups.models import RestoreExecution
-from backups.service.heartbeats import CLOCKS_DIFFER
-from backups.service.liveness import is_dead
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.runs.recovery.liveness import is_dead
 
 State, Status = RestoreExecution.State, RestoreExecution.Status
 AGAIN = "look at the preview again, and confirm anew"

@@ -16,7 +16,7 @@ from backups.components.copying import sha256_of
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import Instance
 from backups.models import BackupExecution
-from backups.service.monitor import Monitor
+from backups.runs.progress import Monitor
 from backups.version import APPLICATION
 
 CHECKING_THREADS = 2

@@ -19,10 +19,10 @@ from backups.archive.reader import read_manifest
 from backups.encryption import HEAD_BYTES, Verdict
 from backups.errors import BackupError
 from backups.models import BackupExecution, KeyCheck
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import workspace
 from backups.service.fetch import fetch
 from backups.service.opening import opened, recognised
-from backups.service.workspace import workspace
 from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
 from destinations.models import BackupDestination

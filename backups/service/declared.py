@@ -16,9 +16,9 @@ from backups.instances import Instance, get_instance
 from backups.instances.declaration import Declaration, declaration_of, is_on
 from backups.instances.kinds.layers import Section
 from backups.models import BackupSchedule, InstanceState
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.claim import lock_instance
 from backups.service.rhythm import plan
-from backups.service.rowlock import lock_instance
 from backups.service.rule_change import remember_rule, settle_rule
 from backups.service.undeclared import disable_others, managed_by
 from destinations.backends import TYPES

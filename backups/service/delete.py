@@ -12,7 +12,7 @@ from backups.errors import NotDeletable
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution
 from backups.models.querysets import STORED
-from backups.service import audit
+from backups.runs import audit
 from backups.service.signatures import delete_signature
 from backups.service.tree_lists import forget_lists
 from backups.service.uses import not_being_deleted, used_executions

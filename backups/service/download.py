@@ -5,9 +5,9 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import workspace
 from backups.service.fetch import fetch
-from backups.service.workspace import workspace
 
 
 def download_backup(execution: BackupExecution, *, by: audit.Actor) -> BinaryIO:

@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from backups.archive.errors import ArchiveError
-from backups.errors import BackupError, NotQueued
-from backups.interrupts import undisturbed
+from backups.errors import BackupError
 from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.models.run import new_id
-from backups.service import audit, verdict
-from backups.service.claim import claim
-from backups.service.monitor import Monitor
-from backups.service.once import create_once
-from backups.service.run_here import run_here
+from backups.runs import audit, finish, workspace
+from backups.runs.execute import execute, run_here
+from backups.runs.progress import Monitor
+from backups.runs.queue.holder import on_this_host, owned_here
+from backups.runs.queue.once import create_once
+from backups.runs.recovery.reap import HINT
+from backups.runs.registry import RunKind
+from backups.service import verdict
 from backups.service.trial import TRIALS, Found
-from backups.service.worker import owned_here
-from backups.service.workspace import workspace
-from destinations.exceptions import DestinationError
+from backups.service.uses import let_go
+from destinations.operator_error import OperatorError
 
 Kind = DrillExecution.Kind
 
@@ -69,16 +69,38 @@ def start_drill(
     return run
 
 
-def run_drill(drill_id: str) -> DrillExecution:
-    """Run a queued drill or verification to its end, and record that end and what it says of the archive.
+class DrillKind(RunKind[DrillExecution]):
+    model = DrillExecution
+    related = ("execution__destination",)
 
-    Raises NotQueued when it was taken, cancelled or ended before, or is for the process that made it; after any other
-    failure the row says why, and the error is raised again.
-    """
-    run = DrillExecution.objects.select_related("execution__destination").get(pk=drill_id)
-    with workspace(run.pk) as directory:
-        _carry_out(run, directory)
-    return run
+    def work(self, run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
+        try:
+            return TRIALS[run.kind](run, monitor, directory)
+        except OSError as error:
+            raise BackupError(
+                f"the scratch place cannot be written: {error.strerror}",
+                hint="free space there, or set BACKUP_WORKSPACE_ROOT",
+            ) from error
+
+    def complete(self, run: DrillExecution, made: Found) -> None:
+        verdict.passed(run, made)
+
+    def settle(self, run: DrillExecution, directory: Path, error: BaseException) -> None:
+        verdict.failed(run, error)
+
+    def recover(self, run: DrillExecution, message: str) -> bool:
+        if on_this_host(run.worker):
+            workspace.sweep(run.pk)
+        let_go(run.worker)
+        return finish.interrupted(run, message, HINT)
+
+
+DRILL = DrillKind()
+
+
+def run_drill(drill_id: str) -> DrillExecution:
+    """Run a queued drill or verification to its end, as `execute`, and record what it says of the archive."""
+    return execute(DRILL, drill_id)
 
 
 def drill(execution: BackupExecution, *, by: audit.Actor) -> DrillExecution:
@@ -89,7 +111,7 @@ def drill(execution: BackupExecution, *, by: audit.Actor) -> DrillExecution:
     run_id = new_id()
     try:
         run, _ = look(execution, by=by, kind=Kind.DRILL, run_id=run_id)
-    except (BackupError, ArchiveError, DestinationError):
+    except OperatorError:
         # the row says it, when it was made
         ended = DrillExecution.objects.select_related("execution__destination").filter(pk=run_id).first()
         if ended is None:
@@ -104,34 +126,7 @@ def look(execution: BackupExecution, *, by: audit.Actor, kind: Kind, run_id: str
     def make(own_id: str) -> DrillExecution:
         return start_drill(execution, by=by, kind=kind, run_id=own_id)
 
-    return run_here(DrillExecution, make, _carry_out, by=by, run_id=run_id)
-
-
-def _carry_out(run: DrillExecution, directory: Path) -> Found:
-    try:
-        claim(run)
-        with Monitor(run) as monitor:
-            found = _tried(run, monitor, directory)
-        verdict.passed(run, found)
-    except NotQueued:
-        raise
-    except BaseException as error:
-        with undisturbed():
-            verdict.failed(run, error)
-        if not isinstance(error, BackupError | ArchiveError | DestinationError):
-            audit.crashed(f"{run.word}.crashed", error, execution=run.pk)
-        raise
-    return found
-
-
-def _tried(run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
-    try:
-        return TRIALS[run.kind](run, monitor, directory)
-    except OSError as error:
-        raise BackupError(
-            f"the scratch place cannot be written: {error.strerror}",
-            hint="free space there, or set BACKUP_WORKSPACE_ROOT",
-        ) from error
+    return run_here(DRILL, make, by=by, run_id=run_id)
 
 
 def _verb(kind: Kind) -> str:

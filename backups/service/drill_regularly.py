@@ -7,12 +7,12 @@ from django.utils import timezone
 
 from backups.instances import instance_names
 from backups.models import DrillExecution
+from backups.runs.claim import lock_instance
+from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.queues import of_queue, queue_of
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
 from backups.service.drill import newest_good_backup, start_drill
 from backups.service.drill_state import drill_states, drills_every
-from backups.service.heartbeats import CLOCKS_DIFFER
-from backups.service.once import AlreadyWaiting
-from backups.service.queues import of_queue, queue_of
-from backups.service.rowlock import lock_instance
 
 BY = "regular drill"
 # one that came to no verdict is not tried again before

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups.instances import inventory
 from backups.models import DrillExecution, InstanceState
-from backups.service.heartbeats import CLOCKS_DIFFER
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 DECIDED = [Verdict.PASSED, Verdict.FAILED]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backups.models import DrillExecution
-from backups.service.status import iso, seconds_of
+from backups.runs.describe import iso, seconds_of
 from backups.service.verdict import result_of
 
 

@@ -11,18 +11,17 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
-from django.dispatch import receiver
 from django.utils import timezone
 
 from backups.errors import BackupError
-from backups.models import BackupExecution, Run
+from backups.models import BackupExecution
 from backups.models.columns import DropEntry
 from backups.models.querysets import BackupQuerySet
-from backups.service import audit
-from backups.service.heartbeats import CLOCKS_DIFFER
+from backups.runs import audit
+from backups.runs.claim import lock_instance
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
 from backups.service.holdings import Drop
-from backups.service.rowlock import lock_instance
-from backups.signals import data_dropped, execution_finished
+from backups.signals import data_dropped
 
 Status = BackupExecution.Status
 MOST_NAMED = 5
@@ -178,10 +177,9 @@ def named(drops: list[Drop]) -> list[str]:
     return [*map(str, drops[:MOST_NAMED]), *([f"and {more} more drops like these"] if more > 0 else [])]
 
 
-@receiver(execution_finished)
-def tell_drop(sender: type[Run], execution: Run, **_: Any) -> None:
+def report_drop(execution: BackupExecution) -> None:
     """Log and signal a backup that lacks data."""
-    if isinstance(execution, BackupExecution) and execution.open_drop:
+    if execution.open_drop:
         log_drop(execution)
         message = f"{execution} of {execution.instance} lacks data that was there before: {summary(execution)}"
         data_dropped.send_robust(sender=BackupExecution, execution=execution, message=message)

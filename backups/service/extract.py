@@ -18,12 +18,12 @@ from backups.models import BackupExecution
 from backups.own_places import OwnPlaces, Place
 from backups.ownership import Ownership, ownership_for
 from backups.replacing import FOLDER, create_private, discard
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import workspace
 from backups.service.fetch import fetch
 from backups.service.opening import opened
 from backups.service.own_places import site_places
 from backups.service.proof import check_database, manifest_of_file
-from backups.service.workspace import workspace
 
 Progress = Callable[[int], None]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.runs.workspace import require_space
 from backups.service.hashing import HashingSink
 from backups.service.uses import reading
-from backups.service.workspace import require_space
 
 
 def fetch(execution: BackupExecution, directory: Path, *, progress: Callable[[int], None] | None = None) -> Path:

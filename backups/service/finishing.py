@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from backups.errors import BackupError
 from backups.instances import Instance
 from backups.models import RestoreExecution
-from backups.service import audit, restart
-from backups.service.hooks import run_hook
+from backups.runs import audit
+from backups.runs.hooks import run_hook
+from backups.service import restart
 from destinations.operator_error import sentences
 
 

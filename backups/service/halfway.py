@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from backups.models import RestoreExecution
-from backups.service.liveness import is_dead
+from backups.runs.recovery.liveness import is_dead
 
 Status = RestoreExecution.Status
 

@@ -9,7 +9,7 @@ from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
 from backups.models import Run
-from backups.service import audit
+from backups.runs import audit
 
 # what the admin's search compares, so that PostgreSQL finds a text anywhere in it without reading every row
 SEARCH_INDEX = (

@@ -11,7 +11,8 @@ from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.models.run import new_id
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import workspace
 from backups.service.adopt import Examined, examine, record_adopted
 from backups.service.archive_names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.drop_finding import judge_adopted
@@ -19,7 +20,6 @@ from backups.service.hashing import HashingSink
 from backups.service.proof import verify_file
 from backups.service.signatures import delete_signature, signature_state, store_signature, text_beside
 from backups.service.tree_listing import keep_archived
-from backups.service.workspace import workspace
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE
 from destinations.encryption import Policy

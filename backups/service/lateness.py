@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from backups.instances import instance_names
 from backups.models import InstanceState
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.queue.queues import queue_of
 from backups.service.overview import Protection, protections, taken_at
-from backups.service.queues import queue_of
 from backups.signals import instance_late
 from destinations.formats import human_duration
 

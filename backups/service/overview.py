@@ -13,8 +13,8 @@ from django.utils import timezone
 from backups.instances import instance_names
 from backups.models import BackupExecution, InstanceState
 from backups.models.querysets import BackupQuerySet
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
 from backups.service.drops import Episode, open_episodes
-from backups.service.heartbeats import CLOCKS_DIFFER
 from backups.service.promises import Outlook, outlooks
 
 Status = BackupExecution.Status

@@ -19,7 +19,7 @@ from backups.instances import Instance, inventory
 from backups.instances.kinds import components_of, located
 from backups.instances.kinds.layers import Configuration
 from backups.own_places import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
-from backups.service import audit
+from backups.runs import audit
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 

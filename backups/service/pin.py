@@ -6,7 +6,7 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.models.querysets import STORED
-from backups.service import audit
+from backups.runs import audit
 from backups.service.uses import not_being_deleted
 
 Status = BackupExecution.Status

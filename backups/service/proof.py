@@ -9,8 +9,8 @@ from backups import sqlite
 from backups.archive.manifest import Entry, Manifest
 from backups.archive.reader import read_manifest, unpack
 from backups.errors import ComponentError
+from backups.runs.workspace import require_space, workspace
 from backups.service.opening import opened
-from backups.service.workspace import require_space, workspace
 
 Progress = Callable[[int], None]
 

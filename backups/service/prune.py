@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from backups.errors import NotDeletable
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
 from backups.service.delete import delete_from
 from backups.service.drops import is_before, open_episodes
 from backups.service.plan import Plan, Planned, plan_prune

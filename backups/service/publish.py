@@ -11,8 +11,8 @@ from backups.archive.package import Packed
 from backups.encryption import Encryption
 from backups.errors import BackupError, Interrupted
 from backups.models import BackupExecution
+from backups.runs.progress import Monitor
 from backups.service.archive_names import ATTEMPTS, archive_extension, archive_paths
-from backups.service.monitor import Monitor
 from backups.service.signatures import delete_signature, put_signature
 from destinations.backends.base import Destination, StoredFile
 from destinations.exceptions import NameTaken

@@ -2,7 +2,7 @@
 
 from backups.errors import Interrupted
 from backups.models import BackupExecution
-from backups.service import audit, outcome
+from backups.runs import audit, finish
 from backups.service.hashing import HashingSink
 from backups.service.publish import record
 from backups.service.signatures import put_signature
@@ -11,7 +11,7 @@ from destinations.exceptions import NotFound
 NOTE = "the process died after the upload; the archive was read back and is whole"
 
 
-def recover(execution: BackupExecution) -> bool:
+def recover_upload(execution: BackupExecution) -> bool:
     """Complete `execution` when its archive stands at the destination with the checksum of the row; else False.
 
     Raises DestinationError when the destination cannot be asked.
@@ -35,4 +35,12 @@ def recover(execution: BackupExecution) -> bool:
         return False
     execution.moved(BackupExecution.Status.RUNNING, warnings=[*execution.warnings, NOTE])
     audit.log("backup.recovered", execution=execution.pk, instance=execution.instance, file=path)
-    return outcome.completed(execution)
+    return finish.completed(execution)
+
+
+def sweep_destination(execution: BackupExecution) -> None:
+    """Remove the temporary objects that a process left at the destination. Raises DestinationError."""
+    with execution.destination.open() as destination:
+        removed = list(destination.sweep(execution.pk))
+    if removed:
+        audit.log("backup.swept", execution=execution.pk, instance=execution.instance, removed=",".join(removed))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from backups.instances import get_instance
+from backups.runs.workspace import workspace
 from backups.service.restore import require_right_files, require_valid
 from backups.service.restore_request import RestoreRequest
 from backups.service.signatures import require_signature
 from backups.service.staging import archive_of, stage
-from backups.service.workspace import workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.models import InstanceState, RestoreExecution
 from backups.replacing import make_parents
-from backups.service import audit
+from backups.runs import audit
 
 MARKER = "restart-required.json"
 

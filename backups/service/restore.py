@@ -2,36 +2,37 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
-from backups.archive.errors import ArchiveError
-from backups.components import ApplyContext, put_back
-from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
+from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.interrupts import undisturbed
 from backups.models import BackupExecution, RestoreExecution
-from backups.models.columns import ComponentOutcome
-from backups.service import audit, unrecorded
-from backups.service.claim import claim
-from backups.service.confirmation import changes_of, require_none_under_way, require_unchanged
+from backups.runs import audit
+from backups.runs.claim import lock_instance
+from backups.runs.execute import execute
+from backups.runs.hooks import run_hook
+from backups.runs.progress import Monitor
+from backups.runs.queue.holder import owned_here
+from backups.runs.recovery import unrecorded
+from backups.runs.recovery.reap_queued import reap_queued
+from backups.runs.registry import RunKind
+from backups.service import confirmation, restart
+from backups.service.applying import apply_all
+from backups.service.confirmation import AGAIN, changes_of, require_none_under_way, require_unchanged
 from backups.service.finishing import warn
-from backups.service.hooks import run_hook
 from backups.service.mismatch import mismatches, require_agreement
-from backups.service.monitor import Monitor
-from backups.service.reap_queued import end_lost
 from backups.service.restore_request import RestoreRequest
 from backups.service.room import require_room
-from backups.service.rowlock import lock_instance
 from backups.service.safety import take_safety_backup
-from backups.service.settling import finish, settle
+from backups.service.settling import finish_restore, recover_dead, settle
 from backups.service.signatures import require_signature
-from backups.service.staging import Staged, Step, archive_of, stage
-from backups.service.worker import owned_here
-from backups.service.workspace import workspace
-from backups.sources import confined
-from destinations.exceptions import DestinationError
+from backups.service.staging import Staged, archive_of, stage
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -45,7 +46,7 @@ def start_restore(request: RestoreRequest, *, by: audit.Actor, run_id: str = "")
     changed the instance since, and InstanceBusy while another one of the instance waits or runs; each is logged.
     """
     instance, execution, source = request.instance, request.execution, request.source
-    end_lost(instance=instance)
+    reap_queued(instance=instance)
     restore = request.row(triggered_by=audit.name_of(by), **owned_here(run_id))
     try:
         get_instance(instance)
@@ -101,49 +102,52 @@ def state_before(restore: RestoreExecution) -> BackupExecution:
     return restore.safety_backup
 
 
+class RestoreKind(RunKind[RestoreExecution]):
+    model = RestoreExecution
+    related = ("execution__destination", "undo_of")
+    ending_seconds = 600.0  # long enough to roll back
+    again = AGAIN
+    rolls_back = True
+    kept = ("outcome", "warnings")
+
+    def work(self, run: RestoreExecution, monitor: Monitor, directory: Path) -> None:
+        _run(run, monitor, directory)
+
+    def complete(self, run: RestoreExecution, made: None) -> None:
+        """The work recorded it, while nothing could stop it any more: see `finish_restore`."""
+
+    def settle(self, run: RestoreExecution, directory: Path, error: BaseException) -> None:
+        settle(run, directory, error)
+
+    def recover(self, run: RestoreExecution, message: str) -> bool:
+        return recover_dead(run, message)
+
+    def record_late(self, run: RestoreExecution, facts: dict[str, Any]) -> None:
+        try:
+            restart.require(run, get_instance(run.instance))
+        except BackupError as error:
+            facts["warnings"] = [*facts["warnings"], error.message]
+
+    def startable(self, now: datetime) -> Q:
+        return confirmation.valid(now)
+
+    def expired(self, now: datetime) -> Q:
+        return confirmation.expired(now)
+
+    def expiry_message(self) -> str:
+        return confirmation.end_message()
+
+
+RESTORE = RestoreKind()
+
+
 def run_restore(restore_id: str) -> RestoreExecution:
-    """Run a queued restore to its end and record that end.
+    """Run a queued restore to its end, as `execute`.
 
-    Raises InstanceBusy and leaves it queued when the instance is being backed up or restored, NotQueued when it is not
-    queued any more, was confirmed too long ago, or is for the process that made it; after any other failure what was
-    touched is rolled back, the row says why, and the error is raised again.
+    NotQueued is also raised when it was confirmed too long ago. After any other failure what was touched is rolled
+    back first. Raises Unrecorded when it has ended and the database could not take that.
     """
-    restore = RestoreExecution.objects.select_related("execution__destination", "undo_of").get(pk=restore_id)
-    with workspace(restore.pk) as directory:
-        carry_out(restore, directory)
-    return restore
-
-
-def carry_out(restore: RestoreExecution, directory: Path) -> None:
-    """Claim `restore` and take it to its end in its workspace. Raises as `run_restore`."""
-    try:
-        _run_and_settle(restore, directory)
-    except (InstanceBusy, NotQueued, Unrecorded):
-        raise
-    except BaseException as error:
-        # the one signal that counts may have come where nothing held it back: between an error and its handling
-        with undisturbed():
-            settle(restore, directory, error)
-        raise
-    finally:
-        if restore.status != Status.RUNNING:
-            unrecorded.forget(restore.pk)
-
-
-def _run_and_settle(restore: RestoreExecution, directory: Path) -> None:
-    try:
-        claim(restore)
-        with Monitor(restore) as monitor:
-            _run(restore, monitor, directory)
-    except (InstanceBusy, NotQueued, Unrecorded):
-        raise
-    except BaseException as error:
-        # what puts things right again must not be stopped half way by the next signal
-        with undisturbed():
-            if not isinstance(error, BackupError | ArchiveError | DestinationError):
-                audit.crashed("restore.crashed", error, execution=restore.pk)
-            settle(restore, directory, error)
-        raise
+    return execute(RESTORE, restore_id)
 
 
 def _require_archive(execution: BackupExecution, archive_sha256: str) -> None:
@@ -177,9 +181,9 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     monitor.stage(Stage.STOPPING)
     restore.service_stopped = True
     run_hook("before_restore", instance, restore)
-    _apply_all(restore, instance, staged, monitor)
+    apply_all(restore, instance, staged, monitor)
     with undisturbed():
-        finish(restore, instance, monitor, directory)
+        finish_restore(restore, instance, monitor, directory)
 
 
 def require_valid(findings: Sequence[str], *, forced: bool) -> list[str]:
@@ -205,43 +209,3 @@ def require_right_files(staged: Staged, instance: Instance, restore: RestoreExec
     return require_agreement(
         mismatches(instance, staged.live, staged.live_configuration, staged.configuration), only=only
     )
-
-
-def _apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:
-    """Apply and prove step by step; the row names each component before it is touched."""
-    total = sum(entry.size_bytes for step in staged.steps for entry in step.entries)
-    context = ApplyContext(staged.directory, monitor.lock_timeout, monitor.advance)
-    applied = 0
-    for step in staged.steps:
-        monitor.stage(Stage.APPLYING, total=total, done=applied)
-        for path in step.component.sources():
-            # links belong to the service, and time has passed
-            confined(instance.root, path)
-        _mark(restore, step, State.APPLYING)
-        _apply(restore, step, context)
-        applied += sum(entry.size_bytes for entry in step.entries)
-        monitor.stage(Stage.PROVING, total=total, done=applied)
-        warn(restore, step.component.prove(step.entries, context) if step.entries else [])
-        _mark(restore, step, State.RESTORED)
-
-
-def _apply(restore: RestoreExecution, step: Step, context: ApplyContext) -> None:
-    try:
-        put_back(step.component, step.entries, step.absent, context)
-    except BackupError as error:
-        if error.untouched:
-            _mark(restore, step, State.UNCHANGED)
-        raise
-
-
-def _mark(restore: RestoreExecution, step: Step, state: str) -> None:
-    rows = sum(entry.records or 0 for entry in step.entries)
-    note: ComponentOutcome = {
-        "state": state,
-        "component": step.component.name,
-        "path": str(step.component.sources()[0]),
-        "rows": rows,
-        "bytes": sum(entry.size_bytes for entry in step.entries),
-    }
-    if not restore.moved(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
-        raise BackupError("the restore is not marked as running any more", hint="see its page for who ended it")

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 from backups.models import RestoreExecution
-from backups.service import audit
-from backups.service.confirmation import AGAIN
-from backups.service.reap import reap
-from backups.service.restore import carry_out
-from backups.service.run_here import run_here
+from backups.runs import audit
+from backups.runs.execute import run_here
+from backups.runs.recovery.reap import reap
+from backups.service.restore import RESTORE
 
 
 def restore_now(
@@ -19,5 +18,5 @@ def restore_now(
     """
     # what a dead restore left half done is rolled back before the person's view of the instance is taken down
     reap(instance=instance)
-    restore, _ = run_here(RestoreExecution, start, carry_out, by=by, run_id=run_id, hint=AGAIN)
+    restore, _ = run_here(RESTORE, start, by=by, run_id=run_id)
     return restore

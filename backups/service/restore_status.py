@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Prefetch, prefetch_related_objects
 
 from backups.models import InstanceState, RestoreExecution
-from backups.service.status import iso, seconds_of
+from backups.runs.describe import iso, seconds_of
 
 
 def describe_restore(restore: RestoreExecution) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from backups.components import ApplyContext, Component, is_back, put_back
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.models import RestoreExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.finish import message_of
+from backups.runs.progress import Monitor
 from backups.service.finishing import warn
-from backups.service.monitor import Monitor
 from backups.service.opening import opened
-from backups.service.outcome import ALL_PROVEN, message_of
 from backups.service.own_places import located_components
 from backups.service.proof import manifest_of_file
 from backups.service.safety_archive import safety_archive
@@ -23,6 +23,7 @@ from backups.service.selection import absent_parts
 from destinations.operator_error import OperatorError, sentences
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
+ALL_PROVEN = "all components had been restored and proven; restart the service"
 
 
 def roll_back(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backups.errors import BackupError
+from backups.runs.workspace import require_space
 from backups.service.staging import Staged, Step
-from backups.service.workspace import require_space
 
 
 def require_room(staged: Staged, directory: Path) -> None:

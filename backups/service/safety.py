@@ -8,8 +8,8 @@ from backups.archive.reader import verify_members
 from backups.errors import BackupError, Cancelled, Interrupted, TimedOut
 from backups.instances import Instance
 from backups.models import BackupExecution, RestoreExecution
+from backups.runs.progress import Monitor
 from backups.service.backup_now import back_up_before_restore
-from backups.service.monitor import Monitor
 from backups.service.opening import opened
 from backups.service.safety_archive import NAME, fetch_into
 from backups.service.staging import Staged

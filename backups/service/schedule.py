@@ -4,20 +4,18 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.dispatch import receiver
 from django.utils import timezone
 
 from backups.cadence import latest_due
 from backups.errors import BackupError
 from backups.models import BackupExecution, BackupSchedule, Run
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.queue.queues import of_queue
 from backups.service.backup import Slot, start_backup
-from backups.service.queues import of_queue
 from backups.service.rhythm import cadence_of, plan
-from backups.signals import execution_finished, schedule_failed
+from backups.signals import schedule_failed
 
 Kind, Status = BackupExecution.Kind, Run.Status
 # a run that begins later than this after its slot says so
@@ -169,10 +167,9 @@ def _tell(what: str, schedule: BackupSchedule, by: audit.Actor) -> None:
     audit.note(by, schedule, f"{what.capitalize()}.")
 
 
-@receiver(execution_finished)
-def note_result(sender: type[Run], execution: Run, **_: Any) -> None:
-    """Keep on the schedule how its latest run ended, and when to try again after a failure."""
-    if not isinstance(execution, BackupExecution) or execution.schedule_id is None:
+def record_result(execution: BackupExecution) -> None:
+    """Keep on the schedule of `execution`, if it has one, how it ended, and when to try again after a failure."""
+    if execution.schedule_id is None:
         return
     with transaction.atomic():
         schedule = BackupSchedule.objects.select_for_update().filter(pk=execution.schedule_id).first()

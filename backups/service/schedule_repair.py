@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import BackupSchedule, Heartbeat
-from backups.service import audit
-from backups.service.heartbeats import CLOCKS_DIFFER, scheduler_name
-from backups.service.queues import of_queue
+from backups.runs import audit
+from backups.runs.queue.queues import of_queue
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, scheduler_name
 from backups.service.rhythm import next_runs, plan
 from backups.service.schedule import RETRY_AFTER
 

@@ -6,14 +6,19 @@ from pathlib import Path
 
 from django.db import Error as DatabaseProblem
 
-from backups.errors import BackupError
+from backups.errors import BackupError, WorkspaceBusy
 from backups.instances import Instance, get_instance
+from backups.interrupts import undisturbed
 from backups.models import RestoreExecution
-from backups.service import outcome, unrecorded
+from backups.runs import finish
+from backups.runs.finish import Ending
+from backups.runs.progress import Monitor
+from backups.runs.queue.holder import on_this_host
+from backups.runs.recovery import unrecorded
+from backups.runs.recovery.reap import HINT
+from backups.runs.workspace import workspace
 from backups.service.finishing import complete, start_again
-from backups.service.monitor import Monitor
-from backups.service.outcome import ALL_PROVEN, Ending
-from backups.service.rollback import aftermath, roll_back, unfinished
+from backups.service.rollback import ALL_PROVEN, aftermath, roll_back, unfinished
 
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 RESTART = "restart the service, look whether all is well, then acknowledge the restore"
@@ -21,7 +26,7 @@ RESTART = "restart the service, look whether all is well, then acknowledge the r
 STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.PROVING, Stage.FINISHING, Stage.ROLLING_BACK)
 
 
-def finish(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:
+def finish_restore(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:
     """The data is proven and stays: from here on nothing stops the run, and nothing is a reason to take it back."""
     monitor.protect()
     monitor.stage(Stage.FINISHING)
@@ -37,13 +42,12 @@ def settle(restore: RestoreExecution, directory: Path, error: BaseException) -> 
     None of it needs the database of the site. Raises BackupError when taking back failed too, Unrecorded when the end
     could not be recorded.
     """
-    if restore.status != Status.RUNNING or restore.settled:
+    if restore.status != Status.RUNNING:
         return  # a signal that came later: the end stands in the row
-    restore.settled = True
     failure: BaseException = error
     if restore.service_stopped:
         failure = _put_right(restore, directory, error)
-    ending = outcome.ending_of(failure, aftermath(restore))
+    ending = finish.ending_of(failure, aftermath(restore))
     if restore.stage == Stage.FINISHING:
         ending = replace(ending, hint=RESTART)
     _record(restore, ending, directory)
@@ -64,14 +68,54 @@ def _put_right(restore: RestoreExecution, directory: Path, error: BaseException)
                 roll_back(restore, instance, monitor, directory, error)
         except BackupError as unfinished_rollback:
             failure = unfinished_rollback
-        _save_before_the_start(restore, outcome.ending_of(failure, aftermath(restore)))
+        _save_before_the_start(restore, finish.ending_of(failure, aftermath(restore)))
         # whatever happened: what was stopped for the restore is started again
         start_again(restore, instance)
     return failure
 
 
-def recover_dead(restore: RestoreExecution, directory: Path, reason: str) -> str:
-    """Bring an instance whose restore died back to the state before it, or to its end if only that was missing.
+def recover_dead(restore: RestoreExecution, message: str) -> bool:
+    """Roll back what a dead restore left half done, where its instance lies, and record what became of it.
+
+    `message` begins that of the row. False when another process was first, or is at it.
+    """
+    undo = f"run: manage.py restore --undo {restore.pk} --confirm"
+    if not on_this_host(restore.worker):
+        host = restore.worker.partition(":")[0]
+        if not restore.touched:
+            return finish.interrupted(restore, f"{message}; nothing was changed", HINT)
+        half = f"{message}; it may be half done: {aftermath(restore)}"
+        return finish.interrupted(restore, half, f"on host {host} {undo}")
+    try:
+        # whoever holds its workspace recovers it: the process that is not dead after all, too
+        with workspace(restore.pk) as directory:
+            restore.refresh_from_db()
+            if restore.status != Status.RUNNING:
+                return False
+            ended = unrecorded.record(restore) or _recover_here(restore, directory, message, undo)
+            unrecorded.forget(restore.pk)
+            return ended
+    except WorkspaceBusy:
+        return False
+
+
+def _recover_here(restore: RestoreExecution, directory: Path, message: str, undo: str) -> bool:
+    try:
+        with undisturbed():
+            told = _bring_to_an_end(restore, directory, message)
+        hint = RESTART if told == ALL_PROVEN else HINT
+    except BackupError as error:
+        told, hint = f"{error.message}; {aftermath(restore)}", error.hint or undo
+    ending = Ending(Status.INTERRUPTED, f"{message}; {told}", hint)
+    try:
+        return finish.recorded(restore, ending)
+    except DatabaseProblem as problem:
+        # its service runs again: what is back by now must not be brought back a second time by the next reaper
+        raise unrecorded.keep(restore, ending, problem, done=ALL_PROVEN) from problem
+
+
+def _bring_to_an_end(restore: RestoreExecution, directory: Path, reason: str) -> str:
+    """Bring the instance of a dead restore back to the state before it, or to its end if only that was missing.
 
     Returns what is to be told after `reason`. Raises BackupError with the next step when that is not possible here and
     now.
@@ -101,15 +145,15 @@ def _save_before_the_start(restore: RestoreExecution, ending: Ending) -> None:
 
 def _record(restore: RestoreExecution, ending: Ending, directory: Path) -> None:
     try:
-        outcome.recorded(restore, ending)
+        finish.recorded(restore, ending)
     except DatabaseProblem:
         restore.status = Status.RUNNING
         # the workspace may be what fills its disk
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         try:
-            outcome.recorded(restore, ending)
+            finish.recorded(restore, ending)
         except DatabaseProblem as problem:
             restore.status = Status.RUNNING
-            raise unrecorded.keep(restore, ending, problem) from problem
+            raise unrecorded.keep(restore, ending, problem, done=ALL_PROVEN) from problem
     unrecorded.forget(restore.pk)

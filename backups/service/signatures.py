@@ -17,7 +17,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import audit
+from backups.runs import audit
 from backups.service.archive_names import signature_of
 from backups.service.hashing import HashingSink
 from destinations.backends import Destination

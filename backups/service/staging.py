@@ -15,13 +15,13 @@ from backups.instances import Instance
 from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.models import RestoreExecution
+from backups.runs.workspace import require_space
 from backups.service.fetch import fetch
 from backups.service.opening import opened
 from backups.service.own_places import live_components, located_components
 from backups.service.proof import check_database, manifest_of_file
 from backups.service.selection import Target, absent_parts, entries_for, select
 from backups.service.tree_listing import keep_unpacked
-from backups.service.workspace import require_space
 from backups.sources import bytes_of
 
 START_AGAIN = "look at the preview again"

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseProblem
@@ -16,19 +17,19 @@ from django.utils import timezone
 
 from backups.models import Run
 from backups.processes import descendants, identity, kill_all
-from backups.service import audit, outcome
-from backups.service.queues import release, reserve
-from backups.service.reap import bury
-from backups.service.runs import RunKind
+from backups.runs import audit, finish
+from backups.runs.queue.queues import release, reserve
+from backups.runs.recovery.reap import recover
+from backups.runs.registry import RunKind
 
 BUSY = os.EX_TEMPFAIL  # exit code of a run that stays queued because its instance is in use
 POLL_SECONDS = 0.05
-LISTEN_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 # The process ends itself when it is cancelled or its time is up; this much later it is made to.
 MARGIN_SECONDS = 20
 
 
-def supervise(kind: RunKind, run: Run) -> str:
+def supervise(kind: RunKind[Any], run: Run) -> str:
     """Take the queued `run`, which this process has reserved, to its end in a child; return the status it has then.
 
     Whatever ends this function ends the child too: SIGTERM, then SIGKILL to it and all it started.
@@ -45,7 +46,7 @@ def supervise(kind: RunKind, run: Run) -> str:
     return str(run.status)
 
 
-def _start(kind: RunKind, run: Run) -> "subprocess.Popen[bytes]":
+def _start(kind: RunKind[Any], run: Run) -> "subprocess.Popen[bytes]":
     paths = [path for path in sys.path if path]
     return subprocess.Popen(
         [sys.executable, "-m", "django", "runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid())],
@@ -64,26 +65,26 @@ def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
 def _watch(process: "subprocess.Popen[bytes]", run: Run) -> str:
     """Wait for the end; return why it has to be made to end, or nothing when it did by itself."""
     deadline = time.monotonic() + settings.BACKUP_TIMEOUT + MARGIN_SECONDS
-    listen_at = time.monotonic() + LISTEN_SECONDS
+    look_at = time.monotonic() + LOOK_SECONDS
     while not _has_ended(process):
         now = time.monotonic()
         if now > deadline:
             return f"it ran longer than {settings.BACKUP_TIMEOUT} seconds"
-        if now > listen_at:
-            listen_at = now + LISTEN_SECONDS
-            if _is_deaf(run):
+        if now > look_at:
+            look_at = now + LOOK_SECONDS
+            if _ignores_cancel(run):
                 return "it was cancelled"
         time.sleep(POLL_SECONDS)
     return ""
 
 
-def _is_deaf(run: Run) -> bool:
-    """True when somebody cancelled it some time ago and it still runs. Keeps it reserved while it has not begun."""
+def _ignores_cancel(run: Run) -> bool:
+    """True when it was cancelled some time ago and still runs. Keeps it reserved while it has not begun."""
     long_ago = timezone.now() - timedelta(seconds=MARGIN_SECONDS)
-    rows = type(run)._default_manager.filter(pk=run.pk)
+    rows = type(run).objects.filter(pk=run.pk)
     try:
         if run.status == Run.Status.QUEUED and not reserve(run):
-            run.refresh_from_db(fields=["status", "heartbeat_at"])
+            run.refresh_from_db(fields=["status", "reserved_at"])
         return rows.filter(status=Run.Status.RUNNING, cancel_requested_at__lt=long_ago).exists()
     except DatabaseProblem as error:
         # the child has the same trouble, and gives up by itself when it lasts
@@ -110,12 +111,12 @@ def _record(run: Run, child: str, returncode: int, why_ended: str) -> None:
     """Write the end into a row that its process left running, or could not even claim."""
     how = _ending(returncode)
     if run.status == Run.Status.RUNNING and run.process == child:
-        bury(run, f"{why_ended}; its process {how}" if why_ended else f"its process {how}")
-    elif run.status == Run.Status.QUEUED and run.process == identity():
+        recover(run, f"{why_ended}; its process {how}" if why_ended else f"its process {how}")
+    elif run.status == Run.Status.QUEUED and run.reserved_by == identity():
         if why_ended or returncode == BUSY:
             release(run)
         else:
-            outcome.unstarted(run, f"its process {how} before it began", "the reason is in the log of the worker")
+            finish.unstarted(run, f"its process {how} before it began", "the reason is in the log of the worker")
 
 
 def _ending(returncode: int) -> str:

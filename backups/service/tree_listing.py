@@ -16,10 +16,10 @@ from backups.components.nested_reader import NestedTar
 from backups.components.tree_list import ListedEntry, entries_in, write_list
 from backups.errors import ComponentError
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import workspace
 from backups.service.opening import opened
 from backups.service.tree_lists import has_list, keep
-from backups.service.workspace import workspace
 from destinations.exceptions import DestinationConfigError
 from destinations.operator_error import OperatorError
 

@@ -17,14 +17,14 @@ from backups.errors import ComponentError
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG
 from backups.models import BackupExecution, DrillExecution
+from backups.runs.progress import Monitor
+from backups.runs.workspace import require_space
 from backups.service.extract import Extracted, lay_out
 from backups.service.fetch import fetch
-from backups.service.monitor import Monitor
 from backups.service.proof import Progress, check_database, check_databases, unpack_databases
 from backups.service.selection import absent_parts
 from backups.service.signatures import Signature, State, signature_state
 from backups.service.tree_listing import keep_unpacked
-from backups.service.workspace import require_space
 
 Kind, Stage = DrillExecution.Kind, DrillExecution.Stage
 

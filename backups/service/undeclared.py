@@ -7,7 +7,7 @@ from django.db import transaction
 
 from backups.instances import inventory
 from backups.models import BackupSchedule, InstanceState
-from backups.service import audit
+from backups.runs import audit
 from destinations.models import BackupDestination
 
 MANAGED_BY = "configuration of "

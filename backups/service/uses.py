@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import ArchiveUse, BackupExecution, DrillExecution, RestoreExecution
-from backups.service.worker import this_worker
+from backups.runs.queue.holder import this_worker
 
 # a reader that was killed leaves its mark; no download lasts that long
 LONGEST_USE = timedelta(days=1)

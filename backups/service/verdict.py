@@ -9,7 +9,7 @@ from backups.archive.errors import ArchiveError
 from backups.errors import ComponentError, NotCheckable, ScratchFailed
 from backups.models import BackupExecution, DrillExecution
 from backups.models.columns import Counts, DrillResult
-from backups.service import outcome
+from backups.runs import finish
 from backups.service.trial import Found
 from backups.signals import drill_finished, verification_finished
 from destinations.exceptions import NotFound
@@ -50,22 +50,22 @@ def passed(run: DrillExecution, found: Found) -> None:
         changes["verification"] = None
     run.execution.moved(Status.COMPLETED, **changes)
     facts = {"seconds": run.seconds, "bytes": run.bytes, "findings": run.findings, "warnings": run.warnings}
-    if outcome.completed(run, verdict=run.verdict, **facts):
+    if finish.completed(run, verdict=run.verdict, **facts):
         _tell(run)
 
 
 def failed(run: DrillExecution, error: BaseException) -> None:
     """End the run; where `error` is about the archive, record with the backup that it is not good."""
     if not is_about_the_archive(error):
-        outcome.failed(run, error)
+        finish.failed(run, error)
         return
-    run.error_message = outcome.message_of(error)
+    run.error_message = finish.message_of(error)
     run.error_hint = error.hint if isinstance(error, OperatorError) else ""
     run.seconds = round(run.duration.total_seconds(), 3) if run.duration else 0.0
     run.verdict = Verdict.FAILED.value
     run.findings = {"sqlite_version": sqlite3.sqlite_version}
     run.execution.moved(Status.COMPLETED, **{"verified_at": None, run.kind: result_of(run)})
-    if outcome.failed(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
+    if finish.failed(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
         _tell(run)
 
 

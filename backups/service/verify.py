@@ -5,11 +5,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from backups.models import BackupExecution, DrillExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.workspace import workspace
 from backups.service.drill import look
 from backups.service.proof import Verified, verify_file
 from backups.service.signatures import signature_state
-from backups.service.workspace import workspace
 
 
 def verify_execution(execution: BackupExecution, *, by: audit.Actor) -> Verified:

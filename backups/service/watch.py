@@ -16,12 +16,12 @@ from backups.instances.declaration import declaration_of
 from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import configuration_hash
 from backups.models import BackupExecution, InstanceState
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.claim import lock_instance
+from backups.runs.queue.queues import queue_of
 from backups.service.backup import start_backup
 from backups.service.declared import sync
 from backups.service.overview import CONFIG_HASH
-from backups.service.queues import queue_of
-from backups.service.rowlock import lock_instance
 from backups.service.undeclared import disable_gone
 from destinations.models import BackupDestination
 

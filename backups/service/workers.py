@@ -7,8 +7,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.models import Heartbeat
-from backups.service.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
-from backups.service.queues import MODELS, queue_of, queues
+from backups.runs.queue.queues import queue_of, queues
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
+from backups.runs.registry import kinds
 from destinations.formats import rough_duration
 
 WORKER_SILENCE = timedelta(seconds=60)
@@ -45,7 +46,9 @@ def worker_state() -> WorkerState:
 
 def _queues_in_use() -> set[str]:
     return {
-        queue_of(instance) for model in MODELS for instance in model.objects.active().values_list("instance", flat=True)
+        queue_of(instance)
+        for kind in kinds()
+        for instance in kind.model.objects.active().values_list("instance", flat=True)
     }
 
 

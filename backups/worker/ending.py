@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 
 from backups.doorbell.cluster import QueueCluster
 from backups.processes import descendants, kill_all
-from backups.service.places import all_free
-from backups.service.runs import KINDS, RunKind
+from backups.runs.queue.slots import all_free
+from backups.runs.registry import RunKind, kinds
 
 POLL_SECONDS = 0.05
 # A run that is told to end has its own time for it; this is for the processes around it.
@@ -38,8 +39,8 @@ def _none_left() -> bool:
     return not descendants(os.getpid()) and not descendants(os.getpid())
 
 
-def _busy() -> list[RunKind]:
-    return [kind for kind in KINDS.values() if not all_free(kind.noun)]
+def _busy() -> list[RunKind[Any]]:
+    return [kind for kind in kinds() if not all_free(kind)]
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> bool:

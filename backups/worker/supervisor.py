@@ -16,10 +16,11 @@ from backups.errors import BackupError
 from backups.housekeeping import ring_start_up, ring_tick
 from backups.log_handlers import log_problem
 from backups.processes import adopt_orphans, bury_orphans
+from backups.runs import audit
+from backups.runs.queue.queues import release_dead
+from backups.runs.recovery import heartbeats
 from backups.schedules import keep_tick
-from backups.service import audit, heartbeats
-from backups.service.queues import release_dead
-from backups.tasks import ring_waiting
+from backups.tasks import dispatch_waiting
 from backups.worker.ending import end_all
 from backups.worker.watchdog import Watchdog
 from destinations.os_signals import handled
@@ -72,7 +73,7 @@ class Supervisor:
             ring_start_up(self.queue)
             release_dead()
             ring_tick(self.queue)
-            ring_waiting(self.queue)
+            dispatch_waiting(self.queue)
 
     def _attend(self, cluster: QueueCluster) -> int:
         watchdog = Watchdog(cluster, self.queue)

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from backups.doorbell.cluster import QueueCluster
 from backups.models import Heartbeat
-from backups.service.heartbeats import Kind
-from backups.service.places import all_free
-from backups.service.queues import waiting
-from backups.service.runs import KINDS
+from backups.runs.queue.queues import waiting
+from backups.runs.queue.slots import all_free
+from backups.runs.recovery.heartbeats import Kind
+from backups.runs.registry import kinds
 
 # Longer than the two minutes within which the tick calls a second time for a run whose message was lost.
 WAITING_SECONDS = 180
@@ -29,13 +29,13 @@ class Watchdog:
 
     def verdict(self) -> str:
         """Return why this worker must be started again, or nothing. To be asked every few seconds."""
-        if not all(all_free(noun) for noun in KINDS):
+        if not all(map(all_free, kinds())):
             self._waiting_since = None
             return ""
         return self._nobody_takes() or self._nothing_arrives()
 
     def _nobody_takes(self) -> str:
-        if not any(waiting(kind.model, self._queue).exists() for kind in KINDS.values()):
+        if not any(waiting(kind.model, self._queue).exists() for kind in kinds()):
             self._waiting_since = None
             return ""
         now = time.monotonic()

@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
+from backups.runs.finish import cancel
 from backups.service import backup as backup_service
 from backups.service.backup import start_backup
-from backups.service.cancel import cancel
 from backups.service.delete import delete_backup
 from backups.service.download import download_backup
 from destinations.models import BackupDestination
@@ -71,9 +71,10 @@ def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_recorded_
         back_up()
     execution = BackupExecution.objects.get()
     assert (execution.status, execution.error_message) == ("failed", "unexpected error ZeroDivisionError, see the log")
-    *_, last = caplog.records
-    assert last.getMessage() == f"backup.crashed execution={execution.pk}"
-    assert last.exc_info is not None
+    *_, crashed, ended = caplog.records
+    assert crashed.getMessage() == f"backup.crashed execution={execution.pk}"
+    assert crashed.exc_info is not None
+    assert ended.getMessage().startswith("backup.failed ")
 
 
 def test_what_a_person_does_is_in_the_history(

@@ -12,8 +12,8 @@ from django_q.models import OrmQ
 from backups import tasks
 from backups.errors import BackupError, InstanceBusy, NotQueued
 from backups.models import BackupExecution
+from backups.runs.claim import claim
 from backups.service.backup import run_backup, start_backup
-from backups.service.claim import claim
 from destinations.models import BackupDestination
 from tests.backups.conftest import Declare, OnStage
 from tests.backups.databases import make_database

@@ -10,10 +10,10 @@ from django.db import connection
 
 from backups.errors import BackupError, Cancelled, Interrupted, NotQueued
 from backups.models import BackupExecution
-from backups.service import monitor
+from backups.runs import progress
+from backups.runs.claim import claim
+from backups.runs.finish import cancel
 from backups.service.backup import run_backup, start_backup
-from backups.service.cancel import cancel
-from backups.service.claim import claim
 from destinations.models import BackupDestination
 from tests.backups.conftest import BackUp, Declare, OnStage
 from tests.backups.databases import exclusively_locked, make_database
@@ -74,16 +74,16 @@ def test_a_running_backup_is_cancelled_between_its_stages(
 def test_a_running_backup_is_cancelled_inside_a_stage(
     shop: Path, back_up: BackUp, archives: Listing, workspaces: Listing, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    monkeypatch.setattr(monitor, "INTERVAL_SECONDS", 0.005)
-    count = monitor.Monitor.advance
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.005)
+    count = progress.Monitor.advance
 
-    def advance(self: monitor.Monitor, delta: int) -> None:
+    def advance(self: progress.Monitor, delta: int) -> None:
         if self.execution.stage == stage and delta:
             cancel_latest()
             hear(lambda: count(self, 0))
         count(self, delta)
 
-    monkeypatch.setattr(monitor.Monitor, "advance", advance)
+    monkeypatch.setattr(progress.Monitor, "advance", advance)
     with pytest.raises(Cancelled, match=r"^cancelled by ada$"):
         back_up("shop")
     assert_cancelled(archives, workspaces)
@@ -114,7 +114,7 @@ def test_a_backup_that_waits_for_a_lock_is_cancelled_at_its_next_heartbeat(
     settings: object, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     settings.BACKUP_LOCK_TIMEOUT = 30.0  # type: ignore[attr-defined]
-    monkeypatch.setattr(monitor, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.05)
     cancelling = Later(cancel_latest)
     on_stage("exporting", cancelling.start)
     began = time.monotonic()
@@ -161,11 +161,11 @@ def test_a_backup_whose_row_was_ended_by_others_stops_and_leaves_nothing(
 def test_a_heartbeat_before_the_first_stage_does_no_harm(
     shop: Path, destination: BackupDestination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "INTERVAL_SECONDS", 0.005)
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.005)
     execution = start_backup("shop", destination, by="tests")
     claim(execution)
     before = execution.heartbeat_at
-    with monitor.Monitor(execution):
+    with progress.Monitor(execution):
         time.sleep(0.1)
     execution.refresh_from_db()
     assert before is not None
@@ -179,7 +179,7 @@ def test_progress_is_written_while_a_stage_runs(
 ) -> None:
     (shop / "orders.db").unlink()
     make_database(shop / "orders.db", rows=40, blob_bytes=1_000_000)
-    monkeypatch.setattr(monitor, "INTERVAL_SECONDS", 0.005)
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.005)
     seen: list[tuple[str, int, int]] = []
     watching = threading.Event()
 

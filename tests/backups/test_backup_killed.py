@@ -15,9 +15,9 @@ from pytest_django import Settings
 
 from backups.errors import InstanceBusy
 from backups.models import BackupExecution
+from backups.runs.claim import claim
+from backups.runs.recovery.reap import reap
 from backups.service.backup import run_backup, start_backup
-from backups.service.claim import claim
-from backups.service.reap import reap
 from backups.service.verify import verify_execution
 from destinations.models import BackupDestination
 from tests.backups.conftest import Declare
@@ -108,9 +108,10 @@ import os, signal, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
 import django
 django.setup()
-from backups.service import backup, {module}
-setattr({module}, "{name}", lambda *_: os.kill(os.getpid(), signal.{signal}))
-backup.run_backup(sys.argv[1])
+from importlib import import_module
+from backups.service.backup import run_backup
+setattr(import_module("{module}"), "{name}", lambda *_: os.kill(os.getpid(), signal.{signal}))
+run_backup(sys.argv[1])
 """
 
 
@@ -121,7 +122,9 @@ def die_at(home: Path, execution: BackupExecution, module: str, name: str, how: 
     return process.returncode
 
 
-@pytest.mark.parametrize(("module", "name"), [("publish", "record"), ("outcome", "completed")])
+@pytest.mark.parametrize(
+    ("module", "name"), [("backups.service.publish", "record"), ("backups.runs.finish", "completed")]
+)
 def test_an_archive_that_was_uploaded_whole_is_not_lost_with_its_process(
     shop: Path, home: Path, destination: BackupDestination, archives: Listing, workspaces: Listing,
     module: str, name: str,
@@ -141,7 +144,7 @@ def test_an_archive_that_was_changed_since_then_is_not_taken_for_the_backup(
     shop: Path, home: Path, destination: BackupDestination
 ) -> None:
     execution = start_backup("shop", destination, by="tests")
-    die_at(home, execution, "publish", "record")
+    die_at(home, execution, "backups.service.publish", "record")
     execution.refresh_from_db()
     archive = home / "backups" / "nas" / execution.planned_path
     archive.write_bytes(archive.read_bytes()[:-1] + b"!")
@@ -215,7 +218,7 @@ def test_a_destination_that_is_away_does_not_keep_a_dead_backup_running(
     shop: Path, home: Path, destination: BackupDestination
 ) -> None:
     execution = start_backup("shop", destination, by="tests")
-    die_at(home, execution, "publish", "record")
+    die_at(home, execution, "backups.service.publish", "record")
     (home / "backups").rename(home / "away")
     reap()
     execution.refresh_from_db()

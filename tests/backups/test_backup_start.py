@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from backups.errors import BackupError, InstanceError, NotQueued
 from backups.models import BackupExecution
+from backups.runs.describe import backup_status, describe
 from backups.service.backup import run_backup, start_backup
-from backups.service.status import backup_status, describe
 from destinations.models import BackupDestination
 from tests.backups.conftest import BackUp, Listing
 from tests.backups.stored import file_of

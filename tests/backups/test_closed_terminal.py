@@ -179,7 +179,7 @@ def test_a_backup_whose_terminal_is_closed_ends_in_order(site: Site, on_terminal
 
 
 def test_a_drill_whose_terminal_is_closed_leaves_no_plain_database(site: Site, on_terminal: Run) -> None:
-    command = on_terminal("drill", "tacacs-hq", held_at="backups.service.monitor.Monitor.stage")
+    command = on_terminal("drill", "tacacs-hq", held_at="backups.runs.progress.Monitor.stage")
     eventually(lambda: list((site.home / "workspaces").rglob("devices.db")))
     eventually(lambda: rows(site, "stage", "drill_executions") == [("checking",)])
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from backups.models import BackupExecution
+from backups.runs.claim import claim
+from backups.runs.workspace import workspace
 from backups.service.backup import start_backup
-from backups.service.claim import claim
-from backups.service.workspace import workspace
 from destinations.models import BackupDestination
 from tests.backups.conftest import TACACS, BackUp, Declare
 from tests.backups.databases import exclusively_locked

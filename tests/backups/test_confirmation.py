@@ -14,7 +14,7 @@ from backups.checks.queue import check_own_settings
 from backups.errors import BackupError, NotQueued
 from backups.housekeeping import tick
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import claim as claim_service
+from backups.runs import execute
 from backups.service.confirmation import changes_of
 from backups.service.preview import preview
 from backups.service.restore import run_restore, start_undo
@@ -63,7 +63,7 @@ def test_the_claim_itself_refuses_one_that_expires_right_then(
     backup: BackupExecution, store: Path, now: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = aged(queue(backup), minutes=15)
-    monkeypatch.setattr(claim_service, "reap", lambda **_: [])
+    monkeypatch.setattr(execute, "reap", lambda **_: [])
     with pytest.raises(NotQueued):
         run_restore(late.pk)
     assert tree(store) == now

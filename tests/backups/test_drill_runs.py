@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable, NotQueued
 from backups.models import ArchiveUse, BackupExecution, DrillExecution
-from backups.service import trial, workspace
-from backups.service.cancel import cancel
+from backups.runs import workspace
+from backups.runs.finish import cancel
+from backups.runs.queue.holder import this_worker
+from backups.runs.recovery.reap import reap
+from backups.service import trial
 from backups.service.delete import delete_backup
 from backups.service.drill import drill, run_drill, start_drill
-from backups.service.reap import reap
 from backups.service.verify import verify_execution
-from backups.service.worker import this_worker
 from tests.backups.commands import command, refused
 from tests.backups.conftest import BackUp
 from tests.backups.factories import an_execution

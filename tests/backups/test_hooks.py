@@ -14,8 +14,8 @@ import pytest
 from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.models import RestoreExecution
-from backups.service import hooks
-from backups.service.hooks import run_hook
+from backups.runs import hooks
+from backups.runs.hooks import run_hook
 
 pytestmark = pytest.mark.django_db
 Declare = Callable[[str], None]

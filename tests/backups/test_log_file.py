@@ -10,7 +10,8 @@ import pytest
 
 from backups.log_handlers import LogFile, StandardError, log_problem
 from backups.models import Heartbeat
-from backups.service import audit, heartbeats
+from backups.runs import audit
+from backups.runs.recovery import heartbeats
 from backups.service.workers import worker_state
 from tests.backups.conftest import BackUp
 from tests.backups.holding import backup_id, rows

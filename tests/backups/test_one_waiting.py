@@ -10,11 +10,12 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from backups.models import BackupExecution, BackupSchedule, DrillExecution, Run
-from backups.service import drill_regularly, once
+from backups.runs.queue import once
+from backups.runs.queue.once import AlreadyWaiting
+from backups.service import drill_regularly
 from backups.service.backup import run_backup, start_backup
 from backups.service.backup_now import backup_now
 from backups.service.drill import drill, start_drill
-from backups.service.once import AlreadyWaiting
 from backups.service.schedule import run_now
 from destinations.models import BackupDestination
 from tests.backups.commands import command

@@ -19,15 +19,16 @@ from pytest_django import Settings
 from backups import tasks
 from backups.errors import NotQueued
 from backups.housekeeping import tick
+from backups.lib.locks import Holder, holder_of, is_local
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.processes import identity
-from backups.service import liveness, outcome, restore_now, run_here, workspace
-from backups.service import restore as restore_service
+from backups.runs import execute, finish, workspace
+from backups.runs.claim import claim
+from backups.runs.recovery import liveness
+from backups.runs.recovery.reap import reap
+from backups.service import restore_now
 from backups.service.backup_now import backup_now
-from backups.service.claim import claim
 from backups.service.drill import drill
-from backups.service.locks import Holder, holder_of, is_local
-from backups.service.reap import reap
 from backups.service.verify import verify_execution
 from destinations.models import BackupDestination
 from tests.backups.conftest import BackUp
@@ -45,15 +46,15 @@ import os, sys, time
 os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
 import django
 django.setup()
-from importlib import import_module
-module = import_module("backups.service.{module}")
-claim = module.claim
+from backups.runs import execute
+claim = execute.claim
 def strike(run):
-    print("made", flush=True)
-    os.kill(os.getpid(), {number})
-    time.sleep(0.05)
+    if run.noun == "{noun}":
+        print("made", flush=True)
+        os.kill(os.getpid(), {number})
+        time.sleep(0.05)
     return claim(run)
-module.claim = strike
+execute.claim = strike
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", *{arguments!r}])
 """
@@ -86,8 +87,7 @@ class Struck:
         """Return the process when the signal was sent."""
         what = {"restore": [self.backup.pk, "--confirm", "--accept-unsigned"], "backup": ["store"]}
         arguments = [command, *what.get(command, [self.backup.pk])]
-        module = "drill" if command == "verifybackup" else command
-        script = STRUCK.format(module=module, number=int(number), arguments=arguments)
+        script = STRUCK.format(noun=MODELS[command].noun, number=int(number), arguments=arguments)
         process = subprocess.Popen(
             [*before, sys.executable, "-c", script], cwd=PROJECT, env=environment(self.home, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -158,7 +158,7 @@ def test_a_page_queues_a_restore_at_once_when_a_command_left_a_dead_one(struck: 
 def test_while_its_process_lives_it_is_neither_taken_nor_ended(command: str, struck: Struck) -> None:
     process = struck.start(command, signal.SIGSTOP)
     row = row_of(command)
-    type(row)._default_manager.filter(pk=row.pk).update(heartbeat_at=timezone.now() - timedelta(days=1))
+    type(row)._default_manager.filter(pk=row.pk).update(reserved_at=timezone.now() - timedelta(days=1))
 
     assert reap() == []
     with pytest.raises(NotQueued, match=f"belongs to the process that made it \\({row.worker}\\)"):
@@ -224,7 +224,7 @@ def test_an_error_of_the_database_before_the_claim_leaves_no_row_waiting(
     backup: BackupExecution, monkeypatch: pytest.MonkeyPatch, workspaces: Listing
 ) -> None:
     full = OperationalError("database or disk is full")
-    monkeypatch.setattr(restore_service, "claim", lambda _run: (_ for _ in ()).throw(full))
+    monkeypatch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
     with pytest.raises(OperationalError):
         restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
@@ -237,8 +237,8 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
 ) -> None:
     full = OperationalError("database or disk is full")
     with monkeypatch.context() as patch:
-        patch.setattr(restore_service, "claim", lambda _run: (_ for _ in ()).throw(full))
-        patch.setattr(run_here.outcome, "unstarted", lambda *_: (_ for _ in ()).throw(full))
+        patch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
+        patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
             restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
@@ -268,11 +268,11 @@ def test_where_there_is_no_lock_a_pid_tells_only_in_its_own_boot_and_namespace(b
         f"another-boot/{namespace}/{process.pid}/1": False,
         gone: True,
     }.items():
-        row = an_own_restore(backup, process=who, heartbeat_at=now)
+        row = an_own_restore(backup, process=who, reserved_at=now)
         assert ([run.pk for run in reap()] == [row.pk]) == ended, who
         row.delete()
-    row = an_own_restore(backup, process="another-boot/1/1/1", heartbeat_at=now - timedelta(minutes=3))
-    assert [run.pk for run in reap()] == [row.pk], "its heartbeat tells"
+    row = an_own_restore(backup, process="another-boot/1/1/1", reserved_at=now - timedelta(minutes=3))
+    assert [run.pk for run in reap()] == [row.pk], "its reservation is old"
 
 
 def test_a_zombie_is_gone() -> None:
@@ -289,7 +289,7 @@ def test_a_lock_of_another_kernel_tells_nothing_where_hosts_may_share_the_file_s
     backup: BackupExecution, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = queue(backup)
-    RestoreExecution.objects.update(owner="process", process="another-boot/1/1/1", heartbeat_at=timezone.now())
+    RestoreExecution.objects.update(owner="process", process="another-boot/1/1/1", reserved_at=timezone.now())
     (home / "workspaces" / f"{here.pk}.lock").touch()
     with monkeypatch.context() as patch:
         patch.setattr(workspace, "is_local", lambda: False)
@@ -344,7 +344,7 @@ def test_a_process_of_another_pid_namespace_is_seen_by_its_lock_or_by_its_heartb
 
     if not shared:
         assert reap() == [], "it cannot be told from here yet"
-        RestoreExecution.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=3))
+        RestoreExecution.objects.update(reserved_at=timezone.now() - timedelta(minutes=3))
     # the namespace ends with its first process, a moment after that
     assert [run.pk for run in eventually(reap)] == [row.pk]
 
@@ -353,7 +353,7 @@ def test_a_safety_backup_whose_restore_is_killed_before_it_begins_is_for_no_work
     struck: Struck, home: Path, store: Path
 ) -> None:
     script = STRUCK.format(
-        module="backup", number=int(signal.SIGKILL),
+        noun="backup", number=int(signal.SIGKILL),
         arguments=["restore", struck.backup.pk, "--confirm", "--accept-unsigned"],
     )  # fmt: skip
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env=environment(home), check=False, timeout=60)
@@ -363,4 +363,4 @@ def test_a_safety_backup_whose_restore_is_killed_before_it_begins_is_for_no_work
     assert tasks.backup(safety.pk) == "nothing waits"
     assert {run.noun for run in reap()} == {"backup", "restore"}
     assert rows_of(store / "orders.db")
-    assert BackupExecution.objects.get(pk=safety.pk).status == outcome.Status.INTERRUPTED
+    assert BackupExecution.objects.get(pk=safety.pk).status == finish.Status.INTERRUPTED

@@ -13,9 +13,9 @@ from backups.errors import InstanceError
 from backups.instances import get_instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.processes import identity
-from backups.service.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
-from backups.service.worker import this_worker
-from backups.tasks import backup, enqueue, ring_forgotten, ring_waiting, start_next
+from backups.runs.queue.holder import this_worker
+from backups.runs.queue.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
+from backups.tasks import backup, dispatch_forgotten, dispatch_waiting, enqueue, start_next
 from tests.backups.factories import an_execution
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +114,7 @@ def test_a_run_that_a_process_made_for_itself_is_never_for_a_worker() -> None:
     own = queued("own", owner="process", age=timedelta(minutes=2), rang_at=timezone.now())
 
     assert not waiting(BackupExecution, "backups").exists()
-    assert (ring_waiting("backups"), ring_forgotten("backups"), messages()) == (0, 0, [])
+    assert (dispatch_waiting("backups"), dispatch_forgotten("backups"), messages()) == (0, 0, [])
     assert not reserve(BackupExecution.objects.get(pk=own.pk))
     assert backup(own.pk) == "nothing waits"
 
@@ -124,7 +124,7 @@ def test_a_run_that_was_not_handed_to_a_worker_yet_is_left_alone_for_a_minute() 
     forgotten = queued("unknown", age=timedelta(minutes=2))
 
     assert list(waiting(BackupExecution, "backups")) == [forgotten]
-    assert ring_waiting("backups") == 1
+    assert dispatch_waiting("backups") == 1
     assert [args for _, _, args in messages()] == [(forgotten.pk,)]
     assert fresh.rang_at is None
 
@@ -147,11 +147,11 @@ def test_a_call_is_repeated_after_a_minute_and_never_piles_up(settings: Settings
     for number in range(5):
         queued(f"shop-{number}", age=timedelta(minutes=10 - number))
 
-    assert [ring_forgotten("backups") for _ in range(4)] == [2, 2, 1, 0]
+    assert [dispatch_forgotten("backups") for _ in range(4)] == [2, 2, 1, 0]
     assert len(messages()) == 5
 
     BackupExecution.objects.update(rang_at=timezone.now() - timedelta(seconds=61))
-    assert ring_forgotten("backups") == 2
+    assert dispatch_forgotten("backups") == 2
 
 
 def test_two_that_call_for_the_same_run_at_once_leave_one_message() -> None:
@@ -179,18 +179,18 @@ def test_a_run_is_reserved_by_one_and_given_back_or_free_again_after_a_minute_of
     assert waiting(BackupExecution, "backups").get() == run
 
     reserve(BackupExecution.objects.get(pk=run.pk))
-    BackupExecution.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=61))
+    BackupExecution.objects.update(reserved_at=timezone.now() - timedelta(seconds=61))
     assert waiting(BackupExecution, "backups").get() == run
 
 
 def test_what_a_dead_task_of_this_host_had_reserved_is_free_again_at_once() -> None:
     here = this_worker().partition(":")[0]
-    reserved = {"heartbeat_at": timezone.now(), "rang_at": timezone.now()}
+    reserved = {"reserved_at": timezone.now(), "rang_at": timezone.now()}
     gone = "/".join([*identity().split("/")[:2], "999999999", "1"])
-    dead = queued("dead", worker=f"{here}:999999999", process=gone, **reserved)
-    queued("alive", worker=this_worker(), process=identity(), **reserved)
+    dead = queued("dead", worker=f"{here}:999999999", reserved_by=gone, **reserved)
+    queued("alive", worker=this_worker(), reserved_by=identity(), **reserved)
     for elsewhere in ("another-boot/4026531836/999999999/1", gone.replace(gone.split("/")[1], "1234567890")):
-        queued(f"of {elsewhere}"[:64], worker=f"{here}:999999999", process=elsewhere, **reserved)
+        queued(f"of {elsewhere}"[:64], worker=f"{here}:999999999", reserved_by=elsewhere, **reserved)
 
     assert release_dead() == 1
     assert list(waiting(BackupExecution, "backups")) == [dead]
@@ -205,7 +205,7 @@ def test_the_end_of_a_run_calls_for_the_oldest_one_that_waits_for_its_instance(
     queued("radius", age=timedelta(minutes=4))
 
     with django_capture_on_commit_callbacks(execute=True):
-        start_next(BackupExecution, ended)
+        start_next(ended)
 
     assert [args for _, _, args in messages()] == [(older.pk,)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backups.models import RestoreExecution
-from backups.service.monitor import Monitor, Stage
+from backups.runs.progress import Monitor, Stage
 from tests.backups.conftest import BackUp
 from tests.backups.restoring import (
     TACACS_DATABASES,

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from backups.models import RestoreExecution
-from backups.service.cancel import cancel
+from backups.runs.finish import cancel
 from tests.backups.conftest import BackUp
 from tests.backups.restores import restore
 from tests.backups.restoring import queue, the_restore

@@ -14,10 +14,12 @@ from backups.components import Component
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution, InstanceState
-from backups.service import finishing, hooks, restart, rollback, unrecorded
+from backups.runs import execute, hooks
+from backups.runs.finish import Ending
+from backups.runs.recovery import unrecorded
+from backups.runs.recovery.reap import reap
+from backups.service import applying, finishing, restart, rollback
 from backups.service import restore as engine
-from backups.service.outcome import Ending
-from backups.service.reap import reap
 from tests.backups.conftest import BackUp
 from tests.backups.databases import rows_of
 from tests.backups.restoring import (
@@ -92,7 +94,7 @@ def test_a_component_that_cannot_be_applied_takes_all_of_them_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backup, before = spoilt
-    monkeypatch.setattr(engine, "put_back", Fault(engine.put_back, nth, when, ComponentError("the disk said no")))
+    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, nth, when, ComponentError("the disk said no")))
     with pytest.raises(ComponentError, match=r"^the disk said no$"):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
@@ -127,7 +129,7 @@ def test_an_error_that_nobody_foresaw_takes_everything_back_and_keeps_its_text_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backup, before = spoilt
-    monkeypatch.setattr(engine, "put_back", Fault(engine.put_back, 3, "after", error))
+    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", error))
     with pytest.raises(type(error)):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
@@ -243,7 +245,7 @@ def test_a_rollback_that_fails_says_what_to_do_and_the_undo_then_works(
 ) -> None:
     backup, before = spoilt
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "put_back", Fault(engine.put_back, 4, "after", ComponentError("the disk said no")))
+        patch.setattr(applying, "put_back", Fault(applying.put_back, 4, "after", ComponentError("the disk said no")))
         fault_in_rollback(patch, "devices")
         with pytest.raises(BackupError) as failed:
             restore(backup)
@@ -276,7 +278,7 @@ def test_whatever_fails_in_a_rollback_keeps_no_other_component_from_it_and_the_r
         real(target, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "put_back", Fault(engine.put_back, 4, "after", RecursionError()))
+        patch.setattr(applying, "put_back", Fault(applying.put_back, 4, "after", RecursionError()))
         patch.setattr(rollback, "put_back", put_back)
         with pytest.raises(BackupError):
             restore(backup)
@@ -331,7 +333,7 @@ def test_a_signal_between_an_error_and_its_handling_keeps_nothing_from_being_put
     spoilt: Any, tacacs_root: Path, hook_log: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, before = spoilt
-    real, came = engine.undisturbed, []
+    real, came = execute.undisturbed, []
 
     @contextmanager
     def too_late() -> Iterator[Callable[[], None]]:
@@ -341,8 +343,8 @@ def test_a_signal_between_an_error_and_its_handling_keeps_nothing_from_being_put
         with real() as take_effect:
             yield take_effect
 
-    monkeypatch.setattr(engine, "undisturbed", too_late)
-    monkeypatch.setattr(engine, "put_back", Fault(engine.put_back, 3, "after", ComponentError("the disk said no")))
+    monkeypatch.setattr(execute, "undisturbed", too_late)
+    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("the disk said no")))
     with pytest.raises(KeyboardInterrupt):
         restore(backup)
     assert came
@@ -357,7 +359,7 @@ def test_what_another_host_took_for_half_done_is_corrected_by_what_was_kept(
     spoilt: Any, hook_log: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, _ = spoilt
-    monkeypatch.setattr(engine, "put_back", Fault(engine.put_back, 3, "after", ComponentError("the disk said no")))
+    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("the disk said no")))
     with pytest.raises(ComponentError):
         restore(backup)
     row = the_restore()
@@ -381,13 +383,13 @@ def test_a_rollback_needs_no_destination(
     spoilt: Any, tacacs_root: Path, home: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, before = spoilt
-    fault = Fault(engine.put_back, 2, "after", ComponentError("the disk said no"))
+    fault = Fault(applying.put_back, 2, "after", ComponentError("the disk said no"))
 
     def gone(*arguments: Any) -> None:
         shutil.rmtree(home / "backups", ignore_errors=True)
         fault(*arguments)
 
-    monkeypatch.setattr(engine, "put_back", gone)
+    monkeypatch.setattr(applying, "put_back", gone)
     with pytest.raises(ComponentError):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)

@@ -16,12 +16,11 @@ from backups.components.files import FilesComponent
 from backups.components.sqlite import SQLiteComponent
 from backups.errors import Cancelled, ComponentError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service import backup as backup_service
-from backups.service import finishing, monitor, outcome, rollback, safety
-from backups.service import reap as reaper
+from backups.runs import finish, progress
+from backups.runs.finish import cancel
+from backups.runs.recovery.reap import reap
+from backups.service import applying, finishing, packing, rollback, safety, settling
 from backups.service import restore as engine
-from backups.service.cancel import cancel
-from backups.service.reap import reap
 from backups.service.restore import run_restore
 from tests.backups.conftest import BackUp
 from tests.backups.databases import rows_of
@@ -99,21 +98,22 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "fetching": (killed_at(engine, "archive_of", after=True), "old", False),
     "staged": (killed_at(engine, "stage", after=True), "old", False),
     "safety begins": (killed_at(engine, "take_safety_backup"), "old", False),
-    "safety packs": (killed_at(backup_service, "write_package"), "old", False),
+    "safety packs": (killed_at(packing, "write_package"), "old", False),
     "safety is stored": (killed_at(safety, "verify_members"), "old", False),
     "safety is taken": (killed_at(engine, "take_safety_backup", after=True), "old", False),
     "service is stopped": (killed_at(engine, "run_hook", after=True), "old", True),
-    "first is to be applied": (killed_at(engine, "put_back"), "old", True),
-    "first is applied": (killed_at(engine, "put_back", after=True), "old", True),
+    "first is to be applied": (killed_at(applying, "put_back"), "old", True),
+    "first is applied": (killed_at(applying, "put_back", after=True), "old", True),
     "file is replaced": (killed_at(replacing, "sync_directory"), "old", True),
     "copying": (killed_at(sqlite_restore, "_copy_into", 3), "old", True),
     "log is folded back": (killed_at(sqlite_restore, "_shrink_wal", 2), "old", True),
-    "third is proven": (killed_at(engine, "put_back", 4), "old", True),
-    "last is applied": (killed_at(engine, "put_back", 6, after=True), "old", True),
-    "all are proven": (killed_at(engine, "finish"), "old", True),
+    "third is proven": (killed_at(applying, "put_back", 4), "old", True),
+    "last is applied": (killed_at(applying, "put_back", 6, after=True), "old", True),
+    "all are proven": (killed_at(engine, "finish_restore"), "old", True),
     "restart is asked for": (killed_at(finishing, "start_again"), "new", True),
     "service is started": (killed_at(finishing, "start_again", after=True), "new", True),
-    "end is recorded": (killed_at(outcome, "recorded"), "new", True),
+    # the first end is that of the safety backup
+    "end is recorded": (killed_at(finish, "recorded", 2), "new", True),
 }
 
 
@@ -196,7 +196,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 ) -> None:
     code = victims.run(
         scene.queue(),
-        killed_at(engine, "put_back", 5, how=signal.SIGTERM),
+        killed_at(applying, "put_back", 5, how=signal.SIGTERM),
         killed_at(rollback, "put_back", 2, after=True),
     )
     assert code == -signal.SIGKILL
@@ -212,7 +212,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
     scene: Scene, victims: Victims, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert victims.run(scene.queue(), killed_at(engine, "put_back", 5)) == -signal.SIGKILL
+    assert victims.run(scene.queue(), killed_at(applying, "put_back", 5)) == -signal.SIGKILL
 
     class PowerCut(BaseException):
         pass
@@ -221,7 +221,7 @@ def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
         raise PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr(reaper, "recover_dead", die)
+        patch.setattr(settling, "_bring_to_an_end", die)
         with pytest.raises(PowerCut):
             reap()
     assert the_restore().status == "running"
@@ -235,9 +235,9 @@ def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
 SIGNALLED = {
     "fetching": (killed_at(engine, "archive_of", how=signal.SIGTERM), "nothing was changed"),
     "safety": (killed_at(safety, "verify_members", how=signal.SIGTERM), "nothing was changed"),
-    "applying": (killed_at(engine, "put_back", 3, how=signal.SIGTERM), "what it had changed was rolled back"),
+    "applying": (killed_at(applying, "put_back", 3, how=signal.SIGTERM), "what it had changed was rolled back"),
     "applied": (
-        killed_at(engine, "put_back", 6, after=True, how=signal.SIGTERM),
+        killed_at(applying, "put_back", 6, after=True, how=signal.SIGTERM),
         "what it had changed was rolled back",
     ),
 }
@@ -284,7 +284,7 @@ def test_a_signal_during_the_rollback_waits_and_the_first_reason_stays(
 def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the limit of processes is reached."""
     started: list[str] = []
-    start, apply = threading.Thread.start, engine.put_back
+    start, apply = threading.Thread.start, applying.put_back
 
     def scarce(thread: threading.Thread) -> None:
         if thread.name.startswith("monitor-"):
@@ -300,7 +300,7 @@ def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypat
 
     queued = scene.queue()
     monkeypatch.setattr(threading.Thread, "start", scarce)
-    monkeypatch.setattr(engine, "put_back", apply_and_fail)
+    monkeypatch.setattr(applying, "put_back", apply_and_fail)
     with pytest.raises(ComponentError):
         run_restore(queued.pk)
     assert started[2:] == [f"monitor-{queued.pk}"]
@@ -319,18 +319,18 @@ def test_a_signal_after_the_last_proof_does_not_take_the_restore_back(scene: Sce
 def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
     stage: str, scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.05)
     queued = queue(scene.backup)
-    real = monitor.Monitor.stage
+    real = progress.Monitor.stage
 
-    def stage_and_cancel(self: monitor.Monitor, entered: object, **options: int) -> None:
+    def stage_and_cancel(self: progress.Monitor, entered: object, **options: int) -> None:
         real(self, entered, **options)  # type: ignore[arg-type]
         if entered == stage and isinstance(self.execution, RestoreExecution):
             cancel(RestoreExecution.objects.get(pk=queued.pk), by="alice")
             # a moment for the thread that listens
             time.sleep(0.3)
 
-    monkeypatch.setattr(monitor.Monitor, "stage", stage_and_cancel)
+    monkeypatch.setattr(progress.Monitor, "stage", stage_and_cancel)
     with pytest.raises(Cancelled, match=r"^cancelled by alice$"):
         run_restore(queued.pk)
     assert scene.is_old()

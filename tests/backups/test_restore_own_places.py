@@ -21,12 +21,12 @@ from backups.errors import ComponentError, Untouched
 from backups.instances import get_instance
 from backups.models import BackupExecution
 from backups.replacing import discard
+from backups.runs.recovery.reap import reap
 from backups.service.backup import run_backup, start_backup
 from backups.service.extract import extract
 from backups.service.own_places import live_components, located_components
 from backups.service.preview import preview
 from backups.service.preview_tree import TreePreview
-from backups.service.reap import reap
 from backups.service.rehearsal import rehearse
 from backups.service.restore_request import RestoreRequest
 from destinations.models import BackupDestination

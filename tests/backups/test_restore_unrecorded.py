@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from backups.models import RestoreExecution
-from backups.service import unrecorded, workspace
-from backups.service.outcome import Ending
+from backups.runs import workspace
+from backups.runs.finish import Ending
+from backups.runs.recovery import unrecorded
 from tests.backups.databases import rows_of
 from tests.backups.holding import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows
 from tests.backups.mounts import small_disk

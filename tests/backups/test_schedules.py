@@ -12,7 +12,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule
-from backups.service import outcome, schedule
+from backups.runs import finish
+from backups.service import schedule
 from backups.service.backup import run_backup
 from backups.service.promises import promised_ages
 from backups.service.rhythm import next_runs, plan
@@ -40,7 +41,7 @@ def due(row: BackupSchedule, *, ago: timedelta = timedelta(seconds=10)) -> None:
 def ended(execution: BackupExecution, error: Exception) -> BackupSchedule:
     """End `execution` as its process would, and return its schedule as it is then."""
     execution.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
-    outcome.failed(execution, error)
+    finish.failed(execution, error)
     assert execution.schedule is not None
     return BackupSchedule.objects.get(pk=execution.schedule.pk)
 

@@ -14,9 +14,10 @@ from pytest_django import Settings
 from backups.errors import BackupError
 from backups.housekeeping import tick
 from backups.models import BackupExecution, BackupSchedule, Heartbeat
-from backups.service import outcome, schedule
+from backups.runs import finish
+from backups.runs.recovery.heartbeats import scheduler_name
+from backups.service import schedule
 from backups.service.backup import run_backup
-from backups.service.heartbeats import scheduler_name
 from backups.service.rhythm import next_runs, plan
 from backups.signals import schedule_failed
 from destinations.models import BackupDestination
@@ -71,7 +72,7 @@ def a_due_run(row: BackupSchedule) -> BackupExecution:
 
 def fail(execution: BackupExecution) -> None:
     execution.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
-    outcome.failed(execution, OSError("gone"))
+    finish.failed(execution, OSError("gone"))
 
 
 @pytest.mark.parametrize(("type_", "expression"), [("interval", "minutes:1"), ("cron", "*/5 8-17 * * 1-5")])
@@ -105,7 +106,7 @@ def test_a_schedule_deleted_under_its_run_costs_the_backup_nothing(nightly: Back
     stale = BackupExecution.objects.get(pk=execution.pk)
     stale.schedule_id = nightly.pk
     stale.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
-    assert outcome.failed(stale, OSError("gone"))
+    assert finish.failed(stale, OSError("gone"))
     assert BackupExecution.objects.get().status == Status.FAILED
     with pytest.raises(BackupError, match="schedule nightly is gone"):
         schedule.resume(nightly, by="tests")

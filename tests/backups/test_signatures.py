@@ -13,10 +13,10 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import SigningKey, file_digest, sign_digest
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.runs.recovery.reap import reap
 from backups.service import backup as backup_service
 from backups.service import publish
 from backups.service.delete import delete_backup
-from backups.service.reap import reap
 from backups.service.signatures import Signature, State, signature_state, site_key
 from backups.service.verify import verify_execution
 from destinations.backends.local import LocalDestination
@@ -196,7 +196,7 @@ def test_a_process_that_dies_between_upload_and_record_leaves_a_signed_backup(
         patch.setattr(publish, name, die)
         # what a killed process does not do: tidy up, and record its end
         patch.setattr(LocalDestination, "delete", lambda *_: None)
-        patch.setattr(backup_service, "_settle", lambda *_: None)
+        patch.setattr(backup_service.BackupKind, "settle", lambda *_: None)
         with pytest.raises(Died):
             back_up("shop")
     execution = BackupExecution.objects.latest()

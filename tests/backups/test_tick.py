@@ -14,9 +14,10 @@ from pytest_django import Settings
 from backups import housekeeping
 from backups.errors import BackupError
 from backups.housekeeping import tick
+from backups.lib import locks
 from backups.models import BackupExecution, Heartbeat
+from backups.runs import workspace
 from backups.schedules import keep_tick
-from backups.service import locks, workspace
 from tests.backups.factories import an_execution
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from backups.housekeeping import tick
 from backups.models import BackupExecution
-from backups.service import workspace
-from backups.service.reap import reap
+from backups.runs import workspace
+from backups.runs.recovery.reap import reap
 from destinations.backends.base import part_name
 from destinations.models import BackupDestination
 from tests.backups.factories import an_execution

@@ -11,7 +11,7 @@ from django.core.checks import run_checks
 from django.utils import timezone
 
 from backups.models import BackupExecution, Heartbeat
-from backups.service import heartbeats
+from backups.runs.recovery import heartbeats
 from backups.service.workers import Problem, worker_state
 from tests.backups.factories import an_execution
 

@@ -11,7 +11,7 @@ from backups.encryption.running import environment
 from backups.instances import Instance
 from backups.instances.masking import masked_value
 from backups.models import BackupExecution
-from backups.service import hooks
+from backups.runs import hooks
 from destinations.redaction import redact
 from destinations.secret_names import (
     LAST_WORDS,

@@ -14,7 +14,7 @@ import sys
 from backups.models import BackupExecution
 from backups.service.backup import start_backup
 from backups.service.drill import start_drill
-from backups.service.once import AlreadyWaiting
+from backups.runs.queue.once import AlreadyWaiting
 from destinations.models import BackupDestination
 nas = BackupDestination.objects.get()
 backup = BackupExecution.objects.get(status="completed")

@@ -126,7 +126,7 @@ def test_a_drill_that_is_cancelled_ends_and_keeps_no_verdict(site: Site) -> None
     assert status(site, waiting) == "queued", "one drill at a time on a host"
 
     site.python(
-        "from backups.service.cancel import cancel; from backups.models import DrillExecution\n"
+        "from backups.runs.finish import cancel; from backups.models import DrillExecution\n"
         f"for pk in ({waiting!r}, {run_id!r}): cancel(DrillExecution.objects.get(pk=pk), by='alice')\n"
     )
 

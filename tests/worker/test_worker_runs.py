@@ -11,9 +11,9 @@ from tests.worker.site import Site, Worker, eventually
 
 IMPATIENT = """
 import backups.service.supervise as s
-from backups.service.runs import KINDS
+from backups.service.backup import BACKUP
 s.MARGIN_SECONDS = 1
-object.__setattr__(KINDS["backup"], "ending_seconds", 0.5)
+BACKUP.ending_seconds = 0.5
 """
 
 
@@ -34,7 +34,7 @@ def test_a_run_that_is_cancelled_ends_within_seconds(site: Site) -> None:
 
 def cancel(site: Site, run_id: str) -> None:
     site.python(
-        "from backups.service.cancel import cancel; from backups.models import BackupExecution\n"
+        "from backups.runs.finish import cancel; from backups.models import BackupExecution\n"
         f"cancel(BackupExecution.objects.get(pk={run_id!r}), by='alice')\n"
     )
 

@@ -5,10 +5,10 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution
 from backups.models.run import new_id
+from backups.runs.describe import describe
+from backups.runs.queue.once import AlreadyWaiting
 from backups.service.backup import start_backup
 from backups.service.backup_now import backup_now
-from backups.service.once import AlreadyWaiting
-from backups.service.status import describe
 from backups.tasks import enqueue
 from destinations.formats import human_duration, human_size
 from destinations.management.base import Error, operator_name

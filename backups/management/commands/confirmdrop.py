@@ -5,8 +5,8 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution
+from backups.runs.describe import describe
 from backups.service.drops import confirm_drop, open_drops, open_episodes
-from backups.service.status import describe
 from destinations.management.base import operator_name
 
 

@@ -4,8 +4,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
+from backups.runs.describe import describe
 from backups.service.importing import import_archive
-from backups.service.status import describe
 from destinations.formats import human_size
 from destinations.management.base import operator_name
 

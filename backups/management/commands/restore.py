@@ -14,10 +14,9 @@ from backups.management.restore_options import refuse_contradictions, require_fi
 from backups.management.restore_text import result_text
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.run import new_id
+from backups.runs.finish import cancel, message_of
 from backups.service import restart
-from backups.service.cancel import cancel
 from backups.service.extract import extract
-from backups.service.outcome import message_of
 from backups.service.preview import Preview, preview
 from backups.service.preview_signature import SeenSignature, seen_signature
 from backups.service.rehearsal import rehearse

@@ -8,7 +8,8 @@ from backups.errors import BackupError, InstanceBusy
 from backups.interrupts import ends_in_order
 from backups.management.base import BackupCommand
 from backups.processes import die_with
-from backups.service.runs import KINDS
+from backups.runs.execute import execute
+from backups.runs.registry import kind_named, kinds
 from backups.service.supervise import BUSY
 
 
@@ -18,18 +19,18 @@ class Command(BackupCommand):
     def add_options(self, parser: CommandParser) -> None:
         parser.set_defaults(verbosity=2)  # the log goes to the log of the worker
         parser.add_argument("id")
-        parser.add_argument("--kind", choices=KINDS, default="backup")
+        parser.add_argument("--kind", choices=[kind.noun for kind in kinds()], default="backup")
         parser.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
 
     def run(self, **options: Any) -> None:
         if options["parent"] is not None:
             die_with(options["parent"], signal.SIGTERM)
-        kind = KINDS[options["kind"]]
+        kind = kind_named(options["kind"])
         if not kind.model.objects.filter(pk=options["id"]).exists():
             raise BackupError(f"there is no {kind.noun} {options['id']!r}")
         try:
             with ends_in_order(settings.BACKUP_TIMEOUT):
-                run = kind.run(options["id"])
+                run = execute(kind, options["id"])
         except InstanceBusy as busy:
             self.stderr.write(busy.message)
             raise SystemExit(BUSY) from busy

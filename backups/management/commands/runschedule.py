@@ -3,10 +3,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
-from backups.service.once import AlreadyWaiting
+from backups.runs.describe import describe
+from backups.runs.queue.once import AlreadyWaiting
 from backups.service.schedule import run_now
 from backups.service.schedule_words import find_schedule
-from backups.service.status import describe
 from backups.tasks import enqueue
 from destinations.management.base import operator_name
 

@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
+from backups.runs.describe import describe
 from backups.service.pin import unpin_backup
-from backups.service.status import describe
 from destinations.management.base import operator_name
 
 

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from backups.log_handlers import LogFile
 from backups.models import BackupExecution, BackupSchedule, Heartbeat, InstanceState
-from backups.service import heartbeats
+from backups.runs.recovery import heartbeats
 from backups.service.rhythm import plan
 from destinations.models import BackupDestination
 from tests.backups.admin.pages import LIST, START, buttons, raw, text, url

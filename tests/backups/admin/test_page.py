@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.models import BackupExecution
-from backups.service import audit
+from backups.runs import audit
 from tests.backups.admin.pages import LIST, buttons, raw, text, url
 from tests.backups.factories import VIEW, Status, a_client, a_manifest, a_user, an_execution
 

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from backups.admin.actions import ACKNOWLEDGE, CANCEL_RESTORE, UNDO
 from backups.admin.timeline import steps
 from backups.models import BackupExecution, InstanceState, RestoreExecution
-from backups.service import audit
+from backups.runs import audit
 from backups.service.restore import run_restore
 from tests.backups.admin.pages import buttons, raw, text
 from tests.backups.admin.restoring import MAY, RESTORES, SEE, a_restore, an_outcome, confirmed, orders, page_of

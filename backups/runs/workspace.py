@@ -12,7 +12,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.interrupts import undisturbed
-from backups.service import locks
+from backups.lib import locks
 
 LOOKING_SECONDS = 2.0
 WRITABLE = "see that this user may write there and that the disk is not full"
@@ -73,7 +73,7 @@ def _emptied(directory: Path) -> Path:
 
 
 def _acquire(lock: Path, execution_id: str) -> int:
-    """Take the lock; somebody who looks whether it is abandoned holds it for a moment only."""
+    """Take the lock; a process that looks whether it is abandoned holds it for a moment only."""
     deadline = time.monotonic() + LOOKING_SECONDS
     try:
         while (descriptor := locks.acquire(lock)) is None:

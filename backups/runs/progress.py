@@ -1,4 +1,4 @@
-"""Sign of life and progress of a running execution, and the ear for a wish to cancel it."""
+"""Heartbeat and progress of a running run, and whether it was cancelled."""
 
 import logging
 import threading
@@ -11,55 +11,22 @@ from typing import Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import TextChoices
 from django.utils import timezone
 
 from backups.components import ExportContext
 from backups.errors import BackupError, Cancelled, Interrupted
-from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
-from backups.service import audit
+from backups.models import Run
+from backups.runs import audit
 
 INTERVAL_SECONDS = 1.0
-Stage = BackupExecution.Stage | RestoreExecution.Stage | DrillExecution.Stage
-# stage: share of the whole, in percent, that is done when it begins and when it ends
-SHARES: dict[type[Run], dict[str, tuple[int, int]]] = {
-    BackupExecution: {
-        BackupExecution.Stage.WAITING: (0, 0),
-        BackupExecution.Stage.PREPARING: (0, 1),
-        BackupExecution.Stage.EXPORTING: (1, 35),
-        BackupExecution.Stage.CHECKING: (35, 45),
-        BackupExecution.Stage.PACKING: (45, 85),
-        BackupExecution.Stage.UPLOADING: (85, 99),
-        BackupExecution.Stage.RECORDING: (99, 100),
-        BackupExecution.Stage.DONE: (100, 100),
-    },
-    RestoreExecution: {
-        RestoreExecution.Stage.WAITING: (0, 0),
-        RestoreExecution.Stage.FETCHING: (0, 10),
-        RestoreExecution.Stage.VERIFYING: (10, 35),
-        RestoreExecution.Stage.SAFETY: (35, 60),
-        RestoreExecution.Stage.STOPPING: (60, 62),
-        # these two take turns, component by component
-        RestoreExecution.Stage.APPLYING: (62, 97),
-        RestoreExecution.Stage.PROVING: (62, 97),
-        RestoreExecution.Stage.FINISHING: (97, 100),
-        RestoreExecution.Stage.ROLLING_BACK: (62, 99),
-        RestoreExecution.Stage.DONE: (100, 100),
-    },
-    DrillExecution: {
-        DrillExecution.Stage.WAITING: (0, 0),
-        DrillExecution.Stage.FETCHING: (0, 20),
-        DrillExecution.Stage.UNPACKING: (20, 65),
-        DrillExecution.Stage.CHECKING: (65, 100),
-        DrillExecution.Stage.DONE: (100, 100),
-    },
-}
 
 
 class Monitor:
     """Counts bytes in memory; a thread with a database connection of its own writes them once a second.
 
     The pipeline calls `advance` from any thread, also from inside a SQLite copy: it touches no database, and raises
-    when the execution is to stop. Inside an open transaction there is no thread, because nobody could see its writes.
+    when the execution is to stop. Inside an open transaction, which hides every write, there is no thread.
     An execution that is part of another one, `within` the monitor of that, stops with it. `protected`: see `protect`.
     """
 
@@ -84,7 +51,7 @@ class Monitor:
             except RuntimeError:
                 if not self._protected:
                     raise
-                self._thread = None  # there is no room for a thread: data is put back unseen, too
+                self._thread = None  # no memory for a thread: a rollback goes on without heartbeats
         return self
 
     def __exit__(
@@ -94,7 +61,7 @@ class Monitor:
         if self._thread is not None:
             self._thread.join()
 
-    def stage(self, stage: Stage, *, total: int = 0, done: int = 0) -> None:
+    def stage(self, stage: TextChoices, *, total: int = 0, done: int = 0) -> None:
         """Begin `stage`, which handles about `total` bytes, `done` of them already. Raises Cancelled or Interrupted."""
         with self._writing:
             self._begin(stage, total, done)
@@ -104,10 +71,10 @@ class Monitor:
             instance=self.execution.instance,
             stage=stage.value,
         )
-        self._listen()
+        self._check_cancelled()
         self.advance(0)
 
-    def _begin(self, stage: Stage, total: int, done: int) -> None:
+    def _begin(self, stage: TextChoices, total: int, done: int) -> None:
         with self._lock:
             self._bytes, self._stage_total = done, total
         now = timezone.now()
@@ -152,47 +119,47 @@ class Monitor:
         return ExportContext(directory, self.lock_timeout, self.advance)
 
     def _percent(self, stage: str) -> int:
-        low, high = SHARES[type(self.execution)][stage]
+        low, high = self.execution.shares[stage]
         part = min(1.0, self._bytes / self._stage_total) if self._stage_total else 0.0
         return int(low + (high - low) * part)
 
     def _run(self) -> None:
-        silent_since = time.monotonic()
+        written_at = time.monotonic()
         try:
-            # told to stop it still lives: it may take long to put things back
+            # heartbeats go on after a stop: settling may take long
             while not self._ended.wait(INTERVAL_SECONDS):
                 try:
-                    self._beat()
-                    silent_since = time.monotonic()
+                    self._write_heartbeat()
+                    written_at = time.monotonic()
                 except BackupError as stop:
                     self._stop = stop
                 except DatabaseError as error:
-                    self._unheard(time.monotonic() - silent_since, error)
+                    self._heartbeat_failed(time.monotonic() - written_at, error)
         finally:
             connection.close()
 
-    def _unheard(self, seconds: float, error: DatabaseError) -> None:
-        """Past the heartbeat timeout others take us for dead: then we must not go on."""
+    def _heartbeat_failed(self, seconds: float, error: DatabaseError) -> None:
+        """Log it, and stop the run past the heartbeat timeout: by then other processes take it for dead."""
         fields = {"execution": self.execution.pk, "instance": self.execution.instance, "error": error}
         audit.log(f"{self.execution.noun}.heartbeat-failed", logging.WARNING, **fields)
         connection.close()
         if seconds > settings.BACKUP_HEARTBEAT_TIMEOUT:
             self._stop = Interrupted(f"the database could not be reached for {seconds:.0f} s: {error}")
 
-    def _beat(self) -> None:
+    def _write_heartbeat(self) -> None:
         with self._writing:
             percent = self._percent(self.execution.stage)
             self._update(heartbeat_at=timezone.now(), progress_bytes=self._bytes, progress_percent=percent)
-        self._listen()
+        self._check_cancelled()
 
     def _update(self, **changes: object) -> None:
         if not self.execution.moved(Run.Status.RUNNING, **changes) and not self._protected:
             raise Interrupted("the execution is not marked as running any more", hint="see its page for who ended it")
 
-    def _listen(self) -> None:
-        """Raise Cancelled when somebody asked for it."""
+    def _check_cancelled(self) -> None:
+        """Raise Cancelled when the row says so."""
         if self._protected:
             return
-        wishes = type(self.execution).objects.filter(pk=self.execution.pk, cancel_requested_at__isnull=False)
-        if (by := wishes.values_list("cancel_requested_by", flat=True).first()) is not None:
+        requests = type(self.execution).objects.filter(pk=self.execution.pk, cancel_requested_at__isnull=False)
+        if (by := requests.values_list("cancel_requested_by", flat=True).first()) is not None:
             raise Cancelled(f"cancelled by {by}")

@@ -1,4 +1,4 @@
-"""One waiting run where a second one would do the same: who asks for it again is led to the first."""
+"""Enqueuing once: where a run that would do the same waits already, no second one is made."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.db.models import Q
 from backups.errors import BackupError
 from backups.models import Run
 from backups.models.run import LONGEST_COMMENT
-from backups.service import audit
+from backups.runs import audit
 
 # a worker may take the one that waited right when we look for it
 ATTEMPTS = 5

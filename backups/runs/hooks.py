@@ -13,7 +13,7 @@ from backups.errors import BackupError
 from backups.instances import Instance
 from backups.models import Run
 from backups.models.columns import HookNote
-from backups.service import audit
+from backups.runs import audit
 from destinations.redaction import MARGIN, redact_cut
 from destinations.secret_names import is_private_variable
 

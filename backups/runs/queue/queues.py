@@ -8,15 +8,15 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from backups.instances import inventory
-from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.models import Run
 from backups.processes import identity, is_gone
-from backups.service.worker import held_here
+from backups.runs.queue.holder import reserved_by_us
+from backups.runs.registry import kinds
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
-FREE: dict[str, Any] = {"worker": "", "process": "", "heartbeat_at": None}
+FREE: dict[str, Any] = {"worker": "", "reserved_by": "", "reserved_at": None}
 NOBODY_CAME = timedelta(minutes=1)
-MODELS: tuple[type[Run], ...] = (BackupExecution, RestoreExecution, DrillExecution)
 # what a worker may take; the others are run by the process that made them
 QUEUED = Q(status=Run.Status.QUEUED, owner=Run.Owner.QUEUE)
 
@@ -46,14 +46,14 @@ def of_queue(runs: "QuerySet[AnyRow]", queue: str) -> "QuerySet[AnyRow]":
 def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     """Return the queued runs of `queue` that a worker may start now, oldest first.
 
-    Each was handed to a worker, or nobody came for it in a minute. Of those that need their instance, none else runs
+    Each was dispatched, or is older than a minute. Of those that need their instance, none else runs
     there, or is about to.
     """
     handed_over = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - NOBODY_CAME)
     runs = model.objects.filter(handed_over, QUEUED)
     if model.needs_instance:
-        for other in (one for one in MODELS if one.needs_instance):
-            runs = runs.exclude(instance__in=other._default_manager.filter(in_hand()).values("instance"))
+        for other in (kind for kind in kinds() if kind.model.needs_instance):
+            runs = runs.exclude(instance__in=other.model.objects.filter(in_hand()).values("instance"))
     else:
         runs = runs.exclude(in_hand())
     return of_queue(runs, queue).order_by("created_at", "pk")
@@ -61,7 +61,7 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
 
 def in_hand() -> Q:
     """A run that runs, or that a task has reserved and is about to start."""
-    reserved = Q(status=Run.Status.QUEUED, heartbeat_at__gte=timezone.now() - NOBODY_CAME)
+    reserved = Q(status=Run.Status.QUEUED, reserved_at__gte=timezone.now() - NOBODY_CAME)
     return Q(status=Run.Status.RUNNING) | reserved
 
 
@@ -70,17 +70,17 @@ def reserve(run: Run) -> bool:
 
     It lasts a minute, and longer each time it is repeated. Two messages then start no two processes for one run.
     """
-    unchanged = Q(owner=Run.Owner.QUEUE, heartbeat_at=run.heartbeat_at)
-    return run.moved(Run.Status.QUEUED, unchanged, **held_here(timezone.now()))
+    unchanged = Q(owner=Run.Owner.QUEUE, reserved_at=run.reserved_at)
+    return run.moved(Run.Status.QUEUED, unchanged, **reserved_by_us(timezone.now()))
 
 
 def release(run: Run) -> None:
     """Leave the queued `run` to others again."""
-    run.moved(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, process=identity()), **FREE)
+    run.moved(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, reserved_by=identity()), **FREE)
 
 
 def release_dead() -> int:
     """Leave to others what tasks of this host had reserved and then died; return how many runs."""
-    reserved = [run for model in MODELS for run in model._default_manager.filter(QUEUED, heartbeat_at__isnull=False)]
-    dead = [run for run in reserved if is_gone(run.process)]
-    return sum(run.moved(Run.Status.QUEUED, Q(process=run.process), **FREE) for run in dead)
+    reserved = [run for kind in kinds() for run in kind.rows().filter(QUEUED, reserved_at__isnull=False)]
+    dead = [run for run in reserved if is_gone(run.reserved_by)]
+    return sum(run.moved(Run.Status.QUEUED, Q(reserved_by=run.reserved_by), **FREE) for run in dead)

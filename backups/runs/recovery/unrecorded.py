@@ -1,4 +1,4 @@
-"""Ends of restores that the site's database could not take: a file beside the workspace keeps each until it can."""
+"""Ends of runs that the site's database could not take: a file beside the workspace keeps each until it can."""
 
 import json
 import logging
@@ -12,69 +12,71 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.errors import BackupError, Unrecorded
-from backups.instances import get_instance
-from backups.models import RestoreExecution
-from backups.service import audit, outcome, restart
-from backups.service.outcome import Ending
+from backups.models import Run
+from backups.runs import audit, finish
+from backups.runs.finish import Ending
+from backups.runs.registry import kind_of
 from destinations.operator_error import sentences
 
 # The file is made, with this size, before anything is changed: a disk that is full by then has room for the end.
 RESERVED_BYTES = 64 << 10
 SUFFIX = ".end"
-Status = RestoreExecution.Status
+Status = Run.Status
 
 
 def _path(run_id: str) -> Path:
     return Path(settings.BACKUP_WORKSPACE_ROOT) / f"{run_id}{SUFFIX}"
 
 
-def reserve(restore: RestoreExecution) -> None:
-    """Make room for the end of `restore`. Raises BackupError when there is none, and nothing was changed yet."""
+def reserve(run: Run) -> None:
+    """Make room for the end of `run`. Raises BackupError when there is none, and nothing was changed yet."""
     try:
-        _write(_path(restore.pk), b"")
+        _write(_path(run.pk), b"")
     except OSError as error:
-        forget(restore.pk)
+        forget(run.pk)
         raise BackupError(
             f"the workspace {settings.BACKUP_WORKSPACE_ROOT} cannot be written: {os.strerror(error.errno or 0)}",
             hint="free space there, or set BACKUP_WORKSPACE_ROOT to a larger disk",
         ) from error
 
 
-def save(restore: RestoreExecution, ending: Ending) -> Path | None:
-    """Keep `ending` and what the row of `restore` lacks; return where, None when the disk does not take it either."""
+def save(run: Run, ending: Ending) -> Path | None:
+    """Keep `ending` and what the row of `run` lacks; return where, None when the disk does not take it either."""
     kept: dict[str, Any] = {
-        "restore": restore.pk,
-        "instance": restore.instance,
+        run.noun: run.pk,
+        "instance": run.instance,
         "status": ending.status,
         "error_message": ending.message,
         "error_hint": ending.hint,
         "completed_at": timezone.now().isoformat(),
-        "outcome": restore.outcome,
-        "warnings": restore.warnings,
+        **{name: getattr(run, name) for name in kind_of(run).kept},
     }
-    text = json.dumps(kept | {"hook_output": restore.hook_output})
+    text = json.dumps(kept | {"hook_output": run.hook_output})
     if len(text) > RESERVED_BYTES:
         text = json.dumps(kept)
     try:
-        _write(_path(restore.pk), text.encode())
+        _write(_path(run.pk), text.encode())
     except OSError:
         return None
-    return _path(restore.pk)
+    return _path(run.pk)
 
 
-def keep(restore: RestoreExecution, ending: Ending, problem: Exception) -> Unrecorded:
-    """Save `ending`, which the database could not take, and return what the operator has to read."""
-    path = save(restore, ending)
+def keep(run: Run, ending: Ending, problem: Exception, *, done: str) -> Unrecorded:
+    """Save `ending`, which the database could not take, and return the error that tells the operator.
+
+    `done` is what a completed run tells.
+    """
+    path = save(run, ending)
     audit.log(
-        "restore.unrecorded", logging.CRITICAL, execution=restore.pk, instance=restore.instance, file=path,
+        f"{run.noun}.unrecorded", logging.CRITICAL, execution=run.pk, instance=run.instance, file=path,
         error=problem, status=ending.status, message=ending.message,
     )  # fmt: skip
-    what = ending.message or outcome.ALL_PROVEN
+    what = ending.message or done
     where = f"Its end is kept in {path}: when the database can be written again, run 'manage.py tick'"
     lost = "This message is all that is kept of it: write it down, correct the database, then run 'manage.py tick'"
     return Unrecorded(
         sentences(
-            f"Restore {restore.pk} of {restore.instance} is {ending.status}: {what}",
+            f"{run.noun.capitalize()} {run.pk} of {run.instance} is {ending.status}: {what}",
             f"The database of this site could not take that ({type(problem).__name__}), so its row says that it is"
             " running",
         ),
@@ -83,30 +85,27 @@ def keep(restore: RestoreExecution, ending: Ending, problem: Exception) -> Unrec
 
 
 def exists(run_id: str) -> bool:
-    """True while that restore, which changes data, has not recorded its end: it is under way, or that is overdue."""
+    """True while that run, which changes data, has not recorded its end: it is under way, or that is overdue."""
     try:
         return _path(run_id).exists()
     except PermissionError:  # workspaces of another user, whose lock is out of reach as well
         return False
 
 
-def record(restore: RestoreExecution) -> bool:
-    """Write the end that was kept into the row of `restore`; False when none was, or the row says more already.
+def record(run: Run) -> bool:
+    """Write the end that was kept into the row of `run`; False when none was, or the row says more already.
 
     One that another host has taken for dead meanwhile says that it may be half done: what was kept knows better.
     """
-    kept = _read(restore.pk)
-    if kept is None or restore.status not in (Status.RUNNING, Status.INTERRUPTED):
+    kept = _read(run.pk)
+    if kept is None or run.status not in (Status.RUNNING, Status.INTERRUPTED):
         return False
     ending = Ending(Status(kept["status"]), kept["error_message"], kept["error_hint"])
-    known: dict[str, Any] = {name: kept[name] for name in ("outcome", "warnings", "hook_output") if name in kept}
+    known: dict[str, Any] = {name: kept[name] for name in (*kind_of(run).kept, "hook_output") if name in kept}
     known["completed_at"] = datetime.fromisoformat(kept["completed_at"])
     if ending.status == Status.COMPLETED:
-        try:
-            restart.require(restore, get_instance(restore.instance))
-        except BackupError as error:
-            known["warnings"] = [*known["warnings"], error.message]
-    return outcome.recorded(restore, ending, before=Status(restore.status), **known)
+        kind_of(run).record_late(run, known)
+    return finish.recorded(run, ending, before=Status(run.status), **known)
 
 
 def forget(run_id: str) -> None:
@@ -116,7 +115,7 @@ def forget(run_id: str) -> None:
 
 
 def run_ids() -> list[str]:
-    """Return the restores that have such a file here, those under way too."""
+    """Return the runs that have such a file here, those under way too."""
     return [path.stem for path in Path(settings.BACKUP_WORKSPACE_ROOT).glob(f"*{SUFFIX}")]
 
 

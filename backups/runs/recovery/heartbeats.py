@@ -1,4 +1,4 @@
-"""Signs of life of workers and schedulers, as rows that every host and page can read."""
+"""Heartbeats of workers and schedulers, as rows that every host and page can read."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 def beat(name: str, kind: Kind, queue: str, *, started_at: datetime | None = None, problem: str = "") -> None:
-    """Write the sign of life `name` of this process."""
+    """Write the heartbeat `name` of this process."""
     now = timezone.now()
     current = {"kind": kind, "queue": queue, "host": socket.gethostname(), "pid": os.getpid(), "beat_at": now}
     current |= {"stopped_at": None, "problem": problem}

@@ -1,0 +1,1 @@
+"""What a run is, whatever it does: claimed, watched, settled, and ended after a crash."""

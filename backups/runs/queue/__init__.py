@@ -1,0 +1,1 @@
+"""Who may start a waiting run, and how many run at once."""

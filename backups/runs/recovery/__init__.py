@@ -1,0 +1,1 @@
+"""Which runs have lost their process, and how those end."""
