@@ -19,6 +19,7 @@
 
   const show = (execution) => {
     const element = document.querySelector(`[data-live="${execution.id}"]`);
+    element.dataset.status = execution.status;
     element.querySelector(".bs-badge").dataset.status = execution.tone;
     say(element, ".bs-badge", execution.label);
     say(element, ".bs-detail", execution.detail);
