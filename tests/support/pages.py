@@ -76,12 +76,14 @@ class Element:
         return [
             element
             for element in self
-            if (not tag or element.tag == tag)
-            and all(
-                name in element.attributes and value in ("*", element.attributes[name])
-                for name, value in wanted.items()
-            )
+            if (not tag or element.tag == tag) and all(element._has(name, value) for name, value in wanted.items())
         ]
+
+    def _has(self, name: str, value: str) -> bool:
+        if name not in self.attributes:
+            return False
+        # an element has several classes
+        return value == "*" or value == self[name] or (name == "class" and value in self[name].split())
 
     def one(self, tag: str = "", **attributes: str) -> "Element":
         """Return the only such element, or fail."""
@@ -165,9 +167,12 @@ class Page(Element):
 
     def message(self, level: str = "*") -> str:
         """Return the only message of that level."""
-        texts = [element.text for element in self._messages() if level in ("*", element.get("class"))]
+        texts = self.message_texts(level)
         assert len(texts) == 1, f"{len(texts)} messages: {texts}"
         return texts[0]
+
+    def message_texts(self, level: str = "*") -> list[str]:
+        return [element.text for element in self._messages() if level in ("*", element.get("class"))]
 
     def _messages(self) -> list[Element]:
         lists = [element for element in self.all("ul") if element.get("class") == "messagelist"]

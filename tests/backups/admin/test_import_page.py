@@ -76,9 +76,7 @@ def test_a_large_upload_goes_to_the_workspace_and_nowhere_else(
     ],
     ids=["cut", "text", "empty", "name"],
 )
-def test_what_would_not_restore_is_refused_on_the_form(
-    data: bytes, field: str, words: str, settings: Settings
-) -> None:
+def test_what_would_not_restore_is_refused_on_the_form(data: bytes, field: str, words: str, settings: Settings) -> None:
     response = upload(a_client(*MAY), data)
     assert response.status_code == 400
     faults = Page(response.content.decode()).faults()
