@@ -146,8 +146,7 @@ def test_a_rule_of_the_site_that_cannot_be_meant_is_told(settings: Settings) -> 
     nas = a_destination("nas")
     some(nas, 1)
     page = page_at(a_client(VIEW), preview(nas))
-    (said,) = [notice.field("message").text for notice in page.all(data_notice="retention")]
-    assert "'sometimes'" in said
+    assert "The retention of nas cannot work: The retention strategy 'sometimes'" in page.message("error")
 
 
 def test_looking_needs_the_permission_to_see_backups_and_pruning_to_delete_them(
