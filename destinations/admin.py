@@ -58,11 +58,13 @@ class BackupDestinationAdmin(_ModelAdmin):
     # --- list -----------------------------------------------------------------------------------------------------
     @admin.display(description="State", ordering="enabled")
     def state(self, destination: BackupDestination) -> SafeString:
-        return _badge("enabled", "good") if destination.enabled else _badge("disabled", "off")
+        if destination.enabled:
+            return _badge("state", "enabled", "enabled", "good")
+        return _badge("state", "disabled", "disabled", "off")
 
     @admin.display(description="Type", ordering="type")
     def type_badge(self, destination: BackupDestination) -> SafeString:
-        return _badge(destination.get_type_display(), "plain")
+        return _badge("type", destination.type, destination.get_type_display(), "plain")
 
     @admin.display(description="Last backup", ordering="last_backup_at")
     def last_backup(self, destination: BackupDestination) -> str:
@@ -71,11 +73,13 @@ class BackupDestinationAdmin(_ModelAdmin):
             return "never"
         status = destination.last_backup_status
         return format_html(
-            '<time class="bs-moment" datetime="{}" title="{}">{} ago</time> {}',
+            '<time class="bs-moment" data-field="last_backup_at" data-value="{}" datetime="{}" title="{}">'
+            "{} ago</time> {}",
+            at.isoformat(),
             at.isoformat(),
             timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z"),
             timesince(at, depth=1),
-            _badge(status, "good" if status == "completed" else "bad"),
+            _badge("last_backup_status", status, status, "good" if status == "completed" else "bad"),
         )
 
     @admin.display(description="Keeps", ordering="retention_days")
@@ -205,5 +209,6 @@ def _is_declared(destination: BackupDestination | None) -> bool:
     return destination is not None and bool(destination.managed_by)
 
 
-def _badge(text: str, kind: str) -> SafeString:
-    return format_html('<span class="bs-badge bs-{}">{}</span>', kind, text)
+def _badge(field: str, status: str, text: str, tone: str) -> SafeString:
+    badge = '<span class="bs-badge bs-{}" data-field="{}" data-status="{}">{}</span>'
+    return format_html(badge, tone, field, status, text)

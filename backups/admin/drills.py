@@ -43,8 +43,13 @@ class DrillAdmin(RunAdmin):
 
     @admin.display(description="drill of", ordering="instance")
     def name(self, run: DrillExecution) -> SafeString:
-        link = format_html('<a href="{}">{}</a>', page_url(run), run.instance)
-        return format_html('{}<small class="bs-detail" title="{}">{}</small>', link, run.execution, run.execution)
+        link = format_html('<a data-field="instance" href="{}">{}</a>', page_url(run), run.instance)
+        return format_html(
+            '{}<small class="bs-detail" data-field="execution" title="{}">{}</small>',
+            link,
+            run.execution,
+            run.execution,
+        )
 
     @admin.display(description="by", ordering="triggered_by")
     def by(self, run: DrillExecution) -> str:
@@ -53,4 +58,11 @@ class DrillAdmin(RunAdmin):
     @admin.display(description="took", ordering="seconds")
     def restored(self, run: DrillExecution) -> SafeString:
         size = human_size(run.bytes) if run.bytes is not None else ""
-        return format_html('{}<br><small class="bs-quiet">{}</small>', human_duration(run.seconds), size)
+        return format_html(
+            '<span data-field="seconds" data-value="{}">{}</span>'
+            '<br><small class="bs-quiet" data-field="bytes" data-value="{}">{}</small>',
+            "" if run.seconds is None else run.seconds,
+            human_duration(run.seconds),
+            "" if run.bytes is None else run.bytes,
+            size,
+        )

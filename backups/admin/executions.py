@@ -94,12 +94,23 @@ class ExecutionAdmin(RunAdmin):
     @admin.display(description="backup", ordering="instance")
     def name(self, execution: BackupExecution) -> SafeString:
         link = format_html(
-            '<a href="{}" title="{}">{}</a>', page_url(execution), execution.backup_filename, execution.instance
+            '<a data-field="instance" href="{}" title="{}">{}</a>',
+            page_url(execution),
+            execution.backup_filename,
+            execution.instance,
         )
-        return format_html('{}<small class="bs-detail" title="{}">{}</small>', link, *[execution.comment] * 2)
+        comment = '{}<small class="bs-detail" data-field="comment" title="{}">{}</small>'
+        return format_html(comment, link, execution.comment, execution.comment)
 
     @admin.display(description="size", ordering="compressed_size_bytes")
     def size(self, execution: BackupExecution) -> SafeString:
         size = human_size(execution.compressed_size_bytes)
         took = human_duration(execution.duration) if execution.duration else ""
-        return format_html('{}<br><small class="bs-quiet">{}</small>', size, took)
+        value = "" if execution.compressed_size_bytes is None else execution.compressed_size_bytes
+        return format_html(
+            '<span data-field="compressed_size_bytes" data-value="{}">{}</span>'
+            '<br><small class="bs-quiet" data-field="duration">{}</small>',
+            value,
+            size,
+            took,
+        )

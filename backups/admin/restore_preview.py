@@ -12,10 +12,11 @@ from backups.service.preview_tree import EntryGroup, NamedEntry, TreePreview
 
 @dataclass(frozen=True, slots=True)
 class ShownGroup:
-    """Entries of a tree that go, come back or change; `named` are some, `more` those behind them."""
+    """Entries of a tree that go, come back or change: `total` in all; `named` are some, `more` those behind them."""
 
     name: str
     title: str
+    total: int
     named: tuple[NamedEntry, ...]
     more: int
 
@@ -61,4 +62,5 @@ def _groups(tree: TreePreview) -> list[ShownGroup]:
 def _group(name: str, group: EntryGroup, effect: str) -> ShownGroup | None:
     if not group.count:
         return None
-    return ShownGroup(name, f"{group.words} {effect}{group.bytes_text}", group.named, group.more)
+    title = f"{group.words} {effect}{group.bytes_text}"
+    return ShownGroup(name, title, group.count, group.named, group.more)

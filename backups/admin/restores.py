@@ -55,14 +55,14 @@ class RestoreAdmin(RunAdmin):
 
     @admin.display(description="restore", ordering="instance")
     def name(self, restore: RestoreExecution) -> SafeString:
-        link = format_html('<a href="{}">{}</a>', page_url(restore), restore.instance)
+        link = format_html('<a data-field="instance" href="{}">{}</a>', page_url(restore), restore.instance)
         what = "undo" if restore.undo_of_id else ", ".join(restore.components) or "everything"
-        return format_html('{}<small class="bs-detail" title="{}">{}</small>', link, what, what)
+        return format_html('{}<small class="bs-detail" data-field="components" title="{}">{}</small>', link, what, what)
 
     @admin.display(description="from", ordering="execution__backup_filename")
     def archive(self, restore: RestoreExecution) -> SafeString:
         name = str(restore.execution or restore.archive_file)
-        return format_html('<span class="bs-detail" title="{}">{}</span>', name, name)
+        return format_html('<span class="bs-detail" data-field="archive" title="{}">{}</span>', name, name)
 
     @admin.display(description="by", ordering="triggered_by")
     def by(self, restore: RestoreExecution) -> str:

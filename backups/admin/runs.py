@@ -106,4 +106,9 @@ class RunAdmin(ModelAdmin):
     @admin.display(description="started", ordering="created_at")
     def began(self, run: Run) -> SafeString:
         moment = run.started_at or run.created_at
-        return format_html('<span title="{}">{}</span>', formats.exact(moment), formats.age(moment))
+        return format_html(
+            '<span data-field="started_at" data-value="{}" title="{}">{}</span>',
+            moment.isoformat(),
+            formats.exact(moment),
+            formats.age(moment),
+        )

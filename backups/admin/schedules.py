@@ -68,17 +68,24 @@ class ScheduleAdmin(ModelAdmin):
     @admin.display(description="status", ordering="next_run")
     def state(self, schedule: BackupSchedule) -> SafeString:
         status, label, detail = _state(schedule)
-        badge = format_html('<span class="bs-badge" data-status="{}">{}</span>', status, label)
-        return format_html('{}<small class="bs-detail" title="{}">{}</small>', badge, detail, detail)
+        badge = format_html('<span class="bs-badge" data-field="state" data-status="{}">{}</span>', status, label)
+        return format_html(
+            '{}<small class="bs-detail" data-field="detail" title="{}">{}</small>', badge, detail, detail
+        )
 
     @admin.display(description="backs up", ordering="instance")
     def what(self, schedule: BackupSchedule) -> SafeString:
-        return format_html("{}<br>to {}", schedule.instance, schedule.destination.name)
+        return format_html(
+            '<span data-field="instance">{}</span><br>to <span data-field="destination">{}</span>',
+            schedule.instance,
+            schedule.destination.name,
+        )
 
     @admin.display(description="rhythm", ordering="type")
     def rhythm(self, schedule: BackupSchedule) -> SafeString:
         words = in_words(schedule.type, schedule.expression, schedule.time_zone)
-        return format_html('<span title="{}">{}</span>', f"{schedule.type} {schedule.expression}", words)
+        raw = f"{schedule.type} {schedule.expression}"
+        return format_html('<span data-field="rhythm" data-value="{}" title="{}">{}</span>', raw, raw, words)
 
     @admin.display(description="next run", ordering="next_run")
     def next(self, schedule: BackupSchedule) -> str:
@@ -86,15 +93,27 @@ class ScheduleAdmin(ModelAdmin):
             return NOTHING
         local = schedule.next_run.astimezone(_zone(schedule))
         utc = f"{schedule.next_run:%m-%d %H:%M} UTC"
-        return format_html('{}<br><small class="bs-quiet">{}</small>', f"{local:%Y-%m-%d %H:%M %Z}", utc)
+        return format_html(
+            '<span data-field="next_run" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
+            schedule.next_run.isoformat(),
+            f"{local:%Y-%m-%d %H:%M %Z}",
+            utc,
+        )
 
     @admin.display(description="last run", ordering="last_run")
     def last(self, schedule: BackupSchedule) -> str:
         if not schedule.last_status:
             return "not yet"
         status, moment = schedule.last_status, schedule.last_run
-        badge = format_html('<span class="bs-badge" data-status="{}">{}</span>', status, status.capitalize())
-        return format_html('{}<br><span title="{}">{}</span>', badge, formats.exact(moment), formats.age(moment))
+        return format_html(
+            '<span class="bs-badge" data-field="last_status" data-status="{}">{}</span>'
+            '<br><span data-field="last_run" data-value="{}" title="{}">{}</span>',
+            status,
+            status.capitalize(),
+            moment.isoformat() if moment else "",
+            formats.exact(moment),
+            formats.age(moment),
+        )
 
     def _perform(self, request: HttpRequest, queryset: QuerySet[BackupSchedule], *, action: Any) -> None:
         perform(action, request, queryset.select_related("destination"))

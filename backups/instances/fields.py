@@ -39,7 +39,7 @@ def flag(table: Mapping[str, Any], key: str, *, default: bool, prefix: str = "")
 
 def within(root: Path, path: str, key: str) -> Path:
     try:
-        return confined(root, path, name="it")
+        return confined(root, path, name="The path")
     except ComponentError as error:
         raise Mistake(key, error.message, error.hint) from error
 

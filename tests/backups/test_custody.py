@@ -25,6 +25,7 @@ from tests.backups.commands import command
 from tests.backups.conftest import BackUp
 from tests.backups.factories import VIEW, a_client, a_destination, an_execution
 from tests.backups.stored import file_of, stored
+from tests.support.pages import page_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,9 +73,9 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     assert "BACKUP_ENCRYPTION_IDENTITY_FILE" in row.hint
     assert told == [(destination, problem)]
     assert [record.levelno for record in caplog.records if "keys.lost" in record.getMessage()] == [logging.ERROR]
-    page = a_client(VIEW).get("/admin/").content.decode()
-    assert problem in page
-    assert 'class="bs-banner" data-status="bad"' in page
+    page = page_at(a_client(VIEW), "/admin/")
+    assert page.notice("key-lost", "nas").field("message").text == problem
+    assert page.field("banner").status == "bad"
 
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = [str(identity_file(tmp_path, IDENTITY))]
     check_keys(destination)
@@ -206,7 +207,9 @@ def test_a_destination_that_never_answered_does_not_pass_for_checked(
     folder.rename(folder.with_name("unmounted"))
     check_due()
     assert KeyCheck.objects.get().checked_at is None
-    assert "not yet: it did not answer: " in a_client(VIEW).get("/admin/backups/backupexecution/keys/").content.decode()
+    row = page_at(a_client(VIEW), "/admin/backups/backupexecution/keys/").row(destination.name)
+    assert row.field("checked_at").value == ""
+    assert row.field("outcome").text.startswith("it did not answer: ")
 
 
 def test_a_lost_key_is_looked_for_each_hour_and_told_once_a_day(
@@ -231,7 +234,7 @@ def test_a_lost_key_is_looked_for_each_hour_and_told_once_a_day(
     assert check_due() == []
     row = KeyCheck.objects.get()
     assert (row.problem, row.outcome, hours_until_the_next()) == ("", "1 opened", 24)
-    assert "Keys are lost" not in a_client(VIEW).get("/admin/").content.decode()
+    assert "key-lost" not in page_at(a_client(VIEW), "/admin/").notices()
 
 
 def test_an_archive_that_was_deleted_is_no_alarm_any_more(

@@ -14,8 +14,8 @@ from backups.instances import inventory
 from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.service.drill_regularly import start_due
 from backups.service.drill_state import drill_states
-from tests.backups.admin.pages import text
 from tests.backups.factories import VIEW, a_client, an_execution
+from tests.support.pages import page_at
 
 pytestmark = pytest.mark.django_db
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -204,13 +204,16 @@ def test_the_front_page_says_that_a_drill_is_overdue(clock: Clock, declare: Decl
     declared(declare, "shop")
     backed_up()
     client = a_client(VIEW)
-    assert "needs attention: the drill of shop is overdue." in text(client, "/admin/")
-    assert "Safe Drill overdue" in text(client, "/admin/")
+    front = page_at(client, "/admin/")
+    assert (front.row("shop").status, front.row("shop").flags()) == ("safe", ["drill-overdue"])
+    assert front.field("banner").status == "bad"
+    assert "the drill of shop is overdue" in front.field("banner").text
     run = started()
-    assert "Drill overdue" not in text(client, "/admin/"), "it is at work"
+    assert page_at(client, "/admin/").row("shop").flags() == [], "it is at work"
     ended(run)
     for days, overdue in ((7, False), (2, True)):
         clock.forward(days * DAY)
         backed_up()
         client = a_client(VIEW, name=f"bob{days}")
-        assert ("Drill overdue" in text(client, "/admin/")) is overdue
+        flags = page_at(client, "/admin/").row("shop").flags()
+        assert flags == (["drill-overdue"] if overdue else [])

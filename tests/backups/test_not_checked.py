@@ -17,6 +17,7 @@ from backups.service.verify import verify_execution
 from tests.backups.commands import command
 from tests.backups.conftest import BackUp, Declare
 from tests.backups.hostile import computing
+from tests.support.pages import page_at
 
 pytestmark = pytest.mark.django_db
 # deeper than SQLite takes, so that the table is not there for it
@@ -66,14 +67,15 @@ def test_the_versions_of_sqlite_are_recorded(backup: BackupExecution, admin_clie
     assert backup.manifest_json["system_info"]["sqlite_version"] == sqlite3.sqlite_version
     run = drill(backup, by="tests")
     assert (run.verdict, run.findings["sqlite_version"]) == ("passed", sqlite3.sqlite_version)
-    page = admin_client.get(reverse("admin:backups_drillexecution_change", args=[run.pk])).content.decode()
-    assert f'data-sqlite="{sqlite3.sqlite_version}"' in page
+    page = page_at(admin_client, reverse("admin:backups_drillexecution_change", args=[run.pk]))
+    assert page.field("sqlite_version").value == sqlite3.sqlite_version
     assert len(run.warnings) == len(set(run.warnings)), "what the backup warned of already is not said twice"
 
 
 def test_the_page_says_unknown_and_no_number(backup: BackupExecution, admin_client: Client) -> None:
-    page = admin_client.get(reverse("admin:backups_backupexecution_change", args=[backup.pk])).content.decode()
-    assert "<summary>unknown</summary>" in page
+    page = page_at(admin_client, reverse("admin:backups_backupexecution_change", args=[backup.pk]))
+    (records,) = [field for field in page.all(data_field="records") if field.value == "unknown"]
+    assert records.one("summary").text == "unknown"
     (line,) = [line for line in command("showbackup", backup.pk).out.splitlines() if " database " in line]
     assert line.split()[3] == "?"
 

@@ -16,6 +16,7 @@ from tests.backups.databases import make_database
 from tests.backups.factories import a_client, a_destination
 from tests.backups.mounts import bound
 from tests.backups.running import PROJECT, environment
+from tests.support.pages import page_at
 
 pytestmark = pytest.mark.django_db
 EVERYTHING = [f"{verb}_backupdestination" for verb in ("view", "add", "change", "delete", "test")]
@@ -123,20 +124,18 @@ def test_the_form_of_a_destination_inside_a_tree_warns_whoever_adds_and_edits_it
     client = a_client(*EVERYTHING)
     data = {"name": "usb", "enabled": "on", "option_path": "usb"}
     add = reverse("admin:destinations_backupdestination_add") + "?type=local"
-    html = client.post(add, data, follow=True).content.decode()
+    added = page_at(client, add, data)
     assert BackupDestination.objects.filter(name="usb").exists()
-    assert f"The folder {inside}/usb lies in component all of instance host" in html
+    assert f"The folder {inside}/usb lies in component all of instance host" in added.message("warning")
     page = reverse("admin:destinations_backupdestination_change", args=[BackupDestination.objects.get().pk])
-    shown = client.get(page).content.decode()
-    assert shown.count("data-warning") == 1
-    assert f"The folder {inside}/usb lies in component all" in shown
-    assert "data-warning" in a_client("view_backupdestination", name="eve").get(page).content.decode()
+    assert f"The folder {inside}/usb lies in component all" in page_at(client, page).notice("warning").text
+    assert "warning" in page_at(a_client("view_backupdestination", name="eve"), page).notices()
     assert a_client(name="mallory").get(page).status_code == 403
 
 
 def test_the_form_of_a_destination_elsewhere_has_no_warning(home: Path) -> None:
     page = reverse("admin:destinations_backupdestination_change", args=[a_destination("nas").pk])
-    assert "data-warning" not in a_client(*EVERYTHING).get(page).content.decode()
+    assert "warning" not in page_at(a_client(*EVERYTHING), page).notices()
 
 
 def test_the_settings_name_every_file_that_holds_a_key(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from django.test import Client
 from django.urls import reverse
 
 from destinations.models import BackupDestination
+from tests.support.pages import page_at
 
 pytestmark = pytest.mark.django_db
 EVERYTHING = [f"{verb}_backupdestination" for verb in ("view", "add", "change", "delete", "test")]
-WHY = "This destination is declared in the configuration of tacacs-hq; edit it there."
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def page(destination: BackupDestination, verb: str = "change") -> str:
 def test_it_is_shown_read_only_with_the_reason(
     permissions: list[str], declared: BackupDestination, staff: Callable[..., Client]
 ) -> None:
-    html = staff(*permissions).get(page(declared)).content.decode()
-    assert WHY in html
-    assert 'name="_save"' not in html
-    assert page(declared, "delete") not in html
+    shown = page_at(staff(*permissions), page(declared))
+    assert shown.notice("declared")["data-about"] == "configuration of tacacs-hq"
+    assert shown.inputs("_save") == []
+    assert page(declared, "delete") not in shown.links()
 
 
 def test_nobody_changes_or_deletes_it_here(declared: BackupDestination, staff: Callable[..., Client]) -> None:
@@ -42,12 +42,11 @@ def test_nobody_changes_or_deletes_it_here(declared: BackupDestination, staff: C
 
 
 def test_its_connection_can_be_tested(declared: BackupDestination, staff: Callable[..., Client]) -> None:
-    response = staff(*EVERYTHING).post(page(declared, "test"), follow=True)
-    assert "The connection works" in response.content.decode()
+    assert page_at(staff(*EVERYTHING), page(declared, "test"), {}).messages() == ["success"]
 
 
 def test_one_made_by_hand_has_no_such_note(declared: BackupDestination, staff: Callable[..., Client]) -> None:
     BackupDestination.objects.update(managed_by="")
-    html = staff(*EVERYTHING).get(page(declared)).content.decode()
-    assert "is declared in" not in html
-    assert 'name="_save"' in html
+    shown = page_at(staff(*EVERYTHING), page(declared))
+    assert "declared" not in shown.notices()
+    assert len(shown.inputs("_save")) == 1

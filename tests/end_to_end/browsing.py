@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 END_MS = 30_000
 
@@ -13,10 +13,33 @@ def back_up_from_the_front_page(page: Page) -> None:
     expect(page.get_by_role("heading", name="Backup of tacacs-demo")).to_be_visible()
 
 
+def state_of(page: Page) -> Locator:
+    """Return the state of the run that the page is about."""
+    return page.locator('[data-section="state"] [data-run]')
+
+
+def expect_status(page: Page, status: str, *, timeout: int = END_MS) -> None:
+    """Wait until the page shows by itself that its run is in that state."""
+    expect(state_of(page)).to_have_attribute("data-status", status, timeout=timeout)
+
+
+def expect_message(page: Page, level: str) -> None:
+    """Look for one message of the site, of that level."""
+    expect(page.locator(f".messagelist li.{level}:not([data-notice])")).to_have_count(1)
+
+
+def field(page: Page | Locator, name: str) -> Locator:
+    return page.locator(f'[data-field="{name}"]')
+
+
+def notice(page: Page, kind: str) -> Locator:
+    return page.locator(f'[data-notice="{kind}"]')
+
+
 def wait_until_completed(page: Page) -> None:
     """Wait until the page says so by itself, and has become the one of a completed execution."""
-    expect(page.locator(".bs-head .bs-badge")).to_have_text("Completed", timeout=END_MS)
-    expect(page.get_by_role("button", name="Download")).to_be_visible()
+    expect_status(page, "completed")
+    expect(page.locator('[data-action="download"]')).to_be_visible()
 
 
 def assert_every_page_fits(page: Page, addresses: list[str], folder: Path) -> None:

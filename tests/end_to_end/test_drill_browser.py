@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.browsing import END_MS, assert_every_page_fits, back_up_from_the_front_page, wait_until_completed
+from tests.end_to_end.browsing import (
+    assert_every_page_fits,
+    back_up_from_the_front_page,
+    expect_status,
+    field,
+    notice,
+    wait_until_completed,
+)
 from tests.end_to_end.site import Site
 
 pytestmark = pytest.mark.browser
@@ -21,26 +28,30 @@ def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_told_everywh
     page.get_by_role("button", name="Drill").click()
     expect(page.get_by_role("heading", name="Drill of tacacs-demo")).to_be_visible()
     drill = page.url
-    expect(page.locator(".bs-head .bs-badge")).to_have_text("Passed", timeout=END_MS)
-    expect(page.get_by_text("The backup restores.")).to_be_visible()
-    expect(page.get_by_text("the time of recovery")).to_be_visible()
+    expect_status(page, "completed")
+    expect(notice(page, "verdict")).to_have_attribute("data-status", "passed")
+    expect(field(notice(page, "verdict"), "seconds")).to_be_visible()
 
     page.goto(backup)
-    expect(page.get_by_text("The last drill passed.")).to_be_visible()
+    expect(notice(page, "drill-passed")).to_be_visible()
     (archive,) = (site.home / "backups").rglob("*-manual.tar.gz")
     data = bytearray(archive.read_bytes())
     data[len(data) // 2] ^= 1
     archive.write_bytes(data)
     page.get_by_role("button", name="Verify").click()
     verification = page.url
-    expect(page.locator(".bs-head .bs-badge")).to_have_text("Failed", timeout=END_MS)
-    expect(page.get_by_role("alert").filter(has_text="The archive is not good")).to_be_visible()
+    expect_status(page, "failed")
+    expect(notice(page, "verdict")).to_have_attribute("data-status", "failed")
+    expect(page.get_by_role("alert")).to_be_visible()
 
     page.goto(backup)
-    expect(page.get_by_text("The last verification failed: this backup may not restore.")).to_be_visible()
+    expect(notice(page, "verification-failed")).to_be_visible()
     page.goto(f"{site.url}/admin/")
-    expect(page.get_by_text("The last verification of tacacs-demo failed:")).to_be_visible()
-    expect(page.get_by_text("No good backup", exact=True)).to_be_visible()
+    expect(notice(page, "verification-failed")).to_have_attribute("data-about", "tacacs-demo")
+    row = page.locator('[data-row="tacacs-demo"]')
+    expect(row).to_have_attribute("data-status", "never")
+    expect(row.locator('[data-flag="verification-failed"]')).to_be_visible()
+    expect(field(row, "condition")).to_have_text("No good backup")
 
     drills = f"{site.url}/admin/backups/drillexecution/"
     instance = f"{site.url}/admin/backups/backupexecution/instance/tacacs-demo/"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.browsing import assert_every_page_fits
+from tests.end_to_end.browsing import assert_every_page_fits, field, notice
 from tests.end_to_end.site import Site
 
 pytestmark = pytest.mark.browser
@@ -29,13 +29,13 @@ def test_an_emptied_database_is_amber_everywhere_until_its_loss_is_confirmed(
 
     page.goto(site.url)
     front = page.url
-    expect(page.locator('.bs-banner[data-status="bad"]')).to_be_visible()
-    expect(page.locator('.bs-badge[data-status="dropped"]')).to_be_visible()
-    notice = page.locator('[data-notice="drop"]')
-    expect(notice).to_contain_text("devices")
-    notice.get_by_role("link").click()
+    expect(field(page, "banner")).to_have_attribute("data-status", "bad")
+    expect(field(page, "condition")).to_have_attribute("data-status", "dropped")
+    expect(notice(page, "drop")).to_contain_text("devices")
+    notice(page, "drop").get_by_role("link").click()
     backup = page.url
-    expect(page.locator('[data-drop="open"]')).to_have_count(1)
+    drops = page.locator('[data-section="drops"]')
+    expect(drops.locator('[data-row][data-status="open"]')).to_have_count(1)
     page.get_by_role("link", name="Confirm drop…").click()
     confirm = page.url
     expect(page.get_by_role("checkbox", name="devices")).to_be_checked()
@@ -47,7 +47,7 @@ def test_an_emptied_database_is_amber_everywhere_until_its_loss_is_confirmed(
     page.goto(confirm)
     page.get_by_label("Type tacacs-demo to confirm").fill("tacacs-demo")
     page.get_by_role("button", name="The data is gone on purpose").click()
-    expect(page.locator('[data-drop="confirmed"]')).to_have_count(1)
+    expect(drops.locator('[data-row][data-status="confirmed"]')).to_have_count(1)
     page.goto(front)
-    expect(page.locator('[data-notice="drop"]')).to_have_count(0)
-    expect(page.locator('.bs-badge[data-status="safe"]')).to_be_visible()
+    expect(notice(page, "drop")).to_have_count(0)
+    expect(field(page, "condition")).to_have_attribute("data-status", "safe")

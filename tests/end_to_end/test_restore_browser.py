@@ -1,6 +1,5 @@
 """The worst day, at a real browser: look at what would change, restore, watch, undo, acknowledge."""
 
-import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +7,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.end_to_end.browsing import END_MS, assert_every_page_fits, back_up_from_the_front_page, wait_until_completed
+from tests.end_to_end.browsing import (
+    END_MS,
+    assert_every_page_fits,
+    back_up_from_the_front_page,
+    expect_message,
+    expect_status,
+    field,
+    notice,
+    wait_until_completed,
+)
 from tests.end_to_end.site import Site
 
 pytestmark = pytest.mark.browser
@@ -37,7 +45,7 @@ def dump(path: Path) -> list[str]:
 
 
 def component(page: Page, name: str) -> Locator:
-    return page.locator(".bs-component", has=page.get_by_role("checkbox", name=name, exact=True))
+    return page.locator(f'[data-component="{name}"]')
 
 
 def confirm(page: Page, label: str, button: str) -> None:
@@ -47,8 +55,8 @@ def confirm(page: Page, label: str, button: str) -> None:
 
 def wait_until_restored(page: Page) -> None:
     """Wait until the page says so by itself, and has become the one of a completed restore."""
-    expect(page.locator(".bs-head .bs-badge")).to_have_text("Completed", timeout=2 * END_MS)
-    expect(page.get_by_role("button", name=re.compile("the restore is good"))).to_be_visible()
+    expect_status(page, "completed", timeout=2 * END_MS)
+    expect(page.locator('[data-action="acknowledge"]')).to_be_visible()
 
 
 def test_a_damaged_instance_is_restored_undone_and_acknowledged(page: Page, site: Site, tmp_path: Path) -> None:
@@ -64,10 +72,11 @@ def test_a_damaged_instance_is_restored_undone_and_acknowledged(page: Page, site
     page.get_by_role("link", name="Restore…").click()
     expect(page.get_by_role("heading", name=f"Restore {NAME}?")).to_be_visible()
     preview = page.url
-    expect(page.locator(".bs-loss")).to_contain_text("1 accounting row written since")
-    expect(component(page, "devices")).to_contain_text("2 devices rows that are not there now will be back")
-    row = component(page, "devices").get_by_role("row", name=re.compile("^devices "))
-    expect(row).to_contain_text("+2")
+    expect(notice(page, "loss")).to_have_attribute("data-status", "loss")
+    expect(field(notice(page, "loss"), "loss")).to_contain_text("1 accounting row written since")
+    row = component(page, "devices").locator('[data-row="devices"]')
+    expect(field(row, "difference")).to_have_attribute("data-value", "2")
+    expect(field(component(page, "devices"), "loss")).to_contain_text("2 devices rows")
     page.get_by_role("checkbox", name="accounting", exact=True).uncheck()
     confirm(page, f"Type {NAME} to restore it", f"Restore {NAME}")
 
@@ -78,7 +87,7 @@ def test_a_damaged_instance_is_restored_undone_and_acknowledged(page: Page, site
     assert dump(accounting) == later
 
     page.goto(f"{site.url}/admin/")
-    expect(page.get_by_text(f"{NAME} has to be restarted")).to_be_visible()
+    expect(notice(page, "restart")).to_have_attribute("data-about", NAME)
     addresses = [preview, restore, restore.replace("change", "undo"), f"{site.url}/admin/", _list(site), backup]
     assert_every_page_fits(page, addresses, tmp_path)
     page.set_viewport_size({"width": 1200, "height": 800})
@@ -92,9 +101,10 @@ def test_a_damaged_instance_is_restored_undone_and_acknowledged(page: Page, site
     assert dump(devices) == damaged
 
     page.get_by_role("button", name="The service was restarted and the restore is good").click()
-    expect(page.get_by_text(f"The restore of {NAME} is acknowledged.")).to_be_visible()
+    expect_message(page, "success")
+    expect(field(page, "acknowledged_by")).to_be_visible()
     page.goto(f"{site.url}/admin/")
-    expect(page.get_by_text("has to be restarted")).to_have_count(0)
+    expect(notice(page, "restart")).to_have_count(0)
 
 
 def _list(site: Site) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.browsing import assert_every_page_fits
+from tests.end_to_end.browsing import assert_every_page_fits, expect_message, field, notice
 from tests.end_to_end.site import Site
 
 pytestmark = pytest.mark.browser
@@ -44,8 +44,8 @@ def test_a_stricter_rule_is_seen_typed_for_and_then_applied_and_a_folder_stays(
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] - the two names it knows
         page.get_by_role("button", name="Save and continue editing").click()
-        asked = page.locator('[data-rule="unconfirmed"]')
-        expect(asked.locator("[data-goes]")).to_have_count(1)
+        asked = page.locator('[data-section="rule"]', has=notice(page, "rule-unconfirmed"))
+        expect(asked.locator('[data-status="goes"]')).to_have_count(1)
         for width in (1200, 400):
             page.set_viewport_size({"width": width, "height": 800})
             page.screenshot(path=tmp_path / f"form-{scheme}-{width}.png", full_page=True)
@@ -55,26 +55,28 @@ def test_a_stricter_rule_is_seen_typed_for_and_then_applied_and_a_folder_stays(
     page.set_viewport_size({"width": 1200, "height": 800})
     page.get_by_label("Type local to confirm the rule").fill("loc")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.get_by_text("This is not the name of the destination, local. Nothing was confirmed.")).to_be_visible()
+    expect(page.locator('[data-fault="confirm"]')).to_be_visible()
     page.get_by_label("Type local to confirm the rule").fill("local")
     page.get_by_role("button", name="Save and continue editing").click()
-    expect(page.locator('[data-rule="unconfirmed"]')).to_have_count(0)
+    expect(notice(page, "rule-unconfirmed")).to_have_count(0)
     assert archives(site) == 4
     site.manage("prunebackups")
     assert archives(site) == 3
 
     site.manage("shell", "--verbosity=0", "--command", STRICTER)
     page.goto(site.url)
-    page.locator('[data-rule="pending"]').get_by_role("link").click()
+    notice(page, "rule-pending").get_by_role("link").click()
     preview = page.url
-    expect(page.locator('[data-rule="pending"] [data-goes]')).to_have_count(2)
+    expect(page.locator('[data-section="would-go"] [data-status="goes"]')).to_have_count(2)
     assert_every_page_fits(page, [site.url, preview], tmp_path)
     site.manage("prunebackups")
     assert archives(site) == 3
     page.goto(preview)
     page.get_by_label("Type local to confirm the rule").fill("local")
     page.get_by_role("button", name="Confirm the rule").click()
-    expect(page.get_by_text("The rule is confirmed: simple: the newest 1.")).to_be_visible()
+    expect_message(page, "success")
+    expect(notice(page, "rule-pending")).to_have_count(0)
+    expect(field(page, "rule")).to_have_text("simple: the newest 1")
     page.get_by_role("button", name="Prune now: delete 2").click()
-    expect(page.get_by_text("2 backups were deleted")).to_be_visible()
+    expect_message(page, "success")
     assert archives(site) == 1

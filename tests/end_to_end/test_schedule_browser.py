@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.end_to_end.browsing import expect_message, field
 from tests.end_to_end.site import Site
 
 pytestmark = pytest.mark.browser
@@ -13,17 +14,17 @@ def test_the_next_runs_appear_while_the_expression_is_typed_and_an_impossible_on
     page: Page, site: Site
 ) -> None:
     page.goto(site.url + FORM)
-    expression, runs = page.get_by_role("textbox", name="Expression"), page.locator(".bs-runs tbody tr")
+    expression, runs = page.get_by_role("textbox", name="Expression"), field(page, "local")
     expect(runs).to_have_count(0)
     expression.press_sequentially("0 2 31 2 *")
-    expect(page.locator(".bs-runs")).to_contain_text("'0 2 31 2 *' names a day that never comes.")
+    expect(field(page, "problem")).to_contain_text("'0 2 31 2 *' names a day that never comes")
     expect(runs).to_have_count(0)
     expression.fill("0 2 * * *")
     page.get_by_role("combobox", name="Time zone").select_option("Asia/Tokyo")
-    expect(page.locator(".bs-runs")).to_contain_text("at 02:00, every day (Asia/Tokyo)")
+    expect(field(page, "words")).to_have_text("at 02:00, every day (Asia/Tokyo)")
     expect(runs).to_have_count(5)
     expect(runs.first).to_contain_text("02:00 JST")
-    expect(runs.first).to_contain_text("17:00 UTC")
+    expect(field(page, "utc").first).to_contain_text("17:00 UTC")
 
 
 def test_a_schedule_is_added_paused_and_resumed_by_its_buttons(page: Page, site: Site) -> None:
@@ -32,7 +33,8 @@ def test_a_schedule_is_added_paused_and_resumed_by_its_buttons(page: Page, site:
     page.get_by_role("textbox", name="Expression").fill("0 2 * * *")
     page.get_by_role("button", name="Save and continue editing").click()
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("Schedule nightly is paused")).to_be_visible()
+    expect_message(page, "success")
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("Schedule nightly is resumed")).to_be_visible()
-    expect(page.get_by_role("button", name="Run now")).to_be_visible()
+    expect(page.locator('[data-action="pause"]')).to_be_visible()
+    expect_message(page, "success")
+    expect(page.locator('[data-action="run"]')).to_be_visible()

@@ -1,14 +1,13 @@
 """A tree of files that is about to lose some, before a person at a real browser."""
 
 import os
-import re
 import shutil
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.browsing import assert_every_page_fits
+from tests.end_to_end.browsing import assert_every_page_fits, expect_status, field, notice
 from tests.end_to_end.site import Site
 
 pytestmark = pytest.mark.browser
@@ -52,8 +51,8 @@ def test_files_that_a_restore_deletes_are_seen_before_it_and_so_are_those_of_the
     page.goto(f"{site.url}/admin/backups/backupexecution/?instance=shop")
     page.locator("#result_list").get_by_role("link", name="shop").first.click()
     page.get_by_role("link", name="Restore…").click()
-    expect(page.locator(".bs-loss")).to_have_attribute("data-status", "nothing")
-    expect(page.locator(".bs-effect")).to_contain_text("Nothing would be lost.")
+    expect(notice(page, "loss")).to_have_attribute("data-status", "nothing")
+    expect(field(page, "effect")).to_have_attribute("data-status", "nothing")
     safe = page.url
 
     old_files(uploads, 260)
@@ -62,36 +61,38 @@ def test_files_that_a_restore_deletes_are_seen_before_it_and_so_are_those_of_the
     (uploads / "changed").write_text("changed since")
     (uploads / "deleted").unlink()
     page.reload()
-    expect(page.locator(".bs-loss")).to_have_attribute("data-status", "loss")
-    expect(page.locator(".bs-loss")).to_contain_text("262 files of uploads that are not in the backup")
-    going = page.locator('[data-entries="going"]')
+    expect(notice(page, "loss")).to_have_attribute("data-status", "loss")
+    expect(field(notice(page, "loss"), "loss")).to_contain_text("262 files of uploads")
+    going = page.locator('[data-section="going"]')
+    expect(field(going, "count")).to_have_attribute("data-value", "262")
     expect(going.get_by_text(ODD)).to_be_hidden()
-    going.get_by_text("262 files would be deleted").click()
+    field(going, "count").click()
     expect(going.get_by_text(ODD)).to_be_visible()
-    expect(page.locator('[data-entries="changing"] summary')).to_contain_text("1 file would be replaced")
-    expect(page.locator('[data-entries="returning"] summary')).to_contain_text("1 file would come back")
+    for section in ("changing", "returning"):
+        count = field(page.locator(f'[data-section="{section}"]'), "count")
+        expect(count).to_have_attribute("data-value", "1")
     going.get_by_role("link", name="all of them, page by page").click()
     expect(page.get_by_role("heading", name="Files that differ in shop")).to_be_visible()
     entries = page.url
-    page.get_by_role("link", name="After").click()
-    expect(page.get_by_text("old-259", exact=True)).to_be_visible()
-    expect(page.get_by_role("link", name="After")).to_have_count(0)
-    page.get_by_role("link", name="Back to the preview").click()
+    page.locator('[data-action="next"]').click()
+    expect(page.locator('[data-row="old-259"]')).to_be_visible()
+    expect(page.locator('[data-action="next"]')).to_have_count(0)
+    page.locator('[data-action="back"]').click()
     assert_every_page_fits(page, [safe, entries], tmp_path)
     page.set_viewport_size({"width": 1200, "height": 800})
 
     page.goto(safe)
     page.get_by_role("textbox", name="Type shop to restore it").fill("shop")
     page.get_by_role("button", name="Restore shop").click()
-    expect(page.locator(".bs-head .bs-badge")).to_have_text("Completed", timeout=60_000)
+    expect_status(page, "completed", timeout=60_000)
     assert sorted(path.name for path in uploads.iterdir()) == ["changed", "deleted", "kept"]
 
     old_files(uploads, 20)
     page.get_by_role("link", name="Undo…").click()
     # of the 262 files 20 are there again, and would be what they were
-    expect(page.locator(".bs-loss")).to_have_attribute("data-status", "loss")
-    expect(page.locator(".bs-loss")).to_contain_text(re.compile("1 file of uploads that is not in the backup"))
-    expect(page.locator('[data-entries="returning"] summary')).to_contain_text("242 files would come back")
+    expect(notice(page, "loss")).to_have_attribute("data-status", "loss")
+    expect(field(page.locator('[data-section="going"]'), "count")).to_have_attribute("data-value", "1")
+    expect(field(page.locator('[data-section="returning"]'), "count")).to_have_attribute("data-value", "242")
     assert_every_page_fits(page, [page.url], tmp_path)
 
 
@@ -101,6 +102,7 @@ def test_what_cannot_be_told_is_amber(page: Page, site: Site, uploads: Path, tmp
     page.goto(f"{site.url}/admin/backups/backupexecution/?instance=shop")
     page.locator("#result_list").get_by_role("link", name="shop").first.click()
     page.get_by_role("link", name="Restore…").click()
-    expect(page.locator(".bs-loss.bs-warning")).to_have_attribute("data-status", "unknown")
-    expect(page.locator(".bs-effect")).to_contain_text("What would be lost cannot be told.")
+    expect(notice(page, "loss")).to_have_attribute("data-status", "unknown")
+    expect(page.locator(".bs-loss.bs-warning")).to_be_visible()
+    expect(field(page, "effect")).to_have_attribute("data-status", "unknown")
     assert_every_page_fits(page, [page.url], tmp_path)

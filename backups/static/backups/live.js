@@ -20,6 +20,7 @@
 
   // none, where its row left the page after it was asked for
   const show = (execution) => document.querySelectorAll(`[data-live="${execution.id}"]`).forEach((element) => {
+    element.dataset.status = execution.status;
     element.querySelector(".bs-badge").dataset.status = execution.tone;
     say(element, ".bs-badge", execution.label);
     say(element, ".bs-detail", execution.detail);

@@ -6,11 +6,16 @@
   const fields = ["type", "expression", "time_zone"].map((name) => document.getElementById(`id_${name}`));
   let timer, asked = 0;
 
-  const cell = (text) => Object.assign(document.createElement("td"), {textContent: text});
+  const cell = (field, text) => {
+    const element = document.createElement("td");
+    element.dataset.field = field;
+    element.textContent = text;
+    return element;
+  };
 
   const row = ({local, utc}) => {
     const element = document.createElement("tr");
-    element.append(cell(local), cell(utc));
+    element.append(cell("local", local), cell("utc", utc));
     return element;
   };
 

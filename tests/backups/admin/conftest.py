@@ -9,9 +9,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from backups.models import BackupExecution
+from backups.models import BackupExecution, RestoreExecution
+from backups.runs.recovery import heartbeats
 from backups.service.backup import run_backup, start_backup
 from tests.backups.factories import a_destination
+from tests.backups.restores import change, restore
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +42,12 @@ def admin(db: None) -> Client:
 
 
 @pytest.fixture
+def worker(db: None) -> None:
+    """A worker that answers."""
+    heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
+
+
+@pytest.fixture
 def backed_up() -> Callable[[], BackupExecution]:
     """Run a real backup of the shop. For tests with real transactions only."""
 
@@ -47,3 +55,11 @@ def backed_up() -> Callable[[], BackupExecution]:
         return run_backup(start_backup("shop", a_destination(), by="alice").pk)
 
     return run
+
+
+@pytest.fixture
+def restored(backed_up: Callable[[], BackupExecution], tmp_path: Path) -> RestoreExecution:
+    """A real restore of a shop that had lost 500 orders."""
+    execution = backed_up()
+    change(tmp_path / "shop" / "orders.db", "DELETE FROM orders WHERE id <= 500")
+    return restore(execution)

@@ -41,6 +41,10 @@ def a_restore(instance: str = "shop", **fields: Any) -> RestoreExecution:
     return RestoreExecution.objects.create(**values)
 
 
+def running(**fields: Any) -> RestoreExecution:
+    return a_restore(**{"status": Status.RUNNING, "stage": "applying", "progress_percent": 70} | fields)
+
+
 def an_outcome(state: str) -> dict[str, Any]:
     path = "/srv/shop/orders.db"
     return {"orders": {"state": state, "component": "orders", "path": path, "rows": 1500, "bytes": 24576}}

@@ -14,8 +14,9 @@ from pytest_django import Settings
 
 from backups.admin.actions import ACTIONS
 from backups.models import BackupExecution
-from tests.backups.admin.pages import LIST, raw, text, url
+from tests.backups.admin.pages import LIST, url
 from tests.backups.factories import VIEW, Status, a_client, a_destination, an_execution
+from tests.support.pages import page_at
 
 Run = Callable[[], BackupExecution]
 everything = pytest.mark.django_db(transaction=True)
@@ -77,28 +78,31 @@ def test_a_form_of_another_site_does_nothing(name: str) -> None:
 @pytest.mark.django_db
 def test_a_queued_one_is_cancelled_at_once() -> None:
     execution = an_execution(status=Status.QUEUED)
-    page = text(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
+    page = page_at(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
     execution.refresh_from_db()
     assert execution.status == Status.CANCELLED
-    assert "The backup of shop was cancelled before it started." in page
-    assert "cancelled by bob before it started." in page
+    assert page.messages() == ["success"]
+    assert page.run().status == "cancelled"
+    assert page.notice("error").field("message").text == "cancelled by bob before it started."
     assert notes() == ["Cancelled the backup of shop."]
 
 
 @pytest.mark.django_db
 def test_a_running_one_is_asked_to_stop() -> None:
     execution = an_execution(status=Status.RUNNING, heartbeat_at=timezone.now())
-    page = text(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
+    page = page_at(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
     execution.refresh_from_db()
     assert (execution.status, execution.cancel_requested_by) == (Status.RUNNING, "bob")
-    assert "The backup of shop will stop in a moment." in page
-    assert "stopping, as bob asked" in page
+    assert page.messages() == ["success"]
+    assert page.run().field("detail").text == "stopping, as bob asked"
+    assert page.field("cancel_requested_by").text == "bob"
 
 
 @pytest.mark.django_db
 def test_cancelling_what_has_ended_says_so() -> None:
     execution = an_execution()
-    assert "has ended already." in text(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
+    page = page_at(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
+    assert "has ended already." in page.message("error")
 
 
 @everything
@@ -120,8 +124,8 @@ def test_a_download_is_the_archive_byte_by_byte(backed_up: Run, settings: Settin
 def test_a_damaged_archive_is_not_handed_out(backed_up: Run, settings: Settings) -> None:
     execution = backed_up()
     damage(archive_of(execution, settings))
-    page = text(a_client(VIEW, "download_backup"), url(execution, "download"), {})
-    assert f"Download failed: {execution.backup_path} at nas is not what was uploaded" in page
+    page = page_at(a_client(VIEW, "download_backup"), url(execution, "download"), {})
+    assert f"{execution.backup_path} at nas is not what was uploaded" in page.message("error")
 
 
 def damage(path: Path) -> None:
@@ -137,16 +141,22 @@ def damage(path: Path) -> None:
 def test_the_delete_page_says_what_is_lost_and_deletes_nothing() -> None:
     execution = an_execution()
     client = a_client(VIEW, "delete_backup")
-    page = text(client, url(execution, "delete_archive"))
-    assert f"The archive {execution.backup_filename} (1.0 MB, data of " in page
-    assert "is removed from nas. The record of this backup stays." in page
-    assert "It is the only archive of shop." in page
-    an_execution(destination=a_destination("offsite"))
+    page = page_at(client, url(execution, "delete_archive"))
+    assert page.notices() == ["deletes", "only-archive"]
+    assert page.notice("deletes", "shop").facts("backup_filename", "compressed_size_bytes", "destination") == {
+        "backup_filename": execution.backup_filename,
+        "compressed_size_bytes": str(execution.compressed_size_bytes),
+        "destination": "nas",
+    }
+    assert execution.started_at is not None
+    assert page.field("started_at").value == execution.started_at.isoformat()
+    other = an_execution(destination=a_destination("offsite"))
     an_execution("wiki")
-    page = text(client, url(execution, "delete_archive"))
-    assert "Other archives of shop that stay:" in page
-    assert ", 5 min ago, at offsite" in page
-    assert "wiki" not in page
+    page = page_at(client, url(execution, "delete_archive"))
+    assert page.notices() == ["deletes"]
+    assert page.section("others").rows() == [other.pk]
+    assert page.row(other.pk).field("destination").text == "offsite"
+    assert "wiki" not in page.content.text
     execution.refresh_from_db()
     assert execution.deleted_at is None
 
@@ -155,12 +165,16 @@ def test_the_delete_page_says_what_is_lost_and_deletes_nothing() -> None:
 def test_the_archive_is_deleted_when_the_instance_is_typed(backed_up: Run, settings: Settings) -> None:
     execution = backed_up()
     client = a_client(VIEW, "delete_backup")
-    page = text(client, url(execution, "delete_archive"), {"confirm": "shop", "reason": "disk full"})
+    page = page_at(client, url(execution, "delete_archive"), {"confirm": "shop", "reason": "disk full"})
     execution.refresh_from_db()
     assert not os.path.lexists(archive_of(execution, settings))
     assert (execution.status, execution.deleted_reason) == (Status.COMPLETED, "disk full")
-    assert f"The archive {execution.backup_filename} was deleted." in page
-    assert "UTC: disk full" in page
+    assert page.messages() == ["success"]
+    assert execution.deleted_at is not None
+    assert page.facts("deleted_at", "deleted_reason") == {
+        "deleted_at": execution.deleted_at.isoformat(),
+        "deleted_reason": "disk full",
+    }
     assert notes() == [f"Deleted the archive {execution.backup_filename}: disk full"]
 
 
@@ -168,9 +182,9 @@ def test_the_archive_is_deleted_when_the_instance_is_typed(backed_up: Run, setti
 @pytest.mark.parametrize("typed", ["", "Shop", "wiki"])
 def test_another_text_deletes_nothing(backed_up: Run, settings: Settings, typed: str) -> None:
     execution = backed_up()
-    response = a_client(VIEW, "delete_backup").post(url(execution, "delete_archive"), {"confirm": typed})
-    assert response.status_code == 400
-    assert 'role="alert"' in response.content.decode()
+    client = a_client(VIEW, "delete_backup")
+    page = page_at(client, url(execution, "delete_archive"), {"confirm": typed}, status=400)
+    assert list(page.faults()) == ["confirm"]
     assert archive_of(execution, settings).is_file()
     assert notes() == []
 
@@ -178,8 +192,8 @@ def test_another_text_deletes_nothing(backed_up: Run, settings: Settings, typed:
 @pytest.mark.django_db
 def test_a_pinned_archive_stays_and_its_page_says_why() -> None:
     execution = an_execution(pinned=True, pin_reason="audit of 2026")
-    page = text(a_client(VIEW, "delete_backup"), url(execution, "delete_archive"), {"confirm": "shop"})
-    assert f"{execution.backup_filename} is pinned: audit of 2026. unpin it first." in page
+    page = page_at(a_client(VIEW, "delete_backup"), url(execution, "delete_archive"), {"confirm": "shop"})
+    assert f"{execution.backup_filename} is pinned: audit of 2026" in page.message("error")
     assert notes()[0].startswith("Deletion refused: ")
 
 
@@ -187,13 +201,13 @@ def test_a_pinned_archive_stays_and_its_page_says_why() -> None:
 def test_deleting_twice_says_that_there_is_nothing_any_more() -> None:
     execution = an_execution(deleted_at=timezone.now())
     client, address = a_client(VIEW, "delete_backup"), url(execution, "delete_archive")
-    assert "Delete archive failed: there is no archive to delete any more." in text(client, address)
-    assert "Delete archive failed: there is no archive to delete any more." in text(
-        client, address, {"confirm": "shop"}
-    )
+    for data in (None, {"confirm": "shop"}):
+        assert "there is no archive to delete any more" in page_at(client, address, data).message("error")
 
 
 @pytest.mark.django_db
 def test_the_delete_page_escapes_what_it_shows() -> None:
     execution = an_execution(backup_filename="<b>x</b>.tar.gz")
-    assert "<b>x</b>" not in raw(a_client(VIEW, "delete_backup"), url(execution, "delete_archive"))
+    page = page_at(a_client(VIEW, "delete_backup"), url(execution, "delete_archive"))
+    assert page.field("backup_filename").text == "<b>x</b>.tar.gz"
+    assert "<b>x</b>" not in page.html

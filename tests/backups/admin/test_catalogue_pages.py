@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from backups.models import BackupExecution
 from destinations.models import BackupDestination
-from tests.backups.admin.pages import LIST, raw, text
+from tests.backups.admin.pages import LIST
 from tests.backups.factories import VIEW, a_client, a_destination
 from tests.backups.stored import an_archive, file_of, folder_of, put, stored
+from tests.support.pages import Page, page_at
 
 pytestmark = pytest.mark.django_db
 MAY = (VIEW, "import_backup")
@@ -34,13 +35,19 @@ def test_it_shows_what_is_there_against_what_is_recorded_and_changes_nothing(nas
     put(nas, "elsewhere/found.tar.gz", an_archive("blog"))
     put(nas, "readme.txt", b"<script>alert(1)</script>")
     put(nas, "elsewhere/x.tar.gz.unknown.part", b"half")
-    page = text(a_client(*MAY), address(nas))
-    assert "1 archive is there as recorded." in page
-    assert "Not recorded (1)" in page and "elsewhere/found.tar.gz" in page
-    assert "Recorded, but not there (1)" in page and f"{lost.backup_path} wiki" in page
-    assert f"Of another size than was uploaded (1) {changed.backup_path} 3 B there" in page
-    assert "Unfinished uploads (1) elsewhere/x.tar.gz.unknown.part 4 B of unknown origin and not seen before" in page
-    assert "Other files (1)" in page and "readme.txt" in page
+    page = page_at(a_client(*MAY), address(nas))
+    assert page.field("present").value == "1"
+    assert page.sections() == ["unknown", "missing", "changed", "leftovers", "others"]
+    assert page.section("unknown").rows() == ["elsewhere/found.tar.gz"]
+    assert page.section("missing").rows() == [lost.backup_path]
+    assert page.row(lost.backup_path).field("instance").text == "wiki"
+    assert page.section("changed").rows() == [changed.backup_path]
+    assert page.row(changed.backup_path).field("size_bytes").value == "3"
+    assert page.section("leftovers").rows() == ["elsewhere/x.tar.gz.unknown.part"]
+    part = page.row("elsewhere/x.tar.gz.unknown.part")
+    assert (part.status, part.field("size_bytes").value) == ("kept", "4")
+    assert part.field("reason").text.startswith("of unknown origin and not seen before")
+    assert page.section("others").rows() == ["readme.txt"]
     assert BackupExecution.objects.filter(missing_at=None).count() == 3
 
 
@@ -49,10 +56,11 @@ def test_the_button_adopts_marks_and_says_so(nas: BackupDestination) -> None:
     file_of(lost).unlink()
     put(nas, "elsewhere/found.tar.gz", an_archive("blog"))
     put(nas, "elsewhere/bad.tar.gz", b"no archive")
-    page = text(a_client(*MAY), address(nas), {})
-    assert "The catalogue is up to date: 1 adopted, 1 marked as missing." in page
-    assert "Not adopted: elsewhere/bad.tar.gz: The archive is not compressed" in page
-    assert "1 archive is there as recorded." in page
+    page = page_at(a_client(*MAY), address(nas), {})
+    assert page.messages() == ["success", "error"]
+    assert "1 adopted, 1 marked as missing" in page.message("success")
+    assert "elsewhere/bad.tar.gz" in page.message("error")
+    assert page.field("present").value == "1"
     assert BackupExecution.objects.get(instance="blog").adopted
     lost.refresh_from_db()
     assert lost.missing_at is not None
@@ -60,7 +68,7 @@ def test_the_button_adopts_marks_and_says_so(nas: BackupDestination) -> None:
 
 def test_pressing_it_again_changes_nothing(nas: BackupDestination) -> None:
     stored(nas)
-    assert "The catalogue is up to date: nothing had changed." in text(a_client(*MAY), address(nas), {})
+    assert "nothing had changed" in page_at(a_client(*MAY), address(nas), {}).message("success")
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -71,10 +79,11 @@ def test_a_destination_that_cannot_be_listed_is_said_to_be_so_and_nothing_is_mar
     BackupDestination.objects.update(established=True)
     shutil.rmtree(folder_of(nas))
     response = getattr(a_client(*MAY), method)(address(nas))
-    page = response.content.decode()
     assert response.status_code == 502
-    assert "nas cannot be looked at." in page and "although archives were stored in it" in page
-    assert "Nothing was changed." in page
+    page = Page(response.content.decode())
+    assert page.notices() == ["destination-unavailable"]
+    assert "although archives were stored in it" in page.field("message").text
+    assert page.actions() == set()
     row.refresh_from_db()
     assert row.missing_at is None
 
@@ -95,10 +104,11 @@ def test_it_is_for_those_who_may_import(nas: BackupDestination, caplog: pytest.L
 def test_long_lists_show_their_first_two_hundred(nas: BackupDestination) -> None:
     for number in range(201):
         put(nas, f"many/{number}.tar.gz", b"x")
-    page = raw(a_client(*MAY), address(nas))
-    assert page.count("<code>many/") == 200 and "The first 200 are shown." in page
+    page = page_at(a_client(*MAY), address(nas))
+    assert len(page.section("unknown").rows()) == 200
+    assert page.field("listed").value == "200"
 
 
 def test_an_archive_there_again_is_shown(nas: BackupDestination) -> None:
-    stored(nas, missing_at=timezone.now())
-    assert "There again (1)" in text(a_client(*MAY), address(nas))
+    row = stored(nas, missing_at=timezone.now())
+    assert page_at(a_client(*MAY), address(nas)).section("returned").rows() == [row.backup_path]

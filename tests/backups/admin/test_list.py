@@ -1,6 +1,5 @@
 """The list of executions."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,54 +13,71 @@ from django_q.models import OrmQ
 
 from backups.admin import runs
 from backups.models import BackupExecution
-from tests.backups.admin.pages import LIST, START, raw, text, url
+from tests.backups.admin.pages import LIST, START, url
 from tests.backups.factories import VIEW, Status, a_client, a_destination, an_execution
+from tests.support.pages import Page, page_at
 
 pytestmark = pytest.mark.django_db
 
 
 def shown(client: Client, **query: Any) -> set[str]:
     """Return the ids of the executions in the list."""
-    page = client.get(LIST, query).content.decode()
-    return set(re.findall(rf'{LIST}([0-9a-f-]{{36}})/change/"', page))
+    page = Page(client.get(LIST, query).content.decode())
+    return set(page.listed_runs())
 
 
-def again(client: Client, *selected: BackupExecution) -> str:
-    return text(client, LIST, {"action": "back_up_again", "_selected_action": [one.pk for one in selected]})
+def again(client: Client, *selected: BackupExecution) -> Page:
+    return page_at(client, LIST, {"action": "back_up_again", "_selected_action": [one.pk for one in selected]})
 
 
 def test_a_row_says_what_when_where_and_how_large() -> None:
-    an_execution(comment="before the upgrade", age=timedelta(hours=3), kind="scheduled")
-    page = text(a_client(VIEW), LIST)
-    assert re.search(r"shop before the upgrade Completed Scheduled nas 3 h ago 1\.0 MB 3\.0 s", page)
+    execution = an_execution(comment="before the upgrade", age=timedelta(hours=3), kind="scheduled")
+    page = page_at(a_client(VIEW), LIST)
+    row = page.listed_row(execution.pk)
+    assert execution.started_at is not None
+    assert row.run().status == "completed"
+    assert row.facts("instance", "comment", "started_at", "compressed_size_bytes", "duration") == {
+        "instance": "shop",
+        "comment": "before the upgrade",
+        "started_at": execution.started_at.isoformat(),
+        "compressed_size_bytes": "1004096",
+        "duration": "3.0 s",
+    }
+    assert row.field("instance")["href"] == url(execution)
+    assert row.field("started_at").text == "3 h ago"
+    assert [row.one(class_=f"field-{name}").text for name in ("kind", "destination")] == ["Scheduled", "nas"]
 
 
 def test_the_exact_time_and_the_file_name_are_a_hover_away() -> None:
     execution = an_execution()
-    page = raw(a_client(VIEW), LIST)
-    assert f'title="{execution.started_at:%Y-%m-%d %H:%M:%S} UTC"' in page
-    assert f'title="{execution.backup_filename}"' in page
+    row = page_at(a_client(VIEW), LIST).listed_row(execution.pk)
+    assert row.field("started_at")["title"] == f"{execution.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert row.field("instance")["title"] == execution.backup_filename
 
 
 def test_a_running_row_shows_live_progress_and_an_ended_one_is_not_polled() -> None:
     run = an_execution(status=Status.RUNNING, heartbeat_at=timezone.now(), stage="packing", progress_percent=40)
     ended = an_execution()
-    page = raw(a_client(VIEW), LIST)
-    assert f'data-live="{run.pk}" data-status-url="{LIST}status/"' in page
-    assert '<progress max="100" value="40" aria-label="progress"></progress>' in page
-    assert f'data-live="{ended.pk}"' not in page
+    page = page_at(a_client(VIEW), LIST)
+    state = page.run(run.pk)
+    assert (state.status, state["data-live"], state["data-status-url"]) == ("running", run.pk, f"{LIST}status/")
+    assert state.one("progress").attributes == {"max": "100", "value": "40", "aria-label": "progress"}
+    assert "data-live" not in page.run(ended.pk).attributes
 
 
 def test_a_failed_row_says_why() -> None:
-    an_execution(status=Status.FAILED, error_message="the disk of nas is full")
-    assert "Failed the disk of nas is full" in text(a_client(VIEW), LIST)
+    execution = an_execution(status=Status.FAILED, error_message="the disk of nas is full")
+    state = page_at(a_client(VIEW), LIST).run(execution.pk)
+    assert (state.status, state.field("detail").text) == ("failed", "the disk of nas is full")
 
 
 def test_what_users_typed_is_escaped() -> None:
-    an_execution(comment='"><script>alert(1)</script>')
-    page = raw(a_client(VIEW), LIST)
-    assert "<script>alert" not in page
-    assert page.count("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;") == 2
+    evil = '"><script>alert(1)</script>'
+    an_execution(comment=evil)
+    page = page_at(a_client(VIEW), LIST)
+    assert "<script>alert" not in page.html
+    comment = page.field("comment")
+    assert (comment.text, comment["title"]) == (evil, evil)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +105,10 @@ def test_search_finds_instance_file_name_comment_and_the_whole_id() -> None:
 def test_dates_narrow_the_list_until_the_history_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     client = a_client(VIEW)
     new, old = an_execution(), an_execution(age=timedelta(days=800))
-    assert f"created_at__year={old.created_at.year}" in raw(client, LIST)
+    assert str(old.created_at.year) in page_at(client, LIST).filter_links("created_at__year")
     assert shown(client, created_at__year=new.created_at.year) == {new.pk}
     monkeypatch.setattr(runs, "DATE_HIERARCHY_ROWS", 1)
-    assert "created_at__year" not in raw(client, LIST)
+    assert "created_at__year" not in page_at(client, LIST).html
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows() -> None:
@@ -127,11 +143,11 @@ def test_nobody_adds_changes_or_deletes_a_row(admin: Client) -> None:
 
 def test_back_up_now_and_back_up_again_are_shown_to_those_who_may() -> None:
     an_execution()
-    may, other = raw(a_client(VIEW, "run_backup"), LIST), raw(a_client(VIEW, name="carol"), LIST)
-    assert START in may
-    assert "back_up_again" in may
-    assert START not in other
-    assert "back_up_again" not in other
+    may, other = page_at(a_client(VIEW, "run_backup"), LIST), page_at(a_client(VIEW, name="carol"), LIST)
+    assert may.action("start")["href"] == START
+    assert may.all("option", value="back_up_again")
+    assert START not in other.html
+    assert "back_up_again" not in other.html
 
 
 def test_back_up_again_starts_one_for_each_instance_and_destination(django_capture_on_commit_callbacks: Any) -> None:
@@ -145,13 +161,14 @@ def test_back_up_again_starts_one_for_each_instance_and_destination(django_captu
         ("shop", "other", "bob", "manual"),
         ("wiki", "nas", "bob", "manual"),
     ]
-    assert "The backup of shop to other is queued." in page
+    assert page.messages() == ["success"] * 3
     assert OrmQ.objects.count() == LogEntry.objects.count() == 3
 
 
 def test_back_up_again_says_what_cannot_be_and_starts_the_rest() -> None:
     page = again(a_client(VIEW, "run_backup"), an_execution("gone"), an_execution())
-    assert "The backup of gone to nas cannot start: There is no instance 'gone' (known: shop, wiki)." in page
+    assert sorted(page.messages()) == ["error", "success"]
+    assert "There is no instance 'gone'" in page.message("error")
     assert [execution.instance for execution in BackupExecution.objects.filter(status=Status.QUEUED)] == ["shop"]
 
 

@@ -1,7 +1,6 @@
 """What the pages before a restore and an undo say of trees: how many files go, their names, and what is not known."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,14 @@ from django.test import Client
 
 from backups.models import BackupExecution, TreeList
 from backups.service.preview_tree import MOST_NAMES
-from tests.backups.admin.pages import raw, text, url
+from tests.backups.admin.pages import url
 from tests.backups.admin.restoring import MAY, page_of
 from tests.backups.factories import VIEW, a_client
 from tests.backups.restores import restore
+from tests.support.pages import Page, page_at
 
 pytestmark = pytest.mark.django_db
 Run = Callable[[], BackupExecution]
-VERDICT = re.compile(r'<div class="bs-box [a-z-]+ bs-loss" data-status="(\w+)">')
-OF_COMPONENT = re.compile(r'<p class="bs-effect" data-status="(\w+)">')
 
 
 @pytest.fixture
@@ -37,6 +35,17 @@ def uploads(instances: dict[str, Any], tmp_path: Path) -> Path:
     return folder
 
 
+def verdicts(page: Page) -> set[str]:
+    """Return what the line above, the component and its line say of what would be lost."""
+    (component,) = page.section("components").all(data_component="*")
+    assert "bs-effect" in component.field("effect")["class"]
+    return {page.notice("loss").status, component.status, component.field("effect").status}
+
+
+def old_names(page: Page) -> list[str]:
+    return [name for name in page.section("going").rows() if name.startswith("old-")]
+
+
 def fill(folder: Path, count: int) -> None:
     """Make files with dates long before any backup, as ``cp -p`` makes them."""
     for number in range(count):
@@ -48,30 +57,34 @@ def test_twenty_files_that_would_go_are_counted_and_named(backed_up: Run, client
     execution = backed_up()
     fill(uploads, 20)
     address = url(execution, "restore")
-    page, shown = raw(client, address), text(client, address)
-    assert VERDICT.findall(page) == OF_COMPONENT.findall(page) == ["loss"]
-    assert "20 files of uploads that are not in the backup (60 B) will be gone." in shown
-    assert "20 files would be deleted (60 B)" in shown
-    assert page.count("<code>old-") == 20
+    page = page_at(client, address)
+    assert verdicts(page) == {"loss"}
+    assert "bs-error" in page.notice("loss")["class"]
+    assert "20 files of uploads" in page.notice("loss").field("loss").text
+    assert page.component("uploads").section("going").field("count").value == "20"
+    assert old_names(page) == [f"old-{number:03}" for number in range(20)]
 
 
 def test_nothing_is_green_but_a_tree_that_was_compared(backed_up: Run, client: Client, uploads: Path) -> None:
     execution = backed_up()
-    page = raw(client, url(execution, "restore"))
-    assert VERDICT.findall(page) == OF_COMPONENT.findall(page) == ["nothing"]
-    assert "Nothing would be lost." in page
+    page = page_at(client, url(execution, "restore"))
+    assert verdicts(page) == {"nothing"}
+    assert "bs-good" in page.notice("loss")["class"]
+    assert page.flags() == []
 
     TreeList.objects.all().delete()
-    page = raw(client, url(execution, "restore"))
-    assert VERDICT.findall(page) == OF_COMPONENT.findall(page) == ["unknown"]
-    assert "Nothing would be lost." not in page
-    assert "was not kept with this backup" in page
+    page = page_at(client, url(execution, "restore"))
+    assert verdicts(page) == {"unknown"}
+    assert "bs-warning" in page.notice("loss")["class"]
+    assert page.flags() == ["not-compared"]
+    assert "Nothing would be lost." not in page.text
+    assert "was not kept with this backup" in page.component("uploads").notice("component").text
 
 
 def test_counted_rows_are_not_green(backed_up: Run, client: Client) -> None:
-    page = raw(client, url(backed_up(), "restore"))
-    assert VERDICT.findall(page) == OF_COMPONENT.findall(page) == ["unknown"]
-    assert "rows that were changed in place cannot be told" in page
+    page = page_at(client, url(backed_up(), "restore"))
+    assert verdicts(page) == {"unknown"}
+    assert any("changed in place" in said for said in page.component("orders").fields("assumed"))
 
 
 def test_names_that_are_markup_or_methods_are_only_text(backed_up: Run, client: Client, uploads: Path) -> None:
@@ -80,10 +93,13 @@ def test_names_that_are_markup_or_methods_are_only_text(backed_up: Run, client: 
     for name in names:
         (uploads / name).touch()
     for action in ("restore", "restore_entries"):
-        page = raw(client, url(execution, action))
-        assert "<script>alert" not in page
-        assert page.count("<code>&lt;script&gt;alert(1)&lt;</code>") == 1
-        assert all(f"<code>{name}</code>" in page for name in (*names[1:7], "\\udcff\\n"))
+        page = page_at(client, url(execution, action))
+        assert "<script>alert" not in page.html
+        assert set(page.section("going").rows()) == {*names[:7], "\\udcff\\n"}
+        assert {row.one("code").text for row in page.section("going").all(data_row="*")} == {
+            *names[:7],
+            "\\udcff\\n",
+        }
 
 
 def test_a_tree_called_items_has_its_page(
@@ -92,7 +108,9 @@ def test_a_tree_called_items_has_its_page(
     instances["shop"]["components"] = {"items": {"kind": "files", "path": "uploads"}}
     execution = backed_up()
     fill(uploads, 1)
-    assert "1 file of items that is not in the backup" in text(client, url(execution, "restore"))
+    page = page_at(client, url(execution, "restore"))
+    assert page.component("items").section("going").rows() == ["old-000"]
+    assert verdicts(page) == {"loss"}
 
 
 def test_a_page_holds_some_names_and_the_others_are_on_further_pages(
@@ -100,17 +118,18 @@ def test_a_page_holds_some_names_and_the_others_are_on_further_pages(
 ) -> None:
     execution = backed_up()
     fill(uploads, 450)
-    page = raw(client, url(execution, "restore"))
-    assert page.count("<code>old-") == MOST_NAMES
-    assert f'and 250 more: <a href="{url(execution, "restore_entries")}">' in page
+    going = page_at(client, url(execution, "restore")).section("going")
+    assert len(going.rows()) == MOST_NAMES
+    assert (going.field("count").value, going.field("more").value) == ("450", "250")
+    assert going.action("entries")["href"] == url(execution, "restore_entries")
 
     seen = []
     address: str | None = url(execution, "restore_entries")
     while address:
-        page = raw(client, address)
-        seen += re.findall(r"<code>(old-\d+)</code>", page)
-        after = re.search(r'href="(\?[^"]*)">After<', page)
-        address = f"{url(execution, 'restore_entries')}{after[1]}" if after else None
+        page = page_at(client, address)
+        seen += old_names(page)
+        further = "next" in page.actions()
+        address = f"{url(execution, 'restore_entries')}{page.action('next')['href']}" if further else None
     assert seen == [f"old-{number:03}" for number in range(450)]
 
 
@@ -125,11 +144,13 @@ def test_the_undo_page_counts_and_names_too(backed_up: Run, client: Client, uplo
     execution = backed_up()
     done = restore(execution)
     fill(uploads, 20)
-    for page in (raw(client, page_of(done, "undo")), raw(client, page_of(done, "undo_entries"))):
-        assert page.count("<code>old-") == 20
-    page = raw(client, page_of(done, "undo"))
-    assert VERDICT.findall(page) == ["loss"]
-    assert "20 files of uploads that are not in the backup (60 B) will be gone." in page
+    for action in ("undo", "undo_entries"):
+        page = page_at(client, page_of(done, action))
+        assert len(old_names(page)) == 20
+        assert page.section("going").field("count").value == "20"
+    page = page_at(client, page_of(done, "undo"))
+    assert verdicts(page) == {"loss"}
+    assert "20 files of uploads" in page.notice("loss").field("loss").text
 
 
 def test_the_names_are_for_those_who_may_restore(backed_up: Run, uploads: Path) -> None:

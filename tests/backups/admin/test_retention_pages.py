@@ -1,7 +1,6 @@
 """The preview of retention at a destination, and the button "Prune now"."""
 
 import logging
-import re
 from datetime import timedelta
 
 import pytest
@@ -14,9 +13,10 @@ from backups.models import BackupExecution
 from backups.service.pin import pin_backup
 from destinations.formats import human_size
 from destinations.models import BackupDestination
-from tests.backups.admin.pages import LIST, buttons, raw, text, url
+from tests.backups.admin.pages import LIST, url
 from tests.backups.factories import VIEW, a_client, a_destination, an_execution
 from tests.backups.stored import daily, file_of, there
+from tests.support.pages import page_at
 
 pytestmark = pytest.mark.django_db
 
@@ -39,58 +39,76 @@ def some(destination: BackupDestination, days: int = 10) -> list[BackupExecution
 
 
 def shown(client: Client, destination: BackupDestination) -> str:
-    found = re.search(r'name="shown" value="([0-9a-f]{64})"', raw(client, preview(destination)))
-    assert found
-    return found[1]
+    """Return the digest of what goes, as the button sends it back."""
+    (digest,) = page_at(client, preview(destination)).inputs("shown")
+    return digest
 
 
 def test_the_preview_lists_every_backup_with_its_reason_and_the_space_reclaimed(nas: BackupDestination) -> None:
     rows = some(nas)
     pin_backup(rows[9], by="tests", reason="audit")
-    page = text(a_client(VIEW), preview(nas))
-    assert "The rule is simple: 7 days, and at least 2 good backups of each instance." in page
-    assert "2 of 10 backups would go, which gives 2.0 kB back." in page
-    assert page.count("Kept because it is not older than 7 days") == 7
-    assert page.count("Goes because it is older than 7 days") == 2
-    assert "9 days ago Manual 1.0 kB Kept because pinned: audit" in page
+    page = page_at(a_client(VIEW), preview(nas))
+    size = sum(row.compressed_size_bytes or 0 for row in rows[7:9])
+    assert page.section("plan").facts("rule", "min_keep", "goes", "entries", "reclaimed_bytes") == {
+        "rule": "simple: 7 days",
+        "min_keep": "2",
+        "goes": "2",
+        "entries": "10",
+        "reclaimed_bytes": str(size),
+    }
+    shown = page.section("entries")
+    found = {name: (shown.row(name).status, shown.row(name).field("because").text) for name in shown.rows()}
+    kept, goes = ("kept", "it is not older than 7 days"), ("goes", "it is older than 7 days")
+    assert [found[row.pk] for row in rows] == [*[kept] * 7, goes, goes, ("kept", "pinned: audit")]
+    oldest = shown.row(rows[9].pk)
+    assert oldest.field("taken_at").text == "9 days ago"
+    assert oldest.facts("kind", "compressed_size_bytes") == {
+        "kind": "manual",
+        "compressed_size_bytes": str(rows[9].compressed_size_bytes),
+    }
     assert there(rows) == list(range(10))
 
 
 def test_the_preview_can_show_only_what_goes(nas: BackupDestination) -> None:
-    some(nas)
-    page = text(a_client(VIEW), preview(nas) + "?goes=1")
-    assert page.count("Goes because") == 3 and "Kept because" not in page
-    assert "Show all" in page
+    rows = some(nas)
+    page = page_at(a_client(VIEW), preview(nas) + "?goes=1")
+    shown = page.section("entries")
+    assert set(shown.rows()) == {row.pk for row in rows[7:]}
+    assert {shown.row(name).status for name in shown.rows()} == {"goes"}
+    assert page.actions() == {"show-all"}
 
 
 def test_many_backups_are_shown_in_pages(nas: BackupDestination, django_assert_max_num_queries: object) -> None:
     for _ in range(201):
         an_execution(destination=nas)
     client = a_client(VIEW)
-    first = text(client, preview(nas))
-    assert first.count("Kept because") == 200 and "Page 1 of 2" in first
-    assert text(client, preview(nas) + "?page=2").count("Kept because") == 1
-    assert "Page 2 of 2" in text(client, preview(nas) + "?page=999")
+    pages = [page_at(client, preview(nas) + query) for query in ("", "?page=2", "?page=999")]
+    assert [page.facts("page", "pages") for page in pages] == [
+        {"page": number, "pages": "2"} for number in ("1", "2", "2")
+    ]
+    listed = [page.section("entries").rows() for page in pages]
+    assert [len(rows) for rows in listed] == [200, 1, 1]
+    assert len({*listed[0], *listed[1]}) == 201
 
 
 def test_a_destination_without_a_rule_says_that_it_keeps_everything() -> None:
     nas = a_destination("nas")
     some(nas, 2)
     client = a_client(VIEW, "delete_backup")
-    page = raw(client, preview(nas))
-    assert "This destination keeps everything" in page
-    assert not any(label.startswith("Prune") for label in buttons(page))
+    page = page_at(client, preview(nas))
+    assert page.section("plan").status == "none"
+    assert page.actions() == set()
 
 
 def test_pressing_prune_now_deletes_what_was_shown(nas: BackupDestination, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "backups")
     rows = some(nas)
     client = a_client(VIEW, "delete_backup")
-    assert "Prune now: delete 3" in buttons(raw(client, preview(nas)))
-    page = text(client, prune(nas), {"shown": shown(client, nas)})
+    assert page_at(client, preview(nas)).action("prune").value == "3"
+    page = page_at(client, prune(nas), {"shown": shown(client, nas)})
     freed = human_size(sum(row.compressed_size_bytes or 0 for row in rows[7:]))
-    assert f"3 backups were deleted, {freed} are free again." in page
-    assert "0 of 7 backups would go" in page
+    assert f"3 backups were deleted, {freed} " in page.message("success")
+    assert page.facts("goes", "entries") == {"goes": "0", "entries": "7"}
     assert there(rows) == list(range(7))
     notes = [entry.get_change_message() for entry in LogEntry.objects.all()]
     assert len(notes) == 3 and all("goes because it is older than 7 days" in note for note in notes)
@@ -104,9 +122,9 @@ def test_when_other_backups_would_go_by_now_nothing_is_deleted_and_the_page_is_s
     client = a_client(VIEW, "delete_backup")
     before = shown(client, nas)
     pin_backup(rows[9], by="tests", reason="audit")
-    response = client.post(prune(nas), {"shown": before})
-    assert response.status_code == 409
-    assert "What would go has changed since this page was shown." in response.content.decode()
+    page = page_at(client, prune(nas), {"shown": before}, status=409)
+    assert page.messages() == ["error"]
+    assert page.field("goes").value == "2"
     assert client.post(prune(nas)).status_code == 409
     assert there(rows) == list(range(10))
 
@@ -116,9 +134,10 @@ def test_a_deletion_that_fails_is_told_and_the_row_stays(nas: BackupDestination)
     file_of(rows[9]).unlink()
     file_of(rows[9]).mkdir()
     client = a_client(VIEW, "delete_backup")
-    page = text(client, prune(nas), {"shown": shown(client, nas)})
-    assert "2 backups were deleted" in page
-    assert f"Not deleted: {rows[9].backup_filename} could not be deleted at nas:" in page
+    page = page_at(client, prune(nas), {"shown": shown(client, nas)})
+    assert page.messages() == ["success", "error"]
+    assert page.message("success").startswith("2 backups were deleted")
+    assert rows[9].backup_filename in page.message("error")
     assert BackupExecution.objects.get(pk=rows[9].pk).deleted_at is None
 
 
@@ -126,8 +145,8 @@ def test_a_rule_of_the_site_that_cannot_be_meant_is_told(settings: Settings) -> 
     settings.BACKUP_RETENTION = {"strategy": "sometimes"}
     nas = a_destination("nas")
     some(nas, 1)
-    page = text(a_client(VIEW), preview(nas))
-    assert "The retention of nas cannot work: The retention strategy 'sometimes' is unknown." in page
+    page = page_at(a_client(VIEW), preview(nas))
+    assert "The retention of nas cannot work: The retention strategy 'sometimes'" in page.message("error")
 
 
 def test_looking_needs_the_permission_to_see_backups_and_pruning_to_delete_them(
@@ -135,7 +154,7 @@ def test_looking_needs_the_permission_to_see_backups_and_pruning_to_delete_them(
 ) -> None:
     rows = some(nas)
     viewer = a_client(VIEW, "run_backup", "pin_backup", name="viewer")
-    assert not any(label.startswith("Prune") for label in buttons(raw(viewer, preview(nas))))
+    assert "prune" not in page_at(viewer, preview(nas)).actions()
     assert viewer.post(prune(nas), {"shown": "x"}).status_code == 403
     assert a_client("delete_backup", name="blind").get(preview(nas)).status_code == 403
     assert a_client("delete_backup", name="blinder").post(prune(nas)).status_code == 403
@@ -162,12 +181,13 @@ def test_an_unknown_destination_is_not_found() -> None:
 
 def test_the_page_of_a_destination_leads_to_both_pages(nas: BackupDestination) -> None:
     address = f"/admin/destinations/backupdestination/{nas.pk}/change/"
-    page = raw(a_client(VIEW, "import_backup", "view_backupdestination"), address)
-    assert f'href="{preview(nas)}"' in page and f'href="{LIST}catalogue/{nas.pk}/"' in page
-    page = raw(a_client("view_backupdestination", name="other"), address)
-    assert "Retention</a>" not in page and "What is there" not in page
+    page = page_at(a_client(VIEW, "import_backup", "view_backupdestination"), address)
+    assert page.action("retention")["href"] == preview(nas)
+    assert page.action("catalogue")["href"] == f"{LIST}catalogue/{nas.pk}/"
+    other = page_at(a_client("view_backupdestination", name="other"), address)
+    assert not {"retention", "catalogue"} & other.actions()
 
 
 def test_the_executions_named_in_the_preview_are_links(nas: BackupDestination) -> None:
     (row,) = some(nas, 1)
-    assert f'href="{url(row)}"' in raw(a_client(VIEW), preview(nas))
+    assert page_at(a_client(VIEW), preview(nas)).row(row.pk).field("instance").links() == [url(row)]

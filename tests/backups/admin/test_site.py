@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from backupsite.site import BackupAdminSite
-from tests.backups.admin.pages import LIST, START, raw, url
+from tests.backups.admin.pages import LIST, START, url
 from tests.backups.factories import VIEW, Status, a_client, an_execution
+from tests.support.pages import Page, page_at
 
 pytestmark = pytest.mark.django_db
 INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
@@ -38,9 +39,10 @@ def test_a_page_has_the_policy_and_nothing_that_breaks_it(admin: Client, name: s
     response = admin.get(PAGES[name]())
     assert response.status_code == 200
     assert "script-src 'self'; style-src 'self'" in response.headers["Content-Security-Policy"]
-    page = response.content.decode()
-    assert INLINE.findall(page) == []
-    assert {address[0] for address in re.findall(r'(?:src|href|action)="([^"]*)"', page) if address} <= {"/", "?", "#"}
+    page = Page(response.content.decode())
+    assert INLINE.findall(page.html) == []
+    addresses = {element.get(name) for element in page for name in ("src", "href", "action", "xlink:href")}
+    assert {address[0] for address in addresses if address} <= {"/", "?", "#"}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -54,11 +56,11 @@ def test_the_site_is_ours_and_shows_nothing_of_the_queue(admin: Client) -> None:
     for model in apps.get_app_config("django_q").get_models():
         assert not django_admin.site.is_registered(model)
         assert admin.get(f"/admin/django_q/{model._meta.model_name}/").status_code == 404
-    assert "django_q" not in raw(admin, "/admin/")
+    assert "django_q" not in page_at(admin, "/admin/").html
 
 
 def test_the_navigation_leads_to_what_the_user_may_see(admin: Client) -> None:
-    page = raw(admin, LIST)
-    assert f'<a href="{LIST}" aria-current="page">Backups</a>' in page
-    assert '<a href="/admin/destinations/backupdestination/">' in page
-    assert "/admin/destinations/" not in raw(a_client(VIEW), LIST)
+    navigation = page_at(admin, LIST).one("nav", id="site-nav")
+    assert navigation.one("a", aria_current="page")["href"] == LIST
+    assert "/admin/destinations/backupdestination/" in navigation.links()
+    assert "/admin/destinations/" not in page_at(a_client(VIEW), LIST).html

@@ -10,8 +10,9 @@ from django_q.models import OrmQ
 from pytest_django import Settings
 
 from backups.models import BackupExecution
-from tests.backups.admin.pages import LIST, START, raw, text, url
+from tests.backups.admin.pages import LIST, START, url
 from tests.backups.factories import VIEW, Status, a_client, a_destination, a_user, an_execution
+from tests.support.pages import page_at
 
 pytestmark = pytest.mark.django_db
 
@@ -37,63 +38,67 @@ def test_a_backup_is_queued_with_its_comment_and_its_page_is_shown(django_captur
 
 def test_the_page_after_it_says_that_it_is_queued() -> None:
     data = {"instance": "shop", "destination": a_destination().pk}
-    page = text(may_run(), START, data)
-    assert "The backup of shop to nas is queued." in page
-    assert "Backup of shop Queued waiting for a worker" in page
+    page = page_at(may_run(), START, data)
+    assert page.messages() == ["success"]
+    assert page.title == "Backup of shop"
+    assert (page.run().status, page.run().field("detail").text) == ("queued", "waiting for a worker")
 
 
 def test_the_form_offers_the_instances_and_the_enabled_destinations() -> None:
     a_destination("nas")
     a_destination("offsite")
     a_destination("broken", enabled=False)
-    page = raw(may_run(), f"{START}?instance=wiki")
-    assert '<option value="shop">shop</option>' in page
-    assert '<option value="wiki" selected>wiki</option>' in page
-    assert ">offsite</option>" in page
-    assert ">broken</option>" not in page
-    assert ">---------</option>" in page
+    page = page_at(may_run(), f"{START}?instance=wiki")
+    assert (page.options("instance"), page.chosen("instance")) == (["shop", "wiki"], ["wiki"])
+    assert set(page.options("destination")) == {"---------", "nas", "offsite"}
     assert not BackupExecution.objects.exists()
 
 
 def test_the_only_destination_is_chosen_already() -> None:
     a_destination()
-    assert "---------" not in raw(may_run(), START)
+    assert page_at(may_run(), START).options("destination") == ["nas"]
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "sentence"),
+    ("field", "value", "words"),
     [
-        ("instance", "gone", "gone is not one of the available choices"),
-        ("instance", "", "This field is required"),
-        ("destination", "unknown", "This destination is disabled or gone: choose another one."),
-        ("comment", "x" * 501, "at most 500 characters"),
+        ("instance", "gone", "gone"),
+        ("instance", "", "required"),
+        ("destination", "unknown", "disabled or gone"),
+        ("comment", "x" * 501, "500"),
     ],
 )
-def test_what_is_wrong_is_said_at_the_field_and_nothing_starts(field: str, value: str, sentence: str) -> None:
+def test_what_is_wrong_is_said_at_the_field_and_nothing_starts(field: str, value: str, words: str) -> None:
     data = {"instance": "shop", "destination": a_destination().pk, "comment": "", field: value}
-    response = may_run().post(START, data)
-    assert response.status_code == 400
-    assert sentence in response.content.decode().partition('<p class="bs-fault" role="alert">')[2].partition("</p>")[0]
+    faults = page_at(may_run(), START, data, status=400).faults()
+    assert list(faults) == [field]
+    assert words in faults[field]
     assert not BackupExecution.objects.exists()
 
 
 def test_a_disabled_destination_is_refused() -> None:
     destination = a_destination(enabled=False)
     a_destination("other")
-    response = may_run().post(START, {"instance": "shop", "destination": destination.pk})
-    assert response.status_code == 400
-    assert "This destination is disabled or gone" in response.content.decode()
+    page = page_at(may_run(), START, {"instance": "shop", "destination": destination.pk}, status=400)
+    assert list(page.faults()) == ["destination"]
+    assert not BackupExecution.objects.exists()
 
 
 def test_without_instances_or_destinations_it_says_what_is_needed(settings: Settings, admin: Client) -> None:
-    assert "Nothing can be backed up yet." in text(may_run(), START)
-    assert "/admin/destinations/backupdestination/add/" not in raw(may_run(name="carol"), START)
-    assert "/admin/destinations/backupdestination/add/" in raw(admin, START)
+    page = page_at(may_run(), START)
+    assert page.notices() == ["nothing-to-start"]
+    assert page.content.actions() == set()
+    add = "/admin/destinations/backupdestination/add/"
+    assert add not in page.html
+    assert page_at(admin, START).notice("nothing-to-start").links() == [add]
     a_destination()
     settings.BACKUP_INSTANCES = {"shop": {"kind": "nonsense", "root": "/"}}
-    page = text(may_run(name="dave"), START)
-    assert "[shop] kind: The kind is unknown. What to do: Use one of tacacs, generic." in page
-    assert "Nothing can be backed up yet." in page
+    page = page_at(may_run(name="dave"), START)
+    assert page.notices() == ["instances", "nothing-to-start"]
+    assert page.notice("instances", "shop").facts("message", "hint") == {
+        "message": "[shop] kind: The kind is unknown.",
+        "hint": "Use one of tacacs, generic.",
+    }
 
 
 def test_users_without_the_permission_are_refused() -> None:
@@ -115,17 +120,18 @@ def test_a_form_of_another_site_is_refused() -> None:
 
 def test_back_up_again_takes_the_same_instance_and_destination() -> None:
     old = an_execution("wiki", status=Status.FAILED, destination=a_destination("offsite"))
-    page = text(may_run(), url(old, "again"), {})
+    page = page_at(may_run(), url(old, "again"), {})
     new = BackupExecution.objects.exclude(pk=old.pk).get()
     assert (new.status, new.instance, new.destination) == (Status.QUEUED, "wiki", old.destination)
-    assert "The backup of wiki to offsite is queued." in page
+    assert page.messages() == ["success"]
+    assert page.run().get("data-run") == new.pk
 
 
 def test_back_up_again_of_an_instance_that_is_gone_says_so(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "backups")
     old = an_execution("gone")
-    page = text(may_run(), url(old, "again"), {})
-    assert "Back up again failed: There is no instance 'gone' (known: shop, wiki)." in page
+    page = page_at(may_run(), url(old, "again"), {})
+    assert "There is no instance 'gone'" in page.message("error")
     assert BackupExecution.objects.get() == old
     assert "backup.refused instance=gone" in caplog.text
 
@@ -143,10 +149,12 @@ def test_who_presses_again_is_led_to_the_one_that_waits() -> None:
     first = BackupExecution.objects.get()
     for _ in range(2):
         assert client.post(START, data)["Location"] == url(first)
-    page = text(client, START, data | {"comment": "before the <move>"})
-    assert f"A backup of shop to nas is waiting already: {first.pk}, asked for by bob. Nothing else was queued." in page
-    assert "the comment was added to the one that it has: before the <move>." in page
-    assert "<move>" not in raw(client, url(first))
+    page = page_at(client, START, data | {"comment": "before the <move>"})
+    said = page.message_texts("warning")
+    assert len(said) == 3
+    assert all(f"{first.pk}, asked for by bob" in one for one in said)
+    assert "before the <move>" in said[2] and page.field("comment").text == "before the <move>"
+    assert "<move>" not in page.html
     assert BackupExecution.objects.get().comment == "before the <move>"
 
 
