@@ -102,6 +102,10 @@ class RunKind(ABC, Generic[AnyRun]):
         """Match the queued runs that waited too long; None when that is never so."""
         return None
 
+    def is_expired(self, run: AnyRun, now: datetime) -> bool:
+        """Say the same of one queued run."""
+        return False
+
     def expiry_message(self) -> str:
         return "it waited too long"
 

@@ -134,6 +134,9 @@ class RestoreKind(RunKind[RestoreExecution]):
     def expired(self, now: datetime) -> Q:
         return confirmation.expired(now)
 
+    def is_expired(self, run: RestoreExecution, now: datetime) -> bool:
+        return confirmation.is_expired(run, now)
+
     def expiry_message(self) -> str:
         return confirmation.end_message()
 

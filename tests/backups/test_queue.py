@@ -157,9 +157,9 @@ def test_a_call_is_repeated_after_a_minute_and_never_piles_up(settings: Settings
 def test_two_that_call_for_the_same_run_at_once_leave_one_message() -> None:
     run = queued(age=timedelta(minutes=2))
     mine, yours = BackupExecution.objects.get(pk=run.pk), BackupExecution.objects.get(pk=run.pk)
-    from backups.tasks import _ring
+    from backups.tasks import _dispatch
 
-    assert [_ring(mine), _ring(yours)] == [True, False]
+    assert [_dispatch(mine), _dispatch(yours)] == [True, False]
     assert len(messages()) == 1
 
 

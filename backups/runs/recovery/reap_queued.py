@@ -1,11 +1,15 @@
 """Ending queued runs that nothing will carry out: their process died, or they waited too long."""
 
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.models import Run
 from backups.runs import finish
 from backups.runs.recovery.liveness import is_dead
-from backups.runs.registry import kinds
+from backups.runs.registry import RunKind, kinds
 
 Status, Owner = Run.Status, Run.Owner
 
@@ -18,13 +22,19 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
     now = timezone.now()
     ended: list[Run] = []
     for kind in kinds():
-        queued = kind.rows().filter(status=Status.QUEUED)
+        lost = Q(owner=Owner.PROCESS) | (kind.expired(now) or Q())
+        queued = kind.rows().filter(lost, status=Status.QUEUED)
         if instance is not None:
             queued = queued.filter(instance=instance)
-        if (expired := kind.expired(now)) is not None:
-            ended += [run for run in queued.filter(expired) if finish.expired(run, kind.expiry_message(), kind.again)]
-        for run in queued.filter(owner=Owner.PROCESS):
-            message = f"the process that was to run it ({run.worker}) died before it began; nothing was changed"
-            if is_dead(run, now) and finish.unstarted(run, message, kind.again):
-                ended.append(run)
+        ended += [run for run in queued if _end(kind, run, now)]
     return ended
+
+
+def _end(kind: RunKind[Any], run: Run, now: datetime) -> bool:
+    """End `run` if it is one of these; False for another one, or when another process was first."""
+    if kind.is_expired(run, now):
+        return finish.expired(run, kind.expiry_message(), kind.again)
+    if run.owner != Owner.PROCESS or not is_dead(run, now):
+        return False
+    message = f"the process that was to run it ({run.worker}) died before it began; nothing was changed"
+    return finish.unstarted(run, message, kind.again)
