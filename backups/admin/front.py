@@ -15,7 +15,6 @@ from backups.instances import Problem, inventory
 from backups.log_handlers import log_problem
 from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
 from backups.service.drill_state import DrillState, drill_states
-from backups.service.halfway import left_half_done
 from backups.service.overview import FRESH, Condition, Protection, protections, taken_at
 from backups.service.workers import WorkerState, worker_state
 from destinations.formats import counted, human_duration
@@ -70,8 +69,8 @@ class FrontPage:
     pending_rules: list[BackupDestination]
 
 
-def front_page(user: User | AnonymousUser) -> FrontPage | None:
-    """Return what `user` sees of the instances; None for those who may not see executions."""
+def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]) -> FrontPage | None:
+    """Return what `user`, who sees `half_restored`, sees of the instances; None for who may not see executions."""
     if not user.has_perm(VIEW):
         return None
     states = protections(with_progress(BackupExecution.objects.all()))
@@ -79,7 +78,7 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
     destinations = list(BackupDestination.objects.enabled().only("pk", "name", "rule_pending_since"))
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
-    broken = {restore.instance: restore for restore in left_half_done()} if see_restores else {}
+    broken = {restore.instance: restore for restore in half_restored}
     rows = _rows(states, destinations, broken, see_restores=see_restores)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()

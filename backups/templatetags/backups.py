@@ -12,6 +12,7 @@ from backups.models import InstanceState, RestoreExecution
 from backups.service.halfway import left_half_done
 from destinations.formats import human_count, human_duration, human_size, signed
 
+HALF_DONE = "_left_half_done"
 register = template.Library()
 register.filter("size", human_size)
 register.filter("count", human_count)
@@ -37,7 +38,7 @@ def pairs(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
 @register.simple_tag(takes_context=True)
 def backup_overview(context: dict[str, Any]) -> FrontPage | None:
     """Return the state of every instance; None for users who may not see backups."""
-    return front_page(context["request"].user)
+    return front_page(context["request"].user, half_restored(context))
 
 
 @register.simple_tag(takes_context=True)
@@ -51,7 +52,14 @@ def restarts_due(context: dict[str, Any]) -> list[InstanceState]:
 @register.simple_tag(takes_context=True)
 def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
     """Return the restores that left an instance neither old nor new; none for users who may not see restores."""
-    return left_half_done() if _sees_restores(context) else []
+    if not _sees_restores(context):
+        return []
+    # the front page tells of them in its banner too
+    kept: dict[str, Any] = vars(context["request"])
+    if HALF_DONE not in kept:
+        kept[HALF_DONE] = left_half_done()
+    found: list[RestoreExecution] = kept[HALF_DONE]
+    return found
 
 
 def _sees_restores(context: dict[str, Any]) -> bool:

@@ -155,8 +155,8 @@ def test_a_failure_after_the_good_one_needs_attention(status: Status) -> None:
     an_execution("wiki")
     failure = an_execution("shop", age=1 * HOURS, status=status, error_message="the disk is full")
     client = a_client(VIEW)
-    safe, text = banner(client)
-    assert (safe, text.startswith("1 of 2 ")) == ("no", True)
+    severity, text = banner(client)
+    assert (severity, text.startswith("1 of 2 ")) == ("bad", True)
     assert "the last attempt at shop failed" in text
     shop = row(client, "shop")
     assert shop.status == "failing"
@@ -168,6 +168,7 @@ def test_a_failure_after_the_good_one_needs_attention(status: Status) -> None:
     assert url(failure) in shop.links()
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_failure_before_the_good_one_and_a_cancelled_one_do_not() -> None:
     an_execution("wiki")
     an_execution("shop", age=5 * HOURS)
