@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.db.models import TextChoices
 
 from backups.models import RestoreExecution
-from backups.runs.progress import Monitor, Stage
+from backups.runs.progress import Monitor
 from tests.backups.conftest import BackUp
 from tests.backups.restoring import (
     TACACS_DATABASES,
@@ -48,7 +49,7 @@ def test_its_progress_never_falls_back_while_applying_and_verifying_take_turns(
     begun: list[tuple[str, int]] = []
     real = Monitor.stage
 
-    def noting(self: Monitor, stage: Stage, *, total: int = 0, done: int = 0) -> None:
+    def noting(self: Monitor, stage: TextChoices, *, total: int = 0, done: int = 0) -> None:
         real(self, stage, total=total, done=done)
         if isinstance(self.execution, RestoreExecution):
             begun.append((self.execution.stage, self.execution.progress_percent))
