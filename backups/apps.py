@@ -6,19 +6,19 @@ class BackupsConfig(AppConfig):
     verbose_name = "Backups"
 
     def ready(self) -> None:
-        from backups import checks, schedules, tasks  # noqa: F401 - registers checks and signal receivers
+        from backups import checks  # noqa: F401 - registers checks and signal receivers
+        from backups.instances import site_paths as own_places  # noqa: F401 - registers a signal receiver
         from backups.runs.registry import register
-        from backups.service import (
-            backup,
-            drill,
-            drops,
-            history,  # noqa: F401 - registers a signal receiver
-            own_places,
-            restore,
-            schedule,
-            stored,
-            tree_lists,  # noqa: F401 - registers a signal receiver
-        )
+        from backups.service.archives import tree_lists  # noqa: F401 - registers a signal receiver
+        from backups.service.automation import schedules as schedule  # noqa: F401 - registers a signal receiver
+        from backups.service.backup import run as backup  # noqa: F401 - registers a signal receiver
+        from backups.service.drill import run as drill  # noqa: F401 - registers a signal receiver
+        from backups.service.drops import episodes as drops  # noqa: F401 - registers a signal receiver
+        from backups.service.monitoring import history  # noqa: F401 - registers a signal receiver
+        from backups.service.restore import run as restore  # noqa: F401 - registers a signal receiver
+        from backups.service.retention import stored  # noqa: F401 - registers a signal receiver
+        from backups.worker import tasks
+        from backups.worker import tick as schedules  # noqa: F401 - registers checks and signal receivers
         from destinations import advice, archives
 
         advice.add_source(own_places.warnings_about)

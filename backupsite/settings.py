@@ -170,9 +170,9 @@ LOGGING = {
         },
     },
     "handlers": {
-        "stderr": {"class": "backups.log_handlers.StandardError", "formatter": "line"},
+        "stderr": {"class": "backups.lib.log_handlers.StandardError", "formatter": "line"},
         # logrotate may move it away: a moved file is opened anew
-        "file": {"class": "backups.log_handlers.LogFile", "formatter": "line", "filename": LOG_FILE},
+        "file": {"class": "backups.lib.log_handlers.LogFile", "formatter": "line", "filename": LOG_FILE},
     },
     "root": {"handlers": ["stderr", "file"], "level": "WARNING"},
     "loggers": {

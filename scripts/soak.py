@@ -23,8 +23,8 @@ from pathlib import Path
 
 from strikes import STRIKES, Arena
 
-from tests.worker.postgres import Postgres
-from tests.worker.site import Site, eventually, make_home
+from tests.support.sites.postgres_server import Postgres
+from tests.support.sites.worker_site import Site, eventually, make_home
 
 MEGABYTES = 64
 # A run of that size takes about this long; strikes fall at a random moment of it, or shortly after.
@@ -145,7 +145,7 @@ def all_at_once(here: Arena, tally: Tally, *, count: int) -> None:
     eventually(site.has_settled)
     tally.problems += problems(here, queued)
     tally.problems += site.python(
-        "from backups.service.workers import worker_state\nfor found in worker_state().problems: print(found.message)\n"
+        "from backups.service.monitoring.workers import worker_state\nfor found in worker_state().problems: print(found.message)\n"
     ).splitlines()
     tally.problems += [f"{run_id} is {site.status(run_id)}" for run_id in queued if site.status(run_id) != "completed"]
 

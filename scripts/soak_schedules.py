@@ -21,8 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.worker.postgres import Postgres
-from tests.worker.site import Site, copy_of, eventually, make_home
+from tests.support.sites.postgres_server import Postgres
+from tests.support.sites.worker_site import Site, copy_of, eventually, make_home
 
 EVERY_MINUTE = (("--interval", "minutes:1"), ("--cron", "* * * * *"))
 RUNS_END_WITHIN = 60

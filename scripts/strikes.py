@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.worker.processes import children_of
-from tests.worker.site import Site, Worker
+from tests.support.processes.process_table import children_of
+from tests.support.sites.worker_site import Site, Worker
 
 
 @dataclass

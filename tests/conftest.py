@@ -5,7 +5,7 @@ from xdist.remote import Producer
 
 from tests.support.distribution import FoldersTogether
 
-pytest_plugins = ["tests.backups.encrypting", "tests.backups.restore_fixtures"]
+pytest_plugins = ["tests.support.archives.encryption_fixtures", "tests.support.restores.restorable_instances"]
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from backups.models import BackupExecution
-from backups.service.drops import open_episodes, summary
+from backups.service.drops.episodes import open_episodes, summary
 from destinations.migrated import may_read
 
 

@@ -13,9 +13,9 @@ from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
 from backups.instances.kinds import components_of
-from backups.own_places import NO_PLACES
-from backups.service.mismatch import mismatches_of
-from backups.sources import look_at
+from backups.instances.mismatch import mismatches_of
+from backups.lib.paths import look_at
+from backups.lib.site_paths import NO_PLACES
 
 
 @register()

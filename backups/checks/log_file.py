@@ -6,7 +6,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning, register
 
-from backups.log_handlers import HINT, log_problem
+from backups.lib.log_handlers import HINT, log_problem
 
 
 @register()

@@ -11,8 +11,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from backups.instances.fields import NAME
 from backups.runs.registry import kinds
-from backups.service.supervise import MARGIN_SECONDS
-from backups.tasks import BURST_SECONDS
+from backups.worker.child_process import MARGIN_SECONDS
+from backups.worker.tasks import BURST_SECONDS
 
 Cluster = Mapping[str, Any]
 SPARE_SECONDS = 60

@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
 
 from backups.models import Heartbeat
-from backups.service.workers import worker_state
+from backups.service.monitoring.workers import worker_state
 from destinations.migrated import may_read
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from backups.archive.manifest import Entry
+from backups.archive.manifest.document import Entry
 from backups.components.base import (
     ApplyContext,
     Component,
@@ -14,11 +14,11 @@ from backups.components.base import (
     ExportContext,
     ExportedPart,
 )
-from backups.components.files import FilesComponent
-from backups.components.sqlite import SQLiteComponent
+from backups.components.files.component import FilesComponent
+from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import ComponentError
-from backups.own_places import OwnPlaces
-from backups.replacing import touched
+from backups.lib.atomic import touched
+from backups.lib.site_paths import OwnPlaces
 
 __all__ = [
     "ApplyContext",

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from backups.archive.manifest import Entry, LeftOut
-from backups.archive.permissions import Permissions
+from backups.archive.manifest.document import Entry, LeftOut
+from backups.archive.manifest.permissions import Permissions
 from backups.errors import ComponentError
 
 PartType = Literal["database", "config", "data"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.errors import ComponentError
-from backups.sources import confined
+from backups.lib.paths import confined
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -1,14 +1,14 @@
+from backups.models.archive_lease import ArchiveUse
+from backups.models.backup import BackupExecution
 from backups.models.drill import DrillExecution
-from backups.models.execution import BackupExecution
 from backups.models.heartbeat import Heartbeat
+from backups.models.instance_state import InstanceState
 from backups.models.key_check import KeyCheck
-from backups.models.leftover import LeftoverPart
+from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
-from backups.models.state import InstanceState
 from backups.models.tree_list import TreeList, TreeListBlock
-from backups.models.use import ArchiveUse
 
 __all__ = [
     "ArchiveUse",

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from backups.models.backup import BackupExecution
 from backups.models.columns import Counts, Json
-from backups.models.execution import BackupExecution
 from backups.models.run import Run
 
 

@@ -9,10 +9,10 @@ from django.db import models
 from django.db.models import Q
 
 if TYPE_CHECKING:
-    from backups.models.execution import BackupExecution
+    from backups.models.backup import BackupExecution
+    from backups.models.instance_state import InstanceState
     from backups.models.run import Run
     from backups.models.schedule import BackupSchedule
-    from backups.models.state import InstanceState
 
 # Partial indexes take their condition from here, because they serve only a query that has the same one. The values are
 # literals because the enumerations are nested in the models, which import this module.

@@ -5,8 +5,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from backups.models.backup import BackupExecution
 from backups.models.columns import ComponentOutcome, Json
-from backups.models.execution import BackupExecution
 from backups.models.run import Run
 
 

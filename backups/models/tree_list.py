@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from backups.models.execution import BackupExecution
+from backups.models.backup import BackupExecution
 from backups.models.run import new_id
 
 

@@ -7,7 +7,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractUser
 from django.db.models import Model
 
-from backups.interrupts import undisturbed
+from backups.lib.os_signals import undisturbed
 from destinations.redaction import redact
 from destinations.terminal import complain
 

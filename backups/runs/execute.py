@@ -9,7 +9,7 @@ from typing import Any
 from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
-from backups.interrupts import undisturbed
+from backups.lib.os_signals import undisturbed
 from backups.models import Run
 from backups.models.run import new_id
 from backups.runs import audit, finish

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
-from backups.interrupts import undisturbed
 from backups.lib import locks
+from backups.lib.os_signals import undisturbed
 
 LOOKING_SECONDS = 2.0
 WRITABLE = "see that this user may write there and that the disk is not full"

@@ -11,17 +11,17 @@ from django.db import Error as DatabaseProblem
 from django.db import connection
 from django.utils import timezone
 
-from backups.doorbell.cluster import QueueCluster
 from backups.errors import BackupError
-from backups.housekeeping import ring_start_up, ring_tick
-from backups.log_handlers import log_problem
-from backups.processes import adopt_orphans, bury_orphans
+from backups.lib.log_handlers import log_problem
+from backups.lib.processes import adopt_orphans, bury_orphans
 from backups.runs import audit
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
-from backups.schedules import keep_tick
-from backups.tasks import dispatch_waiting
-from backups.worker.ending import end_all
+from backups.worker.housekeeping import ring_start_up, ring_tick
+from backups.worker.q2.cluster import QueueCluster
+from backups.worker.shutdown import end_all
+from backups.worker.tasks import dispatch_waiting
+from backups.worker.tick import keep_tick
 from backups.worker.watchdog import Watchdog
 from destinations.os_signals import handled
 

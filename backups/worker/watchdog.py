@@ -6,12 +6,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from backups.doorbell.cluster import QueueCluster
 from backups.models import Heartbeat
 from backups.runs.queue.queues import waiting
 from backups.runs.queue.slots import all_free
 from backups.runs.recovery.heartbeats import Kind
 from backups.runs.registry import kinds
+from backups.worker.q2.cluster import QueueCluster
 
 # Longer than the two minutes within which the tick calls a second time for a run whose message was lost.
 WAITING_SECONDS = 180

@@ -123,7 +123,7 @@ def active(name: str, where: Any, now: datetime, *, running: bool) -> Columns:
 
 def manifest_of(name: str) -> str:
     """Return the JSON of a manifest of eight files, about 3 kB, as a TACACS+ instance has one; its date is UNKNOWN."""
-    from backups.archive.manifest import Entry, Manifest
+    from backups.archive.manifest.document import Entry, Manifest
 
     tables = {"devices": 120, "groups": 7, "accounting_logs": 90_000, "history": 4_000}
     entries = [Entry(f"part-{n}.db", 1_000_000 + n, digest(), "database", "orders", 94_127, tables) for n in range(8)]

@@ -117,8 +117,8 @@ def main(rounds: int) -> dict[str, dict[str, float]]:
     from django.core.management import call_command
     from django.test import Client
 
-    from backups.housekeeping import tick
     from backups.models import KeyCheck
+    from backups.worker.housekeeping import tick
     from destinations.models import BackupDestination
 
     client = Client(SERVER_NAME="localhost")

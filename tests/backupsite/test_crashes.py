@@ -11,11 +11,13 @@ from django.test import RequestFactory
 from django.views.debug import get_exception_reporter_class
 from pytest_django import Settings
 
+from tests.support.paths import PROJECT
+
 # spelt backwards, because a report quotes the lines of this file too
 MARK = "yranac"[::-1]
 CANARY = f"{MARK} <words> & 'quotes' \"x\""
 URL = f"postgres://backups:{MARK}-url-77@db/backups"
-MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
+MANAGE = PROJECT / "manage.py"
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from backupsite.environment import Environment
+from tests.support.paths import PROJECT
 
 
 def test_a_variable_that_is_absent_or_empty_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +63,7 @@ def test_a_wrong_number_is_an_error_that_names_the_variable_and_not_its_value(mo
 def test_a_command_answers_a_wrong_setting_with_one_line_and_exit_code_1(tmp_path: Path) -> None:
     given = {"BACKUPSITE_HOME": str(tmp_path / "home"), "BACKUP_TIMEOUT": "six hours"}
     environment = os.environ | given | {"DJANGO_SETTINGS_MODULE": "backupsite.settings"}
-    manage = Path(__file__).resolve().parents[2] / "manage.py"
+    manage = PROJECT / "manage.py"
 
     run = subprocess.run(
         [sys.executable, manage, "check"], env=environment, capture_output=True, text=True, check=False

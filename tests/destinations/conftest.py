@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from destinations.backends import TYPES, Destination, StoredFile, create_destination
-from tests.destinations.vault import VaultDestination
+from tests.support.secret_destination import VaultDestination
 
 TOKEN = "token"
 

@@ -13,12 +13,12 @@ from django.core.management.base import CommandError
 
 from destinations.management.base import one_line, operator_name
 from destinations.models import BackupDestination
-from destinations.retention import RETENTION_COLUMNS
+from destinations.retention_fields import RETENTION_COLUMNS
 from tests.destinations.conftest import files_below
-from tests.destinations.vault import CANARIES, KEY, PASSWORD
+from tests.support.paths import PROJECT
+from tests.support.secret_destination import CANARIES, KEY, PASSWORD
 
 pytestmark = pytest.mark.django_db
-PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.utils import timezone
 from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.models import BackupDestination
 from tests.destinations.conftest import put
-from tests.destinations.vault import CANARIES, KEY, PASSWORD
+from tests.support.secret_destination import CANARIES, KEY, PASSWORD
 
 pytestmark = pytest.mark.django_db
 

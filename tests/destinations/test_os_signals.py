@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from destinations.os_signals import ENDING, ToldToEnd, ends_in_order, told_to_end, undisturbed
-from tests.backups.terminals import ROOT
+from tests.support.paths import PROJECT
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,11 @@ with ends_in_order(once=True):
 
 def test_a_signal_when_python_ends_does_not_change_the_exit_status() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", LATE], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False, timeout=60
+        [sys.executable, "-c", LATE],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        check=False,
+        timeout=60,
     )
     assert ended.returncode == 128 + signal.SIGHUP
 
@@ -93,7 +97,7 @@ with ends_in_order():
 
 def test_what_nohup_starts_goes_on() -> None:
     nohup = subprocess.run(
-        ["nohup", sys.executable, "-c", NOHUP], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        ["nohup", sys.executable, "-c", NOHUP], cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert nohup.stdout == "goes on\n"

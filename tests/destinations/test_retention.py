@@ -14,8 +14,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from destinations.models import BackupDestination
-from destinations.rule import RetentionError, Rule
-from tests.support.pages import page_at
+from destinations.retention_rule import RetentionError, Rule
+from tests.support.pages.parsed import page_at
 
 pytestmark = pytest.mark.django_db
 EDIT = ("view_backupdestination", "add_backupdestination", "change_backupdestination")

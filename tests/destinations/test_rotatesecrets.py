@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from destinations.management.base import Error
 from destinations.models import BackupDestination
-from tests.destinations.vault import KEY, PASSWORD
+from tests.support.secret_destination import KEY, PASSWORD
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("vault_type", "backup_root")]
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))

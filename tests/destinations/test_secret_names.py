@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backups.encryption.running import environment
+from backups.archive.encryption.process import environment
 from backups.instances import Instance
 from backups.instances.masking import masked_value
 from backups.models import BackupExecution

@@ -4,7 +4,7 @@ from pytest_django import Settings
 
 from destinations.exceptions import DestinationConfigError
 from destinations.secrets import PREFIX, seal, seal_config, unseal, unseal_config
-from tests.destinations.vault import KEY, PASSWORD
+from tests.support.secret_destination import KEY, PASSWORD
 
 pytestmark = pytest.mark.usefixtures("vault_type")
 

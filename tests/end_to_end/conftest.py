@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.end_to_end.site import PASSWORD, USER, Site, make_home, running_site
-from tests.programs import missing
+from tests.support.programs import missing
+from tests.support.sites.browser_site import PASSWORD, USER, Site, make_home, running_site
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

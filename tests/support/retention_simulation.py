@@ -7,9 +7,9 @@ from itertools import pairwise
 from math import log
 from random import Random
 
-from backups.retention import SETTINGS_OF, Backup, Rule
-from tests.backups import retention_reference as reference
-from tests.backups.retention_cases import at, judge, taken
+from backups.service.retention.rules import SETTINGS_OF, Backup, Rule
+from tests.support import retention_oracle as reference
+from tests.support.retention_cases import at, judge, taken
 
 START = at("2025-12-20 02:00")  # reaches over 2026, which has 53 weeks
 TWO_YEARS = 730

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.postgres import Postgres
-from tests.worker.site import Site, copy_of, make_home
+from tests.support.sites.postgres_server import Postgres
+from tests.support.sites.worker_site import Site, copy_of, make_home
 
 
 @pytest.fixture(scope="session")

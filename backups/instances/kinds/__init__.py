@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from django.core.exceptions import ImproperlyConfigured
 
-from backups.archive.entry import FOREIGN_COMPONENTS
-from backups.archive.manifest import Manifest
+from backups.archive.manifest.document import Manifest
+from backups.archive.manifest.entry import FOREIGN_COMPONENTS
 from backups.components import Component, require_foreign
 from backups.errors import ComponentError
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.generic import GenericService
 from backups.instances.kinds.layers import Configuration
 from backups.instances.kinds.tacacs.kind import TacacsServer
-from backups.own_places import OwnPlaces
-from backups.sources import confined
+from backups.lib.paths import confined
+from backups.lib.site_paths import OwnPlaces
 
 __all__ = ["KINDS", "components_of", "kind_of", "located", "register"]
 

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 
-from backups.archive.manifest import Manifest
-from backups.archive.names import EXPORT_NAME
+from backups.archive.manifest.document import Manifest
+from backups.archive.manifest.names import EXPORT_NAME
 from backups.components.base import Component
 from backups.errors import ComponentError
 from backups.instances.kinds.layers import Configuration, Layers, is_url, merged, no_configuration, parse_export
-from backups.own_places import OwnPlaces
+from backups.lib.site_paths import OwnPlaces
 
 
 @dataclass(frozen=True, slots=True)

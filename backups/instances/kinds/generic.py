@@ -9,8 +9,8 @@ from backups.components import REGISTRY, Component, ComponentSpec
 from backups.instances.fields import NAME, Mistake, flag, require_known, text, within
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import Configuration
-from backups.own_places import OwnPlaces
-from backups.sources import confined
+from backups.lib.paths import confined
+from backups.lib.site_paths import OwnPlaces
 
 COMPONENT_KEYS = frozenset({"kind", "path", "optional"})
 # the manifest and the merged configuration are members of these names

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 
-from backups.archive.names import EXPORT_NAME
+from backups.archive.manifest.names import EXPORT_NAME
 from backups.errors import BackupError, ComponentError, DamagedComponent
 from destinations.formats import as_text, is_text
 

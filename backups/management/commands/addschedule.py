@@ -7,8 +7,8 @@ from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.management.base import BackupCommand
 from backups.models import BackupSchedule
-from backups.service.rhythm import plan
-from backups.service.schedule_words import describe_schedule, summary
+from backups.service.schedules.describe import describe_schedule, summary
+from backups.service.schedules.planning import plan
 from destinations.management.base import operator_name
 
 

@@ -7,9 +7,9 @@ from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.runs.describe import describe
 from backups.runs.queue.once import AlreadyWaiting
-from backups.service.backup import start_backup
-from backups.service.backup_now import backup_now
-from backups.tasks import enqueue
+from backups.service.backup.run import start_backup
+from backups.service.backup.run_now import backup_now
+from backups.worker.tasks import enqueue
 from destinations.formats import human_duration, human_size
 from destinations.management.base import Error, operator_name
 from destinations.models import BackupDestination

@@ -2,10 +2,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.encryption import Verdict
+from backups.archive.encryption import Verdict
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.service.custody import HINT, Look, check_keys
+from backups.service.keys.check import HINT, Look, check_keys
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 

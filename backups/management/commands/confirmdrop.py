@@ -6,7 +6,7 @@ from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution
 from backups.runs.describe import describe
-from backups.service.drops import confirm_drop, open_drops, open_episodes
+from backups.service.drops.episodes import confirm_drop, open_drops, open_episodes
 from destinations.management.base import operator_name
 
 

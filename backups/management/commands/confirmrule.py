@@ -4,9 +4,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from backups.management.base import BackupCommand
-from backups.management.listing import item_of, lines
-from backups.service.plan import plan_prune
-from backups.service.rule_change import confirm_rule
+from backups.management.output.listing import item_of, lines
+from backups.service.retention.plan import plan_prune
+from backups.service.retention.rule_change import confirm_rule
 from destinations.management.base import operator_name
 
 

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 
 from backups.archive.age import fingerprint
 from backups.management.base import BackupCommand
-from backups.service.identity import create_identity
+from backups.service.keys.generate import create_identity
 
 
 class Command(BackupCommand):

@@ -7,8 +7,8 @@ from backups.instances import instance_names
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution, DrillExecution
 from backups.models.columns import DrillResult
-from backups.service.drill import drill, newest_backup
-from backups.service.verdict import result_of
+from backups.service.drill.result import result_of
+from backups.service.drill.run import drill, newest_backup
 from destinations.formats import counted, human_duration, human_size, listed
 from destinations.management.base import operator_name
 

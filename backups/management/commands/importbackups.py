@@ -4,9 +4,9 @@ from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.management.listing import Sections, item_of, lines
-from backups.service.catalogue import Imported, import_backups, look
-from backups.service.scan import Scan
+from backups.management.output.listing import Sections, item_of, lines
+from backups.service.catalogue.scan import Scan
+from backups.service.catalogue.sync import Imported, import_backups, look
 from destinations.management.base import operator_name
 
 

@@ -4,7 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.models import BackupSchedule
-from backups.service.schedule_words import describe_schedule, summary
+from backups.service.schedules.describe import describe_schedule, summary
 
 
 class Command(BackupCommand):

@@ -4,9 +4,9 @@ from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.management.listing import Item, Sections, item_of, lines
-from backups.service.plan import Plan, Planned
-from backups.service.prune import foresee, prune
+from backups.management.output.listing import Item, Sections, item_of, lines
+from backups.service.retention.plan import Plan, Planned
+from backups.service.retention.prune import foresee, prune
 from destinations.formats import human_size
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination

@@ -5,9 +5,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
-from backups.management import first_steps
 from backups.management.base import BackupCommand
-from backups.management.serving import require_free, serve
+from backups.management.quickstart import setup as first_steps
+from backups.management.quickstart.serve import require_free, serve
 from destinations.management.base import operator_name
 
 

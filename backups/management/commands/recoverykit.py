@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.runs import audit
-from backups.service.recovery_kit import recovery_kit
+from backups.service.keys.recovery_kit import recovery_kit
 from destinations.management.base import operator_name
 
 

@@ -5,26 +5,26 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.components.copying import sha256_of
 from backups.errors import BackupError, InstanceBusy, Unrecorded
+from backups.lib.copy import sha256_of
 from backups.management.base import BackupCommand
-from backups.management.first_steps import migrate_if_empty
-from backups.management.preview_text import preview_text
+from backups.management.output.preview import preview_text
+from backups.management.output.restore import result_text
+from backups.management.quickstart.setup import migrate_if_empty
 from backups.management.restore_options import refuse_contradictions, require_file
-from backups.management.restore_text import result_text
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.run import new_id
 from backups.runs.finish import cancel, message_of
-from backups.service import restart
-from backups.service.extract import extract
-from backups.service.preview import Preview, preview
-from backups.service.preview_signature import SeenSignature, seen_signature
-from backups.service.rehearsal import rehearse
-from backups.service.restore import start_restore, start_undo, state_before
-from backups.service.restore_now import restore_now
-from backups.service.restore_request import RestoreRequest
-from backups.service.restore_status import describe_restore
-from backups.tasks import enqueue
+from backups.service.archives.extract import extract
+from backups.service.restore import restart
+from backups.service.restore.describe import describe_restore
+from backups.service.restore.dry_run import rehearse
+from backups.service.restore.preview.build import Preview, preview
+from backups.service.restore.preview.signature import SeenSignature, seen_signature
+from backups.service.restore.request import RestoreRequest
+from backups.service.restore.run import start_restore, start_undo, state_before
+from backups.service.restore.run_now import restore_now
+from backups.worker.tasks import enqueue
 from destinations.formats import counted, listed
 from destinations.management.base import Error, one_line, operator_name
 from destinations.os_signals import ToldToEnd, exit_status

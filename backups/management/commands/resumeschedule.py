@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
-from backups.service.schedule import resume
-from backups.service.schedule_words import describe_schedule, find_schedule, summary
+from backups.service.automation.schedules import resume
+from backups.service.schedules.describe import describe_schedule, find_schedule, summary
 from destinations.management.base import operator_name
 
 

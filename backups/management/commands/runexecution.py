@@ -5,12 +5,12 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError, InstanceBusy
-from backups.interrupts import ends_in_order
+from backups.lib.os_signals import ends_in_order
+from backups.lib.processes import die_with
 from backups.management.base import BackupCommand
-from backups.processes import die_with
 from backups.runs.execute import execute
 from backups.runs.registry import kind_named, kinds
-from backups.service.supervise import BUSY
+from backups.worker.child_process import BUSY
 
 
 class Command(BackupCommand):

@@ -5,9 +5,9 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand
 from backups.runs.describe import describe
 from backups.runs.queue.once import AlreadyWaiting
-from backups.service.schedule import run_now
-from backups.service.schedule_words import find_schedule
-from backups.tasks import enqueue
+from backups.service.automation.schedules import run_now
+from backups.service.schedules.describe import find_schedule
+from backups.worker.tasks import enqueue
 from destinations.management.base import operator_name
 
 

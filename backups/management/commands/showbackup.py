@@ -2,11 +2,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.archive.manifest import Manifest
+from backups.archive.manifest.document import Manifest
 from backups.management.base import BackupCommand, add_archive_arguments
 from backups.runs.describe import describe
-from backups.service.drops import drops_of
-from backups.service.proof import manifest_of_file
+from backups.service.archives.verify import manifest_of_file
+from backups.service.drops.episodes import drops_of
 from destinations.formats import human_size
 
 ROW = "  {:12}  {:24}  {:9}  {:>10}  {:>10}  {}"

@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
-from backups.management.restore_text import result_text
-from backups.service.restore_status import describe_restore
+from backups.management.output.restore import result_text
+from backups.service.restore.describe import describe_restore
 
 
 class Command(BackupCommand):

@@ -3,8 +3,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from backups.housekeeping import tick
 from backups.management.base import BackupCommand
+from backups.worker.housekeeping import tick
 
 
 class Command(BackupCommand):

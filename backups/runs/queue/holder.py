@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from backups.lib.processes import identity
 from backups.models import Run
-from backups.processes import identity
 
 
 def this_worker() -> str:

@@ -8,8 +8,8 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from backups.instances import inventory
+from backups.lib.processes import identity, is_gone
 from backups.models import Run
-from backups.processes import identity, is_gone
 from backups.runs.queue.holder import reserved_by_us
 from backups.runs.registry import kinds
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from backups.lib.processes import is_living
 from backups.models import Heartbeat
-from backups.processes import is_living
 
 Kind = Heartbeat.Kind
 FORGET_AFTER = timedelta(days=7)

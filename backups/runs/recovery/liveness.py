@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from backups.lib.locks import Holder
+from backups.lib.processes import is_gone, of_this_kernel
 from backups.models import Run
-from backups.processes import is_gone, of_this_kernel
 from backups.runs import workspace
 from backups.runs.queue.holder import on_this_host
 from backups.runs.recovery import unrecorded

@@ -6,7 +6,7 @@ from backups.models import Run
 from backups.runs import workspace
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.liveness import is_dead
-from backups.runs.recovery.reap_queued import reap_queued
+from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.registry import find_run, kind_of, kinds
 
 Status, Owner = Run.Status, Run.Owner

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
-from backups import sqlite
+from backups.components import sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent
 from backups.instances.kinds.base import ArchivedConfiguration, LiveConfiguration, ServiceKind
 from backups.instances.kinds.layers import (

@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from backups import sqlite
-from backups.archive.manifest import Entry
-from backups.archive.names import EXPORT_NAME
+from backups.archive.manifest.document import Entry
+from backups.archive.manifest.names import EXPORT_NAME
+from backups.components import sqlite
 from backups.components.base import ApplyContext, Component, ConfigInfo, Export, ExportContext, ExportedPart
-from backups.components.copying import copy_stable, same_content
-from backups.components.sqlite import SQLiteComponent
+from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.layers import configuration_hash, exported_json, merged, undecodable
 from backups.instances.kinds.tacacs import rules
@@ -23,9 +22,10 @@ from backups.instances.kinds.tacacs.configuration import (
     parse_configuration,
     read_live_text,
 )
-from backups.ownership import permissions_of
-from backups.replacing import discard_draft, refusing, replace_file, touched
-from backups.sources import bytes_of
+from backups.lib.atomic import discard_draft, refusing, replace_file, touched
+from backups.lib.copy import copy_stable, same_content
+from backups.lib.ownership import permissions_of
+from backups.lib.paths import bytes_of
 
 KEPT = f"{OVERRIDES} keeps its bytes, {EXPORT_NAME} has those that are no text as \\udc80 to \\udcff"
 

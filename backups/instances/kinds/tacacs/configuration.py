@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backups import sqlite
+from backups.components import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.layers import Configuration, is_url
-from backups.sources import confined, look_at, unreadable
+from backups.lib.paths import confined, look_at, unreadable
 from destinations.formats import as_text, is_text
 
 OVERRIDES = "data/config_overrides.db"

@@ -5,11 +5,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from backups import sqlite
-from backups.archive.manifest import Manifest
-from backups.archive.names import EXPORT_NAME
-from backups.components import Component
-from backups.components.sqlite import SQLiteComponent
+from backups.archive.manifest.document import Manifest
+from backups.archive.manifest.names import EXPORT_NAME
+from backups.components import Component, sqlite
+from backups.components.sqlite.component import SQLiteComponent
 from backups.instances.fields import Mistake, require_known, text, within
 from backups.instances.kinds.base import ArchivedConfiguration, DatabaseSource, LiveConfiguration, ServiceKind
 from backups.instances.kinds.layers import CONFIG, Configuration, is_url
@@ -18,7 +17,7 @@ from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, Arc
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
 from backups.instances.kinds.tacacs.configuration import DATABASES, Server
 from backups.instances.kinds.tacacs.section import ConfigurationSection
-from backups.own_places import OwnPlaces
+from backups.lib.site_paths import OwnPlaces
 
 OPTIONAL = ("overrides", *DATABASES)
 INSTANCE_ID = "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT 1"

@@ -5,8 +5,9 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 
-from backups.archive.manifest import Entry
+from backups.archive.manifest.document import Entry
 from backups.components.base import ApplyContext
+from backups.components.sqlite.restore import refused, writable
 from backups.errors import ComponentError
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import Configuration, configuration_hash
@@ -14,8 +15,7 @@ from backups.instances.kinds.tacacs.archived import FILE, ArchivedServer, LiveSe
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
 from backups.instances.kinds.tacacs.configuration import Server, read_live_text
 from backups.instances.kinds.tacacs.ini import section_text, with_section
-from backups.replacing import replace_file, touched
-from backups.sqlite_restore import refused, writable
+from backups.lib.atomic import replace_file, touched
 from destinations.formats import is_text
 
 COLUMNS = "section, key, value, value_type, created_at, created_by, active"

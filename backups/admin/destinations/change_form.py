@@ -1,0 +1,104 @@
+"""Destinations in the admin, where backups are: a rule that deletes more is shown and confirmed before it is saved."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+
+from backups.admin.destinations.retention import ConfirmRuleForm, fingerprint
+from backups.service.retention.plan import Planned, more_that_goes, size_of
+from destinations.admin import BackupDestinationAdmin
+from destinations.forms import OPTION
+from destinations.models import BackupDestination
+from destinations.retention_fields import RETENTION_COLUMNS, as_json
+from destinations.retention_rule import RetentionError
+
+if TYPE_CHECKING:
+
+    class _ModelForm(forms.ModelForm[BackupDestination]):
+        def _post_clean(self) -> None: ...
+
+else:
+    _ModelForm = forms.ModelForm
+MOST_LISTED = 50
+
+
+class RuleMixin(_ModelForm):
+    """Asks for the name of the destination when its new rule would delete more than the one before.
+
+    `waiting` is what would go besides; `shown` comes back with the form, so that nothing else goes than what it named.
+    """
+
+    waiting: list[Planned]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.waiting = []
+
+    @property
+    def changes_the_rule(self) -> bool:
+        return any(column in self.changed_data for column in RETENTION_COLUMNS)
+
+    @property
+    def listed(self) -> list[Planned]:
+        return self.waiting[:MOST_LISTED]
+
+    @property
+    def waiting_bytes(self) -> int:
+        return size_of(self.waiting)
+
+    @property
+    def shown(self) -> str:
+        return fingerprint(self.waiting)
+
+    @property
+    def confirmation(self) -> ConfirmRuleForm:
+        """Return the fields that ask, with what was typed before."""
+        typed = self.data if "confirm" in self.data else None
+        return ConfirmRuleForm(self._stored().name, typed)
+
+    def _post_clean(self) -> None:
+        super()._post_clean()
+        if self.errors or not self.changes_the_rule:
+            return
+        stored = self._stored()
+        try:
+            before, after = stored.last_confirmed_rule(), self.instance.rule()
+        except RetentionError:
+            # nothing is deleted by a rule of the site that cannot be meant
+            return
+        self.waiting = more_that_goes(stored, before, after, timezone.now())
+        if self.waiting and not self._is_confirmed():
+            again = " Secrets have to be entered again." if self._has_new_secrets() else ""
+            self.add_error(None, f"By this rule more backups would go. Nothing is saved yet: confirm it below.{again}")
+        else:
+            self.instance.confirmed_rule, self.instance.rule_pending_since = as_json(after), None
+
+    def _stored(self) -> BackupDestination:
+        return BackupDestination.objects.get(pk=self.instance.pk)
+
+    def _is_confirmed(self) -> bool:
+        return self.data.get("shown") == self.shown and self.confirmation.is_valid()
+
+    def _has_new_secrets(self) -> bool:
+        secrets = getattr(self, "backend", None)
+        options = secrets.secret_options if secrets else ()
+        return any(self.cleaned_data.get(OPTION + option) for option in options)
+
+
+class DestinationAdmin(BackupDestinationAdmin):
+    class Media:
+        css: ClassVar = {"all": ["backups/backups.css"]}
+
+    def get_form(
+        self, request: HttpRequest, obj: BackupDestination | None = None, change: bool = False, **kwargs: Any
+    ) -> "type[ModelForm[BackupDestination]]":
+        form = super().get_form(request, obj, change, **kwargs)
+        return form if obj is None else type(form.__name__, (RuleMixin, form), {})
+
+
+admin.site.unregister(BackupDestination)
+admin.site.register(BackupDestination, DestinationAdmin)

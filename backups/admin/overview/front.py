@@ -1,0 +1,233 @@
+"""The front page: whether everything is safe, in one line, and one row for each instance."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
+
+from backups.admin.shared import formats
+from backups.admin.shared.permissions import VIEW, may, sees
+from backups.admin.shared.progress import live, with_progress
+from backups.instances import Problem, inventory
+from backups.lib.log_handlers import log_problem
+from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
+from backups.service.monitoring.drills import DrillState, drill_states
+from backups.service.monitoring.protection import FRESH, Condition, Protection, protections, taken_at
+from backups.service.monitoring.workers import WorkerState, worker_state
+from destinations.formats import counted, human_duration
+from destinations.models import BackupDestination
+
+LABELS = {
+    Condition.SAFE: "Safe",
+    Condition.FAILING: "Last attempt failed",
+    Condition.LATE: "Late",
+    Condition.NEVER: "No backup",
+    Condition.DROPPED: "Data dropped",
+}
+NAMED_IN_BANNER = 3
+
+
+class Severity(StrEnum):
+    """How bad the worst is that the page shows."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    state: Protection
+    label: str
+    live: dict[str, Any] | None
+    destination_id: str | None
+    restore: dict[str, Any] | None
+    drill: dict[str, Any] | None
+    restart: InstanceState | None
+    drills: DrillState
+    config_problem: str
+    promise: str
+    half_restored: RestoreExecution | None
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPage:
+    banner: str
+    severity: Severity
+    rows: list[Row]
+    problems: tuple[Problem, ...]
+    destinations: list[BackupDestination]
+    may_run: bool
+    may_see_restores: bool
+    workers: WorkerState
+    lost_keys: list[KeyCheck]
+    log_problem: str
+    # the destinations whose rule waits for a person: nothing more goes meanwhile
+    pending_rules: list[BackupDestination]
+
+
+def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]) -> FrontPage | None:
+    """Return what `user`, who sees `half_restored`, sees of the instances; None for who may not see executions."""
+    if not user.has_perm(VIEW):
+        return None
+    states = protections(with_progress(BackupExecution.objects.all()))
+    problems = inventory().problems
+    destinations = list(BackupDestination.objects.enabled().only("pk", "name", "rule_pending_since"))
+    pending_rules = [destination for destination in destinations if destination.rule_pending_since]
+    see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
+    broken = {restore.instance: restore for restore in half_restored}
+    rows = _rows(states, destinations, broken, see_restores=see_restores)
+    lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
+    workers, log = worker_state(), log_problem()
+
+    named = {state.name for state in states}
+    elsewhere = [_reason_of_restore(restore) for name, restore in broken.items() if name not in named]
+    warnings = [problem.message for problem in workers.problems]
+    warnings += ["the log file cannot be written"] if log else []
+    warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
+    warnings += ["no destination is enabled"] if may_run and not destinations else []
+    warnings += [warning for row in rows for warning in _warnings(row)]
+    severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
+    return FrontPage(
+        banner=banner,
+        severity=severity,
+        rows=rows,
+        problems=problems,
+        destinations=destinations,
+        may_run=may_run,
+        may_see_restores=see_restores,
+        workers=workers,
+        lost_keys=lost_keys,
+        log_problem=log,
+        pending_rules=pending_rules,
+    )
+
+
+def _rows(
+    states: list[Protection],
+    destinations: list[BackupDestination],
+    broken: dict[str, RestoreExecution],
+    *,
+    see_restores: bool,
+) -> list[Row]:
+    names = [state.name for state in states]
+    live_restores = _live(RestoreExecution, names) if see_restores else {}
+    live_drills = _live(DrillExecution, names)
+    notable = Q(restart_required_since__isnull=False) | ~Q(config_problem="")
+    notes = InstanceState.objects.filter(notable).in_bulk()
+    drills = drill_states(names)
+    usable = {destination.pk for destination in destinations}
+    return [
+        Row(
+            state=state,
+            label=label_of(state, drills[state.name]),
+            live=live(state.active) if state.active else None,
+            destination_id=state.destination_id if state.destination_id in usable else None,
+            restore=live_restores.get(state.name),
+            drill=live_drills.get(state.name),
+            restart=note if (note := notes.get(state.name)) and note.restart_required_since else None,
+            config_problem=note.config_problem if note else "",
+            drills=drills[state.name],
+            promise=promise_in_words(state.outlook.promise),
+            half_restored=broken.get(state.name),
+        )
+        for state in states
+    ]
+
+
+def _live(model: type[Run], names: list[str]) -> dict[str, dict[str, Any]]:
+    """Return by instance what runs, or else what waits longest."""
+    active = with_progress(model.objects.active().filter(instance__in=names))
+    # running comes after queued, so it is the one that stays
+    return {run.instance: live(run) for run in active.order_by("status", "-created_at")}
+
+
+def label_of(state: Protection, drills: DrillState) -> str:
+    if state.condition is Condition.NEVER and drills.failures:
+        return "No good backup"
+    return LABELS[state.condition]
+
+
+def _needs_attention(row: Row) -> bool:
+    state = row.state
+    troubled = state.condition is not Condition.SAFE or state.episode is not None or row.half_restored is not None
+    return troubled or bool(row.drills.failures) or row.drills.is_overdue
+
+
+def _warnings(row: Row) -> list[str]:
+    """Return the warnings that the page shows of the instance of `row`."""
+    name = row.state.name
+    shown = [
+        (row.restart is not None, f"{name} has to be restarted"),
+        (bool(row.config_problem), f"the configuration of {name} has errors"),
+        (row.drills.trouble is not None, f"the last drill of {name} came to no verdict"),
+    ]
+    return [warning for is_shown, warning in shown if is_shown]
+
+
+def _banner(
+    rows: list[Row],
+    problems: tuple[Problem, ...],
+    lost_keys: list[KeyCheck],
+    elsewhere: list[str],
+    warnings: list[str],
+) -> tuple[Severity, str]:
+    """Return the worst of what the page shows, and it in words. `elsewhere` is about instances that have no row."""
+    wrong = {problem.instance for problem in problems if problem.instance}
+    count = len(rows) + len(wrong) + len(elsewhere)
+    needy = [row for row in rows if _needs_attention(row)]
+    needy.sort(key=lambda row: (row.half_restored is None, list(Condition).index(row.state.condition)))
+    reasons = elsewhere + [f"{name} is described wrongly" for name in sorted(wrong)] + [_reason(row) for row in needy]
+    if not count:
+        return Severity.BAD, "There is nothing to back up yet: the instances file describes no instance."
+    if reasons:
+        verb = "needs" if len(reasons) == 1 else "need"
+        return Severity.BAD, f"{len(reasons)} of {counted(count, 'instance')} {verb} attention: {_named(reasons)}."
+    if problems:
+        return Severity.BAD, "The instances file has errors."
+    if lost_keys:
+        where = ", ".join(str(check.destination) for check in lost_keys)
+        return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
+    subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
+    promised = any(row.state.outlook.promise for row in rows)
+    good = f"{subject} a good backup{', as fresh as promised' if promised else ' of the last 24 hours'}"
+    if warnings:
+        return Severity.WARNING, f"{good}, but {_named(warnings)}."
+    return Severity.GOOD, f"{good}."
+
+
+def _named(reasons: list[str]) -> str:
+    more = len(reasons) - NAMED_IN_BANNER
+    return "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
+
+
+def promise_in_words(promise: timedelta | None) -> str:
+    if promise is None:
+        return f"no schedule: judged by {FRESH // timedelta(hours=1)} h"
+    return f"every {human_duration(promise)}"
+
+
+def _reason_of_restore(restore: RestoreExecution) -> str:
+    if restore.is_proven:
+        return f"the end of a restore of {restore.instance} went wrong"
+    return f"{restore.instance} may be half restored"
+
+
+def _reason(row: Row) -> str:
+    state = row.state
+    if row.half_restored is not None:
+        return _reason_of_restore(row.half_restored)
+    if row.drills.failures:
+        return f"the last {row.drills.failures[0].word} of {state.name} failed"
+    if state.good is None:
+        return f"{state.name} has no backup"
+    if state.condition is Condition.LATE:
+        return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
+    if state.condition is Condition.DROPPED:
+        return f"data of {state.name} is gone since the backup before"
+    if state.condition is Condition.SAFE:
+        return f"the drill of {state.name} is overdue"
+    return f"the last attempt at {state.name} failed"

@@ -1,0 +1,16 @@
+"""Recording that a person found a restore good."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+
+from backups.admin.shared.permissions import ACKNOWLEDGE
+from backups.admin.shared.views import action_view, actor, to_page
+from backups.models import RestoreExecution
+from backups.service.restore import restart
+
+
+@action_view(ACKNOWLEDGE)
+def acknowledge(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
+    restart.acknowledge(restore, by=actor(request))
+    messages.success(request, f"The restore of {restore.instance} is acknowledged.")
+    return to_page(restore)

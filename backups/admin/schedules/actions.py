@@ -1,0 +1,106 @@
+"""What can be done with a schedule besides editing it: run it now, pause it, resume it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+
+from backups.admin.shared.under_way import waiting_text
+from backups.admin.shared.views import actor
+from backups.errors import BackupError
+from backups.models import BackupSchedule
+from backups.runs.queue.once import AlreadyWaiting
+from backups.service.automation import schedules as service
+from backups.worker.tasks import enqueue
+
+VIEW = ("backups.view_backupschedule", "backups.change_backupschedule")
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleAction:
+    """`work` does it and returns the sentence that says so."""
+
+    name: str
+    label: str
+    applies: Callable[[BackupSchedule], bool]
+    work: Callable[[HttpRequest, BackupSchedule], str]
+
+    @property
+    def url_name(self) -> str:
+        return f"admin:backups_backupschedule_{self.name}"
+
+
+def may_run(user: User | AnonymousUser) -> bool:
+    """True for staff who may see schedules, and run, pause and resume them."""
+    sees = any(user.has_perm(permission) for permission in VIEW)
+    return user.is_staff and sees and user.has_perm("backups.run_schedule")
+
+
+def buttons(schedule: BackupSchedule, user: User | AnonymousUser) -> list[ScheduleAction]:
+    return [action for action in ACTIONS if action.applies(schedule)] if may_run(user) else []
+
+
+def view_of(action: ScheduleAction) -> Callable[[HttpRequest, str], HttpResponse]:
+    """Return the view behind the button: POST only, permission checked, errors shown."""
+
+    def view(request: HttpRequest, schedule_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        schedule = get_object_or_404(BackupSchedule.objects.select_related("destination"), pk=schedule_id)
+        if not may_run(request.user):
+            raise PermissionDenied
+        perform(action, request, [schedule])
+        return redirect("admin:backups_backupschedule_change", schedule.pk)
+
+    return view
+
+
+def perform(action: ScheduleAction, request: HttpRequest, schedules: Iterable[BackupSchedule]) -> None:
+    """Do it with each of `schedules`, and say how it went; one that cannot be done keeps no other from it."""
+    for schedule in schedules:
+        try:
+            messages.success(request, action.work(request, schedule))
+        except BackupError as error:
+            messages.error(request, f"{action.label} failed for {schedule.name}: {error.text}")
+
+
+def _run(request: HttpRequest, schedule: BackupSchedule) -> str:
+    try:
+        execution = service.run_now(schedule, by=actor(request))
+    except AlreadyWaiting as waiting:
+        return waiting_text(waiting)
+    enqueue(execution)
+    return f"The backup of {schedule.instance} to {schedule.destination.name} is queued."
+
+
+def _pause(request: HttpRequest, schedule: BackupSchedule) -> str:
+    service.pause(schedule, by=actor(request))
+    return f"Schedule {schedule.name} is paused: it runs no more until it is resumed."
+
+
+def _resume(request: HttpRequest, schedule: BackupSchedule) -> str:
+    service.resume(schedule, by=actor(request))
+    when = f": it runs next at {schedule.next_run:%Y-%m-%d %H:%M} UTC" if schedule.next_run else ""
+    return f"Schedule {schedule.name} is resumed{when}."
+
+
+def _always(_schedule: BackupSchedule) -> bool:
+    return True
+
+
+def _can_be_paused(schedule: BackupSchedule) -> bool:
+    return schedule.enabled and not schedule.managed_by
+
+
+def _can_be_resumed(schedule: BackupSchedule) -> bool:
+    return not schedule.enabled and not schedule.managed_by
+
+
+RUN = ScheduleAction("run", "Run now", _always, _run)
+PAUSE = ScheduleAction("pause", "Pause", _can_be_paused, _pause)
+RESUME = ScheduleAction("resume", "Resume", _can_be_resumed, _resume)
+ACTIONS = (RUN, PAUSE, RESUME)

@@ -1,0 +1,196 @@
+"""Schedules: list and form, the next runs as they are typed, and what can be done with one."""
+
+from datetime import UTC, tzinfo
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms.widgets import Script
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backups.admin.schedules.actions import ACTIONS, PAUSE, RESUME, RUN, buttons, may_run, perform, view_of
+from backups.admin.schedules.forms import ScheduleForm
+from backups.admin.schedules.preview import describe, preview
+from backups.admin.shared import formats
+from backups.errors import BackupError
+from backups.models import BackupSchedule
+from backups.runs import audit
+from backups.service.automation.schedules import edit
+from backups.service.schedules.cadence import time_zone
+from backups.service.schedules.cadence_words import in_words
+from backups.service.schedules.planning import plan
+from destinations.formats import NOTHING
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[BackupSchedule]
+else:
+    ModelAdmin = admin.ModelAdmin
+RHYTHM = ("type", "expression", "time_zone")
+RECORD = ("next_run", "last_run", "last_status", "consecutive_failures", "created_at", "created_by")
+
+
+@admin.register(BackupSchedule)
+class ScheduleAdmin(ModelAdmin):
+    form = ScheduleForm
+    list_display = ("name", "state", "what", "rhythm", "next", "last")
+    list_filter = ("enabled", "instance", "destination", "type", "last_status")
+    list_select_related = ("destination",)
+    list_per_page = 50
+    search_fields = ("=id", "name", "instance", "destination__name")
+    search_help_text = "name, instance or destination"
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = ("run_now", "pause", "resume")
+    readonly_fields = RECORD
+
+    class Media:
+        css: ClassVar = {"all": ["backups/backups.css"]}
+        js: ClassVar = [Script("backups/schedule.js", defer=True)]
+
+    # --- permissions ----------------------------------------------------------------------------------------------
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return may_run(request.user)
+
+    def has_change_permission(self, request: HttpRequest, obj: BackupSchedule | None = None) -> bool:
+        return not _is_declared(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: BackupSchedule | None = None) -> bool:
+        return not _is_declared(obj) and super().has_delete_permission(request, obj)
+
+    def has_view_permission(self, request: HttpRequest, obj: BackupSchedule | None = None) -> bool:
+        return super().has_view_permission(request) or super().has_change_permission(request)
+
+    # --- list -----------------------------------------------------------------------------------------------------
+    @admin.display(description="status", ordering="next_run")
+    def state(self, schedule: BackupSchedule) -> SafeString:
+        status, label, detail = _state(schedule)
+        badge = format_html('<span class="bs-badge" data-field="state" data-status="{}">{}</span>', status, label)
+        return format_html(
+            '{}<small class="bs-detail" data-field="detail" title="{}">{}</small>', badge, detail, detail
+        )
+
+    @admin.display(description="backs up", ordering="instance")
+    def what(self, schedule: BackupSchedule) -> SafeString:
+        return format_html(
+            '<span data-field="instance">{}</span><br>to <span data-field="destination">{}</span>',
+            schedule.instance,
+            schedule.destination.name,
+        )
+
+    @admin.display(description="rhythm", ordering="type")
+    def rhythm(self, schedule: BackupSchedule) -> SafeString:
+        words = in_words(schedule.type, schedule.expression, schedule.time_zone)
+        raw = f"{schedule.type} {schedule.expression}"
+        return format_html('<span data-field="rhythm" data-value="{}" title="{}">{}</span>', raw, raw, words)
+
+    @admin.display(description="next run", ordering="next_run")
+    def next(self, schedule: BackupSchedule) -> str:
+        if schedule.next_run is None:
+            return NOTHING
+        local = schedule.next_run.astimezone(_zone(schedule))
+        utc = f"{schedule.next_run:%m-%d %H:%M} UTC"
+        return format_html(
+            '<span data-field="next_run" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
+            schedule.next_run.isoformat(),
+            f"{local:%Y-%m-%d %H:%M %Z}",
+            utc,
+        )
+
+    @admin.display(description="last run", ordering="last_run")
+    def last(self, schedule: BackupSchedule) -> str:
+        if not schedule.last_status:
+            return "not yet"
+        status, moment = schedule.last_status, schedule.last_run
+        return format_html(
+            '<span class="bs-badge" data-field="last_status" data-status="{}">{}</span>'
+            '<br><span data-field="last_run" data-value="{}" title="{}">{}</span>',
+            status,
+            status.capitalize(),
+            moment.isoformat() if moment else "",
+            formats.exact(moment),
+            formats.age(moment),
+        )
+
+    def _perform(self, request: HttpRequest, queryset: QuerySet[BackupSchedule], *, action: Any) -> None:
+        perform(action, request, queryset.select_related("destination"))
+
+    @admin.action(description="Run now", permissions=["run"])
+    def run_now(self, request: HttpRequest, queryset: QuerySet[BackupSchedule]) -> None:
+        self._perform(request, queryset, action=RUN)
+
+    @admin.action(description="Pause", permissions=["run"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[BackupSchedule]) -> None:
+        self._perform(request, queryset.filter(enabled=True), action=PAUSE)
+
+    @admin.action(description="Resume", permissions=["run"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[BackupSchedule]) -> None:
+        self._perform(request, queryset.filter(enabled=False), action=RESUME)
+
+    # --- form -----------------------------------------------------------------------------------------------------
+    def get_fieldsets(self, request: HttpRequest, obj: BackupSchedule | None = None) -> Any:
+        fieldsets = [(None, {"fields": ("name", "instance", "destination")}), ("When", {"fields": RHYTHM})]
+        return fieldsets if obj is None else [*fieldsets, ("Record", {"fields": RECORD})]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: BackupSchedule | None = None,
+    ) -> HttpResponse:
+        form = context["adminform"].form
+        typed = {name: str(form[name].value() or "") for name in RHYTHM if name in form.fields}
+        rhythm = typed or {name: getattr(obj, name) for name in RHYTHM}
+        context |= {
+            "preview": describe(**rhythm) if obj or form.is_bound else None,
+            "editable": bool(typed),
+            "buttons": buttons(obj, request.user) if obj else [],
+        }
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def save_model(self, request: HttpRequest, obj: BackupSchedule, form: Any, change: bool) -> None:
+        by = request.user.get_username()
+        if change:
+            edit(obj, form.changed_data)
+        else:
+            obj.created_by = by
+            plan(obj)
+        audit.log(f"schedule.{'changed' if change else 'created'}", schedule=obj.name, instance=obj.instance, by=by)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        name = partial("backups_backupschedule_{}".format)
+        views = [path(f"<str:schedule_id>/{one.name}/", wrap(view_of(one)), name=name(one.name)) for one in ACTIONS]
+        return [path("preview/", wrap(preview), name=name("preview")), *views, *super().get_urls()]
+
+
+def _zone(schedule: BackupSchedule) -> tzinfo:
+    try:
+        return time_zone(schedule.time_zone)
+    except BackupError:  # the form and the sync refuse it; a system may lose a zone that it once knew
+        return UTC
+
+
+def _is_declared(schedule: BackupSchedule | None) -> bool:
+    return schedule is not None and bool(schedule.managed_by)
+
+
+def _state(schedule: BackupSchedule) -> tuple[str, str, str]:
+    """Return the status for the colour, its label, and what comes next."""
+    moments = filter(None, [schedule.next_run, schedule.retry_at])
+    soonest = min(moments, default=None)
+    coming = f"{'again' if soonest == schedule.retry_at else 'next'} {formats.until(soonest)}" if soonest else ""
+    if not schedule.enabled:
+        declared = f"declared no more in the {schedule.managed_by}" if schedule.managed_by else "runs nothing"
+        return "paused", "Paused", declared
+    if schedule.consecutive_failures:
+        return "failing", f"Failing {schedule.consecutive_failures} in a row", coming
+    if schedule.type == BackupSchedule.Type.MANUAL:
+        return "manual", "Manual", "runs when told to"
+    return ("safe", "Active", coming) if coming else ("failing", "No next run", "its rhythm is wrong: edit it")

@@ -1,1 +1,0 @@
-"""The minisign format (https://jedisct1.github.io/minisign/), in parts; see `backups.archive.minisign`."""

@@ -1,0 +1,71 @@
+"""Mode and owner of what was backed up, as the manifest keeps them."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest.fields import DAMAGED_HINT, Fields
+
+HIGHEST_ID = 2**32 - 2
+MOST_FOLDERS = 64
+LONGEST_NAME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Of a file or folder: its mode and owner, and those of the `folders` that held it, the nearest first.
+
+    Names are None where the ids had none. `trusted` is no part of the record: whether it may be taken at its word.
+    """
+
+    mode: int
+    uid: int
+    gid: int
+    user: str | None = None
+    group: str | None = None
+    folders: tuple["Permissions", ...] = ()
+    trusted: bool = True
+
+    def distrusted(self) -> Self:
+        return replace(self, folders=tuple(folder.distrusted() for folder in self.folders), trusted=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        names = {"user": self.user, "group": self.group}
+        values: dict[str, Any] = {"mode": f"{self.mode:04o}", "uid": self.uid, "gid": self.gid}
+        values |= {key: name for key, name in names.items() if name is not None}
+        return values | ({"folders": [folder.to_dict() for folder in self.folders]} if self.folders else {})
+
+
+def read_permissions(fields: Fields, file: str) -> Permissions:
+    """Read what `to_dict` wrote; raises ArchiveError naming `file`."""
+    folders = tuple(_read(folder, file) for folder in fields.objects("folders"))
+    if len(folders) > MOST_FOLDERS:
+        raise ArchiveError(f"The manifest names {len(folders)} folders of {file}.", hint=DAMAGED_HINT)
+    return replace(_read(fields, file), folders=folders)
+
+
+def _read(fields: Fields, file: str) -> Permissions:
+    mode = fields.text("mode")
+    if re.fullmatch("[0-7]{4}", mode) is None:
+        raise ArchiveError(f"The manifest's mode of {file} is not four octal digits.", hint=DAMAGED_HINT)
+    return Permissions(
+        mode=int(mode, 8),
+        uid=_read_id(fields, "uid", file),
+        gid=_read_id(fields, "gid", file),
+        user=_read_name(fields, "user", file),
+        group=_read_name(fields, "group", file),
+    )
+
+
+def _read_id(fields: Fields, key: str, file: str) -> int:
+    if (number := fields.count(key)) > HIGHEST_ID:
+        raise ArchiveError(f"The manifest's {key} of {file} is out of range.", hint=DAMAGED_HINT)
+    return number
+
+
+def _read_name(fields: Fields, key: str, file: str) -> str | None:
+    name = fields.optional_text(key)
+    if name is not None and not 0 < len(name) <= LONGEST_NAME:
+        raise ArchiveError(f"The manifest's {key} of {file} is no name.", hint=DAMAGED_HINT)
+    return name

@@ -1,0 +1,118 @@
+"""Keys: mistakes that would be found on the day of the restore otherwise."""
+
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info, Warning, register
+
+from backups.archive.age import AgeKeyError, fingerprint
+from backups.archive.encryption import KINDS, Age, EncryptionError
+from backups.archive.encryption.age_files import read_identities, require_typeable
+from backups.archive.minisign import PublicKey, SigningKeyError
+from backups.service.archives.names import TAKEN_EXTENSIONS
+from backups.service.archives.signatures import site_key
+
+DOCS = "See docs/encryption.md."
+LEAST_PASSPHRASE = 12
+EXTENSION = re.compile(r"\.[a-z]{1,7}")
+
+
+@register()
+def check_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """E040 to E045, W040 to W042, I040: keys for archives and for signatures."""
+    return [*_kind(), *_recipients(), *_identities(), *_passphrases(), *_signing_keys()]
+
+
+def _kind() -> Iterator[CheckMessage]:
+    if settings.BACKUP_ENCRYPTION not in KINDS:
+        yield Error(f"BACKUP_ENCRYPTION is not one of {', '.join(KINDS)}", hint=DOCS, id="backups.E040")
+    commands = {
+        name: getattr(settings, name)
+        for name in ("BACKUP_ENCRYPTION_PROGRAM_ENCRYPT", "BACKUP_ENCRYPTION_PROGRAM_DECRYPT")
+    }
+    if not any(commands.values()) and settings.BACKUP_ENCRYPTION != "program":
+        return
+    for name, argv in commands.items():
+        if not argv or shutil.which(argv[0]) is None:
+            problem = f"names {argv[0]}, which is not installed" if argv else "is empty"
+            yield Error(f"{name} {problem}", hint=DOCS, id="backups.E041")
+    extension = settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION
+    if not EXTENSION.fullmatch(extension) or extension in TAKEN_EXTENSIONS:
+        yield Error(
+            "BACKUP_ENCRYPTION_PROGRAM_EXTENSION is not a free file extension",
+            hint="A dot and one to seven lower-case letters, such as .gpg; those of archives themselves are taken.",
+            id="backups.E041",
+        )
+
+
+def _recipients() -> Iterator[CheckMessage]:
+    for number, recipient in enumerate(settings.BACKUP_ENCRYPTION_RECIPIENTS, start=1):
+        try:
+            fingerprint(recipient)
+        except AgeKeyError as error:
+            yield Error(
+                f"recipient {number} of BACKUP_ENCRYPTION_RECIPIENTS is malformed: {error.message}",
+                hint=error.hint,
+                id="backups.E042",
+            )
+    if settings.BACKUP_ENCRYPTION_RECIPIENTS and settings.BACKUP_ENCRYPTION_PASSPHRASE:
+        yield Warning(
+            "recipients and a passphrase are configured: archives are encrypted for the recipients alone",
+            hint="The age format takes either. Move the passphrase to BACKUP_ENCRYPTION_OLD_PASSPHRASES.",
+            id="backups.W040",
+        )
+
+
+def _identities() -> Iterator[CheckMessage]:
+    for path in map(Path, settings.BACKUP_ENCRYPTION_IDENTITY_FILE):
+        try:
+            read_identities(path)
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except EncryptionError as error:
+            yield Error(error.message, hint=error.hint, id="backups.E043")
+        except OSError:
+            yield Error(f"The identity file {path} cannot be read.", hint=DOCS, id="backups.E043")
+        else:
+            if mode & 0o077:
+                yield Warning(
+                    f"The identity file {path} is open to others (mode {mode:04o}).",
+                    hint=f"Run: chmod 600 {path}",
+                    id="backups.W041",
+                )
+    if settings.BACKUP_ENCRYPTION_RECIPIENTS and not Age.configured(settings).can_read_back():
+        yield Info(
+            "archives are encrypted for recipients whose identity is not here: this host cannot open them",
+            hint="That is a choice. For a restore, set BACKUP_ENCRYPTION_IDENTITY_FILE.",
+            id="backups.I040",
+        )
+
+
+def _passphrases() -> Iterator[CheckMessage]:
+    try:
+        require_typeable(settings.BACKUP_ENCRYPTION_PASSPHRASE)
+    except EncryptionError as error:
+        yield Error(f"BACKUP_ENCRYPTION_PASSPHRASE: {error.message}", hint=error.hint, id="backups.E045")
+    if settings.BACKUP_ENCRYPTION_PASSPHRASE and len(settings.BACKUP_ENCRYPTION_PASSPHRASE.strip()) < LEAST_PASSPHRASE:
+        yield Warning(
+            f"BACKUP_ENCRYPTION_PASSPHRASE has fewer than {LEAST_PASSPHRASE} characters",
+            hint="Whoever gets an archive can try passphrases for as long as they like. Take six random words.",
+            id="backups.W042",
+        )
+
+
+def _signing_keys() -> Iterator[CheckMessage]:
+    try:
+        site_key()
+    except SigningKeyError as error:
+        yield Error(error.message, hint=error.hint, id="backups.E044")
+    for number, text in enumerate(settings.BACKUP_TRUSTED_KEYS, start=1):
+        try:
+            PublicKey.parse(text)
+        except SigningKeyError as error:
+            yield Error(f"key {number} of BACKUP_TRUSTED_KEYS: {error.message}", hint=error.hint, id="backups.E044")

@@ -1,0 +1,108 @@
+"""What a database holds now, read beside the service that writes into it, in a bounded time."""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from backups.components.sqlite.connection import connected, explained
+from backups.components.sqlite.inspect import count, newest_first, time_column, time_text
+from backups.components.sqlite.integrity import is_about_checking, reason_of
+from backups.components.sqlite.untrusted.application import TROUBLE
+from backups.components.sqlite.untrusted.deadline import watched
+from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, limit_values
+from backups.components.sqlite.untrusted.schema import read_schema
+from backups.errors import NotCheckable
+from backups.lib.paths import look_at
+
+SHAPE = 19  # characters of a time that tell its format: "2026-11-23 01:44:40"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """`newest` is the time in the row added last; `newer` the rows added with a later time than asked for.
+
+    Both are None where the table does not tell.
+    """
+
+    rows: int
+    newest: str | None = None
+    newer: int | None = None
+
+
+def live_tables(path: Path, since: Mapping[str, str], *, lock_timeout: float, seconds: float) -> dict[str, LiveTable]:
+    """Count the rows of the live database `path`, and those added after the times in `since` (by table).
+
+    Raises MissingComponent, DamagedComponent, or ComponentError when it is locked for `lock_timeout` seconds, needs
+    more than `seconds`, or has a table that cannot be counted here.
+    """
+    look_at(path)
+    try:
+        return watched(partial(connected, path), partial(_tables, path, since, lock_timeout), seconds=seconds)
+    except NotCheckable as error:
+        raise NotCheckable(f"{path} cannot be counted: {error.reason}.", reason=error.reason) from error
+    except sqlite3.Error as error:
+        raise explained(error, path, lock_timeout) from error
+
+
+def _tables(
+    path: Path, since: Mapping[str, str], lock_timeout: float, connection: sqlite3.Connection
+) -> dict[str, LiveTable]:
+    connection.text_factory = lambda text: text.decode(errors="replace")
+    connection.execute(f"PRAGMA busy_timeout={int(lock_timeout * 1000)}")
+    schema = read_schema(connection, path)
+    limit_values(connection, COMPUTED_BYTES)
+    for name, reason in schema.unreadable.items():
+        raise _not_counted(name, reason)
+    return {name: _table(connection, name, since.get(name)) for name in schema.tables}
+
+
+def _table(connection: sqlite3.Connection, name: str, since: str | None) -> LiveTable:
+    try:
+        rows = count(connection, name)
+    except TROUBLE as error:
+        if not is_about_checking(error):
+            raise
+        raise _not_counted(name, reason_of(error)) from error
+    if (column := time_column(connection, name)) is None:
+        return LiveTable(rows)
+    try:
+        return _dated(rows, since, newest_first(connection, name, column))
+    except TROUBLE as error:
+        if not is_about_checking(error):
+            raise
+        return LiveTable(rows)
+
+
+def _not_counted(table: str, reason: str) -> NotCheckable:
+    return NotCheckable(f"Table {table} cannot be counted: {reason}.", reason=f"table {table}: {reason}")
+
+
+def _dated(rows: int, since: str | None, times: Iterator[object]) -> LiveTable:
+    newest, newer = None, 0
+    for number, value in enumerate(times):
+        if number == 0:
+            newest = time_text(value)
+        later = None if since is None else _is_later(value, since)
+        if not later:
+            return LiveTable(rows, newest, None if later is None else newer)
+        newer += 1
+    return LiveTable(rows, newest, newer if since is not None else None)
+
+
+def _is_later(value: object, since: str) -> bool | None:
+    """None when the two are not times of one format, which cannot be compared."""
+    if isinstance(value, str):
+        return value > since if _shape(value) == _shape(since) else None
+    if isinstance(value, int | float):
+        try:
+            return value > float(since)
+        except ValueError:
+            return None
+    return None
+
+
+def _shape(moment: str) -> str:
+    return re.sub(r"\d", "0", moment[:SHAPE])

@@ -1,0 +1,210 @@
+"""Putting a database back into the live file, under the eyes of the processes that have it open.
+
+Source: https://www.sqlite.org/c3ref/backup_finish.html - the destination is one transaction; until it commits,
+and after a step that fails, the live database is what it was.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from backups.archive.manifest.permissions import Permissions
+from backups.components import sqlite
+from backups.components.sqlite.connection import is_damage
+from backups.errors import BackupError, NotCheckable, Untouched
+from backups.lib.atomic import replace_file
+
+SIDE_FILES = ("-wal", "-shm", "-journal")
+PAGES_PER_STEP = 4096
+# what SQLite calls a lock that passes when the transaction is begun anew; the backup API takes it for final
+PASSING = ("SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_TIMEOUT")
+NO_SPACE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
+
+Checkpoint = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a database is kept; `page_size` in bytes, `tables` counts the entries of its schema."""
+
+    page_size: int
+    journal_mode: str
+    encoding: str
+    tables: int
+
+
+def restore_into(
+    staged: Path, live: Path, *, lock_timeout: float, checkpoint: Checkpoint, permissions: Permissions | None = None
+) -> list[str]:
+    """Make the live database `live` hold what `staged` holds, as one transaction; return notes for the operator.
+
+    Processes that have it open see the new rows at their next transaction and go on writing into the same file. A
+    missing one is created as `permissions` say; one that is no database any more is replaced as a file.
+    `staged` may be rewritten (page size). Raises Untouched, and ComponentError where the new rows are in already.
+    """
+    if not live.exists():
+        return _create(staged, live, checkpoint, permissions)
+    try:
+        form = format_of(live, lock_timeout)
+    except sqlite3.Error as error:
+        if not is_broken(error):
+            raise refused(error, live, lock_timeout) from error
+        return _create(staged, live, checkpoint, permissions)
+    try:
+        _match_format(staged, live, form, checkpoint)
+    except sqlite3.Error as error:
+        raise refused(error, staged, lock_timeout) from error
+    try:
+        _copy_patiently(staged, live, lock_timeout, checkpoint)
+    except sqlite3.Error as error:
+        raise refused(error, live, lock_timeout) from error
+    _shrink_wal(live, lock_timeout)
+    return []
+
+
+def is_broken(error: sqlite3.Error) -> bool:
+    """True when `error` says that the file is no sound database, so that nobody can be using it."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    return code.startswith("SQLITE_NOTADB") or is_damage(error)
+
+
+def refused(error: sqlite3.Error, path: Path, lock_timeout: float) -> Untouched:
+    """Translate an error of SQLite that came before the commit into what the operator can do about it."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code in NO_SPACE:
+        return Untouched(f"No space left to restore {path}.", hint="Free space where it lies.")
+    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        hint = "Check that this user may write the file and its folder."
+        return Untouched(f"{path} cannot be written: {sqlite.said(error)}.", hint=hint)
+    known = sqlite.explained(error, path, lock_timeout)
+    return Untouched(known.message, hint=known.hint)
+
+
+def writable(live: Path, busy_seconds: float) -> sqlite3.Connection:
+    connection = sqlite.opened(live, mode="rw")
+    connection.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
+    return connection
+
+
+def format_of(live: Path, lock_timeout: float) -> Format:
+    """Return how the live database is kept, after rolling back what a dead process left. Raises sqlite3.Error."""
+    with closing(writable(live, lock_timeout)) as connection:
+        sqlite.not_understood(connection, live)
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        page_size, journal_mode, encoding = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "journal_mode", "encoding")
+        )
+        return Format(int(page_size), str(journal_mode), str(encoding), int(tables))
+
+
+def _match_format(staged: Path, live: Path, form: Format, checkpoint: Checkpoint) -> None:
+    """Make the staged copy one that SQLite can copy into the live file.
+
+    Its header says rollback journal, or it would turn the live one to WAL under open connections (a live WAL database
+    stays one). Its page size is the live one where SQLite cannot change that: in WAL mode.
+    """
+    with closing(sqlite.opened(staged, mode="rw")) as connection:
+        sqlite.tolerate_schema(connection)
+        connection.execute("PRAGMA journal_mode=DELETE")
+        encoding = connection.execute("PRAGMA encoding").fetchone()[0]
+        if form.tables and encoding != form.encoding:
+            # connections that are open would fail at every statement until they are opened anew
+            raise Untouched(
+                f"{live} is {form.encoding}, the backup is {encoding}.",
+                hint="Stop the service and move the file away, then restore again.",
+            )
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+    if form.journal_mode == "wal" and page_size != form.page_size:
+        _repage(staged, live, form.page_size, checkpoint)
+
+
+def _repage(staged: Path, live: Path, page_size: int, checkpoint: Checkpoint) -> None:
+    repaged = staged.with_name(f"{staged.name}.repaged")
+    repaged.unlink(missing_ok=True)
+
+    def vacuum(connection: sqlite3.Connection) -> None:
+        sqlite.limit_values(connection, sqlite.STORED_BYTES)
+        connection.execute(f"PRAGMA page_size={page_size}")
+        # not in place, which would need space in the folder for temporary files too
+        connection.execute("VACUUM INTO ?", [str(repaged)])
+
+    try:
+        sqlite.watched(
+            lambda: closing(sqlite.opened(staged, mode="rw", attached=1)),
+            vacuum,
+            seconds=sqlite.patience(staged),
+            checkpoint=checkpoint,
+        )
+    except (sqlite3.Error, NotCheckable) as error:
+        if not (isinstance(error, NotCheckable) or sqlite.is_about_checking(error)):
+            raise
+        reason = error.reason if isinstance(error, NotCheckable) else sqlite.said(error)
+        raise Untouched(
+            f"{live} has pages of another size than the backup, and its indexes need its service: {reason}.",
+            hint="Stop the service and move the file away, then restore again.",
+        ) from error
+    repaged.replace(staged)
+
+
+def _copy_patiently(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkpoint) -> None:
+    until = time.monotonic() + lock_timeout
+    while True:
+        try:
+            _copy_into(staged, live, lock_timeout, checkpoint)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname not in PASSING or time.monotonic() > until:
+                raise
+            checkpoint(0)
+            time.sleep(sqlite.LOCK_POLL_SECONDS)
+        else:
+            return
+
+
+def _copy_into(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkpoint) -> None:
+    with (
+        closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as writing,
+        sqlite.connected(staged, immutable=True) as reading,
+    ):
+        page_size = int(reading.execute("PRAGMA page_size").fetchone()[0])
+        advance = sqlite.deadline(live, page_size, lock_timeout, checkpoint)
+
+        def step(status: int, remaining: int, total: int) -> None:
+            if status == sqlite3.SQLITE_DONE:
+                return  # committed: too late to stop
+            try:
+                advance(status, remaining, total)
+            except BackupError as stop:
+                stop.untouched = True
+                raise
+
+        reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=sqlite.LOCK_POLL_SECONDS)
+
+
+def _shrink_wal(live: Path, lock_timeout: float) -> None:
+    """Fold the write-ahead log, which is as large as the database now, back where readers and the disk allow it.
+
+    The rows are safe in the log, so that neither is a reason to fail.
+    """
+    try:
+        with closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if not code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) and code not in NO_SPACE:
+            raise sqlite.explained(error, live, lock_timeout) from error
+
+
+def _create(staged: Path, live: Path, checkpoint: Checkpoint, permissions: Permissions | None) -> list[str]:
+    """Put the copy in place as a new file. Logs of the old one would be replayed into it: they go first."""
+    logs = [live.with_name(live.name + suffix) for suffix in SIDE_FILES]
+    return replace_file(
+        staged, live, checkpoint=checkpoint, permissions=permissions, neighbour=_neighbour(live), obsolete=logs
+    )
+
+
+def _neighbour(live: Path) -> Path | None:
+    """Return whose owner a created database takes without a record: another database there; None for the folder's."""
+    return next((path for path in sorted(live.parent.glob("*.db")) if path != live and path.is_file()), None)

@@ -1,0 +1,111 @@
+"""What the schema of a database declares: which tables are ordinary, which are virtual, and whether it computes."""
+
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backups.components.sqlite.connection import quoted, tolerate_schema
+from backups.components.sqlite.untrusted.limits import STORED_BYTES, limit_values
+
+# how SQLite names an entry of the schema that it does not take, and why; without a reason it is damage
+MALFORMED = re.compile(r"malformed database schema \((?P<entry>.*?)\) - (?P<reason>.+)", re.DOTALL)
+# reasons that are damage whoever wrote it
+DAMAGE = re.compile(r"invalid rootpage|orphan index|.*\balready\b.*", re.DOTALL)
+# damaged text, or what a newer SQLite has learnt; every other reason is about what this one has or allows
+SYNTAX = re.compile(r"near .*|unrecognized token.*|incomplete input|unknown error", re.DOTALL)
+WRITER = slice(96, 100)  # of the header: the version number of the SQLite that wrote last
+# hidden columns of ``table_xinfo``: generated ones, virtual and stored
+GENERATED = (2, 3)
+EXPRESSION = -2  # instead of a column in ``index_xinfo``
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """`tables` are the ordinary ones, with those in which virtual tables keep their rows.
+
+    `not_understood` is the first entry that this SQLite does not take, with the reason, and `unreadable` are the tables
+    that are not there because of it. `computes` is false where all that can be read is stored.
+    """
+
+    tables: tuple[str, ...]
+    virtual: tuple[str, ...]
+    not_understood: Mapping[str, str]
+    unreadable: Mapping[str, str]
+    computing: frozenset[str]
+
+    @property
+    def computes(self) -> bool:
+        return bool(self.virtual or self.computing)
+
+
+def read_schema(connection: sqlite3.Connection, path: Path) -> Schema:
+    """Return what the database of `connection` declares. Raises sqlite3.Error where its schema is damaged."""
+    # the definitions themselves
+    limit_values(connection, STORED_BYTES)
+    refused = not_understood(connection, path)
+    reason = "; ".join(f"{entry}: {reason}" for entry, reason in refused.items())
+    tables = _names(connection, "rootpage > 0 AND sql NOT LIKE 'CREATE VIRTUAL%'")
+    virtual = _names(connection, "sql LIKE 'CREATE VIRTUAL%'")
+    unreadable = {
+        name: refused.get(name, f"its definition is not understood here ({reason})")
+        for name in tables
+        if refused and not _columns(connection, name)
+    }
+    known = tuple(name for name in tables if name not in unreadable)
+    computing = frozenset(name for name in known if _computes(connection, name))
+    return Schema(known, virtual, refused, unreadable, computing)
+
+
+def not_understood(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
+    """Return the first entry of the schema that is not understood here, though it is not damaged, and why.
+
+    From then on `connection` reads the rest. Raises sqlite3.Error where it is damaged.
+    """
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except UnicodeDecodeError as error:
+        # of what the message quotes
+        message, problem = error.object.decode(errors="replace"), sqlite3.DatabaseError("malformed database schema")
+    except sqlite3.DatabaseError as error:
+        message, problem = str(error), error
+    else:
+        return {}
+    malformed = MALFORMED.fullmatch(message)
+    if malformed is None or DAMAGE.fullmatch(malformed["reason"]):
+        raise problem
+    if SYNTAX.fullmatch(malformed["reason"]) and not _is_of_a_newer_sqlite(path):
+        raise problem
+    tolerate_schema(connection)
+    return {malformed["entry"]: malformed["reason"]}
+
+
+def _is_of_a_newer_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        writer = int.from_bytes(file.read(WRITER.stop)[WRITER], "big")
+    major, minor, patch = sqlite3.sqlite_version_info
+    return writer > major * 1_000_000 + minor * 1_000 + patch
+
+
+def _names(connection: sqlite3.Connection, condition: str) -> tuple[str, ...]:
+    # a name that SQLite itself would not take
+    odd = "typeof(name) != 'text' OR instr(name, char(0)) > 0"
+    rows = connection.execute(
+        f"SELECT name FROM sqlite_master WHERE type = 'table' AND NOT ({odd}) AND {condition} ORDER BY name"
+    )
+    return tuple(name for (name,) in rows)
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
+    return connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+
+
+def _computes(connection: sqlite3.Connection, table: str) -> bool:
+    """True where a row of `table`, or an index of it, holds more than what is stored."""
+    if any(hidden in GENERATED for *_, hidden in _columns(connection, table)):
+        return True
+    for _number, index, _unique, _origin, partial in connection.execute(f"PRAGMA index_list({quoted(table)})"):
+        if partial or any(row[1] == EXPRESSION for row in connection.execute(f"PRAGMA index_xinfo({quoted(index)})")):
+            return True
+    return False

@@ -1,0 +1,133 @@
+"""Where this site keeps what is its own, and the components of an instance without it.
+
+The places are looked up at every use: a destination that was added a minute ago counts, also for older archives.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.conf import settings
+from django.db import Error as DatabaseFailure
+from django.db import connections
+
+from backups.components import Component
+from backups.errors import ComponentError
+from backups.instances import Instance, inventory
+from backups.instances.kinds import components_of, located
+from backups.instances.kinds.layers import Configuration
+from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
+from backups.runs import audit
+from destinations.exceptions import DestinationConfigError
+from destinations.models import BackupDestination
+
+ARCHIVES, WORKSPACES, DATABASE, KEYS, LOGS = "archives", "workspaces", "database", "keys", "logs"
+
+
+def site_places() -> OwnPlaces:
+    """Return every place of this site."""
+    return OwnPlaces([*configured_places(), *destination_places()])
+
+
+def configured_places() -> Iterator[Place]:
+    """Yield the places that the settings name."""
+    yield Place(ARCHIVES, Path(settings.BACKUP_ROOT))
+    yield Place(WORKSPACES, Path(settings.BACKUP_WORKSPACE_ROOT))
+    for alias in connections:
+        if (file := _database_file(connections[alias].settings_dict)) is not None:
+            yield Place(DATABASE, file, DATABASE_FILES)
+    for path in (*getattr(settings, "BACKUP_KEY_FILES", ()), *settings.BACKUP_ENCRYPTION_IDENTITY_FILE):
+        yield Place(KEYS, Path(path))
+    logs: Mapping[str, Any] = settings.LOGGING
+    for handler in logs.get("handlers", {}).values():
+        if "filename" in handler:
+            yield Place(LOGS, Path(handler["filename"]), LOG_FILES)
+
+
+def destination_places() -> Iterator[Place]:
+    """Yield the folders of all destinations, those that take no backups now too."""
+    for destination in BackupDestination.objects.all():
+        if (folder := _folder_of(destination)) is not None:
+            yield Place(ARCHIVES, folder)
+
+
+def warnings_about(destination: BackupDestination) -> Iterator[str]:
+    """Yield what comes of it where the folder of `destination` lies in a service, or a part of a service in it."""
+    if (folder := _folder_of(destination)) is None:
+        return
+    own = OwnPlaces([Place(ARCHIVES, folder)])
+    for instance in inventory().instances.values():
+        for component in _known_components(instance):
+            whose = f"component {component.name} of instance {instance.name}"
+            if any(map(own.holding, component.paths())):
+                yield f"The folder {folder} holds {whose}: it can be neither backed up nor restored there."
+            elif component.kind == "files" and own.below(component.sources()[0]):
+                yield f"The folder {folder} lies in {whose}: it is left out of its backups, and its restores leave it."
+
+
+def _known_components(instance: Instance) -> list[Component]:
+    try:
+        return components_of(instance.service, own=NO_PLACES)
+    except ComponentError:  # the check of the instances says so
+        return []
+
+
+def _folder_of(destination: BackupDestination) -> Path | None:
+    try:
+        return destination.open().folder()
+    except DestinationConfigError:  # nothing can be stored there; the check of the destinations says why
+        return None
+
+
+def _database_file(database: Mapping[str, Any]) -> Path | None:
+    """Return the file of a SQLite database; None for one in memory or on a server."""
+    name = str(database["NAME"])
+    if database["ENGINE"] != "django.db.backends.sqlite3" or name == ":memory:":
+        return None
+    if not name.startswith("file:"):
+        return Path(name)
+    uri = urlsplit(name)
+    return None if parse_qs(uri.query).get("mode") == ["memory"] else Path(unquote(uri.path))
+
+
+def live_components(instance: Instance, configuration: Configuration | None = None) -> list[Component]:
+    """Return the components of `instance` for a backup or a restore, the site's own places left out of their trees.
+
+    Raises ComponentError as `components_of`, and when a tree holds what is another instance's.
+    """
+    found = components_of(instance.service, configuration, own=site_places())
+    for component in found:
+        require_apart(instance, component)
+    return found
+
+
+def located_components(instance: Instance, paths: Mapping[str, str]) -> list[Component]:
+    """Return the components of `instance` where an earlier restore found them. Raises as `located`.
+
+    Needs no database: the way back must not depend on it.
+    """
+    try:
+        own = site_places()
+    except DatabaseFailure as error:
+        # BACKUP_ROOT, and what is mounted in it, holds the folder of every type of destination that there is
+        audit.log("restore.destinations-unknown", logging.WARNING, instance=instance.name, error=type(error).__name__)
+        own = OwnPlaces(configured_places())
+    return located(instance.service, paths, own=own)
+
+
+def require_apart(instance: Instance, component: Component) -> None:
+    """Raise ComponentError for a tree that holds another instance: a restore would swap its files under its service."""
+    if component.kind != "files":
+        return
+    (tree,) = component.sources()
+    here = OwnPlaces([Place("tree", tree)])
+    for other in inventory().instances.values():
+        paths = (other.root, *other.service.named_paths()) if other.name != instance.name else ()
+        for path in paths:
+            if here.holding(path):
+                raise ComponentError(
+                    f"{component.name}: {path} of instance {other.name} lies in {tree}",
+                    hint="make components of the folders beside it, or move that instance",
+                )

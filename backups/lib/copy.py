@@ -1,0 +1,86 @@
+"""Copying files that others may be writing: whole, or not at all."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from backups.errors import ComponentError
+from backups.lib.atomic import create_private
+from backups.lib.paths import missing, unreadable, vanished
+from destinations.streams import Sink
+
+BLOCK = 1 << 20
+
+
+def copy_stable(source: Path, target: Path, checkpoint: Callable[[int], None]) -> os.stat_result:
+    """Copy one file to the new file `target` (0600); return the stat of what was read.
+
+    Raises ComponentError when it changes while it is read.
+    """
+    with open_regular(source) as reading, create_private(target) as writing:
+        copy_unchanged(reading, writing, source, checkpoint)
+        return os.fstat(reading.fileno())
+
+
+def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
+    """Open a regular file for reading; never a device or a pipe (which would block).
+
+    With `dir_fd`, which is the open folder of `path`, never a link either.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if dir_fd is not None else 0)
+    try:
+        descriptor = os.open(path if dir_fd is None else path.name, flags, dir_fd=dir_fd)
+    except FileNotFoundError as error:
+        raise (missing(path) if dir_fd is None else vanished(path)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    file = os.fdopen(descriptor, "rb", buffering=0)
+    if not os.path.isfile(file.fileno()):  # noqa: PTH113 - of the open descriptor, not of the path
+        file.close()
+        raise ComponentError(f"{path} is not a regular file.", hint="Correct the path of the component.")
+    return file
+
+
+def copy_unchanged(reading: BinaryIO, writing: Sink, name: Path, checkpoint: Callable[[int], None]) -> None:
+    """Copy exactly the bytes the file had when it was opened, then prove that it still is that file.
+
+    Raises ComponentError when it grew, shrank or was written to in between.
+    """
+    before = os.fstat(reading.fileno())
+    left = before.st_size
+    while left:
+        block = _read(reading, min(BLOCK, left), name)
+        if not block:
+            break
+        writing.write(block)
+        left -= len(block)
+        checkpoint(len(block))
+    after = os.fstat(reading.fileno())
+    if left or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise ComponentError(
+            f"{name} changed while it was read.",
+            hint="Back it up when nothing writes to it, or leave it out of the component.",
+        )
+
+
+def _read(reading: BinaryIO, size: int, name: Path) -> bytes:
+    try:
+        return reading.read(size)
+    except OSError as error:
+        raise unreadable(name, error) from error
+
+
+def same_content(path: Path, checksum: str) -> bool:
+    return path.is_file() and sha256_of(path, lambda _: None) == checksum
+
+
+def sha256_of(path: Path, checkpoint: Callable[[int], None]) -> str:
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(BLOCK))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            digest.update(buffer[:size])
+            checkpoint(size)
+    return digest.hexdigest()

@@ -1,0 +1,185 @@
+"""Taking an archive apart into a folder: for a look, an exercise, or a machine without its service."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from backups.archive.manifest.document import Entry, Manifest
+from backups.archive.manifest.names import MANIFEST_NAME
+from backups.archive.tar.read import unpack
+from backups.components.files.unpack import unpack_tree
+from backups.errors import BackupError
+from backups.instances import inventory
+from backups.instances.site_paths import site_places
+from backups.lib.atomic import FOLDER, create_private, discard
+from backups.lib.ownership import Ownership, ownership_for
+from backups.lib.site_paths import OwnPlaces, Place
+from backups.models import BackupExecution
+from backups.runs import audit
+from backups.runs.workspace import workspace
+from backups.service.archives.fetch import fetch
+from backups.service.archives.open import opened
+from backups.service.archives.verify import check_database, manifest_of_file
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What lies in `directory` now: plain `files`, and `trees` as folders named after their component.
+
+    `notes` are about what of the databases cannot be checked here.
+    """
+
+    manifest: Manifest
+    directory: Path
+    files: tuple[Entry, ...]
+    trees: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self.files + self.trees
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(entry.size_bytes for entry in self.entries)
+
+    @property
+    def rows(self) -> int:
+        return sum(entry.records or 0 for entry in self.entries)
+
+
+def extract(
+    source: BackupExecution | Path, directory: Path, components: Sequence[str] = (), *, by: audit.Actor
+) -> Extracted:
+    """Verify the archive and put `components` of it, all by default, into the new or empty folder `directory`.
+
+    Raises OperatorError, and then nothing of it is there.
+    """
+    _require_outside(directory)
+    with workspace(str(uuid4())) as scratch:
+        archive = source if isinstance(source, Path) else fetch(source, scratch)
+        done = lay_out(archive, directory, scratch, components)
+    _give_permissions(done)
+    fields = {"directory": directory, "files": len(done.entries), "by": audit.name_of(by)}
+    if isinstance(source, BackupExecution):
+        audit.log("backup.extracted", execution=source.pk, instance=source.instance, **fields)
+        audit.note(by, source, f"Extracted into {directory}.")
+    else:
+        audit.log("backup.extracted", archive=source, instance=done.manifest.instance_name, **fields)
+    return done
+
+
+def lay_out(
+    archive: Path,
+    directory: Path,
+    scratch: Path,
+    components: Sequence[str] = (),
+    *,
+    keep_tars: bool = False,
+    progress: Progress = lambda _: None,
+) -> Extracted:
+    """Unpack the archive file `archive` into `directory`, check every database, and make folders of nested tars.
+
+    `scratch` takes what has to be decrypted. With `keep_tars` the nested tars stay beside their folders.
+    """
+    manifest = manifest_of_file(archive)
+    entries = _selected(manifest, components)
+    made = not directory.exists()
+    trees = tuple(entry for entry in entries if entry.is_tree)
+    _require_room(directory, sum(entry.size_bytes for entry in (*entries, *trees)))
+    try:
+        with opened(archive, scratch) as stream:
+            unpack(stream, directory, names=[entry.file for entry in entries], progress=progress)
+        with _undone_on_error(directory, made=made):
+            notes = tuple(
+                note
+                for entry in entries
+                if entry.type == "database"
+                for note in check_database(directory / entry.file, entry, checkpoint=progress)
+            )
+            for entry in trees:
+                _unpack_tree(directory, entry, progress, keep_tar=keep_tars)
+            with create_private(directory / MANIFEST_NAME) as file:
+                file.write(manifest.to_json())
+    except OSError as error:
+        raise BackupError(
+            f"{directory} cannot be written: {error.strerror}", hint="check space and permissions there"
+        ) from error
+    return Extracted(manifest, directory, tuple(entry for entry in entries if entry not in trees), trees, notes)
+
+
+def _selected(manifest: Manifest, components: Sequence[str]) -> list[Entry]:
+    for name in components:
+        if name not in manifest.components:
+            raise BackupError(
+                f"the archive has no component {name!r} to unpack", hint=f"valid: {', '.join(manifest.components)}"
+            )
+    return [entry for entry in manifest.contents if not components or entry.component in components]
+
+
+def _require_outside(directory: Path) -> None:
+    """What is unpacked for a look must not become part of a service, or lie between archives."""
+    known = inventory().instances.values()
+    roots = OwnPlaces(Place(f"instance {instance.name}", instance.root) for instance in known)
+    if (place := roots.holding(directory)) is not None:
+        raise _taken(directory, place.path, place.what)
+    if (place := site_places().holding(directory)) is not None:
+        raise _taken(directory, place.path, f"the {place.what} of this site")
+
+
+def _taken(directory: Path, root: Path, whose: str) -> BackupError:
+    return BackupError(f"{directory} lies in {root}, of {whose}", hint="name a folder somewhere else")
+
+
+def _require_room(directory: Path, needed: int) -> None:
+    parent = directory if directory.is_dir() else directory.parent
+    if not parent.is_dir():
+        raise BackupError(f"{parent} is not a folder, so {directory.name} cannot be made in it")
+    if (free := shutil.disk_usage(parent).free) < needed:
+        raise BackupError(
+            f"{parent} has {free:,} bytes free, this needs about {needed:,}", hint="name a folder on a larger disk"
+        )
+
+
+def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool) -> None:
+    # the nested tar of a tree is named after its component
+    tree = directory / entry.file.removesuffix(".tar")
+    tree.mkdir(mode=0o700)
+    descriptor = os.open(tree, FOLDER)
+    try:
+        unpack_tree(directory / entry.file, descriptor, Ownership.of(os.fstat(descriptor)), progress)
+    finally:
+        os.close(descriptor)
+    if not keep_tar:
+        (directory / entry.file).unlink()
+
+
+def _give_permissions(done: Extracted) -> None:
+    """Single files too are as they were, for whoever moves them to their place; without a record they stay 0600."""
+    for entry in done.files:
+        if entry.permissions is None:
+            continue
+        descriptor = os.open(done.directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            ownership_for(entry.permissions.distrusted(), os.fstat(descriptor)).give_new(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _undone_on_error(directory: Path, *, made: bool) -> Iterator[None]:
+    """The folder was new or empty, so everything in it is ours."""
+    try:
+        yield
+    except BaseException:
+        for path in directory.iterdir():
+            discard(path)
+        if made:
+            directory.rmdir()
+        raise

@@ -1,0 +1,106 @@
+"""Opening an archive file, whatever it is wrapped in, as the compressed tar inside."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+
+from backups.archive import tcbk as legacy
+from backups.archive.age import AgeError
+from backups.archive.encryption import KINDS, Encryption, EncryptionError
+from backups.archive.errors import ArchiveError
+from backups.service.archives.names import LEGACY
+from backups.service.archives.passphrases import passphrases_for
+from destinations.streams import Source
+
+NO_KEY_HINT = (
+    "set BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to what the TACACS+ server had when it made "
+    "this archive"
+)
+_LOOK_BYTES = 64
+
+
+@contextmanager
+def opened(path: Path, directory: Path) -> Iterator[Source]:
+    """Yield the compressed tar in the archive file `path`; `directory` takes what has to be decrypted first.
+
+    Raises ArchiveError that names the file when it cannot be read, when no configured key opens it, or when a read of
+    the stream meets something that was not encrypted like this.
+    """
+    try:
+        source = path.open("rb", buffering=0)
+    except OSError as error:
+        raise ArchiveError(
+            f"{path} cannot be read: {error.strerror}", hint="check the path and the permissions"
+        ) from error
+    with source:
+        head = source.read(_LOOK_BYTES)
+        source.seek(0)
+        if legacy.is_legacy(head):
+            with _legacy(source, path, directory) as plain:
+                yield plain
+        elif (encryption := recognised(head, path.name)) is not None:
+            with _named(path, AgeError, EncryptionError), encryption.reader(source) as plain:
+                yield plain
+        else:
+            yield source
+
+
+def encryption_of(head: bytes, filename: str) -> str:
+    """Return the name of what a file of that name, which begins with `head`, is encrypted with; "" for nothing."""
+    if legacy.is_legacy(head):
+        return LEGACY
+    encryption = recognised(head, filename)
+    return "" if encryption is None else encryption.name
+
+
+def recognised(head: bytes, filename: str) -> Encryption | None:
+    """Return the kind of encryption, with every key at hand, of a file of that name that begins with `head`."""
+    for kind in KINDS.values():
+        if kind.configured(settings).recognises(head, filename):
+            return kind.configured(settings, passphrases_for(filename))
+    return None
+
+
+@contextmanager
+def _named(path: Path, *errors: type[ArchiveError]) -> Iterator[None]:
+    """Say of which file the format speaks."""
+    try:
+        yield
+    except errors as error:
+        raise ArchiveError(f"{path.name} cannot be opened: {error.message}", hint=error.hint) from error
+
+
+@contextmanager
+def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[Source]:
+    """Decrypt the TACACS+ server's own container into a file without a name."""
+    passphrases = legacy_passphrases(path.name)
+    if not passphrases:
+        raise ArchiveError(f"{path.name} is encrypted and no passphrase is configured", hint=NO_KEY_HINT)
+    scratch = directory / f".{path.name}.plain"
+    with scratch.open("x+b") as plain:
+        scratch.unlink()
+        with _named(path, ArchiveError):
+            _decrypt(source, plain, passphrases)
+        plain.seek(0)
+        yield plain
+
+
+def legacy_passphrases(filename: str) -> list[str]:
+    site = (settings.BACKUP_ENCRYPTION_PASSPHRASE, *settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES)
+    return [text for text in dict.fromkeys((*site, *passphrases_for(filename))) if text]
+
+
+def _decrypt(source: BinaryIO, plain: BinaryIO, passphrases: Sequence[str]) -> None:
+    """Try each passphrase; nothing is written before the whole container is proven with one."""
+    *others, last = passphrases
+    for passphrase in others:
+        try:
+            legacy.decrypt(source, plain, passphrase)
+        except ArchiveError:
+            source.seek(0)
+        else:
+            return
+    legacy.decrypt(source, plain, last)

@@ -1,0 +1,179 @@
+"""The signature of an archive: made beside it at its destination, looked at before a restore.
+
+It is over the BLAKE2b digest of the archive, in the minisign format, in the file NAME.minisig.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+from django.conf import settings
+from django.utils import timezone
+
+from backups.archive import minisign
+from backups.archive.errors import ArchiveError
+from backups.archive.minisign import PublicKey, SignatureError, SigningKey
+from backups.errors import BackupError
+from backups.models import BackupExecution, RestoreExecution
+from backups.runs import audit
+from backups.service.archives.hashing import HashingSink
+from backups.service.archives.names import signature_of
+from destinations.backends import Destination
+from destinations.exceptions import NameTaken, NotFound
+
+_MOST_BYTES = 16 * 1024
+ACCEPT_HINT = "if you know where it comes from, accept it all the same: --accept-unsigned, or the box on the page"
+
+
+class State(StrEnum):
+    SIGNED = "signed"
+    FOREIGN = "foreign"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What the signature of an archive says. Only one by a key that is trusted here proves where it comes from."""
+
+    state: State
+    key_id: str = ""
+    comment: str = ""
+
+    def __str__(self) -> str:
+        if self.state is State.SIGNED:
+            whom = "this site" if self.key_id == site_key().public_key.id else "a trusted site"
+            return f"signed by {whom} (key {self.key_id})"
+        if self.state is State.FOREIGN:
+            return f"signed with the key {self.key_id}, which is not trusted here"
+        return "not signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An archive that may be restored: `notes` for the operator, and whether it is known where it comes from."""
+
+    notes: tuple[str, ...]
+    trusted: bool
+
+
+def site_key() -> SigningKey:
+    """Return the key that signs here. Raises SigningKeyError."""
+    return minisign.parse_signing_key(settings.BACKUP_SIGNING_KEY, "BACKUP_SIGNING_KEY")
+
+
+def trusted_keys() -> list[PublicKey]:
+    """Return the site's own public key and those of BACKUP_TRUSTED_KEYS. Raises SigningKeyError."""
+    return [site_key().public_key, *(PublicKey.parse(text) for text in settings.BACKUP_TRUSTED_KEYS)]
+
+
+def put_signature(destination: Destination, path: str, blake2b: str, *, token: str) -> None:
+    """Sign the archive at `path` with that digest (hexadecimal); what lay there under the name is replaced."""
+    comment = f"timestamp:{int(timezone.now().timestamp())}\tfile:{PurePosixPath(path).name}\thashed"
+    store_signature(destination, path, minisign.sign_digest(bytes.fromhex(blake2b), site_key(), comment), token=token)
+
+
+def store_signature(destination: Destination, path: str, text: str, *, token: str) -> None:
+    data = text.encode()
+    for attempt in (1, 2):
+        try:
+            destination.put(io.BytesIO(data), signature_of(path), size=len(data), token=token)
+        except NameTaken:
+            if attempt == 2:
+                raise
+            destination.delete(signature_of(path))
+        else:
+            return
+
+
+def delete_signature(destination: Destination, path: str) -> None:
+    """Delete the signature of the archive that was at `path`, if it has one."""
+    try:
+        destination.delete(signature_of(path))
+    except NotFound:
+        return
+
+
+def text_at(destination: Destination, path: str) -> bytes | None:
+    """Return the signature of the archive at `path` as it is stored; None where there is none."""
+    try:
+        return destination.head(signature_of(path), _MOST_BYTES + 1)
+    except NotFound:
+        return None
+
+
+def text_beside(path: Path) -> bytes | None:
+    """Return the signature beside the archive file `path`; None where there is none. Raises ArchiveError."""
+    beside = path.with_name(signature_of(path.name))
+    try:
+        with beside.open("rb") as file:
+            return file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ArchiveError(f"{beside} cannot be read: {error.strerror}", hint="correct its permissions") from error
+
+
+def signature_state(subject: BackupExecution | Path) -> Signature:
+    """Return what the signature of an archive says, of an execution or in a file.
+
+    Of an archive that was not made here the whole is read the first time. Raises ArchiveError for a signature that does
+    not fit or is malformed, and what the destination raises.
+    """
+    if isinstance(subject, Path):
+        text = text_beside(subject)
+        return _read(text, subject.name, lambda: minisign.file_digest(subject))
+    with subject.destination.open() as destination:
+        text = text_at(destination, subject.backup_path)
+        return _read(text, subject.backup_filename, lambda: _digest_of(subject, destination))
+
+
+def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
+    """Look at the signature of the archive to restore, fetched to `archive`.
+
+    Raises BackupError for one that is missing or foreign, unless that was accepted; ArchiveError for a bad one, always.
+    An undo goes by the checksum in our own record.
+    """
+    if restore.execution is None:
+        text = text_beside(Path(restore.archive_file))
+    else:
+        with restore.execution.destination.open() as destination:
+            text = text_at(destination, restore.execution.backup_path)
+    signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
+    signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None
+    if not (signed or restore.accept_unsigned or is_undo):
+        raise BackupError(f"{archive.name} is {signature}", hint=ACCEPT_HINT)
+    audit.log(
+        "restore.signature", execution=restore.pk, instance=restore.instance, state=signature.state.value,
+        key=signature.key_id,
+    )  # fmt: skip
+    notes = () if signed else (f"accepted: the archive is {signature}",)
+    return Accepted(notes, trusted=signed or is_undo)
+
+
+def _read(text: bytes | None, name: str, digest: Callable[[], bytes]) -> Signature:
+    if text is None:
+        return Signature(State.MISSING)
+    try:
+        found = minisign.verify_digest(digest(), text, trusted_keys())
+    except minisign.UnknownSignerError as error:
+        return Signature(State.FOREIGN, error.key_id)
+    except SignatureError as error:
+        raise ArchiveError(f"{name} is refused: {error.message}", hint=error.hint) from error
+    return Signature(State.SIGNED, found.key.id, found.trusted_comment)
+
+
+def _digest_of(execution: BackupExecution, destination: Destination) -> bytes:
+    """Return the recorded digest; one that was never taken is, of the very bytes that are on record."""
+    if not execution.archive_blake2b:
+        sink = HashingSink(signed=True)
+        destination.get(execution.backup_path, sink)
+        if sink.sha256.hexdigest() != execution.archive_sha256:
+            where = f"{execution.backup_path} at {execution.destination.name}"
+            raise ArchiveError(
+                f"{where} is not what was recorded: its SHA-256 differs",
+                hint="it was changed or damaged there; use another backup",
+            )
+        execution.moved(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
+    return bytes.fromhex(execution.archive_blake2b)

@@ -1,0 +1,97 @@
+"""Proving that an archive would restore: every checksum, a complete manifest, every database sound."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from backups.archive.manifest.document import Entry, Manifest
+from backups.archive.tar.read import read_manifest, unpack
+from backups.components import sqlite
+from backups.errors import ComponentError
+from backups.runs.workspace import require_space, workspace
+from backups.service.archives.open import opened
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What an archive was found to hold; every part of it agrees with the manifest. `signature` says who signed it.
+
+    `notes` are about what of its databases cannot be checked here.
+    """
+
+    manifest: Manifest
+    databases: int
+    signature: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return those of the backup and our own, which often are the same."""
+        return list(dict.fromkeys([*self.manifest.warnings, *self.notes]))
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The databases of an archive, in `directory`; every member has the checksum of the manifest."""
+
+    manifest: Manifest
+    directory: Path
+    databases: tuple[Entry, ...]
+
+
+def manifest_of_file(path: Path) -> Manifest:
+    """Return the manifest of the archive file `path`. Raises ArchiveError."""
+    with workspace(str(uuid4())) as directory, opened(path, directory) as stream:
+        return read_manifest(stream)
+
+
+def verify_file(path: Path, directory: Path) -> Verified:
+    """Unpack the archive `path` below `directory`, hashing every member, and check each database in it."""
+    unpacked = unpack_databases(path, directory)
+    notes = check_databases(unpacked)
+    return Verified(unpacked.manifest, len(unpacked.databases), notes=tuple(notes))
+
+
+def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _: None) -> Unpacked:
+    """Unpack the databases of the archive `path` below `directory`, hashing every member. Raises ArchiveError."""
+    manifest = manifest_of_file(path)
+    databases = tuple(entry for entry in manifest.contents if entry.type == "database")
+    require_space(directory, sum(entry.size_bytes for entry in databases))
+    scratch = directory / "verify"
+    with opened(path, directory) as stream:
+        unpack(stream, scratch, names=[entry.file for entry in databases], progress=progress)
+    return Unpacked(manifest, scratch, databases)
+
+
+def check_databases(unpacked: Unpacked, progress: Progress = lambda _: None) -> list[str]:
+    """Check each database that was unpacked, as `check_database` does; `progress` gets its bytes."""
+    notes = []
+    for entry in unpacked.databases:
+        notes += check_database(unpacked.directory / entry.file, entry, checkpoint=progress)
+        progress(entry.size_bytes)
+    return notes
+
+
+def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: Progress = lambda _: None) -> list[str]:
+    """Check the unpacked database of `entry` and count its rows against the manifest.
+
+    Returns notes about what cannot be checked or counted here: its checksum says that it is what was backed up.
+    Raises ComponentError when it is corrupt or holds other rows than the manifest says, and what `checkpoint` raises.
+    """
+    unchecked = sqlite.check(path, full=full, checkpoint=checkpoint)
+    found = sqlite.facts(path, checkpoint=checkpoint)
+    if entry.tables is not None:
+        different = found.differences(entry.tables, [item.table for item in entry.not_counted])
+        if different:
+            raise ComponentError(
+                f"{entry.file} does not hold the rows that the manifest counts: {', '.join(different)}"
+            )
+    if None not in (entry.records, found.records) and entry.records != found.records:
+        raise ComponentError(f"{entry.file} holds {found.records} rows, the manifest counts {entry.records}")
+    return [
+        *sqlite.described(unchecked, entry.file),
+        *sqlite.described(found.uncounted, entry.file, counting=True),
+    ]

@@ -1,0 +1,44 @@
+"""Packing what was exported into one file: tar, compression, encryption."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from backups.archive.encryption import Encryption
+from backups.archive.manifest.document import Manifest
+from backups.archive.tar.write import Part, write_package
+from backups.errors import BackupError
+from backups.lib.os_signals import undisturbed
+from backups.runs.progress import Monitor
+from backups.service.backup.export import Contents
+from backups.service.backup.upload import Made
+
+
+def pack(
+    contents: Contents, manifest: Manifest, encryption: Encryption | None, directory: Path, monitor: Monitor
+) -> Made:
+    """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full."""
+    archive = directory / "archive"
+    archive.touch(mode=0o600)
+    try:
+        # a signal between any two steps would leave the compressor's threads waiting for each other
+        with undisturbed() as strike, archive.open("wb", buffering=0) as target:
+
+            def progress(delta: int) -> None:
+                monitor.advance(delta)
+                strike()
+
+            packed = write_package(
+                target,
+                manifest,
+                [Part(part.path, part.name) for part in contents.parts],
+                compression=settings.BACKUP_COMPRESSION,
+                level=settings.BACKUP_COMPRESSION_LEVEL,
+                wrap=encryption.writer if encryption else None,
+                progress=progress,
+            )
+    except OSError as error:
+        raise BackupError(
+            f"the archive cannot be written in {directory}: {error.strerror}", hint="free space there"
+        ) from error
+    return Made(archive, packed, manifest, encryption)

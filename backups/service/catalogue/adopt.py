@@ -1,0 +1,140 @@
+"""Taking an archive that this site did not make into its catalogue."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.utils import timezone
+
+from backups.archive.compression.read import ZSTD_MAGIC
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest.document import Manifest
+from backups.archive.tar.read import verify_members
+from backups.instances.fields import NAME
+from backups.models import BackupExecution
+from backups.models.querysets import MISSING
+from backups.runs import audit
+from backups.service.archives.open import encryption_of, opened
+from backups.service.archives.signatures import signature_state
+from destinations.models import BackupDestination
+from destinations.streams import Source
+
+Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
+# older than any backup: a machine whose clock was lost
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_HEAD_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An archive whose every member agrees with its manifest; digests and `size_bytes` are those of the file."""
+
+    manifest: Manifest
+    sha256: str
+    blake2b: str
+    size_bytes: int
+    compression: str
+    encryption: str
+
+    @property
+    def kind(self) -> str:
+        """The kind that the manifest names, where it is one of ours."""
+        named = self.manifest.backup_type
+        return named if named in Kind.values else Kind.MANUAL.value
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """The date that the manifest names, in UTC, unless it cannot be: nothing may look fresh that is not."""
+        named = self.manifest.taken_at
+        return named.astimezone(UTC) if named is not None and EARLIEST <= named <= timezone.now() else None
+
+
+def examine(path: Path, directory: Path, *, sha256: str, blake2b: str) -> Examined:
+    """Compare every member of the archive file `path` with its manifest. Raises ArchiveError."""
+    with path.open("rb") as file:
+        encryption = encryption_of(file.read(_HEAD_BYTES), path.name)
+    with opened(path, directory) as stream:
+        source = _Remembering(stream)
+        manifest = verify_members(source)
+    if not NAME.fullmatch(manifest.instance_name):
+        raise ArchiveError(
+            f"the manifest of {path.name} names the instance {manifest.instance_name[:80]!r}",
+            hint="instances have names of up to 64 letters, digits, '_' and '-'",
+        )
+    compression = "zstd" if source.head.startswith(ZSTD_MAGIC) else "gzip"
+    return Examined(manifest, sha256, blake2b, path.stat().st_size, compression, encryption)
+
+
+class _Remembering:
+    """A source whose first bytes are kept."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.head = b""
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size) or b""
+        self.head = self.head or data[:_HEAD_BYTES]
+        return data
+
+
+def record_adopted(
+    destination: BackupDestination, path: str, found: Examined, *, by: audit.Actor, comment: str, **columns: object
+) -> BackupExecution:
+    """Return a new row for the archive at `path`, or the row of an archive that was moved there.
+
+    Raises ArchiveError for a signature that does not fit, IntegrityError when the path is recorded already.
+    """
+    if (moved := _moved(destination, path, found, columns.get("verified_at"))) is not None:
+        return moved
+    taken_at, now = found.taken_at, timezone.now()
+    values = {
+        "instance": found.manifest.instance_name,
+        "destination": destination,
+        "kind": found.kind,
+        "status": Status.COMPLETED,
+        "stage": Stage.DONE,
+        "progress_percent": 100,
+        "triggered_by": found.manifest.triggered_by[:150],
+        "comment": comment,
+        "created_at": taken_at or now,
+        "started_at": taken_at,
+        "completed_at": taken_at or now,
+        "backup_path": path,
+        "backup_filename": path.rpartition("/")[2],
+        "archive_sha256": found.sha256,
+        "archive_blake2b": found.blake2b,
+        "compression": found.compression,
+        "encryption": found.encryption,
+        "size_bytes": found.manifest.total_size_bytes,
+        "compressed_size_bytes": found.size_bytes,
+        "files_included": len(found.manifest.contents),
+        "manifest_json": found.manifest.to_dict(),
+        "warnings": list(found.manifest.warnings),
+        "adopted": True,
+    }
+    execution = BackupExecution(**values | columns)
+    # one that does not fit is refused; one that is missing or foreign is asked about before a restore
+    signature_state(execution)
+    execution.save(force_insert=True)
+    BackupDestination.objects.filter(pk=destination.pk).update(established=True)
+    audit.log(
+        "backup.adopted", execution=execution.pk, instance=execution.instance, destination=destination.name,
+        file=path, by=audit.name_of(by),
+    )  # fmt: skip
+    audit.note(by, execution, f"{comment}: {path} at {destination.name}.")
+    return execution
+
+
+def _moved(destination: BackupDestination, path: str, found: Examined, verified_at: object) -> BackupExecution | None:
+    """Follow an archive that was lost and is here again: its pin and its history stay with it."""
+    lost = BackupExecution.objects.missing().filter(destination=destination, archive_sha256=found.sha256)
+    execution = lost.order_by("created_at", "pk").first()
+    if execution is None:
+        return None
+    place: dict[str, object] = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
+    place |= {"verified_at": verified_at} if verified_at else {}
+    if not execution.moved(Status.COMPLETED, MISSING, **place):
+        return None
+    audit.log("backup.moved", execution=execution.pk, instance=execution.instance, file=path)
+    return execution

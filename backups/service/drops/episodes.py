@@ -1,0 +1,192 @@
+"""Drops: what a backup lacks that was there before. They are open until a person confirms that it is gone on purpose.
+
+While the newest backup of an instance has an open drop, retention deletes none of those from before it: see `plan`.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from backups.errors import BackupError
+from backups.models import BackupExecution
+from backups.models.columns import DropEntry
+from backups.models.querysets import BackupQuerySet
+from backups.runs import audit
+from backups.runs.claim import lock_instance
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.service.drops.holdings import Drop
+from backups.signals import data_dropped
+
+Status = BackupExecution.Status
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """The newest backup of an instance has an open drop: the first such in a row began at `since`."""
+
+    newest: BackupExecution
+    since: datetime
+
+    @property
+    def drops(self) -> list[Drop]:
+        return open_drops(self.newest)
+
+
+def drops_of(execution: BackupExecution) -> list[tuple[Drop, str]]:
+    """Return each drop of `execution` and who confirmed it, which is empty for an open one; none of a failed run."""
+    if execution.status != Status.COMPLETED:
+        return []
+    return [(_drop(entry), entry["confirmed_by"] if _is_closed(entry) else "") for entry in execution.drops or []]
+
+
+def open_drops(execution: BackupExecution) -> list[Drop]:
+    return [_drop(entry) for entry in execution.drops or [] if not _is_closed(entry)]
+
+
+def summary(execution: BackupExecution) -> str:
+    """Return the open drops in one line, empty without any."""
+    return "; ".join(named(open_drops(execution)))
+
+
+def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode]:
+    """Return the instances, of those named or of all, whose newest backup has an open drop."""
+    rows = _dated() if instances is None else _dated().filter(instance__in=instances)
+    dropped = rows.with_open_drop().without_manifest()
+    by_instance: dict[str, list[BackupExecution]] = {}
+    for row in dropped.order_by("started_at", "pk"):
+        by_instance.setdefault(row.instance, []).append(row)
+    if not by_instance:
+        return {}
+    whole = rows.filter(instance__in=by_instance).without_open_drop().order_by()
+    last_whole = dict(whole.values_list("instance").annotate(Max("started_at")))
+    found = {name: [row for row in own if _after(row, last_whole.get(name))] for name, own in by_instance.items()}
+    return {name: Episode(own[-1], own[0].started_at) for name, own in found.items() if own and own[0].started_at}
+
+
+def is_before(execution: BackupExecution, episode: Episode | None) -> bool:
+    """True for what may hold the data that the newest backup lacks."""
+    if episode is None or execution.open_drop:
+        return False
+    return execution.started_at is None or execution.started_at < episode.since
+
+
+def last_before(episode: Episode) -> BackupExecution | None:
+    """Return the newest backup from before the drop whose archive is there."""
+    stored = _dated().stored().without_open_drop().of_instance(episode.newest.instance)
+    before = stored.filter(started_at__lt=episode.since).select_related("destination").without_manifest()
+    return before.order_by("-started_at").first()
+
+
+def confirm_drop(
+    execution: BackupExecution, *, by: audit.Actor, components: Collection[str] = ()
+) -> list[BackupExecution]:
+    """Confirm the open drops of `execution`, or those in `components`: what is left is the state to compare with.
+
+    The same drops in other backups of the instance are confirmed too, unless a later one lost even more. Return the
+    rows that changed, the newest first. Raises BackupError when there is nothing to confirm.
+    """
+    now, name = timezone.now(), audit.name_of(by)
+    with transaction.atomic():
+        lock_instance(execution.instance)
+        execution.refresh_from_db(fields=["status", "drops", "drop_confirmed_at", "drop_confirmed_by"])
+        if not execution.open_drop:
+            raise BackupError(
+                f"{execution} has no drop to confirm.", hint="`listbackups` shows which backups have one."
+            )
+        accepted = [drop for drop in open_drops(execution) if not components or drop.component in components]
+        _require_all_named(execution, accepted, components)
+        left = {_key(drop): drop.after for drop in accepted}
+        rows = _dated().of_instance(execution.instance).with_open_drop().without_manifest()
+        changed = [
+            row
+            for row in rows.order_by("-started_at", "-pk")
+            if _confirm(row, left, earlier=_after(execution, row.started_at) or row.pk == execution.pk, by=name, at=now)
+        ]
+    execution.refresh_from_db(fields=["drops", "drop_confirmed_at", "drop_confirmed_by"])
+    what = "; ".join(named(accepted))
+    audit.log("backup.drop-confirmed", execution=execution.pk, instance=execution.instance, by=name, drops=what)
+    audit.note(by, execution, f"Confirmed that data is gone on purpose: {what}")
+    return changed
+
+
+def _require_all_named(execution: BackupExecution, accepted: list[Drop], components: Collection[str]) -> None:
+    unknown = [component for component in components if component not in {drop.component for drop in accepted}]
+    if unknown:
+        there = sorted({drop.component for drop in open_drops(execution)})
+        hint = f"Its drops are in: {', '.join(there)}."
+        raise BackupError(f"{execution} has no open drop in {', '.join(unknown)}.", hint=hint)
+
+
+def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by: str, at: datetime) -> bool:
+    entries: list[DropEntry] = []
+    for entry in row.drops or []:
+        drop = _drop(entry)
+        accepted = _key(drop) in left and (earlier or drop.after >= left[_key(drop)])
+        confirm = accepted and not _is_closed(entry)
+        entries.append(entry | {"confirmed_by": by, "confirmed_at": at.isoformat()} if confirm else entry)
+    if entries == row.drops:
+        return False
+    closed = all(map(_is_closed, entries))
+    record = {"drop_confirmed_at": at, "drop_confirmed_by": by} if closed else {}
+    return row.moved(Status.COMPLETED, drops=entries, **record)
+
+
+def comparable() -> BackupQuerySet:
+    """Return those that say what the instance held: a safety backup is of a state somebody wanted to leave."""
+    return BackupExecution.objects.completed().filter(started_at__isnull=False).without_safety()
+
+
+def _dated() -> BackupQuerySet:
+    """Leave out those of a time when the clock was ahead."""
+    return comparable().filter(started_at__lte=timezone.now() + CLOCKS_DIFFER)
+
+
+def entry_of(drop: Drop) -> DropEntry:
+    """Return what a row keeps of `drop`, which is open."""
+    return DropEntry(
+        component=drop.component, table=drop.table, measure=drop.measure, before=drop.before, after=drop.after
+    )
+
+
+def _drop(entry: DropEntry) -> Drop:
+    return Drop(entry["component"], entry["table"], entry["measure"], entry["before"], entry["after"])
+
+
+def _is_closed(entry: DropEntry) -> bool:
+    return "confirmed_at" in entry
+
+
+def _key(drop: Drop) -> tuple[str, str, str]:
+    return drop.component, drop.table, drop.measure
+
+
+def _after(row: BackupExecution, moment: datetime | None) -> bool:
+    return moment is None or (row.started_at is not None and row.started_at > moment)
+
+
+def named(drops: list[Drop]) -> list[str]:
+    """Return the first few in words."""
+    more = len(drops) - MOST_NAMED
+    return [*map(str, drops[:MOST_NAMED]), *([f"and {more} more drops like these"] if more > 0 else [])]
+
+
+def report_drop(execution: BackupExecution) -> None:
+    """Log and signal a backup that lacks data."""
+    if execution.open_drop:
+        log_drop(execution)
+        message = f"{execution} of {execution.instance} lacks data that was there before: {summary(execution)}"
+        data_dropped.send_robust(sender=BackupExecution, execution=execution, message=message)
+
+
+def log_drop(execution: BackupExecution) -> None:
+    audit.log(
+        "backup.dropped", logging.WARNING, execution=execution.pk, instance=execution.instance,
+        drops=summary(execution),
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""How much a manifest says that each component holds, and what is gone beside an earlier one. Reads no row."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from backups.archive.manifest.document import Manifest
+from backups.archive.manifest.entry import Entry
+from backups.archive.manifest.names import EXPORT_NAME
+from destinations.formats import counted, human_size, printable
+
+# Below these, only what became empty counts: of three rows two may go on any day.
+LEAST_COUNTED = 20
+LEAST_BYTES = 4096
+# the header of the folder itself, and the end of the tar
+EMPTY_TREE_BYTES = 1536
+LONGEST_NAME = 80
+# Tables in which SQLite keeps the index of a virtual table: merging it leaves few of their rows, and nothing is lost.
+INDEX_TABLES = (("_data", "_idx"), ("_segments", "_segdir"), ("_node", "_parent"))
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A part that holds less than before: `table` is empty where it is the component as a whole.
+
+    `measure` is what `before` and `after` count: rows, files or bytes.
+    """
+
+    component: str
+    table: str
+    measure: str
+    before: int
+    after: int
+
+    def __str__(self) -> str:
+        component, table = printable(self.component[:LONGEST_NAME]), printable(self.table[:LONGEST_NAME])
+        where = f"table {table} of {component}" if table else component
+        return f"{where}: {self.was} became {self.is_now}"
+
+    @property
+    def was(self) -> str:
+        return self._amount(self.before)
+
+    @property
+    def is_now(self) -> str:
+        return self._amount(self.after) if self.after else "none"
+
+    def _amount(self, number: int) -> str:
+        return human_size(number) if self.measure == "bytes" else counted(number, self.measure.removesuffix("s"))
+
+
+@dataclass(slots=True)
+class Holding:
+    """What one component holds. `files` and `file_bytes` are None where the manifest does not say.
+
+    `bytes` are those of files, or of trees with their headers; `database_bytes` those of databases, some of which may
+    be `uncounted`.
+    """
+
+    rows: int = 0
+    tables: dict[str, int] = field(default_factory=dict)
+    uncounted: bool = False
+    database_bytes: int = 0
+    files: int | None = None
+    file_bytes: int | None = None
+    bytes: int = 0
+    left_out: set[str] = field(default_factory=set)
+
+
+def holdings_of(manifest: Manifest) -> dict[str, Holding]:
+    """Return what each component of the archive holds, by name; one that is absent is not in it."""
+    found: dict[str, Holding] = {}
+    for entry in manifest.contents:
+        # the merged configuration is made from the others
+        if entry.component is not None and entry.file != EXPORT_NAME:
+            _add(found.setdefault(entry.component, Holding()), entry)
+    for place in manifest.left_out:
+        if place.component in found:
+            found[place.component].left_out.add(place.path)
+    return found
+
+
+def _add(holding: Holding, entry: Entry) -> None:
+    if entry.type != "database":
+        holding.bytes += entry.size_bytes
+        holding.files = _sum(holding.files, entry.files)
+        holding.file_bytes = _sum(holding.file_bytes, entry.file_bytes)
+        return
+    tables = _own_tables(entry.tables or {})
+    holding.database_bytes += entry.size_bytes
+    holding.uncounted |= bool(entry.not_counted) or (entry.tables is None and entry.records is None)
+    holding.rows += sum(tables.values()) if entry.tables is not None else entry.records or 0
+    for name, rows in tables.items():
+        holding.tables[name] = holding.tables.get(name, 0) + rows
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return one if other is None else (one or 0) + other
+
+
+def _own_tables(tables: Mapping[str, int]) -> dict[str, int]:
+    """Leave out what is SQLite's own business."""
+    own = {name for name in tables if name.startswith("sqlite_") or _is_index(name, tables)}
+    return {name: rows for name, rows in tables.items() if name not in own}
+
+
+def _is_index(name: str, tables: Mapping[str, int]) -> bool:
+    for pair in INDEX_TABLES:
+        for suffix in pair:
+            base = name.removesuffix(suffix)
+            if base != name and all(base + other in tables for other in pair):
+                return True
+    return False
+
+
+def drops_between(
+    before: Mapping[str, Holding], after: Mapping[str, Holding], *, percent: int, config_is_url: bool = False
+) -> list[Drop]:
+    """Return what became empty, and what lost at least `percent` of its rows, files or bytes.
+
+    A configuration that comes from a URL now is not in the archive and not lost.
+    """
+    found: list[Drop] = []
+    for component, old in before.items():
+        new = after.get(component, Holding(files=0, file_bytes=0))
+        found += _rows_lost(component, old, new, percent)
+        if not (config_is_url and component == "config"):
+            found += _content_lost(component, old, new, percent)
+    return found
+
+
+def _rows_lost(component: str, old: Holding, new: Holding, percent: int) -> Iterator[Drop]:
+    if old.uncounted or new.uncounted:
+        # not counted is not none
+        if _is_lost(old.database_bytes, new.database_bytes, LEAST_BYTES, percent):
+            yield Drop(component, "", "bytes", old.database_bytes, new.database_bytes)
+    elif _is_lost(old.rows, new.rows, LEAST_COUNTED, percent):
+        yield Drop(component, "", "rows", old.rows, new.rows)
+    elif new.tables:
+        for table, rows in old.tables.items():
+            left = new.tables.get(table, 0)
+            if _is_lost(rows, left, LEAST_COUNTED, percent):
+                yield Drop(component, table, "rows", rows, left)
+
+
+def _content_lost(component: str, old: Holding, new: Holding, percent: int) -> Iterator[Drop]:
+    was_tree = old.files is not None or new.files is not None
+    if new.left_out - old.left_out:
+        # a place of this site is no part of the tree any more: how much of the difference that is, nothing says
+        if new.files == 0 and old.bytes > EMPTY_TREE_BYTES:
+            yield Drop(component, "", "bytes", old.bytes, 0)
+        return
+    if old.files is not None and new.files is not None:
+        if _is_lost(old.files, new.files, LEAST_COUNTED, percent):
+            yield Drop(component, "", "files", old.files, new.files)
+            return
+        if old.file_bytes is not None and new.file_bytes is not None:
+            if _is_lost(old.file_bytes, new.file_bytes, LEAST_BYTES, percent):
+                yield Drop(component, "", "bytes", old.file_bytes, new.file_bytes)
+            return
+    emptied = was_tree and new.files == 0 and old.bytes > EMPTY_TREE_BYTES
+    if emptied or _is_lost(old.bytes, new.bytes, LEAST_BYTES, percent):
+        yield Drop(component, "", "bytes", old.bytes, 0 if emptied else new.bytes)
+
+
+def _is_lost(before: int, after: int, least: int, percent: int) -> bool:
+    if before <= 0 or after >= before:
+        return False
+    return after == 0 or (before >= least and 100 * (before - after) >= percent * before)

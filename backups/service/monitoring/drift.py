@@ -1,0 +1,34 @@
+"""How the configuration in force differs from the last backup of it."""
+
+from dataclasses import dataclass
+
+from backups.instances import Instance
+from backups.models import BackupExecution
+from backups.service.automation.watch import last_backed_up
+from backups.service.restore.preview.archived import kept_side
+from backups.service.restore.preview.configuration import ConfigurationChange, ConfigurationComparison
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """`changes` since `since`, secrets masked; else `reason` why the two cannot be compared."""
+
+    since: BackupExecution | None
+    changes: tuple[ConfigurationChange, ...] = ()
+    reason: str = ""
+
+
+def drift_of(instance: Instance) -> Drift | None:
+    """Compare with what the row of the last backup keeps; no archive is fetched. None where there is no configuration.
+
+    Nothing is raised: what cannot be read now is the reason.
+    """
+    if not instance.service.layers:
+        return None
+    last = last_backed_up(instance.name)
+    if last is None:
+        return Drift(None, reason="there is no backup to compare with")
+    if (kept := kept_side(last, instance.service)) is None:
+        return Drift(last, reason="the record of the last backup keeps no configuration")
+    comparison = ConfigurationComparison(instance, kept)
+    return Drift(last, comparison.difference(), comparison.problem)

@@ -1,0 +1,43 @@
+"""A restore up to the point where it would begin to change anything: ``--dry-run``."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from backups.instances import get_instance
+from backups.runs.workspace import workspace
+from backups.service.archives.signatures import require_signature
+from backups.service.restore.request import RestoreRequest
+from backups.service.restore.run import require_right_files, require_valid
+from backups.service.restore.stage import archive_of, stage
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What was unpacked and verified; `notes` are what a forced restore would record."""
+
+    files: int
+    databases: int
+    rows: int
+    notes: tuple[str, ...]
+
+
+def rehearse(request: RestoreRequest) -> Rehearsal:
+    """Fetch, unpack and prove what a restore would take; raise what would stop it. Nothing is touched or recorded."""
+    restore, known = request.row(), get_instance(request.instance)
+    with workspace(str(uuid4())) as directory:
+        archive = archive_of(restore, directory, _ignore)
+        accepted = require_signature(restore, archive)
+        staged = stage(archive, known, restore, directory, _ignore, trusted=accepted.trusted)
+    entries = [entry for step in staged.steps for entry in step.entries]
+    forced = require_valid(staged.findings, forced=request.force_invalid_config or request.undo_of is not None)
+    elsewhere = require_right_files(staged, known, restore)
+    return Rehearsal(
+        files=len(entries),
+        databases=sum(entry.type == "database" for entry in entries),
+        rows=sum(entry.records or 0 for entry in entries),
+        notes=(*accepted.notes, *forced, *elsewhere),
+    )
+
+
+def _ignore(_delta: int) -> None:
+    """Nobody watches."""

@@ -1,0 +1,93 @@
+"""The configuration that a backup holds, for a preview: from the row, or from the first bytes of the archive."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest.document import Manifest
+from backups.archive.manifest.entry import Entry
+from backups.archive.manifest.names import EXPORT_NAME
+from backups.archive.tar.read import read_members
+from backups.errors import ComponentError
+from backups.instances.kinds.base import ServiceKind
+from backups.instances.kinds.layers import CONFIG, Configuration, Layers, merged, parse_export
+from backups.models import BackupExecution
+from backups.runs.workspace import workspace
+from backups.service.archives.leases import reading
+from backups.service.archives.open import opened
+from backups.service.restore.select import absent_parts
+from destinations.operator_error import OperatorError
+
+# these stand near the beginning of an archive of ours, behind the manifest
+HEAD_BYTES = 8 << 20
+LONGEST = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedSide:
+    """What a backup holds of a configuration, its secrets `masked` where the row kept it; or `reason` why nothing.
+
+    `layers` are those that the archive has; none where only what they amount to, `merged`, is known.
+    """
+
+    merged: Configuration | None = None
+    layers: Layers = field(default_factory=dict)
+    masked: bool = False
+    reason: str = ""
+
+
+def kept_side(execution: BackupExecution, service: ServiceKind) -> ArchivedSide | None:
+    """Return what the row of `execution` keeps, the text of a URL too; None where it keeps nothing."""
+    kept = execution.config_json
+    if not kept or kept.keys() != service.layers.keys():
+        return None
+    layers = {name: kept[name] for name in service.layers}
+    return ArchivedSide(merged(layers), layers, masked=True)
+
+
+def archived_side(source: BackupExecution | Path, manifest: Manifest, service: ServiceKind) -> ArchivedSide:
+    """Return the configuration that a restore of `source` into `service` can bring back. Nothing is raised."""
+    lowest, file = next(iter(service.layers.items()))
+    has_lowest = manifest.entry(file) is not None
+    if isinstance(source, BackupExecution) and (kept := kept_side(source, service)) is not None:
+        layers = {name: layer for name, layer in kept.layers.items() if has_lowest or name != lowest}
+        return ArchivedSide(kept.merged, layers, masked=True)
+    if not has_lowest and manifest.entry(EXPORT_NAME) is None:
+        return ArchivedSide(reason="the backup holds no merged configuration")
+    try:
+        with workspace(str(uuid4())) as directory:
+            path = source if isinstance(source, Path) else _head(source, directory)
+            return _read(path, manifest, directory, service)
+    except OperatorError as error:
+        return ArchivedSide(reason=error.message)
+
+
+def _head(execution: BackupExecution, directory: Path) -> Path:
+    """Read no more than the beginning of the archive."""
+    path = directory / "head"
+    with reading(execution), execution.destination.open() as destination:
+        path.write_bytes(destination.head(execution.backup_path, HEAD_BYTES))
+    return path
+
+
+def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind) -> ArchivedSide:
+    """Read the layers and the export; the export alone where the layers are too large for that, or damaged."""
+    names = (*service.layers.values(), EXPORT_NAME)
+    found = [entry for name in names if (entry := manifest.entry(name)) is not None]
+    try:
+        _take_out(path, found, directory)
+        archived = service.archived(directory, absent_parts(manifest, CONFIG))
+        return ArchivedSide(archived.merged, archived.layers)
+    except (ArchiveError, ComponentError):
+        if (export := manifest.entry(EXPORT_NAME)) is None:
+            raise
+    _take_out(path, [export], directory)
+    return ArchivedSide(parse_export((directory / EXPORT_NAME).read_bytes()))
+
+
+def _take_out(path: Path, entries: Collection[Entry], directory: Path) -> None:
+    with opened(path, directory) as stream:
+        for name, content in read_members(stream, entries, max_bytes=LONGEST).items():
+            (directory / name).write_bytes(content)

@@ -1,0 +1,162 @@
+"""The configuration as a restore would leave it beside the one that is in force, key by key, secrets masked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from backups.errors import ComponentError, MissingComponent
+from backups.instances import Instance
+from backups.instances.kinds.layers import (
+    Configuration,
+    Layers,
+    merged,
+    not_from_url,
+    require_section,
+    sections_of,
+)
+from backups.instances.masking import is_masked, masked, masked_value
+from backups.service.restore.preview.archived import ArchivedSide
+
+LOCK_TIMEOUT = 1.0
+UNTOLD = "which layer of it holds what cannot be told without unpacking the archive"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationChange:
+    """One key; None where it is not set. Secrets are masked."""
+
+    section: str
+    key: str
+    now: str | None
+    backup: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationPreview:
+    """What a restore changes, `unknown` why that cannot be told, and what it would stop at.
+
+    `impossible` is for a part that cannot be restored into this instance.
+    `after` is the configuration that the service would see, with secrets and not to be shown; None where unknown.
+    """
+
+    changes: tuple[ConfigurationChange, ...] = ()
+    unknown: str = ""
+    refusals: tuple[str, ...] = ()
+    impossible: bool = False
+    after: Configuration | None = None
+
+
+class ConfigurationComparison:
+    """The live configuration of `instance` and the one in a backup; each is read once for any number of parts."""
+
+    def __init__(self, instance: Instance, archived: ArchivedSide) -> None:
+        self._service = instance.service
+        self._archived = archived
+        self._lowest = next(iter(instance.service.layers))
+        self._layers: Layers | None = None
+        self._is_missing = False
+        self.live = instance.service.live(lock_timeout=LOCK_TIMEOUT)
+        self.problem = archived.reason
+        try:
+            self._layers = self.live.layers
+        except ComponentError as error:
+            self.problem = self.problem or error.message
+            self._is_missing = isinstance(error, MissingComponent)
+
+    @property
+    def sections(self) -> list[str]:
+        """Return the sections that the backup has."""
+        return list(self._archived.merged or {})
+
+    @property
+    def nearest(self) -> Configuration | None:
+        """Return the live configuration, the one in the backup where that is broken."""
+        return self.live.merged if self._layers is not None else self._archived.merged
+
+    def of(self, parts: Sequence[str]) -> ConfigurationPreview:
+        """Foresee a restore of `parts`: "" for all, the name of a layer, "section:NAME".
+
+        Raises BackupError for a section that the archive does not have.
+        """
+        for section in sections_of(parts):
+            if self._archived.merged is not None:
+                require_section(section, self._archived.merged)
+        if self._lowest in parts and self._service.config_is_url:
+            refusal = not_from_url(self._service.name, self._lowest)
+            return ConfigurationPreview(refusals=(refusal.message,), impossible=True)
+        if self._archived.merged is None:
+            return ConfigurationPreview(unknown=self.problem)
+        after = self._foreseen(parts)
+        refusals = tuple(self._refusals(after)) if after is not None else ()
+        if self._layers is None:
+            # of a file that does not exist nothing is lost
+            unknown = "" if self._is_missing and {"", self._lowest} & set(parts) else self.problem
+            return ConfigurationPreview(unknown=unknown, refusals=refusals, after=after)
+        shown = {name: masked(layer, self._service.is_secret) for name, layer in self._layers.items()}
+        result = self._after(parts, shown, self._shown())
+        if result is None:
+            return ConfigurationPreview(unknown=UNTOLD)
+        return ConfigurationPreview(self._changes_to(result), refusals=refusals, after=after)
+
+    def difference(self) -> tuple[ConfigurationChange, ...]:
+        """Return every key that differs, whether a restore could bring it back or not; none where that is unknown."""
+        archived = self._shown().merged
+        return () if self._layers is None or archived is None else self._changes_to(archived)
+
+    def _foreseen(self, parts: Sequence[str]) -> Configuration | None:
+        """Return the configuration afterwards; where all of it comes back that does not take the live one."""
+        archived = self._archived
+        if self._layers is not None:
+            return self._after(parts, self._layers, archived)
+        whole = "" in parts and (not archived.layers or archived.layers.keys() == self._service.layers.keys())
+        return archived.merged if whole else None
+
+    def _after(self, parts: Sequence[str], live: Layers, archived: ArchivedSide) -> Configuration | None:
+        """Return what a restore of `parts` makes of `live`, as `LiveConfiguration.after` does; None if unknown."""
+        if not archived.layers:
+            return archived.merged if "" in parts else None
+        # what is served at a URL stays what it is
+        kept = {self._lowest} if self._service.config_is_url or self._lowest not in archived.layers else set()
+        result = dict(live)
+        for name, layer in archived.layers.items():
+            if name not in kept and {"", name} & set(parts):
+                result[name] = layer
+        for section in sections_of(parts):
+            for name in result.keys() - kept:
+                result[name] = _with_section(result[name], section, archived.layers.get(name, {}))
+        return merged(result)
+
+    def _refusals(self, after: Configuration) -> Iterator[str]:
+        for text in self._service.findings(after):
+            yield f"the configuration is not valid: {text}: it needs --force-invalid-config"
+
+    def _shown(self) -> ArchivedSide:
+        """Return the archived side as it may be shown."""
+        side = self._archived
+        if side.masked or side.merged is None:
+            return side
+        secret = self._service.is_secret
+        layers = {name: masked(layer, secret) for name, layer in side.layers.items()}
+        return ArchivedSide(masked(side.merged, secret), layers, masked=True)
+
+    def _changes_to(self, after: Configuration) -> tuple[ConfigurationChange, ...]:
+        """Compare the live configuration with one whose secrets are masked."""
+        live = self.live.merged
+        sections = dict.fromkeys([*live, *after])
+        keys = [(name, key) for name in sections for key in dict.fromkeys([*live.get(name, {}), *after.get(name, {})])]
+        found = (
+            self._change(name, key, live.get(name, {}).get(key), after.get(name, {}).get(key)) for name, key in keys
+        )
+        return tuple(change for change in found if change is not None)
+
+    def _change(self, section: str, key: str, now: str | None, after: str | None) -> ConfigurationChange | None:
+        if now is None:
+            return None if after is None else ConfigurationChange(section, key, None, after)
+        secret = self._service.is_secret(section, key)
+        if after is not None and is_masked(after, key, now, secret=secret):
+            return None
+        return ConfigurationChange(section, key, masked_value(key, now, secret=secret), after)
+
+
+def _with_section(configuration: Configuration, section: str, source: Configuration) -> Configuration:
+    others = {name: values for name, values in configuration.items() if name != section}
+    return others | ({section: source[section]} if section in source else {})

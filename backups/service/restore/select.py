@@ -1,0 +1,69 @@
+"""What a restore was asked to bring back, held against what the archive has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backups.archive.manifest.document import Entry, Manifest
+from backups.errors import BackupError
+from backups.instances import Instance
+from backups.instances.kinds.layers import CONFIG, SECTION
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to restore: a component, or a part of the configuration (a layer of it, or "section:NAME")."""
+
+    name: str
+    component: str
+    part: str = ""
+
+    @property
+    def section(self) -> str:
+        return self.part.removeprefix(SECTION) if self.part.startswith(SECTION) else ""
+
+
+def select(asked: Sequence[str], manifest: Manifest, instance: Instance) -> list[Target]:
+    """Return the targets in the order of the archive; nothing asked means everything the archive has.
+
+    Raises BackupError for a name that the archive or the instance does not have, with the list of valid ones.
+    """
+    available = [name for name in manifest.components if name in instance.component_names]
+    if not available:
+        has = ", ".join(manifest.components) or "none"
+        raise BackupError(f"the archive has no component of instance {instance.name}: it has {has}")
+    if not asked:
+        return [Target(name, name) for name in available]
+    targets = [_target(name, available, instance) for name in dict.fromkeys(asked)]
+    whole = {target.component for target in targets if not target.part}
+    return [target for target in targets if not target.part or target.component not in whole]
+
+
+def _target(name: str, available: list[str], instance: Instance) -> Target:
+    component, _, part = name.partition(".")
+    if component in available and not part:
+        return Target(name, component)
+    layers = instance.service.layers if CONFIG in available and instance.service.divisible else {}
+    known_part = part in layers or (part.startswith(SECTION) and part != SECTION)
+    if layers and component == CONFIG and known_part:
+        return Target(name, component, part)
+    valid = list(available)
+    if layers:
+        valid += [f"{CONFIG}.{part}" for part in (*layers, f"{SECTION}NAME")]
+    raise BackupError(f"there is no component {name!r} to restore", hint=f"valid: {', '.join(valid)}")
+
+
+def entries_for(target: Target, manifest: Manifest, instance: Instance) -> tuple[Entry, ...]:
+    """Return the entries of the archive that `target` is restored from. Raises BackupError when there is none."""
+    entries = manifest.entries_of(target.component)
+    if (start := instance.service.layers.get(target.part)) is not None:
+        # damaged, a database has a -wal of its own beside it
+        entries = tuple(entry for entry in entries if entry.file.startswith(start))
+        if not entries:
+            raise BackupError(f"the archive has no {start}, so {target.name} cannot be restored")
+    return entries
+
+
+def absent_parts(manifest: Manifest, component: str) -> tuple[str, ...]:
+    """Return the parts of `component` that did not exist when the backup was made; "" stands for all of it."""
+    names = (item.component.partition(".") for item in manifest.absent)
+    return tuple(part for name, _, part in names if name == component)

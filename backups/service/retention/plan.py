@@ -1,0 +1,194 @@
+"""What retention would do at a destination: every backup there, whether it stays, and why."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+
+from backups.errors import BackupError
+from backups.models import BackupExecution, RestoreExecution
+from backups.models.querysets import BackupQuerySet
+from backups.service.archives.leases import used_executions
+from backups.service.drops.episodes import is_before, open_episodes
+from backups.service.retention.dates import taken_at
+from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, decide
+from backups.service.schedules.freshness import promised_ages
+from destinations.models import BackupDestination
+
+COLUMNS = (
+    "destination", "instance", "kind", "status", "backup_filename", "backup_path", "compressed_size_bytes",
+    "created_at", "started_at", "completed_at", "verified_at", "pinned", "pin_reason", "adopted", "drill",
+    "verification", "drops", "drop_confirmed_at", "missing_at", "deleting_at", "deleted_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    execution: BackupExecution
+    taken_at: datetime | None
+    keep: bool
+    reason: str
+
+    @property
+    def because(self) -> str:
+        """The reason behind "kept because" or "goes because"."""
+        return self.reason.partition(" because ")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`rule` is None where everything stays. `entries` are by instance, the newest first.
+
+    `waiting` is what would go besides if a person confirmed `rule`: until then only that goes which `confirmed`, the
+    rule before, does not need either.
+    """
+
+    destination: BackupDestination
+    rule: Rule | None
+    entries: list[Planned]
+    confirmed: Rule | None = None
+    waiting: list[Planned] = field(default_factory=list)
+
+    @property
+    def goes(self) -> list[Planned]:
+        return [entry for entry in self.entries if not entry.keep]
+
+    @property
+    def reclaimed_bytes(self) -> int:
+        return size_of(self.goes)
+
+    @property
+    def min_keep(self) -> int:
+        return max((rule.min_keep for rule in (self.rule, self.confirmed if self.waiting else None) if rule), default=0)
+
+
+def size_of(entries: Iterable[Planned]) -> int:
+    return sum(entry.execution.compressed_size_bytes or 0 for entry in entries)
+
+
+def plan_prune(
+    destination: BackupDestination,
+    now: datetime,
+    *,
+    instance: str | None = None,
+    flaws: Mapping[str, str] | None = None,
+) -> Plan:
+    """Decide about every archive that is at `destination` by our record; nothing is changed.
+
+    `flaws` says by id which archives turned out not to be good, and why. Raises BackupError for a rule that cannot
+    be meant.
+    """
+    rows = list(_archives(destination, instance))
+    backups = _as_backups(rows, flaws or {})
+    with explained(destination):
+        rule, confirmed = destination.rule(), destination.last_confirmed_rule()
+        entries = _planned(rows, _decide(rule, backups, now, destination))
+        waiting = more_that_goes(destination, confirmed, rule, now)
+        if waiting:
+            before = _planned(rows, _decide(confirmed, backups, now, destination))
+            entries = [_both(one, other, rule) for one, other in zip(entries, before, strict=True)]
+    return Plan(destination, rule, entries, confirmed, waiting)
+
+
+def more_that_goes(
+    destination: BackupDestination, before: Rule | None, after: Rule | None, now: datetime
+) -> list[Planned]:
+    """Return what the rule `after` would delete at `destination` and the rule `before` would not: now, or else with
+    the next backup of each instance.
+
+    As if nothing was held for the time being: what waits for a late backup, say, goes as soon as that has come.
+    """
+    if before == after:
+        return []
+    rows = list(_archives(destination, None))
+    backups = [backup.unheld() for backup in _as_backups(rows, {})]
+    coming = [
+        Backup(id=f"the next of {name}", instance=name, taken_at=now, completed=True)
+        for name in sorted({backup.instance for backup in backups})
+    ]
+    for together in (backups, [*backups, *coming]):
+        old, new = (_decide(rule, together, now, None)[: len(rows)] for rule in (before, after))
+        if more := [pair for pair in zip(_planned(rows, old), _planned(rows, new), strict=True) if _is_more(*pair)]:
+            return [entry for _, entry in more]
+    return []
+
+
+def _is_more(old: Planned, new: Planned) -> bool:
+    return old.keep and not new.keep
+
+
+def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> list[Planned]:
+    return [
+        Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
+        for row, decision in zip(rows, decisions, strict=True)
+    ]
+
+
+def _both(new: Planned, old: Planned, rule: Rule | None) -> Planned:
+    """What the new rule deletes stays while the one before needs it, and that is not confirmed."""
+    if new.keep or not old.keep:
+        return new
+    return replace(
+        new, keep=True, reason=f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
+    )
+
+
+@contextmanager
+def explained(destination: BackupDestination) -> Iterator[None]:
+    """Raise BackupError where the rule cannot be meant."""
+    try:
+        yield
+    except RetentionError as error:
+        raise BackupError(
+            f"the retention of {destination.name} cannot work: {error.message}", hint=error.hint
+        ) from error
+
+
+def _archives(destination: BackupDestination, instance: str | None) -> BackupQuerySet:
+    """Return the rows with an archive; without their manifests, which would fill the memory."""
+    rows = BackupExecution.objects.stored().filter(destination=destination)
+    if instance is not None:
+        rows = rows.of_instance(instance)
+    newest_first = ("instance", F("started_at").desc(nulls_last=True), "-pk")
+    return rows.only(*COLUMNS, "manifest_date").order_by(*newest_first)
+
+
+def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
+    rows = list(rows)
+    used = used_executions()
+    episodes = open_episodes({row.instance for row in rows})
+    unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
+    return [
+        Backup(
+            id=row.pk,
+            instance=row.instance,
+            taken_at=taken_at(row, row.manifest_date),
+            completed=True,
+            proven=row.verified_at is not None,
+            pinned=row.pinned,
+            pin_reason=row.pin_reason,
+            in_use=row.pk in used,
+            kind=row.kind,
+            safety_of_unacknowledged_restore=row.pk in unacknowledged,
+            adopted=row.adopted,
+            flaw=flaws.get(row.pk, row.flaw),
+            dropped=row.open_drop,
+            before_drop=is_before(row, episodes.get(row.instance)),
+            size_bytes=row.compressed_size_bytes or 0,
+        )
+        for row in rows
+    ]
+
+
+def _decide(
+    rule: Rule | None, backups: list[Backup], now: datetime, promising: BackupDestination | None
+) -> list[Decision]:
+    """Decide with what the schedules promise at the destination `promising`; with none nothing is held for them."""
+    if rule is None:
+        return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
+    names = {backup.instance for backup in backups}
+    promised = promised_ages(names, promising) if promising is not None else {}
+    return decide(rule, backups, now, dict.fromkeys(names) | promised)

@@ -1,0 +1,71 @@
+"""A rule that would delete more than the one before deletes nothing more until a person has confirmed it."""
+
+import logging
+from contextlib import suppress
+from datetime import datetime
+
+from django.utils import timezone
+
+from backups.errors import BackupError
+from backups.runs import audit
+from backups.service.retention.plan import Planned, explained, more_that_goes
+from destinations.models import BackupDestination
+from destinations.retention_fields import as_json
+from destinations.retention_rule import RetentionError, Rule
+
+
+def settle_rule(destination: BackupDestination, *, now: datetime | None = None) -> list[Planned]:
+    """Record whether the rule of `destination` waits for a person, and return what it would delete more.
+
+    One that deletes no more than the last confirmed one is in force at once. Raises BackupError for a rule that cannot
+    be meant.
+    """
+    now = now or timezone.now()
+    with explained(destination):
+        rule, confirmed = destination.rule(), destination.last_confirmed_rule()
+    waiting = more_that_goes(destination, confirmed, rule, now)
+    if not waiting:
+        _agree(destination, rule)
+    elif destination.rule_pending_since is None:
+        _save(destination, rule_pending_since=now, confirmed_rule=as_json(confirmed))
+        audit.log(
+            "retention.rule-pending", logging.WARNING, destination=destination.name, rule=str(rule),
+            before=str(confirmed), more=len(waiting),
+        )  # fmt: skip
+    return waiting
+
+
+def remember_rule(destination: BackupDestination) -> None:
+    """Take the rule that `destination` has for confirmed, before another one takes its place; nothing is saved."""
+    with suppress(RetentionError):  # one that cannot be meant has deleted nothing
+        destination.confirmed_rule = as_json(destination.rule())
+
+
+def confirm_rule(destination: BackupDestination, *, by: audit.Actor) -> Rule | None:
+    """Let the rule of `destination` delete what it no longer needs, and return it.
+
+    Raises BackupError when it needs no confirmation, or cannot be meant.
+    """
+    waiting = settle_rule(destination)
+    if not waiting:
+        raise BackupError(f"The rule of {destination.name} is in force already.")
+    rule = destination.rule()
+    _agree(destination, rule)
+    audit.log(
+        "retention.rule-confirmed", destination=destination.name, by=audit.name_of(by), rule=str(rule),
+        more=len(waiting),
+    )  # fmt: skip
+    audit.note(by, destination, f"Confirmed the retention rule {rule}: {len(waiting)} more backups go.")
+    return rule
+
+
+def _agree(destination: BackupDestination, rule: Rule | None) -> None:
+    wanted = as_json(rule)
+    if destination.confirmed_rule != wanted or destination.rule_pending_since is not None:
+        _save(destination, confirmed_rule=wanted, rule_pending_since=None)
+
+
+def _save(destination: BackupDestination, **columns: object) -> None:
+    BackupDestination.objects.filter(pk=destination.pk).update(**columns)
+    for column, value in columns.items():
+        setattr(destination, column, value)

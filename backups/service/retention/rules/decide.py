@@ -1,0 +1,142 @@
+"""The decision: what protects a backup in every strategy, then the rule."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from backups.service.retention.rules import gfs, hanoi, simple
+from backups.service.retention.rules.backup import Backup, Decision
+from backups.service.retention.rules.verdict import Candidate, Strategy, Verdict
+from destinations.formats import counted, rough_duration
+from destinations.retention_rule import RetentionError, Rule
+
+_STRATEGIES: Mapping[str, Strategy] = {"simple": simple.judge, "gfs": gfs.judge, "hanoi": hanoi.judge}
+
+ASIDE = "safety and adopted backups and those with a drop aside"
+
+
+def decide(
+    rule: Rule, backups: Sequence[Backup], now: datetime, promised: Mapping[str, timedelta | None]
+) -> list[Decision]:
+    """One decision for each backup, in the order given; each instance is decided by itself.
+
+    `promised` says for every instance how old its newest good backup may be by its schedules, None where nothing is
+    promised. Deciding again on what was kept, at the same `now`, keeps all of it.
+    Raises RetentionError: `now` is naive, an id occurs twice, or an instance has no entry in `promised`.
+    """
+    _check_question(backups, now, promised)
+    instances: defaultdict[str, dict[str, Backup]] = defaultdict(dict)
+    for backup in backups:
+        instances[backup.instance][backup.id] = backup
+    verdicts: dict[str, Verdict] = {}
+    for instance, own in instances.items():
+        verdicts |= _judge_instance(rule, own, now, promised[instance])
+    return [_decision(backup, verdicts[backup.id]) for backup in backups]
+
+
+def _check_question(backups: Sequence[Backup], now: datetime, promised: Mapping[str, timedelta | None]) -> None:
+    if now.utcoffset() is None:
+        raise RetentionError("The present moment of a retention run has no time zone.", "Pass an aware datetime.")
+    seen: set[str] = set()
+    for backup in backups:
+        if backup.id in seen:
+            raise RetentionError(f"Backup {backup.id} occurs twice in a retention run.", "Pass every row once.")
+        if backup.instance not in promised:
+            raise RetentionError(
+                f"Nobody says what the schedules of instance {backup.instance!r} promise.",
+                "Pass None for an instance that has no schedule.",
+            )
+        seen.add(backup.id)
+
+
+def _decision(backup: Backup, verdict: Verdict) -> Decision:
+    return Decision(backup, verdict.keep, f"{'kept' if verdict.keep else 'goes'} because {verdict.because}")
+
+
+def _judge_instance(
+    rule: Rule, backups: Mapping[str, Backup], now: datetime, promised: timedelta | None
+) -> dict[str, Verdict]:
+    candidates = _candidates(backups.values(), now)
+    displacing = [candidate for candidate in candidates if backups[candidate.id].displaces_others]
+    proven = {backup.id for backup in backups.values() if backup.proven}
+    verdicts = _with_floors(rule, candidates, now, proven)
+    if len(displacing) < len(candidates):
+        verdicts = _side_by_side(verdicts, _with_floors(rule, displacing, now, proven))
+    fresh = [candidate for candidate in candidates if backups[candidate.id].fulfils_promises]
+    hold = _hold(fresh, now, promised, rule.min_keep)
+    if hold:
+        verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
+    protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
+    return verdicts | protected
+
+
+def _candidates(backups: Iterable[Backup], now: datetime) -> list[Candidate]:
+    good = (backup for backup in backups if backup.completed and not backup.flaw)
+    dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
+    return sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
+
+
+def _side_by_side(everything: Mapping[str, Verdict], displacing: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """Safety and adopted backups, and those that lack data, are judged among all, the others also without them.
+
+    So they push no other one out.
+    """
+    verdicts = dict(everything)
+    for id_, alone in displacing.items():
+        if alone.keep and not everything[id_].keep:
+            verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
+    return verdicts
+
+
+def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, proven: set[str]) -> dict[str, Verdict]:
+    verdicts = dict(_STRATEGIES[rule.strategy](rule, candidates, now))
+    floors = dict.fromkeys(
+        (candidate.id for candidate in candidates[: rule.min_keep]),
+        f"fewer than {counted(rule.min_keep, 'good backup')} would remain",
+    )
+    newest_proven = next((candidate.id for candidate in candidates if candidate.id in proven), None)
+    if newest_proven is not None:
+        floors.setdefault(newest_proven, "it is the newest proven backup")
+    return verdicts | {id_: Verdict(True, why) for id_, why in floors.items() if not verdicts[id_].keep}
+
+
+def _hold(candidates: Sequence[Candidate], now: datetime, promised: timedelta | None, min_keep: int) -> str | None:
+    """Return why nothing may go now: backups are late, or have only begun again after a long silence.
+
+    After a silence, or a leap of the clock, everything looks old beside the first new backup.
+    """
+    if promised is None:
+        return None
+    if not candidates:
+        return "there is no good backup of the kind its schedule promises: nothing is pruned"
+    late = now - candidates[0].taken_at - promised
+    if late <= timedelta(0):
+        return _begun_again(candidates[:min_keep], now, promised)
+    return f"the newest good backup is {rough_duration(late)} older than its schedule promises: nothing is pruned"
+
+
+def _begun_again(newest: Sequence[Candidate], now: datetime, promised: timedelta) -> str | None:
+    recent = sum(now - candidate.taken_at <= len(newest) * promised for candidate in newest)
+    if recent == len(newest):
+        return None
+    return f"only {counted(recent, 'good backup')} of {len(newest)} came since backups began again: nothing is pruned"
+
+
+def _protection(backup: Backup, now: datetime) -> str | None:
+    if not backup.completed:
+        return "it did not complete: there is no archive to delete"
+    if backup.pinned:
+        return f"pinned: {backup.pin_reason}" if backup.pin_reason else "pinned"
+    if backup.in_use:
+        return "it is in use"
+    if backup.safety_of_unacknowledged_restore:
+        return "it is the safety backup of a restore that nobody has acknowledged"
+    if backup.flaw:
+        return f"it takes no other backup's place, and somebody should look at it: {backup.flaw}"
+    if backup.before_drop:
+        return "it is from before a drop of data that no person has confirmed"
+    if backup.date is None:
+        return "nobody can say when it was taken"
+    if backup.date > now:
+        return "its date is in the future"
+    return None

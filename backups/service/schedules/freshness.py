@@ -1,0 +1,91 @@
+"""What the schedules of an instance promise: how old its newest good backup may be, and when the next one comes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+
+from django.utils import timezone
+
+from backups.errors import BackupError
+from backups.models import BackupSchedule
+from backups.service.schedules.cadence import upcoming
+from backups.service.schedules.planning import cadence_for
+from destinations.models import BackupDestination
+
+Type = BackupSchedule.Type
+LOOK_AHEAD = 10
+# a run takes its time, and may be tried again three times
+GRACE = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What the enabled schedules of one instance promise together.
+
+    `promise` is None when none of them runs by itself; `since` is when the oldest of those that do was made; `failures`
+    is the longest row of them that any of them has.
+    """
+
+    promise: timedelta | None = None
+    since: datetime | None = None
+    next_run: datetime | None = None
+    failures: int = 0
+
+
+def promised_ages(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, timedelta]:
+    """Return how old the newest good backup (at `destination`, where given) of each of `instances` may be, by name.
+
+    Those without an enabled schedule are left out. One query.
+    """
+    found = outlooks(instances, destination)
+    return {name: outlook.promise for name, outlook in found.items() if outlook.promise is not None}
+
+
+def outlooks(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, Outlook]:
+    """Return the outlook of each of `instances` that has an enabled schedule, in one query.
+
+    A schedule promises its longest gap among the next ten runs, and an hour; the strictest schedule counts.
+    """
+    schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances))
+    if destination is not None:
+        schedules = schedules.filter(destination=destination)
+    now = timezone.now()
+    found: dict[str, Outlook] = {}
+    for schedule in schedules:
+        _add(found.setdefault(schedule.instance, Outlook()), schedule, now)
+    return found
+
+
+def _add(outlook: Outlook, schedule: BackupSchedule, now: datetime) -> None:
+    outlook.failures = max(outlook.failures, schedule.consecutive_failures)
+    outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
+    age = _longest_gap(
+        schedule.type, schedule.expression, schedule.time_zone, now.replace(hour=0, minute=0, second=0, microsecond=0)
+    )
+    if age is not None:
+        outlook.promise = min(age, outlook.promise or age)
+        outlook.since = min(schedule.created_at, outlook.since or schedule.created_at)
+
+
+def _longest_gap(type_: str, expression: str, zone: str, today: datetime) -> timedelta | None:
+    # a custom cadence may change its mind, and its function may be mended
+    gap = _gap if type_ == Type.CUSTOM else _remembered_gap
+    return gap(type_, expression, zone, today)
+
+
+def _gap(type_: str, expression: str, zone: str, moment: datetime) -> timedelta | None:
+    try:
+        rhythm = cadence_for(type_, expression, zone)
+        runs = upcoming(rhythm, moment, LOOK_AHEAD) if rhythm else []
+    except BackupError:
+        # What it meant to promise is not known. The shortest promise is soon broken, and then nothing is pruned.
+        return GRACE
+    if len(runs) < 2:
+        return None
+    return max(later - earlier for earlier, later in pairwise(runs)) + GRACE
+
+
+# ten runs of a cron expression take milliseconds, and the front page asks for those of every schedule
+_remembered_gap = lru_cache(maxsize=4096)(_gap)

@@ -1,0 +1,46 @@
+"""The rhythm of a schedule row, and its next runs."""
+
+from datetime import datetime
+from functools import partial
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from backups.models import BackupSchedule
+from backups.service.schedules.cadence import Cadence, Custom, cadence, upcoming
+
+
+def cadence_of(schedule: BackupSchedule) -> Cadence | None:
+    """Return the rhythm of `schedule`; None for a manual one. Raises BackupError when the expression is wrong."""
+    return cadence_for(schedule.type, schedule.expression, schedule.time_zone)
+
+
+def cadence_for(type_: str, expression: str, zone: str) -> Cadence | None:
+    """Return the rhythm of a schedule of that type. Raises BackupError when the expression is wrong."""
+    if type_ == BackupSchedule.Type.MANUAL:
+        return None
+    return cadence(type_, expression, zone, custom=custom_cadences())
+
+
+def custom_cadences() -> dict[str, Custom]:
+    """Return the functions that BACKUP_CUSTOM_CADENCES allows, by their names there; each is imported when called."""
+    return {name: partial(_call, path) for name, path in settings.BACKUP_CUSTOM_CADENCES.items()}
+
+
+def _call(path: str, moment: datetime) -> datetime:
+    found: datetime = import_string(path)(moment)
+    return found
+
+
+def next_runs(schedule: BackupSchedule, count: int, *, now: datetime | None = None) -> list[datetime]:
+    rhythm = cadence_of(schedule)
+    return [] if rhythm is None else upcoming(rhythm, now or timezone.now(), count)
+
+
+def plan(schedule: BackupSchedule) -> None:
+    """Set when `schedule` runs next, from now on, and save it. Raises BackupError when it never does."""
+    runs = next_runs(schedule, 1)
+    schedule.next_run = runs[0] if runs and schedule.enabled else None
+    schedule.retry_at = None
+    schedule.save()

@@ -1,0 +1,54 @@
+"""Schedules whose next run was lost, or lies further ahead than their rhythm says."""
+
+import logging
+
+from django.db import transaction
+from django.utils import timezone
+
+from backups.errors import BackupError
+from backups.models import BackupSchedule, Heartbeat
+from backups.runs import audit
+from backups.runs.queue.queues import of_queue
+from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, scheduler_name
+from backups.service.automation.schedules import RETRY_AFTER
+from backups.service.schedules.planning import next_runs, plan
+
+
+def repair(queue: str) -> None:
+    """Give a next run to each enabled schedule of `queue` that lost it, for example by an error mended since.
+
+    When the clock was ahead for a while, also to those that were moved into a future that has not come.
+    """
+    now = timezone.now()
+    lost = BackupSchedule.objects.enabled().filter(next_run=None).exclude(type=BackupSchedule.Type.MANUAL)
+    for schedule in of_queue(lost, queue):
+        _plan(schedule)
+    if Heartbeat.objects.filter(name=scheduler_name(queue), beat_at__gt=now + CLOCKS_DIFFER).exists():
+        bring_back(queue)
+
+
+def bring_back(queue: str) -> list[str]:
+    """Plan each schedule of `queue` again that runs later than its rhythm says; return their names."""
+    now, moved = timezone.now(), []
+    ahead = of_queue(BackupSchedule.objects.enabled().filter(next_run__gt=now), queue)
+    for schedule in ahead:
+        try:
+            runs = next_runs(schedule, 1, now=now)
+        except BackupError:  # it is told when its slot comes
+            continue
+        late_retry = schedule.retry_at is not None and schedule.retry_at > now + RETRY_AFTER[-1]
+        if late_retry or (runs and schedule.next_run is not None and runs[0] < schedule.next_run):
+            _plan(schedule)
+            moved.append(schedule.name)
+            audit.log("schedule.brought-back", logging.WARNING, schedule=schedule.name, was=schedule.next_run)
+    return moved
+
+
+def _plan(schedule: BackupSchedule) -> None:
+    try:
+        with transaction.atomic():
+            row = BackupSchedule.objects.select_for_update().filter(pk=schedule.pk, enabled=True).first()
+            if row is not None:
+                plan(row)
+    except BackupError as error:
+        audit.log("schedule.no-next-run", logging.ERROR, schedule=schedule.name, error=error.message)

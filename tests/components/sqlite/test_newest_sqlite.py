@@ -1,0 +1,36 @@
+"""The tests of databases once more, with another SQLite than the one of this Python: the newest."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+from tests.support.paths import PROJECT
+from tests.support.programs import missing
+
+FILES = ("test_sqlite_content.py", "test_sqlite_virtual.py", "test_sqlite_hostile.py", "test_restore_sqlite.py")
+# what takes long and does not depend on the version
+LEFT_OUT = "not (large_value or of_any_size or damaged_anywhere)"
+
+
+def test_databases_are_checked_copied_and_restored_with_the_newest_sqlite_too() -> None:
+    if find_spec("pysqlite3") is None:
+        missing("pysqlite3-binary is not installed")
+    files = [f"tests/service/{name}" for name in FILES]
+    pytest = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.support.databases.newest_sqlite",
+        "-p",
+        "no:cacheprovider",
+    ]
+    ended = subprocess.run(
+        [*pytest, "-k", LEFT_OUT, *files],
+        cwd=PROJECT, env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout
+    assert " passed" in ended.stdout

@@ -1,0 +1,258 @@
+"""The pages of destinations: what each user may see and do."""
+
+import logging
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from backups.models import BackupExecution
+from destinations.models import BackupDestination
+from tests.destinations.conftest import files_below
+from tests.support.pages.parsed import Page, page_at
+
+pytestmark = pytest.mark.django_db
+
+Staff = Callable[..., Client]
+LIST = "/admin/destinations/backupdestination/"
+ADD = f"{LIST}add/"
+EVERYTHING = [f"{verb}_backupdestination" for verb in ("view", "add", "change", "delete", "test")]
+
+
+@pytest.fixture
+def nas(backup_root: Path) -> BackupDestination:
+    return BackupDestination.objects.create(name="nas", type="local", config_json={"path": "nas"}, created_by="alice")
+
+
+def page(destination: BackupDestination, verb: str) -> str:
+    return reverse(f"admin:destinations_backupdestination_{verb}", args=[destination.pk])
+
+
+def shown(client: Client, url: str, data: dict[str, Any] | None = None) -> Page:
+    """Return the page behind `url`, after redirects; nothing of it may be inline."""
+    found = page_at(client, url, data)
+    assert "<style" not in found.html and not re.search(r"\son\w+=|style=", found.html)
+    return found
+
+
+def names(found: Page) -> list[str]:
+    return [row.one(class_="field-name").text for row in found.listed()]
+
+
+def test_the_list_is_shown_to_those_who_may_view_and_refused_to_others(nas: BackupDestination, staff: Staff) -> None:
+    assert names(shown(staff("view_backupdestination"), LIST)) == ["nas"]
+    assert staff("test_backupdestination").get(LIST).status_code == 403
+
+
+def test_the_list_shows_state_type_and_age_of_the_last_backup(nas: BackupDestination, staff: Staff) -> None:
+    client = staff("view_backupdestination")
+    (row,) = shown(client, LIST).listed()
+    assert not row.has_field("last_backup_at")
+    assert row.one(class_="field-last_backup").text == "never"
+    at = timezone.now() - timedelta(hours=3, minutes=5)
+    nas.record_backup("failed", at, stored=False)
+    found = shown(client, LIST)
+    (row,) = found.listed()
+    assert {name: row.field(name).status for name in ("state", "type", "last_backup_status")} == {
+        "state": "enabled",
+        "type": "local",
+        "last_backup_status": "failed",
+    }
+    assert row.field("last_backup_at").value == at.isoformat()
+    assert row.field("last_backup_at").text == "3 hours ago"
+    assert len(found.columns()) == 6
+
+
+def test_the_list_makes_as_many_queries_for_fifty_rows_as_for_five(backup_root: Path, staff: Staff) -> None:
+    client = staff(*EVERYTHING)
+
+    def queries(rows: range) -> int:
+        for number in rows:
+            BackupDestination.objects.create(
+                name=f"d{number}", type="local", config_json={"path": f"d{number}"}, last_backup_at=timezone.now()
+            )
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert f"d{rows[-1]}" in names(shown(client, LIST))
+        return len(captured)
+
+    assert queries(range(5)) == queries(range(5, 50))
+
+
+@pytest.mark.parametrize("query", ["q=na", "enabled__exact=1", "type__exact=local", "last_backup_status__exact="])
+def test_the_list_is_searched_and_filtered(nas: BackupDestination, staff: Staff, query: str) -> None:
+    BackupDestination.objects.create(
+        name="usb", type="vault", enabled=False, last_backup_status="failed", config_json={"path": "usb"}
+    )
+    assert names(shown(staff("view_backupdestination"), f"{LIST}?{query}")) == ["nas"]
+
+
+def test_a_destination_is_added_by_its_form_and_says_who_did_it(
+    backup_root: Path, staff: Staff, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = staff("add_backupdestination", "view_backupdestination")
+    assert len(shown(client, ADD).inputs("option_path")) == 1
+    with caplog.at_level(logging.INFO, "destinations"):
+        shown(client, ADD, {"name": "usb", "enabled": "on", "retention_days": "30", "option_path": ""})
+    row = BackupDestination.objects.get()
+    assert (row.name, row.type, row.enabled, row.retention_days) == ("usb", "local", True, 30)
+    assert (row.config_json, row.created_by) == ({"path": "usb"}, "staff0")
+    assert "destination created name=usb user=staff0" in caplog.text
+    assert LogEntry.objects.get().object_repr == "usb"
+
+
+def test_adding_is_refused_without_the_permission(backup_root: Path, staff: Staff) -> None:
+    client = staff("view_backupdestination", "change_backupdestination")
+    assert client.get(ADD).status_code == 403
+    assert client.post(ADD, {"name": "usb", "option_path": "usb"}).status_code == 403
+    assert not BackupDestination.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc", "a b", "nas"])
+def test_a_folder_that_cannot_be_used_is_an_error_of_the_form(nas: BackupDestination, staff: Staff, path: str) -> None:
+    faults = shown(staff(*EVERYTHING), ADD, {"name": "usb", "enabled": "on", "option_path": path}).faults()
+    assert len(faults) == 1
+    assert re.search("outside BACKUP_ROOT|cannot be used|already stores at", *faults.values())
+    assert BackupDestination.objects.count() == 1
+
+
+@pytest.mark.usefixtures("vault_type")
+def test_the_type_is_asked_first_where_there_are_several(backup_root: Path, staff: Staff) -> None:
+    client = staff(*EVERYTHING)
+    for address in (ADD, f"{ADD}?type=floppy"):
+        found = shown(client, address)
+        assert found.inputs("type", type="radio") == ["local", "vault"]
+        assert found.inputs("option_path") == []
+    assert len(shown(client, f"{ADD}?type=vault").inputs("option_password")) == 1
+    assert shown(client, f"{ADD}?type=local").inputs("option_password") == []
+    assert staff("view_backupdestination").get(ADD).status_code == 403
+
+
+def test_a_destination_is_changed_by_those_who_may_and_its_type_never(nas: BackupDestination, staff: Staff) -> None:
+    data = {"name": "nas2", "type": "vault", "retention_days": "", "option_path": "nas2"}
+    assert staff("view_backupdestination").post(page(nas, "change"), data).status_code == 403
+    nas.refresh_from_db()
+    assert nas.name == "nas"
+    shown(staff(*EVERYTHING), page(nas, "change"), data)
+    nas.refresh_from_db()
+    assert (nas.name, nas.type, nas.enabled, nas.config_json) == ("nas2", "local", False, {"path": "nas2"})
+    assert nas.created_by == "alice"
+
+
+def test_a_viewer_sees_the_location_and_nothing_to_change(
+    nas: BackupDestination, staff: Staff, backup_root: Path
+) -> None:
+    found = shown(staff("view_backupdestination"), page(nas, "change"))
+    assert found.one(class_="field-location").one(class_="readonly").text == str(backup_root / "nas")
+    assert found.inputs("_save") == found.inputs("option_path") == []
+    assert found.actions() == set()
+
+
+def test_a_row_of_an_unknown_type_can_still_be_seen_and_disabled(nas: BackupDestination, staff: Staff) -> None:
+    BackupDestination.objects.update(type="floppy")
+    client = staff(*EVERYTHING)
+    location = shown(client, page(nas, "change")).one(class_="field-location")
+    assert "There is no destination type" in location.text
+    shown(client, page(nas, "change"), {"name": "nas", "retention_days": ""})
+    nas.refresh_from_db()
+    assert (nas.enabled, nas.type) == (False, "floppy")
+    assert shown(client, page(nas, "test"), {}).messages() == ["error"]
+
+
+def test_the_connection_is_tested_by_a_button(
+    nas: BackupDestination, staff: Staff, backup_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = staff("view_backupdestination", "test_backupdestination")
+    form = shown(client, page(nas, "change")).one("form", action=page(nas, "test"))
+    assert (form["method"], form.actions()) == ("post", {"test"})
+    with caplog.at_level(logging.INFO, "destinations"):
+        found = shown(client, page(nas, "test"), {})
+    assert "write: 65536 bytes at" in found.message("success")
+    assert LogEntry.objects.get().get_change_message() == "Tested the connection: it works."
+    assert "destination tested name=nas user=staff0 result=works" in caplog.text
+    assert files_below(backup_root) == []
+
+
+def test_a_failing_test_says_what_and_what_to_do(
+    nas: BackupDestination, staff: Staff, backup_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (backup_root / "nas").symlink_to("/tmp")
+    said = shown(staff(*EVERYTHING), page(nas, "test"), {}).message("error")
+    assert all(words in said for words in ("Cannot open the folder", "symbolic link", "use real folders"))
+    assert "failed. Cannot open the folder" in LogEntry.objects.get().get_change_message()
+    assert "destination tested name=nas user=staff0 result=failed" in caplog.text
+
+
+@pytest.mark.parametrize("codename", ["view", "change", "add", "delete"])
+def test_the_test_is_refused_and_its_button_hidden_without_its_own_permission(
+    nas: BackupDestination, staff: Staff, backup_root: Path, codename: str
+) -> None:
+    client = staff(*{"view_backupdestination", f"{codename}_backupdestination"})
+    assert "test" not in shown(client, page(nas, "change")).actions()
+    assert client.post(page(nas, "test")).status_code == 403
+    assert staff("test_backupdestination").post(page(nas, "test")).status_code == 403
+    assert not LogEntry.objects.exists()
+    assert list(backup_root.iterdir()) == []
+
+
+def test_the_test_changes_nothing_by_a_link_or_without_a_token(nas: BackupDestination, staff: Staff) -> None:
+    client = staff(*EVERYTHING)
+    response = client.get(page(nas, "test"))
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = client.cookies
+    assert strict.post(page(nas, "test")).status_code == 403
+    assert Client().post(page(nas, "test")).status_code == 302
+    assert not LogEntry.objects.exists()
+
+
+def test_the_test_of_a_destination_that_is_gone_says_so(nas: BackupDestination, staff: Staff) -> None:
+    url = page(nas, "test")
+    nas.delete()
+    assert "does not exist any more" in shown(staff(*EVERYTHING), url, {}).message("warning")
+
+
+def test_an_unused_destination_is_deleted_by_those_who_may_and_its_files_stay(
+    nas: BackupDestination, staff: Staff, backup_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (backup_root / "nas").mkdir()
+    (backup_root / "nas/foreign.tar").write_bytes(b"x")
+    assert staff("view_backupdestination").post(page(nas, "delete"), {"post": "yes"}).status_code == 403
+    client = staff(*EVERYTHING)
+    assert "files-stay" in shown(client, page(nas, "delete")).notices()
+    with caplog.at_level(logging.INFO, "destinations"):
+        shown(client, page(nas, "delete"), {"post": "yes"})
+    assert not BackupDestination.objects.exists()
+    assert files_below(backup_root) == ["nas/foreign.tar"]
+    assert "destination deleted name=nas user=staff1" in caplog.text
+
+
+def test_a_destination_with_backups_is_not_deleted_and_the_page_says_what_to_do(
+    nas: BackupDestination, staff: Staff
+) -> None:
+    for instance in ("hq", "branch"):
+        BackupExecution.objects.create(instance=instance, destination=nas)
+    client = staff(*EVERYTHING)
+    for data in (None, {"post": "yes"}):
+        send = client.get if data is None else client.post
+        response = send(page(nas, "delete"), data, follow=True)
+        assert "it is used by 2 backups" in Page(response.content.decode()).message("error")
+        assert response.redirect_chain == [(page(nas, "change"), 302)]
+    assert BackupDestination.objects.exists()
+    assert staff("view_backupdestination").get(page(nas, "delete")).status_code == 403
+
+
+def test_no_action_of_the_list_deletes_many_at_once(nas: BackupDestination, staff: Staff) -> None:
+    client = staff(*EVERYTHING)
+    client.post(LIST, {"action": "delete_selected", "_selected_action": [nas.pk], "post": "yes"})
+    assert BackupDestination.objects.exists()

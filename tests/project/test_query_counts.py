@@ -1,0 +1,117 @@
+"""Housekeeping and lists ask the database as often for many instances as for few."""
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
+
+from backups.models import BackupExecution, BackupSchedule, InstanceState, KeyCheck, RestoreExecution
+from backups.service.keys.check import MOST_AT_ONCE, check_due
+from backups.service.monitoring.protection import protections
+from backups.worker.housekeeping import tick
+from tests.support.call_commands import command
+from tests.support.rows import Status, a_destination, a_manifest, an_execution
+from tests.support.site_fixtures import DEMO, TACACS
+
+pytestmark = pytest.mark.django_db
+GENERIC = '[{name}]\nkind = "generic"\nroot = "{root}"\ncomponents.orders = {{kind = "files", path = "config"}}\n'
+
+
+def queries(work: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as found:
+        work()
+    return len(found)
+
+
+def a_life(name: str, number: int) -> None:
+    """Give an instance what it has after a while: a destination, a schedule, good and bad backups, one that runs."""
+    now, where = timezone.now(), a_destination(f"nas-{number}")
+    KeyCheck.objects.create(destination=where, next_at=now + timedelta(hours=9))
+    BackupSchedule.objects.create(
+        name=name, instance=name, destination=where, type="interval", expression="hours:24",
+        next_run=now + timedelta(hours=9),
+    )  # fmt: skip
+    state, _ = InstanceState.objects.get_or_create(instance=name)
+    manifest = a_manifest(name, config_hash=state.config_hash).to_dict()
+    an_execution(name, destination=where, manifest_json=manifest, age=timedelta(hours=2))
+    an_execution(name, destination=where, status=Status.FAILED)
+    an_execution(name, destination=where, status=Status.RUNNING, heartbeat_at=now, worker="branch:1")
+    an_execution(name, destination=where, status=Status.QUEUED, rang_at=now)
+
+
+@pytest.mark.parametrize("kind", ["generic", "tacacs"])
+def test_the_queries_of_a_tick_do_not_grow_with_instances_destinations_and_runs(
+    kind: str, home: Path, declare: Callable[[str], None], settings: Settings
+) -> None:
+    settings.BACKUP_WATCH_DEBOUNCE = 0
+    root, counts = shutil.copytree(DEMO, home / "root"), []
+    for number in (3, 30):
+        names = [f"{kind}{number}-{index}" for index in range(number)]
+        text = TACACS.replace("tacacs-hq", "{name}") if kind == "tacacs" else GENERIC
+        declare("".join(text.format(name=name, root=root) for name in names))
+        tick()  # sees each configuration for the first time
+        for index, name in enumerate(names):
+            a_life(name, number * 100 + index)
+        assert tick() == ""
+        counts.append(queries(tick))
+        BackupExecution.objects.all().delete()
+    assert counts[0] == counts[1] <= 34
+
+
+def test_keys_are_tried_at_a_few_destinations_in_one_tick(home: Path) -> None:
+    for number in range(2 * MOST_AT_ONCE + 1):
+        an_execution(destination=a_destination(f"nas-{number}"), encryption="age")
+    checked = []
+    for _ in range(4):
+        assert check_due() == []
+        checked.append(KeyCheck.objects.count())
+    assert checked == [MOST_AT_ONCE, 2 * MOST_AT_ONCE, 2 * MOST_AT_ONCE + 1, 2 * MOST_AT_ONCE + 1]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("name", ["listbackups", "listschedules", "listrestores"])
+def test_the_queries_of_a_listing_do_not_grow_with_its_rows(name: str, options: list[str], home: Path) -> None:
+    counts = []
+    for number in (3, 30):
+        for index in range(number):
+            a_life(f"shop{number}-{index}", number * 100 + index)
+            backup = BackupExecution.objects.filter(status=Status.COMPLETED).first()
+            done = RestoreExecution.objects.create(instance="shop", execution=backup, archive_sha256="a" * 64)
+            RestoreExecution.objects.create(instance="shop", execution=backup, archive_sha256="a" * 64, undo_of=done)
+        counts.append(queries(lambda: command(name, *options)))
+    assert counts[0] == counts[1] <= 3
+
+
+def test_a_listing_of_restores_tells_which_ask_for_a_restart_and_what_undid_them(home: Path) -> None:
+    backup = an_execution()
+    first, undo, other = (
+        RestoreExecution.objects.create(instance=name, execution=backup, archive_sha256="a" * 64)
+        for name in ("shop", "shop", "wiki")
+    )
+    RestoreExecution.objects.filter(pk=undo.pk).update(undo_of=first)
+    InstanceState.objects.create(instance="wiki", restart_required_since=timezone.now(), restart_required_by=other.pk)
+    InstanceState.objects.create(instance="shop", restart_required_by=first.pk)
+    rows = {row["id"]: row for row in command("listrestores", "--json").data}
+    assert {pk: row["undone_by"] for pk, row in rows.items()} == {first.pk: [undo.pk], undo.pk: [], other.pk: []}
+    assert [pk for pk, row in rows.items() if row["restart_required"]] == [other.pk]
+
+
+def test_an_instance_is_judged_alike_whether_it_ever_ran_here_or_not(home: Path) -> None:
+    for name in ("ran", "adopted"):
+        an_execution(name, status=Status.FAILED, age=timedelta(hours=5))
+        an_execution(name, age=timedelta(hours=4))
+        an_execution(name, status=Status.INTERRUPTED, age=timedelta(hours=1))
+    InstanceState.objects.create(instance="ran")
+    adopted, never, ran = protections(names=["adopted", "never", "ran"])
+    assert (adopted.good and adopted.good.instance, ran.good and ran.good.instance) == ("adopted", "ran")
+    assert adopted.condition is ran.condition
+    assert adopted.failure is not None
+    assert ran.failure is not None
+    assert (never.good, never.failure) == (None, None)

@@ -1,0 +1,83 @@
+"""A site of an earlier state is brought to this one by `migrate`, which asks the system checks before it begins."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import PROJECT
+
+
+@pytest.fixture
+def manage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Return a function that runs a command of a site in a folder of its own."""
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home" / "instances.toml").write_text("")
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    env |= {"BACKUPSITE_HOME": str(tmp_path / "home"), "PYTHONWARNINGS": "ignore"}
+
+    def run(*args: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "manage.py", *args], cwd=PROJECT, env=env, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_a_site_with_the_tables_of_its_first_state_is_checked_and_migrated(
+    manage: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> None:
+    for args in ((), ("backups", "0001"), ("destinations", "0001")):
+        done = manage("migrate", "-v0", *args)
+        assert done.returncode == 0, done.stderr
+    for args in (("check", "--database", "default"), ("migrate", "-v0"), ("check", "--database", "default")):
+        done = manage(*args)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert "[ ]" not in manage("showmigrations").stdout
+
+
+RESERVED = """
+import json
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+old = ("backups", "0004_run_owner")
+apps = MigrationExecutor(connection).loader.project_state(old).apps
+nas = apps.get_model("destinations", "BackupDestination").objects.create(name="nas", type="local", config_json={})
+backups = apps.get_model("backups", "BackupExecution").objects
+held = dict(worker="vm:1", process="boot/ns/1/2", heartbeat_at=timezone.now(), kind="scheduled")
+for name, status, owner in [("a", "queued", "queue"), ("b", "queued", "process"), ("c", "running", "queue")]:
+    backups.create(id=name, instance=name, destination=nas, status=status, owner=owner, triggered_by="x", **held)
+call_command("migrate", verbosity=0)
+from backups.models import BackupExecution
+for row in BackupExecution.objects.order_by("pk"):
+    facts = [row.reserved_at is not None, row.reserved_by, row.process, row.heartbeat_at is not None]
+    print(json.dumps(facts))
+call_command("migrate", "backups", "0004", verbosity=0)
+for row in backups.order_by("pk"):
+    print(json.dumps([row.process, row.heartbeat_at is not None]))
+"""
+
+
+def test_a_reservation_gets_columns_of_its_own_and_what_runs_keeps_its_heartbeat(
+    manage: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> None:
+    assert manage("migrate", "-v0").returncode == 0
+    assert manage("migrate", "-v0", "backups", "0004").returncode == 0
+    done = manage("shell", "-v0", "-c", RESERVED)
+    assert done.returncode == 0, done.stderr
+    who = "boot/ns/1/2"
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        [True, who, "", False],
+        [True, who, who, False],
+        [False, "", who, True],
+        [who, True],
+        [who, True],
+        [who, True],
+    ]

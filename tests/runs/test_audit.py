@@ -1,0 +1,131 @@
+"""Who did what: one line of log for each event, and Django's history where a person did it."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+
+from backups.errors import BackupError
+from backups.models import BackupExecution
+from backups.runs import audit
+from backups.runs.finish import cancel
+from backups.service.archives.delete import delete_backup
+from backups.service.archives.download import download_backup
+from backups.service.backup import run as backup_service
+from backups.service.backup.run import start_backup
+from destinations.models import BackupDestination
+from tests.support.processes.project_programs import manage
+from tests.support.site_fixtures import BackUp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+EVIL = "x\nbackup.completed execution=forged\r\x1b[2J\u2028 y"
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "backups"]
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "backups")
+
+
+def test_each_event_of_a_backup_is_one_line_with_execution_instance_and_stage(
+    back_up: BackUp, tacacs_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    execution = back_up()
+    said = lines(caplog)
+    assert [line.split(" ")[0] for line in said] == [
+        "backup.queued", "backup.claimed", *["backup.stage"] * 6, "backup.completed",
+    ]  # fmt: skip
+    assert all(f"execution={execution.pk} instance=tacacs-hq" in line for line in said)
+    stages = [match[1] for line in said if (match := re.search(r" stage=(\w+)", line))]
+    assert stages == ["preparing", "exporting", "checking", "packing", "uploading", "recording", "done"]
+
+
+def test_a_failure_is_one_line_with_its_reason(
+    back_up: BackUp, tacacs_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tacacs_root / "data" / "devices.db").unlink()
+    with pytest.raises(BackupError):
+        back_up()
+    *_, last = caplog.records
+    assert (last.levelname, last.exc_info) == ("ERROR", None)
+    assert last.getMessage().startswith(
+        f"backup.failed execution={BackupExecution.objects.get().pk} instance=tacacs-hq"
+    )
+    assert f'error="{tacacs_root}/data/devices.db does not exist."' in last.getMessage()
+
+
+def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_recorded_without_its_text(
+    back_up: BackUp, tacacs_root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret of somebody")
+
+    monkeypatch.setattr(backup_service, "publish", fail)
+    with pytest.raises(ZeroDivisionError):
+        back_up()
+    execution = BackupExecution.objects.get()
+    assert (execution.status, execution.error_message) == ("failed", "unexpected error ZeroDivisionError, see the log")
+    *_, crashed, ended = caplog.records
+    assert crashed.getMessage() == f"backup.crashed execution={execution.pk}"
+    assert crashed.exc_info is not None
+    assert ended.getMessage().startswith("backup.failed ")
+
+
+def test_what_a_person_does_is_in_the_history(
+    back_up: BackUp, tacacs_root: Path, destination: BackupDestination, caplog: pytest.LogCaptureFixture
+) -> None:
+    ada = User.objects.create_user("ada lovelace")
+    execution = back_up()
+    cancelled = start_backup("tacacs-hq", destination, by=ada)
+    cancel(cancelled, by=ada)
+    with download_backup(execution, by=ada):
+        delete_backup(execution, by=ada, reason="no longer needed")
+    with pytest.raises(BackupError):
+        start_backup("nothing", destination, by=ada)
+    with pytest.raises(BackupError):
+        delete_backup(execution, by=ada, reason="twice")
+    entries = [(entry.object_id, entry.change_message) for entry in LogEntry.objects.filter(user=ada).order_by("pk")]
+    assert [object_id for object_id, _ in entries] == [
+        cancelled.pk, cancelled.pk, execution.pk, execution.pk, destination.pk, execution.pk,
+    ]  # fmt: skip
+    assert [message.split(" ")[0] for _, message in entries] == [
+        "Started", "Cancelled", "Downloaded", "Deleted", "Backup", "Deletion",
+    ]  # fmt: skip
+    assert 'by="ada lovelace"' in next(line for line in lines(caplog) if line.startswith("backup.downloaded"))
+
+
+def test_what_a_command_does_is_in_the_log_alone(back_up: BackUp, tacacs_root: Path) -> None:
+    back_up()
+    assert not LogEntry.objects.exists()
+
+
+def test_no_value_can_begin_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    audit.log("backup.tested", instance=EVIL, quote='a"b', empty="", nothing=None, number=0)
+    (line,) = lines(caplog)
+    assert line.isprintable()
+    assert line == (
+        'backup.tested instance="x\\nbackup.completed execution=forged\\r\\u001b[2J\\u2028 y" quote="a\\"b" number=0'
+    )
+
+
+def test_a_comment_and_a_name_of_an_instance_cannot_forge_a_line_of_the_log(
+    home: Path, tacacs_root: Path, destination: BackupDestination
+) -> None:
+    assert manage(home, "backup", "tacacs-hq", "--comment", EVIL).returncode == 0
+    ended = manage(home, "backup", EVIL)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.rstrip("\n").isprintable()
+    assert (home / "backupsite.log").stat().st_mode & 0o777 == 0o600
+    log = (home / "backupsite.log").read_text()
+    assert log.count("\n") == 10
+    assert all(
+        re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ backups backup\.", line) for line in log.splitlines()
+    )
+    assert BackupExecution.objects.get().comment == EVIL

@@ -1,0 +1,112 @@
+"""A late instance is told once: one log line, one signal, and again only after it was fresh in between."""
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from backups.models import BackupSchedule, InstanceState
+from backups.service.automation.overdue import tell_late
+from backups.service.schedules.planning import plan
+from backups.signals import instance_late
+from backups.worker.housekeeping import tell_late as step
+from tests.support.rows import a_destination, an_execution
+
+pytestmark = pytest.mark.django_db
+QUEUE = "backups"
+HOURS = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def instances(settings: Settings, tmp_path: object) -> None:
+    shop = {"kind": "generic", "root": str(tmp_path), "components": {"orders": {"kind": "sqlite", "path": "o.db"}}}
+    settings.BACKUP_QUEUE = QUEUE
+    settings.BACKUP_INSTANCES = {"shop": shop, "wiki": shop | {"queue": "elsewhere"}}
+
+
+@pytest.fixture
+def told() -> Iterator[list[tuple[str, str]]]:
+    told: list[tuple[str, str]] = []
+
+    def listen(sender: object, instance: str, message: str, **_: Any) -> None:
+        told.append((instance, message))
+
+    instance_late.connect(listen)
+    yield told
+    instance_late.disconnect(listen)
+
+
+def a_schedule(instance: str = "shop", *, age: timedelta = timedelta(days=9), **fields: Any) -> BackupSchedule:
+    values = {"name": f"nightly-{instance}", "type": "interval", "expression": "hours:6", **fields}
+    row = BackupSchedule(
+        instance=instance, destination=a_destination(), created_at=timezone.now() - age, **values
+    )  # fmt: skip
+    plan(row)
+    return row
+
+
+def test_a_backup_within_the_promise_is_not_late(told: list[tuple[str, str]]) -> None:
+    a_schedule()
+    an_execution("shop", age=6.9 * HOURS)
+    assert tell_late(QUEUE) == []
+    assert told == []
+
+
+def test_a_late_instance_is_told_once(told: list[tuple[str, str]], caplog: pytest.LogCaptureFixture) -> None:
+    a_schedule()
+    an_execution("shop", age=8 * HOURS)
+    message = "the newest good backup of shop is 8 h old, but its schedules promise one every 7 h"
+    with caplog.at_level(logging.ERROR, "backups"):
+        assert [step(QUEUE), step(QUEUE)] == ["late: shop", ""]
+    assert told == [("shop", message)]
+    assert caplog.messages == [f'instance.late instance=shop reason="{message}"']
+    assert InstanceState.objects.get(instance="shop").late_since is not None
+
+
+def test_a_backup_of_a_time_when_the_clock_was_ahead_is_not_taken_for_a_fresh_one(told: list[tuple[str, str]]) -> None:
+    a_schedule()
+    an_execution("shop", age=8 * HOURS)
+    an_execution("shop", age=-9000 * HOURS)
+    assert tell_late(QUEUE) == ["shop"]
+
+
+def test_after_it_was_fresh_it_is_told_again(told: list[tuple[str, str]]) -> None:
+    a_schedule()
+    old = an_execution("shop", age=8 * HOURS)
+    tell_late(QUEUE)
+    fresh = an_execution("shop")
+    assert tell_late(QUEUE) == []
+    assert InstanceState.objects.get().late_since is None
+    fresh.delete()
+    assert tell_late(QUEUE) == ["shop"]
+    assert [name for name, _ in told] == ["shop", "shop"]
+    assert old.pk
+
+
+def test_without_any_backup_it_is_late_once_the_first_one_should_be_there(told: list[tuple[str, str]]) -> None:
+    row = a_schedule(age=6 * HOURS)
+    assert tell_late(QUEUE) == []
+    BackupSchedule.objects.filter(pk=row.pk).update(created_at=timezone.now() - 8 * HOURS)
+    assert tell_late(QUEUE) == ["shop"]
+    assert told == [
+        ("shop", "there is no good backup of shop, but its schedules promise one every 7 h")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", [{"enabled": False}, {"type": "manual", "expression": ""}])
+def test_what_is_not_promised_is_not_late(fields: dict[str, Any], told: list[tuple[str, str]]) -> None:
+    a_schedule(**fields)
+    an_execution("shop", age=90 * HOURS)
+    assert tell_late(QUEUE) == []
+    assert told == []
+
+
+def test_each_queue_tells_of_its_own_instances() -> None:
+    for name in ("shop", "wiki"):
+        a_schedule(name)
+    assert tell_late(QUEUE) == ["shop"]
+    assert tell_late("elsewhere") == ["wiki"]

@@ -1,0 +1,42 @@
+"""Small and read-only file systems, really mounted."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.programs import missing, require
+
+
+@contextmanager
+def small_disk(path: Path, *, megabytes: float) -> Iterator[Path]:
+    """Mount a file system of that size at `path`; skips where only an administrator could."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    size = f"size={int(megabytes * 1024)}k,mode=0700"
+    with _mounted(path, "-t", "tmpfs", "-o", size, "backupsite-test"):
+        yield path
+
+
+@contextmanager
+def bound(source: Path, point: Path) -> Iterator[Path]:
+    """Show the folder or file `source` at `point` too; skips where only an administrator could."""
+    with _mounted(point, "--bind", str(source)):
+        yield point
+
+
+@contextmanager
+def _mounted(point: Path, *arguments: str) -> Iterator[None]:
+    if os.geteuid() != 0:
+        missing("only root can mount")
+    mounted = subprocess.run([require("mount"), *arguments, str(point)], capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        missing(f"nothing can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run([require("umount"), "--lazy", str(point)], check=True)
+
+
+def remount_read_only(path: Path) -> None:
+    subprocess.run([require("mount"), "-o", "remount,ro", str(path)], check=True)

@@ -1,0 +1,59 @@
+"""What is different with PostgreSQL: it can be away, and several hosts use it."""
+
+import os
+import re
+import signal
+import time
+
+from tests.support.sites.postgres_server import Postgres
+from tests.support.sites.worker_site import Site, eventually
+
+QUICK = "import backups.worker.supervisor as s; s.BEAT_SECONDS = 0.3"
+
+
+def test_a_worker_outlives_its_database_and_goes_on_when_it_is_back(postgres_site: Site, postgres: Postgres) -> None:
+    site, name = postgres_site, postgres_site.env["DATABASE_URL"].rpartition("/")[2]
+    worker = site.worker(script=QUICK)
+
+    postgres.shut(name)
+    eventually(lambda: "worker.heartbeat-failed" in worker.log.read_text())
+    time.sleep(1)
+    assert worker.process.poll() is None
+    postgres.open(name)
+    run_id = site.queue(["shop-0"])[0]
+
+    eventually(lambda: site.status(run_id) == "completed", within=40)
+    worker.tell(signal.SIGTERM)
+    assert worker.ended() == 0
+
+
+def test_a_backup_outlives_a_short_absence_of_the_database(postgres_site: Site, postgres: Postgres) -> None:
+    site, name = postgres_site, postgres_site.env["DATABASE_URL"].rpartition("/")[2]
+    site.fill_big(64)
+    run_id = site.queue(["big"])[0]
+    site.worker()
+    process = site.freeze(run_id)
+
+    postgres.shut(name)
+    postgres.open(name)
+    os.kill(process, signal.SIGCONT)
+
+    # where its own connection was lost too, the next tick finishes it: half a minute to a minute later
+    eventually(lambda: site.status(run_id) not in ("queued", "running"), within=120)
+    site.leaves_nothing()
+
+
+def test_a_run_whose_worker_was_killed_is_ended_by_the_next_one(postgres_site: Site) -> None:
+    site = postgres_site
+    site.fill_big(24)
+    run_id = site.queue(["big"])[0]
+    site.worker()
+    site.freeze(run_id)
+    for pid in site.processes():
+        os.kill(pid, signal.SIGKILL)
+
+    site.worker()
+
+    eventually(lambda: site.status(run_id) == "interrupted")
+    assert re.search(r"the process that ran it \(.+\) died in stage uploading", site.run(run_id)["error_message"])
+    site.leaves_nothing()

@@ -1,0 +1,141 @@
+"""Killed in the middle of a real backup, at whatever level: nothing runs on, and nothing is left."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.processes.process_table import children_of
+from tests.support.sites.worker_site import Site, Worker, eventually
+
+MEGABYTES = 24
+
+
+@pytest.fixture
+def frozen(site: Site) -> tuple[Worker, str, int]:
+    """Return a worker, the backup that it runs, and the process of that, stopped while it uploads."""
+    site.fill_big(MEGABYTES)
+    worker = site.worker()
+    run_id = site.queue(["big"])[0]
+    return worker, run_id, site.freeze(run_id)
+
+
+def task_process(worker: Worker, run: int) -> int:
+    """Return the process of django-q2 that watches over the process `run`."""
+    return next(pid for pid in children_of(worker.sentinel) if run in children_of(pid))
+
+
+def kill_the_run(worker: Worker, run: int) -> None:
+    os.kill(run, signal.SIGKILL)
+
+
+def kill_its_task(worker: Worker, run: int) -> None:
+    os.kill(task_process(worker, run), signal.SIGKILL)
+
+
+def kill_the_sentinel(worker: Worker, run: int) -> None:
+    os.kill(worker.sentinel, signal.SIGKILL)
+
+
+def kill_the_worker(worker: Worker, run: int) -> None:
+    os.kill(worker.pid, signal.SIGKILL)
+
+
+def stop_the_group(worker: Worker, run: int) -> None:
+    worker.tell_group(signal.SIGTERM)
+
+
+def is_clean(site: Site, run_id: str) -> None:
+    run = site.run(run_id)
+    assert run["status"] == "interrupted"
+    assert run["error_message"]
+    assert site.archives() == []
+    assert site.workspaces() == []
+
+
+@pytest.mark.parametrize(
+    ("strike", "code"),
+    [
+        (kill_the_run, None),
+        (kill_its_task, None),
+        (kill_the_sentinel, 1),
+        (kill_the_worker, -signal.SIGKILL),
+        (stop_the_group, 0),
+    ],
+)
+def test_afterwards_nothing_runs_and_nothing_is_left(
+    site: Site, frozen: tuple[Worker, str, int], strike: Callable[[Worker, int], None], code: int | None
+) -> None:
+    worker, run_id, process = frozen
+
+    strike(worker, process)
+    if strike is not kill_the_run:
+        os.kill(process, signal.SIGCONT)
+    if code is not None:
+        assert worker.ended() == code
+
+    eventually(lambda: site.status(run_id) == "interrupted" and site.has_settled())
+    is_clean(site, run_id)
+    if code is not None:
+        eventually(lambda: site.processes() == [], within=5)
+    if strike is kill_the_sentinel:
+        assert "worker.died" in worker.log.read_text()
+
+
+def test_a_killed_run_says_by_what_and_the_worker_goes_on(site: Site, frozen: tuple[Worker, str, int]) -> None:
+    _, run_id, process = frozen
+    again = site.queue(["big"])[0]
+
+    os.kill(process, signal.SIGKILL)
+
+    eventually(lambda: site.status(again) == "completed")
+    assert site.run(run_id)["error_message"] == "its process was killed by SIGKILL in stage uploading"
+    assert site.run(run_id)["error_hint"]
+    site.leaves_nothing()
+
+
+def test_after_everything_was_killed_at_once_the_next_worker_cleans_up_and_runs_what_waits(
+    site: Site, frozen: tuple[Worker, str, int]
+) -> None:
+    _, run_id, _ = frozen
+    again = site.queue(["big"])[0]
+
+    for pid in site.processes():
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: site.processes() == [])
+    assert site.status(run_id) == "running"
+    site.worker()
+
+    eventually(lambda: site.status(again) == "completed")
+    assert site.status(run_id) == "interrupted"
+    assert "died in stage uploading" in site.run(run_id)["error_message"]
+    site.leaves_nothing()
+
+
+def test_a_run_that_ends_between_its_upload_and_its_record_is_not_lost(site: Site) -> None:
+    """The archive is whole and has its name; only the row does not say so yet."""
+    site.fill_big(1)
+    run_id = site.queue(["big"])[0]
+    die = "import os, backups.service.backup.upload as p; p.record = lambda *_: os.kill(os.getpid(), 9)"
+    site.worker(BACKUPSITE_TEST="1", script=run_in_children(die))
+
+    eventually(lambda: site.status(run_id) == "completed")
+
+    assert len(site.archives()) == 1
+    site.leaves_nothing()
+
+
+def run_in_children(script: str) -> str:
+    """Return a script for a worker, after which each run of it executes `script` first."""
+    return (
+        "import sys, subprocess\n"
+        "import backups.worker.child_process as s\n"
+        "start = s.subprocess.Popen\n"
+        "def changed(argv, **options):\n"
+        f"    code = 'import sys, django; django.setup()\\n' + {script!r} + "
+        "'\\nfrom django.core.management import execute_from_command_line as run; run(sys.argv)'\n"
+        "    return start([argv[0], '-c', code, *argv[3:]], **options)\n"
+        "class Changed: Popen = staticmethod(changed); DEVNULL = subprocess.DEVNULL\n"
+        "s.subprocess = Changed\n"
+    )

@@ -1,0 +1,48 @@
+"""Two workers on one database: every queued backup runs, and runs once."""
+
+import os
+import re
+
+from tests.support.sites.worker_site import Site, eventually
+
+COUNT = int(os.environ.get("BACKUPSITE_QUEUED", "10"))
+HOSTS = ("east", "west")
+MOST_BATCHES = 5
+
+
+def run_all(site: Site, count: int) -> list[str]:
+    """Queue `count` backups for two workers with folders of their own, as two hosts have, and wait for their ends.
+
+    Which worker hears of a run is chance: as long as one has not run any, there are more.
+    """
+    names = site.declare(count)
+    for host in HOSTS:
+        site.worker(BACKUP_WORKSPACE_ROOT=str(site.home / host), LOG_FILE=str(site.home / f"{host}.log"))
+    queued: list[str] = []
+    for _ in range(MOST_BATCHES):
+        queued += site.queue(names)
+        eventually(lambda: site.statuses() == ["completed"], within=10 + 3 * count)
+        if all(claimed(site, host) for host in HOSTS):
+            break
+    return queued
+
+
+def claimed(site: Site, host: str) -> list[str]:
+    return re.findall(r"backup\.claimed execution=(\S+)", (site.home / f"{host}.log").read_text())
+
+
+def each_ran_once(site: Site, queued: list[str]) -> None:
+    east, west = (claimed(site, host) for host in HOSTS)
+    assert sorted(east + west) == sorted(queued), "each is claimed, and none twice"
+    assert east, "both workers took part"
+    assert west, "both workers took part"
+    assert len(site.archives()) == len(queued)
+    site.leaves_nothing()
+
+
+def test_on_sqlite_each_runs_exactly_once(site: Site) -> None:
+    each_ran_once(site, run_all(site, COUNT))
+
+
+def test_on_postgresql_each_runs_exactly_once(postgres_site: Site) -> None:
+    each_ran_once(postgres_site, run_all(postgres_site, COUNT))

@@ -1,0 +1,77 @@
+"""Restores in a worker: they have a place of their own, and what is cut short is put back."""
+
+import os
+import signal
+
+import pytest
+
+from tests.support.sites.worker_site import Site, Worker, eventually
+
+
+def a_restore(site: Site, run_id: str) -> str:
+    """Queue the restore of that backup, confirmed as a person would, and return its id."""
+    return site.python(
+        "from backups.models import BackupExecution; from backups.service.restore.run import start_restore\n"
+        "from backups.service.restore.request import RestoreRequest\n"
+        "from backups.worker.tasks import enqueue\n"
+        f"backup = BackupExecution.objects.get(pk={run_id!r})\n"
+        "digest = backup.archive_sha256\n"
+        "asked = RestoreRequest(source=backup, instance=backup.instance, archive_sha256=digest)\n"
+        "restore = start_restore(asked, by='tests')\n"
+        "enqueue(restore); print(restore.pk)\n"
+    ).strip()
+
+
+def restore_row(site: Site, restore_id: str) -> tuple[str, str]:
+    status, stage = site.rows("SELECT status, stage FROM restore_executions WHERE id = ?", restore_id)[0]
+    return str(status), str(stage)
+
+
+def backed_up(site: Site, worker: Worker) -> str:
+    run_id = site.queue(["big"])[0]
+    eventually(lambda: site.status(run_id) == "completed")
+    return run_id
+
+
+def test_a_restore_does_not_wait_behind_backups(site: Site) -> None:
+    site.fill_big(1)
+    worker = site.worker(BACKUP_WORKERS="1")
+    run_id = backed_up(site, worker)
+    film = site.home / "big" / "media" / "film"
+    film.unlink()
+    lock = site.lock_shop()
+    busy = site.queue(["shop-0"])[0]
+    site.exporting(busy)
+
+    restore_id = a_restore(site, run_id)
+
+    eventually(lambda: restore_row(site, restore_id)[0] == "completed")
+    assert film.stat().st_size == 1 << 20
+    assert site.status(busy) == "running"
+    lock.close()
+
+
+@pytest.mark.parametrize("strike", ["the worker is told to end", "everything is killed"])
+def test_a_restore_that_is_cut_short_leaves_the_state_before_it(site: Site, strike: str) -> None:
+    site.fill_big(48)
+    worker = site.worker(BACKUP_STOP_GRACE="0")
+    run_id = backed_up(site, worker)
+    film = site.home / "big" / "media" / "film"
+    film.write_bytes(b"the state before")
+    restore_id = a_restore(site, run_id)
+    eventually(lambda: restore_row(site, restore_id)[1] in ("stopping", "applying"), every=0.001)
+
+    if strike == "everything is killed":
+        for pid in site.processes():
+            os.kill(pid, signal.SIGKILL)
+    else:
+        worker.tell(signal.SIGTERM)
+        assert worker.ended() == 0
+    site.worker()
+
+    eventually(lambda: restore_row(site, restore_id)[0] not in ("queued", "running"))
+    if restore_row(site, restore_id)[0] == "completed":
+        assert film.stat().st_size == 48 << 20, "it was quicker"
+    else:
+        assert film.read_bytes() == b"the state before"
+    eventually(lambda: site.workspaces() == [], within=5)

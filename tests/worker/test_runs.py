@@ -1,0 +1,111 @@
+"""How a run ends that a worker watches over: cancelled, too late, deaf, stillborn, or twice at once."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.support.processes.process_table import children_of
+from tests.support.sites.worker_site import Site, Worker, eventually
+
+IMPATIENT = """
+import backups.worker.child_process as s
+from backups.service.backup.run import BACKUP
+s.MARGIN_SECONDS = 1
+BACKUP.ending_seconds = 0.5
+"""
+
+
+def test_a_run_that_is_cancelled_ends_within_seconds(site: Site) -> None:
+    lock = site.lock_shop()
+    run_id = site.queue(["shop-0"])[0]
+    worker = site.worker()
+    process = site.exporting(run_id)
+
+    cancel(site, run_id)
+
+    eventually(lambda: site.status(run_id) == "cancelled", within=5)
+    assert site.run(run_id)["error_message"] == "cancelled by alice"
+    eventually(lambda: process not in processes_of(worker), within=5)
+    site.leaves_nothing()
+    lock.close()
+
+
+def cancel(site: Site, run_id: str) -> None:
+    site.python(
+        "from backups.runs.finish import cancel; from backups.models import BackupExecution\n"
+        f"cancel(BackupExecution.objects.get(pk={run_id!r}), by='alice')\n"
+    )
+
+
+def processes_of(worker: Worker) -> list[int]:
+    return [pid for task in children_of(worker.sentinel) for pid in children_of(task)]
+
+
+def test_a_run_that_takes_too_long_fails_and_says_after_how_long(site: Site) -> None:
+    lock = site.lock_shop()
+    run_id = site.queue(["shop-0"])[0]
+    site.worker(BACKUP_TIMEOUT="2")
+
+    eventually(lambda: site.status(run_id) == "failed")
+
+    run = site.run(run_id)
+    assert run["error_message"] == "It ran longer than 2 seconds."
+    assert "BACKUP_TIMEOUT" in run["error_hint"]
+    site.leaves_nothing()
+    lock.close()
+
+
+@pytest.mark.parametrize(("wish", "status"), [("cancel", "cancelled"), ("time", "interrupted")])
+def test_a_run_that_does_not_listen_is_killed(site: Site, wish: str, status: str) -> None:
+    lock = site.lock_shop()
+    run_id = site.queue(["shop-0"])[0]
+    site.worker(script=IMPATIENT, BACKUP_TIMEOUT="2" if wish == "time" else "600")
+    os.kill(site.exporting(run_id), signal.SIGSTOP)
+
+    if wish == "cancel":
+        cancel(site, run_id)
+
+    eventually(lambda: site.status(run_id) == status)
+    said = site.run(run_id)["error_message"]
+    assert said.startswith("cancelled by alice" if wish == "cancel" else "It ran longer than 2 seconds")
+    assert wish == "cancel" or "killed by SIGKILL" in said
+    site.leaves_nothing()
+    lock.close()
+
+
+def test_a_run_that_cannot_even_begin_says_why_and_is_not_tried_for_ever(site: Site) -> None:
+    run_id = site.queue(["shop-0"])[0]
+    site.worker(
+        script="import backups.worker.child_process as s; s.sys = type('s', (), {'executable': '/bin/false', 'path': []})"
+    )
+
+    eventually(lambda: site.status(run_id) == "interrupted")
+
+    assert site.run(run_id)["error_message"] == "its process ended with exit code 1 before it began"
+
+
+def test_two_messages_for_a_run_start_one_process(site: Site) -> None:
+    run_id = site.queue(["shop-0"])[0]
+    again = f"for _ in range(4): ring('backups', 'backups.worker.tasks.backup', {run_id!r})"
+    site.python(f"from backups.worker.q2.enqueue import ring\n{again}")
+    worker = site.worker()
+
+    eventually(lambda: site.status(run_id) == "completed")
+    eventually(lambda: not site.rows("SELECT 1 FROM django_q_ormq"))
+    assert "not queued" not in worker.log.read_text()
+
+
+def test_a_busy_instance_leaves_the_run_queued_until_it_is_free(site: Site) -> None:
+    lock = site.lock_shop()
+    first, second = site.queue(["shop-0", "shop-0"], kind="config_change")
+    site.worker()
+    site.exporting(first)
+    time.sleep(1)
+
+    assert site.status(second) == "queued"
+    lock.close()
+
+    eventually(lambda: site.status(second) == "completed")
+    assert site.status(first) == "completed"

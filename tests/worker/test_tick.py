@@ -1,0 +1,158 @@
+"""What is looked after each minute."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+from pytest_django import Settings
+
+from backups.errors import BackupError
+from backups.lib import locks
+from backups.models import BackupExecution, Heartbeat
+from backups.runs import workspace
+from backups.worker import housekeeping
+from backups.worker.housekeeping import tick
+from backups.worker.tick import keep_tick
+from tests.support.rows import an_execution
+
+pytestmark = pytest.mark.django_db
+Status = BackupExecution.Status
+
+
+def test_the_tick_is_scheduled_once_a_minute_for_its_queue(home: Path, settings: Settings) -> None:
+    row = Schedule.objects.get(name="backupsite tick backups")
+
+    assert (row.func, row.cron, row.cluster, row.args) == (
+        "backups.worker.housekeeping.tick", "* * * * *", settings.BACKUP_QUEUE, "('backups',)",
+    )  # fmt: skip
+    assert row.schedule_type == Schedule.CRON
+    assert row.repeats == -1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"cron": "0 0 1 1 *"},
+        {"func": "os.system"},
+        {"cluster": "nobody"},
+        {"repeats": 0},
+        {"schedule_type": Schedule.DAILY},
+        {"hook": "os.abort"},
+        {"args": "('elsewhere',)"},
+        {"next_run": None},
+        {"next_run": timezone.now() + timedelta(days=300)},
+    ],
+    ids=lambda damage: next(iter(damage)),
+)
+def test_the_schedule_of_the_tick_is_repaired(home: Path, damage: dict[str, object]) -> None:
+    Schedule.objects.filter(name="backupsite tick backups").update(**damage)
+
+    assert keep_tick("backups") is True
+
+    row = Schedule.objects.get(name="backupsite tick backups")
+    assert (row.func, row.cron, row.cluster) == ("backups.worker.housekeeping.tick", "* * * * *", "backups")
+    assert row.hook is None
+    assert row.repeats == -1
+    assert row.next_run is not None
+    assert row.next_run <= timezone.now()
+    assert keep_tick("backups") is False
+
+
+def test_a_lost_or_doubled_schedule_of_the_tick_becomes_one_again(home: Path) -> None:
+    Schedule.objects.all().delete()
+    assert "repaired the schedule" in tick()
+
+    row = Schedule.objects.get()
+    row.pk = None
+    row.save()
+    assert "repaired the schedule" in tick()
+    assert Schedule.objects.count() == 1
+
+
+def test_each_queue_has_a_tick_of_its_own(home: Path) -> None:
+    keep_tick("branch")
+
+    assert set(Schedule.objects.values_list("name", "cluster")) == {
+        ("backupsite tick backups", "backups"),
+        ("backupsite tick branch", "branch"),
+    }
+
+
+def test_the_tick_calls_again_for_a_run_that_nobody_took(home: Path) -> None:
+    execution = an_execution(
+        "unknown", status=Status.QUEUED, rang_at=timezone.now() - timedelta(seconds=90), age=timedelta(minutes=2)
+    )
+
+    assert "called a worker again for 1 waiting runs" in tick()
+    assert tick() == ""
+
+    assert [row.task["args"] for row in OrmQ.objects.all()] == [(execution.pk,)]
+
+
+def test_the_tick_writes_the_heartbeat_of_the_scheduler(home: Path) -> None:
+    tick("branch")
+
+    beat = Heartbeat.objects.get(kind=Heartbeat.Kind.SCHEDULER)
+    assert (beat.name, beat.queue, beat.problem) == ("scheduler of branch", "branch", "")
+    assert timezone.now() - beat.beat_at < timedelta(seconds=5)
+
+
+def test_workers_of_long_ago_are_forgotten(home: Path) -> None:
+    now = timezone.now()
+    for name, days in (("old", 8), ("new", 1)):
+        Heartbeat.objects.create(
+            name=name, kind="worker", queue="backups", host="a", pid=1, started_at=now,
+            beat_at=now - timedelta(days=days),
+        )  # fmt: skip
+
+    tick()
+
+    assert not Heartbeat.objects.filter(name="old").exists()
+    assert Heartbeat.objects.filter(name="new").exists()
+
+
+def failing(_queue: str) -> str:
+    raise BackupError("the moon is full")
+
+
+def exploding(_queue: str) -> str:
+    raise ZeroDivisionError("secret detail")
+
+
+def test_a_step_that_fails_keeps_no_other_from_being_taken_and_the_tick_fails_loudly(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken: list[str] = []
+    last: Callable[[str], str] = lambda queue: taken.append(queue) or ""  # type: ignore[func-returns-value]  # noqa: E731
+    monkeypatch.setattr(housekeeping, "STEPS", [failing, exploding, last])
+
+    with pytest.raises(BackupError) as raised:
+        tick()
+
+    assert taken == ["backups"]
+    assert raised.value.message == "Housekeeping failed: failing: the moon is full. exploding: ZeroDivisionError."
+    assert Heartbeat.objects.get().problem == "failing: the moon is full. exploding: ZeroDivisionError."
+    assert "housekeeping.failed step=exploding" in caplog.text
+
+
+def test_two_ticks_of_a_queue_never_run_at_once(home: Path) -> None:
+    with locks.locked(workspace.root() / "tick-backups") as mine:
+        assert mine
+        assert tick() == "another tick is still at work"
+
+    assert tick() == ""
+
+
+def test_the_command_takes_the_steps_and_says_what_it_did(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = StringIO()
+    call_command("tick", stdout=out)
+    assert out.getvalue() == "nothing to do\n"
+
+    monkeypatch.setattr(housekeeping, "STEPS", [failing])
+    with pytest.raises(CommandError, match="failing: the moon is full"):
+        call_command("tick")
