@@ -145,7 +145,8 @@ def all_at_once(here: Arena, tally: Tally, *, count: int) -> None:
     eventually(site.has_settled)
     tally.problems += problems(here, queued)
     tally.problems += site.python(
-        "from backups.service.monitoring.workers import worker_state\nfor found in worker_state().problems: print(found.message)\n"
+        "from backups.service.monitoring.workers import worker_state\n"
+        "for found in worker_state().problems: print(found.message)\n"
     ).splitlines()
     tally.problems += [f"{run_id} is {site.status(run_id)}" for run_id in queued if site.status(run_id) != "completed"]
 

@@ -5,7 +5,11 @@ from xdist.remote import Producer
 
 from tests.support.distribution import FoldersTogether
 
-pytest_plugins = ["tests.support.archives.encryption_fixtures", "tests.support.restores.restorable_instances"]
+pytest_plugins = [
+    "tests.support.site_fixtures",
+    "tests.support.archives.encryption_fixtures",
+    "tests.support.restores.restorable_instances",
+]
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook

@@ -116,7 +116,8 @@ def test_after_everything_was_killed_at_once_the_next_worker_cleans_up(site: Sit
 def test_a_drill_that_is_cancelled_ends_and_keeps_no_verdict(site: Site) -> None:
     backup = backed_up(site)
     slow = (
-        "import time, backups.service.drill.trial_restore as t\nt._check = lambda _, progress: [(progress(0), time.sleep(0.05))"
+        "import time, backups.service.drill.trial_restore as t\n"
+        "t._check = lambda _, progress: [(progress(0), time.sleep(0.05))"
         " for _ in range(6000)]"
     )
     site.worker(script=run_in_children(slow))
