@@ -18,8 +18,8 @@ from backups.errors import ComponentError
 from backups.instances import Instance, inventory
 from backups.instances.kinds import components_of, located
 from backups.instances.kinds.layers import Configuration
+from backups.lib import audit
 from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
-from backups.runs import audit
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 

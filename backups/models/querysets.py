@@ -92,6 +92,10 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
         """Return the completed backups that this site made of its own accord: neither adopted nor safety backups."""
         return self.filter(MADE_HERE)
 
+    def last_made_here(self, instance: str) -> "BackupExecution | None":
+        """Return the newest backup of `instance` that this site made of its own accord, with its destination."""
+        return self.of_instance(instance).made_here().select_related("destination").order_by("-started_at").first()
+
 
 class ScheduleQuerySet(models.QuerySet["BackupSchedule"]):
     def enabled(self) -> Self:

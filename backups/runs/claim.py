@@ -7,9 +7,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import InstanceBusy, NotQueued
+from backups.lib import audit
 from backups.lib.processes import identity
 from backups.models import InstanceState, Run
-from backups.runs import audit
 from backups.runs.queue.holder import run_by_us
 from backups.runs.registry import kind_of, kinds
 

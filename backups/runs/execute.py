@@ -9,10 +9,11 @@ from typing import Any
 from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
+from backups.lib import audit
 from backups.lib.os_signals import undisturbed
 from backups.models import Run
 from backups.models.run import new_id
-from backups.runs import audit, finish
+from backups.runs import finish
 from backups.runs.claim import claim
 from backups.runs.progress import Monitor
 from backups.runs.recovery import unrecorded

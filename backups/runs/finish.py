@@ -8,8 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.errors import BackupError, Cancelled, Interrupted
+from backups.lib import audit
 from backups.models import Run
-from backups.runs import audit
 from backups.runs.registry import kind_of
 from backups.signals import execution_finished
 from destinations.operator_error import OperatorError

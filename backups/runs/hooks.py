@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.instances import Instance
+from backups.lib import audit
 from backups.models import Run
 from backups.models.columns import HookNote
-from backups.runs import audit
 from destinations.redaction import MARGIN, redact_cut
 from destinations.secret_names import is_private_variable
 

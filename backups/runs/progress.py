@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from backups.components import ExportContext
 from backups.errors import BackupError, Cancelled, Interrupted
+from backups.lib import audit
 from backups.models import Run
-from backups.runs import audit
 
 INTERVAL_SECONDS = 1.0
 

@@ -15,9 +15,10 @@ from django.db import Error as DatabaseProblem
 from django.db import connection
 from django.utils import timezone
 
+from backups.lib import audit
 from backups.lib.processes import descendants, identity, kill_all
 from backups.models import Run
-from backups.runs import audit, finish
+from backups.runs import finish
 from backups.runs.queue.queues import release, reserve
 from backups.runs.recovery.reap import recover
 from backups.runs.registry import RunKind

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from django.conf import settings
 
 from backups.errors import BackupError
-from backups.lib import locks
-from backups.runs import audit, workspace
+from backups.lib import audit, locks
+from backups.runs import workspace
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
 from backups.runs.recovery.reap import reap

@@ -12,9 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.lib.log_handlers import log_problem
 from backups.lib.processes import adopt_orphans, bury_orphans
-from backups.runs import audit
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
 from backups.worker.housekeeping import ring_start_up, ring_tick

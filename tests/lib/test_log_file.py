@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from backups.lib import audit
 from backups.lib.log_handlers import LogFile, StandardError, log_problem
 from backups.models import Heartbeat
-from backups.runs import audit
 from backups.runs.recovery import heartbeats
 from backups.service.monitoring.workers import worker_state
 from tests.support.file_systems import remount_read_only, small_disk

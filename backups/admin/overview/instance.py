@@ -9,8 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from backups.admin.overview.front import label_of, promise_in_words
-from backups.admin.schedules.actions import VIEW as SEE_SCHEDULES
-from backups.admin.shared.permissions import VIEW
+from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW
 from backups.admin.shared.progress import live, with_progress
 from backups.errors import BackupError, InstanceError
 from backups.instances import Instance, get_instance

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 
+from backups.admin.shared.permissions import SEE_SCHEDULES
 from backups.admin.shared.under_way import waiting_text
 from backups.admin.shared.views import actor
 from backups.errors import BackupError
@@ -16,8 +17,6 @@ from backups.models import BackupSchedule
 from backups.runs.queue.once import AlreadyWaiting
 from backups.service.automation import schedules as service
 from backups.worker.tasks import enqueue
-
-VIEW = ("backups.view_backupschedule", "backups.change_backupschedule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class ScheduleAction:
 
 def may_run(user: User | AnonymousUser) -> bool:
     """True for staff who may see schedules, and run, pause and resume them."""
-    sees = any(user.has_perm(permission) for permission in VIEW)
+    sees = any(user.has_perm(permission) for permission in SEE_SCHEDULES)
     return user.is_staff and sees and user.has_perm("backups.run_schedule")
 
 

@@ -17,8 +17,8 @@ from backups.admin.schedules.forms import ScheduleForm
 from backups.admin.schedules.preview import describe, preview
 from backups.admin.shared import formats
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupSchedule
-from backups.runs import audit
 from backups.service.automation.schedules import edit
 from backups.service.schedules.cadence import time_zone
 from backups.service.schedules.cadence_words import in_words

@@ -15,8 +15,8 @@ from django.template.response import TemplateResponse
 
 from backups.admin.shared.permissions import VIEW
 from backups.admin.shared.views import actor
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit
 from destinations.models import BackupDestination
 from destinations.operator_error import OperatorError
 

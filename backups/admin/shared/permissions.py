@@ -11,6 +11,8 @@ from backups.models import BackupExecution, DrillExecution, RestoreExecution, Ru
 
 VIEW = "backups.view_backupexecution"
 VIEW_RESTORE = "backups.view_restoreexecution"
+# either of them
+SEE_SCHEDULES = ("backups.view_backupschedule", "backups.change_backupschedule")
 AnyRun = TypeVar("AnyRun", bound=Run)
 
 

@@ -16,8 +16,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from backups.admin.shared.permissions import Action, AnyRun
+from backups.lib import audit
 from backups.models import Run
-from backups.runs import audit
 from destinations.operator_error import OperatorError
 
 Work = Callable[[HttpRequest, AnyRun], HttpResponseBase]

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.management.base import BackupCommand
-from backups.runs import audit
 from backups.service.keys.recovery_kit import recovery_kit
 from destinations.management.base import operator_name
 

@@ -6,9 +6,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import Run
 from backups.models.run import LONGEST_COMMENT
-from backups.runs import audit
 
 # a worker may take the one that waited right when we look for it
 ATTEMPTS = 5

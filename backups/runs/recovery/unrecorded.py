@@ -12,8 +12,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.errors import BackupError, Unrecorded
+from backups.lib import audit
 from backups.models import Run
-from backups.runs import audit, finish
+from backups.runs import finish
 from backups.runs.finish import Ending
 from backups.runs.registry import kind_of
 from destinations.operator_error import sentences

@@ -9,10 +9,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import NotDeletable
+from backups.lib import audit
 from backups.lib.os_signals import undisturbed
 from backups.models import BackupExecution
 from backups.models.querysets import STORED
-from backups.runs import audit
 from backups.service.archives.leases import not_being_deleted, used_executions
 from backups.service.archives.signatures import delete_signature
 from backups.service.archives.tree_lists import forget_lists

@@ -4,8 +4,8 @@ import os
 from typing import BinaryIO
 from uuid import uuid4
 
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import fetch
 

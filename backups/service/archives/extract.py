@@ -15,11 +15,11 @@ from backups.components.files.unpack import unpack_tree
 from backups.errors import BackupError
 from backups.instances import inventory
 from backups.instances.site_paths import site_places
+from backups.lib import audit
 from backups.lib.atomic import FOLDER, create_private, discard
 from backups.lib.ownership import Ownership, ownership_for
 from backups.lib.site_paths import OwnPlaces, Place
 from backups.models import BackupExecution
-from backups.runs import audit
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import opened

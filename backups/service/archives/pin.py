@@ -4,9 +4,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import STORED
-from backups.runs import audit
 from backups.service.archives.leases import not_being_deleted
 
 Status = BackupExecution.Status

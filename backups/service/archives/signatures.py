@@ -16,8 +16,8 @@ from backups.archive import minisign
 from backups.archive.errors import ArchiveError
 from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution, RestoreExecution
-from backups.runs import audit
 from backups.service.archives.hashing import HashingSink
 from backups.service.archives.names import signature_of
 from destinations.backends import Destination

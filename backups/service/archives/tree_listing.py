@@ -15,8 +15,8 @@ from backups.components import ExportedPart
 from backups.components.files.listing import ListedEntry, entries_in, write_list
 from backups.components.files.read import NestedTar
 from backups.errors import ComponentError
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit
 from backups.runs.workspace import workspace
 from backups.service.archives.open import opened
 from backups.service.archives.tree_lists import has_list, keep

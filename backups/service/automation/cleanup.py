@@ -6,8 +6,8 @@ from collections.abc import Container
 from django.db import transaction
 
 from backups.instances import inventory
+from backups.lib import audit
 from backups.models import BackupSchedule, InstanceState
-from backups.runs import audit
 from destinations.models import BackupDestination
 
 MANAGED_BY = "configuration of "

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from backups.instances import instance_names
+from backups.lib import audit
 from backups.models import InstanceState
-from backups.runs import audit
 from backups.runs.queue.queues import queue_of
 from backups.service.monitoring.protection import Protection, protections, taken_at
 from backups.signals import instance_late

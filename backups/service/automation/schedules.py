@@ -9,18 +9,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule, Run
-from backups.runs import audit
 from backups.runs.queue.queues import of_queue
 from backups.service.backup.run import Slot, start_backup
 from backups.service.schedules.cadence import latest_due
-from backups.service.schedules.planning import cadence_of, plan
+from backups.service.schedules.planning import RETRY_AFTER, cadence_of, plan
 from backups.signals import schedule_failed
 
 Kind, Status = BackupExecution.Kind, Run.Status
 # a run that begins later than this after its slot says so
 LATE = timedelta(minutes=5)
-RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
 def fire_due(queue: str) -> list[BackupExecution]:

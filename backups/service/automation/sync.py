@@ -15,8 +15,8 @@ from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.instances.declaration import Declaration, declaration_of, is_on
 from backups.instances.kinds.layers import Section
+from backups.lib import audit
 from backups.models import BackupSchedule, InstanceState
-from backups.runs import audit
 from backups.runs.claim import lock_instance
 from backups.service.automation.cleanup import disable_others, managed_by
 from backups.service.retention.rule_change import remember_rule, settle_rule

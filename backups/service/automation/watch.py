@@ -15,8 +15,8 @@ from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.instances.declaration import declaration_of
 from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import configuration_hash
+from backups.lib import audit
 from backups.models import BackupExecution, InstanceState
-from backups.runs import audit
 from backups.runs.claim import lock_instance
 from backups.runs.queue.queues import queue_of
 from backups.service.automation.cleanup import disable_gone
@@ -80,7 +80,7 @@ def _look_at(instance: Instance, state: InstanceState, backed_up: str | None, no
     stable_for = now - (state.config_changed_at or now)
     if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not _wanted(instance, live):
         return []
-    last = last_backed_up(instance.name)
+    last = BackupExecution.objects.last_made_here(instance.name)
     if last is None or _config_hash(last) == current or _too_soon(instance, now):
         return []
     return [
@@ -98,12 +98,6 @@ def _seen(instance: Instance, live: LiveConfiguration) -> str:
 
 def _wanted(instance: Instance, live: LiveConfiguration) -> bool:
     return instance.watch and declaration_of(instance, live).enabled
-
-
-def last_backed_up(instance: str) -> BackupExecution | None:
-    """Return the newest completed backup of `instance`, wherever it went; safety backups count not."""
-    made_here = BackupExecution.objects.of_instance(instance).made_here()
-    return made_here.select_related("destination").order_by("-started_at").first()
 
 
 def _config_hash(execution: BackupExecution) -> str | None:
@@ -149,7 +143,7 @@ def _back_up_at_start(instance: Instance, since: datetime) -> list[BackupExecuti
         recent = BackupExecution.objects.filter(instance=instance.name, kind=Kind.STARTUP, created_at__gt=since)
         if recent.exists():
             return []
-        last = last_backed_up(instance.name)
+        last = BackupExecution.objects.last_made_here(instance.name)
         target = _destination(last) if last else _first_destination(instance.name)
         return [start_backup(instance.name, target, by="start of the worker", kind=Kind.STARTUP)]
 

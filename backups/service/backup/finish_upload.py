@@ -1,8 +1,9 @@
 """A process died between making its archive visible and recording it: the archive is whole, and must not be lost."""
 
 from backups.errors import Interrupted
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit, finish
+from backups.runs import finish
 from backups.service.archives.hashing import HashingSink
 from backups.service.archives.signatures import put_signature
 from backups.service.backup.upload import record

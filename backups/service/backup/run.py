@@ -18,8 +18,9 @@ from backups.instances import Instance, get_instance
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_agreement
 from backups.instances.site_paths import live_components
+from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
-from backups.runs import audit, finish, workspace
+from backups.runs import finish, workspace
 from backups.runs.execute import execute
 from backups.runs.hooks import run_hook
 from backups.runs.progress import Monitor

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from backups.components import Component
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit
 from backups.runs.execute import run_here
 from backups.runs.progress import Monitor
 from backups.service.backup.run import BACKUP, start_backup

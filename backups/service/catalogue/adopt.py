@@ -11,9 +11,9 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.archive.tar.read import verify_members
 from backups.instances.fields import NAME
+from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
-from backups.runs import audit
 from backups.service.archives.open import encryption_of, opened
 from backups.service.archives.signatures import signature_state
 from destinations.models import BackupDestination

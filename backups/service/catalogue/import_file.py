@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.run import new_id
-from backups.runs import audit
 from backups.runs.workspace import workspace
 from backups.service.archives.hashing import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths

@@ -10,9 +10,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING, STORED
-from backups.runs import audit
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.hashing import HashingSink
 from backups.service.archives.tree_listing import keep_archived

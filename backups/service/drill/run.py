@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.models.run import new_id
-from backups.runs import audit, finish, workspace
+from backups.runs import finish, workspace
 from backups.runs.execute import execute, run_here
 from backups.runs.progress import Monitor
 from backups.runs.queue.holder import on_this_host, owned_here

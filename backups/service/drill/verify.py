@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+from backups.lib import audit
 from backups.models import BackupExecution, DrillExecution
-from backups.runs import audit
 from backups.runs.workspace import workspace
 from backups.service.archives.signatures import signature_state
 from backups.service.archives.verify import Verified, verify_file

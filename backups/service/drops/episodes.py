@@ -14,10 +14,10 @@ from django.db.models import Max
 from django.utils import timezone
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.columns import DropEntry
 from backups.models.querysets import BackupQuerySet
-from backups.runs import audit
 from backups.runs.claim import lock_instance
 from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
 from backups.service.drops.holdings import Drop

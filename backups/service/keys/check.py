@@ -18,8 +18,8 @@ from backups.archive.encryption import HEAD_BYTES, Verdict
 from backups.archive.errors import ArchiveError
 from backups.archive.tar.read import read_manifest
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution, KeyCheck
-from backups.runs import audit
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import opened, recognised

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from backups.instances import Instance
 from backups.models import BackupExecution
-from backups.service.automation.watch import last_backed_up
 from backups.service.restore.preview.archived import kept_side
 from backups.service.restore.preview.configuration import ConfigurationChange, ConfigurationComparison
 
@@ -25,7 +24,7 @@ def drift_of(instance: Instance) -> Drift | None:
     """
     if not instance.service.layers:
         return None
-    last = last_backed_up(instance.name)
+    last = BackupExecution.objects.last_made_here(instance.name)
     if last is None:
         return Drift(None, reason="there is no backup to compare with")
     if (kept := kept_side(last, instance.service)) is None:

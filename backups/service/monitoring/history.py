@@ -8,8 +8,8 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
+from backups.lib import audit
 from backups.models import Run
-from backups.runs import audit
 
 # what the admin's search compares, so that PostgreSQL finds a text anywhere in it without reading every row
 SEARCH_INDEX = (

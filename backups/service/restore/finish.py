@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from backups.errors import BackupError
 from backups.instances import Instance
+from backups.lib import audit
 from backups.models import RestoreExecution
-from backups.runs import audit
 from backups.runs.hooks import run_hook
 from backups.service.restore import restart
 from destinations.operator_error import sentences

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
+from backups.lib import audit
 from backups.lib.atomic import make_parents
 from backups.models import InstanceState, RestoreExecution
-from backups.runs import audit
 
 MARKER = "restart-required.json"
 

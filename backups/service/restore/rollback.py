@@ -11,8 +11,8 @@ from backups.components import ApplyContext, Component, is_back, put_back
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.instances.site_paths import located_components
+from backups.lib import audit
 from backups.models import RestoreExecution
-from backups.runs import audit
 from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
 from backups.service.archives.open import opened

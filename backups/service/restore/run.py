@@ -12,9 +12,9 @@ from django.db.models import Q
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.instances.mismatch import mismatches, require_agreement
+from backups.lib import audit
 from backups.lib.os_signals import undisturbed
 from backups.models import BackupExecution, RestoreExecution
-from backups.runs import audit
 from backups.runs.claim import lock_instance
 from backups.runs.execute import execute
 from backups.runs.hooks import run_hook

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from backups.lib import audit
 from backups.models import RestoreExecution
-from backups.runs import audit
 from backups.runs.execute import run_here
 from backups.runs.recovery.reap import reap
 from backups.service.restore.run import RESTORE

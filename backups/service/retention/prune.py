@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from backups.errors import NotDeletable
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit
 from backups.service.archives.delete import delete_from
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.plan import Plan, Planned, plan_prune

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from backups.errors import BackupError
-from backups.runs import audit
+from backups.lib import audit
 from backups.service.retention.plan import Planned, explained, more_that_goes
 from destinations.models import BackupDestination
 from destinations.retention_fields import as_json

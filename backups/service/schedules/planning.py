@@ -1,6 +1,6 @@
 """The rhythm of a schedule row, and its next runs."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -9,6 +9,9 @@ from django.utils.module_loading import import_string
 
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import Cadence, Custom, cadence, upcoming
+
+# a failed run of a schedule is tried again after these
+RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
 def cadence_of(schedule: BackupSchedule) -> Cadence | None:

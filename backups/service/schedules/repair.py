@@ -6,12 +6,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupSchedule, Heartbeat
-from backups.runs import audit
 from backups.runs.queue.queues import of_queue
 from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, scheduler_name
-from backups.service.automation.schedules import RETRY_AFTER
-from backups.service.schedules.planning import next_runs, plan
+from backups.service.schedules.planning import RETRY_AFTER, next_runs, plan
 
 
 def repair(queue: str) -> None:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import Error as DatabaseProblem
 from django_q.tasks import async_task
 
-from backups.runs import audit
+from backups.lib import audit
 
 BROKER_ERRORS: tuple[type[Exception], ...] = (DatabaseProblem, OSError)
 if "redis" in settings.Q_CLUSTER:

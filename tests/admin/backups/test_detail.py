@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit
 from tests.support.pages.admin_pages import LIST, url
 from tests.support.pages.parsed import page_at
 from tests.support.rows import VIEW, Status, a_client, a_manifest, a_user, an_execution

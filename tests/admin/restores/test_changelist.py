@@ -6,8 +6,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups.lib import audit
 from backups.models import InstanceState, RestoreExecution
-from backups.runs import audit
 from tests.support.pages.parsed import page_at
 from tests.support.pages.restore_pages import MAY, RESTORES, SEE, a_restore, page_of, running
 from tests.support.rows import VIEW, a_client, a_user

@@ -9,8 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
 from backups.errors import BackupError
+from backups.lib import audit
 from backups.models import BackupExecution
-from backups.runs import audit
 from backups.runs.finish import cancel
 from backups.service.archives.delete import delete_backup
 from backups.service.archives.download import download_backup
