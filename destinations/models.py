@@ -4,19 +4,19 @@ import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
-from destinations.archives import archives_at
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.formats import counted
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, retention_constraints
-from destinations.querysets import DestinationQuerySet
+from destinations.providers import archives_at
 from destinations.secrets import seal_config, unseal_config
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+class DestinationQuerySet(models.QuerySet["BackupDestination"]):
+    def enabled(self) -> Self:
+        """Return those that take new backups."""
+        return self.filter(enabled=True)
 
 
 class BackupDestination(EncryptionField, RetentionFields):

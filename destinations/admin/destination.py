@@ -16,13 +16,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from destinations.advice import warnings_about
+from destinations.admin.forms import OPTION, form_class
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
-from destinations.forms import OPTION, form_class
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.policies.retention_rule import RetentionError
+from destinations.providers import warnings_about
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[BackupDestination]
