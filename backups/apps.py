@@ -19,10 +19,10 @@ class BackupsConfig(AppConfig):
         from backups.service.restore import run as restore
         from backups.service.retention import stored
         from backups.worker import tasks, tick  # noqa: F401
-        from destinations import advice, archives
+        from destinations import providers
 
-        advice.add_source(site_paths.warnings_about)
-        archives.add_counter(stored.archives_at)
+        providers.add_warning_provider(site_paths.warnings_about)
+        providers.add_archive_counter(stored.archives_at)
         # with what is called at the end of each run, in this order
         register(
             backup.BACKUP,

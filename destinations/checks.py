@@ -1,4 +1,4 @@
-"""System checks: where archives go, how long they stay, and the keys that seal secrets."""
+"""System checks of destinations, retention settings and BACKUP_SECRETS_KEY."""
 
 import stat
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def check_backup_root(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     try:
         mode = root.stat().st_mode
     except FileNotFoundError:
-        return []  # not made yet; every use says so, and the check of the database when a destination needs it
+        return []  # W006 reports it when a destination needs it
     except OSError as error:
         return [
             Error(

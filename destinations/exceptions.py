@@ -1,5 +1,5 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
-"""What can go wrong at a destination."""
+"""Errors of destinations."""
 
 from destinations.lib.operator_error import OperatorError
 

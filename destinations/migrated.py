@@ -1,4 +1,4 @@
-"""Whether a system check may read a table: before and during an upgrade it is not as the models want it."""
+"""Whether a system check may read a table: before and during an upgrade its columns differ from the model's."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ from django.db import connections, models, router
 
 
 def may_read(model: type[models.Model], databases: Sequence[str] | None) -> bool:
-    """True when a check of `databases` is about that of `model`, and its table is there with each of its columns.
+    """Return whether `databases` include that of `model`, and its table exists with all of its columns.
 
-    `migrate` asks the database checks before it adds what is new: a check that reads it then would stop the upgrade.
+    `migrate` runs the database checks before it adds columns: a check that reads a missing one would stop the upgrade.
     """
     alias, table = router.db_for_read(model), model._meta.db_table
     if alias not in (databases or ()):
@@ -17,5 +17,5 @@ def may_read(model: type[models.Model], databases: Sequence[str] | None) -> bool
     with connection.cursor() as cursor:
         if table not in connection.introspection.table_names(cursor):
             return False
-        there = {column.name for column in connection.introspection.get_table_description(cursor, table)}
-    return {field.column for field in model._meta.concrete_fields if not field.generated} <= there
+        existing = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+    return {field.column for field in model._meta.concrete_fields if not field.generated} <= existing

@@ -1,22 +1,22 @@
-"""Where archives go, as rows."""
+"""The destinations of archives."""
 
 import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
-from destinations.archives import archives_at
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.formats import counted
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, retention_constraints
-from destinations.querysets import DestinationQuerySet
+from destinations.providers import archives_at
 from destinations.secrets import seal_config, unseal_config
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,12 @@ logger = logging.getLogger(__name__)
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+class DestinationQuerySet(models.QuerySet["BackupDestination"]):
+    def enabled(self) -> Self:
+        """Return those that take new backups."""
+        return self.filter(enabled=True)
 
 
 class BackupDestination(EncryptionField, RetentionFields):
@@ -82,19 +88,19 @@ class BackupDestination(EncryptionField, RetentionFields):
         return create_destination(self.type, self.options(), established=self.established)
 
     def clean(self) -> None:
-        """Refuse two destinations in one place: they would look like two copies and be one. Refuse to move archives
-        out of reach."""
+        """Refuse a place that is another destination's, and a change that puts archives out of reach."""
         super().clean()
         if not self.config_json:
             return
         self._keep_archives_in_reach()
         here = self._location()
         for other in BackupDestination.objects.filter(type=self.type).exclude(pk=self.pk):
+            # two destinations in one place would look like two copies and be one
             if here and other._location() == here:
                 raise ValidationError(f"Destination {other.name!r} already stores at {here}. Choose another place.")
 
     def _keep_archives_in_reach(self) -> None:
-        """Raise ValidationError when archives lie where this was before; a place without any starts afresh."""
+        """Raise ValidationError for a new place when archives are recorded at the stored one."""
         stored = BackupDestination.objects.filter(pk=self.pk).first()
         if stored is None or stored._is_same_place(self):
             return
@@ -106,14 +112,15 @@ class BackupDestination(EncryptionField, RetentionFields):
                 "this one. How to move archives: docs/catalogue.md.",
                 code="moved",
             )
+        # the new place may be empty
         self.established = False
 
     def _is_same_place(self, other: "BackupDestination") -> bool:
-        """True too where nobody can say where this one is: options that cannot be read are entered again."""
         try:
             with self.open() as mine, other.open() as theirs:
                 return mine.is_same_place(theirs)
         except DestinationConfigError:
+            # options that cannot be read are entered again: without a location there is nothing to compare
             return not self._location()
 
     def _location(self) -> str:
@@ -134,7 +141,7 @@ class BackupDestination(EncryptionField, RetentionFields):
         return steps
 
     def protected_by(self) -> list[str]:
-        """Return what refers to this and so forbids its deletion, such as `12 backup executions`."""
+        """Return the protected references to this, such as `12 backup executions`."""
         found = []
         for relation in self._meta.related_objects:
             if relation.on_delete in (models.PROTECT, models.RESTRICT):
@@ -145,7 +152,7 @@ class BackupDestination(EncryptionField, RetentionFields):
         return found
 
     def record_backup(self, status: str, at: datetime, *, stored: bool) -> None:
-        """Note how the latest backup ended; `stored` when its archive is here."""
+        """Record the result of the latest backup; `stored` when its archive is here."""
         self.last_backup_at, self.last_backup_status = at, status
         changed = ["last_backup_at", "last_backup_status"]
         if stored:  # never written back as False from a row read before another backup was stored

@@ -41,7 +41,7 @@ def unseal(value: str) -> str:
 
 
 def seal_key(key: bytes) -> bytes:
-    """Seal a key that seals something larger, so that only the key has to be sealed again when ours is rotated."""
+    """Seal a key that seals something larger, so that a rotation seals only the key again."""
     return _keys().encrypt(key)
 
 

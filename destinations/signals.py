@@ -1,7 +1,7 @@
-"""What other code may listen to."""
+"""Signals for other apps."""
 
 from django.dispatch import Signal
 
-# sent when all secrets are sealed again under the first key of BACKUP_SECRETS_KEY, others that are kept too;
-# a receiver raises DestinationConfigError for those that no key opens
+# sent by `rotatesecrets`: a receiver seals its own secrets again under the first key of BACKUP_SECRETS_KEY, and raises
+# DestinationConfigError for those that no key opens
 secrets_rotated = Signal()

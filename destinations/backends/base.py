@@ -55,7 +55,7 @@ class TestStep:
 
 
 class _Enough(Exception):  # noqa: N818 - not an error
-    """Stops a `get` whose beginning was all that is wanted."""
+    """Ends a `get` of which only the beginning is needed."""
 
 
 class _Beginning:
@@ -141,7 +141,7 @@ class Destination(ABC):
 
     @abstractmethod
     def location(self) -> str:
-        """Return where this is, for people and to tell two destinations apart; no secret in it."""
+        """Return where this is, for people and to compare two destinations; without secrets."""
 
     def folder(self) -> Path | None:
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
@@ -165,10 +165,11 @@ class Destination(ABC):
     ) -> StoredFile:
         """Store `size` bytes of `source` as `path`, whole and verified, or leave neither the name nor its `.part`.
 
-        The bytes go to a temporary name that holds `token` (the id of the execution, see `sweep`), are read back
+        The bytes go to a temporary name that holds `token` (the id of the backup, see `sweep`), are read back
         and compared in size and, where given, `sha256` (hex), and then become visible in one step.
-        `progress` gets the bytes of each block written, about a MiB, and 0 for each block read back; whatever it
-        raises cancels the upload. Raises `NameTaken` when `path` exists and `VerificationFailed` on a difference.
+        `progress` is called with the bytes of each block written, about a MiB, and 0 for each block read back; an
+        exception from it cancels the upload. Raises `NameTaken` when `path` exists and `VerificationFailed` on a
+        difference.
         """
 
     @abstractmethod
@@ -198,11 +199,11 @@ class Destination(ABC):
 
     @abstractmethod
     def stat(self, path: str) -> StoredFile:
-        """Ask the destination now, not a cache. Raises `NotFound`."""
+        """Return the present size and time of the file, never from a cache. Raises `NotFound`."""
 
     @abstractmethod
     def delete(self, path: str) -> None:
-        """Delete the file and see that it is gone. Raises `NotFound` when it was not there."""
+        """Delete the file and verify that it is gone. Raises `NotFound` when it was not there."""
 
     @abstractmethod
     def delete_partial(self, path: str) -> None:
@@ -210,10 +211,10 @@ class Destination(ABC):
 
     @abstractmethod
     def free_space(self) -> int | None:
-        """Return the bytes that are free, or None where the destination does not say."""
+        """Return the bytes that are free, or None where that is not known."""
 
     def sweep(self, token: str) -> tuple[str, ...]:
-        """Delete what the execution `token` left under temporary names, and return their paths."""
+        """Delete the partial uploads of the backup `token`, and return their paths."""
         mine = [
             partial.path for partial in self.list_partials() if part_token(partial.path.rpartition("/")[2]) == token
         ]

@@ -42,7 +42,7 @@ class Folder:
         os.close(self.descriptor)
 
     def enter(self, name: str, *, create: bool = False) -> "Folder":
-        """Open the folder `name` in this one, made with mode 0700 if asked. Raises `NotFound`."""
+        """Open the folder `name` in this one, made with mode 0700 with `create`. Raises `NotFound`."""
         where = f"{self.where}/{name}"
         with translated("open the folder", where):
             try:
@@ -62,7 +62,7 @@ class Folder:
         return folder
 
     def _make(self, name: str) -> int:
-        with suppress(FileExistsError):  # made by another process in this moment: opened below like ours
+        with suppress(FileExistsError):  # another process made it in this moment
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
         descriptor = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.descriptor)
         os.fchmod(descriptor, 0o700)
@@ -126,7 +126,7 @@ class Folder:
     @contextmanager
     def draft(self, name: str) -> Iterator[int]:
         """Make a file of mode 0600, whatever the umask, gone at the end unless published. Raises `NameTaken`."""
-        # a signal may strike between the file and the name we keep for it
+        # a signal may come between the creation of the file and the assignment of its descriptor
         mine = True
         try:
             try:
@@ -146,8 +146,8 @@ class Folder:
     def _discard(self, name: str) -> None:
         try:
             self.remove(name, missing_ok=True)
-        except DestinationError as error:  # what happened before is what the operator has to know
-            logger.warning("leftover file=%s/%s error=%r", self.where, name, error.message)
+        except DestinationError as error:  # the error that led here is the one to report
+            logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
 
     def _create(self, name: str) -> int:
         with translated("create", f"{self.where}/{name}"):
@@ -188,7 +188,7 @@ class Folder:
             raise
 
     def _rename_locked(self, part: str, name: str) -> None:
-        # A rename overwrites, so on file systems without hard links (FAT, some shares) our own writers take turns.
+        # A rename overwrites, so on file systems without hard links (FAT, some shares) our own writers take a lock.
         fcntl.flock(self.descriptor, fcntl.LOCK_EX)
         try:
             self.refuse_taken(name)

@@ -203,7 +203,7 @@ class LocalDestination(Destination):
 
 
 def _files_in(folder: Folder, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield regular files at any depth. Names that no archive can have (lost+found, .snapshot) are not looked into."""
+    """Yield regular files at any depth, without folders that no archive can be in (lost+found, .snapshot)."""
     for name, info in folder.entries():
         if stat.S_ISREG(info.st_mode):
             yield prefix + name, info

@@ -48,10 +48,10 @@ def validate_prefix(prefix: str) -> str:
 
 
 def part_name(filename: str, token: str) -> str:
-    """Return the temporary name under which the execution `token` uploads `filename`."""
+    """Return the name of the partial upload of `filename` by the backup `token`."""
     if not is_segment(token):
         raise DestinationConfigError(
-            f"The upload token {token!r} is not allowed.", "Use the id of the execution: letters, digits, '_' and '-'."
+            f"The upload token {token!r} is not allowed.", "Use the id of the backup: letters, digits, '_' and '-'."
         )
     return f"{filename}.{token}{PART_SUFFIX}"
 

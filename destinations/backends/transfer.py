@@ -9,7 +9,7 @@ from destinations.lib.formats import human_size
 
 
 def blocks_of(source: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:
-    """Yield `source` in blocks of at most `BLOCK_SIZE`; `progress` hears of each one after it was used.
+    """Yield `source` in blocks of at most `BLOCK_SIZE`; `progress` is called after each one was used.
 
     Raises `VerificationFailed` when `source` does not hold exactly `size` bytes.
     """

@@ -1,4 +1,4 @@
-"""Ending in good order when the process is told to end: by a signal, by a closed terminal, by a limit. Plain Python."""
+"""Graceful termination by a signal: SIGTERM, a closed terminal, a resource limit, a timeout. Plain Python."""
 
 import signal
 import threading
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Each ends a process in the middle of what it does. SIGHUP comes when the terminal or the SSH session closes, SIGQUIT
-# from Ctrl-\, SIGXCPU at a limit of CPU seconds, and the last two from those who take us for another program.
+# The default action of each ends the process at once. SIGHUP comes when the terminal or the SSH session closes, SIGQUIT
+# from Ctrl-\, SIGXCPU at a limit of CPU seconds, and the last two from tools meant for another program.
 ENDING = (
     signal.SIGTERM,
     signal.SIGINT,
@@ -24,7 +24,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 class ToldToEnd(SystemExit):
-    """A signal told the process to end; its exit status is 128 and the number of the signal, as shells count."""
+    """Raised by a signal of `ENDING`; the exit status is 128 plus its number, as in shells."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -32,7 +32,7 @@ class ToldToEnd(SystemExit):
 
 
 def told_to_end(error: BaseException) -> str:
-    """Return the sentence for the operator."""
+    """Return the reason for an operator, with the signal where that is not an ordinary one."""
     if isinstance(error, ToldToEnd) and error.number not in _USUAL:
         return f"{TOLD_TO_END} ({_MEANING.get(error.number, error.number.name)})"
     return TOLD_TO_END
@@ -47,21 +47,22 @@ def exit_status(error: BaseException) -> int:
 
 
 def heeded(numbers: tuple[signal.Signals, ...] = ENDING) -> list[signal.Signals]:
-    """Return those of `numbers` that the process does not ignore: `nohup` and `&` have it ignore some, and mean it."""
+    """Return those of `numbers` that the process does not ignore: `nohup` and `&` set some to be ignored."""
     return [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
 
 
 def pass_over(_number: int, _frame: FrameType | None) -> None:
-    """The first signal is being obeyed."""
+    """A handler for signals after the first, whose clean-up must not be disturbed."""
 
 
 @contextmanager
 def handled(
     handler: Handler, numbers: tuple[signal.Signals, ...] = ENDING, *, restore: Callable[[], bool] = lambda: True
 ) -> Iterator[None]:
-    """Call `handler` for each of `numbers` that is not ignored. Does nothing in a thread, which gets no signals.
+    """Call `handler` for each of `numbers` that is not ignored. Does nothing outside the main thread.
 
-    Afterwards what handled them before does so again, or where `restore` says no, for a process that ends, nothing.
+    Afterwards the previous handlers are set again; where `restore` returns False, for a process that is about to end,
+    the signals are ignored instead.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -72,7 +73,7 @@ def handled(
     finally:
         again = restore()
         for number, previous in before.items():
-            # Python puts the default back when it ends, in place of handlers, and that would kill
+            # at exit Python replaces handlers by the default action, which would kill; SIG_IGN stays
             signal.signal(number, previous if again else signal.SIG_IGN)
 
 
@@ -83,24 +84,24 @@ def ends_in_order(
     """Turn SIGINT into KeyboardInterrupt, other signals of `ENDING` into ToldToEnd, the end of `timeout` seconds into
     what `timed_out` returns.
 
-    What was begun is then cleaned up and recorded, so only the first of them counts: the rest must not disturb that.
-    With `once` they do not count after the block either, for a process that is about to end.
+    Only the first of them is raised: later ones must not disturb the clean-up. With `once` they are ignored after the
+    block too, for a process that is about to end.
     """
-    told: list[int] = []
+    received: list[int] = []
     numbers = (*ENDING, signal.SIGALRM) if timeout else ENDING
 
     def leave(number: int, _frame: FrameType | None) -> None:
         for other in heeded(numbers):
-            # not SIG_IGN, which a service started by a hook would inherit and never end
+            # not SIG_IGN: a service started by a hook would inherit it and could not be terminated
             signal.signal(other, pass_over)
-        told.append(number)
+        received.append(number)
         if number == signal.SIGALRM:
             raise timed_out()
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise ToldToEnd(number)
 
-    with handled(leave, numbers, restore=lambda: not (once and told)), _alarm(timeout):
+    with handled(leave, numbers, restore=lambda: not (once and received)), _alarm(timeout):
         yield
 
 
@@ -118,31 +119,31 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[Callable[[], None]]:
-    """Hold them back meanwhile, for steps that must not stop half way; what came is handled afterwards.
+    """Defer the signals of `ENDING` and timeouts until the block ends, for steps that must not stop half way.
 
-    Yields a function to call where such a step may stop after all: what has come by then takes effect there.
+    Yields a function to call where such a step may stop after all: it handles the signals received until then.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    came: list[int] = []
+    pending: list[int] = []
     before = {
-        number: signal.signal(number, lambda came_now, _frame: came.append(came_now))
+        number: signal.signal(number, lambda received, _frame: pending.append(received))
         for number in heeded((*ENDING, signal.SIGALRM))
     }
 
     def take_effect() -> None:
-        if came:
-            let_go()
-        while came:
-            signal.raise_signal(came.pop(0))
+        if pending:
+            restore_handlers()
+        while pending:
+            signal.raise_signal(pending.pop(0))
 
-    def let_go() -> None:
+    def restore_handlers() -> None:
         while before:
             signal.signal(*before.popitem())
 
     try:
         yield take_effect
     finally:
-        let_go()
+        restore_handlers()
         take_effect()

@@ -1,7 +1,7 @@
 """Taking secrets out of texts that are kept or shown: one function for logs, errors, hooks and pages. Plain Python.
 
-Strangers choose much of what is redacted (a path, a Host header), so that everything here is linear in the length: each
-pattern begins with words of bounded length, and no part of the text is read on from two of them.
+Attackers control much of what is redacted (a path, a Host header), so all of this is linear in the length: each pattern
+begins with words of bounded length, and no part of the text is scanned from two of them.
 """
 
 import html
@@ -15,9 +15,9 @@ from destinations.lib import secret_names
 
 HIDDEN = "[hidden]"
 CUT = "[cut]"
-# A shorter one stands in half the words of a log.
+# a shorter one would hide parts of ordinary words
 SHORTEST_SECRET = 4
-# what is looked at beyond a cut: a secret that the cut goes through is found by what stands on the other side
+# characters scanned beyond a cut: a secret that the cut goes through is recognised by what is on the other side
 MARGIN = 16_384
 _WHOLE = (
     re.compile(r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]++", re.IGNORECASE),
@@ -49,12 +49,12 @@ _sources: list[Callable[[], Iterable[str]]] = []
 
 
 def add_source(source: Callable[[], Iterable[str]]) -> None:
-    """Ask `source` for secrets at each redaction: for those that may change while the program runs."""
+    """Call `source` at each redaction, for secrets that may change while the program runs."""
     _sources.append(source)
 
 
 def remember(*secrets: str) -> None:
-    """Hide these texts from now on, wherever they turn up: called by whoever takes a secret out of its safe."""
+    """Hide these texts from now on: for a caller that has decrypted a secret."""
     with _lock:
         _known.update(dict.fromkeys(secrets))
 
@@ -114,7 +114,7 @@ def _hidden(text: str, spans: Iterable[Span], since: int, until: int) -> str:
 
 def _spans(text: str) -> list[Span]:
     """Return where secrets stand; those that overlap count as one."""
-    found = [*_places_of_known(text)]
+    found = [*_known_secrets(text)]
     found += _assigned(text, _NAME.finditer(text), _SIGN.match)
     found += _assigned(text, _OPTION.finditer(text), _OPTION_SIGN.match)
     for pattern in _WHOLE:
@@ -128,7 +128,7 @@ def _spans(text: str) -> list[Span]:
     return merged
 
 
-def _places_of_known(text: str) -> Iterator[Span]:
+def _known_secrets(text: str) -> Iterator[Span]:
     for secret in _secrets():
         begin = text.find(secret)
         while begin >= 0:

@@ -1,6 +1,6 @@
 """What counts as the name of a secret: one list for redaction, masking and the environment of programs.
 
-Plain Python. Names come from strangers' texts too, so each pattern is linear in the length of its text.
+Plain Python. Names come from untrusted texts too, so each pattern is linear in the length of its text.
 """
 
 import re
@@ -24,7 +24,7 @@ IN_TEXT = rf"(?:(?:{_WORDS})[\w.-]*+|(?<=[-_])(?:{_LAST})(?![\w.-]))"
 OPTION = rf"(?:-(?:{_WORDS})|(?<![\w-])-{{1,2}}(?:[\w-]{{0,64}}-)?(?:{_LAST}))(?![\w.-])"
 _NAME = re.compile(rf"(?:{_WORDS})|(?:^|[-_])(?:{_LAST})$", re.IGNORECASE)
 _HARMLESS = re.compile(rf"_(?:{'|'.join(HARMLESS_ENDINGS)})$", re.IGNORECASE)
-# a program gets rather too little: PGPASSFILE and SSH_KEY_PATH lead to a secret
+# stricter for the environment of programs: PGPASSFILE and SSH_KEY_PATH are paths of secrets
 _LEADS_TO_SECRET = re.compile("pass|identity|_key", re.IGNORECASE)
 
 

@@ -1,10 +1,10 @@
-"""What reads and writes bytes, as far as our own code asks: files, and what counts, hashes, encrypts or skips."""
+"""Protocols of readers and writers of bytes: files, and wrappers that count, hash, encrypt or skip."""
 
 from typing import Any, Protocol
 
 
 class Source(Protocol):
-    """Is read to its end: a read may give fewer bytes than asked for, and none at the end."""
+    """A read may return fewer bytes than requested, and none at the end."""
 
     def read(self, size: int, /) -> bytes | None: ...
 

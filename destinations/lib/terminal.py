@@ -1,4 +1,4 @@
-"""Writing to whoever started the process, who may be gone: a closed terminal, a reader that ended, a full disk."""
+"""Writing to stdout and stderr, which may fail: a closed terminal, a reader that ended, a full disk."""
 
 import os
 import sys
@@ -8,15 +8,18 @@ from django.core.management.base import OutputWrapper
 
 
 def complain(text: str) -> bool:
-    """Write a line to standard error; False where that cannot be written, which is no reason to end.
-
-    Past the buffer of `sys.stderr`: what it could not write it would try again at exit, and fail the process with that.
-    """
+    """Write a line to standard error, and return whether that worked."""
+    # not through the buffer of `sys.stderr`: Python would write it again at exit, and fail the process with that
     data = f"{text}\n".encode("utf-8", "backslashreplace")
     try:
         descriptor = sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):
-        return _complain_to_object(text)
+        # standard error is closed, or was replaced by an object without a descriptor
+        try:
+            sys.stderr.write(f"{text}\n")
+        except (AttributeError, OSError, ValueError):
+            return False
+        return True
     try:
         while data:
             data = data[os.write(descriptor, data) :]
@@ -25,17 +28,8 @@ def complain(text: str) -> bool:
     return True
 
 
-def _complain_to_object(text: str) -> bool:
-    """Standard error is closed, or was replaced by an object of Python."""
-    try:
-        sys.stderr.write(f"{text}\n")
-    except (AttributeError, OSError, ValueError):
-        return False
-    return True
-
-
 class Output(OutputWrapper):
-    """What a command prints to. A failure to print ends nothing: `failure` keeps it for the end of the command."""
+    """The stdout of a command. The first failed write is kept in `failure`, and later writes are dropped."""
 
     failure: OSError | None = None
 
@@ -51,14 +45,14 @@ class Output(OutputWrapper):
             return
         try:
             super().write(*args, **options)
-            # a pipe or a file would fail at exit only, when nothing can be said any more
+            # a pipe or a file would fail at exit only, too late for a message
             self.flush()
         except OSError as error:
             self.failure = error
-            self._give_up()
+            self._discard_buffer()
 
-    def _give_up(self) -> None:
-        """Let what stands in the buffer go nowhere: Python would try again at exit, and end with status 120."""
+    def _discard_buffer(self) -> None:
+        """Send the buffer to /dev/null: Python would write it again at exit, and end with status 120."""
         try:
             descriptor = self.fileno()
         except (AttributeError, OSError, ValueError):

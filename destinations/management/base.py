@@ -34,7 +34,7 @@ def operator_name() -> str:
 
 
 def quieten() -> None:
-    """Leave the log to its file: on the terminal the operator reads the answer, or one line of error."""
+    """Take the log off stderr, where the operator reads the answer or one line of error; it goes on in its file."""
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if handler.name == "stderr"]:
         root.removeHandler(handler)
@@ -43,9 +43,9 @@ def quieten() -> None:
 class OperatorCommand(BaseCommand, ABC):
     """A subclass writes `add_options` and `run`, which ends with one `respond`.
 
-    An OperatorError ends the command with one line on stderr and its exit status, with and without `--json`. A signal
-    ends it likewise, in good order, with 128 and its number. What cannot be printed ends nothing: the work is done
-    first.
+    An OperatorError ends the command with one line on stderr and its exit status, with and without `--json`; a signal
+    ends it with 128 and its number, after clean-up. A failed write to stdout does not stop the work and is reported
+    at the end.
     """
 
     requires_system_checks: list[str] | tuple[str, ...] | Literal["__all__"] = ()
@@ -67,7 +67,7 @@ class OperatorCommand(BaseCommand, ABC):
         """Do the work and respond."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        # what handles a signal is the last that this process does: another one must not cut short what it says
+        # this process ends with the command: a second signal must not cut off the message about the first
         self._signalled_once = True
         super().run_from_argv(argv)
 
@@ -85,21 +85,17 @@ class OperatorCommand(BaseCommand, ABC):
             raise Error(one_line(told_to_end(error)), returncode=exit_status(error)) from error
         except DatabaseError as error:
             raise Error(one_line(f"The database cannot be used: {error}", "Run 'manage.py migrate' first.")) from error
-        if answer.failure is not None:
-            raise _unprinted(answer.failure)
+        if answer.failure is None:
+            return
+        if answer.failure.errno == errno.EPIPE:
+            # like every program whose reader, such as `head`, has read enough
+            raise SystemExit(128 + signal.SIGPIPE)
+        reason = os.strerror(answer.failure.errno or errno.EIO)
+        raise Error(
+            one_line(f"The answer could not be written: {reason}.", "The work of the command is done."),
+            returncode=os.EX_IOERR,
+        )
 
     def respond(self, data: dict[str, Any] | list[dict[str, Any]], text: str) -> None:
-        """Print `data` as JSON when asked for, else `text`."""
+        """Print `data` with `--json`, else `text`."""
         self.stdout.write(json.dumps(data) if self.as_json else text)
-
-
-def _unprinted(failure: OSError) -> BaseException:
-    """Return how a command ends that did its work and could not print the answer."""
-    if failure.errno == errno.EPIPE:
-        # like every program whose reader, such as `head`, has read enough
-        return SystemExit(128 + signal.SIGPIPE)
-    reason = os.strerror(failure.errno or errno.EIO)
-    return Error(
-        one_line(f"The answer could not be written: {reason}.", "What the command was asked for is done."),
-        returncode=os.EX_IOERR,
-    )

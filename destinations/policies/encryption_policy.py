@@ -1,4 +1,4 @@
-"""Whether archives at a destination are encrypted: the column of it, and what it means where nothing was chosen."""
+"""Whether archives at a destination are encrypted: the column, and its default by type."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class EncryptionField(models.Model):
 
     @property
     def policy(self) -> Policy:
-        """What was chosen, or else what is usual for the type; of an unknown type nothing good is assumed."""
+        """The chosen policy, or the default of the type; required for a type that is unknown."""
         if self.encryption:
             return Policy(self.encryption)
         try:

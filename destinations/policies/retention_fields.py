@@ -1,4 +1,4 @@
-"""The columns that hold the rule of a destination, and the rule of those that have none of their own."""
+"""The columns of a destination's retention rule, and the default rule of the site."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -28,7 +28,7 @@ class Strategy(models.TextChoices):
 
 
 def as_json(rule: Rule | None) -> dict[str, Any]:
-    """Return the rule as a row keeps it; None is the rule that keeps everything."""
+    """Return the rule as it is stored in a row; None keeps everything."""
     return {"strategy": Strategy.NONE.value} if rule is None else asdict(rule)
 
 
@@ -115,7 +115,7 @@ class RetentionFields(models.Model):
 
 
 def _only_with(strategies: set[str], *columns: str) -> Q:
-    """Other numbers would promise something that nothing keeps."""
+    """Refuse numbers that the strategy does not read: they would have no effect."""
     unused = Q()
     for column in columns:
         unused &= Q(**{column: None}) | Q(**{column: 0})
@@ -138,7 +138,7 @@ def _within(column: str, smallest: int, largest: int) -> CheckConstraint:
 
 
 def retention_constraints() -> tuple[CheckConstraint, ...]:
-    """Return what the database itself refuses of a rule that `Rule` would refuse."""
+    """Return the checks of `Rule` as constraints of the database."""
     gfs = SETTINGS_OF["gfs"]
     return (
         CheckConstraint(condition=Q(retention_strategy__in=["", *Strategy.values]), name="backup_destination_strategy"),

@@ -30,8 +30,8 @@ class RetentionError(OperatorError):
 class Rule:
     """What a destination keeps of each instance.
 
-    `SETTINGS_OF` names the numbers each strategy reads; a number of another strategy is refused, because it would
-    promise something that nothing keeps. `keep_days` is in days of 24 hours, the others count backups or calendar
+    `SETTINGS_OF` names the numbers each strategy reads; a number of another strategy is refused, because it
+    would have no effect. `keep_days` is in days of 24 hours, the others count backups or calendar
     buckets. Raises RetentionError.
     """
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from backups.admin.destinations.retention import ConfirmRuleForm, fingerprint
 from backups.service.retention.plan import Planned, more_that_goes, size_of
 from destinations.admin import BackupDestinationAdmin
-from destinations.forms import OPTION
+from destinations.admin.forms import OPTION
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS, as_json
 from destinations.policies.retention_rule import RetentionError

@@ -5,13 +5,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
-from destinations.advice import warnings_about
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
 from destinations.policies.encryption_policy import Policy
 from destinations.policies.retention_fields import NUMBER_COLUMNS, RETENTION_COLUMNS, Strategy
+from destinations.providers import warnings_about
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,9 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--retention-strategy", choices=[rule.value for rule in Strategy], default="", help="see docs/retention.md"
         )
+        help_texts = {field.name: str(field.help_text) for field in BackupDestination._meta.fields}
         for column in NUMBER_COLUMNS:
-            parser.add_argument(f"--{column.replace('_', '-')}", type=int, metavar="N", help=_help(column))
+            parser.add_argument(f"--{column.replace('_', '-')}", type=int, metavar="N", help=help_texts[column])
         parser.add_argument("--disabled", action="store_true", help="take no backups there yet")
 
     def run(self, **options: Any) -> None:
@@ -103,10 +104,6 @@ class Command(OperatorCommand):
                 ]
             ),
         )
-
-
-def _help(column: str) -> str:
-    return next(str(field.help_text) for field in BackupDestination._meta.fields if field.name == column)
 
 
 def save_new(destination: BackupDestination) -> None:

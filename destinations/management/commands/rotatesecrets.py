@@ -10,18 +10,22 @@ from destinations.secrets import seal_config
 from destinations.signals import secrets_rotated
 
 logger = logging.getLogger(__name__)
-OTHERS = "what else is kept"
+OTHERS = "keys of other apps"
 
 
 class Command(OperatorCommand):
-    help = "Seal the secrets of all destinations, and what else is sealed, under the first key of BACKUP_SECRETS_KEY."
+    help = "Seal the secrets of all destinations, and all other sealed keys, under the first key of BACKUP_SECRETS_KEY."
 
     def run(self, **options: Any) -> None:
         done: list[str] = []
         problems: dict[str, DestinationConfigError] = {}
         for name in BackupDestination.objects.values_list("name", flat=True):
             try:
-                _reseal(name)
+                # a row whose secrets no key opens stays as it was
+                with transaction.atomic():
+                    destination = BackupDestination.objects.select_for_update().get(name=name)
+                    destination.config_json = seal_config(destination.type, destination.options())
+                    destination.save(update_fields=["config_json"])
             except DestinationConfigError as error:
                 problems[name] = error
             else:
@@ -33,20 +37,7 @@ class Command(OperatorCommand):
         logger.info("secrets rotated destinations=%s", ",".join(done))
         self.respond({"resealed": done}, f"Sealed again: {', '.join(done) or 'nothing'}.")
         if problems:
-            raise _together(problems)
-
-
-def _reseal(name: str) -> None:
-    """Raises `DestinationConfigError`, and leaves the row as it was, when no key opens it."""
-    with transaction.atomic():
-        destination = BackupDestination.objects.select_for_update().get(name=name)
-        destination.config_json = seal_config(destination.type, destination.options())
-        destination.save(update_fields=["config_json"])
-
-
-def _together(problems: dict[str, DestinationConfigError]) -> DestinationConfigError:
-    """Return one error that names every destination whose secrets no key opens."""
-    first, *others = problems.values()
-    if not others:
-        return first
-    return DestinationConfigError(f"{first.message} Likewise: {', '.join(list(problems)[1:])}.", first.hint)
+            # one error that names every destination whose secrets no key opens
+            first = next(iter(problems.values()))
+            others = ", ".join(list(problems)[1:])
+            raise DestinationConfigError(f"{first.message} Likewise: {others}.", first.hint) if others else first

@@ -3,10 +3,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from destinations.advice import warnings_about
 from destinations.exceptions import NotFound
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
+from destinations.providers import warnings_about
 
 
 class Command(OperatorCommand):

@@ -16,13 +16,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from destinations.advice import warnings_about
+from destinations.admin.forms import OPTION, form_class
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
-from destinations.forms import OPTION, form_class
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.policies.retention_rule import RetentionError
+from destinations.providers import warnings_about
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[BackupDestination]
@@ -190,10 +190,6 @@ class BackupDestinationAdmin(_ModelAdmin):
         if destination is None:
             self.message_user(request, "That destination does not exist any more.", messages.WARNING)
             return redirect("admin:destinations_backupdestination_changelist")
-        self._test(request, destination)
-        return redirect("admin:destinations_backupdestination_change", destination.pk)
-
-    def _test(self, request: HttpRequest, destination: BackupDestination) -> None:
         try:
             steps = destination.test(user=request.user.get_username())
         except DestinationError as error:
@@ -203,6 +199,7 @@ class BackupDestinationAdmin(_ModelAdmin):
             done = "; ".join(f"{step.name}: {step.detail}" for step in steps)
             self.message_user(request, f"The connection works ({done}).", messages.SUCCESS)
             self.log_change(request, destination, "Tested the connection: it works.")
+        return redirect("admin:destinations_backupdestination_change", destination.pk)
 
 
 def _is_declared(destination: BackupDestination | None) -> bool:

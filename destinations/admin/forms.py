@@ -29,7 +29,7 @@ class SecretTextarea(forms.Textarea):
 
 
 class DestinationForm(_ModelForm):
-    """Without a backend (a row whose type this version does not know) only the common fields remain."""
+    """Without a backend (a row of an unknown type) it has the common fields only."""
 
     backend: ClassVar[type[Destination] | None] = None
 
@@ -51,7 +51,7 @@ class DestinationForm(_ModelForm):
                 field.required, field.help_text = False, _KEPT
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Replace what a field says about a secret: it may repeat the value."""
+        # a field's own message may repeat the value of a secret
         if field in self._secrets() and isinstance(error, ValidationError) and error.error_list[0].code != "required":
             error = ValidationError("This is not valid.", code="invalid")
         super().add_error(field, error)
