@@ -68,7 +68,7 @@ def extract(
     _give_permissions(done)
     fields = {"directory": directory, "files": len(done.entries), "by": audit.name_of(by)}
     if isinstance(source, BackupExecution):
-        audit.log("backup.extracted", execution=source.pk, instance=source.instance, **fields)
+        audit.log("backup.extracted", backup=source.pk, instance=source.instance, **fields)
         audit.note(by, source, f"Extracted into {directory}.")
     else:
         audit.log("backup.extracted", archive=source, instance=done.manifest.instance_name, **fields)

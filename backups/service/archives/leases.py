@@ -21,20 +21,20 @@ LONGEST_DELETION = timedelta(minutes=15)
 
 
 @contextmanager
-def reading(execution: BackupExecution) -> Iterator[None]:
-    """Keep the archive of `execution` where it is meanwhile. Raises BackupError when it is being deleted."""
-    use = ArchiveUse.objects.create(execution=execution, worker=this_worker(), since=timezone.now())
+def reading(backup: BackupExecution) -> Iterator[None]:
+    """Keep the archive of `backup` where it is meanwhile. Raises BackupError when it is being deleted."""
+    use = ArchiveUse.objects.create(execution=backup, worker=this_worker(), since=timezone.now())
     try:
-        execution.refresh_from_db(fields=["deleting_at", "deleted_at", "missing_at", "status"])
-        if being_deleted(execution):
-            raise BackupError(f"{execution} is being deleted right now", hint="use another backup")
+        backup.refresh_from_db(fields=["deleting_at", "deleted_at", "missing_at", "status"])
+        if being_deleted(backup):
+            raise BackupError(f"{backup} is being deleted right now", hint="use another backup")
         yield
     finally:
         use.delete()
 
 
-def being_deleted(execution: BackupExecution) -> bool:
-    return execution.deleting_at is not None and timezone.now() - execution.deleting_at < LONGEST_DELETION
+def being_deleted(backup: BackupExecution) -> bool:
+    return backup.deleting_at is not None and timezone.now() - backup.deleting_at < LONGEST_DELETION
 
 
 def not_being_deleted(now: datetime) -> Q:
@@ -47,7 +47,7 @@ def let_go(worker: str) -> None:
     ArchiveUse.objects.filter(worker=worker).delete()
 
 
-def used_executions() -> set[str]:
+def used_backups() -> set[str]:
     """Return the ids of all executions whose archive is being read, or is that of a restore or a drill under way."""
     ArchiveUse.objects.filter(since__lt=timezone.now() - LONGEST_USE).delete()
     pairs = RestoreExecution.objects.active().values_list("execution", "safety_backup")

@@ -18,7 +18,7 @@ from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.archives.hashing import HashingSink
+from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import signature_of
 from destinations.backends import Destination
 from destinations.exceptions import NameTaken, NotFound
@@ -145,7 +145,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     if not (signed or restore.accept_unsigned or is_undo):
         raise BackupError(f"{archive.name} is {signature}", hint=ACCEPT_HINT)
     audit.log(
-        "restore.signature", execution=restore.pk, instance=restore.instance, state=signature.state.value,
+        "restore.signature", backup=restore.pk, instance=restore.instance, state=signature.state.value,
         key=signature.key_id,
     )  # fmt: skip
     notes = () if signed else (f"accepted: the archive is {signature}",)
@@ -164,16 +164,16 @@ def _read(text: bytes | None, name: str, digest: Callable[[], bytes]) -> Signatu
     return Signature(State.SIGNED, found.key.id, found.trusted_comment)
 
 
-def _digest_of(execution: BackupExecution, destination: Destination) -> bytes:
+def _digest_of(backup: BackupExecution, destination: Destination) -> bytes:
     """Return the recorded digest; one that was never taken is, of the very bytes that are on record."""
-    if not execution.archive_blake2b:
+    if not backup.archive_blake2b:
         sink = HashingSink(signed=True)
-        destination.get(execution.backup_path, sink)
-        if sink.sha256.hexdigest() != execution.archive_sha256:
-            where = f"{execution.backup_path} at {execution.destination.name}"
+        destination.get(backup.backup_path, sink)
+        if sink.sha256.hexdigest() != backup.archive_sha256:
+            where = f"{backup.backup_path} at {backup.destination.name}"
             raise ArchiveError(
                 f"{where} is not what was recorded: its SHA-256 differs",
                 hint="it was changed or damaged there; use another backup",
             )
-        execution.moved(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
-    return bytes.fromhex(execution.archive_blake2b)
+        backup.moved(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
+    return bytes.fromhex(backup.archive_blake2b)

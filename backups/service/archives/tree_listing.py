@@ -27,7 +27,7 @@ Progress = Callable[[int], None]
 
 
 def keep_exported(
-    execution: BackupExecution, parts: Sequence[ExportedPart], entries: Sequence[Entry], progress: Progress
+    backup: BackupExecution, parts: Sequence[ExportedPart], entries: Sequence[Entry], progress: Progress
 ) -> list[str]:
     """Keep the lists that were written while trees were packed; return a warning for each that could not be sealed."""
     by_file = {entry.file: entry for entry in entries}
@@ -36,7 +36,7 @@ def keep_exported(
         if part.listing is not None and (entry := by_file.get(part.name)) is not None:
             try:
                 with part.listing.open("rb") as file:
-                    keep(execution, entry, file, progress)
+                    keep(backup, entry, file, progress)
             except DestinationConfigError as error:
                 warnings.append(
                     f"the list of the entries of {part.component} was not kept, so a preview of this backup cannot say"
@@ -46,44 +46,44 @@ def keep_exported(
 
 
 def keep_unpacked(
-    execution: BackupExecution | None, manifest: Manifest, directory: Path, progress: Progress = lambda _: None
+    backup: BackupExecution | None, manifest: Manifest, directory: Path, progress: Progress = lambda _: None
 ) -> None:
-    """Keep the lists of the trees in `directory`, where verified members lie, as far as `execution` has none."""
-    if execution is None:
+    """Keep the lists of the trees in `directory`, where verified members lie, as far as `backup` has none."""
+    if backup is None:
         return
-    for entry in _unlisted(execution, manifest):
+    for entry in _unlisted(backup, manifest):
         if (directory / entry.file).is_file():
-            with _said(execution, entry), TemporaryFile(dir=directory) as made:
+            with _said(backup, entry), TemporaryFile(dir=directory) as made:
                 with (directory / entry.file).open("rb") as tar:
                     write_list(tar, entry.file, made)
                 made.seek(0)
-                keep(execution, entry, made, progress)
+                keep(backup, entry, made, progress)
 
 
 def keep_archived(
-    execution: BackupExecution, manifest: Manifest, archive: Path, directory: Path, progress: Progress = lambda _: None
+    backup: BackupExecution, manifest: Manifest, archive: Path, directory: Path, progress: Progress = lambda _: None
 ) -> None:
-    """Keep the lists of the trees in the file `archive`, as far as `execution` has none; `directory` is scratch."""
-    for entry in _unlisted(execution, manifest):
-        with _said(execution, entry), TemporaryFile(dir=directory) as made:
+    """Keep the lists of the trees in the file `archive`, as far as `backup` has none; `directory` is scratch."""
+    for entry in _unlisted(backup, manifest):
+        with _said(backup, entry), TemporaryFile(dir=directory) as made:
             with opened(archive, directory) as stream, reading_member(stream, entry) as member:
                 write_list(member, entry.file, made)
             made.seek(0)
-            keep(execution, entry, made, progress)
+            keep(backup, entry, made, progress)
 
 
-def _unlisted(execution: BackupExecution, manifest: Manifest) -> list[Entry]:
-    return [entry for entry in manifest.contents if entry.is_tree and not has_list(execution, entry)]
+def _unlisted(backup: BackupExecution, manifest: Manifest) -> list[Entry]:
+    return [entry for entry in manifest.contents if entry.is_tree and not has_list(backup, entry)]
 
 
 @contextmanager
-def _said(execution: BackupExecution, entry: Entry) -> Iterator[None]:
+def _said(backup: BackupExecution, entry: Entry) -> Iterator[None]:
     """Without its list an archive is as good as before, and previews say that they cannot compare."""
     try:
         yield
     except (ArchiveError, ComponentError, DestinationConfigError, OSError) as error:
         reason = error.message if isinstance(error, OperatorError) else type(error).__name__
-        audit.log("backup.list-not-kept", logging.WARNING, execution=execution.pk, file=entry.file, error=reason)
+        audit.log("backup.list-not-kept", logging.WARNING, backup=backup.pk, file=entry.file, error=reason)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ NONCE_BYTES = 12
 LONGEST_WRITING = timedelta(days=1)
 
 
-def keep(execution: BackupExecution, entry: Entry, file: Source, progress: Progress) -> None:
+def keep(backup: BackupExecution, entry: Entry, file: Source, progress: Progress) -> None:
     """Keep the list in `file`, of the tree that `entry` holds, with its backup.
 
     Raises DestinationConfigError where it cannot be sealed, and what `progress` raises; nothing of it is kept then.
@@ -41,7 +41,7 @@ def keep(execution: BackupExecution, entry: Entry, file: Source, progress: Progr
     _sweep()
     key = ChaCha20Poly1305.generate_key()
     made = TreeList.objects.create(
-        execution=execution, file=entry.file, checksum_sha256=entry.checksum_sha256, key=seal_key(key)
+        execution=backup, file=entry.file, checksum_sha256=entry.checksum_sha256, key=seal_key(key)
     )
     cipher, number = ChaCha20Poly1305(key), 0
     try:
@@ -68,26 +68,26 @@ def _nonce(number: int) -> bytes:
     return number.to_bytes(NONCE_BYTES, "big")
 
 
-def has_list(execution: BackupExecution, entry: Entry) -> bool:
+def has_list(backup: BackupExecution, entry: Entry) -> bool:
     """True when the list is kept and can be opened."""
-    kept = _list_of(execution, entry)
+    kept = _list_of(backup, entry)
     try:
         return kept is not None and bool(unseal_key(bytes(kept.key)))
     except (ValueError, DestinationConfigError):
         return False
 
 
-def _list_of(execution: BackupExecution, entry: Entry) -> TreeList | None:
+def _list_of(backup: BackupExecution, entry: Entry) -> TreeList | None:
     """Return the newest list: it was made anew where nobody could open the one before."""
     lists = TreeList.objects.filter(
-        execution=execution, file=entry.file, checksum_sha256=entry.checksum_sha256, blocks__isnull=False
+        execution=backup, file=entry.file, checksum_sha256=entry.checksum_sha256, blocks__isnull=False
     )
     return lists.order_by("-created_at", "pk").first()
 
 
-def kept_entries(execution: BackupExecution, entry: Entry) -> Iterator[ListedEntry]:
+def kept_entries(backup: BackupExecution, entry: Entry) -> Iterator[ListedEntry]:
     """Yield the entries of the tree that `entry` holds. Raises BackupError without a list that can be read."""
-    kept = _list_of(execution, entry)
+    kept = _list_of(backup, entry)
     if kept is None:
         raise BackupError(
             f"the list of what {entry.file} holds was not kept with this backup",
@@ -113,9 +113,9 @@ def _opened_blocks(kept: TreeList) -> Iterator[bytes]:
             raise BackupError(changed, hint=CHANGED_HINT) from error
 
 
-def forget_lists(execution: BackupExecution) -> None:
+def forget_lists(backup: BackupExecution) -> None:
     """Delete the lists of an archive that is no more."""
-    TreeList.objects.filter(execution=execution).delete()
+    TreeList.objects.filter(execution=backup).delete()
 
 
 @receiver(secrets_rotated, dispatch_uid="backups.service.archives.tree_lists")

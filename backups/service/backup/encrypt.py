@@ -20,18 +20,18 @@ from destinations.policies.encryption_policy import Policy
 KEY_HINT = "set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE, see docs/encryption.md"
 
 
-def encryption_for(execution: BackupExecution, instance: Instance, live: LiveConfiguration) -> Encryption | None:
-    """Return what encrypts the archive of `execution`, None for an archive in plain. `live` is its configuration.
+def encryption_for(backup: BackupExecution, instance: Instance, live: LiveConfiguration) -> Encryption | None:
+    """Return what encrypts the archive of `backup`, None for an archive in plain. `live` is its configuration.
 
     Raises BackupError where encryption is wanted and there is no key for it, or the keys cannot be used.
     """
-    destination = execution.destination
+    destination = backup.destination
     if destination.policy == Policy.OFF:
         return None
     wanted = wants_encryption(instance, live)
     encryption = site_encryption([passphrase_of(instance, live)] if wanted else [])
     if encryption.can_encrypt():
-        _require_usable(encryption, execution)
+        _require_usable(encryption, backup)
         return encryption
     if destination.policy == Policy.REQUIRED:
         raise BackupError(f"{destination.name} takes encrypted archives only, and no key is configured", hint=KEY_HINT)
@@ -86,12 +86,12 @@ def prove_sealed(archive: Path, manifest: Manifest, encryption: Encryption, prog
         ) from error
 
 
-def _require_usable(encryption: Encryption, execution: BackupExecution) -> None:
+def _require_usable(encryption: Encryption, backup: BackupExecution) -> None:
     try:
         encryption.check()
     except ArchiveError as error:
         raise BackupError(f"the archive cannot be encrypted: {error.message}", hint=error.hint) from error
-    if execution.kind == BackupExecution.Kind.SAFETY and not encryption.can_read_back():
+    if backup.kind == BackupExecution.Kind.SAFETY and not encryption.can_read_back():
         raise BackupError(
             "the safety backup would be encrypted for keys that are not here, so nothing could be rolled back from it",
             hint="set BACKUP_ENCRYPTION_IDENTITY_FILE to the identity for as long as the restore lasts",

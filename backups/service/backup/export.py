@@ -173,18 +173,18 @@ def _begin_check(
     return _Check(part, optional, checksum, facts, executor.submit(sqlite.check, part.path, checkpoint=advance))
 
 
-def manifest_of(contents: Contents, instance: Instance, execution: BackupExecution) -> Manifest:
+def manifest_of(contents: Contents, instance: Instance, backup: BackupExecution) -> Manifest:
     config = contents.config_info
-    started_at = execution.started_at or execution.created_at
+    started_at = backup.started_at or backup.created_at
     # one that was saved as it was found says nothing that could be relied on
     members = {part.name: part.path for part in contents.parts if part.name not in contents.as_found}
     return Manifest(
         instance_id=instance.service.instance_id(members),
         instance_name=instance.name,
         hostname=socket.gethostname(),
-        backup_type=execution.kind,
+        backup_type=backup.kind,
         timestamp_utc=started_at.isoformat(),
-        triggered_by=execution.triggered_by,
+        triggered_by=backup.triggered_by,
         server_version=instance.service.server_version(members),
         python_version=platform.python_version(),
         platform=platform.platform(),

@@ -4,8 +4,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,13 +18,12 @@ from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_agreement
 from backups.instances.site_paths import live_components
 from backups.lib import audit
-from backups.models import BackupExecution, BackupSchedule
+from backups.models import BackupExecution
 from backups.runs import finish, workspace
-from backups.runs.execute import execute
+from backups.runs.execute import execute, run_here
 from backups.runs.hooks import run_hook
 from backups.runs.progress import Monitor
-from backups.runs.queue.holder import on_this_host, owned_here
-from backups.runs.queue.once import create_once
+from backups.runs.queue.holder import on_this_host
 from backups.runs.recovery.reap import HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
@@ -36,6 +34,7 @@ from backups.service.backup.encrypt import encryption_for, prove_sealed, sealed_
 from backups.service.backup.export import exported, manifest_of
 from backups.service.backup.finish_upload import recover_upload, sweep_destination
 from backups.service.backup.pack import pack
+from backups.service.backup.start import require_enabled, start_backup
 from backups.service.backup.upload import publish
 from backups.service.drops.find import note_drops
 from backups.service.retention.prune import prune_after
@@ -45,68 +44,6 @@ from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
 SPARE_BYTES = 16 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The time of a schedule that a backup is for, and which attempt at it; no time for one that a person started."""
-
-    schedule: BackupSchedule
-    scheduled_for: datetime | None
-    attempt: int
-
-
-def start_backup(
-    instance: str,
-    destination: BackupDestination,
-    *,
-    by: audit.Actor,
-    kind: BackupExecution.Kind = Kind.MANUAL,
-    comment: str = "",
-    slot: Slot | None = None,
-    pin_reason: str = "",
-    run_id: str = "",
-) -> BackupExecution:
-    """Create the queued execution of a backup; `run_backup` or a worker runs it.
-
-    With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
-
-    Raises AlreadyWaiting when it is a manual one and another one for the same instance and destination waits for a
-    worker, IntegrityError when the `slot` has its execution already, InstanceError (unknown or badly described
-    instance) or BackupError (disabled destination); these two are logged.
-    """
-    try:
-        get_instance(instance)
-        _require_enabled(destination)
-    except BackupError as error:
-        audit.log(
-            "backup.refused", logging.WARNING, instance=instance, destination=destination.name,
-            by=audit.name_of(by), error=error.message,
-        )  # fmt: skip
-        audit.note(by, destination, f"Backup of {instance} refused: {error.message}")
-        raise
-    execution = BackupExecution(
-        instance=instance,
-        destination=destination,
-        kind=kind,
-        triggered_by=audit.name_of(by),
-        comment=comment,
-        schedule=slot.schedule if slot else None,
-        scheduled_for=slot.scheduled_for if slot else None,
-        attempt=slot.attempt if slot else 1,
-        pinned=bool(pin_reason),
-        pin_reason=pin_reason,
-        **owned_here(run_id),
-    )
-    waits = {"instance": instance, "destination": destination, "kind": Kind.MANUAL}
-    once = kind == Kind.MANUAL and not run_id
-    create_once(execution, waits if once else {}, what=f"backup of {instance} to {destination.name}", by=by)
-    audit.log(
-        "backup.queued", execution=execution.pk, instance=instance, destination=destination.name,
-        kind=kind, by=execution.triggered_by,
-    )  # fmt: skip
-    audit.note(by, execution, f"Started a {kind} backup of {instance} to {destination.name}.")
-    return execution
 
 
 class BackupKind(RunKind[BackupExecution]):
@@ -160,7 +97,7 @@ class BackupKind(RunKind[BackupExecution]):
         try:
             sweep_destination(run)
         except DestinationError as error:
-            audit.log("backup.sweep-failed", logging.WARNING, execution=run.pk, error=error.message)
+            audit.log("backup.sweep-failed", logging.WARNING, backup=run.pk, error=error.message)
 
     def discard(self, run: BackupExecution) -> None:
         forget_lists(run)
@@ -180,35 +117,78 @@ class BackupKind(RunKind[BackupExecution]):
 BACKUP = BackupKind()
 
 
-def run_backup(execution_id: str) -> BackupExecution:
+def run_backup(backup_id: str) -> BackupExecution:
     """Run a queued backup to its end, as `execute`; then retention deletes what it may.
 
     Works inside a transaction too, but shows no progress there.
     """
-    return execute(BACKUP, execution_id)
+    return execute(BACKUP, backup_id)
 
 
-def record_at_destination(execution: BackupExecution) -> None:
+def backup_now(
+    instance: str, destination: BackupDestination, *, by: audit.Actor, comment: str = "", run_id: str = ""
+) -> BackupExecution:
+    """Back up here and now, and return the row, which gets the id `run_id` when one is given.
+
+    Raises as `start_backup`, InstanceBusy when the instance is in use, or why it failed; nothing is left waiting then.
+    """
+
+    def make(own_id: str) -> BackupExecution:
+        return start_backup(instance, destination, by=by, comment=comment, run_id=own_id)
+
+    backup, _ = run_here(BACKUP, make, by=by, run_id=run_id)
+    return backup
+
+
+def back_up_before_restore(
+    instance: str,
+    destination: BackupDestination,
+    *,
+    by: audit.Actor,
+    comment: str,
+    pin_reason: str,
+    parts: Sequence[Component],
+    within: Monitor,
+) -> BackupExecution:
+    """Take the safety backup of a restore. It is pinned from the beginning: at no moment can retention take it.
+
+    `parts` names the components, because the configuration of the instance is not to be asked, and `within` is the
+    monitor of the restore, with which it stops. Raises as `backup_now`.
+    """
+
+    def make(own_id: str) -> BackupExecution:
+        return start_backup(
+            instance,
+            destination,
+            by=by,
+            kind=BackupExecution.Kind.SAFETY,
+            comment=comment,
+            pin_reason=pin_reason,
+            run_id=own_id,
+        )
+
+    hint = "it belongs to a restore: run that again"
+    work = partial(BACKUP.work, parts=parts)
+    backup, _ = run_here(BACKUP, make, by=by, hint=hint, work=work, within=within)
+    return backup
+
+
+def record_at_destination(backup: BackupExecution) -> None:
     """Note at its destination how the latest backup ended."""
-    at = execution.completed_at or timezone.now()
-    execution.destination.record_backup(execution.status, at, stored=execution.status == Status.COMPLETED)
+    at = backup.completed_at or timezone.now()
+    backup.destination.record_backup(backup.status, at, stored=backup.status == Status.COMPLETED)
 
 
-def _require_enabled(destination: BackupDestination) -> None:
-    if not destination.enabled:
-        raise BackupError(f"destination {destination.name} is disabled", hint="enable it, or choose another one")
-
-
-def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: Sequence[Component] | None) -> None:
+def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequence[Component] | None) -> None:
     monitor.stage(Stage.PREPARING)
-    _require_enabled(execution.destination)
-    instance = get_instance(execution.instance)
+    require_enabled(backup.destination)
+    instance = get_instance(backup.instance)
     live = instance.service.live()
-    encryption = encryption_for(execution, instance, live)
+    encryption = encryption_for(backup, instance, live)
     site_key()  # a backup that cannot be signed at the end is not begun
     parts = live_components(instance, live.merged) if given is None else given
     # of a safety backup the restore that it is for has asked already
-    only = () if execution.kind == Kind.SAFETY else None
+    only = () if backup.kind == Kind.SAFETY else None
     warnings = require_agreement(mismatches(instance, parts, live), only=only)
     estimate = sum(part.source_bytes() for part in parts)
     require_space(directory, estimate + SPARE_BYTES)
@@ -216,34 +196,34 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
     scratch = directory / "export"
     scratch.mkdir(mode=0o700)
-    with exported(parts, scratch, monitor, as_found=execution.kind == Kind.SAFETY) as contents:
+    with exported(parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
         contents.warnings[:0] = warnings
-        manifest = note_drops(execution, manifest_of(contents, instance, execution))
+        manifest = note_drops(backup, manifest_of(contents, instance, backup))
         manifest = sealed_manifest(manifest, encryption)
         if contents.config_info:
             kept = {
                 name: masked(layer, instance.service.is_secret) for name, layer in contents.config_info.layers.items()
             }
-            execution.moved(Status.RUNNING, config_json=kept)
+            backup.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
         made = pack(contents, manifest, encryption, directory, monitor)
-        unlisted = keep_exported(execution, contents.parts, contents.entries, monitor.advance)
+        unlisted = keep_exported(backup, contents.parts, contents.entries, monitor.advance)
     shutil.rmtree(scratch)
     if encryption is not None:
         prove_sealed(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
 
     monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
-    publish(execution, made, monitor, unlisted)
+    publish(backup, made, monitor, unlisted)
 
     monitor.protect()
     monitor.stage(Stage.RECORDING)
-    _after_backup(execution, instance)
+    _after_backup(backup, instance)
 
 
-def _after_backup(execution: BackupExecution, instance: Instance) -> None:
+def _after_backup(backup: BackupExecution, instance: Instance) -> None:
     """Run the hook; the backup is good whatever it says, but its failure is a warning to see."""
     try:
-        run_hook("after_backup", instance, execution)
+        run_hook("after_backup", instance, backup)
     except BackupError as error:
-        execution.moved(Status.RUNNING, warnings=[*execution.warnings, error.message])
+        backup.moved(Status.RUNNING, warnings=[*backup.warnings, error.message])

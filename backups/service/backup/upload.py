@@ -32,7 +32,7 @@ class Made:
         return archive_extension(settings.BACKUP_COMPRESSION, self.encryption.name if self.encryption else "")
 
 
-def publish(execution: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
+def publish(backup: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
     """Upload under the first free name; the destination makes it visible whole and reads it back. Then sign it.
 
     `warnings` are those that the manifest does not have.
@@ -40,23 +40,23 @@ def publish(execution: BackupExecution, made: Made, monitor: Monitor, warnings: 
     `reap` finds the archive there, and signs it before it is a backup. Raises DestinationError; nothing is left at the
     destination then.
     """
-    _describe(execution, made, warnings)
-    with execution.destination.open() as destination:
-        stored = _upload(destination, execution, made, monitor)
+    _describe(backup, made, warnings)
+    with backup.destination.open() as destination:
+        stored = _upload(destination, backup, made, monitor)
         try:
-            put_signature(destination, stored.path, made.packed.blake2b, token=execution.pk)
-            record(execution, stored.path)
+            put_signature(destination, stored.path, made.packed.blake2b, token=backup.pk)
+            record(backup, stored.path)
         except BaseException:
-            if not _recorded_by_another(execution, stored.path):
+            if not _recorded_by_another(backup, stored.path):
                 destination.delete(stored.path)
                 delete_signature(destination, stored.path)
             raise
 
 
-def _upload(destination: Destination, execution: BackupExecution, made: Made, monitor: Monitor) -> StoredFile:
-    assert execution.started_at is not None  # noqa: S101 - set by the claim
-    for path in archive_paths(execution.instance, execution.kind, execution.started_at, made.extension):
-        _change(execution, planned_path=path)
+def _upload(destination: Destination, backup: BackupExecution, made: Made, monitor: Monitor) -> StoredFile:
+    assert backup.started_at is not None  # noqa: S101 - set by the claim
+    for path in archive_paths(backup.instance, backup.kind, backup.started_at, made.extension):
+        _change(backup, planned_path=path)
         try:
             with made.path.open("rb", buffering=0) as source:
                 return destination.put(
@@ -65,22 +65,22 @@ def _upload(destination: Destination, execution: BackupExecution, made: Made, mo
                     size=made.packed.size_bytes,
                     sha256=made.packed.sha256,
                     progress=monitor.advance,
-                    token=execution.pk,
+                    token=backup.pk,
                 )
         except NameTaken:
             continue
-    raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {execution.destination.name} already")
+    raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {backup.destination.name} already")
 
 
-def _recorded_by_another(execution: BackupExecution, path: str) -> bool:
+def _recorded_by_another(backup: BackupExecution, path: str) -> bool:
     """True when a reaper took us for dead, found the archive and recorded it: then it is not ours to delete."""
-    return BackupExecution.objects.filter(pk=execution.pk, backup_path=path).exists()
+    return BackupExecution.objects.filter(pk=backup.pk, backup_path=path).exists()
 
 
-def _describe(execution: BackupExecution, made: Made, warnings: Sequence[str]) -> None:
+def _describe(backup: BackupExecution, made: Made, warnings: Sequence[str]) -> None:
     packed, manifest = made.packed, made.manifest
     _change(
-        execution,
+        backup,
         archive_sha256=packed.sha256,
         archive_blake2b=packed.blake2b,
         compression=settings.BACKUP_COMPRESSION,
@@ -94,11 +94,11 @@ def _describe(execution: BackupExecution, made: Made, warnings: Sequence[str]) -
     )
 
 
-def record(execution: BackupExecution, path: str) -> None:
+def record(backup: BackupExecution, path: str) -> None:
     """Write into the row that its archive stands at `path`."""
-    _change(execution, backup_path=path, backup_filename=PurePosixPath(path).name, planned_path="")
+    _change(backup, backup_path=path, backup_filename=PurePosixPath(path).name, planned_path="")
 
 
-def _change(execution: BackupExecution, **changes: object) -> None:
-    if not execution.moved(BackupExecution.Status.RUNNING, **changes):
+def _change(backup: BackupExecution, **changes: object) -> None:
+    if not backup.moved(BackupExecution.Status.RUNNING, **changes):
         raise Interrupted("the execution is not marked as running any more", hint="see its page for who ended it")

@@ -39,20 +39,20 @@ class Episode:
         return open_drops(self.newest)
 
 
-def drops_of(execution: BackupExecution) -> list[tuple[Drop, str]]:
-    """Return each drop of `execution` and who confirmed it, which is empty for an open one; none of a failed run."""
-    if execution.status != Status.COMPLETED:
+def drops_of(backup: BackupExecution) -> list[tuple[Drop, str]]:
+    """Return each drop of `backup` and who confirmed it, which is empty for an open one; none of a failed run."""
+    if backup.status != Status.COMPLETED:
         return []
-    return [(_drop(entry), entry["confirmed_by"] if _is_closed(entry) else "") for entry in execution.drops or []]
+    return [(_drop(entry), entry["confirmed_by"] if _is_closed(entry) else "") for entry in backup.drops or []]
 
 
-def open_drops(execution: BackupExecution) -> list[Drop]:
-    return [_drop(entry) for entry in execution.drops or [] if not _is_closed(entry)]
+def open_drops(backup: BackupExecution) -> list[Drop]:
+    return [_drop(entry) for entry in backup.drops or [] if not _is_closed(entry)]
 
 
-def summary(execution: BackupExecution) -> str:
+def summary(backup: BackupExecution) -> str:
     """Return the open drops in one line, empty without any."""
-    return "; ".join(named(open_drops(execution)))
+    return "; ".join(named(open_drops(backup)))
 
 
 def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode]:
@@ -70,11 +70,11 @@ def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode
     return {name: Episode(own[-1], own[0].started_at) for name, own in found.items() if own and own[0].started_at}
 
 
-def is_before(execution: BackupExecution, episode: Episode | None) -> bool:
+def is_before(backup: BackupExecution, episode: Episode | None) -> bool:
     """True for what may hold the data that the newest backup lacks."""
-    if episode is None or execution.open_drop:
+    if episode is None or backup.open_drop:
         return False
-    return execution.started_at is None or execution.started_at < episode.since
+    return backup.started_at is None or backup.started_at < episode.since
 
 
 def last_before(episode: Episode) -> BackupExecution | None:
@@ -85,43 +85,41 @@ def last_before(episode: Episode) -> BackupExecution | None:
 
 
 def confirm_drop(
-    execution: BackupExecution, *, by: audit.Actor, components: Collection[str] = ()
+    backup: BackupExecution, *, by: audit.Actor, components: Collection[str] = ()
 ) -> list[BackupExecution]:
-    """Confirm the open drops of `execution`, or those in `components`: what is left is the state to compare with.
+    """Confirm the open drops of `backup`, or those in `components`: what is left is the state to compare with.
 
     The same drops in other backups of the instance are confirmed too, unless a later one lost even more. Return the
     rows that changed, the newest first. Raises BackupError when there is nothing to confirm.
     """
     now, name = timezone.now(), audit.name_of(by)
     with transaction.atomic():
-        lock_instance(execution.instance)
-        execution.refresh_from_db(fields=["status", "drops", "drop_confirmed_at", "drop_confirmed_by"])
-        if not execution.open_drop:
-            raise BackupError(
-                f"{execution} has no drop to confirm.", hint="`listbackups` shows which backups have one."
-            )
-        accepted = [drop for drop in open_drops(execution) if not components or drop.component in components]
-        _require_all_named(execution, accepted, components)
+        lock_instance(backup.instance)
+        backup.refresh_from_db(fields=["status", "drops", "drop_confirmed_at", "drop_confirmed_by"])
+        if not backup.open_drop:
+            raise BackupError(f"{backup} has no drop to confirm.", hint="`listbackups` shows which backups have one.")
+        accepted = [drop for drop in open_drops(backup) if not components or drop.component in components]
+        _require_all_named(backup, accepted, components)
         left = {_key(drop): drop.after for drop in accepted}
-        rows = _dated().of_instance(execution.instance).with_open_drop().without_manifest()
+        rows = _dated().of_instance(backup.instance).with_open_drop().without_manifest()
         changed = [
             row
             for row in rows.order_by("-started_at", "-pk")
-            if _confirm(row, left, earlier=_after(execution, row.started_at) or row.pk == execution.pk, by=name, at=now)
+            if _confirm(row, left, earlier=_after(backup, row.started_at) or row.pk == backup.pk, by=name, at=now)
         ]
-    execution.refresh_from_db(fields=["drops", "drop_confirmed_at", "drop_confirmed_by"])
+    backup.refresh_from_db(fields=["drops", "drop_confirmed_at", "drop_confirmed_by"])
     what = "; ".join(named(accepted))
-    audit.log("backup.drop-confirmed", execution=execution.pk, instance=execution.instance, by=name, drops=what)
-    audit.note(by, execution, f"Confirmed that data is gone on purpose: {what}")
+    audit.log("backup.drop-confirmed", backup=backup.pk, instance=backup.instance, by=name, drops=what)
+    audit.note(by, backup, f"Confirmed that data is gone on purpose: {what}")
     return changed
 
 
-def _require_all_named(execution: BackupExecution, accepted: list[Drop], components: Collection[str]) -> None:
+def _require_all_named(backup: BackupExecution, accepted: list[Drop], components: Collection[str]) -> None:
     unknown = [component for component in components if component not in {drop.component for drop in accepted}]
     if unknown:
-        there = sorted({drop.component for drop in open_drops(execution)})
+        there = sorted({drop.component for drop in open_drops(backup)})
         hint = f"Its drops are in: {', '.join(there)}."
-        raise BackupError(f"{execution} has no open drop in {', '.join(unknown)}.", hint=hint)
+        raise BackupError(f"{backup} has no open drop in {', '.join(unknown)}.", hint=hint)
 
 
 def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by: str, at: datetime) -> bool:
@@ -177,16 +175,16 @@ def named(drops: list[Drop]) -> list[str]:
     return [*map(str, drops[:MOST_NAMED]), *([f"and {more} more drops like these"] if more > 0 else [])]
 
 
-def report_drop(execution: BackupExecution) -> None:
+def report_drop(backup: BackupExecution) -> None:
     """Log and signal a backup that lacks data."""
-    if execution.open_drop:
-        log_drop(execution)
-        message = f"{execution} of {execution.instance} lacks data that was there before: {summary(execution)}"
-        data_dropped.send_robust(sender=BackupExecution, execution=execution, message=message)
+    if backup.open_drop:
+        log_drop(backup)
+        message = f"{backup} of {backup.instance} lacks data that was there before: {summary(backup)}"
+        data_dropped.send_robust(sender=BackupExecution, execution=backup, message=message)
 
 
-def log_drop(execution: BackupExecution) -> None:
+def log_drop(backup: BackupExecution) -> None:
     audit.log(
-        "backup.dropped", logging.WARNING, execution=execution.pk, instance=execution.instance,
-        drops=summary(execution),
+        "backup.dropped", logging.WARNING, backup=backup.pk, instance=backup.instance,
+        drops=summary(backup),
     )  # fmt: skip

@@ -16,36 +16,36 @@ from backups.service.drops.holdings import Drop, Holding, drops_between, holding
 Kind, Status = BackupExecution.Kind, BackupExecution.Status
 
 
-def note_drops(execution: BackupExecution, manifest: Manifest) -> Manifest:
+def note_drops(backup: BackupExecution, manifest: Manifest) -> Manifest:
     """Write into the running row what `manifest` lacks; return the manifest with warnings that say so.
 
     A safety backup holds whatever is there: nothing is expected of it.
     """
-    found = [] if execution.kind == Kind.SAFETY else _find(execution, manifest)
+    found = [] if backup.kind == Kind.SAFETY else _find(backup, manifest)
     if not found:
         return manifest
-    execution.moved(Status.RUNNING, drops=[entry_of(drop) for drop in found])
+    backup.moved(Status.RUNNING, drops=[entry_of(drop) for drop in found])
     return replace(manifest, warnings=manifest.warnings + tuple(f"data dropped: {text}" for text in named(found)))
 
 
-def judge_adopted(executions: Iterable[BackupExecution]) -> None:
+def judge_adopted(backups: Iterable[BackupExecution]) -> None:
     """Write into the rows of archives that were not made here what each lacks beside those before it, oldest first."""
-    dated = [row for row in executions if row.started_at is not None and row.kind != Kind.SAFETY]
-    for execution in sorted(dated, key=lambda row: (row.started_at, row.pk)):
-        manifest = _manifest(execution.pk)
-        if manifest is not None and (found := _find(execution, manifest)):
-            execution.moved(Status.COMPLETED, drops=[entry_of(drop) for drop in found])
-            log_drop(execution)
+    dated = [row for row in backups if row.started_at is not None and row.kind != Kind.SAFETY]
+    for backup in sorted(dated, key=lambda row: (row.started_at, row.pk)):
+        manifest = _manifest(backup.pk)
+        if manifest is not None and (found := _find(backup, manifest)):
+            backup.moved(Status.COMPLETED, drops=[entry_of(drop) for drop in found])
+            log_drop(backup)
 
 
-def _find(execution: BackupExecution, manifest: Manifest) -> list[Drop]:
+def _find(backup: BackupExecution, manifest: Manifest) -> list[Drop]:
     found = drops_between(
-        _reference(execution),
+        _reference(backup),
         holdings_of(manifest),
         percent=settings.BACKUP_DROP_PERCENT,
         config_is_url=manifest.config_source == "url",
     )
-    return [drop for drop in found if not _is_ignored(execution.instance, drop)]
+    return [drop for drop in found if not _is_ignored(backup.instance, drop)]
 
 
 def _is_ignored(instance: str, drop: Drop) -> bool:
@@ -53,11 +53,11 @@ def _is_ignored(instance: str, drop: Drop) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in settings.BACKUP_DROP_IGNORE for name in names)
 
 
-def _reference(execution: BackupExecution) -> dict[str, Holding]:
+def _reference(backup: BackupExecution) -> dict[str, Holding]:
     """Return what each component held in the newest earlier backup in which it has no open drop."""
     found: dict[str, Holding] = {}
     missing: set[str] | None = None
-    rows = _earlier(execution).order_by("-started_at", "-pk")
+    rows = _earlier(backup).order_by("-started_at", "-pk")
     for row in rows.only("pk", "drops", "drop_confirmed_at").iterator():
         dropped = {drop.component for drop in open_drops(row)}
         if missing is not None and missing <= dropped:
@@ -73,11 +73,11 @@ def _reference(execution: BackupExecution) -> dict[str, Holding]:
     return found
 
 
-def _earlier(execution: BackupExecution) -> BackupQuerySet:
-    others = comparable().of_instance(execution.instance).exclude(pk=execution.pk)
-    earlier = others.filter(started_at__lte=execution.started_at)
+def _earlier(backup: BackupExecution) -> BackupQuerySet:
+    others = comparable().of_instance(backup.instance).exclude(pk=backup.pk)
+    earlier = others.filter(started_at__lte=backup.started_at)
     # a clock that was set back must not hide all there is to compare with
-    return earlier if execution.adopted or earlier.exists() else others
+    return earlier if backup.adopted or earlier.exists() else others
 
 
 def _manifest(pk: str) -> Manifest | None:

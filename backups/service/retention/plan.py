@@ -11,10 +11,10 @@ from django.db.models import F
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.querysets import BackupQuerySet
-from backups.service.archives.leases import used_executions
+from backups.service.archives.leases import used_backups
+from backups.service.archives.names import time_in
 from backups.service.drops.episodes import is_before, open_episodes
-from backups.service.retention.dates import taken_at
-from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, decide
+from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, agreed_date, decide
 from backups.service.schedules.freshness import promised_ages
 from destinations.models import BackupDestination
 
@@ -158,7 +158,7 @@ def _archives(destination: BackupDestination, instance: str | None) -> BackupQue
 
 def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
     rows = list(rows)
-    used = used_executions()
+    used = used_backups()
     episodes = open_episodes({row.instance for row in rows})
     unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
     return [
@@ -181,6 +181,15 @@ def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
         )
         for row in rows
     ]
+
+
+def taken_at(backup: BackupExecution, claim_of_manifest: str | None) -> datetime | None:
+    """Return the moment on which the row, its manifest and the name of its archive agree; None when they do not."""
+    try:
+        in_manifest = datetime.fromisoformat(str(claim_of_manifest)) if claim_of_manifest else None
+    except ValueError:
+        return None
+    return agreed_date([backup.started_at, in_manifest, time_in(backup.backup_filename)])
 
 
 def _decide(

@@ -100,17 +100,17 @@ def foresee(destination: BackupDestination) -> Pruned:
     return pruned
 
 
-def prune_after(execution: BackupExecution) -> None:
-    """Apply the rule after `execution` completed. What goes wrong is a warning in its row: the backup stays good.
+def prune_after(backup: BackupExecution) -> None:
+    """Apply the rule after `backup` completed. What goes wrong is a warning in its row: the backup stays good.
 
     A safety backup is followed by nothing: retention never runs inside a restore.
     """
-    if execution.kind == BackupExecution.Kind.SAFETY:
+    if backup.kind == BackupExecution.Kind.SAFETY:
         return
-    destination = execution.destination
+    destination = backup.destination
     try:
         until = timezone.now() + LONGEST_AFTER_A_BACKUP
-        pruned = prune(destination, by="retention", instance=execution.instance, until=until)
+        pruned = prune(destination, by="retention", instance=backup.instance, until=until)
         warnings = [*pruned.warnings, *([pruned.problem] if pruned.problem else [])]
     except OperatorError as error:
         audit.log("retention.failed", logging.ERROR, destination=destination.name, error=error.message)
@@ -118,7 +118,7 @@ def prune_after(execution: BackupExecution) -> None:
     if len(warnings) > MOST_WARNINGS:
         warnings = [*warnings[:MOST_WARNINGS], f"and {len(warnings) - MOST_WARNINGS} more like these, see the log"]
     if warnings:
-        execution.moved(Status.COMPLETED, warnings=[*execution.warnings, *warnings])
+        backup.moved(Status.COMPLETED, warnings=[*backup.warnings, *warnings])
 
 
 def _replan_on_what_is_there(opened: Destination, pruned: Pruned, now: datetime, instance: str | None) -> None:
@@ -138,11 +138,11 @@ def _flaws(
     """Return what is wrong with archives that stay."""
     flaws = {}
     for entry in plan.entries:
-        execution = entry.execution
-        if entry.keep and execution.pk not in known and execution.instance in instances:
-            size = sizes.get(execution.backup_path) or _size_of(opened, execution.backup_path)
-            if size != execution.compressed_size_bytes:
-                flaws[execution.pk] = _flaw(execution, size, plan.destination)
+        backup = entry.execution
+        if entry.keep and backup.pk not in known and backup.instance in instances:
+            size = sizes.get(backup.backup_path) or _size_of(opened, backup.backup_path)
+            if size != backup.compressed_size_bytes:
+                flaws[backup.pk] = _flaw(backup, size, plan.destination)
     return flaws
 
 
@@ -154,11 +154,11 @@ def _size_of(opened: Destination, path: str) -> int | None:
         return None
 
 
-def _flaw(execution: BackupExecution, size: int | None, destination: BackupDestination) -> str:
+def _flaw(backup: BackupExecution, size: int | None, destination: BackupDestination) -> str:
     if size is None:
-        return f"{execution} is recorded, but {destination.name} does not have it: run importbackups {destination.name}"
-    expected = human_size(execution.compressed_size_bytes)
-    return f"{execution} has {human_size(size)} at {destination.name}, where {expected} were uploaded"
+        return f"{backup} is recorded, but {destination.name} does not have it: run importbackups {destination.name}"
+    expected = human_size(backup.compressed_size_bytes)
+    return f"{backup} has {human_size(size)} at {destination.name}, where {expected} were uploaded"
 
 
 def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: datetime | None) -> None:
@@ -188,21 +188,21 @@ def _delete(opened: Destination, pruned: Pruned, entry: Planned, by: audit.Actor
     return True
 
 
-def _require_others(execution: BackupExecution, least: int) -> None:
+def _require_others(backup: BackupExecution, least: int) -> None:
     """Whatever was planned, and whatever others deleted since: so many backups of the instance stay at this place."""
-    others = BackupExecution.objects.good().filter(destination=execution.destination_id, instance=execution.instance)
-    others = others.exclude(pk=execution.pk)
-    if not execution.open_drop:
+    others = BackupExecution.objects.good().filter(destination=backup.destination_id, instance=backup.instance)
+    others = others.exclude(pk=backup.pk)
+    if not backup.open_drop:
         others = others.without_open_drop()
     if others.count() < least:
-        raise NotDeletable(f"fewer than {least} good backups of {execution.instance} would remain")
+        raise NotDeletable(f"fewer than {least} good backups of {backup.instance} would remain")
 
 
-def _require_no_drop_since(execution: BackupExecution) -> None:
+def _require_no_drop_since(backup: BackupExecution) -> None:
     """Whatever was planned: a backup may have found since that data is gone."""
-    episode = open_episodes([execution.instance]).get(execution.instance)
-    if episode is not None and is_before(execution, episode):
-        raise NotDeletable(f"{execution} is from before a drop of data that no person has confirmed")
+    episode = open_episodes([backup.instance]).get(backup.instance)
+    if episode is not None and is_before(backup, episode):
+        raise NotDeletable(f"{backup} is from before a drop of data that no person has confirmed")
 
 
 def _report(pruned: Pruned, by: audit.Actor) -> None:
@@ -210,7 +210,7 @@ def _report(pruned: Pruned, by: audit.Actor) -> None:
     for warning in pruned.warnings:
         audit.log("retention.warning", logging.ERROR, destination=name, warning=warning)
     for entry, reason in pruned.failed:
-        audit.log("retention.failed", logging.ERROR, destination=name, execution=entry.execution.pk, error=reason)
+        audit.log("retention.failed", logging.ERROR, destination=name, backup=entry.execution.pk, error=reason)
     if pruned.plan.goes:
         audit.log(
             "retention.pruned", destination=name, by=audit.name_of(by), deleted=len(pruned.deleted),

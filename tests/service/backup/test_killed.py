@@ -17,7 +17,8 @@ from backups.errors import InstanceBusy
 from backups.models import BackupExecution
 from backups.runs.claim import claim
 from backups.runs.recovery.reap import reap
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from backups.service.drill.verify import verify_execution
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of

@@ -11,7 +11,8 @@ from pytest_django import Settings
 from backups.errors import BackupError, InstanceError, NotQueued
 from backups.models import BackupExecution
 from backups.runs.describe import backup_status, describe
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of
 from tests.support.site_fixtures import BackUp, Listing

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backups.errors import BackupError
 from backups.service.schedules.cadence import parse_cron, upcoming
-from backups.service.schedules.cadence_words import in_words
+from backups.service.schedules.describe import in_words
 
 ZONE = "Europe/Berlin"
 SUNDAY = datetime(2026, 3, 1, tzinfo=UTC)
