@@ -1,4 +1,4 @@
-"""Deleting the archive of an execution: checked at the destination first, recorded then; the row stays as history."""
+"""Deleting the archive of a backup: at the destination first, recorded afterwards; the row stays as history."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from backups.service.archives.signatures import delete_signature
 from backups.service.archives.tree_lists import forget_lists
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
-from destinations.lib.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError, sentences
 
 Status = BackupExecution.Status
 
@@ -43,13 +43,17 @@ def delete_backup(backup: BackupExecution, *, by: audit.Actor, reason: str) -> N
 
 def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.Actor, reason: str) -> None:
     """Delete the archive at its `destination`, which is open already. Raises as `delete_backup`."""
-    # what is gone has to be recorded as gone, whatever tells the process to end in between
-    with _held(backup), undisturbed():
+    # a deleted archive must be recorded as deleted, even when the process is terminated in between
+    with _locked(backup), undisturbed():
         try:
             destination.delete(backup.backup_path)
         except NotFound:
-            reason = f"{reason} (it was gone already)"
-        _delete_signature(destination, backup)
+            reason = f"{reason} (it was missing already)"
+        try:
+            delete_signature(destination, backup.backup_path)
+        except DestinationError as error:
+            # harmless without its archive, whose deletion is recorded all the same
+            audit.log("backup.signature-left", logging.WARNING, backup=backup.pk, error=error.message)
         with transaction.atomic():
             backup.moved(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
             forget_lists(backup)
@@ -60,27 +64,19 @@ def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.
     audit.note(by, backup, f"Deleted the archive {backup.backup_filename}: {reason}")
 
 
-def _delete_signature(destination: Destination, backup: BackupExecution) -> None:
-    """The archive is gone, and that is recorded whatever becomes of its signature, which says nothing without it."""
-    try:
-        delete_signature(destination, backup.backup_path)
-    except DestinationError as error:
-        audit.log("backup.signature-left", logging.WARNING, backup=backup.pk, error=error.message)
-
-
 @contextmanager
-def _held(backup: BackupExecution) -> Iterator[None]:
-    """Take hold of the archive, so that nobody pins, reads or deletes it meanwhile; see `uses` for the order."""
+def _locked(backup: BackupExecution) -> Iterator[None]:
+    """Lock the archive against pinning, reading and a second deletion; `leases` explains the order."""
     now = timezone.now()
     free = STORED & Q(pinned=False) & not_being_deleted(now)
     taken = backup.moved(Status.COMPLETED, free, deleting_at=now)
     backup.refresh_from_db(fields=["status", "deleting_at", "deleted_at", "missing_at", "pinned", "pin_reason"])
     if not taken:
         _require_deletable(backup)
-        raise NotDeletable(f"{backup} is being deleted by somebody else")
+        raise NotDeletable(f"{backup} is being deleted by another process.")
     try:
         if backup.pk in used_backups():
-            raise NotDeletable(f"{backup} is in use", hint="wait until nothing restores, checks or downloads it")
+            raise NotDeletable(f"{backup} is in use.", hint="Wait until nothing restores, verifies or downloads it.")
         yield
     finally:
         backup.moved(Status.COMPLETED, deleting_at=None)
@@ -88,6 +84,6 @@ def _held(backup: BackupExecution) -> Iterator[None]:
 
 def _require_deletable(backup: BackupExecution) -> None:
     if not backup.has_archive:
-        raise NotDeletable(f"backup {backup.pk} has no archive to delete")
+        raise NotDeletable(f"Backup {backup.pk} has no archive to delete.")
     if backup.pinned:
-        raise NotDeletable(f"{backup} is pinned: {backup.pin_reason}", hint="unpin it first")
+        raise NotDeletable(sentences(f"{backup} is pinned: {backup.pin_reason}"), hint="Unpin it first.")

@@ -18,7 +18,7 @@ from destinations.lib.streams import Sink
 
 
 class HashingSink:
-    """`target` is written to when it is given; `sha256` is of everything that passed, `blake2b` too with `signed`."""
+    """A sink that hashes what is written, and passes it on to `target`; `blake2b` is computed with `signed` only."""
 
     def __init__(self, target: Sink | None = None, *, signed: bool = False) -> None:
         self.target = target
@@ -36,12 +36,12 @@ class HashingSink:
 def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int], None] | None = None) -> Path:
     """Download the archive of `backup` into `directory` (0600) and return its path.
 
-    Raises BackupError when the execution has no archive, ArchiveError when the file is not the one that was recorded,
-    DestinationError when it cannot be got.
+    Raises BackupError when the backup has no archive, ArchiveError when the file is not the one that was recorded,
+    DestinationError when it cannot be downloaded.
     """
     if not backup.has_archive:
         state = "deleted" if backup.deleted_at else backup.status
-        raise BackupError(f"backup {backup.pk} has no archive: it is {state}")
+        raise BackupError(f"Backup {backup.pk} has no archive: it is {state}.")
     require_space(directory, backup.compressed_size_bytes or 0)
     path = directory / backup.backup_filename
     with reading(backup), path.open("xb") as file, backup.destination.open() as destination:
@@ -50,19 +50,20 @@ def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int],
         destination.get(backup.backup_path, sink, progress=progress)
     if sink.sha256.hexdigest() != backup.archive_sha256:
         raise ArchiveError(
-            f"{backup.backup_path} at {backup.destination.name} is not what was uploaded: its SHA-256 differs",
-            hint="it was changed or damaged there; use another backup, and find out who can write to that place",
+            f"{backup.backup_path} at {backup.destination.name} is not what was uploaded: its SHA-256 differs.",
+            hint="It was changed or damaged there: use another backup, and find out who can write to that destination.",
         )
     return path
 
 
 def download_backup(backup: BackupExecution, *, by: audit.Actor) -> BinaryIO:
-    """Return the archive as an open file that has no name any more and vanishes when it is closed.
+    """Fetch the archive for a person; return it as an open, unlinked file.
 
-    Raises OperatorError; a damaged archive is not handed out.
+    Raises OperatorError, for a damaged archive too.
     """
     with workspace(str(uuid4())) as directory:
         path = fetch(backup, directory)
+        # stays readable when the workspace is deleted, and is freed when it is closed
         file = os.fdopen(os.open(path, os.O_RDONLY), "rb")
     fields = {"backup": backup.pk, "instance": backup.instance, "by": audit.name_of(by)}
     audit.log("backup.downloaded", file=backup.backup_filename, **fields)

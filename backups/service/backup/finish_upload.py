@@ -1,4 +1,4 @@
-"""A process died between making its archive visible and recording it: the archive is whole, and must not be lost."""
+"""Finishing the upload of a process that died between publishing its archive and recording it."""
 
 from backups.errors import Interrupted
 from backups.lib import audit
@@ -9,15 +9,16 @@ from backups.service.archives.signatures import put_signature
 from backups.service.backup.upload import record
 from destinations.exceptions import NotFound
 
-NOTE = "the process died after the upload; the archive was read back and is whole"
+NOTE = "The process died after the upload. The archive was read back and is complete."
 
 
 def recover_upload(backup: BackupExecution) -> bool:
-    """Complete `backup` when its archive stands at the destination with the checksum of the row; else False.
+    """Complete `backup` when the destination has its archive with the checksum of the row, else return False.
 
-    Raises DestinationError when the destination cannot be asked.
+    Raises DestinationError when the destination does not answer.
     """
     path = backup.planned_path or backup.backup_path
+    # an archive of that name may belong to another backup since
     others = BackupExecution.objects.filter(destination=backup.destination_id, backup_path=path, deleted_at=None)
     if not path or others.exclude(pk=backup.pk).exists():
         return False
@@ -40,7 +41,7 @@ def recover_upload(backup: BackupExecution) -> bool:
 
 
 def sweep_destination(backup: BackupExecution) -> None:
-    """Remove the temporary objects that a process left at the destination. Raises DestinationError."""
+    """Delete the partial uploads of `backup` at its destination. Raises DestinationError."""
     with backup.destination.open() as destination:
         removed = list(destination.sweep(backup.pk))
     if removed:

@@ -1,4 +1,4 @@
-"""Backing up an instance, from the wish to the record."""
+"""The kind of run that backs up an instance, with its steps in order."""
 
 import logging
 import shutil
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backups.components import Component
 from backups.errors import BackupError
-from backups.instances import Instance, get_instance
+from backups.instances import get_instance
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_agreement
 from backups.instances.site_paths import live_components
@@ -30,7 +30,7 @@ from backups.runs.workspace import require_space
 from backups.service.archives.signatures import site_key
 from backups.service.archives.tree_listing import keep_exported
 from backups.service.archives.tree_lists import forget_lists
-from backups.service.backup.encrypt import encryption_for, prove_sealed, sealed_manifest
+from backups.service.backup.encrypt import encryption_for, verify_encrypted, with_encryption
 from backups.service.backup.export import exported, manifest_of
 from backups.service.backup.finish_upload import recover_upload, sweep_destination
 from backups.service.backup.pack import pack
@@ -40,6 +40,7 @@ from backups.service.drops.find import note_drops
 from backups.service.retention.prune import prune_after
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
@@ -70,7 +71,7 @@ class BackupKind(RunKind[BackupExecution]):
         finish.completed(run)
 
     def settle(self, run: BackupExecution, directory: Path, error: BaseException) -> None:
-        # the process may be told to end in the moment between the upload and the record of its end
+        # the process may be terminated between the upload and the change of status
         if run.backup_path:
             finish.completed(run)
             return
@@ -82,7 +83,7 @@ class BackupKind(RunKind[BackupExecution]):
         finish.failed(run, error)
 
     def recover(self, run: BackupExecution, message: str) -> bool:
-        """Complete what was uploaded whole, interrupt everything else."""
+        """Complete a backup whose archive was uploaded whole; any other one is interrupted."""
         if on_this_host(run.worker):
             workspace.sweep(run.pk)
         try:
@@ -90,7 +91,7 @@ class BackupKind(RunKind[BackupExecution]):
             if recover_upload(run):
                 return True
         except DestinationError as error:
-            message += f"; what it left at {run.destination.name} could not be looked at: {error.message}"
+            message = sentences(message, f"Its partial uploads at {run.destination.name} are unknown: {error.message}")
         return finish.interrupted(run, message, HINT)
 
     def sweep(self, run: BackupExecution) -> None:
@@ -107,7 +108,7 @@ class BackupKind(RunKind[BackupExecution]):
             prune_after(run)
 
     def host_knows_better(self, run: BackupExecution) -> bool:
-        """True where the archive goes into a folder, of which another host may see another one."""
+        """True for a destination in a folder: on another host the same path may be another folder."""
         try:
             return not destination_class(run.destination.type).off_box
         except DestinationConfigError:
@@ -128,9 +129,10 @@ def run_backup(backup_id: str) -> BackupExecution:
 def backup_now(
     instance: str, destination: BackupDestination, *, by: audit.Actor, comment: str = "", run_id: str = ""
 ) -> BackupExecution:
-    """Back up here and now, and return the row, which gets the id `run_id` when one is given.
+    """Back up in this process and return the row, which gets the id `run_id` when one is given.
 
-    Raises as `start_backup`, InstanceBusy when the instance is in use, or why it failed; nothing is left waiting then.
+    Raises as `start_backup`, InstanceBusy when the instance is in use, or the error it failed with; no row stays queued
+    then.
     """
 
     def make(own_id: str) -> BackupExecution:
@@ -150,10 +152,10 @@ def back_up_before_restore(
     parts: Sequence[Component],
     within: Monitor,
 ) -> BackupExecution:
-    """Take the safety backup of a restore. It is pinned from the beginning: at no moment can retention take it.
+    """Take the safety backup of a restore, pinned from its creation so that retention never deletes it.
 
-    `parts` names the components, because the configuration of the instance is not to be asked, and `within` is the
-    monitor of the restore, with which it stops. Raises as `backup_now`.
+    `parts` are the components, because the configuration of the instance may be damaged; `within` is the monitor of the
+    restore, whose cancelling stops the backup too. Raises as `backup_now`.
     """
 
     def make(own_id: str) -> BackupExecution:
@@ -167,14 +169,14 @@ def back_up_before_restore(
             run_id=own_id,
         )
 
-    hint = "it belongs to a restore: run that again"
+    hint = "It belongs to a restore: run that again."
     work = partial(BACKUP.work, parts=parts)
     backup, _ = run_here(BACKUP, make, by=by, hint=hint, work=work, within=within)
     return backup
 
 
 def record_at_destination(backup: BackupExecution) -> None:
-    """Note at its destination how the latest backup ended."""
+    """Record at its destination how the latest backup ended."""
     at = backup.completed_at or timezone.now()
     backup.destination.record_backup(backup.status, at, stored=backup.status == Status.COMPLETED)
 
@@ -185,9 +187,9 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
     instance = get_instance(backup.instance)
     live = instance.service.live()
     encryption = encryption_for(backup, instance, live)
-    site_key()  # a backup that cannot be signed at the end is not begun
+    site_key()  # raises now instead of after the upload, when the signing key is missing
     parts = live_components(instance, live.merged) if given is None else given
-    # of a safety backup the restore that it is for has asked already
+    # the restore has checked this before its safety backup
     only = () if backup.kind == Kind.SAFETY else None
     warnings = require_agreement(mismatches(instance, parts, live), only=only)
     estimate = sum(part.source_bytes() for part in parts)
@@ -199,7 +201,7 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
     with exported(parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
         contents.warnings[:0] = warnings
         manifest = note_drops(backup, manifest_of(contents, instance, backup))
-        manifest = sealed_manifest(manifest, encryption)
+        manifest = with_encryption(manifest, encryption)
         if contents.config_info:
             kept = {
                 name: masked(layer, instance.service.is_secret) for name, layer in contents.config_info.layers.items()
@@ -209,21 +211,18 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
         made = pack(contents, manifest, encryption, directory, monitor)
         unlisted = keep_exported(backup, contents.parts, contents.entries, monitor.advance)
+    # the upload needs no second copy on the disk
     shutil.rmtree(scratch)
     if encryption is not None:
-        prove_sealed(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
+        verify_encrypted(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
 
     monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
     publish(backup, made, monitor, unlisted)
 
     monitor.protect()
     monitor.stage(Stage.RECORDING)
-    _after_backup(backup, instance)
-
-
-def _after_backup(backup: BackupExecution, instance: Instance) -> None:
-    """Run the hook; the backup is good whatever it says, but its failure is a warning to see."""
     try:
         run_hook("after_backup", instance, backup)
     except BackupError as error:
+        # the archive is stored: a failing hook does not make the backup a failed one
         backup.moved(Status.RUNNING, warnings=[*backup.warnings, error.message])

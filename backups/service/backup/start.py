@@ -17,7 +17,7 @@ Kind = BackupExecution.Kind
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The time of a schedule that a backup is for, and which attempt at it; no time for one that a person started."""
+    """The schedule, scheduled time and attempt of a backup; no time when a person started it."""
 
     schedule: BackupSchedule
     scheduled_for: datetime | None
@@ -35,13 +35,13 @@ def start_backup(
     pin_reason: str = "",
     run_id: str = "",
 ) -> BackupExecution:
-    """Create the queued execution of a backup; `run_backup` or a worker runs it.
+    """Create the queued row of a backup; `run_backup` or a worker runs it.
 
-    With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
+    With a `run_id` it is reserved by this process, which holds the workspace of that id, and no worker claims it.
 
-    Raises AlreadyWaiting when it is a manual one and another one for the same instance and destination waits for a
-    worker, IntegrityError when the `slot` has its execution already, InstanceError (unknown or badly described
-    instance) or BackupError (disabled destination); these two are logged.
+    Raises AlreadyWaiting when another manual backup of the same instance and destination is queued already,
+    IntegrityError when the `slot` has a backup already, InstanceError (unknown instance, or one with configuration
+    errors) or BackupError (disabled destination); the last two are logged.
     """
     try:
         get_instance(instance)
@@ -66,6 +66,7 @@ def start_backup(
         pin_reason=pin_reason,
         **owned_here(run_id),
     )
+    # scheduled ones are kept unique by a constraint on their slot, safety backups belong to their restore
     waits = {"instance": instance, "destination": destination, "kind": Kind.MANUAL}
     once = kind == Kind.MANUAL and not run_id
     create_once(backup, waits if once else {}, what=f"backup of {instance} to {destination.name}", by=by)
@@ -79,4 +80,4 @@ def start_backup(
 
 def require_enabled(destination: BackupDestination) -> None:
     if not destination.enabled:
-        raise BackupError(f"destination {destination.name} is disabled", hint="enable it, or choose another one")
+        raise BackupError(f"Destination {destination.name} is disabled.", hint="Enable it, or choose another one.")
