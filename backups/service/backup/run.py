@@ -36,7 +36,7 @@ from backups.service.backup.finish_upload import recover_upload, sweep_destinati
 from backups.service.backup.pack import pack
 from backups.service.backup.start import require_enabled, start_backup
 from backups.service.backup.upload import publish
-from backups.service.drops.find import note_drops
+from backups.service.drops.find import record_drops
 from backups.service.retention.prune import prune_after
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError, DestinationError
@@ -200,7 +200,7 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
     scratch.mkdir(mode=0o700)
     with exported(parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
         contents.warnings[:0] = warnings
-        manifest = note_drops(backup, manifest_of(contents, instance, backup))
+        manifest = record_drops(backup, manifest_of(contents, instance, backup))
         manifest = with_encryption(manifest, encryption)
         if contents.config_info:
             kept = {

@@ -1,4 +1,4 @@
-"""A schedule by its name, and in words and values for people and scripts."""
+"""A schedule by its name, in words, and in values for scripts."""
 
 import re
 from datetime import timedelta
@@ -20,12 +20,12 @@ FIRST = (0, 0, 1, 1, 0)
 def find_schedule(name: str) -> BackupSchedule:
     schedule = BackupSchedule.objects.select_related("destination").filter(name=name).first()
     if schedule is None:
-        raise BackupError(f"there is no schedule {name!r}", hint="`listschedules` prints their names")
+        raise BackupError(f"There is no schedule {name!r}.", hint="`listschedules` prints their names.")
     return schedule
 
 
 def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
-    """Return what a script may want to know; times in ISO 8601."""
+    """Return the values of `schedule` for scripts; times in ISO 8601."""
     moments = {name: getattr(schedule, name) for name in ("next_run", "last_run", "retry_at", "created_at")}
     return {
         "id": schedule.pk,
@@ -45,16 +45,16 @@ def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
 def summary(schedule: BackupSchedule) -> str:
     when = f"next {schedule.next_run:%Y-%m-%d %H:%M} UTC" if schedule.next_run else "no next run"
     state = when if schedule.enabled else "paused"
-    rhythm = f"{schedule.type} {schedule.expression}".strip()
+    cadence = f"{schedule.type} {schedule.expression}".strip()
     last = f"last {schedule.last_status}" if schedule.last_status else "has not run"
     where = f"{schedule.instance} to {schedule.destination.name}"
-    return f"{schedule.name}: {where}, {rhythm} ({schedule.time_zone}), {state}, {last}"
+    return f"{schedule.name}: {where}, {cadence} ({schedule.time_zone}), {state}, {last}"
 
 
 def in_words(type_: str, expression: str, zone: str) -> str:
-    """Return for example "at 02:00, every day (Europe/Berlin)", "every 15 minutes" or "only when told to"."""
+    """Return for example "at 02:00, every day (Europe/Berlin)", "every 15 minutes" or "only when started by hand"."""
     if type_ == "manual":
-        return "only when told to"
+        return "only when started by hand"
     if type_ == "custom":
         return f"as {expression} says"
     return _interval(expression) if type_ == "interval" else _cron(expression, zone)
@@ -71,7 +71,7 @@ def _interval(expression: str) -> str:
 
 
 def _cron(expression: str, zone: str) -> str:
-    """Return what five fields say; the expression itself where the library has no words for it."""
+    """Return a cron expression in words; the expression itself where the library has no words for it."""
     fields = expression.upper().split()
     if len(fields) != len(SIZES):
         return f"cron {expression} ({zone})"

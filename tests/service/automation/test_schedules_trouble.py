@@ -197,7 +197,7 @@ def test_a_clock_that_was_ahead_leaves_no_schedule_in_the_future(
     Heartbeat.objects.filter(name=scheduler_name(QUEUE)).update(beat_at=years)
     tick(QUEUE)
     assert now_of(nightly).next_run == next_runs(nightly, 1)[0]
-    assert "schedule.brought-back schedule=nightly" in caplog.text
+    assert "schedule.replanned schedule=nightly" in caplog.text
 
 
 def test_a_retry_of_a_time_when_the_clock_was_ahead_is_given_up(nightly: BackupSchedule) -> None:

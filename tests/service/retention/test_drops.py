@@ -170,7 +170,7 @@ def test_a_drop_is_found_at_another_destination_too_and_holds_what_is_there(
     lacking(2 * HOUR, destination=other)
     plan = plan_prune(two, old.started_at + 99 * HOUR)
     assert plan.goes == []
-    assert "it is from before a drop of data that no person has confirmed" in plan.entries[-1].reason
+    assert "it is from before a drop of data that is not confirmed" in plan.entries[-1].reason
 
 
 def test_backups_that_age_are_held_as_well_while_a_drop_is_open(destination: BackupDestination) -> None:

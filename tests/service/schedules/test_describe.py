@@ -47,7 +47,7 @@ FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
         ("interval", "seconds:90", "every 90 seconds"),
         ("interval", "nonsense", "nonsense"),
         ("custom", "first-workday", "as first-workday says"),
-        ("manual", "", "only when told to"),
+        ("manual", "", "only when started by hand"),
     ],
 )
 def test_a_cadence_is_said_in_words(type_: str, expression: str, words: str) -> None:
