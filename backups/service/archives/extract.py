@@ -71,7 +71,14 @@ def extract(
     with workspace(str(uuid4())) as scratch:
         archive = source if isinstance(source, Path) else fetch(source, scratch)
         done = lay_out(archive, directory, scratch, components)
-    _give_permissions(done)
+    # single files get their recorded permissions, as trees have them; those without a record stay 0600
+    for entry in done.files:
+        if entry.permissions is not None:
+            descriptor = os.open(directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                ownership_for(entry.permissions.distrusted(), os.fstat(descriptor)).give_new(descriptor)
+            finally:
+                os.close(descriptor)
     fields = {"directory": directory, "files": len(done.entries), "by": audit.name_of(by)}
     if isinstance(source, BackupExecution):
         audit.log("backup.extracted", backup=source.pk, instance=source.instance, **fields)
@@ -103,8 +110,15 @@ def lay_out(
     entries = [entry for entry in manifest.contents if not components or entry.component in components]
     made = not directory.exists()
     trees = tuple(entry for entry in entries if entry.is_tree)
+    parent = directory if directory.is_dir() else directory.parent
+    if not parent.is_dir():
+        raise BackupError(f"{parent} is not a folder, so {directory.name} cannot be created in it.")
     # a tree needs its size twice, for the nested tar and for the folder
-    _require_space(directory, sum(entry.size_bytes for entry in (*entries, *trees)))
+    needed = sum(entry.size_bytes for entry in (*entries, *trees))
+    if (free := shutil.disk_usage(parent).free) < needed:
+        raise BackupError(
+            f"{parent} has {free:,} bytes free, this needs about {needed:,}.", hint="Name a folder on a larger disk."
+        )
     try:
         with opened(archive, scratch) as stream:
             unpack(stream, directory, names=[entry.file for entry in entries], progress=progress)
@@ -130,16 +144,6 @@ def _taken(directory: Path, root: Path, whose: str) -> BackupError:
     return BackupError(f"{directory} lies in {root}, of {whose}.", hint="Name a folder somewhere else.")
 
 
-def _require_space(directory: Path, needed: int) -> None:
-    parent = directory if directory.is_dir() else directory.parent
-    if not parent.is_dir():
-        raise BackupError(f"{parent} is not a folder, so {directory.name} cannot be created in it.")
-    if (free := shutil.disk_usage(parent).free) < needed:
-        raise BackupError(
-            f"{parent} has {free:,} bytes free, this needs about {needed:,}.", hint="Name a folder on a larger disk."
-        )
-
-
 def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool) -> None:
     # the nested tar of a tree is named after its component
     tree = directory / entry.file.removesuffix(".tar")
@@ -151,18 +155,6 @@ def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar:
         os.close(descriptor)
     if not keep_tar:
         (directory / entry.file).unlink()
-
-
-def _give_permissions(done: Extracted) -> None:
-    """Give single files their recorded permissions, as trees have them; those without a record stay 0600."""
-    for entry in done.files:
-        if entry.permissions is None:
-            continue
-        descriptor = os.open(done.directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            ownership_for(entry.permissions.distrusted(), os.fstat(descriptor)).give_new(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

@@ -123,23 +123,20 @@ def forget_lists(backup: BackupExecution) -> None:
 @receiver(secrets_rotated, dispatch_uid="backups.service.archives.tree_lists")
 def reseal_lists(**_: Any) -> None:
     """Encrypt the keys of all lists again under the first key. Raises DestinationConfigError for those that fail."""
-    pks = list(TreeList.objects.values_list("pk", flat=True))
-    unopened = sum(not _resealed(pk) for pk in pks)
+    unopened = 0
+    for pk in list(TreeList.objects.values_list("pk", flat=True)):
+        with transaction.atomic():
+            kept = TreeList.objects.select_for_update().filter(pk=pk).first()
+            if kept is None:  # deleted meanwhile
+                continue
+            try:
+                kept.key = reseal_key(bytes(kept.key))
+            except ValueError:
+                unopened += 1
+            else:
+                kept.save(update_fields=["key"])
     if unopened:
         raise DestinationConfigError(
             f"No key decrypts {counted(unopened, 'list')} of what trees of files hold.",
             "Restore their encryption keys to BACKUP_SECRETS_KEY, or drill those backups: it makes new ones.",
         )
-
-
-def _resealed(pk: str) -> bool:
-    with transaction.atomic():
-        kept = TreeList.objects.select_for_update().filter(pk=pk).first()
-        if kept is None:  # deleted meanwhile
-            return True
-        try:
-            kept.key = reseal_key(bytes(kept.key))
-        except ValueError:
-            return False
-        kept.save(update_fields=["key"])
-        return True

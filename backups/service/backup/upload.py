@@ -14,7 +14,6 @@ from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.signatures import delete_signature, put_signature
-from destinations.backends.base import Destination, StoredFile
 from destinations.exceptions import NameTaken
 
 
@@ -54,9 +53,25 @@ def publish(backup: BackupExecution, made: Made, monitor: Monitor, warnings: Seq
         warnings=[*manifest.warnings, *warnings],
     )
     with backup.destination.open() as destination:
-        stored = _upload(destination, backup, made, monitor)
+        for path in archive_paths(backup.instance, backup.kind, backup.started_at or backup.created_at, made.extension):
+            _change(backup, planned_path=path)
+            try:
+                with made.path.open("rb", buffering=0) as source:
+                    stored = destination.put(
+                        source,
+                        path,
+                        size=packed.size_bytes,
+                        sha256=packed.sha256,
+                        progress=monitor.advance,
+                        token=backup.pk,
+                    )
+                break
+            except NameTaken:
+                continue
+        else:
+            raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {backup.destination.name} already.")
         try:
-            put_signature(destination, stored.path, made.packed.blake2b, token=backup.pk)
+            put_signature(destination, stored.path, packed.blake2b, token=backup.pk)
             record(backup, stored.path)
         except BaseException:
             # a reaper may have taken this process for dead, found the archive and recorded it: then it stays
@@ -64,25 +79,6 @@ def publish(backup: BackupExecution, made: Made, monitor: Monitor, warnings: Seq
                 destination.delete(stored.path)
                 delete_signature(destination, stored.path)
             raise
-
-
-def _upload(destination: Destination, backup: BackupExecution, made: Made, monitor: Monitor) -> StoredFile:
-    assert backup.started_at is not None  # noqa: S101 - set by the claim
-    for path in archive_paths(backup.instance, backup.kind, backup.started_at, made.extension):
-        _change(backup, planned_path=path)
-        try:
-            with made.path.open("rb", buffering=0) as source:
-                return destination.put(
-                    source,
-                    path,
-                    size=made.packed.size_bytes,
-                    sha256=made.packed.sha256,
-                    progress=monitor.advance,
-                    token=backup.pk,
-                )
-        except NameTaken:
-            continue
-    raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {backup.destination.name} already.")
 
 
 def record(backup: BackupExecution, path: str) -> None:

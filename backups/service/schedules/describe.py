@@ -57,10 +57,8 @@ def in_words(type_: str, expression: str, zone: str) -> str:
         return "only when started by hand"
     if type_ == "custom":
         return f"as {expression} says"
-    return _interval(expression) if type_ == "interval" else _cron(expression, zone)
-
-
-def _interval(expression: str) -> str:
+    if type_ != "interval":
+        return _cron(expression, zone)
     try:
         length = parse_interval(expression)
     except BackupError:
