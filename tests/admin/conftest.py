@@ -11,7 +11,8 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.recovery import heartbeats
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from tests.support.restores.component_restores import change, restore
 from tests.support.rows import a_destination
 

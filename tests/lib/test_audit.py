@@ -13,9 +13,9 @@ from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.finish import cancel
 from backups.service.archives.delete import delete_backup
-from backups.service.archives.download import download_backup
+from backups.service.archives.fetch import download_backup
 from backups.service.backup import run as backup_service
-from backups.service.backup.run import start_backup
+from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 from tests.support.processes.project_programs import manage
 from tests.support.site_fixtures import BackUp

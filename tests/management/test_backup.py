@@ -13,7 +13,7 @@ import pytest
 from backups.models import BackupExecution
 from backups.runs.claim import claim
 from backups.runs.workspace import workspace
-from backups.service.backup.run import start_backup
+from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 from tests.instances.kinds.tacacs.test_component import ARCHIVE
 from tests.support.archives.stored import file_of

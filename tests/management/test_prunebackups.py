@@ -71,7 +71,7 @@ def test_a_dry_run_at_a_place_that_does_not_answer_goes_by_the_records_and_says_
     shutil.rmtree(folder_of(nas).parent)
     call_command("prunebackups", "--dry-run")
     out = capsys.readouterr().out
-    assert "warning  nobody could look at nas, this is by the records: " in out
+    assert "warning  nas does not answer, so this plan is by the database only: " in out
     assert out.count("  goes  ") == 3
 
 

@@ -120,7 +120,7 @@ def test_the_servers_plain_archive_is_shown_verified_previewed_and_restored(
     into = ("--file", SERVER_PLAIN, "--instance=tacacs-hq", "--accept-unsigned")
     shown = command("restore", *into, "--dry-run", "--json")
     assert shown.data["preview"]["application"] == "TACACS+ server 0.1.0"
-    notes = ["accepted: the archive is not signed"]
+    notes = ["Accepted: the archive is not signed."]
     assert shown.data["verified"] == {"files": 8, "databases": 6, "rows": 7054, "notes": notes}
     assert command("showbackup", "--file", SERVER_PLAIN, "--json").data["manifest"]["contents"]
     assert command("verifybackup", "--file", SERVER_PLAIN).code == 0

@@ -13,8 +13,8 @@ from backups.models import BackupExecution, BackupSchedule, DrillExecution, Rest
 from backups.runs import finish
 from backups.runs.claim import claim
 from backups.runs.registry import find_run, kind_of, kinds, register
-from backups.service.backup.run import BACKUP, Slot, run_backup, start_backup
-from backups.service.backup.run_now import backup_now
+from backups.service.backup.run import BACKUP, backup_now, run_backup
+from backups.service.backup.start import Slot, start_backup
 from backups.signals import execution_finished
 from destinations.models import BackupDestination
 from tests.support.rows import an_execution

@@ -14,8 +14,8 @@ from backups.runs.queue import once
 from backups.runs.queue.once import AlreadyWaiting
 from backups.service.automation import drills as drill_regularly
 from backups.service.automation.schedules import run_now
-from backups.service.backup.run import run_backup, start_backup
-from backups.service.backup.run_now import backup_now
+from backups.service.backup.run import backup_now, run_backup
+from backups.service.backup.start import start_backup
 from backups.service.drill.run import drill, start_drill
 from destinations.models import BackupDestination
 from tests.support.call_commands import command

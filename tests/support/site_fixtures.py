@@ -9,7 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from backups.models import BackupExecution
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import make_database
 from tests.support.paths import DATA

@@ -5,7 +5,7 @@ from django.http import FileResponse, HttpRequest
 from backups.admin.shared.permissions import DOWNLOAD
 from backups.admin.shared.views import action_view, actor
 from backups.models import BackupExecution
-from backups.service.archives.download import download_backup
+from backups.service.archives.fetch import download_backup
 
 
 @action_view(DOWNLOAD)

@@ -19,7 +19,7 @@ from backups.runs.queue.queues import queue_of
 from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
-from backups.service.schedules.cadence_words import in_words
+from backups.service.schedules.describe import in_words
 
 RECENT = 10
 

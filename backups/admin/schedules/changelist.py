@@ -21,7 +21,7 @@ from backups.lib import audit
 from backups.models import BackupSchedule
 from backups.service.automation.schedules import edit
 from backups.service.schedules.cadence import time_zone
-from backups.service.schedules.cadence_words import in_words
+from backups.service.schedules.describe import in_words
 from backups.service.schedules.planning import plan
 from destinations.lib.formats import NOTHING
 

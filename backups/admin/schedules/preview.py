@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import time_zone
-from backups.service.schedules.cadence_words import in_words
+from backups.service.schedules.describe import in_words
 from backups.service.schedules.planning import next_runs
 
 RUNS = 5

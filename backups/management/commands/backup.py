@@ -7,8 +7,8 @@ from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.runs.describe import describe
 from backups.runs.queue.once import AlreadyWaiting
-from backups.service.backup.run import start_backup
-from backups.service.backup.run_now import backup_now
+from backups.service.backup.run import backup_now
+from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue
 from destinations.lib.formats import human_duration, human_size
 from destinations.lib.os_signals import exit_status

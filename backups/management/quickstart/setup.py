@@ -13,7 +13,7 @@ from django.db import connection
 from backups.errors import BackupError
 from backups.instances import Inventory, instance_names, inventory, read_inventory
 from backups.models import BackupExecution
-from backups.service.backup.run_now import backup_now
+from backups.service.backup.run import backup_now
 from backups.service.drill.verify import verify_execution
 from destinations.models import BackupDestination
 

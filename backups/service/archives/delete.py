@@ -1,4 +1,4 @@
-"""Deleting the archive of an execution: checked at the destination first, recorded then; the row stays as history."""
+"""Deleting the archive of a backup: at the destination first, recorded afterwards; the row stays as history."""
 
 import logging
 from collections.abc import Iterator
@@ -13,81 +13,77 @@ from backups.lib import audit
 from backups.lib.os_signals import undisturbed
 from backups.models import BackupExecution
 from backups.models.querysets import STORED
-from backups.service.archives.leases import not_being_deleted, used_executions
+from backups.service.archives.leases import not_being_deleted, used_backups
 from backups.service.archives.signatures import delete_signature
 from backups.service.archives.tree_lists import forget_lists
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
-from destinations.lib.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError, sentences
 
 Status = BackupExecution.Status
 
 
-def delete_backup(execution: BackupExecution, *, by: audit.Actor, reason: str) -> None:
+def delete_backup(backup: BackupExecution, *, by: audit.Actor, reason: str) -> None:
     """Delete the archive.
 
     Raises NotDeletable when there is none, it is pinned or in use, DestinationError when it stays there.
     """
     try:
-        _require_deletable(execution)
-        with execution.destination.open() as destination:
-            delete_from(destination, execution, by=by, reason=reason)
+        _require_deletable(backup)
+        with backup.destination.open() as destination:
+            delete_from(destination, backup, by=by, reason=reason)
     except OperatorError as error:
         audit.log(
-            "backup.delete-refused", logging.WARNING, execution=execution.pk, instance=execution.instance,
+            "backup.delete-refused", logging.WARNING, backup=backup.pk, instance=backup.instance,
             by=audit.name_of(by), error=error.message,
         )  # fmt: skip
-        audit.note(by, execution, f"Deletion refused: {error.message}")
+        audit.note(by, backup, f"Deletion refused: {error.message}")
         raise
 
 
-def delete_from(destination: Destination, execution: BackupExecution, *, by: audit.Actor, reason: str) -> None:
+def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.Actor, reason: str) -> None:
     """Delete the archive at its `destination`, which is open already. Raises as `delete_backup`."""
-    # what is gone has to be recorded as gone, whatever tells the process to end in between
-    with _held(execution), undisturbed():
+    # a deleted archive must be recorded as deleted, even when the process is terminated in between
+    with _locked(backup), undisturbed():
         try:
-            destination.delete(execution.backup_path)
+            destination.delete(backup.backup_path)
         except NotFound:
-            reason = f"{reason} (it was gone already)"
-        _delete_signature(destination, execution)
+            reason = f"{reason} (it was missing already)"
+        try:
+            delete_signature(destination, backup.backup_path)
+        except DestinationError as error:
+            # harmless without its archive, whose deletion is recorded all the same
+            audit.log("backup.signature-left", logging.WARNING, backup=backup.pk, error=error.message)
         with transaction.atomic():
-            execution.moved(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
-            forget_lists(execution)
+            backup.moved(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
+            forget_lists(backup)
     audit.log(
-        "backup.deleted", execution=execution.pk, instance=execution.instance, by=audit.name_of(by),
-        file=execution.backup_path, reason=reason,
+        "backup.deleted", backup=backup.pk, instance=backup.instance, by=audit.name_of(by),
+        file=backup.backup_path, reason=reason,
     )  # fmt: skip
-    audit.note(by, execution, f"Deleted the archive {execution.backup_filename}: {reason}")
-
-
-def _delete_signature(destination: Destination, execution: BackupExecution) -> None:
-    """The archive is gone, and that is recorded whatever becomes of its signature, which says nothing without it."""
-    try:
-        delete_signature(destination, execution.backup_path)
-    except DestinationError as error:
-        audit.log("backup.signature-left", logging.WARNING, execution=execution.pk, error=error.message)
+    audit.note(by, backup, f"Deleted the archive {backup.backup_filename}: {reason}")
 
 
 @contextmanager
-def _held(execution: BackupExecution) -> Iterator[None]:
-    """Take hold of the archive, so that nobody pins, reads or deletes it meanwhile; see `uses` for the order."""
+def _locked(backup: BackupExecution) -> Iterator[None]:
+    """Lock the archive against pinning, reading and a second deletion; `leases` explains the order."""
     now = timezone.now()
     free = STORED & Q(pinned=False) & not_being_deleted(now)
-    taken = execution.moved(Status.COMPLETED, free, deleting_at=now)
-    execution.refresh_from_db(fields=["status", "deleting_at", "deleted_at", "missing_at", "pinned", "pin_reason"])
+    taken = backup.moved(Status.COMPLETED, free, deleting_at=now)
+    backup.refresh_from_db(fields=["status", "deleting_at", "deleted_at", "missing_at", "pinned", "pin_reason"])
     if not taken:
-        _require_deletable(execution)
-        raise NotDeletable(f"{execution} is being deleted by somebody else")
+        _require_deletable(backup)
+        raise NotDeletable(f"{backup} is being deleted by another process.")
     try:
-        if execution.pk in used_executions():
-            raise NotDeletable(f"{execution} is in use", hint="wait until nothing restores, checks or downloads it")
+        if backup.pk in used_backups():
+            raise NotDeletable(f"{backup} is in use.", hint="Wait until nothing restores, verifies or downloads it.")
         yield
     finally:
-        execution.moved(Status.COMPLETED, deleting_at=None)
+        backup.moved(Status.COMPLETED, deleting_at=None)
 
 
-def _require_deletable(execution: BackupExecution) -> None:
-    if not execution.has_archive:
-        raise NotDeletable(f"execution {execution.pk} has no archive to delete")
-    if execution.pinned:
-        raise NotDeletable(f"{execution} is pinned: {execution.pin_reason}", hint="unpin it first")
+def _require_deletable(backup: BackupExecution) -> None:
+    if not backup.has_archive:
+        raise NotDeletable(f"Backup {backup.pk} has no archive to delete.")
+    if backup.pinned:
+        raise NotDeletable(sentences(f"{backup} is pinned: {backup.pin_reason}"), hint="Unpin it first.")

@@ -1,4 +1,4 @@
-"""Taking an archive apart into a folder: for a look, an exercise, or a machine without its service."""
+"""Extracting an archive into a folder: to inspect it, for a drill, or on a host without its service."""
 
 import os
 import shutil
@@ -30,9 +30,9 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What lies in `directory` now: plain `files`, and `trees` as folders named after their component.
+    """What was extracted into `directory`: plain `files`, and `trees` as folders named after their component.
 
-    `notes` are about what of the databases cannot be checked here.
+    `notes` are about tables that cannot be checked here.
     """
 
     manifest: Manifest
@@ -57,18 +57,31 @@ class Extracted:
 def extract(
     source: BackupExecution | Path, directory: Path, components: Sequence[str] = (), *, by: audit.Actor
 ) -> Extracted:
-    """Verify the archive and put `components` of it, all by default, into the new or empty folder `directory`.
+    """Verify the archive and extract `components`, all by default, into the new or empty folder `directory`.
 
-    Raises OperatorError, and then nothing of it is there.
+    Raises OperatorError; nothing is left in `directory` then.
     """
-    _require_outside(directory)
+    # an extracted copy must not become part of a service, or lie between archives
+    known = inventory().instances.values()
+    roots = OwnPlaces(Place(f"instance {instance.name}", instance.root) for instance in known)
+    if (place := roots.holding(directory)) is not None:
+        raise _taken(directory, place.path, place.what)
+    if (place := site_places().holding(directory)) is not None:
+        raise _taken(directory, place.path, f"the {place.what} of this site")
     with workspace(str(uuid4())) as scratch:
         archive = source if isinstance(source, Path) else fetch(source, scratch)
         done = lay_out(archive, directory, scratch, components)
-    _give_permissions(done)
+    # single files get their recorded permissions, as trees have them; those without a record stay 0600
+    for entry in done.files:
+        if entry.permissions is not None:
+            descriptor = os.open(directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                ownership_for(entry.permissions.distrusted(), os.fstat(descriptor)).give_new(descriptor)
+            finally:
+                os.close(descriptor)
     fields = {"directory": directory, "files": len(done.entries), "by": audit.name_of(by)}
     if isinstance(source, BackupExecution):
-        audit.log("backup.extracted", execution=source.pk, instance=source.instance, **fields)
+        audit.log("backup.extracted", backup=source.pk, instance=source.instance, **fields)
         audit.note(by, source, f"Extracted into {directory}.")
     else:
         audit.log("backup.extracted", archive=source, instance=done.manifest.instance_name, **fields)
@@ -84,19 +97,32 @@ def lay_out(
     keep_tars: bool = False,
     progress: Progress = lambda _: None,
 ) -> Extracted:
-    """Unpack the archive file `archive` into `directory`, check every database, and make folders of nested tars.
+    """Unpack the archive file `archive` into `directory`, check every database, and unpack nested tars to folders.
 
     `scratch` takes what has to be decrypted. With `keep_tars` the nested tars stay beside their folders.
     """
     manifest = manifest_of_file(archive)
-    entries = _selected(manifest, components)
+    for name in components:
+        if name not in manifest.components:
+            raise BackupError(
+                f"The archive has no component {name!r} to unpack.", hint=f"Valid: {', '.join(manifest.components)}."
+            )
+    entries = [entry for entry in manifest.contents if not components or entry.component in components]
     made = not directory.exists()
     trees = tuple(entry for entry in entries if entry.is_tree)
-    _require_room(directory, sum(entry.size_bytes for entry in (*entries, *trees)))
+    parent = directory if directory.is_dir() else directory.parent
+    if not parent.is_dir():
+        raise BackupError(f"{parent} is not a folder, so {directory.name} cannot be created in it.")
+    # a tree needs its size twice, for the nested tar and for the folder
+    needed = sum(entry.size_bytes for entry in (*entries, *trees))
+    if (free := shutil.disk_usage(parent).free) < needed:
+        raise BackupError(
+            f"{parent} has {free:,} bytes free, this needs about {needed:,}.", hint="Name a folder on a larger disk."
+        )
     try:
         with opened(archive, scratch) as stream:
             unpack(stream, directory, names=[entry.file for entry in entries], progress=progress)
-        with _undone_on_error(directory, made=made):
+        with _emptied_on_error(directory, made=made):
             notes = tuple(
                 note
                 for entry in entries
@@ -109,42 +135,13 @@ def lay_out(
                 file.write(manifest.to_json())
     except OSError as error:
         raise BackupError(
-            f"{directory} cannot be written: {error.strerror}", hint="check space and permissions there"
+            f"{directory} cannot be written: {error.strerror}.", hint="Check space and permissions there."
         ) from error
     return Extracted(manifest, directory, tuple(entry for entry in entries if entry not in trees), trees, notes)
 
 
-def _selected(manifest: Manifest, components: Sequence[str]) -> list[Entry]:
-    for name in components:
-        if name not in manifest.components:
-            raise BackupError(
-                f"the archive has no component {name!r} to unpack", hint=f"valid: {', '.join(manifest.components)}"
-            )
-    return [entry for entry in manifest.contents if not components or entry.component in components]
-
-
-def _require_outside(directory: Path) -> None:
-    """What is unpacked for a look must not become part of a service, or lie between archives."""
-    known = inventory().instances.values()
-    roots = OwnPlaces(Place(f"instance {instance.name}", instance.root) for instance in known)
-    if (place := roots.holding(directory)) is not None:
-        raise _taken(directory, place.path, place.what)
-    if (place := site_places().holding(directory)) is not None:
-        raise _taken(directory, place.path, f"the {place.what} of this site")
-
-
 def _taken(directory: Path, root: Path, whose: str) -> BackupError:
-    return BackupError(f"{directory} lies in {root}, of {whose}", hint="name a folder somewhere else")
-
-
-def _require_room(directory: Path, needed: int) -> None:
-    parent = directory if directory.is_dir() else directory.parent
-    if not parent.is_dir():
-        raise BackupError(f"{parent} is not a folder, so {directory.name} cannot be made in it")
-    if (free := shutil.disk_usage(parent).free) < needed:
-        raise BackupError(
-            f"{parent} has {free:,} bytes free, this needs about {needed:,}", hint="name a folder on a larger disk"
-        )
+    return BackupError(f"{directory} lies in {root}, of {whose}.", hint="Name a folder somewhere else.")
 
 
 def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool) -> None:
@@ -160,21 +157,9 @@ def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar:
         (directory / entry.file).unlink()
 
 
-def _give_permissions(done: Extracted) -> None:
-    """Single files too are as they were, for whoever moves them to their place; without a record they stay 0600."""
-    for entry in done.files:
-        if entry.permissions is None:
-            continue
-        descriptor = os.open(done.directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            ownership_for(entry.permissions.distrusted(), os.fstat(descriptor)).give_new(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 @contextmanager
-def _undone_on_error(directory: Path, *, made: bool) -> Iterator[None]:
-    """The folder was new or empty, so everything in it is ours."""
+def _emptied_on_error(directory: Path, *, made: bool) -> Iterator[None]:
+    """Delete everything in `directory`, which was new or empty before; with `made` the folder too."""
     try:
         yield
     except BaseException:

@@ -1,6 +1,7 @@
-"""Who reads which archive at this moment, so that nobody deletes it meanwhile.
+"""Leases on archives: an archive that is being read is not deleted meanwhile.
 
-Reader and deleter each leave their mark first and look for the other's then: at least one of them sees the other.
+Reader and deleter each write their own mark first and check for the other's afterwards, so that in a race at least one
+of them sees the other.
 """
 
 from collections.abc import Iterator
@@ -14,41 +15,41 @@ from backups.errors import BackupError
 from backups.models import ArchiveUse, BackupExecution, DrillExecution, RestoreExecution
 from backups.runs.queue.holder import this_worker
 
-# a reader that was killed leaves its mark; no download lasts that long
+# the lease of a reader that was killed expires; no download lasts that long
 LONGEST_USE = timedelta(days=1)
-# a deletion that was killed lets go of the archive after this long
+# the lock of a deletion that was killed expires
 LONGEST_DELETION = timedelta(minutes=15)
 
 
 @contextmanager
-def reading(execution: BackupExecution) -> Iterator[None]:
-    """Keep the archive of `execution` where it is meanwhile. Raises BackupError when it is being deleted."""
-    use = ArchiveUse.objects.create(execution=execution, worker=this_worker(), since=timezone.now())
+def reading(backup: BackupExecution) -> Iterator[None]:
+    """Hold a lease on the archive of `backup`. Raises BackupError when it is being deleted."""
+    use = ArchiveUse.objects.create(execution=backup, worker=this_worker(), since=timezone.now())
     try:
-        execution.refresh_from_db(fields=["deleting_at", "deleted_at", "missing_at", "status"])
-        if being_deleted(execution):
-            raise BackupError(f"{execution} is being deleted right now", hint="use another backup")
+        backup.refresh_from_db(fields=["deleting_at", "deleted_at", "missing_at", "status"])
+        if being_deleted(backup):
+            raise BackupError(f"{backup} is being deleted right now.", hint="Use another backup.")
         yield
     finally:
         use.delete()
 
 
-def being_deleted(execution: BackupExecution) -> bool:
-    return execution.deleting_at is not None and timezone.now() - execution.deleting_at < LONGEST_DELETION
+def being_deleted(backup: BackupExecution) -> bool:
+    return backup.deleting_at is not None and timezone.now() - backup.deleting_at < LONGEST_DELETION
 
 
 def not_being_deleted(now: datetime) -> Q:
-    """Match the archives that no deletion holds, or only one that was killed."""
+    """Match archives without a deletion, or with one that was killed."""
     return Q(deleting_at=None) | Q(deleting_at__lt=now - LONGEST_DELETION)
 
 
 def let_go(worker: str) -> None:
-    """Forget what the process `worker` read: it is gone."""
+    """Release the leases of the process `worker`, which has ended."""
     ArchiveUse.objects.filter(worker=worker).delete()
 
 
-def used_executions() -> set[str]:
-    """Return the ids of all executions whose archive is being read, or is that of a restore or a drill under way."""
+def used_backups() -> set[str]:
+    """Return the ids of backups with a lease, or with a queued or running restore or drill."""
     ArchiveUse.objects.filter(since__lt=timezone.now() - LONGEST_USE).delete()
     pairs = RestoreExecution.objects.active().values_list("execution", "safety_backup")
     used = set(ArchiveUse.objects.values_list("execution", flat=True))

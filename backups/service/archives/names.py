@@ -1,4 +1,4 @@
-"""The grammar of archive names, built and read here only.
+"""The grammar of archive names: all of them are built and parsed here.
 
 ``INSTANCE/KIND/backup-INSTANCE-YYYYMMDD-HHMMSS-KIND[-N].tar.gz[.age]``, the time in UTC: the ending names the
 compression, then the encryption. NAME.minisig beside it is the signature. While a file is uploaded it is called
@@ -21,16 +21,16 @@ TIME = "%Y%m%d-%H%M%S"
 SIGNATURE_SUFFIX = ".minisig"
 # the TACACS+ server's own encrypted container
 LEGACY, LEGACY_EXTENSION = "tcbk", ".enc"
-# an encryption program may have none of these: an archive could be taken for what it is not
+# an encryption program must not use these: its archives would be recognised as something else
 TAKEN_EXTENSIONS = (".age", LEGACY_EXTENSION, ".gz", ".zst", ".tar", ".tgz", SIGNATURE_SUFFIX, PART_SUFFIX)
 COMPRESSED_TAR = re.compile(r".+\.(?:tar\.gz|tgz|tar\.zst)")
-# people rename archives: of a name only what is asked for has to be as it was
+# archives may be renamed by hand: each pattern requires only the part that it reads
 _INSTANCE = re.compile(r"backup-(?P<instance>[A-Za-z0-9_-]+)-\d{8}-\d{6}-")
 _TIME = re.compile(r"-(\d{8}-\d{6})-[a-z_]+(?:-\d+)?\.tar\.[a-z.]+")
 
 
 def archive_paths(instance: str, kind: str, taken_at: datetime, extension: str) -> Iterator[str]:
-    """Yield the path of an archive at a destination, then those to take when it is taken, with a number each."""
+    """Yield the path of an archive at a destination, then numbered ones for when that name is taken."""
     name = f"backup-{instance}-{taken_at.astimezone(UTC):{TIME}}-{kind}"
     for attempt in range(1, ATTEMPTS + 1):
         number = "" if attempt == 1 else f"-{attempt}"

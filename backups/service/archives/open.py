@@ -1,4 +1,4 @@
-"""Opening an archive file, whatever it is wrapped in, as the compressed tar inside."""
+"""Opening an archive file: decrypting it, by whatever it is encrypted with, to the compressed tar inside."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ from backups.service.archives.passphrases import passphrases_for
 from destinations.lib.streams import Source
 
 NO_KEY_HINT = (
-    "set BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to what the TACACS+ server had when it made "
-    "this archive"
+    "Set BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to what the TACACS+ server had when it made "
+    "this archive."
 )
-_LOOK_BYTES = 64
+_HEADER_BYTES = 64
 
 
 @contextmanager
@@ -33,10 +33,10 @@ def opened(path: Path, directory: Path) -> Iterator[Source]:
         source = path.open("rb", buffering=0)
     except OSError as error:
         raise ArchiveError(
-            f"{path} cannot be read: {error.strerror}", hint="check the path and the permissions"
+            f"{path} cannot be read: {error.strerror}.", hint="Check the path and the permissions."
         ) from error
     with source:
-        head = source.read(_LOOK_BYTES)
+        head = source.read(_HEADER_BYTES)
         source.seek(0)
         if legacy.is_legacy(head):
             with _legacy(source, path, directory) as plain:
@@ -66,7 +66,7 @@ def recognised(head: bytes, filename: str) -> Encryption | None:
 
 @contextmanager
 def _named(path: Path, *errors: type[ArchiveError]) -> Iterator[None]:
-    """Say of which file the format speaks."""
+    """Add the name of the file to an error of its format."""
     try:
         yield
     except errors as error:
@@ -75,10 +75,10 @@ def _named(path: Path, *errors: type[ArchiveError]) -> Iterator[None]:
 
 @contextmanager
 def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[Source]:
-    """Decrypt the TACACS+ server's own container into a file without a name."""
+    """Decrypt the TACACS+ server's own container into an unlinked file in `directory`."""
     passphrases = legacy_passphrases(path.name)
     if not passphrases:
-        raise ArchiveError(f"{path.name} is encrypted and no passphrase is configured", hint=NO_KEY_HINT)
+        raise ArchiveError(f"{path.name} is encrypted and no passphrase is configured.", hint=NO_KEY_HINT)
     scratch = directory / f".{path.name}.plain"
     with scratch.open("x+b") as plain:
         scratch.unlink()
@@ -94,7 +94,7 @@ def legacy_passphrases(filename: str) -> list[str]:
 
 
 def _decrypt(source: BinaryIO, plain: BinaryIO, passphrases: Sequence[str]) -> None:
-    """Try each passphrase; nothing is written before the whole container is proven with one."""
+    """Try each passphrase; nothing is written before the whole container is authenticated with one."""
     *others, last = passphrases
     for passphrase in others:
         try:

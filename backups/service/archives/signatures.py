@@ -1,4 +1,4 @@
-"""The signature of an archive: made beside it at its destination, looked at before a restore.
+"""The signature of an archive: written beside it at its destination, verified before a restore.
 
 It is over the BLAKE2b digest of the archive, in the minisign format, in the file NAME.minisig.
 """
@@ -18,13 +18,13 @@ from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.archives.hashing import HashingSink
+from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import signature_of
 from destinations.backends import Destination
 from destinations.exceptions import NameTaken, NotFound
 
 _MOST_BYTES = 16 * 1024
-ACCEPT_HINT = "if you know where it comes from, accept it all the same: --accept-unsigned, or the box on the page"
+ACCEPT_HINT = "If its origin is known, accept it: --accept-unsigned, or the box on the page."
 
 
 class State(StrEnum):
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What the signature of an archive says. Only one by a key that is trusted here proves where it comes from."""
+    """The result of verifying a signature. Only one by a trusted key proves where the archive comes from."""
 
     state: State
     key_id: str = ""
@@ -43,8 +43,8 @@ class Signature:
 
     def __str__(self) -> str:
         if self.state is State.SIGNED:
-            whom = "this site" if self.key_id == site_key().public_key.id else "a trusted site"
-            return f"signed by {whom} (key {self.key_id})"
+            signer = "this site" if self.key_id == site_key().public_key.id else "a trusted site"
+            return f"signed by {signer} (key {self.key_id})"
         if self.state is State.FOREIGN:
             return f"signed with the key {self.key_id}, which is not trusted here"
         return "not signed"
@@ -52,7 +52,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An archive that may be restored: `notes` for the operator, and whether it is known where it comes from."""
+    """An archive that may be restored: `notes` for the operator, and whether a trusted key proves its origin."""
 
     notes: tuple[str, ...]
     trusted: bool
@@ -69,7 +69,7 @@ def trusted_keys() -> list[PublicKey]:
 
 
 def put_signature(destination: Destination, path: str, blake2b: str, *, token: str) -> None:
-    """Sign the archive at `path` with that digest (hexadecimal); what lay there under the name is replaced."""
+    """Sign the archive at `path` with that digest (hexadecimal), replacing a signature that is there."""
     comment = f"timestamp:{int(timezone.now().timestamp())}\tfile:{PurePosixPath(path).name}\thashed"
     store_signature(destination, path, minisign.sign_digest(bytes.fromhex(blake2b), site_key(), comment), token=token)
 
@@ -112,14 +112,14 @@ def text_beside(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ArchiveError(f"{beside} cannot be read: {error.strerror}", hint="correct its permissions") from error
+        raise ArchiveError(f"{beside} cannot be read: {error.strerror}.", hint="Correct its permissions.") from error
 
 
 def signature_state(subject: BackupExecution | Path) -> Signature:
-    """Return what the signature of an archive says, of an execution or in a file.
+    """Verify the signature of an archive: that of a backup, or a file.
 
-    Of an archive that was not made here the whole is read the first time. Raises ArchiveError for a signature that does
-    not fit or is malformed, and what the destination raises.
+    An adopted archive is downloaded the first time, for its digest. Raises ArchiveError for a signature that does not
+    match or is malformed, and what the destination raises.
     """
     if isinstance(subject, Path):
         text = text_beside(subject)
@@ -130,10 +130,9 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
 
 
 def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
-    """Look at the signature of the archive to restore, fetched to `archive`.
+    """Verify the signature of the archive to restore, fetched to `archive`.
 
     Raises BackupError for one that is missing or foreign, unless that was accepted; ArchiveError for a bad one, always.
-    An undo goes by the checksum in our own record.
     """
     if restore.execution is None:
         text = text_beside(Path(restore.archive_file))
@@ -141,14 +140,15 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
         with restore.execution.destination.open() as destination:
             text = text_at(destination, restore.execution.backup_path)
     signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
+    # an undo restores a safety backup, whose checksum in the row of this site was verified already
     signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None
     if not (signed or restore.accept_unsigned or is_undo):
-        raise BackupError(f"{archive.name} is {signature}", hint=ACCEPT_HINT)
+        raise BackupError(f"{archive.name} is {signature}.", hint=ACCEPT_HINT)
     audit.log(
-        "restore.signature", execution=restore.pk, instance=restore.instance, state=signature.state.value,
+        "restore.signature", backup=restore.pk, instance=restore.instance, state=signature.state.value,
         key=signature.key_id,
     )  # fmt: skip
-    notes = () if signed else (f"accepted: the archive is {signature}",)
+    notes = () if signed else (f"Accepted: the archive is {signature}.",)
     return Accepted(notes, trusted=signed or is_undo)
 
 
@@ -164,16 +164,16 @@ def _read(text: bytes | None, name: str, digest: Callable[[], bytes]) -> Signatu
     return Signature(State.SIGNED, found.key.id, found.trusted_comment)
 
 
-def _digest_of(execution: BackupExecution, destination: Destination) -> bytes:
-    """Return the recorded digest; one that was never taken is, of the very bytes that are on record."""
-    if not execution.archive_blake2b:
+def _digest_of(backup: BackupExecution, destination: Destination) -> bytes:
+    """Return the recorded digest; of an adopted archive it is computed first, and recorded when the SHA-256 matches."""
+    if not backup.archive_blake2b:
         sink = HashingSink(signed=True)
-        destination.get(execution.backup_path, sink)
-        if sink.sha256.hexdigest() != execution.archive_sha256:
-            where = f"{execution.backup_path} at {execution.destination.name}"
+        destination.get(backup.backup_path, sink)
+        if sink.sha256.hexdigest() != backup.archive_sha256:
+            where = f"{backup.backup_path} at {backup.destination.name}"
             raise ArchiveError(
-                f"{where} is not what was recorded: its SHA-256 differs",
-                hint="it was changed or damaged there; use another backup",
+                f"{where} is not what was recorded: its SHA-256 differs.",
+                hint="It was changed or damaged there: use another backup.",
             )
-        execution.moved(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
-    return bytes.fromhex(execution.archive_blake2b)
+        backup.moved(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
+    return bytes.fromhex(backup.archive_blake2b)

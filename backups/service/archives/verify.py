@@ -1,4 +1,4 @@
-"""Proving that an archive would restore: every checksum, a complete manifest, every database sound."""
+"""Verifying an archive: every checksum, a complete manifest, the integrity of every database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What an archive was found to hold; every part of it agrees with the manifest. `signature` says who signed it.
+    """A verified archive: every part agrees with the manifest. `signature` says who signed it.
 
-    `notes` are about what of its databases cannot be checked here.
+    `notes` are about tables that cannot be checked here.
     """
 
     manifest: Manifest
@@ -29,13 +29,13 @@ class Verified:
 
     @property
     def warnings(self) -> list[str]:
-        """Return those of the backup and our own, which often are the same."""
+        """Return those of the backup and of the verification, which often are the same."""
         return list(dict.fromkeys([*self.manifest.warnings, *self.notes]))
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """The databases of an archive, in `directory`; every member has the checksum of the manifest."""
+    """The databases of an archive, unpacked in `directory`; every member has the checksum of the manifest."""
 
     manifest: Manifest
     directory: Path
@@ -78,8 +78,8 @@ def check_databases(unpacked: Unpacked, progress: Progress = lambda _: None) -> 
 def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: Progress = lambda _: None) -> list[str]:
     """Check the unpacked database of `entry` and count its rows against the manifest.
 
-    Returns notes about what cannot be checked or counted here: its checksum says that it is what was backed up.
-    Raises ComponentError when it is corrupt or holds other rows than the manifest says, and what `checkpoint` raises.
+    Returns notes about tables that cannot be checked or counted here. Raises ComponentError when it is corrupt or holds
+    other rows than the manifest says, and what `checkpoint` raises.
     """
     unchecked = sqlite.check(path, full=full, checkpoint=checkpoint)
     found = sqlite.facts(path, checkpoint=checkpoint)
@@ -87,10 +87,10 @@ def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: 
         different = found.differences(entry.tables, [item.table for item in entry.not_counted])
         if different:
             raise ComponentError(
-                f"{entry.file} does not hold the rows that the manifest counts: {', '.join(different)}"
+                f"{entry.file} does not hold the rows that the manifest counts: {', '.join(different)}."
             )
     if None not in (entry.records, found.records) and entry.records != found.records:
-        raise ComponentError(f"{entry.file} holds {found.records} rows, the manifest counts {entry.records}")
+        raise ComponentError(f"{entry.file} holds {found.records} rows, the manifest counts {entry.records}.")
     return [
         *sqlite.described(unchecked, entry.file),
         *sqlite.described(found.uncounted, entry.file, counting=True),

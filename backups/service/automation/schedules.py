@@ -12,7 +12,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
-from backups.service.backup.run import Slot, start_backup
+from backups.service.backup.start import Slot, start_backup
 from backups.service.schedules.cadence import latest_due
 from backups.service.schedules.planning import RETRY_AFTER, cadence_of, plan
 from backups.signals import schedule_failed

@@ -21,7 +21,7 @@ from backups.runs.claim import lock_instance
 from backups.runs.queue.queues import queue_of
 from backups.service.automation.cleanup import disable_gone
 from backups.service.automation.sync import sync
-from backups.service.backup.run import start_backup
+from backups.service.backup.start import start_backup
 from backups.service.monitoring.protection import CONFIG_HASH
 from destinations.models import BackupDestination
 

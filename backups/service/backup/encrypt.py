@@ -1,4 +1,4 @@
-"""How the archive of a backup is encrypted: decided before anything is exported."""
+"""The encryption of a backup's archive: chosen before anything is exported, verified after packing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,48 +15,61 @@ from backups.instances import Instance
 from backups.instances.kinds.base import LiveConfiguration
 from backups.models import BackupExecution
 from backups.service.archives.passphrases import passphrase_of, wants_encryption
+from destinations.lib.operator_error import sentences
 from destinations.policies.encryption_policy import Policy
 
-KEY_HINT = "set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE, see docs/encryption.md"
+KEY_HINT = "Set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE, see docs/encryption.md."
 
 
-def encryption_for(execution: BackupExecution, instance: Instance, live: LiveConfiguration) -> Encryption | None:
-    """Return what encrypts the archive of `execution`, None for an archive in plain. `live` is its configuration.
+def encryption_for(backup: BackupExecution, instance: Instance, live: LiveConfiguration) -> Encryption | None:
+    """Return what encrypts the archive of `backup`, None for a plain one; `live` is the instance's configuration.
 
-    Raises BackupError where encryption is wanted and there is no key for it, or the keys cannot be used.
+    Raises BackupError when encryption is required and there is no key for it, or the keys cannot be used.
     """
-    destination = execution.destination
+    destination = backup.destination
     if destination.policy == Policy.OFF:
         return None
     wanted = wants_encryption(instance, live)
     encryption = site_encryption([passphrase_of(instance, live)] if wanted else [])
     if encryption.can_encrypt():
-        _require_usable(encryption, execution)
+        try:
+            encryption.check()
+        except ArchiveError as error:
+            raise BackupError(
+                sentences(f"The archive cannot be encrypted: {error.message}"), hint=error.hint
+            ) from error
+        # a rollback has to read the safety backup on this host
+        if backup.kind == BackupExecution.Kind.SAFETY and not encryption.can_read_back():
+            raise BackupError(
+                "The safety backup would be encrypted for keys that are not on this host, so a rollback could not read"
+                " it.",
+                hint="Set BACKUP_ENCRYPTION_IDENTITY_FILE to the identity for as long as the restore lasts.",
+            )
         return encryption
     if destination.policy == Policy.REQUIRED:
-        raise BackupError(f"{destination.name} takes encrypted archives only, and no key is configured", hint=KEY_HINT)
+        raise BackupError(f"{destination.name} takes encrypted archives only, and no key is configured.", hint=KEY_HINT)
     if wanted:
         raise BackupError(
-            f"{instance.name} asks for encryption in its configuration, and there is no key",
-            hint="set [backup] encryption_passphrase there, or a key of the site: docs/encryption.md",
+            f"{instance.name} requires encryption in its configuration, and there is no key.",
+            hint="Set [backup] encryption_passphrase there, or a key of the site: docs/encryption.md.",
         )
     return None
 
 
 def site_encryption(passphrases: list[str]) -> Encryption:
-    """Return the kind that BACKUP_ENCRYPTION names, with the keys of the site or else those `passphrases`."""
+    """Return the kind that BACKUP_ENCRYPTION names, with the keys of the site, or else with `passphrases`."""
     try:
         kind = KINDS[settings.BACKUP_ENCRYPTION]
     except KeyError:
         raise BackupError(
-            f"there is no encryption called {settings.BACKUP_ENCRYPTION!r}",
-            hint=f"set BACKUP_ENCRYPTION to one of: {', '.join(KINDS)}",
+            f"There is no encryption called {settings.BACKUP_ENCRYPTION!r}.",
+            hint=f"Set BACKUP_ENCRYPTION to one of: {', '.join(KINDS)}.",
         ) from None
     return kind.configured(settings, passphrases)
 
 
-def sealed_manifest(manifest: Manifest, encryption: Encryption | None) -> Manifest:
-    """Return `manifest` with what it says of the encryption."""
+def with_encryption(manifest: Manifest, encryption: Encryption | None) -> Manifest:
+    """Return `manifest` with the algorithm and metadata of `encryption`."""
     if encryption is None:
         return manifest
     return replace(
@@ -67,11 +80,14 @@ def sealed_manifest(manifest: Manifest, encryption: Encryption | None) -> Manife
     )
 
 
-def prove_sealed(archive: Path, manifest: Manifest, encryption: Encryption, progress: Callable[[int], None]) -> None:
-    """Open the `archive` that a program has just encrypted and compare every member with the manifest.
+def verify_encrypted(
+    archive: Path, manifest: Manifest, encryption: Encryption, progress: Callable[[int], None]
+) -> None:
+    """Decrypt the `archive` that a program has just encrypted, and compare every member with the manifest.
 
-    Without anything to decrypt with, nobody can tell. Raises BackupError when it does not open.
+    Skipped when this host has no key to decrypt with. Raises BackupError when the archive does not open.
     """
+    # only for external programs, whose command lines the site configures
     if not (encryption.to_be_proven and encryption.can_read_back()):
         return
     try:
@@ -81,18 +97,6 @@ def prove_sealed(archive: Path, manifest: Manifest, encryption: Encryption, prog
             raise ArchiveError("It is another archive than the one that was encrypted.")
     except ArchiveError as error:
         raise BackupError(
-            f"the archive cannot be opened again after its encryption: {error.message}",
-            hint="try both programs by hand; leave BACKUP_ENCRYPTION_PROGRAM_DECRYPT empty on a host without the key",
+            sentences(f"The archive cannot be opened after its encryption: {error.message}"),
+            hint="Try both programs by hand; leave BACKUP_ENCRYPTION_PROGRAM_DECRYPT empty on a host without the key.",
         ) from error
-
-
-def _require_usable(encryption: Encryption, execution: BackupExecution) -> None:
-    try:
-        encryption.check()
-    except ArchiveError as error:
-        raise BackupError(f"the archive cannot be encrypted: {error.message}", hint=error.hint) from error
-    if execution.kind == BackupExecution.Kind.SAFETY and not encryption.can_read_back():
-        raise BackupError(
-            "the safety backup would be encrypted for keys that are not here, so nothing could be rolled back from it",
-            hint="set BACKUP_ENCRYPTION_IDENTITY_FILE to the identity for as long as the restore lasts",
-        )

@@ -1,9 +1,9 @@
-"""Exporting every component, checking what was exported beside it, and the manifest that says so."""
+"""Exporting every component, checking the exported files in other threads, and building the manifest."""
 
 import platform
 import socket
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ CHECKING_THREADS = 2
 
 @dataclass(slots=True)
 class Contents:
-    """What goes into the archive, in its order; `as_found` are the names of files that may not be sound."""
+    """The content of an archive, in order; `as_found` names the files that were copied unchecked and may be damaged."""
 
     parts: list[ExportedPart] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A part whose checksum and facts are being worked out by other threads."""
+    """An exported part, and the futures of its checksum, row counts and integrity check."""
 
     part: ExportedPart
     optional: bool
@@ -45,7 +45,7 @@ class _Check:
     proof: "Future[tuple[sqlite.Unchecked, ...]] | None"
 
     def entry(self) -> Entry:
-        """Return what the manifest says of it. Raises DamagedComponent when it is no sound database."""
+        """Return the manifest's entry of the part. Raises DamagedComponent when its database is corrupt."""
         unchecked = self.proof.result() if self.proof else ()
         found = self.facts.result() if self.facts else None
         return Entry(
@@ -60,12 +60,12 @@ class _Check:
             permissions=self.part.permissions,
             files=self.part.files,
             file_bytes=self.part.file_bytes,
-            not_checked=_kept(unchecked),
-            not_counted=_kept(found.uncounted) if found else (),
+            not_checked=_unchecked(unchecked),
+            not_counted=_unchecked(found.uncounted) if found else (),
         )
 
     def notes(self) -> list[str]:
-        """Return what could not be checked or counted, for people."""
+        """Return warnings about tables that could not be checked or counted."""
         unchecked = self.proof.result() if self.proof else ()
         uncounted = self.facts.result().uncounted if self.facts else ()
         name = self.part.name
@@ -78,23 +78,28 @@ def exported(
 ) -> Iterator[Contents]:
     """Export each component; hash, count and check each exported file in other threads meanwhile.
 
-    A component that cannot be exported is a ComponentError, unless it is optional: then it is absent, with a
-    warning. With `as_found` damaged ones are taken byte by byte and missing ones are absent: the state before a
-    restore.
+    Raises ComponentError when a component cannot be exported, unless it is optional: then it is absent, with a
+    warning. With `as_found`, for a safety backup, damaged components are copied as they are, missing ones are absent.
     """
-    contents, checks = Contents(), []
+    contents, checks = Contents(), list[_Check]()
     with _threads() as executor, monitor.stopping_threads():
         for component in components:
             export = _export(component, monitor.context(directory), as_found=as_found)
             optional = component.optional and not as_found
-            checks += [_begin_check(part, executor, monitor.advance, optional=optional) for part in export.parts]
+            for part in export.parts:
+                checksum = executor.submit(sha256_of, part.path, monitor.advance)
+                facts = proof = None
+                if part.type == "database":
+                    facts = executor.submit(sqlite.facts, part.path, checkpoint=monitor.advance)
+                    proof = executor.submit(sqlite.check, part.path, checkpoint=monitor.advance)
+                checks.append(_Check(part, optional, checksum, facts, proof))
             _collect(export, contents)
         monitor.stage(BackupExecution.Stage.CHECKING)
         for check in checks:
             _finish_check(check, contents, as_found=as_found)
         if not contents.entries and not as_found:
-            hint = "see the warnings: every component is optional and absent"
-            raise BackupError("nothing could be exported", hint=hint)
+            hint = "See the warnings: every component is optional and absent."
+            raise BackupError("Nothing could be exported.", hint=hint)
         yield contents
 
 
@@ -104,11 +109,12 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
     try:
         yield executor
     finally:
+        # after an error the checks that have not begun are of no use
         executor.shutdown(cancel_futures=True)
 
 
 def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
-    """Add the entry of a part, with a warning about what of a database could not be checked or counted."""
+    """Add the entry of a part, with warnings about tables that could not be checked or counted."""
     part = check.part
     try:
         entry = check.entry()
@@ -128,7 +134,7 @@ def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
         contents.warnings += check.notes()
 
 
-def _kept(unchecked: Sequence[sqlite.Unchecked]) -> tuple[Unchecked, ...]:
+def _unchecked(unchecked: Sequence[sqlite.Unchecked]) -> tuple[Unchecked, ...]:
     return tuple(Unchecked(item.table, item.reason) for item in unchecked)
 
 
@@ -139,6 +145,7 @@ def _export(component: Component, context: ExportContext, *, as_found: bool) -> 
     except ComponentError as error:
         if not (component.optional or as_found):
             raise
+        # a partial export must not get into the archive
         for path in set(context.directory.iterdir()) - before:
             path.unlink()
         if as_found and isinstance(error, DamagedComponent | MissingComponent):
@@ -147,13 +154,13 @@ def _export(component: Component, context: ExportContext, *, as_found: bool) -> 
             raise
         return Export(absent=[(component.name, error.message)])
     except OSError as error:
-        reason = f"{component.name}: {error.strerror or error} ({error.filename or context.directory})"
-        raise ComponentError(reason, hint="check the space and the permissions of the workspace") from error
+        reason = f"{component.name}: {error.strerror or error} ({error.filename or context.directory})."
+        raise ComponentError(reason, hint="Check the space and the permissions of the workspace.") from error
 
 
 def _collect(export: Export, contents: Contents) -> None:
     contents.parts += export.parts
-    # what was checked as a database is sound all the same
+    # a salvaged database was checked, and is sound
     contents.as_found |= {part.name for part in export.parts if export.salvaged and part.type != "database"}
     contents.absent += [Absent(name, reason) for name, reason in export.absent]
     contents.left_out += export.left_out
@@ -162,29 +169,18 @@ def _collect(export: Export, contents: Contents) -> None:
     contents.config_info = contents.config_info or export.config_info
 
 
-def _begin_check(
-    part: ExportedPart, executor: ThreadPoolExecutor, advance: Callable[[int], None], *, optional: bool
-) -> _Check:
-    """Begin with what the manifest waits for."""
-    checksum = executor.submit(sha256_of, part.path, advance)
-    if part.type != "database":
-        return _Check(part, optional, checksum, None, None)
-    facts = executor.submit(sqlite.facts, part.path, checkpoint=advance)
-    return _Check(part, optional, checksum, facts, executor.submit(sqlite.check, part.path, checkpoint=advance))
-
-
-def manifest_of(contents: Contents, instance: Instance, execution: BackupExecution) -> Manifest:
+def manifest_of(contents: Contents, instance: Instance, backup: BackupExecution) -> Manifest:
     config = contents.config_info
-    started_at = execution.started_at or execution.created_at
-    # one that was saved as it was found says nothing that could be relied on
+    started_at = backup.started_at or backup.created_at
+    # the identity and version of the service are not read from files that may be damaged
     members = {part.name: part.path for part in contents.parts if part.name not in contents.as_found}
     return Manifest(
         instance_id=instance.service.instance_id(members),
         instance_name=instance.name,
         hostname=socket.gethostname(),
-        backup_type=execution.kind,
+        backup_type=backup.kind,
         timestamp_utc=started_at.isoformat(),
-        triggered_by=execution.triggered_by,
+        triggered_by=backup.triggered_by,
         server_version=instance.service.server_version(members),
         python_version=platform.python_version(),
         platform=platform.platform(),

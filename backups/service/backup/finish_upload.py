@@ -1,47 +1,48 @@
-"""A process died between making its archive visible and recording it: the archive is whole, and must not be lost."""
+"""Finishing the upload of a process that died between publishing its archive and recording it."""
 
 from backups.errors import Interrupted
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs import finish
-from backups.service.archives.hashing import HashingSink
+from backups.service.archives.fetch import HashingSink
 from backups.service.archives.signatures import put_signature
 from backups.service.backup.upload import record
 from destinations.exceptions import NotFound
 
-NOTE = "the process died after the upload; the archive was read back and is whole"
+NOTE = "The process died after the upload. The archive was read back and is complete."
 
 
-def recover_upload(execution: BackupExecution) -> bool:
-    """Complete `execution` when its archive stands at the destination with the checksum of the row; else False.
+def recover_upload(backup: BackupExecution) -> bool:
+    """Complete `backup` when the destination has its archive with the checksum of the row, else return False.
 
-    Raises DestinationError when the destination cannot be asked.
+    Raises DestinationError when the destination does not answer.
     """
-    path = execution.planned_path or execution.backup_path
-    others = BackupExecution.objects.filter(destination=execution.destination_id, backup_path=path, deleted_at=None)
-    if not path or others.exclude(pk=execution.pk).exists():
+    path = backup.planned_path or backup.backup_path
+    # an archive of that name may belong to another backup since
+    others = BackupExecution.objects.filter(destination=backup.destination_id, backup_path=path, deleted_at=None)
+    if not path or others.exclude(pk=backup.pk).exists():
         return False
     sink = HashingSink()
     try:
-        with execution.destination.open() as destination:
+        with backup.destination.open() as destination:
             destination.get(path, sink)
-            if sink.sha256.hexdigest() != execution.archive_sha256:
+            if sink.sha256.hexdigest() != backup.archive_sha256:
                 return False
-            put_signature(destination, path, execution.archive_blake2b, token=execution.pk)
+            put_signature(destination, path, backup.archive_blake2b, token=backup.pk)
     except NotFound:
         return False
     try:
-        record(execution, path)
+        record(backup, path)
     except Interrupted:
         return False
-    execution.moved(BackupExecution.Status.RUNNING, warnings=[*execution.warnings, NOTE])
-    audit.log("backup.recovered", execution=execution.pk, instance=execution.instance, file=path)
-    return finish.completed(execution)
+    backup.moved(BackupExecution.Status.RUNNING, warnings=[*backup.warnings, NOTE])
+    audit.log("backup.recovered", backup=backup.pk, instance=backup.instance, file=path)
+    return finish.completed(backup)
 
 
-def sweep_destination(execution: BackupExecution) -> None:
-    """Remove the temporary objects that a process left at the destination. Raises DestinationError."""
-    with execution.destination.open() as destination:
-        removed = list(destination.sweep(execution.pk))
+def sweep_destination(backup: BackupExecution) -> None:
+    """Delete the partial uploads of `backup` at its destination. Raises DestinationError."""
+    with backup.destination.open() as destination:
+        removed = list(destination.sweep(backup.pk))
     if removed:
-        audit.log("backup.swept", execution=execution.pk, instance=execution.instance, removed=",".join(removed))
+        audit.log("backup.swept", backup=backup.pk, instance=backup.instance, removed=",".join(removed))

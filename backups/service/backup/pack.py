@@ -22,11 +22,11 @@ def pack(
     archive.touch(mode=0o600)
     try:
         # a signal between any two steps would leave the compressor's threads waiting for each other
-        with undisturbed() as strike, archive.open("wb", buffering=0) as target:
+        with undisturbed() as checkpoint, archive.open("wb", buffering=0) as target:
 
             def progress(delta: int) -> None:
                 monitor.advance(delta)
-                strike()
+                checkpoint()
 
             packed = write_package(
                 target,
@@ -39,6 +39,6 @@ def pack(
             )
     except OSError as error:
         raise BackupError(
-            f"the archive cannot be written in {directory}: {error.strerror}", hint="free space there"
+            f"The archive cannot be written in {directory}: {error.strerror}.", hint="Free space there."
         ) from error
     return Made(archive, packed, manifest, encryption)

@@ -1,11 +1,10 @@
-"""Backing up an instance, from the wish to the record."""
+"""The kind of run that backs up an instance, with its steps in order."""
 
 import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,99 +13,38 @@ from django.utils import timezone
 
 from backups.components import Component
 from backups.errors import BackupError
-from backups.instances import Instance, get_instance
+from backups.instances import get_instance
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_agreement
 from backups.instances.site_paths import live_components
 from backups.lib import audit
-from backups.models import BackupExecution, BackupSchedule
+from backups.models import BackupExecution
 from backups.runs import finish, workspace
-from backups.runs.execute import execute
+from backups.runs.execute import execute, run_here
 from backups.runs.hooks import run_hook
 from backups.runs.progress import Monitor
-from backups.runs.queue.holder import on_this_host, owned_here
-from backups.runs.queue.once import create_once
+from backups.runs.queue.holder import on_this_host
 from backups.runs.recovery.reap import HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
 from backups.service.archives.signatures import site_key
 from backups.service.archives.tree_listing import keep_exported
 from backups.service.archives.tree_lists import forget_lists
-from backups.service.backup.encrypt import encryption_for, prove_sealed, sealed_manifest
+from backups.service.backup.encrypt import encryption_for, verify_encrypted, with_encryption
 from backups.service.backup.export import exported, manifest_of
 from backups.service.backup.finish_upload import recover_upload, sweep_destination
 from backups.service.backup.pack import pack
+from backups.service.backup.start import require_enabled, start_backup
 from backups.service.backup.upload import publish
-from backups.service.drops.find import note_drops
+from backups.service.drops.find import record_drops
 from backups.service.retention.prune import prune_after
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
 SPARE_BYTES = 16 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The time of a schedule that a backup is for, and which attempt at it; no time for one that a person started."""
-
-    schedule: BackupSchedule
-    scheduled_for: datetime | None
-    attempt: int
-
-
-def start_backup(
-    instance: str,
-    destination: BackupDestination,
-    *,
-    by: audit.Actor,
-    kind: BackupExecution.Kind = Kind.MANUAL,
-    comment: str = "",
-    slot: Slot | None = None,
-    pin_reason: str = "",
-    run_id: str = "",
-) -> BackupExecution:
-    """Create the queued execution of a backup; `run_backup` or a worker runs it.
-
-    With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
-
-    Raises AlreadyWaiting when it is a manual one and another one for the same instance and destination waits for a
-    worker, IntegrityError when the `slot` has its execution already, InstanceError (unknown or badly described
-    instance) or BackupError (disabled destination); these two are logged.
-    """
-    try:
-        get_instance(instance)
-        _require_enabled(destination)
-    except BackupError as error:
-        audit.log(
-            "backup.refused", logging.WARNING, instance=instance, destination=destination.name,
-            by=audit.name_of(by), error=error.message,
-        )  # fmt: skip
-        audit.note(by, destination, f"Backup of {instance} refused: {error.message}")
-        raise
-    execution = BackupExecution(
-        instance=instance,
-        destination=destination,
-        kind=kind,
-        triggered_by=audit.name_of(by),
-        comment=comment,
-        schedule=slot.schedule if slot else None,
-        scheduled_for=slot.scheduled_for if slot else None,
-        attempt=slot.attempt if slot else 1,
-        pinned=bool(pin_reason),
-        pin_reason=pin_reason,
-        **owned_here(run_id),
-    )
-    waits = {"instance": instance, "destination": destination, "kind": Kind.MANUAL}
-    once = kind == Kind.MANUAL and not run_id
-    create_once(execution, waits if once else {}, what=f"backup of {instance} to {destination.name}", by=by)
-    audit.log(
-        "backup.queued", execution=execution.pk, instance=instance, destination=destination.name,
-        kind=kind, by=execution.triggered_by,
-    )  # fmt: skip
-    audit.note(by, execution, f"Started a {kind} backup of {instance} to {destination.name}.")
-    return execution
 
 
 class BackupKind(RunKind[BackupExecution]):
@@ -133,7 +71,7 @@ class BackupKind(RunKind[BackupExecution]):
         finish.completed(run)
 
     def settle(self, run: BackupExecution, directory: Path, error: BaseException) -> None:
-        # the process may be told to end in the moment between the upload and the record of its end
+        # the process may be terminated between the upload and the change of status
         if run.backup_path:
             finish.completed(run)
             return
@@ -145,7 +83,7 @@ class BackupKind(RunKind[BackupExecution]):
         finish.failed(run, error)
 
     def recover(self, run: BackupExecution, message: str) -> bool:
-        """Complete what was uploaded whole, interrupt everything else."""
+        """Complete a backup whose archive was uploaded whole; any other one is interrupted."""
         if on_this_host(run.worker):
             workspace.sweep(run.pk)
         try:
@@ -153,14 +91,14 @@ class BackupKind(RunKind[BackupExecution]):
             if recover_upload(run):
                 return True
         except DestinationError as error:
-            message += f"; what it left at {run.destination.name} could not be looked at: {error.message}"
+            message = sentences(message, f"Its partial uploads at {run.destination.name} are unknown: {error.message}")
         return finish.interrupted(run, message, HINT)
 
     def sweep(self, run: BackupExecution) -> None:
         try:
             sweep_destination(run)
         except DestinationError as error:
-            audit.log("backup.sweep-failed", logging.WARNING, execution=run.pk, error=error.message)
+            audit.log("backup.sweep-failed", logging.WARNING, backup=run.pk, error=error.message)
 
     def discard(self, run: BackupExecution) -> None:
         forget_lists(run)
@@ -170,7 +108,7 @@ class BackupKind(RunKind[BackupExecution]):
             prune_after(run)
 
     def host_knows_better(self, run: BackupExecution) -> bool:
-        """True where the archive goes into a folder, of which another host may see another one."""
+        """True for a destination in a folder: on another host the same path may be another folder."""
         try:
             return not destination_class(run.destination.type).off_box
         except DestinationConfigError:
@@ -180,35 +118,79 @@ class BackupKind(RunKind[BackupExecution]):
 BACKUP = BackupKind()
 
 
-def run_backup(execution_id: str) -> BackupExecution:
+def run_backup(backup_id: str) -> BackupExecution:
     """Run a queued backup to its end, as `execute`; then retention deletes what it may.
 
     Works inside a transaction too, but shows no progress there.
     """
-    return execute(BACKUP, execution_id)
+    return execute(BACKUP, backup_id)
 
 
-def record_at_destination(execution: BackupExecution) -> None:
-    """Note at its destination how the latest backup ended."""
-    at = execution.completed_at or timezone.now()
-    execution.destination.record_backup(execution.status, at, stored=execution.status == Status.COMPLETED)
+def backup_now(
+    instance: str, destination: BackupDestination, *, by: audit.Actor, comment: str = "", run_id: str = ""
+) -> BackupExecution:
+    """Back up in this process and return the row, which gets the id `run_id` when one is given.
+
+    Raises as `start_backup`, InstanceBusy when the instance is in use, or the error it failed with; no row stays queued
+    then.
+    """
+
+    def make(own_id: str) -> BackupExecution:
+        return start_backup(instance, destination, by=by, comment=comment, run_id=own_id)
+
+    backup, _ = run_here(BACKUP, make, by=by, run_id=run_id)
+    return backup
 
 
-def _require_enabled(destination: BackupDestination) -> None:
-    if not destination.enabled:
-        raise BackupError(f"destination {destination.name} is disabled", hint="enable it, or choose another one")
+def back_up_before_restore(
+    instance: str,
+    destination: BackupDestination,
+    *,
+    by: audit.Actor,
+    comment: str,
+    pin_reason: str,
+    parts: Sequence[Component],
+    within: Monitor,
+) -> BackupExecution:
+    """Take the safety backup of a restore, pinned from its creation so that retention never deletes it.
+
+    `parts` are the components, because the configuration of the instance may be damaged; `within` is the monitor of the
+    restore, whose cancelling stops the backup too. Raises as `backup_now`.
+    """
+
+    def make(own_id: str) -> BackupExecution:
+        return start_backup(
+            instance,
+            destination,
+            by=by,
+            kind=BackupExecution.Kind.SAFETY,
+            comment=comment,
+            pin_reason=pin_reason,
+            run_id=own_id,
+        )
+
+    hint = "It belongs to a restore: run that again."
+    work = partial(BACKUP.work, parts=parts)
+    backup, _ = run_here(BACKUP, make, by=by, hint=hint, work=work, within=within)
+    return backup
 
 
-def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: Sequence[Component] | None) -> None:
+def record_at_destination(backup: BackupExecution) -> None:
+    """Record at its destination how the latest backup ended."""
+    at = backup.completed_at or timezone.now()
+    backup.destination.record_backup(backup.status, at, stored=backup.status == Status.COMPLETED)
+
+
+def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequence[Component] | None) -> None:
     monitor.stage(Stage.PREPARING)
-    _require_enabled(execution.destination)
-    instance = get_instance(execution.instance)
+    require_enabled(backup.destination)
+    instance = get_instance(backup.instance)
     live = instance.service.live()
-    encryption = encryption_for(execution, instance, live)
-    site_key()  # a backup that cannot be signed at the end is not begun
+    encryption = encryption_for(backup, instance, live)
+    site_key()  # raises now instead of after the upload, when the signing key is missing
     parts = live_components(instance, live.merged) if given is None else given
-    # of a safety backup the restore that it is for has asked already
-    only = () if execution.kind == Kind.SAFETY else None
+    # the restore has checked this before its safety backup
+    only = () if backup.kind == Kind.SAFETY else None
     warnings = require_agreement(mismatches(instance, parts, live), only=only)
     estimate = sum(part.source_bytes() for part in parts)
     require_space(directory, estimate + SPARE_BYTES)
@@ -216,34 +198,31 @@ def _run(execution: BackupExecution, monitor: Monitor, directory: Path, given: S
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
     scratch = directory / "export"
     scratch.mkdir(mode=0o700)
-    with exported(parts, scratch, monitor, as_found=execution.kind == Kind.SAFETY) as contents:
+    with exported(parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
         contents.warnings[:0] = warnings
-        manifest = note_drops(execution, manifest_of(contents, instance, execution))
-        manifest = sealed_manifest(manifest, encryption)
+        manifest = record_drops(backup, manifest_of(contents, instance, backup))
+        manifest = with_encryption(manifest, encryption)
         if contents.config_info:
             kept = {
                 name: masked(layer, instance.service.is_secret) for name, layer in contents.config_info.layers.items()
             }
-            execution.moved(Status.RUNNING, config_json=kept)
+            backup.moved(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
         made = pack(contents, manifest, encryption, directory, monitor)
-        unlisted = keep_exported(execution, contents.parts, contents.entries, monitor.advance)
+        unlisted = keep_exported(backup, contents.parts, contents.entries, monitor.advance)
+    # the upload needs no second copy on the disk
     shutil.rmtree(scratch)
     if encryption is not None:
-        prove_sealed(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
+        verify_encrypted(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
 
     monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
-    publish(execution, made, monitor, unlisted)
+    publish(backup, made, monitor, unlisted)
 
     monitor.protect()
     monitor.stage(Stage.RECORDING)
-    _after_backup(execution, instance)
-
-
-def _after_backup(execution: BackupExecution, instance: Instance) -> None:
-    """Run the hook; the backup is good whatever it says, but its failure is a warning to see."""
     try:
-        run_hook("after_backup", instance, execution)
+        run_hook("after_backup", instance, backup)
     except BackupError as error:
-        execution.moved(Status.RUNNING, warnings=[*execution.warnings, error.message])
+        # the archive is stored: a failing hook does not make the backup a failed one
+        backup.moved(Status.RUNNING, warnings=[*backup.warnings, error.message])

@@ -1,4 +1,4 @@
-"""Giving the archive its name at the destination, and writing into the row what was made."""
+"""Uploading the archive and recording it in the row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,12 @@ from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.signatures import delete_signature, put_signature
-from destinations.backends.base import Destination, StoredFile
 from destinations.exceptions import NameTaken
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A finished archive in the workspace, and what there is to record of it."""
+    """A packed archive in the workspace, and what is recorded of it."""
 
     path: Path
     packed: Packed
@@ -32,73 +31,61 @@ class Made:
         return archive_extension(settings.BACKUP_COMPRESSION, self.encryption.name if self.encryption else "")
 
 
-def publish(execution: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
-    """Upload under the first free name; the destination makes it visible whole and reads it back. Then sign it.
+def publish(backup: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
+    """Upload under the first free name, sign the archive and record it; the destination publishes it atomically.
 
-    `warnings` are those that the manifest does not have.
-    The row says where and what before the name becomes visible, so that a process that dies in between loses nothing:
-    `reap` finds the archive there, and signs it before it is a backup. Raises DestinationError; nothing is left at the
-    destination then.
+    `warnings` are added to those of the manifest. Raises DestinationError; nothing is left at the destination then.
     """
-    _describe(execution, made, warnings)
-    with execution.destination.open() as destination:
-        stored = _upload(destination, execution, made, monitor)
-        try:
-            put_signature(destination, stored.path, made.packed.blake2b, token=execution.pk)
-            record(execution, stored.path)
-        except BaseException:
-            if not _recorded_by_another(execution, stored.path):
-                destination.delete(stored.path)
-                delete_signature(destination, stored.path)
-            raise
-
-
-def _upload(destination: Destination, execution: BackupExecution, made: Made, monitor: Monitor) -> StoredFile:
-    assert execution.started_at is not None  # noqa: S101 - set by the claim
-    for path in archive_paths(execution.instance, execution.kind, execution.started_at, made.extension):
-        _change(execution, planned_path=path)
-        try:
-            with made.path.open("rb", buffering=0) as source:
-                return destination.put(
-                    source,
-                    path,
-                    size=made.packed.size_bytes,
-                    sha256=made.packed.sha256,
-                    progress=monitor.advance,
-                    token=execution.pk,
-                )
-        except NameTaken:
-            continue
-    raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {execution.destination.name} already")
-
-
-def _recorded_by_another(execution: BackupExecution, path: str) -> bool:
-    """True when a reaper took us for dead, found the archive and recorded it: then it is not ours to delete."""
-    return BackupExecution.objects.filter(pk=execution.pk, backup_path=path).exists()
-
-
-def _describe(execution: BackupExecution, made: Made, warnings: Sequence[str]) -> None:
-    packed, manifest = made.packed, made.manifest
+    packed, manifest, encryption = made.packed, made.manifest, made.encryption
+    # Path and checksums are in the row before the archive becomes visible: when this process dies in between,
+    # `recover_upload` finds the archive, signs it and completes the backup.
     _change(
-        execution,
+        backup,
         archive_sha256=packed.sha256,
         archive_blake2b=packed.blake2b,
         compression=settings.BACKUP_COMPRESSION,
-        encryption=made.encryption.name if made.encryption else "",
-        recipients=list(made.encryption.recipients) if made.encryption else [],
+        encryption=encryption.name if encryption else "",
+        recipients=list(encryption.recipients) if encryption else [],
         size_bytes=manifest.total_size_bytes,
         compressed_size_bytes=packed.size_bytes,
         files_included=len(manifest.contents),
         manifest_json=manifest.to_dict(),
         warnings=[*manifest.warnings, *warnings],
     )
+    with backup.destination.open() as destination:
+        for path in archive_paths(backup.instance, backup.kind, backup.started_at or backup.created_at, made.extension):
+            _change(backup, planned_path=path)
+            try:
+                with made.path.open("rb", buffering=0) as source:
+                    stored = destination.put(
+                        source,
+                        path,
+                        size=packed.size_bytes,
+                        sha256=packed.sha256,
+                        progress=monitor.advance,
+                        token=backup.pk,
+                    )
+                break
+            except NameTaken:
+                continue
+        else:
+            raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {backup.destination.name} already.")
+        try:
+            put_signature(destination, stored.path, packed.blake2b, token=backup.pk)
+            record(backup, stored.path)
+        except BaseException:
+            # a reaper may have taken this process for dead, found the archive and recorded it: then it stays
+            if not BackupExecution.objects.filter(pk=backup.pk, backup_path=stored.path).exists():
+                destination.delete(stored.path)
+                delete_signature(destination, stored.path)
+            raise
 
 
-def record(execution: BackupExecution, path: str) -> None:
-    """Write into the row that its archive stands at `path`."""
-    _change(execution, backup_path=path, backup_filename=PurePosixPath(path).name, planned_path="")
+def record(backup: BackupExecution, path: str) -> None:
+    """Record in the row that its archive is at `path`."""
+    _change(backup, backup_path=path, backup_filename=PurePosixPath(path).name, planned_path="")
 
 
-def _change(execution: BackupExecution, **changes: object) -> None:
-    if not execution.moved(BackupExecution.Status.RUNNING, **changes):
-        raise Interrupted("the execution is not marked as running any more", hint="see its page for who ended it")
+def _change(backup: BackupExecution, **changes: object) -> None:
+    if not backup.moved(BackupExecution.Status.RUNNING, **changes):
+        raise Interrupted("The backup is not marked as running any more.", hint="See its page for who ended it.")

@@ -13,7 +13,7 @@ from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.runs.workspace import workspace
-from backups.service.archives.hashing import HashingSink
+from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.signatures import delete_signature, signature_state, store_signature, text_beside
 from backups.service.archives.tree_listing import keep_archived

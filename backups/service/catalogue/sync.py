@@ -14,7 +14,7 @@ from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING, STORED
 from backups.runs.workspace import require_space, workspace
-from backups.service.archives.hashing import HashingSink
+from backups.service.archives.fetch import HashingSink
 from backups.service.archives.tree_listing import keep_archived
 from backups.service.catalogue.adopt import examine, record_adopted
 from backups.service.catalogue.partials import remember

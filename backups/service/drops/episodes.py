@@ -1,6 +1,6 @@
-"""Drops: what a backup lacks that was there before. They are open until a person confirms that it is gone on purpose.
+"""Drops: data that a backup lacks and an earlier one had. A drop is open until it is confirmed as intended.
 
-While the newest backup of an instance has an open drop, retention deletes none of those from before it: see `plan`.
+While the newest backup of an instance has an open drop, retention deletes no backup from before the drop.
 """
 
 import logging
@@ -29,7 +29,7 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """The newest backup of an instance has an open drop: the first such in a row began at `since`."""
+    """The newest backup of an instance has an open drop; `since` is the date of the first one in an unbroken row."""
 
     newest: BackupExecution
     since: datetime
@@ -39,24 +39,24 @@ class Episode:
         return open_drops(self.newest)
 
 
-def drops_of(execution: BackupExecution) -> list[tuple[Drop, str]]:
-    """Return each drop of `execution` and who confirmed it, which is empty for an open one; none of a failed run."""
-    if execution.status != Status.COMPLETED:
+def drops_of(backup: BackupExecution) -> list[tuple[Drop, str]]:
+    """Return each drop of `backup` and who confirmed it ("" for an open one); none of a failed backup."""
+    if backup.status != Status.COMPLETED:
         return []
-    return [(_drop(entry), entry["confirmed_by"] if _is_closed(entry) else "") for entry in execution.drops or []]
+    return [(_drop(entry), entry["confirmed_by"] if _is_closed(entry) else "") for entry in backup.drops or []]
 
 
-def open_drops(execution: BackupExecution) -> list[Drop]:
-    return [_drop(entry) for entry in execution.drops or [] if not _is_closed(entry)]
+def open_drops(backup: BackupExecution) -> list[Drop]:
+    return [_drop(entry) for entry in backup.drops or [] if not _is_closed(entry)]
 
 
-def summary(execution: BackupExecution) -> str:
+def summary(backup: BackupExecution) -> str:
     """Return the open drops in one line, empty without any."""
-    return "; ".join(named(open_drops(execution)))
+    return "; ".join(named(open_drops(backup)))
 
 
 def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode]:
-    """Return the instances, of those named or of all, whose newest backup has an open drop."""
+    """Return the open episodes of `instances`, or of all, by the name of the instance."""
     rows = _dated() if instances is None else _dated().filter(instance__in=instances)
     dropped = rows.with_open_drop().without_manifest()
     by_instance: dict[str, list[BackupExecution]] = {}
@@ -70,58 +70,52 @@ def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode
     return {name: Episode(own[-1], own[0].started_at) for name, own in found.items() if own and own[0].started_at}
 
 
-def is_before(execution: BackupExecution, episode: Episode | None) -> bool:
-    """True for what may hold the data that the newest backup lacks."""
-    if episode is None or execution.open_drop:
+def is_before(backup: BackupExecution, episode: Episode | None) -> bool:
+    """True for a backup that may have the data that the newest one lacks."""
+    if episode is None or backup.open_drop:
         return False
-    return execution.started_at is None or execution.started_at < episode.since
+    return backup.started_at is None or backup.started_at < episode.since
 
 
 def last_before(episode: Episode) -> BackupExecution | None:
-    """Return the newest backup from before the drop whose archive is there."""
+    """Return the newest stored backup from before the drop."""
     stored = _dated().stored().without_open_drop().of_instance(episode.newest.instance)
     before = stored.filter(started_at__lt=episode.since).select_related("destination").without_manifest()
     return before.order_by("-started_at").first()
 
 
 def confirm_drop(
-    execution: BackupExecution, *, by: audit.Actor, components: Collection[str] = ()
+    backup: BackupExecution, *, by: audit.Actor, components: Collection[str] = ()
 ) -> list[BackupExecution]:
-    """Confirm the open drops of `execution`, or those in `components`: what is left is the state to compare with.
+    """Confirm the open drops of `backup`, or those in `components`; later backups are compared with what is left.
 
-    The same drops in other backups of the instance are confirmed too, unless a later one lost even more. Return the
+    The same drops in other backups of the instance are confirmed too, unless a later one lost even more. Returns the
     rows that changed, the newest first. Raises BackupError when there is nothing to confirm.
     """
     now, name = timezone.now(), audit.name_of(by)
     with transaction.atomic():
-        lock_instance(execution.instance)
-        execution.refresh_from_db(fields=["status", "drops", "drop_confirmed_at", "drop_confirmed_by"])
-        if not execution.open_drop:
-            raise BackupError(
-                f"{execution} has no drop to confirm.", hint="`listbackups` shows which backups have one."
-            )
-        accepted = [drop for drop in open_drops(execution) if not components or drop.component in components]
-        _require_all_named(execution, accepted, components)
+        lock_instance(backup.instance)
+        backup.refresh_from_db(fields=["status", "drops", "drop_confirmed_at", "drop_confirmed_by"])
+        if not backup.open_drop:
+            raise BackupError(f"{backup} has no drop to confirm.", hint="`listbackups` shows which backups have one.")
+        accepted = [drop for drop in open_drops(backup) if not components or drop.component in components]
+        unknown = [component for component in components if component not in {drop.component for drop in accepted}]
+        if unknown:
+            there = sorted({drop.component for drop in open_drops(backup)})
+            hint = f"Its drops are in: {', '.join(there)}."
+            raise BackupError(f"{backup} has no open drop in {', '.join(unknown)}.", hint=hint)
         left = {_key(drop): drop.after for drop in accepted}
-        rows = _dated().of_instance(execution.instance).with_open_drop().without_manifest()
+        rows = _dated().of_instance(backup.instance).with_open_drop().without_manifest()
         changed = [
             row
             for row in rows.order_by("-started_at", "-pk")
-            if _confirm(row, left, earlier=_after(execution, row.started_at) or row.pk == execution.pk, by=name, at=now)
+            if _confirm(row, left, earlier=_after(backup, row.started_at) or row.pk == backup.pk, by=name, at=now)
         ]
-    execution.refresh_from_db(fields=["drops", "drop_confirmed_at", "drop_confirmed_by"])
+    backup.refresh_from_db(fields=["drops", "drop_confirmed_at", "drop_confirmed_by"])
     what = "; ".join(named(accepted))
-    audit.log("backup.drop-confirmed", execution=execution.pk, instance=execution.instance, by=name, drops=what)
-    audit.note(by, execution, f"Confirmed that data is gone on purpose: {what}")
+    audit.log("backup.drop-confirmed", backup=backup.pk, instance=backup.instance, by=name, drops=what)
+    audit.note(by, backup, f"Confirmed that data is gone on purpose: {what}")
     return changed
-
-
-def _require_all_named(execution: BackupExecution, accepted: list[Drop], components: Collection[str]) -> None:
-    unknown = [component for component in components if component not in {drop.component for drop in accepted}]
-    if unknown:
-        there = sorted({drop.component for drop in open_drops(execution)})
-        hint = f"Its drops are in: {', '.join(there)}."
-        raise BackupError(f"{execution} has no open drop in {', '.join(unknown)}.", hint=hint)
 
 
 def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by: str, at: datetime) -> bool:
@@ -139,17 +133,17 @@ def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by
 
 
 def comparable() -> BackupQuerySet:
-    """Return those that say what the instance held: a safety backup is of a state somebody wanted to leave."""
+    """Return the completed backups that drops are found in; a safety backup is of a state that is being replaced."""
     return BackupExecution.objects.completed().filter(started_at__isnull=False).without_safety()
 
 
 def _dated() -> BackupQuerySet:
-    """Leave out those of a time when the clock was ahead."""
+    """Return comparable backups, without those dated in the future by a clock that was ahead."""
     return comparable().filter(started_at__lte=timezone.now() + CLOCKS_DIFFER)
 
 
 def entry_of(drop: Drop) -> DropEntry:
-    """Return what a row keeps of `drop`, which is open."""
+    """Return `drop` as a row stores it, open."""
     return DropEntry(
         component=drop.component, table=drop.table, measure=drop.measure, before=drop.before, after=drop.after
     )
@@ -172,21 +166,21 @@ def _after(row: BackupExecution, moment: datetime | None) -> bool:
 
 
 def named(drops: list[Drop]) -> list[str]:
-    """Return the first few in words."""
+    """Return the first few drops in words."""
     more = len(drops) - MOST_NAMED
     return [*map(str, drops[:MOST_NAMED]), *([f"and {more} more drops like these"] if more > 0 else [])]
 
 
-def report_drop(execution: BackupExecution) -> None:
-    """Log and signal a backup that lacks data."""
-    if execution.open_drop:
-        log_drop(execution)
-        message = f"{execution} of {execution.instance} lacks data that was there before: {summary(execution)}"
-        data_dropped.send_robust(sender=BackupExecution, execution=execution, message=message)
+def report_drop(backup: BackupExecution) -> None:
+    """Log and signal the open drops of `backup`."""
+    if backup.open_drop:
+        log_drop(backup)
+        message = f"{backup} of {backup.instance} lacks data that was there before: {summary(backup)}"
+        data_dropped.send_robust(sender=BackupExecution, execution=backup, message=message)
 
 
-def log_drop(execution: BackupExecution) -> None:
+def log_drop(backup: BackupExecution) -> None:
     audit.log(
-        "backup.dropped", logging.WARNING, execution=execution.pk, instance=execution.instance,
-        drops=summary(execution),
+        "backup.dropped", logging.WARNING, backup=backup.pk, instance=backup.instance,
+        drops=summary(backup),
     )  # fmt: skip

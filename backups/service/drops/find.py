@@ -1,4 +1,4 @@
-"""Finding what a backup lacks: its manifest beside those of earlier backups of the instance."""
+"""Finding drops: the manifest of a backup is compared with those of earlier backups of the instance."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,55 +9,58 @@ from django.conf import settings
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
-from backups.models.querysets import BackupQuerySet
 from backups.service.drops.episodes import comparable, entry_of, log_drop, named, open_drops
 from backups.service.drops.holdings import Drop, Holding, drops_between, holdings_of
+from destinations.lib.operator_error import sentences
 
 Kind, Status = BackupExecution.Kind, BackupExecution.Status
 
 
-def note_drops(execution: BackupExecution, manifest: Manifest) -> Manifest:
-    """Write into the running row what `manifest` lacks; return the manifest with warnings that say so.
-
-    A safety backup holds whatever is there: nothing is expected of it.
-    """
-    found = [] if execution.kind == Kind.SAFETY else _find(execution, manifest)
+def record_drops(backup: BackupExecution, manifest: Manifest) -> Manifest:
+    """Record in the running row what `manifest` lacks; return the manifest with a warning for each drop."""
+    # a safety backup is of whatever state a restore replaces
+    found = [] if backup.kind == Kind.SAFETY else _find(backup, manifest)
     if not found:
         return manifest
-    execution.moved(Status.RUNNING, drops=[entry_of(drop) for drop in found])
-    return replace(manifest, warnings=manifest.warnings + tuple(f"data dropped: {text}" for text in named(found)))
+    backup.moved(Status.RUNNING, drops=[entry_of(drop) for drop in found])
+    return replace(
+        manifest, warnings=manifest.warnings + tuple(sentences(f"Data dropped: {text}") for text in named(found))
+    )
 
 
-def judge_adopted(executions: Iterable[BackupExecution]) -> None:
-    """Write into the rows of archives that were not made here what each lacks beside those before it, oldest first."""
-    dated = [row for row in executions if row.started_at is not None and row.kind != Kind.SAFETY]
-    for execution in sorted(dated, key=lambda row: (row.started_at, row.pk)):
-        manifest = _manifest(execution.pk)
-        if manifest is not None and (found := _find(execution, manifest)):
-            execution.moved(Status.COMPLETED, drops=[entry_of(drop) for drop in found])
-            log_drop(execution)
+def judge_adopted(backups: Iterable[BackupExecution]) -> None:
+    """Record the drops in the rows of adopted archives, oldest first."""
+    dated = [row for row in backups if row.started_at is not None and row.kind != Kind.SAFETY]
+    for backup in sorted(dated, key=lambda row: (row.started_at, row.pk)):
+        manifest = _manifest(backup.pk)
+        if manifest is not None and (found := _find(backup, manifest)):
+            backup.moved(Status.COMPLETED, drops=[entry_of(drop) for drop in found])
+            log_drop(backup)
 
 
-def _find(execution: BackupExecution, manifest: Manifest) -> list[Drop]:
+def _find(backup: BackupExecution, manifest: Manifest) -> list[Drop]:
     found = drops_between(
-        _reference(execution),
+        _reference(backup),
         holdings_of(manifest),
         percent=settings.BACKUP_DROP_PERCENT,
         config_is_url=manifest.config_source == "url",
     )
-    return [drop for drop in found if not _is_ignored(execution.instance, drop)]
+    kept = []
+    for drop in found:
+        names = [f"{backup.instance}/{drop.component}", f"{backup.instance}/{drop.component}/{drop.table}"]
+        if not any(fnmatchcase(name, pattern) for pattern in settings.BACKUP_DROP_IGNORE for name in names):
+            kept.append(drop)
+    return kept
 
 
-def _is_ignored(instance: str, drop: Drop) -> bool:
-    names = [f"{instance}/{drop.component}", f"{instance}/{drop.component}/{drop.table}"]
-    return any(fnmatchcase(name, pattern) for pattern in settings.BACKUP_DROP_IGNORE for name in names)
-
-
-def _reference(execution: BackupExecution) -> dict[str, Holding]:
-    """Return what each component held in the newest earlier backup in which it has no open drop."""
+def _reference(backup: BackupExecution) -> dict[str, Holding]:
+    """Return the holding of each component in the newest earlier backup in which it has no open drop."""
     found: dict[str, Holding] = {}
     missing: set[str] | None = None
-    rows = _earlier(execution).order_by("-started_at", "-pk")
+    others = comparable().of_instance(backup.instance).exclude(pk=backup.pk)
+    earlier = others.filter(started_at__lte=backup.started_at)
+    # after the clock was set back all other backups may be later ones: they are compared with then
+    rows = (earlier if backup.adopted or earlier.exists() else others).order_by("-started_at", "-pk")
     for row in rows.only("pk", "drops", "drop_confirmed_at").iterator():
         dropped = {drop.component for drop in open_drops(row)}
         if missing is not None and missing <= dropped:
@@ -73,15 +76,8 @@ def _reference(execution: BackupExecution) -> dict[str, Holding]:
     return found
 
 
-def _earlier(execution: BackupExecution) -> BackupQuerySet:
-    others = comparable().of_instance(execution.instance).exclude(pk=execution.pk)
-    earlier = others.filter(started_at__lte=execution.started_at)
-    # a clock that was set back must not hide all there is to compare with
-    return earlier if execution.adopted or earlier.exists() else others
-
-
 def _manifest(pk: str) -> Manifest | None:
-    """Return the manifest of a row; None for one that another program wrote and that cannot be read."""
+    """Return the manifest of a row; None for an adopted one that cannot be read."""
     data = BackupExecution.objects.values_list("manifest_json", flat=True).get(pk=pk)
     try:
         return Manifest.from_dict(data)

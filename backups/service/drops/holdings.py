@@ -1,4 +1,4 @@
-"""How much a manifest says that each component holds, and what is gone beside an earlier one. Reads no row."""
+"""How much each component of a manifest holds, and the drops between two manifests. Reads no row."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from backups.archive.manifest.entry import Entry
 from backups.archive.manifest.names import EXPORT_NAME
 from destinations.lib.formats import counted, human_size, printable
 
-# Below these, only what became empty counts: of three rows two may go on any day.
+# Below these only what became empty is a drop: two of three rows may be deleted on any day.
 LEAST_COUNTED = 20
 LEAST_BYTES = 4096
 # the header of the folder itself, and the end of the tar
 EMPTY_TREE_BYTES = 1536
 LONGEST_NAME = 80
-# Tables in which SQLite keeps the index of a virtual table: merging it leaves few of their rows, and nothing is lost.
+# Tables with the index of a virtual table of SQLite: merging it deletes most of their rows without a loss of data.
 INDEX_TABLES = (("_data", "_idx"), ("_segments", "_segdir"), ("_node", "_parent"))
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A part that holds less than before: `table` is empty where it is the component as a whole.
+    """A component that holds less than before, or one `table` of it ("" for the component as a whole).
 
     `measure` is what `before` and `after` count: rows, files or bytes.
     """
@@ -50,7 +50,7 @@ class Drop:
 
 @dataclass(slots=True)
 class Holding:
-    """What one component holds. `files` and `file_bytes` are None where the manifest does not say.
+    """How much one component holds. `files` and `file_bytes` are None where the manifest does not say.
 
     `bytes` are those of files, or of trees with their headers; `database_bytes` those of databases, some of which may
     be `uncounted`.
@@ -67,7 +67,7 @@ class Holding:
 
 
 def holdings_of(manifest: Manifest) -> dict[str, Holding]:
-    """Return what each component of the archive holds, by name; one that is absent is not in it."""
+    """Return the holding of each component in the archive, by name."""
     found: dict[str, Holding] = {}
     for entry in manifest.contents:
         # the merged configuration is made from the others
@@ -85,7 +85,11 @@ def _add(holding: Holding, entry: Entry) -> None:
         holding.files = _sum(holding.files, entry.files)
         holding.file_bytes = _sum(holding.file_bytes, entry.file_bytes)
         return
-    tables = _own_tables(entry.tables or {})
+    counts = entry.tables or {}
+    # internal tables of SQLite change without a loss of data
+    tables = {
+        name: rows for name, rows in counts.items() if not (name.startswith("sqlite_") or _is_index(name, counts))
+    }
     holding.database_bytes += entry.size_bytes
     holding.uncounted |= bool(entry.not_counted) or (entry.tables is None and entry.records is None)
     holding.rows += sum(tables.values()) if entry.tables is not None else entry.records or 0
@@ -95,12 +99,6 @@ def _add(holding: Holding, entry: Entry) -> None:
 
 def _sum(one: int | None, other: int | None) -> int | None:
     return one if other is None else (one or 0) + other
-
-
-def _own_tables(tables: Mapping[str, int]) -> dict[str, int]:
-    """Leave out what is SQLite's own business."""
-    own = {name for name in tables if name.startswith("sqlite_") or _is_index(name, tables)}
-    return {name: rows for name, rows in tables.items() if name not in own}
 
 
 def _is_index(name: str, tables: Mapping[str, int]) -> bool:
@@ -115,14 +113,12 @@ def _is_index(name: str, tables: Mapping[str, int]) -> bool:
 def drops_between(
     before: Mapping[str, Holding], after: Mapping[str, Holding], *, percent: int, config_is_url: bool = False
 ) -> list[Drop]:
-    """Return what became empty, and what lost at least `percent` of its rows, files or bytes.
-
-    A configuration that comes from a URL now is not in the archive and not lost.
-    """
+    """Return what became empty, and what lost at least `percent` of its rows, files or bytes."""
     found: list[Drop] = []
     for component, old in before.items():
         new = after.get(component, Holding(files=0, file_bytes=0))
         found += _rows_lost(component, old, new, percent)
+        # a configuration that comes from a URL now is not in the archive, and not lost
         if not (config_is_url and component == "config"):
             found += _content_lost(component, old, new, percent)
     return found
@@ -130,7 +126,7 @@ def drops_between(
 
 def _rows_lost(component: str, old: Holding, new: Holding, percent: int) -> Iterator[Drop]:
     if old.uncounted or new.uncounted:
-        # not counted is not none
+        # the number of rows is unknown, so that sizes are compared
         if _is_lost(old.database_bytes, new.database_bytes, LEAST_BYTES, percent):
             yield Drop(component, "", "bytes", old.database_bytes, new.database_bytes)
     elif _is_lost(old.rows, new.rows, LEAST_COUNTED, percent):
@@ -145,7 +141,7 @@ def _rows_lost(component: str, old: Holding, new: Holding, percent: int) -> Iter
 def _content_lost(component: str, old: Holding, new: Holding, percent: int) -> Iterator[Drop]:
     was_tree = old.files is not None or new.files is not None
     if new.left_out - old.left_out:
-        # a place of this site is no part of the tree any more: how much of the difference that is, nothing says
+        # a folder of this site is left out of the tree since: its part of the difference is unknown
         if new.files == 0 and old.bytes > EMPTY_TREE_BYTES:
             yield Drop(component, "", "bytes", old.bytes, 0)
         return

@@ -10,7 +10,7 @@ from backups.instances import Instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.progress import Monitor
 from backups.service.archives.open import opened
-from backups.service.backup.run_now import back_up_before_restore
+from backups.service.backup.run import back_up_before_restore
 from backups.service.restore.safety_archive import NAME, fetch_into
 from backups.service.restore.stage import Staged
 from destinations.lib.operator_error import OperatorError

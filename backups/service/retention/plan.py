@@ -1,4 +1,4 @@
-"""What retention would do at a destination: every backup there, whether it stays, and why."""
+"""The retention plan of a destination: every backup there, whether it is kept, and why."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +11,12 @@ from django.db.models import F
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.querysets import BackupQuerySet
-from backups.service.archives.leases import used_executions
+from backups.service.archives.leases import used_backups
+from backups.service.archives.names import time_in
 from backups.service.drops.episodes import is_before, open_episodes
-from backups.service.retention.dates import taken_at
-from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, decide
+from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, agreed_date, decide
 from backups.service.schedules.freshness import promised_ages
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
 COLUMNS = (
@@ -34,16 +35,16 @@ class Planned:
 
     @property
     def because(self) -> str:
-        """The reason behind "kept because" or "goes because"."""
+        """The clause that follows "kept because" or "goes because"."""
         return self.reason.partition(" because ")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rule` is None where everything stays. `entries` are by instance, the newest first.
+    """`rule` is None where everything is kept. `entries` are by instance, the newest first.
 
-    `waiting` is what would go besides if a person confirmed `rule`: until then only that goes which `confirmed`, the
-    rule before, does not need either.
+    `waiting` are those that would also be deleted if `rule` were confirmed: until then nothing is deleted that
+    `confirmed`, the rule before, keeps.
     """
 
     destination: BackupDestination
@@ -76,14 +77,13 @@ def plan_prune(
     instance: str | None = None,
     flaws: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Decide about every archive that is at `destination` by our record; nothing is changed.
+    """Decide about every archive that is at `destination` by the database; nothing is changed.
 
-    `flaws` says by id which archives turned out not to be good, and why. Raises BackupError for a rule that cannot
-    be meant.
+    `flaws` says by id which archives were found not to be good, and why. Raises BackupError for an invalid rule.
     """
     rows = list(_archives(destination, instance))
     backups = _as_backups(rows, flaws or {})
-    with explained(destination):
+    with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
         entries = _planned(rows, _decide(rule, backups, now, destination))
         waiting = more_that_goes(destination, confirmed, rule, now)
@@ -99,11 +99,12 @@ def more_that_goes(
     """Return what the rule `after` would delete at `destination` and the rule `before` would not: now, or else with
     the next backup of each instance.
 
-    As if nothing was held for the time being: what waits for a late backup, say, goes as soon as that has come.
+    Temporary protections are left out of account.
     """
     if before == after:
         return []
     rows = list(_archives(destination, None))
+    # what a temporary protection keeps now, for example while a backup is overdue, is deleted later without a question
     backups = [backup.unheld() for backup in _as_backups(rows, {})]
     coming = [
         Backup(id=f"the next of {name}", instance=name, taken_at=now, completed=True)
@@ -111,13 +112,10 @@ def more_that_goes(
     ]
     for together in (backups, [*backups, *coming]):
         old, new = (_decide(rule, together, now, None)[: len(rows)] for rule in (before, after))
-        if more := [pair for pair in zip(_planned(rows, old), _planned(rows, new), strict=True) if _is_more(*pair)]:
-            return [entry for _, entry in more]
+        pairs = zip(_planned(rows, old), _planned(rows, new), strict=True)
+        if more := [later for earlier, later in pairs if earlier.keep and not later.keep]:
+            return more
     return []
-
-
-def _is_more(old: Planned, new: Planned) -> bool:
-    return old.keep and not new.keep
 
 
 def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> list[Planned]:
@@ -128,7 +126,7 @@ def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> 
 
 
 def _both(new: Planned, old: Planned, rule: Rule | None) -> Planned:
-    """What the new rule deletes stays while the one before needs it, and that is not confirmed."""
+    """Keep what the new rule deletes and the one before keeps, as the new one is not confirmed."""
     if new.keep or not old.keep:
         return new
     return replace(
@@ -137,18 +135,18 @@ def _both(new: Planned, old: Planned, rule: Rule | None) -> Planned:
 
 
 @contextmanager
-def explained(destination: BackupDestination) -> Iterator[None]:
-    """Raise BackupError where the rule cannot be meant."""
+def invalid_rules_refused(destination: BackupDestination) -> Iterator[None]:
+    """Raise BackupError for a RetentionError."""
     try:
         yield
     except RetentionError as error:
         raise BackupError(
-            f"the retention of {destination.name} cannot work: {error.message}", hint=error.hint
+            sentences(f"The retention of {destination.name} cannot work: {error.message}"), hint=error.hint
         ) from error
 
 
 def _archives(destination: BackupDestination, instance: str | None) -> BackupQuerySet:
-    """Return the rows with an archive; without their manifests, which would fill the memory."""
+    """Return the rows with an archive, without their manifests, which would fill the memory."""
     rows = BackupExecution.objects.stored().filter(destination=destination)
     if instance is not None:
         rows = rows.of_instance(instance)
@@ -158,7 +156,7 @@ def _archives(destination: BackupDestination, instance: str | None) -> BackupQue
 
 def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
     rows = list(rows)
-    used = used_executions()
+    used = used_backups()
     episodes = open_episodes({row.instance for row in rows})
     unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
     return [
@@ -183,10 +181,19 @@ def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
     ]
 
 
+def taken_at(backup: BackupExecution, claim_of_manifest: str | None) -> datetime | None:
+    """Return the date on which the row, its manifest and the name of its archive agree; None when they do not."""
+    try:
+        in_manifest = datetime.fromisoformat(str(claim_of_manifest)) if claim_of_manifest else None
+    except ValueError:
+        return None
+    return agreed_date([backup.started_at, in_manifest, time_in(backup.backup_filename)])
+
+
 def _decide(
     rule: Rule | None, backups: list[Backup], now: datetime, promising: BackupDestination | None
 ) -> list[Decision]:
-    """Decide with what the schedules promise at the destination `promising`; with none nothing is held for them."""
+    """Decide, with the freshness that schedules promise at the destination `promising`; None leaves it out."""
     if rule is None:
         return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
     names = {backup.instance for backup in backups}

@@ -1,4 +1,4 @@
-"""A rule that would delete more than the one before deletes nothing more until a person has confirmed it."""
+"""Changes of a retention rule: one that deletes more than the rule before has to be confirmed first."""
 
 import logging
 from contextlib import suppress
@@ -8,24 +8,23 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.service.retention.plan import Planned, explained, more_that_goes
+from backups.service.retention.plan import Planned, invalid_rules_refused, more_that_goes
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import as_json
 from destinations.policies.retention_rule import RetentionError, Rule
 
 
 def settle_rule(destination: BackupDestination, *, now: datetime | None = None) -> list[Planned]:
-    """Record whether the rule of `destination` waits for a person, and return what it would delete more.
+    """Record whether the rule of `destination` needs a confirmation; return what it would delete more.
 
-    One that deletes no more than the last confirmed one is in force at once. Raises BackupError for a rule that cannot
-    be meant.
+    One that deletes no more than the last confirmed one is in force at once. Raises BackupError for an invalid rule.
     """
     now = now or timezone.now()
-    with explained(destination):
+    with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
     waiting = more_that_goes(destination, confirmed, rule, now)
     if not waiting:
-        _agree(destination, rule)
+        _put_in_force(destination, rule)
     elif destination.rule_pending_since is None:
         _save(destination, rule_pending_since=now, confirmed_rule=as_json(confirmed))
         audit.log(
@@ -36,21 +35,21 @@ def settle_rule(destination: BackupDestination, *, now: datetime | None = None) 
 
 
 def remember_rule(destination: BackupDestination) -> None:
-    """Take the rule that `destination` has for confirmed, before another one takes its place; nothing is saved."""
-    with suppress(RetentionError):  # one that cannot be meant has deleted nothing
+    """Set the rule that `destination` has as the confirmed one, before it is replaced; nothing is saved."""
+    with suppress(RetentionError):  # an invalid one has deleted nothing
         destination.confirmed_rule = as_json(destination.rule())
 
 
 def confirm_rule(destination: BackupDestination, *, by: audit.Actor) -> Rule | None:
-    """Let the rule of `destination` delete what it no longer needs, and return it.
+    """Confirm the rule of `destination`, and return it.
 
-    Raises BackupError when it needs no confirmation, or cannot be meant.
+    Raises BackupError when it needs no confirmation, or is invalid.
     """
     waiting = settle_rule(destination)
     if not waiting:
         raise BackupError(f"The rule of {destination.name} is in force already.")
     rule = destination.rule()
-    _agree(destination, rule)
+    _put_in_force(destination, rule)
     audit.log(
         "retention.rule-confirmed", destination=destination.name, by=audit.name_of(by), rule=str(rule),
         more=len(waiting),
@@ -59,7 +58,7 @@ def confirm_rule(destination: BackupDestination, *, by: audit.Actor) -> Rule | N
     return rule
 
 
-def _agree(destination: BackupDestination, rule: Rule | None) -> None:
+def _put_in_force(destination: BackupDestination, rule: Rule | None) -> None:
     wanted = as_json(rule)
     if destination.confirmed_rule != wanted or destination.rule_pending_since is not None:
         _save(destination, confirmed_rule=wanted, rule_pending_since=None)

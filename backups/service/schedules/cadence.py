@@ -32,7 +32,7 @@ INTERVAL_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Cadence(Protocol):
-    """The rhythm of a schedule."""
+    """When the runs of a schedule are due."""
 
     def next_after(self, moment: datetime) -> datetime:
         """Return the first run later than `moment`; both aware, the result in UTC."""
@@ -41,7 +41,7 @@ class Cadence(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Every so often, in slots counted from a fixed moment, so that restarts and edits do not shift them."""
+    """A fixed interval, in slots counted from a fixed epoch, so that restarts and edits do not shift them."""
 
     length: timedelta
 
@@ -59,25 +59,22 @@ class Cron:
 
     def next_after(self, moment: datetime) -> datetime:
         if self.expression.split()[1].startswith("*"):
-            return self._every_hour(moment)
+            # by real time: the earliest match under any offset that the zone has within a year
+            found: datetime | None = None
+            for days in (0, 1, 366 // 2, 366):
+                local = (moment + timedelta(days=days)).astimezone(self.zone)
+                found = self._under(local.replace(tzinfo=UTC) - local, moment, found) or found
+            return found or self._named_hours(moment)
         return self._named_hours(moment)
 
     def _named_hours(self, moment: datetime) -> datetime:
-        """Follow the wall clock; a time that exists twice means its first, one that does not exist is moved on."""
+        """By the wall clock: of a time that exists twice the first counts, one that does not exist is moved on."""
         local = moment.astimezone(self.zone).replace(tzinfo=None) - timedelta(hours=3)
         matches = _matches(self.expression, local)
         while True:
             found = next(matches).replace(tzinfo=self.zone, fold=0).astimezone(UTC)
             if found > moment:
                 return found
-
-    def _every_hour(self, moment: datetime) -> datetime:
-        """Follow real time: the earliest match under any offset that the zone has at that moment."""
-        found: datetime | None = None
-        for days in (0, 1, 366 // 2, 366):
-            local = (moment + timedelta(days=days)).astimezone(self.zone)
-            found = self._under(local.replace(tzinfo=UTC) - local, moment, found) or found
-        return found or self._named_hours(moment)
 
     def _under(self, offset: timedelta, moment: datetime, best: datetime | None) -> datetime | None:
         """Return the first match while that offset holds, when it is earlier than `best`."""
@@ -96,7 +93,7 @@ Custom = Callable[[datetime], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A rhythm of the deployer's own: a function of the last moment that returns the next run."""
+    """A custom cadence of the site: a function of the last moment that returns the next run."""
 
     name: str
     function: Custom
@@ -104,7 +101,7 @@ class Function:
     def next_after(self, moment: datetime) -> datetime:
         try:
             found = self.function(moment)
-        except Exception as error:  # it is not our code, and one schedule must not keep the others from running
+        except Exception as error:  # code of the site: one schedule must not keep the others from running
             hint = "Correct the function that BACKUP_CUSTOM_CADENCES names."
             message = sentences(f"The cadence {self.name} failed: {type(error).__name__}: {error}")
             raise BackupError(message, hint=hint) from error
@@ -114,7 +111,7 @@ class Function:
 
 
 def cadence(type_: str, expression: str, zone: str, *, custom: Mapping[str, Custom] | None = None) -> Cadence:
-    """Return the rhythm that `expression` describes. Raises BackupError that says what is wrong with it."""
+    """Return the cadence that `expression` describes. Raises BackupError for an invalid one."""
     time_zone(zone)
     if type_ == "interval":
         return Interval(parse_interval(expression))
@@ -139,7 +136,7 @@ def parse_interval(expression: str) -> timedelta:
 
 
 def parse_cron(expression: str, zone: str) -> Cron:
-    """Raises BackupError for an expression that is not five plain fields, or that never comes (31 February)."""
+    """Raises BackupError for an expression that is not five plain fields, or that is never due (31 February)."""
     hint = "Write five fields (minute, hour, day, month, weekday) such as '0 2 * * *'."
     if len(expression) > LONGEST_CRON:
         raise BackupError(f"A cron expression has at most {LONGEST_CRON} characters.", hint=hint)
@@ -160,7 +157,7 @@ def parse_cron(expression: str, zone: str) -> Cron:
 
 
 def _steps(field: str) -> list[int]:
-    """Return what stands behind a slash: every so many."""
+    """Return the steps of a field, which follow a slash."""
     return [int(step) for step in re.findall(r"/(\d+)", field)]
 
 
@@ -173,24 +170,22 @@ def time_zone(name: str) -> ZoneInfo:
         ) from error
 
 
-def upcoming(rhythm: Cadence, moment: datetime, count: int) -> list[datetime]:
+def upcoming(of: Cadence, moment: datetime, count: int) -> list[datetime]:
     """Return the next `count` runs after `moment`, in UTC."""
     runs = []
     for _ in range(count):
-        moment = rhythm.next_after(moment)
+        moment = of.next_after(moment)
         runs.append(moment)
     return runs
 
 
-def latest_due(rhythm: Cadence, since: datetime, now: datetime) -> datetime:
-    """Return the last slot at or before `now`, starting from the slot `since`: of many missed ones only that is run.
-
-    Found by halving the time between them: a year of missed minutes takes about thirty steps.
-    """
+def latest_due(of: Cadence, since: datetime, now: datetime) -> datetime:
+    """Return the last slot at or before `now`, starting from the slot `since`: of many missed ones only that is run."""
+    # binary search: a year of missed minutes takes about thirty steps
     slot, latest = since, now
     while latest - since >= RESOLUTION:
         middle = since + (latest - since) / 2
-        following = rhythm.next_after(middle)
+        following = of.next_after(middle)
         if following <= now:
             slot = since = following
         else:
@@ -199,7 +194,7 @@ def latest_due(rhythm: Cadence, since: datetime, now: datetime) -> datetime:
 
 
 def _matches(expression: str, local: datetime) -> Iterator[datetime]:
-    """Yield every time on the clock later than `local` that `expression` names."""
+    """Yield every wall clock time later than `local` that `expression` matches."""
     found = croniter(expression, local, max_years_between_matches=HORIZON_YEARS)
     while True:
         yield found.get_next(datetime)

@@ -1,20 +1,31 @@
-"""A schedule by its name, and in words and values for people and scripts."""
+"""A schedule by its name, in words, and in values for scripts."""
 
+import re
+from datetime import timedelta
 from typing import Any
+
+from cron_descriptor import ExpressionDescriptor, Options
+from cron_descriptor.Exception import FormatException
 
 from backups.errors import BackupError
 from backups.models import BackupSchedule
+from backups.service.schedules.cadence import SIZES, parse_interval
+from destinations.lib.formats import counted
+
+UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
+# the first minute, hour, day, month and weekday of a cron field
+FIRST = (0, 0, 1, 1, 0)
 
 
 def find_schedule(name: str) -> BackupSchedule:
     schedule = BackupSchedule.objects.select_related("destination").filter(name=name).first()
     if schedule is None:
-        raise BackupError(f"there is no schedule {name!r}", hint="`listschedules` prints their names")
+        raise BackupError(f"There is no schedule {name!r}.", hint="`listschedules` prints their names.")
     return schedule
 
 
 def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
-    """Return what a script may want to know; times in ISO 8601."""
+    """Return the values of `schedule` for scripts; times in ISO 8601."""
     moments = {name: getattr(schedule, name) for name in ("next_run", "last_run", "retry_at", "created_at")}
     return {
         "id": schedule.pk,
@@ -34,7 +45,54 @@ def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
 def summary(schedule: BackupSchedule) -> str:
     when = f"next {schedule.next_run:%Y-%m-%d %H:%M} UTC" if schedule.next_run else "no next run"
     state = when if schedule.enabled else "paused"
-    rhythm = f"{schedule.type} {schedule.expression}".strip()
+    cadence = f"{schedule.type} {schedule.expression}".strip()
     last = f"last {schedule.last_status}" if schedule.last_status else "has not run"
     where = f"{schedule.instance} to {schedule.destination.name}"
-    return f"{schedule.name}: {where}, {rhythm} ({schedule.time_zone}), {state}, {last}"
+    return f"{schedule.name}: {where}, {cadence} ({schedule.time_zone}), {state}, {last}"
+
+
+def in_words(type_: str, expression: str, zone: str) -> str:
+    """Return for example "at 02:00, every day (Europe/Berlin)", "every 15 minutes" or "only when started by hand"."""
+    if type_ == "manual":
+        return "only when started by hand"
+    if type_ == "custom":
+        return f"as {expression} says"
+    if type_ != "interval":
+        return _cron(expression, zone)
+    try:
+        length = parse_interval(expression)
+    except BackupError:
+        return expression
+    unit, word = next(((unit, word) for unit, word in UNITS if not length % unit), (timedelta(seconds=1), "second"))
+    count = length // unit
+    return f"every {word}" if count == 1 else f"every {counted(count, word)}"
+
+
+def _cron(expression: str, zone: str) -> str:
+    """Return a cron expression in words; the expression itself where the library has no words for it."""
+    fields = expression.upper().split()
+    if len(fields) != len(SIZES):
+        return f"cron {expression} ({zone})"
+    fields = [_without_uneven_steps(*each) for each in zip(fields, FIRST, SIZES, strict=True)]
+    # verbose adds "every day", which says nothing beside "every 15 minutes"
+    options = Options(verbose=not fields[1].startswith("*"), use_24hour_time_format=True, locale_code="en_US")
+    try:
+        words: str = ExpressionDescriptor(" ".join(fields), options).get_full_description()
+    except FormatException:
+        return f"cron {expression} ({zone})"
+    # inside a list the library has no words for a star and an L, and leaves a gap for a step
+    if re.search(r"\*|\bL\b|  ", words):
+        return f"cron {expression} ({zone})"
+    words = words[0].lower() + words[1:]
+    return words if fields[1:] == ["*"] * 4 else f"{words} ({zone})"
+
+
+def _without_uneven_steps(field: str, first: int, size: int) -> str:
+    """Return ``*/7`` of minutes as ``0,7,...,56``: it begins anew each hour, and is not "every 7 minutes"."""
+    match = re.fullmatch(r"(\*|\d{1,2})/(\d{1,2})", field)
+    if match is None or not int(match[2]):
+        return field
+    start, step = first if match[1] == "*" else int(match[1]), int(match[2])
+    if size % step == 0 and step < size:
+        return field
+    return ",".join(str(value) for value in range(start, first + size, step)) or field

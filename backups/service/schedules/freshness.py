@@ -1,4 +1,4 @@
-"""What the schedules of an instance promise: how old its newest good backup may be, and when the next one comes."""
+"""The freshness that schedules promise: how old the newest good backup of an instance may be, and its next run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from destinations.models import BackupDestination
 
 Type = BackupSchedule.Type
 LOOK_AHEAD = 10
-# a run takes its time, and may be tried again three times
+# for the duration of a run and its three retries
 GRACE = timedelta(hours=1)
 
 
 @dataclass(slots=True)
 class Outlook:
-    """What the enabled schedules of one instance promise together.
+    """The freshness that the enabled schedules of one instance promise together.
 
-    `promise` is None when none of them runs by itself; `since` is when the oldest of those that do was made; `failures`
-    is the longest row of them that any of them has.
+    `promise` is the highest age of the newest good backup, None when no schedule runs by itself; `since` is when the
+    oldest of those that do was created; `failures` is the highest number of consecutive failures.
     """
 
     promise: timedelta | None = None
@@ -61,31 +61,27 @@ def outlooks(instances: Iterable[str], destination: BackupDestination | None = N
 def _add(outlook: Outlook, schedule: BackupSchedule, now: datetime) -> None:
     outlook.failures = max(outlook.failures, schedule.consecutive_failures)
     outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
-    age = _longest_gap(
-        schedule.type, schedule.expression, schedule.time_zone, now.replace(hour=0, minute=0, second=0, microsecond=0)
-    )
+    # not from the cache for a custom cadence, whose function may be corrected meanwhile
+    longest_gap = _longest_gap if schedule.type == Type.CUSTOM else _cached_longest_gap
+    # the same argument all day, for the cache
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    age = longest_gap(schedule.type, schedule.expression, schedule.time_zone, today)
     if age is not None:
         outlook.promise = min(age, outlook.promise or age)
         outlook.since = min(schedule.created_at, outlook.since or schedule.created_at)
 
 
-def _longest_gap(type_: str, expression: str, zone: str, today: datetime) -> timedelta | None:
-    # a custom cadence may change its mind, and its function may be mended
-    gap = _gap if type_ == Type.CUSTOM else _remembered_gap
-    return gap(type_, expression, zone, today)
-
-
-def _gap(type_: str, expression: str, zone: str, moment: datetime) -> timedelta | None:
+def _longest_gap(type_: str, expression: str, zone: str, moment: datetime) -> timedelta | None:
     try:
-        rhythm = cadence_for(type_, expression, zone)
-        runs = upcoming(rhythm, moment, LOOK_AHEAD) if rhythm else []
+        cadence = cadence_for(type_, expression, zone)
+        runs = upcoming(cadence, moment, LOOK_AHEAD) if cadence else []
     except BackupError:
-        # What it meant to promise is not known. The shortest promise is soon broken, and then nothing is pruned.
+        # An invalid expression gets the shortest age: the backups are soon overdue, and then nothing is pruned.
         return GRACE
     if len(runs) < 2:
         return None
     return max(later - earlier for earlier, later in pairwise(runs)) + GRACE
 
 
-# ten runs of a cron expression take milliseconds, and the front page asks for those of every schedule
-_remembered_gap = lru_cache(maxsize=4096)(_gap)
+# ten runs of a cron expression take milliseconds, and the front page needs those of every schedule
+_cached_longest_gap = lru_cache(maxsize=4096)(_longest_gap)

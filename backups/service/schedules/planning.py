@@ -1,4 +1,4 @@
-"""The rhythm of a schedule row, and its next runs."""
+"""The cadence of a schedule row, and its next runs."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,17 +10,17 @@ from django.utils.module_loading import import_string
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import Cadence, Custom, cadence, upcoming
 
-# a failed run of a schedule is tried again after these
+# delays of the retries of a failed run
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
 def cadence_of(schedule: BackupSchedule) -> Cadence | None:
-    """Return the rhythm of `schedule`; None for a manual one. Raises BackupError when the expression is wrong."""
+    """Return the cadence of `schedule`; None for a manual one. Raises BackupError when the expression is invalid."""
     return cadence_for(schedule.type, schedule.expression, schedule.time_zone)
 
 
 def cadence_for(type_: str, expression: str, zone: str) -> Cadence | None:
-    """Return the rhythm of a schedule of that type. Raises BackupError when the expression is wrong."""
+    """Return the cadence of a schedule of that type. Raises BackupError when the expression is invalid."""
     if type_ == BackupSchedule.Type.MANUAL:
         return None
     return cadence(type_, expression, zone, custom=custom_cadences())
@@ -37,12 +37,12 @@ def _call(path: str, moment: datetime) -> datetime:
 
 
 def next_runs(schedule: BackupSchedule, count: int, *, now: datetime | None = None) -> list[datetime]:
-    rhythm = cadence_of(schedule)
-    return [] if rhythm is None else upcoming(rhythm, now or timezone.now(), count)
+    found = cadence_of(schedule)
+    return [] if found is None else upcoming(found, now or timezone.now(), count)
 
 
 def plan(schedule: BackupSchedule) -> None:
-    """Set when `schedule` runs next, from now on, and save it. Raises BackupError when it never does."""
+    """Set the next run of `schedule` from now on, and save it. Raises BackupError when there is none."""
     runs = next_runs(schedule, 1)
     schedule.next_run = runs[0] if runs and schedule.enabled else None
     schedule.retry_at = None

@@ -1,4 +1,4 @@
-"""Schedules whose next run was lost, or lies further ahead than their rhythm says."""
+"""Repairing schedules without a next run, or with one that is later than their cadence says."""
 
 import logging
 
@@ -14,9 +14,9 @@ from backups.service.schedules.planning import RETRY_AFTER, next_runs, plan
 
 
 def repair(queue: str) -> None:
-    """Give a next run to each enabled schedule of `queue` that lost it, for example by an error mended since.
+    """Plan each enabled schedule of `queue` that has no next run, for example after an error that was corrected.
 
-    When the clock was ahead for a while, also to those that were moved into a future that has not come.
+    When the clock was ahead for a while, also those whose next run was moved too far ahead by it.
     """
     now = timezone.now()
     lost = BackupSchedule.objects.enabled().filter(next_run=None).exclude(type=BackupSchedule.Type.MANUAL)
@@ -27,19 +27,19 @@ def repair(queue: str) -> None:
 
 
 def bring_back(queue: str) -> list[str]:
-    """Plan each schedule of `queue` again that runs later than its rhythm says; return their names."""
+    """Plan each schedule of `queue` again whose next run is later than its cadence says; return their names."""
     now, moved = timezone.now(), []
     ahead = of_queue(BackupSchedule.objects.enabled().filter(next_run__gt=now), queue)
     for schedule in ahead:
         try:
             runs = next_runs(schedule, 1, now=now)
-        except BackupError:  # it is told when its slot comes
+        except BackupError:  # reported when its slot comes
             continue
         late_retry = schedule.retry_at is not None and schedule.retry_at > now + RETRY_AFTER[-1]
         if late_retry or (runs and schedule.next_run is not None and runs[0] < schedule.next_run):
             _plan(schedule)
             moved.append(schedule.name)
-            audit.log("schedule.brought-back", logging.WARNING, schedule=schedule.name, was=schedule.next_run)
+            audit.log("schedule.replanned", logging.WARNING, schedule=schedule.name, was=schedule.next_run)
     return moved
 
 

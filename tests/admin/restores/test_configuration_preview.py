@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from tests.support.pages.admin_pages import url
 from tests.support.pages.parsed import page_at
 from tests.support.pages.restore_pages import MAY, confirmed

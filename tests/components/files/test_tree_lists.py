@@ -122,7 +122,7 @@ def test_a_list_that_cannot_be_sealed_is_a_warning_of_the_backup(
     settings.BACKUP_SECRETS_KEY = ["no key"]
     backup = back_up("shop")
     assert backup.status == "completed"
-    assert [text for text in backup.warnings if "the list of the entries of uploads was not kept" in text]
+    assert [text for text in backup.warnings if "The list of the entries of uploads was not kept" in text]
     assert not TreeList.objects.exists()
 
 

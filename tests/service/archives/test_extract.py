@@ -174,7 +174,7 @@ def test_the_command_touches_no_instance_and_is_logged(
     assert done.data == {
         "directory": str(target), "files": ["orders.db"], "folders": [], "bytes": size, "rows": 50, "warnings": [],
     }  # fmt: skip
-    assert f"backup.extracted execution={backup.pk} instance=store directory={target} files=1 by=" in caplog.text
+    assert f"backup.extracted backup={backup.pk} instance=store directory={target} files=1 by=" in caplog.text
     assert BackupExecution.objects.count() == 1
     target = tmp_path / "again"
     os.mkdir(target)  # noqa: PTH102

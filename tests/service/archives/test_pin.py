@@ -43,7 +43,7 @@ def test_a_pinned_backup_is_not_deleted_until_it_is_unpinned(
     assert not file_of(row).exists()
     notes = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
     assert notes == ["Pinned: before the migration", "Unpinned: before the migration"]
-    assert f'backup.pinned execution={row.pk} instance=app by=bob reason="before the migration"' in caplog.text
+    assert f'backup.pinned backup={row.pk} instance=app by=bob reason="before the migration"' in caplog.text
 
 
 @pytest.mark.parametrize("reason", ["", "  \n", "x" * 256])
@@ -102,4 +102,4 @@ def test_the_commands_say_in_one_line_what_is_wrong(caplog: pytest.LogCaptureFix
     with pytest.raises(CommandError, match="there is no backup 'unknown-id'"):
         call_command("unpinbackup", "unknown-id")
     call_command("unpinbackup", execution.pk)
-    assert f"backup.unpinned execution={execution.pk} instance=shop by={operator_name()}" in caplog.text
+    assert f"backup.unpinned backup={execution.pk} instance=shop by={operator_name()}" in caplog.text

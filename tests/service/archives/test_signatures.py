@@ -79,7 +79,7 @@ def test_a_missing_signature_asks_and_is_accepted_by_a_person_only(execution: Ba
     assert the_restore().outcome == {}
 
     done = restore(execution, accept_unsigned=True)
-    assert done.warnings == ["accepted: the archive is not signed"]
+    assert done.warnings == ["Accepted: the archive is not signed."]
 
 
 def test_a_foreign_signature_asks_until_its_key_is_trusted(execution: BackupExecution, settings: Settings) -> None:

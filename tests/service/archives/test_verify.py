@@ -102,7 +102,7 @@ def test_damage_is_found_at_the_destination_and_in_a_file(
     archive = file_of(execution)
     archive.write_bytes(DAMAGE[damage](archive.read_bytes()))
     with pytest.raises(
-        ArchiveError, match=r"^tacacs-hq/manual/.* at nas is not what was uploaded: its SHA-256 differs$"
+        ArchiveError, match=r"^tacacs-hq/manual/.* at nas is not what was uploaded: its SHA-256 differs\.$"
     ):
         verify_execution(execution, by="tests")
     with pytest.raises(ArchiveError):

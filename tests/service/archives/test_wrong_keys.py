@@ -46,7 +46,7 @@ def test_where_encryption_is_required_and_there_is_no_key_nothing_is_exported(
     demand(destination, "required")
     failed = failure(back_up)
 
-    assert failed.error_message == "nas takes encrypted archives only, and no key is configured"
+    assert failed.error_message == "nas takes encrypted archives only, and no key is configured."
     assert failed.error_hint.startswith("set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE")
     assert stages(failed) == ["preparing", "failed"]
     assert (archives(), workspaces()) == ([], [])
@@ -82,25 +82,25 @@ def test_a_service_that_asks_for_encryption_and_has_no_passphrase_is_not_backed_
 ) -> None:
     config = tacacs_root / "config" / "tacacs.conf"
     config.write_text(config.read_text().replace("encryption_enabled = false", "encryption_enabled = true"))
-    with pytest.raises(BackupError, match="tacacs-hq asks for encryption in its configuration, and there is no key"):
+    with pytest.raises(BackupError, match="tacacs-hq requires encryption in its configuration"):
         back_up("tacacs-hq")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("BACKUP_ENCRYPTION_RECIPIENTS", [RECIPIENT, RECIPIENT[:-1]], "the archive cannot be encrypted: "),
+        ("BACKUP_ENCRYPTION_RECIPIENTS", [RECIPIENT, RECIPIENT[:-1]], "The archive cannot be encrypted: "),
         (
             "BACKUP_ENCRYPTION_RECIPIENTS",
             [OTHER_IDENTITY],
-            "the archive cannot be encrypted: What was given as a recip",
+            "The archive cannot be encrypted: What was given as a recip",
         ),
         (
             "BACKUP_ENCRYPTION_PASSPHRASE",
             f"{PASSPHRASE}\nline 2",
-            "the archive cannot be encrypted: The encryption pass",
+            "The archive cannot be encrypted: The encryption pass",
         ),
-        ("BACKUP_ENCRYPTION", "rot13", "there is no encryption called 'rot13'"),
+        ("BACKUP_ENCRYPTION", "rot13", "There is no encryption called 'rot13'"),
         ("BACKUP_SIGNING_KEY", "not a key", "BACKUP_SIGNING_KEY is not a minisign secret key."),
     ],
     ids=["a malformed recipient", "an identity", "two lines", "an unknown kind", "a malformed signing key"],
@@ -173,7 +173,7 @@ def test_a_restore_needs_the_identity_for_its_safety_backup_and_stops_before_it_
     plain = back_up("shop")
     settings.BACKUP_ENCRYPTION_RECIPIENTS = [RECIPIENT]
     before = rows_of(shop / "orders.db")
-    with pytest.raises(BackupError, match="the safety backup would be encrypted for keys that are not here") as caught:
+    with pytest.raises(BackupError, match="The safety backup would be encrypted for keys") as caught:
         restore(plain)
 
     assert "BACKUP_ENCRYPTION_IDENTITY_FILE" in caught.value.hint

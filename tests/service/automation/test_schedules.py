@@ -181,7 +181,7 @@ def test_a_run_that_cannot_even_start_counts_as_a_failure_and_is_told(nightly: B
         schedule_failed.disconnect(hear)
     nightly.refresh_from_db()
     assert nightly.consecutive_failures == 1
-    assert heard == ["destination nas is disabled"]
+    assert heard == ["Destination nas is disabled."]
     assert nightly.next_run is not None
     assert nightly.next_run > timezone.now()
 

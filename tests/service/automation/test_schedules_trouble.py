@@ -119,11 +119,11 @@ def test_a_listener_that_fails_loses_no_failure_and_stops_no_other_schedule(
     broken = a_schedule("broken", closed)
     BackupSchedule.objects.update(next_run=timezone.now() - timedelta(seconds=1))
     assert len(schedule.fire_due(QUEUE)) == 1
-    assert deaf == ["destination closed is disabled"]
+    assert deaf == ["Destination closed is disabled."]
     assert now_of(broken).consecutive_failures == 1
     assert "the mail server is away" in caplog.text
     assert schedule.fire_due(QUEUE) == []
-    assert deaf == ["destination closed is disabled"]
+    assert deaf == ["Destination closed is disabled."]
 
 
 def test_a_run_by_hand_that_succeeds_ends_the_row_of_failures(nightly: BackupSchedule) -> None:
@@ -197,7 +197,7 @@ def test_a_clock_that_was_ahead_leaves_no_schedule_in_the_future(
     Heartbeat.objects.filter(name=scheduler_name(QUEUE)).update(beat_at=years)
     tick(QUEUE)
     assert now_of(nightly).next_run == next_runs(nightly, 1)[0]
-    assert "schedule.brought-back schedule=nightly" in caplog.text
+    assert "schedule.replanned schedule=nightly" in caplog.text
 
 
 def test_a_retry_of_a_time_when_the_clock_was_ahead_is_given_up(nightly: BackupSchedule) -> None:

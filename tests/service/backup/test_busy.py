@@ -12,7 +12,8 @@ from django_q.models import OrmQ
 from backups.errors import BackupError, InstanceBusy, NotQueued
 from backups.models import BackupExecution
 from backups.runs.claim import claim
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from backups.worker import tasks
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import make_database

@@ -13,7 +13,8 @@ from backups.models import BackupExecution
 from backups.runs import progress
 from backups.runs.claim import claim
 from backups.runs.finish import cancel
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import exclusively_locked, make_database
 from tests.support.site_fixtures import BackUp, Declare, OnStage

@@ -87,8 +87,8 @@ def test_a_workspace_too_small_is_refused_before_anything_is_copied(
 @pytest.mark.parametrize(
     ("megabytes", "stage", "message"),
     [
-        (0.2, "exporting", "No space left while copying {small_shop}/orders.db"),
-        (0.6, "packing", "the archive cannot be written in {home}/workspaces/{pk}: No space left on device"),
+        (0.2, "exporting", "No space left while copying {small_shop}/orders.db."),
+        (0.6, "packing", "The archive cannot be written in {home}/workspaces/{pk}: No space left on device."),
     ],
 )
 def test_a_workspace_that_fills_up_fails_the_backup_and_is_emptied(

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from backups.archive import age
 from backups.archive.manifest.document import Manifest
-from backups.service.archives.download import download_backup
+from backups.service.archives.fetch import download_backup
 from backups.service.archives.signatures import site_key
 from backups.service.drill.verify import verify_archive, verify_execution
 from destinations.models import BackupDestination

@@ -145,7 +145,7 @@ def test_what_the_programs_do_not_open_again_is_no_backup(
     settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = ["sh", "-c", program]
     settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = ["sh", "-c", "base64 -di"]
     settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION = ".b64"
-    with pytest.raises(BackupError, match=r"^the archive cannot be opened again after its encryption: ") as refused:
+    with pytest.raises(BackupError, match=r"^The archive cannot be opened after its encryption: ") as refused:
         back_up("shop")
 
     assert refused.value.hint.startswith("try both programs by hand; ")

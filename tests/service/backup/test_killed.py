@@ -17,7 +17,9 @@ from backups.errors import InstanceBusy
 from backups.models import BackupExecution
 from backups.runs.claim import claim
 from backups.runs.recovery.reap import reap
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.finish_upload import NOTE
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from backups.service.drill.verify import verify_execution
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of
@@ -135,7 +137,7 @@ def test_an_archive_that_was_uploaded_whole_is_not_lost_with_its_process(
     assert [run.pk for run in reap()] == [execution.pk]
     execution.refresh_from_db()
     assert execution.status == "completed"
-    assert execution.warnings == ["the process died after the upload; the archive was read back and is whole"]
+    assert execution.warnings == [NOTE]
     assert verify_execution(execution, by="tests").databases == 1
     assert_only_whole_archives(archives, workspaces)
 
@@ -223,4 +225,4 @@ def test_a_destination_that_is_away_does_not_keep_a_dead_backup_running(
     reap()
     execution.refresh_from_db()
     assert execution.status == "interrupted"
-    assert "what it left at nas could not be looked at: Cannot open the folder" in execution.error_message
+    assert "nas are unknown: Cannot open the folder" in execution.error_message

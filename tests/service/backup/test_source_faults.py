@@ -116,7 +116,7 @@ def test_a_backup_of_nothing_is_a_failure(small_shop: Path, declare: Declare, re
     declare(text + OPTIONAL)
     (small_shop / "orders.db").unlink()
     (small_shop / "uploads").rename(small_shop / "moved")
-    assert refused(BackupError).error_message == "nothing could be exported"
+    assert refused(BackupError).error_message == "Nothing could be exported."
 
 
 def test_pipes_left_out_of_a_tree_are_warnings(small_shop: Path, back_up: BackUp) -> None:

@@ -11,7 +11,8 @@ from pytest_django import Settings
 from backups.errors import BackupError, InstanceError, NotQueued
 from backups.models import BackupExecution
 from backups.runs.describe import backup_status, describe
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of
 from tests.support.site_fixtures import BackUp, Listing
@@ -48,7 +49,7 @@ def test_an_unknown_instance_or_a_disabled_destination_makes_no_row(
         start_backup("tacacs", destination, by="tests")
     destination.enabled = False
     destination.save()
-    with pytest.raises(BackupError, match=r"^destination nas is disabled$"):
+    with pytest.raises(BackupError, match=r"^Destination nas is disabled"):
         start_backup("tacacs-hq", destination, by="tests")
     assert not BackupExecution.objects.exists()
 
@@ -58,10 +59,10 @@ def test_a_destination_disabled_after_queueing_fails_the_backup(
 ) -> None:
     queued = start_backup("tacacs-hq", destination, by="tests")
     BackupDestination.objects.update(enabled=False)
-    with pytest.raises(BackupError, match=r"^destination nas is disabled$"):
+    with pytest.raises(BackupError, match=r"^Destination nas is disabled"):
         run_backup(queued.pk)
     queued.refresh_from_db()
-    assert (queued.status, queued.error_message) == ("failed", "destination nas is disabled")
+    assert (queued.status, queued.error_message) == ("failed", "Destination nas is disabled.")
     assert archives() == []
 
 

@@ -119,7 +119,7 @@ def test_retention_does_not_count_a_backup_that_failed_one_and_keeps_it(kind: st
     a_drill(newer, kind=kind, verdict="failed")
     plan = plan_prune(nas, timezone.now())
     assert [(entry.execution.pk, entry.keep) for entry in plan.entries] == [(newer.pk, True), (older.pk, True)]
-    assert plan.entries[0].reason.endswith(f"somebody should look at it: its {kind} failed")
+    assert plan.entries[0].reason.endswith(f"needs attention: its {kind} failed")
     a_drill(newer, kind="drill", verdict="passed")
     assert kept(nas) == {newer.pk: True, older.pk: False}
 

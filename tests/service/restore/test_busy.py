@@ -11,7 +11,8 @@ from django.db import connection
 
 from backups.errors import BackupError, InstanceBusy
 from backups.models import BackupExecution, RestoreExecution, Run
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from backups.service.restore.run import run_restore
 from destinations.models import BackupDestination
 from tests.support.restores.instance_restores import queue

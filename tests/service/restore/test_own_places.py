@@ -24,7 +24,8 @@ from backups.lib.atomic import discard
 from backups.models import BackupExecution
 from backups.runs.recovery.reap import reap
 from backups.service.archives.extract import extract
-from backups.service.backup.run import run_backup, start_backup
+from backups.service.backup.run import run_backup
+from backups.service.backup.start import start_backup
 from backups.service.restore.dry_run import rehearse
 from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.tree import TreePreview

@@ -267,9 +267,7 @@ def test_a_file_that_was_changed_after_it_was_confirmed_is_refused(archive: Arch
     queued = queue(archive.write(), accept_unsigned=True)
     archive.manifest["backup_metadata"]["triggered_by"] = "mallory"
     archive.write()
-    with pytest.raises(
-        ArchiveError, match=r"archive\.tar\.gz is not the file that was confirmed: its SHA-256 differs$"
-    ):
+    with pytest.raises(ArchiveError, match=r"archive\.tar\.gz is not the file that was confirmed: its SHA-256 differs"):
         run_restore(queued.pk)
 
 
@@ -280,7 +278,7 @@ def test_another_archive_at_the_place_of_the_confirmed_one_is_refused(
     archive.manifest["backup_metadata"]["triggered_by"] = "mallory"
     queued = queue(backup)
     shutil.copyfile(archive.write(), home / "backups" / "nas" / backup.backup_path)
-    with pytest.raises(ArchiveError, match=r"is not what was uploaded: its SHA-256 differs$"):
+    with pytest.raises(ArchiveError, match=r"is not what was uploaded: its SHA-256 differs"):
         run_restore(queued.pk)
     # somebody corrects the record too: it still is not what was confirmed
     queued = queue(backup)

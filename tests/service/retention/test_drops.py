@@ -170,7 +170,7 @@ def test_a_drop_is_found_at_another_destination_too_and_holds_what_is_there(
     lacking(2 * HOUR, destination=other)
     plan = plan_prune(two, old.started_at + 99 * HOUR)
     assert plan.goes == []
-    assert "it is from before a drop of data that no person has confirmed" in plan.entries[-1].reason
+    assert "it is from before a drop of data that is not confirmed" in plan.entries[-1].reason
 
 
 def test_backups_that_age_are_held_as_well_while_a_drop_is_open(destination: BackupDestination) -> None:
@@ -241,12 +241,12 @@ def test_a_drop_is_told_in_the_log_by_the_signal_and_by_the_check_until_it_is_co
     assert check_drops(None, ["default"]) == []
     empty(small_shop)
     night = back_up("shop")
-    assert f"backup.dropped execution={night.pk} instance=shop" in caplog.text
+    assert f"backup.dropped backup={night.pk} instance=shop" in caplog.text
     assert len(told) == 1 and "orders: 400 rows became none" in told[0]
     (found,) = check_drops(None, ["default"])
     assert found.id == "backups.W070" and "confirmdrop shop" in str(found.hint)
     confirm_drop(night, by="alice")
-    assert f"backup.drop-confirmed execution={night.pk} instance=shop by=alice" in caplog.text
+    assert f"backup.drop-confirmed backup={night.pk} instance=shop by=alice" in caplog.text
     assert check_drops(None, ["default"]) == []
 
 

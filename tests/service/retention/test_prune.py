@@ -125,7 +125,7 @@ def test_a_rule_that_cannot_be_meant_deletes_nothing_and_says_what_to_change(
 ) -> None:
     settings.BACKUP_RETENTION = {"strategy": "gfs", "keep_days": 1}
     rows = daily(destination, 5)
-    with pytest.raises(BackupError, match="the retention of nas cannot work: keep_days has no effect") as refused:
+    with pytest.raises(BackupError, match="The retention of nas cannot work: keep_days has no effect") as refused:
         run(destination)
     assert "Leave keep_days out" in refused.value.hint
     assert there(rows) == list(range(5))
@@ -153,13 +153,13 @@ def test_another_destination_is_left_alone(nas: BackupDestination) -> None:
         ({"pinned": True, "pin_reason": "for the audit"}, "pinned: for the audit"),
         (
             {"drill": {"verdict": "failed"}},
-            "it takes no other backup's place, and somebody should look at it: its drill",
+            "it replaces no other backup, and needs attention: its drill",
         ),
         ({"started_at": None}, "it is the newest proven"),
-        ({"started_at": NOW - 90 * DAY}, "nobody can say when it was taken"),
-        ({"manifest_json": {"backup_metadata": {"timestamp_utc": "soon"}}}, "nobody can say when it was taken"),
-        ({"manifest_json": {"backup_metadata": {"timestamp_utc": 17}}}, "nobody can say when it was taken"),
-        ({"backup_filename": "backup-app-20200101-000000-manual.tar.gz"}, "nobody can say when it was taken"),
+        ({"started_at": NOW - 90 * DAY}, "its date is unknown"),
+        ({"manifest_json": {"backup_metadata": {"timestamp_utc": "soon"}}}, "its date is unknown"),
+        ({"manifest_json": {"backup_metadata": {"timestamp_utc": 17}}}, "its date is unknown"),
+        ({"backup_filename": "backup-app-20200101-000000-manual.tar.gz"}, "its date is unknown"),
     ],
     ids=str,
 )
@@ -236,7 +236,7 @@ def test_the_safety_backup_of_a_restore_stays_until_somebody_acknowledges_it(nas
     restore = RestoreExecution.objects.create(
         instance="app", status="completed", archive_file="/tmp/x", safety_backup=safety
     )
-    assert reason(nas, safety) == "kept because it is the safety backup of a restore that nobody has acknowledged"
+    assert reason(nas, safety) == "kept because it is the safety backup of a restore that is not acknowledged"
     run(nas)
     assert file_of(safety).exists()
     RestoreExecution.objects.filter(pk=restore.pk).update(acknowledged_at=NOW)
@@ -276,7 +276,7 @@ def test_an_archive_that_is_being_deleted_is_not_read_and_a_killed_deletion_lets
     BackupExecution.objects.update(deleting_at=timezone.now())
     with pytest.raises(BackupError, match="is being deleted right now"), reading(row):
         pass
-    with pytest.raises(NotDeletable, match="is being deleted by somebody else"):
+    with pytest.raises(NotDeletable, match="is being deleted by another process"):
         delete_backup(row, by="tests", reason="to see")
     assert not ArchiveUse.objects.exists()
     BackupExecution.objects.update(deleting_at=timezone.now() - LONGEST_DELETION - timedelta(seconds=1))
@@ -298,7 +298,7 @@ def test_a_backup_pinned_after_the_plan_was_made_stays(nas: BackupDestination, m
     pruned = run(nas)
     assert there(rows) == recorded(rows) == [*range(8), 10]
     ((entry, why),) = pruned.spared
-    assert (entry.execution.pk, why) == (rows[10].pk, f"{rows[10].backup_filename} is pinned: just now")
+    assert (entry.execution.pk, why) == (rows[10].pk, f"{rows[10].backup_filename} is pinned: just now.")
     assert pruned.problem == ""
 
 
@@ -321,7 +321,7 @@ def test_a_place_where_nothing_can_be_deleted_is_given_up_after_three_attempts(
         pruned = run(nas)
     assert there(rows) == recorded(rows) == list(range(14))
     assert len(pruned.failed) == 6
-    assert [why for _, why in pruned.failed[3:]] == ["not tried after so many failures"] * 3
+    assert [why for _, why in pruned.failed[3:]] == ["It was not tried after so many failures."] * 3
     assert "and 5 more could not be deleted at nas: " in pruned.problem
     assert "retention.failed destination=nas" in caplog.text
 
@@ -334,7 +334,7 @@ def test_archives_that_the_destination_lost_keep_the_older_ones_alive(nas: Backu
     pruned = run(nas)
     assert there(rows) == [3, 4, 5]
     assert pruned.warnings == [
-        f"{row.backup_filename} is recorded, but nas does not have it: run importbackups nas" for row in rows[:3]
+        f"{row.backup_filename} is recorded, but nas does not have it: run importbackups nas." for row in rows[:3]
     ]
     assert BackupExecution.objects.get(pk=rows[0].pk).deleted_at is None
 
@@ -364,7 +364,7 @@ def test_an_archive_that_was_gone_already_is_recorded_as_such(nas: BackupDestina
     rows = daily(nas, 9)
     file_of(rows[8]).unlink()
     run(nas)
-    assert BackupExecution.objects.get(pk=rows[8].pk).deleted_reason.endswith("(it was gone already)")
+    assert BackupExecution.objects.get(pk=rows[8].pk).deleted_reason.endswith("(it was missing already)")
 
 
 def test_an_error_while_listing_deletes_nothing(nas: BackupDestination) -> None:
@@ -391,7 +391,7 @@ def test_nothing_goes_where_fewer_than_min_keep_would_remain_since_the_plan(nas:
         patch.setattr(BackupDestination, "open", open_and_lose)
         pruned = run(nas)
     assert len(pruned.deleted) == 1
-    assert [why for _, why in pruned.spared] == ["fewer than 2 good backups of app would remain"]
+    assert [why for _, why in pruned.spared] == ["Fewer than 2 good backups of app would remain."]
 
 
 def test_what_is_left_when_time_is_up_waits_for_the_next_run(nas: BackupDestination) -> None:
@@ -479,7 +479,7 @@ def test_a_wrong_rule_of_the_site_is_a_warning_on_a_completed_backup(
     execution = back_up()
     assert execution.status == "completed"
     assert execution.warnings == [
-        "old backups were not pruned: the retention of nas cannot work: The retention strategy 'sometimes' is unknown."
+        "Old backups were not pruned: The retention of nas cannot work: The retention strategy 'sometimes' is unknown."
     ]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backups.errors import BackupError
 from backups.service.schedules.cadence import parse_cron, upcoming
-from backups.service.schedules.cadence_words import in_words
+from backups.service.schedules.describe import in_words
 
 ZONE = "Europe/Berlin"
 SUNDAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
         ("interval", "seconds:90", "every 90 seconds"),
         ("interval", "nonsense", "nonsense"),
         ("custom", "first-workday", "as first-workday says"),
-        ("manual", "", "only when told to"),
+        ("manual", "", "only when started by hand"),
     ],
 )
 def test_a_cadence_is_said_in_words(type_: str, expression: str, words: str) -> None:

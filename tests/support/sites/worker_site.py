@@ -146,7 +146,7 @@ class Site:
     def queue(self, names: list[str], *, kind: str = "manual") -> list[str]:
         """Queue a backup of each instance for a worker, in one process; return the ids."""
         return self.python(
-            "from backups.service.backup.run import start_backup; from backups.worker.tasks import enqueue\n"
+            "from backups.service.backup.start import start_backup; from backups.worker.tasks import enqueue\n"
             "from destinations.models import BackupDestination\n"
             "nas = BackupDestination.objects.get()\n"
             f"for name in {names!r}:\n"

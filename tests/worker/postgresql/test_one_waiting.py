@@ -13,7 +13,7 @@ PROCESSES, ROUNDS = 4, 6
 PRESS = """
 import sys
 from backups.models import BackupExecution
-from backups.service.backup.run import start_backup
+from backups.service.backup.start import start_backup
 from backups.service.drill.run import start_drill
 from backups.runs.queue.once import AlreadyWaiting
 from destinations.models import BackupDestination

@@ -1,4 +1,4 @@
-"""Which backups go, and why each other one stays.
+"""The retention rules: which backups are deleted, and why each other one is kept.
 
 Pure functions: rows become `Backup` values, `decide` returns one `Decision` for each, and nothing is deleted here.
 docs/retention.md is the page for operators.

@@ -1,4 +1,4 @@
-"""What retention knows of a backup, and what it answers."""
+"""The input and the result of a retention decision."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +11,14 @@ _LATEST_PLAUSIBLE = datetime(9000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """One row of the catalogue, reduced to what its fate depends on.
+    """One backup, reduced to what the decision depends on.
 
-    `taken_at` is aware; None, a naive value or a year before 2000 means that nobody can say when.
+    `taken_at` is aware; None, a naive value or a year before 2000 means that it is unknown.
     `completed`: its archive is whole, as far as was checked. `proven`: it was also verified or drilled afterwards.
-    `in_use`: a restore, a check or a download reads it now. `adopted`: this installation did not see it being made, so
-    that its date is only what the archive says of itself. `flaw` says why an archive that is there is known not to be
-    good: it takes no other backup's place, and stays for a person to look at. `dropped`: it lacks data that was there
-    before, and no person has confirmed that; `before_drop`: it is from before such a drop, which has not ended.
+    `in_use`: a restore, a verification or a download reads it now. `adopted`: it was made elsewhere, so that its date
+    is only what the archive says of itself. `flaw` says why an archive is known not to be good: it replaces no other
+    backup, and is kept for inspection. `dropped`: it lacks data that was there before, and this is not confirmed;
+    `before_drop`: it is from before such a drop, which has not ended.
     `size_bytes` is the size at the destination.
     """
 
@@ -39,7 +39,7 @@ class Backup:
     size_bytes: int = 0
 
     def unheld(self) -> "Backup":
-        """Return it as it will be when nothing keeps it for the time being any more."""
+        """Return it without temporary protections."""
         return replace(self, in_use=False, safety_of_unacknowledged_restore=False, before_drop=False)
 
     @property
@@ -52,18 +52,18 @@ class Backup:
 
     @property
     def displaces_others(self) -> bool:
-        """False for a state that somebody wanted to leave, for one that lacks data, and for a date not seen here."""
+        """False for safety backups, adopted ones, and those that lack data: they must not push others out."""
         return self.fulfils_promises and not self.dropped
 
     @property
     def fulfils_promises(self) -> bool:
-        """True for what a schedule promises: a backup of the instance as it is, made here."""
+        """True for what counts for freshness: a backup of the instance as it is, made here."""
         return self.kind != "safety" and not self.adopted
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`reason` is a full clause for people: "kept because ..." or "goes because ..."."""
+    """`reason` is a clause for operators: "kept because ..." or "goes because ..."."""
 
     backup: Backup
     keep: bool
@@ -71,9 +71,9 @@ class Decision:
 
 
 def agreed_date(claims: Iterable[datetime | None], *, tolerance: timedelta = timedelta(hours=1)) -> datetime | None:
-    """The first of several claims of one backup's date (row, manifest, archive name), when all of them agree.
+    """Return the first of several claims of a backup's date (row, manifest, archive name), when all of them agree.
 
-    Absent claims (None) are passed over. None when there is no claim, one is naive, or two differ by more than
+    Absent claims (None) are left out. None when there is no claim, one is naive, or two differ by more than
     `tolerance`: a backdated archive must not pass for an old backup.
     """
     present = [claim for claim in claims if claim is not None]
@@ -83,5 +83,5 @@ def agreed_date(claims: Iterable[datetime | None], *, tolerance: timedelta = tim
 
 
 def reclaimed_bytes(decisions: Sequence[Decision]) -> int:
-    """How many bytes the destination gets back."""
+    """Return how many bytes are freed at the destination."""
     return sum(decision.backup.size_bytes for decision in decisions if not decision.keep)

@@ -1,4 +1,4 @@
-"""The decision: what protects a backup in every strategy, then the rule."""
+"""The decision about each backup: the protections of every strategy, then the rule."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,23 +18,12 @@ ASIDE = "safety and adopted backups and those with a drop aside"
 def decide(
     rule: Rule, backups: Sequence[Backup], now: datetime, promised: Mapping[str, timedelta | None]
 ) -> list[Decision]:
-    """One decision for each backup, in the order given; each instance is decided by itself.
+    """Return one decision for each backup, in the order given; each instance is decided by itself.
 
-    `promised` says for every instance how old its newest good backup may be by its schedules, None where nothing is
-    promised. Deciding again on what was kept, at the same `now`, keeps all of it.
+    `promised` is for every instance the age that its newest good backup may have by its schedules, None without any.
+    Idempotent: deciding again on what was kept, at the same `now`, keeps all of it.
     Raises RetentionError: `now` is naive, an id occurs twice, or an instance has no entry in `promised`.
     """
-    _check_question(backups, now, promised)
-    instances: defaultdict[str, dict[str, Backup]] = defaultdict(dict)
-    for backup in backups:
-        instances[backup.instance][backup.id] = backup
-    verdicts: dict[str, Verdict] = {}
-    for instance, own in instances.items():
-        verdicts |= _judge_instance(rule, own, now, promised[instance])
-    return [_decision(backup, verdicts[backup.id]) for backup in backups]
-
-
-def _check_question(backups: Sequence[Backup], now: datetime, promised: Mapping[str, timedelta | None]) -> None:
     if now.utcoffset() is None:
         raise RetentionError("The present moment of a retention run has no time zone.", "Pass an aware datetime.")
     seen: set[str] = set()
@@ -43,14 +32,21 @@ def _check_question(backups: Sequence[Backup], now: datetime, promised: Mapping[
             raise RetentionError(f"Backup {backup.id} occurs twice in a retention run.", "Pass every row once.")
         if backup.instance not in promised:
             raise RetentionError(
-                f"Nobody says what the schedules of instance {backup.instance!r} promise.",
+                f"It is not known what the schedules of instance {backup.instance!r} promise.",
                 "Pass None for an instance that has no schedule.",
             )
         seen.add(backup.id)
-
-
-def _decision(backup: Backup, verdict: Verdict) -> Decision:
-    return Decision(backup, verdict.keep, f"{'kept' if verdict.keep else 'goes'} because {verdict.because}")
+    instances: defaultdict[str, dict[str, Backup]] = defaultdict(dict)
+    for backup in backups:
+        instances[backup.instance][backup.id] = backup
+    verdicts: dict[str, Verdict] = {}
+    for instance, own in instances.items():
+        verdicts |= _judge_instance(rule, own, now, promised[instance])
+    decisions = []
+    for backup in backups:
+        keep, because = verdicts[backup.id]
+        decisions.append(Decision(backup, keep, f"{'kept' if keep else 'goes'} because {because}"))
+    return decisions
 
 
 def _judge_instance(
@@ -61,7 +57,11 @@ def _judge_instance(
     proven = {backup.id for backup in backups.values() if backup.proven}
     verdicts = _with_floors(rule, candidates, now, proven)
     if len(displacing) < len(candidates):
-        verdicts = _side_by_side(verdicts, _with_floors(rule, displacing, now, proven))
+        # The rule is applied again without safety and adopted backups and those that lack data: what it keeps then is
+        # kept, so that they push no other backup out.
+        for id_, alone in _with_floors(rule, displacing, now, proven).items():
+            if alone.keep and not verdicts[id_].keep:
+                verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
     fresh = [candidate for candidate in candidates if backups[candidate.id].fulfils_promises]
     hold = _hold(fresh, now, promised, rule.min_keep)
     if hold:
@@ -74,18 +74,6 @@ def _candidates(backups: Iterable[Backup], now: datetime) -> list[Candidate]:
     good = (backup for backup in backups if backup.completed and not backup.flaw)
     dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
     return sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
-
-
-def _side_by_side(everything: Mapping[str, Verdict], displacing: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """Safety and adopted backups, and those that lack data, are judged among all, the others also without them.
-
-    So they push no other one out.
-    """
-    verdicts = dict(everything)
-    for id_, alone in displacing.items():
-        if alone.keep and not everything[id_].keep:
-            verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
-    return verdicts
 
 
 def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, proven: set[str]) -> dict[str, Verdict]:
@@ -101,25 +89,21 @@ def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, pro
 
 
 def _hold(candidates: Sequence[Candidate], now: datetime, promised: timedelta | None, min_keep: int) -> str | None:
-    """Return why nothing may go now: backups are late, or have only begun again after a long silence.
-
-    After a silence, or a leap of the clock, everything looks old beside the first new backup.
-    """
+    """Return why nothing may be deleted now: backups are overdue, or have just begun again after a long pause."""
     if promised is None:
         return None
     if not candidates:
         return "there is no good backup of the kind its schedule promises: nothing is pruned"
     late = now - candidates[0].taken_at - promised
-    if late <= timedelta(0):
-        return _begun_again(candidates[:min_keep], now, promised)
-    return f"the newest good backup is {rough_duration(late)} older than its schedule promises: nothing is pruned"
-
-
-def _begun_again(newest: Sequence[Candidate], now: datetime, promised: timedelta) -> str | None:
+    if late > timedelta(0):
+        return f"the newest good backup is {rough_duration(late)} older than its schedule promises: nothing is pruned"
+    # after a pause, or a jump of the clock, all older backups are beyond the rule as soon as the first new one is there
+    newest = candidates[:min_keep]
     recent = sum(now - candidate.taken_at <= len(newest) * promised for candidate in newest)
-    if recent == len(newest):
-        return None
-    return f"only {counted(recent, 'good backup')} of {len(newest)} came since backups began again: nothing is pruned"
+    if recent < len(newest):
+        count = counted(recent, "good backup")
+        return f"only {count} of {len(newest)} came since backups began again: nothing is pruned"
+    return None
 
 
 def _protection(backup: Backup, now: datetime) -> str | None:
@@ -130,13 +114,13 @@ def _protection(backup: Backup, now: datetime) -> str | None:
     if backup.in_use:
         return "it is in use"
     if backup.safety_of_unacknowledged_restore:
-        return "it is the safety backup of a restore that nobody has acknowledged"
+        return "it is the safety backup of a restore that is not acknowledged"
     if backup.flaw:
-        return f"it takes no other backup's place, and somebody should look at it: {backup.flaw}"
+        return f"it replaces no other backup, and needs attention: {backup.flaw}"
     if backup.before_drop:
-        return "it is from before a drop of data that no person has confirmed"
+        return "it is from before a drop of data that is not confirmed"
     if backup.date is None:
-        return "nobody can say when it was taken"
+        return "its date is unknown"
     if backup.date > now:
         return "its date is in the future"
     return None

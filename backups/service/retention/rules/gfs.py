@@ -9,24 +9,18 @@ from backups.service.retention.rules.verdict import Candidate, Verdict
 from destinations.lib.formats import counted, listed
 from destinations.policies.retention_rule import Rule
 
-
-def _week(moment: datetime) -> str:
-    year, week, _ = moment.isocalendar()
-    return f"{year}-W{week:02d}"
-
-
 _BUCKETS: dict[str, Callable[[datetime], str]] = {
     "day": lambda moment: moment.isoformat()[:10],
-    "week": _week,
+    "week": lambda moment: "{}-W{:02d}".format(*moment.isocalendar()),
     "month": lambda moment: moment.isoformat()[:7],
     "year": lambda moment: moment.isoformat()[:4],
 }
 
 
 def judge(rule: Rule, candidates: Sequence[Candidate], now: datetime) -> dict[str, Verdict]:
-    """The newest backup of each of the latest N days, ISO 8601 weeks, months and years (UTC) that have a backup.
+    """Keep the newest backup of each of the latest N days, ISO 8601 weeks, months and years (UTC) that have a backup.
 
-    Buckets without a backup do not count: an instance that is seldom backed up keeps as many as one that never misses.
+    Buckets without a backup do not count: an instance that is backed up seldom keeps as many as one with daily backups.
     """
     sizes = {"day": rule.keep_daily, "week": rule.keep_weekly, "month": rule.keep_monthly, "year": rule.keep_yearly}
     won = defaultdict(list)

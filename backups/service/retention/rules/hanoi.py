@@ -10,7 +10,7 @@ from destinations.policies.retention_rule import Rule
 
 
 def judge(rule: Rule, candidates: Sequence[Candidate], now: datetime) -> dict[str, Verdict]:
-    """The newest backup of each day that `spaced` keeps; with `keep_days`, older backups than that do not take part."""
+    """Keep the newest backup of each day that `spaced` keeps; older ones than `keep_days` do not take part."""
     verdicts = {}
     days: dict[date, str] = {}
     for candidate in candidates:
@@ -22,13 +22,18 @@ def judge(rule: Rule, candidates: Sequence[Candidate], now: datetime) -> dict[st
         else:
             days[day] = candidate.id
             verdicts[candidate.id] = Verdict(False, "the backups kept on both sides of it are close enough together")
-    for day in spaced(list(days)):
-        verdicts[days[day]] = Verdict(True, _point(next(iter(days)), day))
+    points = spaced(list(days))
+    for day in points:
+        if day == points[0]:
+            why = f"it is the newest of day {day}, where the spaced points begin"
+        else:
+            why = f"it is the spaced point {counted((points[0] - day).days, 'day')} before the newest backup"
+        verdicts[days[day]] = Verdict(True, why)
     return verdicts
 
 
 def spaced(days: Sequence[date]) -> list[date]:
-    """Of days in descending order: the newest, then each time the oldest day in reach, down to the oldest of all.
+    """Return of descending days: the newest, then each time the oldest day in reach, down to the oldest of all.
 
     From a kept day that is `a` days older than the newest, the reach is 3a + 1 days; where no day lies in reach, the
     next older one is kept. So no step into the past more than triples it, except where there was no backup, and every
@@ -46,9 +51,3 @@ def spaced(days: Sequence[date]) -> list[date]:
         if days[0] - older > 3 * (days[0] - kept[-1]) + timedelta(days=1):
             kept.append(day)
     return kept + list(days[1:][-1:])
-
-
-def _point(newest: date, day: date) -> str:
-    if day == newest:
-        return f"it is the newest of day {day}, where the spaced points begin"
-    return f"it is the spaced point {counted((newest - day).days, 'day')} before the newest backup"

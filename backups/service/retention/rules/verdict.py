@@ -1,4 +1,4 @@
-"""What a strategy is given and what it answers, and the words both share."""
+"""The input and the result of a strategy."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from destinations.policies.retention_rule import Rule
 
 
 class Candidate(NamedTuple):
-    """A completed backup of one instance with a date to rely on, in UTC and not in the future."""
+    """A completed backup of one instance with a reliable date, in UTC and not in the future."""
 
     taken_at: datetime
     id: str

@@ -225,7 +225,7 @@ def test_a_tree_without_its_list_is_unknown_until_a_dry_run_makes_it(uploads: Pa
     (uploads / "new").touch()
     found = look(backup)
     assert (found.status, found.loss_unknown) == ("unknown", True)
-    assert "the list of what uploads.tar holds was not kept" in found.notes[0]
+    assert "The list of what uploads.tar holds was not kept" in found.notes[0]
     assert "What uploads would lose cannot be told." in preview(backup, "shop").loss
 
     text = command("restore", backup.pk, "--dry-run")
@@ -277,7 +277,7 @@ def test_a_folder_that_cannot_be_compared_is_unknown(
     TreeListBlock.objects.update(content=b"somebody else's bytes")
     found = look(backup)
     assert (found.status, found.lost) == ("unknown", ())
-    assert "the list of what uploads.tar holds is not as it was written" in found.notes[0]
+    assert "The list of what uploads.tar holds is not as it was written" in found.notes[0]
 
 
 def test_a_file_where_the_backup_has_a_folder_and_the_reverse_are_unknown(uploads: Path, back_up: BackUp) -> None:

@@ -34,7 +34,7 @@ def test_a_backup_without_protection_goes(rule: Rule) -> None:
         ({"in_use": True}, "kept because it is in use"),
         (
             {"kind": "safety", "safety_of_unacknowledged_restore": True},
-            "kept because it is the safety backup of a restore that nobody has acknowledged",
+            "kept because it is the safety backup of a restore that is not acknowledged",
         ),
         ({"completed": False}, "kept because it did not complete: there is no archive to delete"),
     ],
@@ -57,7 +57,7 @@ def test_a_protected_backup_stays_and_says_why(rule: Rule, facts: dict[str, obje
 )
 def test_a_backup_whose_date_is_unknown_stays(rule: Rule, moment: datetime | None) -> None:
     decisions = judge(rule, [*daily(90), taken(moment, id="undated")])
-    assert reason(decisions, "undated") == "kept because nobody can say when it was taken"
+    assert reason(decisions, "undated") == "kept because its date is unknown"
 
 
 @EVERY_STRATEGY
