@@ -25,8 +25,7 @@ from backups.runs.claim import claim
 from backups.runs.recovery import liveness
 from backups.runs.recovery.reap import reap
 from backups.service.backup.run_now import backup_now
-from backups.service.drill.run import drill
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import drill, verify_execution
 from backups.service.restore import run_now as restore_now
 from backups.worker import tasks
 from backups.worker.housekeeping import tick

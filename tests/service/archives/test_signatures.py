@@ -18,7 +18,7 @@ from backups.service.archives.delete import delete_backup
 from backups.service.archives.signatures import Signature, State, signature_state, site_key
 from backups.service.backup import run as backup_service
 from backups.service.backup import upload as publish
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError, DestinationFull
 from destinations.models import BackupDestination

@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution
-from backups.service.drill.verify import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_execution
 from destinations.exceptions import DestinationUnavailable, NotFound
 from tests.instances.kinds.tacacs.test_component import ARCHIVE
 from tests.support.archives.stored import file_of

@@ -18,7 +18,7 @@ from backups.models import BackupExecution
 from backups.runs.claim import claim
 from backups.runs.recovery.reap import reap
 from backups.service.backup.run import run_backup, start_backup
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of
 from tests.support.databases.sqlite_files import make_database

@@ -17,8 +17,7 @@ from backups.runs.queue.holder import this_worker
 from backups.runs.recovery.reap import reap
 from backups.service.archives.delete import delete_backup
 from backups.service.drill import trial_restore as trial
-from backups.service.drill.run import drill, run_drill, start_drill
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import drill, run_drill, start_drill, verify_execution
 from tests.service.drill.test_run import heard
 from tests.support.call_commands import command, refused
 from tests.support.rows import an_execution

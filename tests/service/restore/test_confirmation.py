@@ -15,7 +15,8 @@ from backups.models import BackupExecution, RestoreExecution
 from backups.runs import execute
 from backups.service.restore.confirmation import changes_of
 from backups.service.restore.preview.build import preview
-from backups.service.restore.run import run_restore, start_undo
+from backups.service.restore.run import run_restore
+from backups.service.restore.start import start_undo
 from backups.worker import tasks
 from backups.worker.housekeeping import tick
 from backups.worker.tasks import enqueue

@@ -22,10 +22,11 @@ from backups.runs.finish import cancel
 from backups.runs.recovery.reap import reap
 from backups.service.backup import pack as packing
 from backups.service.restore import apply as applying
-from backups.service.restore import finish as finishing
-from backups.service.restore import rollback, safety
 from backups.service.restore import run as engine
-from backups.service.restore import settle as settling
+from backups.service.restore import safety
+from backups.service.restore.ending import finish as finishing
+from backups.service.restore.ending import rollback
+from backups.service.restore.ending import settle as settling
 from backups.service.restore.run import run_restore
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.restores.instance_restores import (

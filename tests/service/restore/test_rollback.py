@@ -19,9 +19,9 @@ from backups.runs.finish import Ending
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap import reap
 from backups.service.restore import apply as applying
-from backups.service.restore import finish as finishing
-from backups.service.restore import restart, rollback
 from backups.service.restore import run as engine
+from backups.service.restore.ending import finish as finishing
+from backups.service.restore.ending import restart, rollback
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.restores.instance_restores import (
     TACACS_DATABASES,

@@ -11,8 +11,8 @@ from pytest_django import Settings
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.restore.restart import acknowledge
-from backups.service.restore.run import start_undo
+from backups.service.restore.ending.restart import acknowledge
+from backups.service.restore.start import start_undo
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import exclusively_locked, leave_hot_journal, make_database, rows_of
 from tests.support.file_systems import small_disk

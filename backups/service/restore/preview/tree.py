@@ -1,4 +1,4 @@
-"""A tree of files as a restore would change it: what goes, what comes back, what is replaced, by name."""
+"""Compare a tree of files with the backup: what is removed, comes back or is replaced, by name."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -25,7 +25,7 @@ MOST_NAMES = 200
 
 @dataclass(frozen=True, slots=True)
 class NamedEntry:
-    """`name` as it can be shown; `change` is what differs, in a few words."""
+    """`name` with its unprintable characters escaped; `change` is what differs, in a few words."""
 
     name: str
     type: str
@@ -61,7 +61,7 @@ class EntryGroup:
 
 @dataclass(frozen=True, slots=True)
 class TreePreview:
-    """`unknown` is why not everything was compared: then there may be more of each."""
+    """The differences; `unknown` is why not everything was compared: then there may be more of each."""
 
     going: EntryGroup = EntryGroup()
     returning: EntryGroup = EntryGroup()
@@ -81,7 +81,7 @@ class TreePreview:
         return found
 
     def back(self, name: str) -> str:
-        """Return what comes back; "" where nothing is known to."""
+        """Return what comes back; "" where nothing is known to come back."""
         if not self.returning.count:
             return ""
         verb = "is" if self.returning.count == 1 else "are"
@@ -112,14 +112,14 @@ class TreeComparer:
             with self._listed(entry) as listed, _entries_of(path, own) as live:
                 restored = (one for one in listed if not own.holds(one.name))
                 if not comparison.run(live, restored, until=self._until):
-                    # raised, because a member that is not read to its end is not proven
-                    raise BackupError(f"in {self._seconds:.0f} s only a part of {path} could be compared")
+                    # raised, because only a member that is read to its end is verified
+                    raise BackupError(f"In {self._seconds:.0f} s only a part of {path} could be compared.")
         except BackupError as error:
             return _shown(comparison, self._first, error.text)
         except ArchiveError as error:
             return TreePreview(unknown=error.message)
         except OSError as error:
-            return _shown(comparison, self._first, f"{path} cannot be compared: {error.strerror}")
+            return _shown(comparison, self._first, f"{path} cannot be compared: {error.strerror}.")
         return _shown(comparison, self._first, "")
 
     @contextmanager
@@ -133,7 +133,7 @@ class TreeComparer:
     def checkpoint(self, _bytes: int) -> None:
         """Raises BackupError when the time is over."""
         if time.monotonic() > self._until:
-            raise BackupError(f"in {self._seconds:.0f} s it could not be compared")
+            raise BackupError(f"It could not be compared in {self._seconds:.0f} s.")
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from backups.components.sqlite import live_tables
 from backups.errors import BackupError
 from backups.lib.ownership import Ownership
 from backups.models import BackupExecution
-from backups.service.restore.preview.build import Preview, preview
+from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.component import ComponentPreview
+from backups.service.restore.preview.summary import Preview
 from backups.service.restore.preview.tables import readable_time
 from tests.support.archives.crafted import SERVER_ENCRYPTED, SERVER_PASSPHRASE, SERVER_PLAIN
 from tests.support.databases.sqlite_files import exclusively_locked, make_database
