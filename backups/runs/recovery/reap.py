@@ -10,7 +10,7 @@ from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.registry import find_run, kind_of, kinds
 
 Status, Owner = Run.Status, Run.Owner
-HINT = "The log of that host has the reason. Then run it again."
+HINT = "Look for the reason in the log of that host, then run it again."
 
 
 def reap(*, instance: str | None = None) -> list[Run]:

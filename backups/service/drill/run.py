@@ -20,7 +20,7 @@ from backups.service.archives.signatures import signature_state
 from backups.service.archives.verify import Verified, verify_file
 from backups.service.drill.result import record_failed, record_passed
 from backups.service.drill.trial_restore import TRIALS, TrialResult
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 Kind = DrillExecution.Kind
 

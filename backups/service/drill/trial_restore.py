@@ -25,7 +25,7 @@ from backups.service.archives.signatures import Signature, State, signature_stat
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
 from backups.service.restore.select import absent_parts
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 Kind, Stage = DrillExecution.Kind, DrillExecution.Stage
 

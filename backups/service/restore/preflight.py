@@ -10,7 +10,7 @@ from backups.instances.mismatch import mismatches, require_agreement
 from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.restore.stage import Staged
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 
 def require_valid(findings: Sequence[str], *, forced: bool) -> list[str]:

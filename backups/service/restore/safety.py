@@ -14,8 +14,8 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.open import opened
 from backups.service.backup.run_now import back_up_before_restore
 from backups.service.restore.stage import Staged
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
 
 # of the folder in the workspace, and of a destination that is created for want of any
 NAME = "safety"

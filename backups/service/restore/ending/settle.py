@@ -19,7 +19,7 @@ from backups.runs.recovery.reap import HINT
 from backups.runs.workspace import workspace
 from backups.service.restore.ending.finish import complete, start_service
 from backups.service.restore.ending.rollback import ALL_VERIFIED, aftermath, roll_back, rollback_failed
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 RESTART_HINT = "Restart the service, check that it works, then acknowledge the restore."

@@ -18,7 +18,7 @@ from backups.runs.workspace import workspace
 from backups.service.archives.leases import reading
 from backups.service.archives.open import opened
 from backups.service.restore.select import absent_parts
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 # the files of the configuration follow the manifest at the beginning of an archive
 HEAD_BYTES = 8 << 20

@@ -7,7 +7,7 @@ from backups.archive.errors import ArchiveError
 from backups.models import BackupExecution
 from backups.service.archives.signatures import State, signature_state
 from destinations.exceptions import DestinationError
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 
 @dataclass(frozen=True, slots=True)

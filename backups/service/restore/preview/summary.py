@@ -7,7 +7,7 @@ from typing import Any
 
 from backups.service.restore.preview.component import ComponentPreview
 from backups.service.restore.preview.findings import LOSS, NOTHING, UNKNOWN
-from destinations.formats import listed
+from destinations.lib.formats import listed
 
 
 @dataclass(frozen=True, slots=True)
