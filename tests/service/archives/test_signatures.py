@@ -229,7 +229,7 @@ def test_a_signature_that_cannot_be_looked_at_is_not_offered_to_be_accepted(exec
     signature_of(execution).unlink()
     signature_of(execution).symlink_to("/etc/passwd")
     shown = command("restore", execution.pk)
-    assert "its signature cannot be looked at: " in shown.out
+    assert "Its signature cannot be read: " in shown.out
     assert "--accept-unsigned" not in shown.out
     with pytest.raises(DestinationError, match="not a regular file"):
         restore(execution, accept_unsigned=True)

@@ -149,5 +149,5 @@ def test_a_drill_whose_process_died_is_ended_and_lets_go_of_everything(
     assert reap() == [run]
     run.refresh_from_db()
     assert (run.status, run.verdict) == ("interrupted", "")
-    assert run.error_message == f"the process that ran it ({dead}) died in stage checking"
+    assert run.error_message == f"The process that ran it ({dead}) died in stage checking."
     assert (workspaces(), ArchiveUse.objects.count()) == ([], 0)

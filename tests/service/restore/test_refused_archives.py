@@ -232,7 +232,7 @@ LIES: dict[Callable[[Archive], None], str] = {
     other_kind: "the archive holds users as something else than the instance has it",
     bad_configuration: "The tacacs.conf in the archive is not a configuration file: line 1: a key before the first",
     binary_configuration: "The tacacs.conf in the archive is not UTF-8 text",
-    invalid_configuration: "the configuration would not be valid: [server] port is not between 1 and 65535",
+    invalid_configuration: "The configuration would not be valid: [server] port is not between 1 and 65535.",
     outside: "[devices] database lies outside the root",
     no_overrides_table: "The config_overrides.db in the archive holds no readable overrides: ",
 }

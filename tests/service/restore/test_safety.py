@@ -231,7 +231,7 @@ def test_a_locked_database_makes_the_safety_backup_impossible_and_nothing_is_cha
             restore(backup, components=["users"])
         assert tree(tacacs_root) == before
     assert refused.value.message == (
-        f"the safety backup failed: {tacacs_root}/data/audit_trail.db stayed locked by another process for 1 s."
+        f"The safety backup failed: {tacacs_root}/data/audit_trail.db stayed locked by another process for 1 s."
     )
     row = the_restore()
     assert (row.status, row.outcome, row.safety_backup) == ("failed", {}, None)
@@ -251,7 +251,7 @@ def test_a_full_destination_makes_the_safety_backup_impossible_and_nothing_is_ch
         full.save()
         settings.BACKUP_SAFETY_DESTINATION = "full"
         before = tree(tacacs_root)
-        with pytest.raises(BackupError, match=r"^the safety backup failed: "):
+        with pytest.raises(BackupError, match=r"^The safety backup failed: "):
             restore(backup)
         assert tree(tacacs_root) == before
         assert not [path for path in small.rglob("*") if path.is_file()]

@@ -42,11 +42,9 @@ def preview(
     """Compare what `source`, a backup or an archive file, holds of `components` with what `instance` has now.
 
     Trees of files are compared for at most `seconds_for_trees`; of each sort of difference in them MOST_NAMES are
-    named, from number `first_name` on. Nothing is fetched, unpacked or changed; what cannot be read now is reported in
-    the preview, not raised. Modes are those that a restore gives to the files that it creates; `trusted` when a known
-    key signed the archive.
-    Raises BackupError for an unknown instance or component, or without an archive, and ArchiveError for a file that is
-    not an archive.
+    named, from number `first_name` on. `trusted` when a known key signed the archive: its modes are restored then.
+    Nothing is fetched, unpacked or changed, and what cannot be read now is a note of the preview. Raises BackupError
+    for an unknown instance or component, or without an archive, ArchiveError for a file that is not an archive.
     """
     known = get_instance(instance)
     # read first: a restore that changes the instance meanwhile makes the confirmation of this preview invalid
@@ -67,10 +65,8 @@ def preview(
     live = _live_components(known, comparison, foreseen, undo_of)
     elsewhere = mismatches(known, list(live.values()), comparison.live if comparison else None, foreseen.after)
     comparer = TreeComparer(source, seconds_for_trees, first=first_name, most=MOST_NAMES)
-    found = [
-        _compared(name, live, manifest, targets, comparison, comparer, undo=undo_of is not None, instance=known)
-        for name in names
-    ]
+    undo = undo_of is not None
+    found = [_compared(name, live, manifest, targets, comparison, comparer, undo, known) for name in names]
     selected = [component for component in found if component.selected]
     kind = kind_of(manifest)
     return Preview(
@@ -89,7 +85,7 @@ def preview(
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=(*manifest.warnings, *map(str, elsewhere)),
-        refusals=tuple(refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo_of is not None)),
+        refusals=tuple(refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo)),
         components=tuple(found),
         loss=total_loss(selected),
         status=worst_status(selected),
@@ -128,7 +124,6 @@ def _compared(
     targets: Sequence[Target],
     comparison: ConfigurationComparison | None,
     comparer: TreeComparer,
-    *,
     undo: bool,
     instance: Instance,
 ) -> ComponentPreview:

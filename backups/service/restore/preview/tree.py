@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,7 +10,6 @@ from typing import cast
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.entry import Entry
 from backups.components.files.compare_listing import Differences, TreeComparison
-from backups.components.files.listing import ListedEntry
 from backups.errors import BackupError
 from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
 from backups.lib.walk import TreeEntry, walk
@@ -109,7 +108,14 @@ class TreeComparer:
         """
         comparison = TreeComparison(first=self._first, most=self._most, staying=own.ways)
         try:
-            with self._listed(entry) as listed, _entries_of(path, own) as live:
+            with ExitStack() as stack:
+                if isinstance(self._source, BackupExecution):
+                    listed = kept_entries(self._source, entry)
+                else:
+                    listed = stack.enter_context(archived_entries(self._source, entry))
+                live: Iterator[TreeEntry] = iter(())
+                if path.exists():
+                    live = stack.enter_context(closing(cast("Generator[TreeEntry]", walk(path, own))))
                 restored = (one for one in listed if not own.holds(one.name))
                 if not comparison.run(live, restored, until=self._until):
                     # raised, because only a member that is read to its end is verified
@@ -122,27 +128,10 @@ class TreeComparer:
             return _shown(comparison, self._first, f"{path} cannot be compared: {error.strerror}.")
         return _shown(comparison, self._first, "")
 
-    @contextmanager
-    def _listed(self, entry: Entry) -> Iterator[Iterator[ListedEntry]]:
-        if isinstance(self._source, BackupExecution):
-            yield kept_entries(self._source, entry)
-        else:
-            with archived_entries(self._source, entry) as entries:
-                yield entries
-
     def checkpoint(self, _bytes: int) -> None:
         """Raises BackupError when the time is over."""
         if time.monotonic() > self._until:
             raise BackupError(f"It could not be compared in {self._seconds:.0f} s.")
-
-
-@contextmanager
-def _entries_of(path: Path, own: PlacesBelow) -> Iterator[Iterator[TreeEntry]]:
-    if not path.exists():
-        yield iter(())
-        return
-    with closing(cast("Generator[TreeEntry]", walk(path, own))) as entries:
-        yield entries
 
 
 def _shown(comparison: TreeComparison, first: int, unknown: str) -> TreePreview:

@@ -235,7 +235,7 @@ def test_missing_damaged_and_locked_files_are_said(tacacs_root: Path, back_up: B
         "users": ("damaged", (f"{data}/local_auth.db is not a SQLite database. It will be replaced.",)),
         "audit": ("unreadable", (f"{data}/audit_trail.db stayed locked by another process for 1 s.",)),
     }
-    assert shown.loss == "Nothing is known to be lost. What users and audit would lose cannot be told."
+    assert shown.loss == "Nothing is known to be lost. What users and audit would lose is unknown."
 
 
 def test_a_broken_live_configuration_is_said_and_the_rest_is_compared(tacacs_root: Path, back_up: BackUp) -> None:
@@ -278,8 +278,8 @@ def test_an_archive_of_another_instance_and_an_invalid_configuration_are_refusal
     declare(f'[tacacs-lab]\nkind="tacacs"\nroot="{tacacs_root}"\nconfig="config/tacacs.conf"\n')
     shown = preview(backup, "tacacs-lab")
     assert shown.refusals == (
-        "the archive is of instance tacacs-hq: it needs --other-instance",
-        "the configuration is not valid: [server] port is not between 1 and 65535: it needs --force-invalid-config",
+        "The archive is of instance tacacs-hq: it needs --other-instance.",
+        "The configuration is not valid: [server] port is not between 1 and 65535: it needs --force-invalid-config.",
     )
 
 
