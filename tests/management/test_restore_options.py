@@ -108,7 +108,7 @@ def test_an_invalid_configuration_needs_force(file: Path, back_up: BackUp) -> No
     assert finding in refused("restore", backup.pk, "--confirm")
     done = command("restore", backup.pk, "--component=config", "--force-invalid-config", "--confirm", "--json")
     assert (done.data["force_invalid_config"], done.data["warnings"]) == (
-        True, [f"forced: the configuration is not valid: {finding}"],
+        True, [f"Forced: the configuration is not valid: {finding}."],
     )  # fmt: skip
 
 

@@ -182,7 +182,7 @@ def test_a_stopped_command_whose_run_was_ended_meanwhile_does_nothing_when_it_go
 
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 1
-    assert "its confirmation expired" in said
+    assert "Its confirmation expired" in said
     assert (store / "uploads" / "one.bin").read_bytes() == b"later"
 
 

@@ -183,7 +183,7 @@ def test_an_archive_that_is_gone_is_named(execution: BackupExecution, home: Path
 def test_a_backup_that_failed_has_nothing_to_verify(execution: BackupExecution) -> None:
     BackupExecution.objects.update(status="failed")
     execution.refresh_from_db()
-    with pytest.raises(BackupError, match=r"^backup-tacacs-hq-.* has no archive to verify$"):
+    with pytest.raises(BackupError, match=r"^backup-tacacs-hq-.* has no archive to verify\.$"):
         verify_execution(execution, by="tests")
 
 

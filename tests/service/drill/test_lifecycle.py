@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups.errors import BackupError, NotDeletable, NotQueued
 from backups.models import ArchiveUse, BackupExecution, DrillExecution
 from backups.runs import workspace
-from backups.runs.finish import cancel
+from backups.runs.finish import cancel, message_of
 from backups.runs.queue.holder import this_worker
 from backups.runs.recovery.reap import reap
 from backups.service.archives.delete import delete_backup
@@ -56,7 +56,7 @@ def test_a_scratch_place_that_is_full_says_nothing_of_the_archive(
     monkeypatch.setattr(trial, "lay_out", _no_space)
     run = drill(backup, by="tests")
     assert (run.status, run.verdict) == ("failed", "")
-    assert run.error_message == "the scratch place cannot be written: No space left on device"
+    assert run.error_message == "The workspace cannot be written: No space left on device."
     assert backup.flaw == ""
 
 
@@ -73,7 +73,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_says_nothing_of_the_archi
         drill(backup, by="tests")
     run = DrillExecution.objects.get()
     assert (run.status, run.verdict, backup.flaw) == ("failed", "", "")
-    assert run.error_message == "unexpected error KeyError, see the log"
+    assert run.error_message == message_of(KeyError())
     assert "drill.crashed" in caplog.text
 
 

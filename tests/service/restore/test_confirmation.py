@@ -137,7 +137,7 @@ def test_another_restore_since_the_preview_refuses_the_confirmation(
     seen = preview(backup, "store").changes_seen
     undo(restore(backup))
     before = tree(store)
-    with pytest.raises(BackupError, match="another restore of store was carried out since") as refused:
+    with pytest.raises(BackupError, match="Another restore of store was carried out since") as refused:
         queue(backup, changes_seen=seen)
     assert refused.value.hint == AGAIN
     assert tree(store) == before
@@ -152,7 +152,7 @@ def test_another_restore_since_the_confirmation_stops_it_before_anything_is_touc
         instance="store", execution=backup, status="completed", triggered_by="alice", archive_sha256="x",
         outcome=an_outcome("restored"),
     )  # fmt: skip
-    with pytest.raises(BackupError, match="another restore of store was carried out since"):
+    with pytest.raises(BackupError, match="Another restore of store was carried out since"):
         run_restore(waiting.pk)
     waiting.refresh_from_db()
     assert (waiting.status, waiting.stage, waiting.error_hint) == ("failed", "waiting", AGAIN)
@@ -193,7 +193,7 @@ def test_an_undo_is_bound_to_its_preview_too(backup: BackupExecution) -> None:
     done = restore(backup)
     seen = preview(backup, "store").changes_seen
     undo(done)
-    with pytest.raises(BackupError, match="another restore of store was carried out since"):
+    with pytest.raises(BackupError, match="Another restore of store was carried out since"):
         start_undo(done, by="tests", changes_seen=seen)
 
 

@@ -236,7 +236,7 @@ def test_a_locked_database_makes_the_safety_backup_impossible_and_nothing_is_cha
     row = the_restore()
     assert (row.status, row.outcome, row.safety_backup) == ("failed", {}, None)
     assert workspaces() == []
-    with pytest.raises(BackupError, match=r"changed nothing, so there is nothing to undo$"):
+    with pytest.raises(BackupError, match=r"changed nothing, so there is nothing to undo\.$"):
         start_undo(row, by="tests")
 
 
@@ -267,7 +267,7 @@ def test_a_safety_destination_that_cannot_be_used_is_named(
     BackupDestination.objects.create(name="off", type="local", created_by="tests", enabled=enabled)
     settings.BACKUP_SAFETY_DESTINATION = name
     with pytest.raises(
-        BackupError, match=rf"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination$"
+        BackupError, match=rf"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination\.$"
     ):
         restore(backup)
 

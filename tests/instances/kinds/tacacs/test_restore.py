@@ -188,7 +188,7 @@ def test_an_invalid_configuration_can_be_forced_and_that_is_recorded(file: Path,
     done = restore(backup, "config", force_invalid_config=True)
     assert live()["server"]["port"] == "0"
     assert done.force_invalid_config
-    assert done.warnings == ["forced: the configuration is not valid: [server] port is not between 1 and 65535"]
+    assert done.warnings == ["Forced: the configuration is not valid: [server] port is not between 1 and 65535."]
 
 
 def test_an_invalid_live_configuration_does_not_stop_the_restore_of_a_database(

@@ -266,7 +266,7 @@ def test_what_is_not_in_the_backup_cannot_be_selected(shop: Path, back_up: BackU
     assert uploads.reason == f"it is not in the backup: {shop}/uploads does not exist."
     with pytest.raises(BackupError) as refused:
         preview(backup, "shop", ["uploads"])
-    assert refused.value.hint == "valid: orders"
+    assert refused.value.hint == "Valid: orders."
 
 
 def test_an_archive_of_another_instance_and_an_invalid_configuration_are_refusals(
