@@ -26,7 +26,7 @@ from backups.runs.recovery import liveness
 from backups.runs.recovery.reap import reap
 from backups.service.backup.run_now import backup_now
 from backups.service.drill.run import drill, verify_execution
-from backups.service.restore import run_now as restore_now
+from backups.service.restore.start import restore_now
 from backups.worker import tasks
 from backups.worker.housekeeping import tick
 from destinations.lib.operator_error import sentences
@@ -213,7 +213,7 @@ def test_each_way_to_run_one_here_holds_its_lock_before_its_row_is_there(
         backup_now("store", destination, by="tests")
         verify_execution(backup, by="tests")
         drill(backup, by="tests")
-        restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     finally:
         post_save.disconnect(look)
 
@@ -228,7 +228,7 @@ def test_an_error_of_the_database_before_the_claim_leaves_no_row_waiting(
     full = OperationalError("database or disk is full")
     monkeypatch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
     with pytest.raises(OperationalError):
-        restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
     assert row.status == "interrupted"
     assert row.error_message == sentences(finish.message_of(full), "Nothing was changed.")
@@ -242,7 +242,7 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
         patch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
         patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
-            restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+            restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
     assert (row.status, row.process) == ("queued", identity())
     assert [run.pk for run in reap()] == [row.pk]

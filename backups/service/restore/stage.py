@@ -108,7 +108,7 @@ def stage(
     staged = directory / "staged"
     with opened(archive, directory) as stream:
         unpack(stream, staged, names=wanted, progress=progress)
-    # its space is needed for the safety backup
+    # frees its space for the safety backup
     archive.unlink()
     keep_unpacked(restore.execution, manifest, staged, progress)
     notes: list[str] = []
