@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 
 from backups.models import RestoreExecution
 from backups.runs.recovery import unrecorded
-from backups.service.restore.half_restored import dead_halfway, left_half_done
+from backups.service.restore.ending.half_restored import dead_halfway, left_half_done
 from destinations.migrated import may_read
 
 

@@ -20,7 +20,7 @@ from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap import reap
 from backups.runs.registry import AnyRun, RunKind, kind_of
 from backups.runs.workspace import workspace
-from destinations.lib.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError, sentences
 
 Work = Callable[[AnyRun, Monitor, Path], Any]
 
@@ -119,6 +119,6 @@ def _end_unclaimed(kind: RunKind[Any], run_id: str, error: BaseException, hint: 
     try:
         row = kind.rows().filter(pk=run_id, status=Run.Status.QUEUED).first()
         if row is not None:
-            finish.unstarted(row, f"{finish.message_of(error)}; nothing was changed", hint)
+            finish.unstarted(row, sentences(finish.message_of(error), "Nothing was changed."), hint)
     except DatabaseProblem as problem:
         audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, execution=run_id, error=problem)

@@ -12,7 +12,7 @@ from backups.lib import audit
 from backups.models import Run
 from backups.runs.registry import kind_of
 from backups.signals import execution_finished
-from destinations.lib.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.os_signals import told_to_end
 
 Status = Run.Status
@@ -73,7 +73,9 @@ def ending_of(error: BaseException, aftermath: str = "") -> Ending:
         status = Status.CANCELLED
     elif isinstance(error, Interrupted) or not isinstance(error, Exception):
         status = Status.INTERRUPTED
-    message = "; ".join(text for text in (message_of(error), aftermath) if text)
+    message = message_of(error)
+    if aftermath:
+        message = sentences(message, aftermath)
     return Ending(status, message, error.hint if isinstance(error, OperatorError) else "")
 
 
@@ -127,7 +129,7 @@ def _cancelled(run: Run, ending: Ending) -> Ending:
     why = f"cancelled by {by}"
     if kind_of(run).rolls_back:
         # whoever ended it, the row has to say what became of the instance, and how to undo it
-        return Ending(Status.CANCELLED, f"{why}; {ending.message}", ending.hint)
+        return Ending(Status.CANCELLED, sentences(why, ending.message), ending.hint)
     return Ending(Status.CANCELLED, why)
 
 

@@ -9,7 +9,7 @@ from backups.admin.overview.front import FrontPage, front_page
 from backups.admin.shared import formats
 from backups.admin.shared.permissions import sees
 from backups.models import InstanceState, RestoreExecution
-from backups.service.restore.half_restored import left_half_done
+from backups.service.restore.ending.half_restored import left_half_done
 from destinations.lib.formats import human_count, human_duration, human_size, signed
 
 HALF_DONE = "_left_half_done"

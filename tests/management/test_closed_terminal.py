@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand
 from tests.support.paths import PROJECT
 from tests.support.processes.held_runs import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows
@@ -88,9 +89,9 @@ def held_applying(site: Site, run: Run) -> tuple[OnTerminal, Lock | None]:
 
 
 HOLDS = {
-    "safety": (held_in_safety, "nothing was changed", ""),
-    "stopping": (held_in_hook, "nothing was changed", "stopped\nstarted\n"),
-    "applying": (held_applying, "what it had changed was rolled back", "stopped\nstarted\n"),
+    "safety": (held_in_safety, "Nothing was changed.", ""),
+    "stopping": (held_in_hook, "Nothing was changed.", "stopped\nstarted\n"),
+    "applying": (held_applying, "What it had changed was rolled back.", "stopped\nstarted\n"),
 }
 SIGNALS: dict[str, tuple[Callable[[OnTerminal], None], int, str]] = {
     "terminal closed": (lambda one: one.close(), 129, CLOSED),
@@ -120,11 +121,11 @@ def test_a_restore_on_a_terminal_that_goes_is_rolled_back_and_its_service_starte
     assert tacacs_state(site.instance) == before
     assert drafts(site.instance) == []
     assert list((site.home / "workspaces").iterdir()) == []
-    assert rows(site, "status, error_message", "restore_executions") == [("interrupted", f"{reason}; {aftermath}")]
+    assert rows(site, "status, error_message", "restore_executions") == [("interrupted", sentences(reason, aftermath))]
     log = site.instance / "hooks.log"
     assert (log.read_text() if log.exists() else "") == hooks
     if how != "terminal closed":
-        assert f"Error: {reason}; {aftermath} (" in command.text().replace("\n", "")
+        assert f"Error: {sentences(reason, aftermath)} (" in command.text().replace("\n", "")
 
 
 def test_a_restore_whose_data_is_proven_when_the_terminal_goes_is_completed(site: Site, on_terminal: Run) -> None:

@@ -19,7 +19,7 @@ from backups.archive.encryption import KINDS
 from backups.archive.manifest.document import Manifest
 from backups.instances.parse import parse
 from backups.models import BackupExecution
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from backups.signals import execution_finished
 from destinations.backends import TYPES
 from destinations.exceptions import NameTaken, NotFound, VerificationFailed

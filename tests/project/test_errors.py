@@ -26,6 +26,7 @@ from backups.lib import os_signals as interrupts
 from backups.lib import paths as sources
 from backups.models import BackupExecution
 from backups.runs.queue.once import AlreadyWaiting
+from backups.service import drill, restore
 from backups.service.retention import rules as retention
 from backups.service.schedules import cadence
 from destinations.lib.operator_error import LONGEST, OperatorError, sentences
@@ -34,7 +35,7 @@ from tests.support.paths import PROJECT
 
 # where every text is a sentence; what is not here yet is to be added
 SENTENCES: tuple[ModuleType, ...] = (
-    destinations, archive, cadence, components, encryption, instances, interrupts, replacing, retention,
+    destinations, archive, cadence, components, drill, encryption, instances, interrupts, replacing, restore, retention,
     sources, sqlite, sqlite_proof, sqlite_restore, sqlite_schema,
 )  # fmt: skip
 # they become errors, or messages of checks

@@ -19,7 +19,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import SigningKey
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from backups.service.keys.check import check_keys
 from backups.worker import housekeeping
 from destinations.backends import TYPES

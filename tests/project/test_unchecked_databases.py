@@ -10,8 +10,7 @@ from django.urls import reverse
 
 from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
-from backups.service.drill.run import drill
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import drill, verify_execution
 from backups.service.drops.holdings import Holding, drops_between, holdings_of
 from backups.service.restore.preview.build import preview
 from tests.support.call_commands import command

@@ -25,11 +25,11 @@ from backups.runs.claim import claim
 from backups.runs.recovery import liveness
 from backups.runs.recovery.reap import reap
 from backups.service.backup.run import backup_now
-from backups.service.drill.run import drill
-from backups.service.drill.verify import verify_execution
-from backups.service.restore import run_now as restore_now
+from backups.service.drill.run import drill, verify_execution
+from backups.service.restore.start import restore_now
 from backups.worker import tasks
 from backups.worker.housekeeping import tick
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.paths import PROJECT
@@ -126,7 +126,7 @@ def test_a_command_that_is_killed_before_it_begins_leaves_nothing_for_a_worker(
     assert f"{row.noun} {row.pk} interrupted" in tick()
     row.refresh_from_db()
     assert (
-        row.error_message == f"the process that was to run it ({row.worker}) died before it began; nothing was changed"
+        row.error_message == f"The process that was to run it ({row.worker}) died before it began. Nothing was changed."
     )
     assert row.error_hint
     assert workspaces() == ["places", "tick-backups"]
@@ -182,7 +182,7 @@ def test_a_stopped_command_whose_run_was_ended_meanwhile_does_nothing_when_it_go
 
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 1
-    assert "its confirmation expired" in said
+    assert "Its confirmation expired" in said
     assert (store / "uploads" / "one.bin").read_bytes() == b"later"
 
 
@@ -193,7 +193,8 @@ def test_a_command_that_is_told_to_end_before_it_begins_ends_its_row_itself(
     process = struck.start(command, number)
     process.communicate(timeout=60)
     row = row_of(command)
-    assert (row.status, row.error_message) == ("interrupted", "the process was told to end; nothing was changed")
+    assert row.status == "interrupted"
+    assert row.error_message.endswith(". Nothing was changed.")
     assert workspaces() == []
 
 
@@ -212,7 +213,7 @@ def test_each_way_to_run_one_here_holds_its_lock_before_its_row_is_there(
         backup_now("store", destination, by="tests")
         verify_execution(backup, by="tests")
         drill(backup, by="tests")
-        restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     finally:
         post_save.disconnect(look)
 
@@ -227,10 +228,10 @@ def test_an_error_of_the_database_before_the_claim_leaves_no_row_waiting(
     full = OperationalError("database or disk is full")
     monkeypatch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
     with pytest.raises(OperationalError):
-        restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
     assert row.status == "interrupted"
-    assert row.error_message == "unexpected error OperationalError, see the log; nothing was changed"
+    assert row.error_message == sentences(finish.message_of(full), "Nothing was changed.")
 
 
 def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its_process_lives(
@@ -241,7 +242,7 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
         patch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
         patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
-            restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+            restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
     row = RestoreExecution.objects.get()
     assert (row.status, row.process) == ("queued", identity())
     assert [run.pk for run in reap()] == [row.pk]

@@ -11,7 +11,7 @@ from tests.support.sites.worker_site import Site, Worker, eventually
 def a_restore(site: Site, run_id: str) -> str:
     """Queue the restore of that backup, confirmed as a person would, and return its id."""
     return site.python(
-        "from backups.models import BackupExecution; from backups.service.restore.run import start_restore\n"
+        "from backups.models import BackupExecution; from backups.service.restore.start import start_restore\n"
         "from backups.service.restore.request import RestoreRequest\n"
         "from backups.worker.tasks import enqueue\n"
         f"backup = BackupExecution.objects.get(pk={run_id!r})\n"

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from backups.admin.shared.permissions import ACKNOWLEDGE
 from backups.admin.shared.views import action_view, actor, to_page
 from backups.models import RestoreExecution
-from backups.service.restore import restart
+from backups.service.restore.ending import restart
 
 
 @action_view(ACKNOWLEDGE)

@@ -13,7 +13,8 @@ from backups.admin.shared.permissions import RESTORE, UNDO
 from backups.admin.shared.views import action_view
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution, Run
-from backups.service.restore.preview.build import Preview, preview
+from backups.service.restore.preview.build import preview
+from backups.service.restore.preview.summary import Preview
 from backups.service.restore.preview.tree import MOST_NAMES
 
 

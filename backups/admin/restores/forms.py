@@ -6,7 +6,7 @@ from django import forms
 
 from backups.admin.shared.confirm import RestoreConfirmForm
 from backups.service.archives.signatures import Signature, State
-from backups.service.restore.preview.build import Preview
+from backups.service.restore.preview.summary import Preview
 
 CONFIG = "config"
 PARTS = {"config.file": "the configuration file", "config.overrides": "the overrides with their history"}

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backups.models import BackupExecution
-from backups.service.restore.preview.build import Preview
 from backups.service.restore.preview.component import ComponentPreview
+from backups.service.restore.preview.summary import Preview
 from backups.service.restore.preview.tables import TableChange
 from backups.service.restore.preview.tree import EntryGroup, NamedEntry, TreePreview
 

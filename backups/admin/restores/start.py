@@ -18,7 +18,7 @@ from backups.models import BackupExecution
 from backups.service.archives.signatures import Signature, State, signature_state
 from backups.service.restore.preview.build import preview
 from backups.service.restore.request import RestoreRequest
-from backups.service.restore.run import start_restore
+from backups.service.restore.start import start_restore
 from destinations.exceptions import DestinationError
 
 

@@ -15,7 +15,7 @@ from backups.admin.shared.views import action_view, actor
 from backups.errors import BackupError
 from backups.models import RestoreExecution
 from backups.service.restore.preview.build import preview
-from backups.service.restore.run import start_undo
+from backups.service.restore.start import start_undo
 
 
 @action_view(UNDO)

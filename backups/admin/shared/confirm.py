@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from backups.service.restore.preview.build import Preview
+from backups.service.restore.preview.summary import Preview
 
 
 class ConfirmForm(forms.Form):

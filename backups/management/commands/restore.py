@@ -16,14 +16,14 @@ from backups.models import BackupExecution, RestoreExecution
 from backups.models.run import new_id
 from backups.runs.finish import cancel, message_of
 from backups.service.archives.extract import extract
-from backups.service.restore import restart
 from backups.service.restore.describe import describe_restore
 from backups.service.restore.dry_run import rehearse
-from backups.service.restore.preview.build import Preview, preview
+from backups.service.restore.ending import restart
+from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.signature import SeenSignature, seen_signature
+from backups.service.restore.preview.summary import Preview
 from backups.service.restore.request import RestoreRequest
-from backups.service.restore.run import start_restore, start_undo, state_before
-from backups.service.restore.run_now import restore_now
+from backups.service.restore.start import restore_now, start_restore, start_undo, state_before
 from backups.worker.tasks import enqueue
 from destinations.lib.formats import counted, listed
 from destinations.lib.os_signals import ToldToEnd, exit_status

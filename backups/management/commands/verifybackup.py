@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand, add_archive_arguments
-from backups.service.drill.verify import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_execution
 from destinations.management.base import operator_name
 
 

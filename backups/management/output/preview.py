@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from backups.service.restore.preview.build import Preview
 from backups.service.restore.preview.component import ComponentPreview
 from backups.service.restore.preview.signature import SeenSignature
+from backups.service.restore.preview.summary import Preview
 from backups.service.restore.preview.tree import TreePreview
 from destinations.lib.formats import counted, human_duration, human_size, printable
 

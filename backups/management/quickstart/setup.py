@@ -14,7 +14,7 @@ from backups.errors import BackupError
 from backups.instances import Inventory, instance_names, inventory, read_inventory
 from backups.models import BackupExecution
 from backups.service.backup.run import backup_now
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from destinations.models import BackupDestination
 
 DEMO = Path("tests/data/instance")

@@ -10,7 +10,7 @@ from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.registry import find_run, kind_of, kinds
 
 Status, Owner = Run.Status, Run.Owner
-HINT = "look for the reason in the log of that host, then run it again"
+HINT = "Look for the reason in the log of that host, then run it again."
 
 
 def reap(*, instance: str | None = None) -> list[Run]:
@@ -25,7 +25,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
         if instance is not None:
             running = running.filter(instance=instance)
         dead = [run for run in running if is_dead(run, now)]
-        reaped += [run for run in dead if recover(run, f"the process that ran it ({run.worker}) died")]
+        reaped += [run for run in dead if recover(run, f"The process that ran it ({run.worker}) died")]
     for run_id in workspace.leftovers():
         _sweep_leftover(run_id)
     for run_id in unrecorded.run_ids():
@@ -38,7 +38,7 @@ def recover(run: Run, reason: str) -> bool:
 
     False when another process was first, or is at it.
     """
-    return kind_of(run).recover(run, f"{reason} in stage {run.stage}")
+    return kind_of(run).recover(run, f"{reason} in stage {run.stage}.")
 
 
 def _record_late(run_id: str) -> None:

@@ -36,5 +36,5 @@ def _end(kind: RunKind[Any], run: Run, now: datetime) -> bool:
         return finish.expired(run, kind.expiry_message(), kind.again)
     if run.owner != Owner.PROCESS or not is_dead(run, now):
         return False
-    message = f"the process that was to run it ({run.worker}) died before it began; nothing was changed"
+    message = f"The process that was to run it ({run.worker}) died before it began. Nothing was changed."
     return finish.unstarted(run, message, kind.again)

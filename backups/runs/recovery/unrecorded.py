@@ -36,8 +36,8 @@ def reserve(run: Run) -> None:
     except OSError as error:
         forget(run.pk)
         raise BackupError(
-            f"the workspace {settings.BACKUP_WORKSPACE_ROOT} cannot be written: {os.strerror(error.errno or 0)}",
-            hint="free space there, or set BACKUP_WORKSPACE_ROOT to a larger disk",
+            f"The workspace {settings.BACKUP_WORKSPACE_ROOT} cannot be written: {os.strerror(error.errno or 0)}.",
+            hint="Free space there, or set BACKUP_WORKSPACE_ROOT to a larger disk.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a drill or a verification says of an archive, kept with the backup; and what says nothing of it."""
+"""The result of a drill or a verification: recorded with its backup, and printed by ``--json``."""
 
 import sqlite3
 from typing import Any
@@ -10,7 +10,8 @@ from backups.errors import ComponentError, NotCheckable, ScratchFailed
 from backups.models import BackupExecution, DrillExecution
 from backups.models.columns import Counts, DrillResult
 from backups.runs import finish
-from backups.service.drill.trial_restore import Found
+from backups.runs.describe import iso, seconds_of
+from backups.service.drill.trial_restore import TrialResult
 from backups.signals import drill_finished, verification_finished
 from destinations.exceptions import NotFound
 from destinations.lib.operator_error import OperatorError
@@ -23,15 +24,15 @@ SIGNALS = {Kind.DRILL: drill_finished, Kind.VERIFICATION: verification_finished}
 def is_about_the_archive(error: BaseException) -> bool:
     """True for what would stop every restore of this archive: it is damaged, gone, or no key at hand opens it.
 
-    A destination that does not answer, a full disk or a wish to cancel says nothing of it.
+    A destination that does not answer, a full disk and a cancel are not about the archive.
     """
     if isinstance(error, ScratchFailed | NotCheckable):
         return False
     return isinstance(error, ArchiveError | ComponentError | NotFound)
 
 
-def passed(run: DrillExecution, found: Found) -> None:
-    """The archive is good: record it with the backup, then end the run."""
+def record_passed(run: DrillExecution, found: TrialResult) -> None:
+    """Record with the backup that its archive is good, then end the run."""
     run.seconds, run.bytes = found.seconds, found.bytes
     run.findings = Counts(
         checking_seconds=found.checking_seconds,
@@ -46,16 +47,16 @@ def passed(run: DrillExecution, found: Found) -> None:
     run.verdict = Verdict.PASSED.value
     changes: dict[str, Any] = {"verified_at": timezone.now(), run.kind: result_of(run)}
     if run.kind == Kind.DRILL:
-        # a drill makes every check of a verification, and more
+        # a drill makes every check of a verification, and more: an earlier one that failed is outdated
         changes["verification"] = None
     run.execution.moved(Status.COMPLETED, **changes)
     facts = {"seconds": run.seconds, "bytes": run.bytes, "findings": run.findings, "warnings": run.warnings}
     if finish.completed(run, verdict=run.verdict, **facts):
-        _tell(run)
+        _send_signal(run)
 
 
-def failed(run: DrillExecution, error: BaseException) -> None:
-    """End the run; where `error` is about the archive, record with the backup that it is not good."""
+def record_failed(run: DrillExecution, error: BaseException) -> None:
+    """End the run; where `error` is about the archive, record before with the backup that it is not good."""
     if not is_about_the_archive(error):
         finish.failed(run, error)
         return
@@ -66,11 +67,11 @@ def failed(run: DrillExecution, error: BaseException) -> None:
     run.findings = {"sqlite_version": sqlite3.sqlite_version}
     run.execution.moved(Status.COMPLETED, **{"verified_at": None, run.kind: result_of(run)})
     if finish.failed(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
-        _tell(run)
+        _send_signal(run)
 
 
 def result_of(run: DrillExecution) -> DrillResult:
-    """Return the result as the backup keeps it and ``--json`` prints it."""
+    """Return the result in the form of the columns `drill` and `verification` of a backup."""
     return {
         "verdict": run.verdict,
         "at": (run.started_at or run.created_at).isoformat(),
@@ -86,5 +87,24 @@ def result_of(run: DrillExecution) -> DrillResult:
     }
 
 
-def _tell(run: DrillExecution) -> None:
+def describe_drill(run: DrillExecution) -> dict[str, Any]:
+    """Return one drill or verification as ``--json`` prints it; `seconds` are those of the result."""
+    result: dict[str, Any] = {**result_of(run)}
+    return {
+        "id": result.pop("run"),
+        "instance": run.instance,
+        "kind": run.kind,
+        "status": run.status,
+        "stage": run.stage,
+        "backup": run.execution_id,
+        "archive": str(run.execution),
+        "created_at": iso(run.created_at),
+        "started_at": iso(run.started_at),
+        "completed_at": iso(run.completed_at),
+        "duration_seconds": seconds_of(run),
+        **result,
+    }
+
+
+def _send_signal(run: DrillExecution) -> None:
     SIGNALS[Kind(run.kind)].send_robust(sender=BackupExecution, execution=run.execution, drill=run)

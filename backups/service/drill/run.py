@@ -1,6 +1,8 @@
-"""Drills and verifications: an archive is fetched from where it really is and tried out in a scratch place."""
+"""Run a drill or a verification of an archive, which is fetched from its destination and tried in a workspace."""
 
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 from backups.errors import BackupError
 from backups.lib import audit
@@ -14,58 +16,59 @@ from backups.runs.queue.once import create_once
 from backups.runs.recovery.reap import HINT
 from backups.runs.registry import RunKind
 from backups.service.archives.leases import let_go
-from backups.service.drill import result as verdict
-from backups.service.drill.trial_restore import TRIALS, Found
+from backups.service.archives.signatures import signature_state
+from backups.service.archives.verify import Verified, verify_file
+from backups.service.drill.result import record_failed, record_passed
+from backups.service.drill.trial_restore import TRIALS, TrialResult
 from destinations.lib.operator_error import OperatorError
 
 Kind = DrillExecution.Kind
 
 
 def newest_backup(instance: str) -> BackupExecution:
-    """Return the newest backup of `instance` that has an archive; safety backups are of states that were left behind.
-
-    Raises BackupError when there is none.
-    """
+    """Return the newest backup of `instance` that has an archive. Raises BackupError when there is none."""
+    # safety backups are of states that a restore replaced
     backups = BackupExecution.objects.of_instance(instance).stored().without_safety()
     newest = backups.select_related("destination").first()
     if newest is None:
-        raise BackupError(f"there is no backup of {instance} to drill", hint="run `backup` first")
+        raise BackupError(f"There is no backup of {instance} to drill.", hint="Run `backup` first.")
     return newest
 
 
 def newest_good_backup(instance: str) -> BackupExecution | None:
-    """Return the newest of them that nothing speaks against."""
+    """Return the newest backup of `instance` whose archive has no known fault."""
     backups = BackupExecution.objects.of_instance(instance).good().without_safety()
     return backups.select_related("destination").first()
 
 
 def start_drill(
-    execution: BackupExecution, *, by: audit.Actor, kind: Kind = Kind.DRILL, run_id: str = ""
+    backup: BackupExecution, *, by: audit.Actor, kind: Kind = Kind.DRILL, run_id: str = ""
 ) -> DrillExecution:
-    """Create the queued drill or verification of that backup; `run_drill` or a worker runs it.
+    """Create the queued drill or verification of `backup`; `run_drill` or a worker runs it.
 
-    With a `run_id` it is of this process, which holds the workspace of that id, and no worker takes it.
+    With a `run_id` it belongs to this process, which holds the workspace of that id, and no worker takes it.
 
     Raises AlreadyWaiting when another one of that kind and backup waits for a worker, BackupError when there is no
     archive.
     """
-    if not execution.has_archive:
-        raise BackupError(f"{execution} has no archive to {_verb(kind)}", hint="name another backup")
-    InstanceState.objects.get_or_create(instance=execution.instance)
+    if not backup.has_archive:
+        verb = "drill" if kind == Kind.DRILL else "verify"
+        raise BackupError(f"{backup} has no archive to {verb}.", hint="Name another backup.")
+    InstanceState.objects.get_or_create(instance=backup.instance)
     run = DrillExecution(
-        instance=execution.instance,
-        execution=execution,
+        instance=backup.instance,
+        execution=backup,
         kind=kind,
         triggered_by=audit.name_of(by),
         **owned_here(run_id),
     )
-    same = {"execution": execution, "kind": kind}
-    create_once(run, {} if run_id else same, what=f"{run.word} of {execution}", by=by)
+    same = {"execution": backup, "kind": kind}
+    create_once(run, {} if run_id else same, what=f"{run.word} of {backup}", by=by)
     audit.log(
-        f"{run.word}.queued", execution=run.pk, instance=run.instance, backup=execution.pk, archive=str(execution),
+        f"{run.word}.queued", drill=run.pk, instance=run.instance, backup=backup.pk, archive=str(backup),
         by=run.triggered_by,
     )  # fmt: skip
-    audit.note(by, execution, f"Started a {run.word}.")
+    audit.note(by, backup, f"Started a {run.word}.")
     audit.note(by, run, f"Started the {run}.")
     return run
 
@@ -74,20 +77,20 @@ class DrillKind(RunKind[DrillExecution]):
     model = DrillExecution
     related = ("execution__destination",)
 
-    def work(self, run: DrillExecution, monitor: Monitor, directory: Path) -> Found:
+    def work(self, run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult:
         try:
             return TRIALS[run.kind](run, monitor, directory)
         except OSError as error:
             raise BackupError(
-                f"the scratch place cannot be written: {error.strerror}",
-                hint="free space there, or set BACKUP_WORKSPACE_ROOT",
+                f"The workspace cannot be written: {error.strerror}.",
+                hint="Free space there, or set BACKUP_WORKSPACE_ROOT.",
             ) from error
 
-    def complete(self, run: DrillExecution, made: Found) -> None:
-        verdict.passed(run, made)
+    def complete(self, run: DrillExecution, made: TrialResult) -> None:
+        record_passed(run, made)
 
     def settle(self, run: DrillExecution, directory: Path, error: BaseException) -> None:
-        verdict.failed(run, error)
+        record_failed(run, error)
 
     def recover(self, run: DrillExecution, message: str) -> bool:
         if on_this_host(run.worker):
@@ -100,20 +103,20 @@ DRILL = DrillKind()
 
 
 def run_drill(drill_id: str) -> DrillExecution:
-    """Run a queued drill or verification to its end, as `execute`, and record what it says of the archive."""
+    """Run a queued drill or verification to its end, as `execute`, and record its result with the backup."""
     return execute(DRILL, drill_id)
 
 
-def drill(execution: BackupExecution, *, by: audit.Actor) -> DrillExecution:
-    """Drill that backup here and now, and return the row: `verdict` says what came of it, a failure is not raised.
+def drill(backup: BackupExecution, *, by: audit.Actor) -> DrillExecution:
+    """Drill `backup` in this process and return the row, whose `verdict` is the result; a failure is not raised.
 
-    No worker ever takes the run: it ends with this process. Raises BackupError when there is no archive.
+    It ends with this process, and no worker takes it. Raises BackupError when there is no archive.
     """
     run_id = new_id()
     try:
-        run, _ = look(execution, by=by, kind=Kind.DRILL, run_id=run_id)
+        run, _ = _run_here(backup, by=by, kind=Kind.DRILL, run_id=run_id)
     except OperatorError:
-        # the row says it, when it was made
+        # a row that was created has the error
         ended = DrillExecution.objects.select_related("execution__destination").filter(pk=run_id).first()
         if ended is None:
             raise
@@ -121,14 +124,26 @@ def drill(execution: BackupExecution, *, by: audit.Actor) -> DrillExecution:
     return run
 
 
-def look(execution: BackupExecution, *, by: audit.Actor, kind: Kind, run_id: str = "") -> tuple[DrillExecution, Found]:
-    """Drill or verify that backup in a run of this process; return both. Raises as `start_drill` and `run_drill`."""
+def verify_execution(backup: BackupExecution, *, by: audit.Actor) -> Verified:
+    """Fetch the archive of `backup`, verify it in this process and record the result.
 
+    Raises OperatorError with the first fault.
+    """
+    _, found = _run_here(backup, by=by, kind=Kind.VERIFICATION)
+    return Verified(found.manifest, found.databases, found.signature, found.notes)
+
+
+def verify_archive(path: Path) -> Verified:
+    """Verify an archive file, which need not be in the catalogue. Raises as `verify_execution`."""
+    signature = signature_state(path)
+    with workspace.workspace(str(uuid4())) as directory:
+        return replace(verify_file(path, directory), signature=str(signature))
+
+
+def _run_here(
+    backup: BackupExecution, *, by: audit.Actor, kind: Kind, run_id: str = ""
+) -> tuple[DrillExecution, TrialResult]:
     def make(own_id: str) -> DrillExecution:
-        return start_drill(execution, by=by, kind=kind, run_id=own_id)
+        return start_drill(backup, by=by, kind=kind, run_id=own_id)
 
     return run_here(DRILL, make, by=by, run_id=run_id)
-
-
-def _verb(kind: Kind) -> str:
-    return "drill" if kind == Kind.DRILL else "verify"

@@ -1,4 +1,4 @@
-"""Applying a staged restore to the live instance, component by component."""
+"""Apply a staged restore to the live instance, component by component, and verify each."""
 
 from backups.components import ApplyContext, put_back
 from backups.errors import BackupError
@@ -7,40 +7,37 @@ from backups.lib.paths import confined
 from backups.models import RestoreExecution
 from backups.models.columns import ComponentOutcome
 from backups.runs.progress import Monitor
-from backups.service.restore.finish import warn
+from backups.service.restore.ending.finish import warn
 from backups.service.restore.stage import Staged, Step
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
 
 def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> None:
-    """Apply and prove step by step; the row names each component before it is touched."""
+    """Apply and verify each step. Raises BackupError; what was touched by then is recorded in the row."""
     total = sum(entry.size_bytes for step in staged.steps for entry in step.entries)
     context = ApplyContext(staged.directory, monitor.lock_timeout, monitor.advance)
     applied = 0
     for step in staged.steps:
         monitor.stage(Stage.APPLYING, total=total, done=applied)
         for path in step.component.sources():
-            # links belong to the service, and time has passed
+            # the service may have changed a link since the component was staged
             confined(instance.root, path)
-        _mark(restore, step, State.APPLYING)
-        _apply(restore, step, context)
+        # before the component is touched: whatever kills this process, the row says what to roll back
+        _record(restore, step, State.APPLYING)
+        try:
+            put_back(step.component, step.entries, step.absent, context)
+        except BackupError as error:
+            if error.untouched:
+                _record(restore, step, State.UNCHANGED)
+            raise
         applied += sum(entry.size_bytes for entry in step.entries)
         monitor.stage(Stage.PROVING, total=total, done=applied)
         warn(restore, step.component.prove(step.entries, context) if step.entries else [])
-        _mark(restore, step, State.RESTORED)
+        _record(restore, step, State.RESTORED)
 
 
-def _apply(restore: RestoreExecution, step: Step, context: ApplyContext) -> None:
-    try:
-        put_back(step.component, step.entries, step.absent, context)
-    except BackupError as error:
-        if error.untouched:
-            _mark(restore, step, State.UNCHANGED)
-        raise
-
-
-def _mark(restore: RestoreExecution, step: Step, state: str) -> None:
+def _record(restore: RestoreExecution, step: Step, state: str) -> None:
     rows = sum(entry.records or 0 for entry in step.entries)
     note: ComponentOutcome = {
         "state": state,
@@ -50,4 +47,4 @@ def _mark(restore: RestoreExecution, step: Step, state: str) -> None:
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }
     if not restore.moved(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
-        raise BackupError("the restore is not marked as running any more", hint="see its page for who ended it")
+        raise BackupError("The restore is not marked as running any more.", hint="Its page says what ended it.")

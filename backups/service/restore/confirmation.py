@@ -1,4 +1,4 @@
-"""What a person confirmed: it holds for what they were shown, and for a while."""
+"""The confirmation of a restore: valid for the preview that was shown, and for a limited time."""
 
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
 from backups.runs.recovery.liveness import is_dead
 
 State, Status = RestoreExecution.State, RestoreExecution.Status
-AGAIN = "look at the preview again, and confirm anew"
+AGAIN = "Open the preview again, and confirm anew."
 
 
 def limit() -> timedelta:
@@ -20,7 +20,8 @@ def limit() -> timedelta:
 
 
 def valid(now: datetime) -> Q:
-    """Match restores whose confirmation still holds; one of the future was dated by a clock that was wrong."""
+    """Match restores whose confirmation is still valid."""
+    # one of the future was dated by a clock that was wrong
     return Q(created_at__gt=now - limit(), created_at__lte=now + CLOCKS_DIFFER)
 
 
@@ -32,16 +33,14 @@ def is_expired(restore: RestoreExecution, now: datetime) -> bool:
     return not now - limit() < restore.created_at <= now + CLOCKS_DIFFER
 
 
-def end_message() -> str:
+def expiry_message() -> str:
     minutes = settings.BACKUP_RESTORE_CONFIRMATION_MINUTES
-    return f"its confirmation expired: it was not begun within {minutes} minutes; nothing was changed"
+    return f"Its confirmation expired: it was not begun within {minutes} minutes. Nothing was changed."
 
 
 def changes_of(instance: str) -> str:
-    """Return what restores have changed in `instance` so far, as a text that differs after the next one.
-
-    It counts and does not look at times, which clocks that are set make worthless.
-    """
+    """Return a text that identifies the restores that changed `instance` so far: it differs after the next one."""
+    # counted, because a clock that is set makes times worthless
     begun = ended = 0
     restores = RestoreExecution.objects.of_instance(instance).exclude(outcome={})
     for status, outcome in restores.values_list("status", "outcome"):
@@ -52,30 +51,26 @@ def changes_of(instance: str) -> str:
 
 
 def require_unchanged(instance: str, seen: str) -> None:
-    """Raise BackupError when a restore changed `instance` after `seen` was what `changes_of` said."""
+    """Raise BackupError when a restore changed `instance` after `changes_of` returned `seen`."""
     if seen and changes_of(instance) != seen:
         raise BackupError(
-            f"another restore of {instance} was carried out since this one was shown and confirmed", hint=AGAIN
+            f"Another restore of {instance} was carried out since this one was shown and confirmed.", hint=AGAIN
         )
 
 
 def require_none_under_way(instance: str) -> None:
-    """What was shown to the person would not be true any more when the other one has ended. Raises InstanceBusy."""
+    """Raise InstanceBusy while another restore of `instance` waits or runs: after it, the preview would be outdated."""
     now = timezone.now()
     for other in RestoreExecution.objects.of_instance(instance).active():
         if other.status == Status.QUEUED:
+            own = other.owner == RestoreExecution.Owner.PROCESS
+            runs = f"The process that made it ({other.worker}) is about to run it." if own else "A worker will run it."
             raise InstanceBusy(
-                f"a restore of {instance} is waiting already: {other.pk}",
-                hint=f"{_who_runs(other)}; to take it back: manage.py restore --cancel {other.pk}",
+                f"A restore of {instance} is waiting already: {other.pk}.",
+                hint=f"{runs} To cancel it, run 'manage.py restore --cancel {other.pk}'.",
             )
         if not is_dead(other, now):
             raise InstanceBusy(
-                f"another restore of {instance} is running: {other.pk}",
-                hint="wait for its end, then look at the preview again",
+                f"Another restore of {instance} is running: {other.pk}.",
+                hint="Wait for its end, then open the preview again.",
             )
-
-
-def _who_runs(queued: RestoreExecution) -> str:
-    if queued.owner == RestoreExecution.Owner.PROCESS:
-        return f"the process that made it ({queued.worker}) is about to run it"
-    return "a worker will run it"

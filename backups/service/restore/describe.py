@@ -10,16 +10,16 @@ from backups.runs.describe import iso, seconds_of
 
 
 def describe_restore(restore: RestoreExecution) -> dict[str, Any]:
-    """Return everything an operator's script may want to know of one restore."""
+    """Return all fields of one restore."""
     return describe_restores([restore])[0]
 
 
 def describe_restores(restores: Sequence[RestoreExecution]) -> list[dict[str, Any]]:
-    """Return the same of each, in two queries for all of them."""
+    """Return the same of each of `restores`, in two queries for all of them."""
     prefetch_related_objects(restores, Prefetch("undone_by", RestoreExecution.objects.only("undo_of", "created_at")))
-    asking = InstanceState.objects.restart_required().values_list("instance", "restart_required_by")
-    asked = set(asking.filter(restart_required_by__in=[restore.pk for restore in restores]))
-    return [_describe(restore, restart_required=(restore.instance, restore.pk) in asked) for restore in restores]
+    marks = InstanceState.objects.restart_required().values_list("instance", "restart_required_by")
+    marked = set(marks.filter(restart_required_by__in=[restore.pk for restore in restores]))
+    return [_describe(restore, restart_required=(restore.instance, restore.pk) in marked) for restore in restores]
 
 
 def _describe(restore: RestoreExecution, *, restart_required: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A restore up to the point where it would begin to change anything: ``--dry-run``."""
+"""Dry run of a restore: everything up to the point where it would change anything."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -6,14 +6,14 @@ from uuid import uuid4
 from backups.instances import get_instance
 from backups.runs.workspace import workspace
 from backups.service.archives.signatures import require_signature
+from backups.service.restore.preflight import require_same_files, require_valid
 from backups.service.restore.request import RestoreRequest
-from backups.service.restore.run import require_right_files, require_valid
 from backups.service.restore.stage import archive_of, stage
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What was unpacked and verified; `notes` are what a forced restore would record."""
+    """What was unpacked and verified; `notes` are the warnings that a restore would record."""
 
     files: int
     databases: int
@@ -22,15 +22,18 @@ class Rehearsal:
 
 
 def rehearse(request: RestoreRequest) -> Rehearsal:
-    """Fetch, unpack and prove what a restore would take; raise what would stop it. Nothing is touched or recorded."""
-    restore, known = request.row(), get_instance(request.instance)
+    """Fetch, unpack and verify what a restore would take. Nothing is changed or recorded.
+
+    Raises OperatorError with what would stop the restore.
+    """
+    restore, instance = request.row(), get_instance(request.instance)
     with workspace(str(uuid4())) as directory:
         archive = archive_of(restore, directory, _ignore)
         accepted = require_signature(restore, archive)
-        staged = stage(archive, known, restore, directory, _ignore, trusted=accepted.trusted)
+        staged = stage(archive, instance, restore, directory, _ignore, trusted=accepted.trusted)
     entries = [entry for step in staged.steps for entry in step.entries]
     forced = require_valid(staged.findings, forced=request.force_invalid_config or request.undo_of is not None)
-    elsewhere = require_right_files(staged, known, restore)
+    elsewhere = require_same_files(staged, instance, restore)
     return Rehearsal(
         files=len(entries),
         databases=sum(entry.type == "database" for entry in entries),
@@ -40,4 +43,4 @@ def rehearse(request: RestoreRequest) -> Rehearsal:
 
 
 def _ignore(_delta: int) -> None:
-    """Nobody watches."""
+    """Take progress that no row shows."""

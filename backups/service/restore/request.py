@@ -1,4 +1,4 @@
-"""What a person asks of a restore, whichever way: page, command, dry run or undo."""
+"""The request for a restore, from a page, a command, a dry run or an undo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from backups.models import BackupExecution, RestoreExecution
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """The restore of `source`, a backup or an archive file, into `instance`; all of it without `components`.
+    """The restore of `source`, a backup or an archive file, into `instance`: of `components`, or of all without any.
 
-    `archive_sha256` and `changes_seen` are what the person was shown; without the latter, what is so now.
+    `archive_sha256` and `changes_seen` are those of the preview that the person confirmed; without the latter, the
+    present state of the instance counts as confirmed.
     """
 
     source: BackupExecution | Path
@@ -26,15 +27,15 @@ class RestoreRequest:
     changes_seen: str | None = None
 
     @property
-    def execution(self) -> BackupExecution | None:
+    def backup(self) -> BackupExecution | None:
         return self.source if isinstance(self.source, BackupExecution) else None
 
     def row(self, **columns: Any) -> RestoreExecution:
         """Return the row of this restore, not saved."""
         return RestoreExecution(
             instance=self.instance,
-            execution=self.execution,
-            archive_file="" if isinstance(self.source, BackupExecution) else str(self.source),
+            execution=self.backup,
+            archive_file="" if self.backup is not None else str(self.source),
             archive_sha256=self.archive_sha256,
             components=list(self.components),
             force_invalid_config=self.force_invalid_config,

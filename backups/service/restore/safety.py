@@ -1,5 +1,6 @@
-"""The state of an instance right before a restore, kept until a person says that the restore was good."""
+"""The safety backup: the state of an instance right before a restore, kept until the restore is acknowledged."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
@@ -9,66 +10,68 @@ from backups.errors import BackupError, Cancelled, Interrupted, TimedOut
 from backups.instances import Instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.progress import Monitor
+from backups.service.archives.fetch import fetch
 from backups.service.archives.open import opened
 from backups.service.backup.run import back_up_before_restore
-from backups.service.restore.safety_archive import NAME, fetch_into
 from backups.service.restore.stage import Staged
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
+
+# of the folder in the workspace, and of a destination that is created for want of any
+NAME = "safety"
 
 
 def take_safety_backup(
     restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor, directory: Path
 ) -> None:
-    """Back up `instance` as it is, sound or damaged, verify that backup and pin it to `restore`.
+    """Back up `instance` as it is, sound or damaged, verify that backup and pin it for `restore`.
 
-    Its archive stays in `directory` too: a rollback must not depend on the destination. Raises BackupError when it does
-    not complete and verify; the restore stops there.
+    Raises BackupError when it does not complete and verify; the restore stops there.
     """
     try:
-        safety = _backed_up(restore, instance, staged, monitor)
-        _verify(safety, monitor, directory)
+        safety = back_up_before_restore(
+            instance.name,
+            safety_destination(restore),
+            by=restore.triggered_by,
+            comment=f"before restore {restore.pk}",
+            pin_reason=f"safety backup of restore {restore.pk}, until that is acknowledged",
+            parts=staged.live,
+            within=monitor,
+        )
+        safety.refresh_from_db()
+        # it stays in the workspace: a rollback must not depend on the destination
+        archive = _fetch_into(safety, directory, lambda _: monitor.advance(0))
+        with opened(archive, directory) as stream:
+            verify_members(stream, lambda _: monitor.advance(0))
     except (Cancelled, Interrupted, TimedOut):
         raise
     except OperatorError as error:
         raise BackupError(
-            f"the safety backup failed: {error.message}",
-            hint=error.hint or "correct that, then restore again",
+            f"The safety backup failed: {error.message}",
+            hint=error.hint or "Correct that, then restore again.",
         ) from error
     if not restore.moved(restore.Status.RUNNING, safety_backup=safety):
-        raise BackupError("the restore is not marked as running any more", hint="see its page for who ended it")
-
-
-def _backed_up(restore: RestoreExecution, instance: Instance, staged: Staged, monitor: Monitor) -> BackupExecution:
-    return back_up_before_restore(
-        instance.name,
-        safety_destination(restore),
-        by=restore.triggered_by,
-        comment=f"before restore {restore.pk}",
-        pin_reason=f"safety backup of restore {restore.pk}, until that is acknowledged",
-        parts=staged.live,
-        within=monitor,
-    )
+        raise BackupError("The restore is not marked as running any more.", hint="Its page says what ended it.")
 
 
 def safety_destination(restore: RestoreExecution) -> BackupDestination:
-    """Return where the safety backup goes: the configured one, a local one, the archive's own, or a new local one."""
+    """Return the destination of the safety backup: the configured one, a local one, the archive's own, or a new one."""
     enabled = BackupDestination.objects.enabled()
     if name := settings.BACKUP_SAFETY_DESTINATION:
         if (configured := enabled.filter(name=name).first()) is None:
-            raise BackupError(f"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination")
+            raise BackupError(f"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination.")
         return configured
     if (local := enabled.filter(type="local").order_by("created_at").first()) is not None:
         return local
     if restore.execution is not None and restore.execution.destination.enabled:
         return restore.execution.destination
-    return enabled.first() or _made_here()
-
-
-def _made_here() -> BackupDestination:
-    """On a site where only an archive survived there is no destination yet."""
+    if (first := enabled.first()) is not None:
+        return first
+    # a site where only an archive survived has no destination yet
     if BackupDestination.objects.filter(name=NAME).exists():
-        raise BackupError("no destination for the safety backup is enabled", hint=f"enable {NAME}, or another one")
+        raise BackupError(
+            "No destination for the safety backup is enabled.", hint=f"Enable {NAME}, or another destination."
+        )
     settings.BACKUP_ROOT.mkdir(mode=0o700, parents=True, exist_ok=True)
     destination = BackupDestination(name=NAME, type="local", created_by="restore")
     destination.configure({})
@@ -76,9 +79,19 @@ def _made_here() -> BackupDestination:
     return destination
 
 
-def _verify(safety: BackupExecution, monitor: Monitor, directory: Path) -> None:
-    """Read the safety backup back from where it went and hash every member."""
-    safety.refresh_from_db()
-    archive = fetch_into(safety, directory, lambda _: monitor.advance(0))
-    with opened(archive, directory) as stream:
-        verify_members(stream, lambda _: monitor.advance(0))
+def safety_archive(restore: RestoreExecution, directory: Path) -> Path:
+    """Return the archive of the state before `restore`: the one in the workspace `directory`, else downloaded again.
+
+    Raises OperatorError.
+    """
+    safety = restore.safety_backup
+    if safety is None:
+        raise BackupError(f"Restore {restore.pk} has no safety backup.")
+    kept = directory / NAME / safety.backup_filename
+    return kept if kept.exists() else _fetch_into(safety, directory, lambda _: None)
+
+
+def _fetch_into(safety: BackupExecution, directory: Path, progress: Callable[[int], None]) -> Path:
+    folder = directory / NAME
+    folder.mkdir(mode=0o700)
+    return fetch(safety, folder, progress=progress)

@@ -1,4 +1,4 @@
-"""What a restore was asked to bring back, held against what the archive has."""
+"""Select what is restored: the requested components and parts, as far as the archive and the instance have them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ class Target:
         return self.part.removeprefix(SECTION) if self.part.startswith(SECTION) else ""
 
 
-def select(asked: Sequence[str], manifest: Manifest, instance: Instance) -> list[Target]:
-    """Return the targets in the order of the archive; nothing asked means everything the archive has.
+def select(requested: Sequence[str], manifest: Manifest, instance: Instance) -> list[Target]:
+    """Return the targets in the order of the archive; nothing requested means all that the archive has.
 
     Raises BackupError for a name that the archive or the instance does not have, with the list of valid ones.
     """
     available = [name for name in manifest.components if name in instance.component_names]
     if not available:
         has = ", ".join(manifest.components) or "none"
-        raise BackupError(f"the archive has no component of instance {instance.name}: it has {has}")
-    if not asked:
+        raise BackupError(f"The archive has no component of instance {instance.name}: it has {has}.")
+    if not requested:
         return [Target(name, name) for name in available]
-    targets = [_target(name, available, instance) for name in dict.fromkeys(asked)]
+    targets = [_target(name, available, instance) for name in dict.fromkeys(requested)]
     whole = {target.component for target in targets if not target.part}
     return [target for target in targets if not target.part or target.component not in whole]
 
@@ -49,21 +49,21 @@ def _target(name: str, available: list[str], instance: Instance) -> Target:
     valid = list(available)
     if layers:
         valid += [f"{CONFIG}.{part}" for part in (*layers, f"{SECTION}NAME")]
-    raise BackupError(f"there is no component {name!r} to restore", hint=f"valid: {', '.join(valid)}")
+    raise BackupError(f"There is no component {name!r} to restore.", hint=f"Valid: {', '.join(valid)}.")
 
 
 def entries_for(target: Target, manifest: Manifest, instance: Instance) -> tuple[Entry, ...]:
     """Return the entries of the archive that `target` is restored from. Raises BackupError when there is none."""
     entries = manifest.entries_of(target.component)
     if (start := instance.service.layers.get(target.part)) is not None:
-        # damaged, a database has a -wal of its own beside it
+        # a damaged database is backed up with its -wal, as a second entry of the same beginning
         entries = tuple(entry for entry in entries if entry.file.startswith(start))
         if not entries:
-            raise BackupError(f"the archive has no {start}, so {target.name} cannot be restored")
+            raise BackupError(f"The archive has no {start}, so {target.name} cannot be restored.")
     return entries
 
 
 def absent_parts(manifest: Manifest, component: str) -> tuple[str, ...]:
-    """Return the parts of `component` that did not exist when the backup was made; "" stands for all of it."""
+    """Return the parts of `component` that did not exist when the backup was made: "" for all of it."""
     names = (item.component.partition(".") for item in manifest.absent)
     return tuple(part for name, _, part in names if name == component)

@@ -1,4 +1,4 @@
-"""The first half of a restore: everything fetched, unpacked and proven before anything live is touched."""
+"""Stage a restore: fetch, unpack and verify everything before anything live is changed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +23,9 @@ from backups.service.archives.open import opened
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import check_database, manifest_of_file
 from backups.service.restore.select import Target, absent_parts, entries_for, select
+from destinations.lib.operator_error import sentences
 
-START_AGAIN = "look at the preview again"
+OPEN_AGAIN_HINT = "Open the preview again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """An archive, unpacked and proven.
+    """An archive, unpacked and verified.
 
-    `live` are all components where they are, `findings` what would be invalid, `notes` what the operator should know.
-    `live_configuration` is the one that it has now, `configuration` the one that it will have, None for an undo.
+    `live` are all components at their present paths, `findings` the faults of the resulting configuration, `notes` the
+    warnings. `live_configuration` is the present one, `configuration` the one after the restore; None for an undo.
     """
 
     manifest: Manifest
@@ -56,14 +57,15 @@ class Staged:
 
 
 def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[int], None]) -> Path:
-    """Return the archive that was confirmed, in `directory`, where nobody else can change it.
+    """Return a private copy of the confirmed archive in `directory`.
 
-    Raises ArchiveError when it is another one by now, BackupError when there is no room for it.
+    Raises ArchiveError when the archive was replaced since, BackupError when there is no room for it.
     """
-    if restore.execution is not None:
-        if restore.execution.archive_sha256 != restore.archive_sha256:
-            raise ArchiveError(f"{restore.execution} is not the archive that was confirmed", hint=START_AGAIN)
-        return fetch(restore.execution, directory, progress=progress)
+    backup = restore.execution
+    if backup is not None:
+        if backup.archive_sha256 != restore.archive_sha256:
+            raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
+        return fetch(backup, directory, progress=progress)
     source = Path(restore.archive_file)
     archive = directory / "fetched" / source.name
     archive.parent.mkdir(mode=0o700)
@@ -71,9 +73,9 @@ def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[i
     try:
         copy_stable(source, archive, progress)
     except ComponentError as error:
-        raise ArchiveError(error.message, hint="check the path and the permissions") from error
+        raise ArchiveError(error.message, hint="Check the path and the permissions.") from error
     if sha256_of(archive, lambda _: None) != restore.archive_sha256:
-        raise ArchiveError(f"{source} is not the file that was confirmed: its SHA-256 differs", hint=START_AGAIN)
+        raise ArchiveError(f"{source} is not the file that was confirmed: its SHA-256 differs.", hint=OPEN_AGAIN_HINT)
     return archive
 
 
@@ -86,63 +88,57 @@ def stage(
     *,
     trusted: bool,
 ) -> Staged:
-    """Unpack and prove what `restore` asks for. Nothing live is touched, and `archive` is used up.
+    """Unpack and verify what `restore` selects. Nothing live is changed, and `archive` is removed.
 
-    Of an archive that is not `trusted` no file is created that group or others may write. Raises ArchiveError,
-    ComponentError or BackupError with the first thing that is wrong.
+    Of an archive that is not `trusted`, no file is created that group or others may write. Raises ArchiveError,
+    ComponentError or BackupError with the first fault.
     """
     manifest = manifest_of_file(archive)
     if not trusted:
         manifest = manifest.distrusted()
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
-    wanted = {entry.file for name in _components(restore, manifest, instance) for entry in manifest.entries_of(name)}
-    # tells where the databases belong when the live configuration cannot
+    if restore.undo_of is not None:
+        names = list(restore.undo_of.touched)
+    else:
+        names = [target.component for target in select(restore.components, manifest, instance)]
+    wanted = {entry.file for name in names for entry in manifest.entries_of(name)}
+    # the export has the paths of the databases, for an instance whose live configuration is broken
     wanted |= {entry.file for entry in manifest.contents if entry.file == EXPORT_NAME}
     require_space(directory, sum(entry.size_bytes for entry in manifest.contents if entry.file in wanted))
     staged = directory / "staged"
     with opened(archive, directory) as stream:
         unpack(stream, staged, names=wanted, progress=progress)
+    # frees its space for the safety backup
     archive.unlink()
     keep_unpacked(restore.execution, manifest, staged, progress)
-    notes = [
-        note
-        for entry in manifest.contents
-        if entry.file in wanted and entry.type == "database"
-        for note in _check(staged / entry.file, entry, progress)
-    ]
+    notes: list[str] = []
+    for entry in manifest.contents:
+        if entry.file in wanted and entry.type == "database":
+            try:
+                notes += check_database(staged / entry.file, entry, checkpoint=progress)
+            except ComponentError as error:
+                hint = "Use another backup, or leave that component out."
+                raise ArchiveError(error.message, hint=hint) from error
     assembled = assemble(manifest, staged, instance, restore)
     return replace(assembled, notes=[*notes, *assembled.notes])
-
-
-def _check(path: Path, entry: Entry, progress: Callable[[int], None]) -> list[str]:
-    try:
-        return check_database(path, entry, checkpoint=progress)
-    except ComponentError as error:
-        raise ArchiveError(error.message, hint="use another backup, or leave that component out") from error
-
-
-def _components(restore: RestoreExecution, manifest: Manifest, instance: Instance) -> list[str]:
-    if restore.undo_of is not None:
-        return list(paths_of(restore.undo_of))
-    return [target.component for target in select(restore.components, manifest, instance)]
 
 
 def require_same_instance(manifest: Manifest, instance: Instance, *, allow_other: bool) -> None:
     if manifest.instance_name != instance.name and not allow_other:
         raise BackupError(
-            f"the archive is of instance {manifest.instance_name}, not of {instance.name}",
-            hint="to restore it into this instance all the same, say so with --other-instance",
+            f"The archive is of instance {manifest.instance_name}, not of {instance.name}.",
+            hint="To restore it into this instance all the same, use --other-instance.",
         )
 
 
 def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: RestoreExecution) -> Staged:
-    """Find the live components; their paths are those of the configuration as it will be.
+    """Find the live components and what each is restored from; return both with `manifest` and `staged`.
 
-    An undo goes where the restore that it undoes went.
+    Their paths are those of the resulting configuration; of an undo, those of the restore that it undoes.
     """
     live_configuration = instance.service.live()
     if restore.undo_of is not None:
-        live = located_components(instance, paths_of(restore.undo_of))
+        live = located_components(instance, restore.undo_of.touched)
         targets = [Target(component.name, component.name) for component in live]
         steps = _steps(targets, live, manifest, instance, restore)
         return Staged(manifest, staged, live, steps, [], _foreseen(steps, staged), live_configuration)
@@ -157,22 +153,17 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
 
 
 def _left_out(restore: RestoreExecution, manifest: Manifest, instance: Instance) -> list[str]:
-    """Name what a restore of everything cannot bring back."""
+    """Return warnings of what a restore of everything cannot restore."""
     if restore.components:
         return []
     unknown = [name for name in manifest.components if name not in instance.component_names]
-    notes = [f"the archive also holds {name}, which instance {instance.name} does not have" for name in unknown]
-    return notes + [f"{item.component} is not in the archive: {item.reason}" for item in manifest.absent]
+    notes = [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
+    return notes + [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
 
 
 def _foreseen(steps: Sequence[Step], staged: Path) -> list[str]:
     context = ApplyContext(staged, 0, lambda _: None)
     return [note for step in steps if step.entries for note in step.component.foresee(step.entries, context)]
-
-
-def paths_of(restore: RestoreExecution) -> dict[str, str]:
-    """Return the components that `restore` touched and where they are, first touched first."""
-    return restore.touched
 
 
 def _steps(
@@ -191,9 +182,9 @@ def _steps(
         absent = () if target.part else absent_parts(manifest, target.component)
         entries = entries_for(target, manifest, instance)
         if not entries and not absent:
-            raise BackupError(f"the archive says nothing of {target.name}")
+            raise BackupError(f"The archive has no entry for {target.name}.")
         if entries and not component.accepts(entries):
-            raise BackupError(f"the archive holds {target.name} as something else than the instance has it")
+            raise BackupError(f"The archive holds {target.name} as another kind of component than the instance has.")
         steps.append(Step(target, component, entries, absent))
     return steps
 
@@ -201,14 +192,14 @@ def _steps(
 def resulting_configuration(
     parts: Sequence[str], manifest: Manifest, staged: Path, live: LiveConfiguration
 ) -> Configuration:
-    """Return the merged configuration that the service will see after the restore of `parts` of it."""
+    """Return the merged configuration of the service after the restore of `parts` of it."""
     absent = absent_parts(manifest, CONFIG)
     if parts:
         return live.after(parts, staged, absent)
     try:
         return live.merged
     except ComponentError:
-        # where the live one is broken, the one in the archive tells where databases belong
+        # where the live one is broken, the one in the archive has the paths of the databases
         if not (staged / EXPORT_NAME).exists():
             raise
         return live.service.archived(staged, absent).merged

@@ -69,7 +69,7 @@ def test_the_archive_of_another_instance_needs_its_own_tick(backed_up: Run, clie
     page = page_at(client, address)
     assert page.title == "Restore wiki?"
     assert page.facts("into", "instance") == {"into": "wiki", "instance": "shop"}
-    assert "the archive is of instance shop" in page.notice("refused").text
+    assert "The archive is of instance shop" in page.notice("refused").text
     assert page.ticked("allow_other_instance") == [] and len(page.inputs("allow_other_instance")) == 1
     refused = page_at(client, address, confirmed(execution, confirm="wiki"), status=400)
     assert list(refused.faults()) == ["allow_other_instance"]

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.models import BackupExecution
-from backups.service.drill.verify import verify_archive
+from backups.service.drill.run import verify_archive
 from tests.support.archives.age_files import PASSPHRASE, SEALED, encrypt, take_apart
 from tests.support.archives.stored import file_of
 from tests.support.restores.instance_restores import restore, the_restore

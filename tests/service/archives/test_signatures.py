@@ -18,7 +18,7 @@ from backups.service.archives.delete import delete_backup
 from backups.service.archives.signatures import Signature, State, signature_state, site_key
 from backups.service.backup import run as backup_service
 from backups.service.backup import upload as publish
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError, DestinationFull
 from destinations.models import BackupDestination
@@ -229,7 +229,7 @@ def test_a_signature_that_cannot_be_looked_at_is_not_offered_to_be_accepted(exec
     signature_of(execution).unlink()
     signature_of(execution).symlink_to("/etc/passwd")
     shown = command("restore", execution.pk)
-    assert "its signature cannot be looked at: " in shown.out
+    assert "Its signature cannot be read: " in shown.out
     assert "--accept-unsigned" not in shown.out
     with pytest.raises(DestinationError, match="not a regular file"):
         restore(execution, accept_unsigned=True)

@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution
-from backups.service.drill.verify import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_execution
 from destinations.exceptions import DestinationUnavailable, NotFound
 from tests.instances.kinds.tacacs.test_component import ARCHIVE
 from tests.support.archives.stored import file_of
@@ -183,7 +183,7 @@ def test_an_archive_that_is_gone_is_named(execution: BackupExecution, home: Path
 def test_a_backup_that_failed_has_nothing_to_verify(execution: BackupExecution) -> None:
     BackupExecution.objects.update(status="failed")
     execution.refresh_from_db()
-    with pytest.raises(BackupError, match=r"^backup-tacacs-hq-.* has no archive to verify$"):
+    with pytest.raises(BackupError, match=r"^backup-tacacs-hq-.* has no archive to verify\.$"):
         verify_execution(execution, by="tests")
 
 

@@ -10,7 +10,7 @@ from backups.archive.age import AgeError
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service.drill.verify import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_execution
 from destinations.backends import TYPES
 from destinations.models import BackupDestination
 from tests.support.archives.age_files import OTHER_IDENTITY, PASSPHRASE, RECIPIENT, identity_file

@@ -16,7 +16,7 @@ from backups.archive import age
 from backups.archive.manifest.document import Manifest
 from backups.service.archives.fetch import download_backup
 from backups.service.archives.signatures import site_key
-from backups.service.drill.verify import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_execution
 from destinations.models import BackupDestination
 from tests.support.archives.age_files import (
     IDENTITY,

@@ -16,7 +16,7 @@ from backups.models import BackupExecution
 from backups.service.archives.signatures import State, signature_state
 from backups.service.catalogue.import_file import import_archive
 from backups.service.catalogue.sync import import_backups
-from backups.service.drill.verify import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_execution
 from backups.service.keys.check import check_keys
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of

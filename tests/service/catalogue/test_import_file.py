@@ -23,7 +23,7 @@ from backups.service.archives.signatures import signature_state
 from backups.service.catalogue import import_file as importing
 from backups.service.catalogue.import_file import import_archive
 from backups.service.catalogue.sync import look
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from destinations.backends.folder import Folder
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError, DestinationFull

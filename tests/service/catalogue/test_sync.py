@@ -21,7 +21,7 @@ from backups.models import BackupExecution, LeftoverPart
 from backups.service.archives.pin import pin_backup
 from backups.service.archives.signatures import signature_state
 from backups.service.catalogue.sync import Imported, import_backups, look
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import verify_execution
 from backups.service.monitoring.protection import Condition, protections
 from backups.service.retention.plan import plan_prune
 from backups.service.retention.prune import prune

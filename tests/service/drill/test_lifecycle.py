@@ -12,13 +12,12 @@ from django.utils import timezone
 from backups.errors import BackupError, NotDeletable, NotQueued
 from backups.models import ArchiveUse, BackupExecution, DrillExecution
 from backups.runs import workspace
-from backups.runs.finish import cancel
+from backups.runs.finish import cancel, message_of
 from backups.runs.queue.holder import this_worker
 from backups.runs.recovery.reap import reap
 from backups.service.archives.delete import delete_backup
 from backups.service.drill import trial_restore as trial
-from backups.service.drill.run import drill, run_drill, start_drill
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import drill, run_drill, start_drill, verify_execution
 from tests.service.drill.test_run import heard
 from tests.support.call_commands import command, refused
 from tests.support.rows import an_execution
@@ -57,7 +56,7 @@ def test_a_scratch_place_that_is_full_says_nothing_of_the_archive(
     monkeypatch.setattr(trial, "lay_out", _no_space)
     run = drill(backup, by="tests")
     assert (run.status, run.verdict) == ("failed", "")
-    assert run.error_message == "the scratch place cannot be written: No space left on device"
+    assert run.error_message == "The workspace cannot be written: No space left on device."
     assert backup.flaw == ""
 
 
@@ -74,7 +73,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_says_nothing_of_the_archi
         drill(backup, by="tests")
     run = DrillExecution.objects.get()
     assert (run.status, run.verdict, backup.flaw) == ("failed", "", "")
-    assert run.error_message == "unexpected error KeyError, see the log"
+    assert run.error_message == message_of(KeyError())
     assert "drill.crashed" in caplog.text
 
 
@@ -150,5 +149,5 @@ def test_a_drill_whose_process_died_is_ended_and_lets_go_of_everything(
     assert reap() == [run]
     run.refresh_from_db()
     assert (run.status, run.verdict) == ("interrupted", "")
-    assert run.error_message == f"the process that ran it ({dead}) died in stage checking"
+    assert run.error_message == f"The process that ran it ({dead}) died in stage checking."
     assert (workspaces(), ArchiveUse.objects.count()) == ([], 0)

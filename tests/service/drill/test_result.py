@@ -12,8 +12,7 @@ from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, Cancelled, ComponentError, NotCheckable, ScratchFailed, TimedOut
 from backups.models import BackupExecution, DrillExecution
 from backups.service.drill.result import is_about_the_archive
-from backups.service.drill.run import drill, newest_good_backup
-from backups.service.drill.verify import verify_execution
+from backups.service.drill.run import drill, newest_good_backup, verify_execution
 from backups.service.monitoring.protection import protections
 from backups.service.retention.plan import plan_prune
 from backups.signals import verification_finished

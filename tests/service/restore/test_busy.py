@@ -66,17 +66,17 @@ def _run(run: Run) -> None:
 
 def test_a_second_restore_says_that_it_is_busy_and_runs_afterwards(backup: BackupExecution, hold: Hold) -> None:
     first = queue(backup)
-    with pytest.raises(InstanceBusy, match=rf"^a restore of tacacs-hq is waiting already: {first.pk}$") as waiting:
+    with pytest.raises(InstanceBusy, match=rf"^A restore of tacacs-hq is waiting already: {first.pk}\.$") as waiting:
         queue(backup)
-    assert waiting.value.hint == f"a worker will run it; to take it back: manage.py restore --cancel {first.pk}"
+    assert waiting.value.hint == f"A worker will run it. To cancel it, run 'manage.py restore --cancel {first.pk}'."
     with hold(first):
-        with pytest.raises(InstanceBusy, match=rf"^another restore of tacacs-hq is running: {first.pk}$"):
+        with pytest.raises(InstanceBusy, match=rf"^Another restore of tacacs-hq is running: {first.pk}\.$"):
             queue(backup, components=["devices"])
         # one that a worker took up meanwhile
         second = RestoreExecution.objects.create(
             instance="tacacs-hq", execution=backup, archive_sha256=backup.archive_sha256, triggered_by="tests"
         )
-        with pytest.raises(InstanceBusy, match=r"^another restore of tacacs-hq is running$"):
+        with pytest.raises(InstanceBusy, match=r"^[Aa]nother restore of tacacs-hq is running\.?$"):
             run_restore(second.pk)
         second.refresh_from_db()
         assert (second.status, second.outcome) == ("queued", {})

@@ -13,9 +13,10 @@ from backups.checks.queue import check_own_settings
 from backups.errors import BackupError, NotQueued
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs import execute
-from backups.service.restore.confirmation import changes_of
+from backups.service.restore.confirmation import AGAIN, changes_of
 from backups.service.restore.preview.build import preview
-from backups.service.restore.run import run_restore, start_undo
+from backups.service.restore.run import run_restore
+from backups.service.restore.start import start_undo
 from backups.worker import tasks
 from backups.worker.housekeeping import tick
 from backups.worker.tasks import enqueue
@@ -25,8 +26,7 @@ from tests.support.restores.instance_restores import Tree, queue, restore, tree,
 from tests.support.site_fixtures import BackUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
-EXPIRED = "its confirmation expired: it was not begun within 15 minutes; nothing was changed"
-ANEW = "look at the preview again, and confirm anew"
+EXPIRED = "Its confirmation expired: it was not begun within 15 minutes. Nothing was changed."
 Restored = Callable[..., RestoreExecution]
 
 
@@ -55,7 +55,7 @@ def test_a_restore_that_waited_too_long_is_ended_by_whoever_would_claim_it(
     with pytest.raises(NotQueued, match="is failed, not queued"):
         run_restore(late.pk)
     late.refresh_from_db()
-    assert (late.status, late.error_message, late.error_hint) == ("failed", EXPIRED, ANEW)
+    assert (late.status, late.error_message, late.error_hint) == ("failed", EXPIRED, AGAIN)
     assert tree(store) == now
 
 
@@ -137,9 +137,9 @@ def test_another_restore_since_the_preview_refuses_the_confirmation(
     seen = preview(backup, "store").changes_seen
     undo(restore(backup))
     before = tree(store)
-    with pytest.raises(BackupError, match="another restore of store was carried out since") as refused:
+    with pytest.raises(BackupError, match="Another restore of store was carried out since") as refused:
         queue(backup, changes_seen=seen)
-    assert refused.value.hint == ANEW
+    assert refused.value.hint == AGAIN
     assert tree(store) == before
     assert queue(backup, changes_seen=preview(backup, "store").changes_seen).status == "queued"
 
@@ -152,11 +152,11 @@ def test_another_restore_since_the_confirmation_stops_it_before_anything_is_touc
         instance="store", execution=backup, status="completed", triggered_by="alice", archive_sha256="x",
         outcome=an_outcome("restored"),
     )  # fmt: skip
-    with pytest.raises(BackupError, match="another restore of store was carried out since"):
+    with pytest.raises(BackupError, match="Another restore of store was carried out since"):
         run_restore(waiting.pk)
     waiting.refresh_from_db()
-    assert (waiting.status, waiting.stage, waiting.error_hint) == ("failed", "waiting", ANEW)
-    assert waiting.error_message.endswith("; nothing was changed")
+    assert (waiting.status, waiting.stage, waiting.error_hint) == ("failed", "waiting", AGAIN)
+    assert waiting.error_message.endswith(". Nothing was changed.")
     assert tree(store) == now
     assert not BackupExecution.objects.filter(kind="safety").exists()
 
@@ -193,7 +193,7 @@ def test_an_undo_is_bound_to_its_preview_too(backup: BackupExecution) -> None:
     done = restore(backup)
     seen = preview(backup, "store").changes_seen
     undo(done)
-    with pytest.raises(BackupError, match="another restore of store was carried out since"):
+    with pytest.raises(BackupError, match="Another restore of store was carried out since"):
         start_undo(done, by="tests", changes_seen=seen)
 
 

@@ -83,7 +83,7 @@ def test_a_live_disk_without_room_is_told_before_anything_is_touched(
     backup = depot(kind)
     fill(disk, 1500)
     before = without_logs(disk)
-    with pytest.raises(BackupError, match=rf"^{disk} has [\d,]+ bytes free, the restore of big needs about [\d,]+$"):
+    with pytest.raises(BackupError, match=rf"^{disk} has [\d,]+ bytes free, the restore of big needs about [\d,]+\.$"):
         restore(backup)
     assert (without_logs(disk), workspaces()) == (before, [])
     assert not BackupExecution.objects.filter(kind="safety").exists()
@@ -104,7 +104,7 @@ def test_a_live_disk_that_fills_up_meanwhile_changes_nothing_in_the_end(
     assert (without_logs(disk), drafts(disk), workspaces()) == (before, [], [])
     row = the_restore()
     assert row.status == "failed"
-    assert row.error_message.endswith("; what it had changed was rolled back")
+    assert row.error_message.endswith(". What it had changed was rolled back.")
     assert {name: note["state"] for name, note in row.outcome.items()} == {"list": "rolled back", "big": "unchanged"}
     if kind in ("DELETE", "WAL"):
         assert rows_of(disk / "big", "PRAGMA integrity_check") == [("ok",)]

@@ -19,13 +19,16 @@ from backups.lib import atomic as replacing
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs import finish, progress
 from backups.runs.finish import cancel
-from backups.runs.recovery.reap import reap
+from backups.runs.recovery.reap import HINT, reap
 from backups.service.backup import pack as packing
 from backups.service.restore import apply as applying
-from backups.service.restore import finish as finishing
-from backups.service.restore import rollback, safety
 from backups.service.restore import run as engine
-from backups.service.restore import settle as settling
+from backups.service.restore import safety
+from backups.service.restore.ending import finish as finishing
+from backups.service.restore.ending import rollback
+from backups.service.restore.ending import settle as settling
+from backups.service.restore.ending.rollback import ALL_VERIFIED
+from backups.service.restore.ending.settle import RESTART_HINT
 from backups.service.restore.run import run_restore
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.restores.instance_restores import (
@@ -115,8 +118,8 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "third is proven": (killed_at(applying, "put_back", 4), "old", True),
     "last is applied": (killed_at(applying, "put_back", 6, after=True), "old", True),
     "all are proven": (killed_at(engine, "finish_restore"), "old", True),
-    "restart is asked for": (killed_at(finishing, "start_again"), "new", True),
-    "service is started": (killed_at(finishing, "start_again", after=True), "new", True),
+    "restart is asked for": (killed_at(finishing, "start_service"), "new", True),
+    "service is started": (killed_at(finishing, "start_service", after=True), "new", True),
     # the first end is that of the safety backup
     "end is recorded": (killed_at(finish, "recorded", 2), "new", True),
 }
@@ -145,13 +148,13 @@ def test_a_restore_killed_at_any_step_leaves_the_instance_whole_and_the_reaper_f
 def assert_told(row: RestoreExecution, state: str) -> bool:
     """The row names what happened and the next step; True when there is something to undo."""
     assert row.status == "interrupted"
-    assert row.error_message.startswith(f"the process that ran it ({row.worker}) died in stage ")
+    assert row.error_message.startswith(f"The process that ran it ({row.worker}) died in stage ")
     if state == "new":
-        assert row.error_message.endswith("; all components had been restored and proven; restart the service")
-        assert row.error_hint == "restart the service, look whether all is well, then acknowledge the restore"
+        assert row.error_message.endswith(f". {ALL_VERIFIED}")
+        assert row.error_hint == RESTART_HINT
         return True
-    assert row.error_message.endswith(("; nothing was changed", "; what it had changed was rolled back"))
-    assert row.error_hint == "look for the reason in the log of that host, then run it again"
+    assert row.error_message.endswith((". Nothing was changed.", ". What it had changed was rolled back."))
+    assert row.error_hint == HINT
     return False
 
 
@@ -210,7 +213,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
     reap()
     assert scene.is_old()
     assert_nothing_lies_around(scene, workspaces)
-    assert the_restore().error_message.endswith("died in stage rolling back; what it had changed was rolled back")
+    assert the_restore().error_message.endswith("died in stage rolling back. What it had changed was rolled back.")
     assert scene.hook_log.read_text() == "stopped\nstarted\n"
 
 
@@ -226,7 +229,7 @@ def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
         raise PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr(settling, "_bring_to_an_end", die)
+        patch.setattr(settling, "_roll_back_or_complete", die)
         with pytest.raises(PowerCut):
             reap()
     assert the_restore().status == "running"
@@ -238,12 +241,12 @@ def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
 
 
 SIGNALLED = {
-    "fetching": (killed_at(engine, "archive_of", how=signal.SIGTERM), "nothing was changed"),
-    "safety": (killed_at(safety, "verify_members", how=signal.SIGTERM), "nothing was changed"),
-    "applying": (killed_at(applying, "put_back", 3, how=signal.SIGTERM), "what it had changed was rolled back"),
+    "fetching": (killed_at(engine, "archive_of", how=signal.SIGTERM), "Nothing was changed."),
+    "safety": (killed_at(safety, "verify_members", how=signal.SIGTERM), "Nothing was changed."),
+    "applying": (killed_at(applying, "put_back", 3, how=signal.SIGTERM), "What it had changed was rolled back."),
     "applied": (
         killed_at(applying, "put_back", 6, after=True, how=signal.SIGTERM),
-        "what it had changed was rolled back",
+        "What it had changed was rolled back.",
     ),
 }
 
@@ -264,8 +267,8 @@ def test_a_restore_that_is_told_to_end_puts_things_right_first(
         victims.run(scene.queue(), (function, nth, how, after))
         assert scene.is_old(), moment
         row = the_restore()
-        told = f"the process was told to end{why}; {aftermath}"
-        assert (row.status, row.error_message) == ("interrupted", told), moment
+        assert row.status == "interrupted", moment
+        assert why in row.error_message and row.error_message.endswith(f". {aftermath}"), moment
         assert_nothing_lies_around(scene, workspaces)
 
 
@@ -314,7 +317,7 @@ def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypat
 
 
 def test_a_signal_after_the_last_proof_does_not_take_the_restore_back(scene: Scene, victims: Victims) -> None:
-    victims.run(scene.queue(), killed_at(finishing, "start_again", how=signal.SIGTERM))
+    victims.run(scene.queue(), killed_at(finishing, "start_service", how=signal.SIGTERM))
     assert scene.is_new()
     assert the_restore().status == "completed"
     assert scene.hook_log.read_text() == "stopped\nstarted\n"
@@ -336,12 +339,12 @@ def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
             time.sleep(0.3)
 
     monkeypatch.setattr(progress.Monitor, "stage", stage_and_cancel)
-    with pytest.raises(Cancelled, match=r"^cancelled by alice$"):
+    with pytest.raises(Cancelled, match=r"^[Cc]ancelled by alice\.?$"):
         run_restore(queued.pk)
     assert scene.is_old()
     queued.refresh_from_db()
     assert queued.status == "cancelled"
-    assert queued.error_message.startswith("cancelled by alice; ")
+    assert queued.error_message.lower().startswith("cancelled by alice. ")
     assert_nothing_lies_around(scene, workspaces)
 
 
@@ -373,7 +376,7 @@ def test_a_tree_whose_restore_is_killed_is_the_old_or_the_new_one_and_nothing_li
             assert uploads() == states[state], moment
             reap()
             assert (uploads(), drafts(store), workspaces()) == (states["old"], [], []), moment
-            assert the_restore().error_message.endswith("; what it had changed was rolled back")
+            assert the_restore().error_message.endswith(". What it had changed was rolled back.")
     assert {name: about for name, about in tree(store).items() if name != "orders.db"} == {
         name: about for name, about in old.items() if name != "orders.db"
     }

@@ -335,7 +335,7 @@ def test_what_is_in_the_way_of_the_archives_in_the_backup_refuses_the_restore_an
     ):
         with pytest.raises(Untouched, match=r"later is no folder in the backup, and now leads to archives"):
             attempt()
-    assert the_restore().error_message.endswith("; nothing was changed")
+    assert the_restore().error_message.endswith(". Nothing was changed.")
     assert (host.service(), host.stored()) == (new, before)
 
 
@@ -414,7 +414,7 @@ def test_a_component_in_a_place_of_the_site_is_refused(
         host.back_up()
     with pytest.raises(ComponentError, match=r"lies where this site keeps its"):
         restore(backup)
-    assert the_restore().error_message.endswith("; nothing was changed")
+    assert the_restore().error_message.endswith(". Nothing was changed.")
     assert before.items() <= host.stored().items()
 
 
@@ -549,7 +549,7 @@ def test_a_restore_around_the_archives_that_is_killed_is_rolled_back_and_every_a
             reap()
             assert service() == new, moment
             assert (before.items() <= host.stored().items(), drafts(home), workspaces()) == (True, [], []), moment
-            assert the_restore().error_message.endswith("; what it had changed was rolled back"), moment
+            assert the_restore().error_message.endswith(". What it had changed was rolled back."), moment
     done = restore(backup)
     assert (host.root / "zebra").read_text() == "swapped"
     undo(done)
@@ -576,7 +576,7 @@ def test_a_step_that_fails_takes_the_others_back(host: Host, tmp_path: Path, mon
     assert [(host.root / f"f{number}").read_text() for number in range(5)] == ["new"] * 5
     assert tree(host.root / "app") | host.service() == new
     assert before.items() <= host.stored().items()
-    assert the_restore().error_message.endswith("; nothing was changed")
+    assert the_restore().error_message.endswith(". Nothing was changed.")
 
 
 def immutable(path: Path, *, on: bool) -> None:

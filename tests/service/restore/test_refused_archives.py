@@ -229,10 +229,10 @@ LIES: dict[Callable[[Archive], None], str] = {
     no_database: "devices.db is not a SQLite database.",
     corrupt_database: "devices.db is corrupt: ",
     other_rows: "devices.db does not hold the rows that the manifest counts: devices",
-    other_kind: "the archive holds users as something else than the instance has it",
+    other_kind: "The archive holds users as another kind of component than the instance has.",
     bad_configuration: "The tacacs.conf in the archive is not a configuration file: line 1: a key before the first",
     binary_configuration: "The tacacs.conf in the archive is not UTF-8 text",
-    invalid_configuration: "the configuration would not be valid: [server] port is not between 1 and 65535",
+    invalid_configuration: "The configuration would not be valid: [server] port is not between 1 and 65535.",
     outside: "[devices] database lies outside the root",
     no_overrides_table: "The config_overrides.db in the archive holds no readable overrides: ",
 }
@@ -250,7 +250,7 @@ def test_an_archive_that_lies_is_refused_in_a_sentence_that_names_it(
 @pytest.mark.usefixtures("untouched")
 def test_an_archive_of_another_instance_needs_a_word(archive: Archive) -> None:
     archive.manifest["backup_metadata"]["instance_name"] = "tacacs-lab"
-    assert refused(archive.write()) == "the archive is of instance tacacs-lab, not of tacacs-hq"
+    assert refused(archive.write()) == "The archive is of instance tacacs-lab, not of tacacs-hq."
 
 
 def test_an_archive_of_another_instance_is_restored_when_that_was_said(archive: Archive, tacacs_root: Path) -> None:
@@ -267,7 +267,9 @@ def test_a_file_that_was_changed_after_it_was_confirmed_is_refused(archive: Arch
     queued = queue(archive.write(), accept_unsigned=True)
     archive.manifest["backup_metadata"]["triggered_by"] = "mallory"
     archive.write()
-    with pytest.raises(ArchiveError, match=r"archive\.tar\.gz is not the file that was confirmed: its SHA-256 differs"):
+    with pytest.raises(
+        ArchiveError, match=r"archive\.tar\.gz is not the file that was confirmed: its SHA-256 differs\.$"
+    ):
         run_restore(queued.pk)
 
 
@@ -278,27 +280,27 @@ def test_another_archive_at_the_place_of_the_confirmed_one_is_refused(
     archive.manifest["backup_metadata"]["triggered_by"] = "mallory"
     queued = queue(backup)
     shutil.copyfile(archive.write(), home / "backups" / "nas" / backup.backup_path)
-    with pytest.raises(ArchiveError, match=r"is not what was uploaded: its SHA-256 differs"):
+    with pytest.raises(ArchiveError, match=r"is not what was uploaded: its SHA-256 differs\.$"):
         run_restore(queued.pk)
     # somebody corrects the record too: it still is not what was confirmed
     queued = queue(backup)
     BackupExecution.objects.filter(pk=backup.pk).update(archive_sha256=sha256(archive.path))
-    with pytest.raises(ArchiveError, match=r"is not the archive that was confirmed$"):
+    with pytest.raises(ArchiveError, match=r"is not the archive that was confirmed\.$"):
         run_restore(queued.pk)
 
 
 @pytest.mark.usefixtures("untouched")
 def test_a_preview_of_another_archive_confirms_nothing(backup: BackupExecution) -> None:
-    with pytest.raises(BackupError, match=r"is not the archive that was shown$"):
+    with pytest.raises(BackupError, match=r"is not the archive that was shown\.$"):
         queue(backup, archive_sha256="0" * 64)
 
 
 @pytest.mark.usefixtures("untouched")
 def test_a_component_that_does_not_exist_is_refused_with_those_that_do(backup: BackupExecution) -> None:
-    with pytest.raises(BackupError, match=r"^there is no component 'device' to restore$") as unknown:
+    with pytest.raises(BackupError, match=r"^There is no component 'device' to restore\.$") as unknown:
         restore(backup, components=["device"])
     assert unknown.value.hint == (
-        "valid: config, devices, users, accounting, metrics, audit, config.file, config.overrides, config.section:NAME"
+        "Valid: config, devices, users, accounting, metrics, audit, config.file, config.overrides, config.section:NAME."
     )
 
 
@@ -341,4 +343,4 @@ def test_components_that_only_the_archive_has_are_named(
     declare(text[: text.index("[store.components.settings]")])
     restored = restore(backup)
     assert restored.status == "completed"
-    assert restored.warnings == ["the archive also holds settings, which instance store does not have"]
+    assert restored.warnings == ["The archive also holds settings, which instance store does not have."]

@@ -15,13 +15,14 @@ from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution, InstanceState
 from backups.runs import execute, hooks
-from backups.runs.finish import Ending
+from backups.runs.finish import Ending, message_of
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap import reap
 from backups.service.restore import apply as applying
-from backups.service.restore import finish as finishing
-from backups.service.restore import restart, rollback
 from backups.service.restore import run as engine
+from backups.service.restore.ending import finish as finishing
+from backups.service.restore.ending import restart, rollback
+from destinations.lib.operator_error import sentences
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.restores.instance_restores import (
     TACACS_DATABASES,
@@ -96,13 +97,13 @@ def test_a_component_that_cannot_be_applied_takes_all_of_them_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backup, before = spoilt
-    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, nth, when, ComponentError("the disk said no")))
-    with pytest.raises(ComponentError, match=r"^the disk said no$"):
+    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, nth, when, ComponentError("The disk said no.")))
+    with pytest.raises(ComponentError, match=r"^The disk said no\.$"):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
     row = the_restore()
     assert row.status == "failed"
-    assert row.error_message == "the disk said no; what it had changed was rolled back"
+    assert row.error_message == "The disk said no. What it had changed was rolled back."
     assert {name: note["state"] for name, note in row.outcome.items()} == dict.fromkeys(NAMES[:nth], "rolled back")
     assert hook_log.read_text() == "stopped\nstarted\n"
 
@@ -137,9 +138,7 @@ def test_an_error_that_nobody_foresaw_takes_everything_back_and_keeps_its_text_t
     assert_as_before(tacacs_root, before, workspaces)
     row = the_restore()
     assert row.status == "failed"
-    assert row.error_message == (
-        f"unexpected error {type(error).__name__}, see the log; what it had changed was rolled back"
-    )
+    assert row.error_message == (sentences(message_of(error), "What it had changed was rolled back."))
     assert hook_log.read_text() == "stopped\nstarted\n"
 
 
@@ -213,7 +212,7 @@ def test_a_hook_that_fails_before_stops_the_restore_with_nothing_changed(
     assert_as_before(tacacs_root, before, workspaces)
     row = the_restore()
     assert (row.status, row.outcome) == ("failed", {})
-    assert row.error_message == "the hook before_restore (sh) failed with exit code 3; nothing was changed"
+    assert "hook before_restore (sh) failed with exit code 3. Nothing was changed." in row.error_message
     assert [note["output"] for note in row.hook_output] == ["will not\n", ""]
     # it may have stopped the service before it failed
     assert log.read_text() == "started\n"
@@ -227,7 +226,7 @@ def test_a_hook_that_fails_after_is_a_warning_for_everybody_to_see(
     restored = restore(backup)
     assert restored.status == "completed"
     (warning,) = restored.warnings
-    assert warning.startswith("the hook after_restore (false) failed with exit code 1")
+    assert "hook after_restore (false) failed with exit code 1" in warning
     assert "may not be running" in warning
 
 
@@ -247,14 +246,14 @@ def test_a_rollback_that_fails_says_what_to_do_and_the_undo_then_works(
 ) -> None:
     backup, before = spoilt
     with monkeypatch.context() as patch:
-        patch.setattr(applying, "put_back", Fault(applying.put_back, 4, "after", ComponentError("the disk said no")))
+        patch.setattr(applying, "put_back", Fault(applying.put_back, 4, "after", ComponentError("The disk said no.")))
         fault_in_rollback(patch, "devices")
         with pytest.raises(BackupError) as failed:
             restore(backup)
     row = the_restore()
     assert row.status == "failed"
     assert row.error_message.startswith(failed.value.message)
-    for said in ("the disk said no", "devices will not", "devices: unknown", "everything else is as before"):
+    for said in ("The disk said no.", "devices will not", "devices: unknown", "Everything else is as before."):
         assert said in row.error_message
     assert f"manage.py restore --undo {row.pk} --confirm" in row.error_hint
     # one that cannot be brought back keeps no other from it
@@ -286,7 +285,7 @@ def test_whatever_fails_in_a_rollback_keeps_no_other_component_from_it_and_the_r
             restore(backup)
     row = the_restore()
     assert row.status == "failed"
-    for said in ("RecursionError", f"unexpected error {type(error).__name__}, see the log", "devices: unknown"):
+    for said in ("RecursionError", message_of(error), "devices: unknown"):
         assert said in row.error_message
     assert "hunter2" not in row.error_message
     assert {name: note["state"] for name, note in row.outcome.items()} == {
@@ -346,14 +345,14 @@ def test_a_signal_between_an_error_and_its_handling_keeps_nothing_from_being_put
             yield take_effect
 
     monkeypatch.setattr(execute, "undisturbed", too_late)
-    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("the disk said no")))
+    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("The disk said no.")))
     with pytest.raises(KeyboardInterrupt):
         restore(backup)
     assert came
     assert_as_before(tacacs_root, before, workspaces)
     row = the_restore()
     assert row.status == "interrupted"
-    assert row.error_message == "the process was told to end; what it had changed was rolled back"
+    assert row.error_message == sentences(message_of(KeyboardInterrupt()), "What it had changed was rolled back.")
     assert hook_log.read_text() == "stopped\nstarted\n"
 
 
@@ -361,13 +360,13 @@ def test_what_another_host_took_for_half_done_is_corrected_by_what_was_kept(
     spoilt: Any, hook_log: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, _ = spoilt
-    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("the disk said no")))
+    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("The disk said no.")))
     with pytest.raises(ComponentError):
         restore(backup)
     row = the_restore()
     unrecorded.save(row, Ending(row.Status.FAILED, row.error_message, row.error_hint))
     halfway = {name: note | {"state": "applying"} for name, note in row.outcome.items()}
-    told = {"error_message": "it died; it may be half done", "error_hint": "undo it", "outcome": halfway}
+    told = {"error_message": "It died. It may be half done.", "error_hint": "undo it", "outcome": halfway}
     row.moved(row.Status.FAILED, status="interrupted", **told)
     assert check_half_restored(None, databases=["default"])
 
@@ -376,7 +375,7 @@ def test_what_another_host_took_for_half_done_is_corrected_by_what_was_kept(
 
     row = the_restore()
     assert (row.status, row.error_hint, row.touched) == ("failed", "", {})
-    assert row.error_message == "the disk said no; what it had changed was rolled back"
+    assert row.error_message == "The disk said no. What it had changed was rolled back."
     assert check_half_restored(None, databases=["default"]) == []
     assert workspaces() == []
 
@@ -385,7 +384,7 @@ def test_a_rollback_needs_no_destination(
     spoilt: Any, tacacs_root: Path, home: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, before = spoilt
-    fault = Fault(applying.put_back, 2, "after", ComponentError("the disk said no"))
+    fault = Fault(applying.put_back, 2, "after", ComponentError("The disk said no."))
 
     def gone(*arguments: Any) -> None:
         shutil.rmtree(home / "backups", ignore_errors=True)

@@ -11,8 +11,8 @@ from pytest_django import Settings
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.restore.restart import acknowledge
-from backups.service.restore.run import start_undo
+from backups.service.restore.ending.restart import acknowledge
+from backups.service.restore.start import start_undo
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import exclusively_locked, leave_hot_journal, make_database, rows_of
 from tests.support.file_systems import small_disk
@@ -231,12 +231,12 @@ def test_a_locked_database_makes_the_safety_backup_impossible_and_nothing_is_cha
             restore(backup, components=["users"])
         assert tree(tacacs_root) == before
     assert refused.value.message == (
-        f"the safety backup failed: {tacacs_root}/data/audit_trail.db stayed locked by another process for 1 s."
+        f"The safety backup failed: {tacacs_root}/data/audit_trail.db stayed locked by another process for 1 s."
     )
     row = the_restore()
     assert (row.status, row.outcome, row.safety_backup) == ("failed", {}, None)
     assert workspaces() == []
-    with pytest.raises(BackupError, match=r"changed nothing, so there is nothing to undo$"):
+    with pytest.raises(BackupError, match=r"changed nothing, so there is nothing to undo\.$"):
         start_undo(row, by="tests")
 
 
@@ -251,7 +251,7 @@ def test_a_full_destination_makes_the_safety_backup_impossible_and_nothing_is_ch
         full.save()
         settings.BACKUP_SAFETY_DESTINATION = "full"
         before = tree(tacacs_root)
-        with pytest.raises(BackupError, match=r"^the safety backup failed: "):
+        with pytest.raises(BackupError, match=r"^The safety backup failed: "):
             restore(backup)
         assert tree(tacacs_root) == before
         assert not [path for path in small.rglob("*") if path.is_file()]
@@ -267,7 +267,7 @@ def test_a_safety_destination_that_cannot_be_used_is_named(
     BackupDestination.objects.create(name="off", type="local", created_by="tests", enabled=enabled)
     settings.BACKUP_SAFETY_DESTINATION = name
     with pytest.raises(
-        BackupError, match=rf"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination$"
+        BackupError, match=rf"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination\.$"
     ):
         restore(backup)
 

@@ -16,6 +16,7 @@ from backups.models import RestoreExecution
 from backups.runs import workspace
 from backups.runs.finish import Ending
 from backups.runs.recovery import unrecorded
+from backups.service.restore.ending.rollback import ALL_VERIFIED
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.file_systems import small_disk
 from tests.support.processes.held_runs import HOOKS, PATIENCE_SECONDS, Lock, applying, backup_id, rows
@@ -107,7 +108,7 @@ def test_a_rollback_needs_no_database_of_the_site_and_its_end_is_recorded_later(
         assert drafts(site.instance) == []
         assert (site.instance / "hooks.log").read_text() == "stopped\nstarted\n"
         assert (ended.code, ended.out) == (NOT_AS_BEFORE, "")
-        assert "what it had changed was rolled back. The database of this site could not take that" in ended.err
+        assert "What it had changed was rolled back. The database of this site could not take that" in ended.err
         path, end = kept(site)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert str(path) in ended.err
@@ -155,7 +156,7 @@ def test_a_restore_that_is_proven_stays_and_is_completed_later(site: Site) -> No
         (site.instance / "go-on").touch()
         _, err = command.communicate(timeout=PATIENCE_SECONDS)
         assert command.returncode == NOT_AS_BEFORE
-        assert "is completed: all components had been restored and proven" in err
+        assert f"is completed: {ALL_VERIFIED}" in err
         assert kept(site)[1]["status"] == "completed"
     assert site.run("tick").code == 0
     assert row(site)[:2] == ("completed", "")
@@ -206,7 +207,7 @@ def test_what_can_neither_be_rolled_back_nor_recorded_is_listed_and_rolled_back_
     ended = held.release()
     assert ended.code == NOT_AS_BEFORE
     (restore_id,) = rows(site, "id", "restore_executions")[0]
-    assert "now config, devices, users, accounting: as in the archive; metrics: unknown" in ended.err
+    assert "State now: config, devices, users, accounting: as in the archive; metrics: unknown" in ended.err
     assert f"manage.py restore --undo {restore_id} --confirm" in ended.err
     assert "this message is all that is kept of it" in ended.err.lower()
     assert row(site)[0] == "running"

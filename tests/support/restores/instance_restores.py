@@ -10,7 +10,8 @@ from typing import Any
 
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.restore.request import RestoreRequest
-from backups.service.restore.run import run_restore, start_restore, start_undo
+from backups.service.restore.run import run_restore
+from backups.service.restore.start import start_restore, start_undo
 
 TACACS_DATABASES = {
     "config": "data/config_overrides.db",

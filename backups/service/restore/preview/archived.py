@@ -1,4 +1,4 @@
-"""The configuration that a backup holds, for a preview: from the row, or from the first bytes of the archive."""
+"""Read the configuration that a backup holds, for a preview: from its row, or from the beginning of the archive."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -20,16 +20,17 @@ from backups.service.archives.open import opened
 from backups.service.restore.select import absent_parts
 from destinations.lib.operator_error import OperatorError
 
-# these stand near the beginning of an archive of ours, behind the manifest
+# the files of the configuration follow the manifest at the beginning of an archive
 HEAD_BYTES = 8 << 20
+# of one file: it is read into memory
 LONGEST = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedSide:
-    """What a backup holds of a configuration, its secrets `masked` where the row kept it; or `reason` why nothing.
+    """The configuration in a backup, or the `reason` why it is unknown; from a row, its secrets are `masked`.
 
-    `layers` are those that the archive has; none where only what they amount to, `merged`, is known.
+    `layers` are those that the archive has; none where only the result of merging them, `merged`, is known.
     """
 
     merged: Configuration | None = None
@@ -38,9 +39,9 @@ class ArchivedSide:
     reason: str = ""
 
 
-def kept_side(execution: BackupExecution, service: ServiceKind) -> ArchivedSide | None:
-    """Return what the row of `execution` keeps, the text of a URL too; None where it keeps nothing."""
-    kept = execution.config_json
+def kept_side(backup: BackupExecution, service: ServiceKind) -> ArchivedSide | None:
+    """Return the configuration in the row of `backup`, one that was read from a URL too; None where it has none."""
+    kept = backup.config_json
     if not kept or kept.keys() != service.layers.keys():
         return None
     layers = {name: kept[name] for name in service.layers}
@@ -55,7 +56,7 @@ def archived_side(source: BackupExecution | Path, manifest: Manifest, service: S
         layers = {name: layer for name, layer in kept.layers.items() if has_lowest or name != lowest}
         return ArchivedSide(kept.merged, layers, masked=True)
     if not has_lowest and manifest.entry(EXPORT_NAME) is None:
-        return ArchivedSide(reason="the backup holds no merged configuration")
+        return ArchivedSide(reason="The backup holds no merged configuration.")
     try:
         with workspace(str(uuid4())) as directory:
             path = source if isinstance(source, Path) else _head(source, directory)
@@ -64,30 +65,30 @@ def archived_side(source: BackupExecution | Path, manifest: Manifest, service: S
         return ArchivedSide(reason=error.message)
 
 
-def _head(execution: BackupExecution, directory: Path) -> Path:
-    """Read no more than the beginning of the archive."""
+def _head(backup: BackupExecution, directory: Path) -> Path:
+    """Download the beginning of the archive only."""
     path = directory / "head"
-    with reading(execution), execution.destination.open() as destination:
-        path.write_bytes(destination.head(execution.backup_path, HEAD_BYTES))
+    with reading(backup), backup.destination.open() as destination:
+        path.write_bytes(destination.head(backup.backup_path, HEAD_BYTES))
     return path
 
 
 def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind) -> ArchivedSide:
-    """Read the layers and the export; the export alone where the layers are too large for that, or damaged."""
+    """Read the layers and the export; the export alone where the layers are too large, or damaged."""
     names = (*service.layers.values(), EXPORT_NAME)
     found = [entry for name in names if (entry := manifest.entry(name)) is not None]
     try:
-        _take_out(path, found, directory)
+        _extract(path, found, directory)
         archived = service.archived(directory, absent_parts(manifest, CONFIG))
         return ArchivedSide(archived.merged, archived.layers)
     except (ArchiveError, ComponentError):
         if (export := manifest.entry(EXPORT_NAME)) is None:
             raise
-    _take_out(path, [export], directory)
+    _extract(path, [export], directory)
     return ArchivedSide(parse_export((directory / EXPORT_NAME).read_bytes()))
 
 
-def _take_out(path: Path, entries: Collection[Entry], directory: Path) -> None:
+def _extract(path: Path, entries: Collection[Entry], directory: Path) -> None:
     with opened(path, directory) as stream:
         for name, content in read_members(stream, entries, max_bytes=LONGEST).items():
             (directory / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""One component as a restore would change it: rows per table now and in the backup, and what is known to be lost."""
+"""Compare one component with the backup: rows per table, files or keys, and what is known to be lost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from backups.service.restore.select import absent_parts
 
 @dataclass(frozen=True, slots=True)
 class PartPreview:
-    """A part of the configuration that can be restored alone; `unknown` says why its changes cannot be told."""
+    """A part of the configuration that can be restored alone; `unknown` is why its changes are not known."""
 
     name: str
     changes: tuple[ConfigurationChange, ...]
@@ -24,11 +24,11 @@ class PartPreview:
 
 @dataclass(frozen=True, slots=True)
 class ComponentPreview:
-    """`state` is present, missing, damaged or unreadable now; `notes` say what that means for a restore.
+    """`state` is present, missing, damaged or unreadable now; `notes` are what that means for a restore.
 
-    `status` is `loss` where something is known to be lost, `unknown` where that cannot be told or was not compared,
-    `nothing` where the comparison found nothing; `assumed` is what it took for granted.
-    `parts` is what can be restored of it alone. `lost` is what is known to be lost, in a few words each; `loss` the
+    `status` is `loss` where something is known to be lost, `unknown` where that is not known or was not compared,
+    `nothing` where the comparison found nothing; `assumed` is what was not checked.
+    `parts` are what can be restored of it alone. `lost` is what is known to be lost, in a few words each; `loss` the
     same as a sentence, with what comes back.
     """
 
@@ -73,14 +73,14 @@ def compared(
         return ComponentPreview(name, False, False, reason=reason)
     findings = Findings(name, instance)
     for path, entry in {component.path_of(entry): entry for entry in reversed(entries)}.items():
-        findings.look_for(path, entry)
+        findings.examine(path, entry)
     for entry in entries:
         findings.compare(component, entry, comparer)
     for part in absent_parts(manifest, name) if "" in (chosen or [""]) else ():
-        findings.will_go(part)
+        findings.add_removal(part)
     if configuration.unknown:
-        findings.cannot_tell(f"the configuration cannot be compared: {configuration.unknown}")
-    findings.change_keys(configuration.changes)
+        findings.add_unknown(f"the configuration cannot be compared: {configuration.unknown}")
+    findings.add_keys(configuration.changes)
     return ComponentPreview(
         name,
         True,
@@ -101,10 +101,11 @@ def compared(
 
 
 def _entries(name: str, chosen: Sequence[str], manifest: Manifest, instance: Instance) -> tuple[Entry, ...]:
-    """Return what is compared: of a section nothing but its keys."""
+    """Return the entries to compare."""
     entries = manifest.entries_of(name)
     if not chosen or "" in chosen:
         return entries
+    # of a section only its keys are compared
     wanted = {file for layer, file in instance.service.layers.items() if layer in chosen}
     return tuple(entry for entry in entries if entry.file in wanted)
 

@@ -1,6 +1,6 @@
-"""The configuration as a restore would leave it beside the one that is in force, key by key, secrets masked."""
+"""Compare the live configuration with the one after a restore, key by key, with masked secrets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backups.errors import ComponentError, MissingComponent
@@ -17,7 +17,7 @@ from backups.instances.masking import is_masked, masked, masked_value
 from backups.service.restore.preview.archived import ArchivedSide
 
 LOCK_TIMEOUT = 1.0
-UNTOLD = "which layer of it holds what cannot be told without unpacking the archive"
+LAYERS_UNKNOWN = "Which layer holds which key is unknown until the archive is unpacked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class ConfigurationChange:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationPreview:
-    """What a restore changes, `unknown` why that cannot be told, and what it would stop at.
+    """What a restore changes, or why that is `unknown`, and what it would stop at.
 
     `impossible` is for a part that cannot be restored into this instance.
-    `after` is the configuration that the service would see, with secrets and not to be shown; None where unknown.
+    `after` is the resulting configuration of the service, with secrets, not to be shown; None where unknown.
     """
 
     changes: tuple[ConfigurationChange, ...] = ()
@@ -73,7 +73,7 @@ class ConfigurationComparison:
         return self.live.merged if self._layers is not None else self._archived.merged
 
     def of(self, parts: Sequence[str]) -> ConfigurationPreview:
-        """Foresee a restore of `parts`: "" for all, the name of a layer, "section:NAME".
+        """Return what a restore of `parts` would change: "" for all, the name of a layer, "section:NAME".
 
         Raises BackupError for a section that the archive does not have.
         """
@@ -86,7 +86,12 @@ class ConfigurationComparison:
         if self._archived.merged is None:
             return ConfigurationPreview(unknown=self.problem)
         after = self._foreseen(parts)
-        refusals = tuple(self._refusals(after)) if after is not None else ()
+        refusals: tuple[str, ...] = ()
+        if after is not None:
+            refusals = tuple(
+                f"The configuration is not valid: {text}: it needs --force-invalid-config."
+                for text in self._service.findings(after)
+            )
         if self._layers is None:
             # of a file that does not exist nothing is lost
             unknown = "" if self._is_missing and {"", self._lowest} & set(parts) else self.problem
@@ -94,19 +99,20 @@ class ConfigurationComparison:
         shown = {name: masked(layer, self._service.is_secret) for name, layer in self._layers.items()}
         result = self._after(parts, shown, self._shown())
         if result is None:
-            return ConfigurationPreview(unknown=UNTOLD)
+            return ConfigurationPreview(unknown=LAYERS_UNKNOWN)
         return ConfigurationPreview(self._changes_to(result), refusals=refusals, after=after)
 
     def difference(self) -> tuple[ConfigurationChange, ...]:
-        """Return every key that differs, whether a restore could bring it back or not; none where that is unknown."""
+        """Return every key that differs, whether a restore could change it or not; none where that is unknown."""
         archived = self._shown().merged
         return () if self._layers is None or archived is None else self._changes_to(archived)
 
     def _foreseen(self, parts: Sequence[str]) -> Configuration | None:
-        """Return the configuration afterwards; where all of it comes back that does not take the live one."""
+        """Return the configuration after a restore of `parts`, with its secrets."""
         archived = self._archived
         if self._layers is not None:
             return self._after(parts, self._layers, archived)
+        # a restore of all of it needs nothing of the live one, which is missing or broken
         whole = "" in parts and (not archived.layers or archived.layers.keys() == self._service.layers.keys())
         return archived.merged if whole else None
 
@@ -122,15 +128,13 @@ class ConfigurationComparison:
                 result[name] = layer
         for section in sections_of(parts):
             for name in result.keys() - kept:
-                result[name] = _with_section(result[name], section, archived.layers.get(name, {}))
+                source = archived.layers.get(name, {})
+                others = {other: values for other, values in result[name].items() if other != section}
+                result[name] = others | ({section: source[section]} if section in source else {})
         return merged(result)
 
-    def _refusals(self, after: Configuration) -> Iterator[str]:
-        for text in self._service.findings(after):
-            yield f"the configuration is not valid: {text}: it needs --force-invalid-config"
-
     def _shown(self) -> ArchivedSide:
-        """Return the archived side as it may be shown."""
+        """Return the archived side with masked secrets."""
         side = self._archived
         if side.masked or side.merged is None:
             return side
@@ -155,8 +159,3 @@ class ConfigurationComparison:
         if after is not None and is_masked(after, key, now, secret=secret):
             return None
         return ConfigurationChange(section, key, masked_value(key, now, secret=secret), after)
-
-
-def _with_section(configuration: Configuration, section: str, source: Configuration) -> Configuration:
-    others = {name: values for name, values in configuration.items() if name != section}
-    return others | ({section: source[section]} if section in source else {})

@@ -1,4 +1,4 @@
-"""What is found about a component that a restore would replace, piece by piece, and what it comes to."""
+"""Collect what a restore would change in one component, and derive from it what is lost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,16 +19,16 @@ from destinations.lib.formats import counted, human_size, listed
 
 SECONDS_PER_DATABASE = 3.0
 LOCK_TIMEOUT = 1.0
-ONLY_COUNTED = "Rows are counted, not compared: rows that were changed in place cannot be told."
+ONLY_COUNTED = "Rows are counted, not compared: rows that were changed in place are not found."
 ONLY_LOOKED_AT = "Files of the same size and time are taken as unchanged: their content is not compared."
-ONLY_KEYS = "The file of the configuration is compared key by key: comments and other text in it cannot be told."
+ONLY_KEYS = "The file of the configuration is compared key by key: comments and other text in it are not compared."
 UNCOMPARED = frozenset({ONLY_COUNTED, ONLY_KEYS})
-# what is said of a component, the worst last
+# the statuses of a component, the worst last
 NOTHING, UNKNOWN, LOSS = "nothing", "unknown", "loss"
 
 
 class Findings:
-    """What is found about one component, piece by piece."""
+    """What a restore would change in one component, entry by entry."""
 
     def __init__(self, name: str, instance: Instance) -> None:
         self.name, self.instance = name, instance
@@ -41,8 +41,8 @@ class Findings:
         self.lost: list[str] = []
         self.unknown = False
 
-    def look_for(self, path: Path, entry: Entry) -> bool:
-        """True when `path` can be looked at; if not, it is said."""
+    def examine(self, path: Path, entry: Entry) -> bool:
+        """True when `path` can be read; if not, a note says why."""
         try:
             look_at(path)
         except MissingComponent:
@@ -51,56 +51,58 @@ class Findings:
             self._note(f"{path} does not exist now and will be created{known}")
             if not self.instance.root.is_dir():
                 # it may lie on the host that runs the queue of the instance
-                root = self.instance.root
-                self.cannot_tell(f"{root} does not exist on this host, so what is there elsewhere cannot be told")
+                self.add_unknown(
+                    f"{self.instance.root} does not exist on this host, so its content on another host is unknown"
+                )
         except ComponentError as error:
             self.state = "unreadable"
-            self.cannot_tell(error.message)
+            self.add_unknown(error.message)
         else:
             return True
         return False
 
-    def will_go(self, part: str) -> None:
+    def add_removal(self, part: str) -> None:
         name = f"{self.name}.{part}" if part else self.name
         self.notes.append(f"{name} did not exist when the backup was made and will be removed")
         self.lost.append(f"all of {name}")
 
     def compare(self, component: Component, entry: Entry, comparer: TreeComparer) -> None:
         if (database := component.database_of(entry)) is not None:
-            if self.look_for(database, entry):
+            if self.examine(database, entry):
                 self._compare_database(database, entry)
         elif isinstance(component, FilesComponent):
-            there = self.look_for(component.path, entry)
+            path = component.path
+            there = self.examine(path, entry)
             if entry.is_tree and (there or self.state == "missing"):
                 self._compare_tree(component, entry, comparer)
-            elif there:
-                self._compare_file(component.path, entry, comparer)
+            elif there and path.is_dir():
+                self.add_unknown(f"{path} is a folder now, the backup holds a file: a restore would stop there")
+            elif there and self._differs(path, entry, comparer):
+                self.lost.append(f"the present content of {path.name} ({human_size(bytes_of(path))})")
         elif entry.file in self.instance.service.layers.values() and not self.instance.service.config_is_url:
-            self._compare_text(component.path_of(entry), entry, comparer)
-
-    def _compare_text(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:
-        """Of a configuration its keys are compared, and besides whether anything else in its file differs."""
-        if self.look_for(path, entry):
-            self.other_text = path.name if self._differs(path, entry, comparer) else ""
+            # besides the keys, which `add_keys` takes: whether anything else in the file differs
+            path = component.path_of(entry)
+            if self.examine(path, entry):
+                self.other_text = path.name if self._differs(path, entry, comparer) else ""
 
     def _compare_database(self, path: Path, entry: Entry) -> None:
         if entry.type != "database":
-            self.cannot_tell(f"{entry.file} was damaged when the backup was made, and comes back as it was")
+            self.add_unknown(f"{entry.file} was damaged when the backup was made, and comes back as it was")
             return
         uncounted = [item.table for item in entry.not_counted]
         if "" in uncounted or (entry.tables is None and entry.records is None):
-            self.cannot_tell(f"the rows of {entry.file} were not counted when the backup was made")
+            self.add_unknown(f"the rows of {entry.file} were not counted when the backup was made")
             return
         for table in uncounted:
-            self.cannot_tell(f"the rows of table {table} of {entry.file} were not counted when the backup was made")
+            self.add_unknown(f"the rows of table {table} of {entry.file} were not counted when the backup was made")
         try:
             live = live_tables(path, entry.newest or {}, lock_timeout=LOCK_TIMEOUT, seconds=SECONDS_PER_DATABASE)
         except DamagedComponent as error:
             self.state = "damaged"
-            self.cannot_tell(f"{error.message} It will be replaced.")
+            self.add_unknown(f"{error.message} It will be replaced.")
         except BackupError as error:
             self.state = "unreadable"
-            self.cannot_tell(error.message)
+            self.add_unknown(error.message)
         else:
             self.tables += table_changes(live, entry)
             self._assume(ONLY_COUNTED)
@@ -108,7 +110,7 @@ class Findings:
     def _compare_tree(self, component: FilesComponent, entry: Entry, comparer: TreeComparer) -> None:
         path = component.path
         if path.exists() and not path.is_dir():
-            self.cannot_tell(f"{path} is a file now, the backup holds a folder: a restore would stop there")
+            self.add_unknown(f"{path} is a file now, the backup holds a folder: a restore would stop there")
             return
         self.notes += component.staying()
         self.tree = tree = comparer.compare(path, entry, component.own_below())
@@ -116,27 +118,20 @@ class Findings:
         if tree.same:
             self._assume(ONLY_LOOKED_AT)
         if tree.unknown:
-            self.cannot_tell(f"what a restore of {self.name} takes away cannot be told in full: {tree.unknown}")
-
-    def _compare_file(self, path: Path, entry: Entry, comparer: TreeComparer) -> None:
-        if path.is_dir():
-            self.cannot_tell(f"{path} is a folder now, the backup holds a file: a restore would stop there")
-            return
-        if self._differs(path, entry, comparer):
-            self.lost.append(f"the present content of {path.name} ({human_size(bytes_of(path))})")
+            self.add_unknown(f"what a restore of {self.name} removes is not known in full: {tree.unknown}")
 
     def _differs(self, path: Path, entry: Entry, comparer: TreeComparer) -> bool:
-        """True when the live `path` is known to hold other bytes than `entry`; where that is unknown, it is said."""
+        """True when the live `path` is known to hold other bytes than `entry`; a note says why that is unknown."""
         try:
             return bytes_of(path) != entry.size_bytes or sha256_of(path, comparer.checkpoint) != entry.checksum_sha256
         except BackupError as error:
-            self.cannot_tell(f"{path} cannot be compared: {error.message}")
+            self.add_unknown(f"{path} cannot be compared: {error.message}")
         except OSError as error:
-            self.cannot_tell(f"{path} cannot be compared: {error.strerror}")
+            self.add_unknown(f"{path} cannot be compared: {error.strerror}")
         return False
 
-    def change_keys(self, changes: Sequence[ConfigurationChange]) -> None:
-        """A key that is not set now loses no value."""
+    def add_keys(self, changes: Sequence[ConfigurationChange]) -> None:
+        # a key that is not set now loses no value
         lost = sum(change.now is not None for change in changes)
         if lost:
             value = "value" if lost == 1 else "values"
@@ -146,7 +141,7 @@ class Findings:
         elif self.other_text:
             self.lost.append(f"what {self.other_text} holds besides its keys, such as comments,")
 
-    def cannot_tell(self, note: str) -> None:
+    def add_unknown(self, note: str) -> None:
         self.unknown = True
         self._note(note)
 
@@ -155,9 +150,9 @@ class Findings:
             self.assumed.append(sentence)
 
     def status(self) -> str:
-        """Never `nothing` where something was not compared: what is not known is not safe."""
         if self.all_lost():
             return LOSS
+        # what was not compared may be lost: that is not `nothing`
         return NOTHING if not self.unknown and UNCOMPARED.isdisjoint(self.assumed) else UNKNOWN
 
     def _note(self, note: str) -> None:
@@ -165,7 +160,7 @@ class Findings:
             self.notes.append(note)
 
     def all_lost(self) -> list[str]:
-        """Rows whose times tell that they are newer, then rows that are only known to be more than in the backup."""
+        """Return all losses: rows that are newer by their times, further rows of now, then everything else."""
         dated = [table for table in self.tables if table.gone and table.since]
         others = sum(table.gone for table in self.tables if not table.since)
         found = []
@@ -178,11 +173,9 @@ class Findings:
         return found + self.lost
 
     def loss(self) -> str:
+        """Return the losses and what comes back, as one sentence without its full stop."""
         gone = f"{listed(self.all_lost())} will be gone" if self.all_lost() else ""
-        return "; ".join(text for text in (gone, *self._returning()) if text)
-
-    def _returning(self) -> list[str]:
         back = sum(table.back for table in self.tables)
         verb = "is" if back == 1 else "are"
         rows = f"{counted(back, f'{self.name} row')} that {verb} not there now will be back" if back else ""
-        return [rows, self.tree.back(self.name) if self.tree else ""]
+        return "; ".join(text for text in (gone, rows, self.tree.back(self.name) if self.tree else "") if text)

@@ -1,4 +1,4 @@
-"""What a preview says of the signature of an archive."""
+"""The signature of an archive, as a preview shows it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +7,12 @@ from backups.archive.errors import ArchiveError
 from backups.models import BackupExecution
 from backups.service.archives.signatures import State, signature_state
 from destinations.exceptions import DestinationError
+from destinations.lib.operator_error import sentences
 
 
 @dataclass(frozen=True, slots=True)
 class SeenSignature:
-    """`bad` is why a restore refuses the archive, whatever a person accepts; `unknown` why nothing can be said."""
+    """`bad` is why a restore refuses the archive, whatever a person accepts; `unknown` why it cannot be checked."""
 
     text: str
     trusted: bool = False
@@ -22,16 +23,16 @@ class SeenSignature:
         """Return what a restore would stop at; empty when it would not."""
         if self.bad or self.unknown or self.trusted or undo:
             return self.bad or self.unknown
-        return f"the archive is {self.text}: it needs --accept-unsigned"
+        return f"The archive is {self.text}: it needs --accept-unsigned."
 
 
 def seen_signature(source: BackupExecution | Path) -> SeenSignature:
-    """Look at the signature of `source`. Nothing is raised: what is wrong is said."""
+    """Check the signature of `source`. Nothing is raised: the result has what is wrong."""
     try:
         signature = signature_state(source)
     except ArchiveError as error:
         return SeenSignature("not to be trusted", bad=error.message)
     except DestinationError as error:
-        unknown = f"its signature cannot be looked at: {error.message}"
+        unknown = sentences(f"Its signature cannot be read: {error.message}")
         return SeenSignature(unknown, unknown=unknown)
     return SeenSignature(str(signature), trusted=signature.state is State.SIGNED)

@@ -1,4 +1,4 @@
-"""Rows of a live database beside those in a backup: what is known to be lost, never more than that."""
+"""Compare the rows of a live database with those in a backup, by their numbers and newest times."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +14,8 @@ EPOCH_SECONDS = range(946_684_800, 4_102_444_800)  # the years 2000 to 2099
 class TableChange:
     """Rows now and in the backup, and the times of those added last.
 
-    `gone` is how many rows of now are certainly not in the backup; exactly so many when `since` tells from which time
-    on they were written. `back` is how many the backup has besides.
+    `gone` is how many present rows are at least not in the backup; exactly that number when `since` is the time from
+    which on they were written. `back` is how many the backup has besides.
     """
 
     name: str
@@ -33,7 +33,7 @@ class TableChange:
 
 
 def table_changes(live: dict[str, LiveTable], entry: Entry) -> list[TableChange]:
-    """Compare table by table, or in all where the manifest, one of the TACACS+ server, counts no tables.
+    """Compare table by table, or the sums where the manifest, one of the TACACS+ server, counts no tables.
 
     Tables that were not counted for the backup are left out.
     """
@@ -53,7 +53,7 @@ def _change(name: str, live: LiveTable, backup: int, newest: str | None) -> Tabl
     more = live.rows - backup
     gone, since = max(0, more), ""
     then = readable_time(newest) if newest is not None else None
-    # fewer later rows than additional ones: then times do not tell which rows are new
+    # with fewer later rows than additional ones, times do not show which rows are new
     if live.newer is not None and live.newer >= more:
         gone, since = live.newer, then or ""
     now = readable_time(live.newest) if live.newest is not None else None
@@ -61,7 +61,7 @@ def _change(name: str, live: LiveTable, backup: int, newest: str | None) -> Tabl
 
 
 def readable_time(text: str) -> str:
-    """Return a time as people read it, to the second: in UTC where it tells its time zone; everything else stays."""
+    """Return a time in readable form, to the second; in UTC where it has a time zone. Other texts stay as they are."""
     if text.isdigit() and int(text) in EPOCH_SECONDS:
         return f"{datetime.fromtimestamp(int(text), UTC):%Y-%m-%d %H:%M:%S} UTC"
     try:

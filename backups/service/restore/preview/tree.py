@@ -1,8 +1,8 @@
-"""A tree of files as a restore would change it: what goes, what comes back, what is replaced, by name."""
+"""Compare a tree of files with the backup: what is removed, comes back or is replaced, by name."""
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,7 +10,6 @@ from typing import cast
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.entry import Entry
 from backups.components.files.compare_listing import Differences, TreeComparison
-from backups.components.files.listing import ListedEntry
 from backups.errors import BackupError
 from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
 from backups.lib.walk import TreeEntry, walk
@@ -25,7 +24,7 @@ MOST_NAMES = 200
 
 @dataclass(frozen=True, slots=True)
 class NamedEntry:
-    """`name` as it can be shown; `change` is what differs, in a few words."""
+    """`name` with its unprintable characters escaped; `change` is what differs, in a few words."""
 
     name: str
     type: str
@@ -61,7 +60,7 @@ class EntryGroup:
 
 @dataclass(frozen=True, slots=True)
 class TreePreview:
-    """`unknown` is why not everything was compared: then there may be more of each."""
+    """The differences; `unknown` is why not everything was compared: then there may be more of each."""
 
     going: EntryGroup = EntryGroup()
     returning: EntryGroup = EntryGroup()
@@ -81,7 +80,7 @@ class TreePreview:
         return found
 
     def back(self, name: str) -> str:
-        """Return what comes back; "" where nothing is known to."""
+        """Return what comes back; "" where nothing is known to come back."""
         if not self.returning.count:
             return ""
         verb = "is" if self.returning.count == 1 else "are"
@@ -109,40 +108,30 @@ class TreeComparer:
         """
         comparison = TreeComparison(first=self._first, most=self._most, staying=own.ways)
         try:
-            with self._listed(entry) as listed, _entries_of(path, own) as live:
+            with ExitStack() as stack:
+                if isinstance(self._source, BackupExecution):
+                    listed = kept_entries(self._source, entry)
+                else:
+                    listed = stack.enter_context(archived_entries(self._source, entry))
+                live: Iterator[TreeEntry] = iter(())
+                if path.exists():
+                    live = stack.enter_context(closing(cast("Generator[TreeEntry]", walk(path, own))))
                 restored = (one for one in listed if not own.holds(one.name))
                 if not comparison.run(live, restored, until=self._until):
-                    # raised, because a member that is not read to its end is not proven
-                    raise BackupError(f"in {self._seconds:.0f} s only a part of {path} could be compared")
+                    # raised, because only a member that is read to its end is verified
+                    raise BackupError(f"In {self._seconds:.0f} s only a part of {path} could be compared.")
         except BackupError as error:
             return _shown(comparison, self._first, error.text)
         except ArchiveError as error:
             return TreePreview(unknown=error.message)
         except OSError as error:
-            return _shown(comparison, self._first, f"{path} cannot be compared: {error.strerror}")
+            return _shown(comparison, self._first, f"{path} cannot be compared: {error.strerror}.")
         return _shown(comparison, self._first, "")
-
-    @contextmanager
-    def _listed(self, entry: Entry) -> Iterator[Iterator[ListedEntry]]:
-        if isinstance(self._source, BackupExecution):
-            yield kept_entries(self._source, entry)
-        else:
-            with archived_entries(self._source, entry) as entries:
-                yield entries
 
     def checkpoint(self, _bytes: int) -> None:
         """Raises BackupError when the time is over."""
         if time.monotonic() > self._until:
-            raise BackupError(f"in {self._seconds:.0f} s it could not be compared")
-
-
-@contextmanager
-def _entries_of(path: Path, own: PlacesBelow) -> Iterator[Iterator[TreeEntry]]:
-    if not path.exists():
-        yield iter(())
-        return
-    with closing(cast("Generator[TreeEntry]", walk(path, own))) as entries:
-        yield entries
+            raise BackupError(f"It could not be compared in {self._seconds:.0f} s.")
 
 
 def _shown(comparison: TreeComparison, first: int, unknown: str) -> TreePreview:

@@ -174,7 +174,7 @@ def test_a_section_that_would_make_the_whole_invalid_is_refused_before_anything_
     edit(file, "backends = local,okta", "backends = local")
     before = state_of(tacacs_root)
     error = failure(backup, "config.section:auth")
-    assert error.message == "the configuration would not be valid: [okta] org_url is not set"
+    assert error.message == "The configuration would not be valid: [okta] org_url is not set."
     assert error.hint == "restore without config, or force it with --force-invalid-config"
     assert state_of(tacacs_root) == before
     assert BackupExecution.objects.filter(kind="safety").count() == 0
@@ -188,7 +188,7 @@ def test_an_invalid_configuration_can_be_forced_and_that_is_recorded(file: Path,
     done = restore(backup, "config", force_invalid_config=True)
     assert live()["server"]["port"] == "0"
     assert done.force_invalid_config
-    assert done.warnings == ["forced: the configuration is not valid: [server] port is not between 1 and 65535"]
+    assert done.warnings == ["Forced: the configuration is not valid: [server] port is not between 1 and 65535."]
 
 
 def test_an_invalid_live_configuration_does_not_stop_the_restore_of_a_database(

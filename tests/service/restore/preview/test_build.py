@@ -14,8 +14,9 @@ from backups.components.sqlite import live_tables
 from backups.errors import BackupError
 from backups.lib.ownership import Ownership
 from backups.models import BackupExecution
-from backups.service.restore.preview.build import Preview, preview
+from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.component import ComponentPreview
+from backups.service.restore.preview.summary import Preview
 from backups.service.restore.preview.tables import readable_time
 from tests.support.archives.crafted import SERVER_ENCRYPTED, SERVER_PASSPHRASE, SERVER_PLAIN
 from tests.support.databases.sqlite_files import exclusively_locked, make_database
@@ -234,7 +235,7 @@ def test_missing_damaged_and_locked_files_are_said(tacacs_root: Path, back_up: B
         "users": ("damaged", (f"{data}/local_auth.db is not a SQLite database. It will be replaced.",)),
         "audit": ("unreadable", (f"{data}/audit_trail.db stayed locked by another process for 1 s.",)),
     }
-    assert shown.loss == "Nothing is known to be lost. What users and audit would lose cannot be told."
+    assert shown.loss == "Nothing is known to be lost. What users and audit would lose is unknown."
 
 
 def test_a_broken_live_configuration_is_said_and_the_rest_is_compared(tacacs_root: Path, back_up: BackUp) -> None:
@@ -265,7 +266,7 @@ def test_what_is_not_in_the_backup_cannot_be_selected(shop: Path, back_up: BackU
     assert uploads.reason == f"it is not in the backup: {shop}/uploads does not exist."
     with pytest.raises(BackupError) as refused:
         preview(backup, "shop", ["uploads"])
-    assert refused.value.hint == "valid: orders"
+    assert refused.value.hint == "Valid: orders."
 
 
 def test_an_archive_of_another_instance_and_an_invalid_configuration_are_refusals(
@@ -277,8 +278,8 @@ def test_an_archive_of_another_instance_and_an_invalid_configuration_are_refusal
     declare(f'[tacacs-lab]\nkind="tacacs"\nroot="{tacacs_root}"\nconfig="config/tacacs.conf"\n')
     shown = preview(backup, "tacacs-lab")
     assert shown.refusals == (
-        "the archive is of instance tacacs-hq: it needs --other-instance",
-        "the configuration is not valid: [server] port is not between 1 and 65535: it needs --force-invalid-config",
+        "The archive is of instance tacacs-hq: it needs --other-instance.",
+        "The configuration is not valid: [server] port is not between 1 and 65535: it needs --force-invalid-config.",
     )
 
 

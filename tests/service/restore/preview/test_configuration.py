@@ -127,7 +127,7 @@ def test_a_part_that_would_make_the_whole_invalid_is_a_refusal(tacacs_root: Path
     backup = back_up()
     file.write_text(good)
     (refusal,) = preview(backup, "tacacs-hq", ["config.section:server"]).refusals
-    assert refusal.startswith("the configuration is not valid: [server] port is not between 1 and 65535")
+    assert refusal.startswith("The configuration is not valid: [server] port is not between 1 and 65535")
     assert preview(backup, "tacacs-hq", ["config.section:ldap"]).refusals == ()
     assert preview(backup, "tacacs-hq", ["config.overrides"]).refusals == ()
 

@@ -226,7 +226,7 @@ def test_a_tree_without_its_list_is_unknown_until_a_dry_run_makes_it(uploads: Pa
     found = look(backup)
     assert (found.status, found.loss_unknown) == ("unknown", True)
     assert "The list of what uploads.tar holds was not kept" in found.notes[0]
-    assert "What uploads would lose cannot be told." in preview(backup, "shop").loss
+    assert "What uploads would lose is unknown." in preview(backup, "shop").loss
 
     text = command("restore", backup.pk, "--dry-run")
 
@@ -327,7 +327,7 @@ def test_rows_that_are_only_counted_are_never_called_safe(tmp_path: Path, declar
     backup = back_up("shop")
     found = look(backup, "orders")
     assert (found.status, found.lost, found.loss_unknown) == ("unknown", (), False)
-    assert found.assumed == ("Rows are counted, not compared: rows that were changed in place cannot be told.",)
+    assert found.assumed == ("Rows are counted, not compared: rows that were changed in place are not found.",)
 
 
 def test_comments_of_a_configuration_file_are_a_loss(tacacs_root: Path, back_up: BackUp) -> None:

@@ -1,4 +1,4 @@
-"""After a restore its service has to be restarted; that stays visible until a person says that it was."""
+"""The mark that a restored service has to be restarted; it stays until the restore is acknowledged."""
 
 import json
 import os
@@ -16,15 +16,16 @@ MARKER = "restart-required.json"
 
 
 def require(restore: RestoreExecution, instance: Instance) -> None:
-    """Set the mark in the database, and as a file for the service and its supervisor."""
+    """Set the mark in the database, and as a file for the service and its supervisor. Raises BackupError."""
     now = timezone.now()
     values = {"restart_required_since": now, "restart_required_by": restore.pk}
     InstanceState.objects.update_or_create(instance=instance.name, defaults=values)
     write_marker(instance, {"instance": instance.name, "restore": restore.pk, "since": now.isoformat()})
-    audit.log("restore.restart-required", execution=restore.pk, instance=instance.name)
+    audit.log("restore.restart-required", restore=restore.pk, instance=instance.name)
 
 
 def write_marker(instance: Instance, content: dict[str, Any]) -> None:
+    """Replace the marker file atomically: its readers never see half of it. Raises BackupError."""
     path = instance.state / MARKER
     draft = path.with_name(f".{MARKER}.part")
     try:
@@ -33,38 +34,42 @@ def write_marker(instance: Instance, content: dict[str, Any]) -> None:
         draft.chmod(0o644)
         os.replace(draft, path)  # noqa: PTH105
     except OSError as error:
-        raise BackupError(f"{path} cannot be written: {error.strerror}", hint="set `state` of the instance") from error
+        raise BackupError(
+            f"{path} cannot be written: {error.strerror}.", hint="Set `state` of the instance."
+        ) from error
 
 
 def acknowledge(restore: RestoreExecution, *, by: audit.Actor) -> None:
-    """Record that a person found the restore good: the safety backup is unpinned, the mark goes.
+    """Record that a person found the restore good: the safety backup is unpinned, the mark is removed.
 
-    Of an undo that is said of the restore that it undid, too.
+    Acknowledging a completed undo acknowledges the restore that it undid, too.
 
     Raises BackupError when the restore is still running or the marker file cannot be removed.
     """
     if restore.is_active:
-        raise BackupError(f"restore {restore.pk} is still {restore.status}", hint="wait for its end")
+        raise BackupError(f"Restore {restore.pk} is still {restore.status}.", hint="Wait for its end.")
+    # a later restore of the instance may have set the mark anew: then it stays
     state = InstanceState.objects.filter(instance=restore.instance, restart_required_by=restore.pk)
     if state.exists():
         path = get_instance(restore.instance).state / MARKER
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise BackupError(f"{path} cannot be removed: {error.strerror}", hint="remove it by hand") from error
+            raise BackupError(f"{path} cannot be removed: {error.strerror}.", hint="Remove it by hand.") from error
         state.update(restart_required_since=None, restart_required_by="")
-    _settle(restore, by)
+    _acknowledge(restore, by)
     if restore.undo_of is not None and restore.status == restore.Status.COMPLETED:
-        # what was undone has no effect any more that somebody could judge
-        _settle(restore.undo_of, by)
-    audit.log("restore.acknowledged", execution=restore.pk, instance=restore.instance, by=audit.name_of(by))
+        # what was undone has no effect any more that could be judged
+        _acknowledge(restore.undo_of, by)
+    audit.log("restore.acknowledged", restore=restore.pk, instance=restore.instance, by=audit.name_of(by))
     audit.note(by, restore, "Acknowledged: the service was restarted and the restore is good.")
 
 
-def _settle(restore: RestoreExecution, by: audit.Actor) -> None:
+def _acknowledge(restore: RestoreExecution, by: audit.Actor) -> None:
     RestoreExecution.objects.filter(pk=restore.pk, acknowledged_at=None).update(
         acknowledged_at=timezone.now(), acknowledged_by=audit.name_of(by)
     )
     safety = restore.safety_backup
+    # a person may have pinned it for another reason since
     if safety is not None and restore.pk in safety.pin_reason:
         safety.moved(safety.Status.COMPLETED, pinned=False, pin_reason="")

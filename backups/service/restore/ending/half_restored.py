@@ -1,4 +1,4 @@
-"""Restores that failed and could not be rolled back: their instances are neither what they were nor what was wanted."""
+"""Half-restored instances: restores that failed or died and were not rolled back."""
 
 from django.utils import timezone
 
@@ -9,14 +9,14 @@ Status = RestoreExecution.Status
 
 
 def left_half_done() -> list[RestoreExecution]:
-    """Return them, the newest first, until one is undone or acknowledged."""
-    open_ones = RestoreExecution.objects.filter(
+    """Return the ended restores that were not rolled back, newest first, until each is undone or acknowledged."""
+    unacknowledged = RestoreExecution.objects.filter(
         status__in=RestoreExecution.UNSUCCESSFUL, acknowledged_at=None, safety_backup__isnull=False
     ).exclude(undone_by__status=Status.COMPLETED)
-    return [restore for restore in open_ones if restore.touched]
+    return [restore for restore in unacknowledged if restore.touched]
 
 
 def dead_halfway() -> list[RestoreExecution]:
-    """Return those whose process died in the middle: the next tick rolls them back."""
+    """Return the running restores whose process died while it changed the instance: the next tick rolls them back."""
     now = timezone.now()
     return [restore for restore in RestoreExecution.objects.running() if restore.touched and is_dead(restore, now)]
