@@ -66,8 +66,9 @@ class PlacesBelow:
             return False
         folder = ""
         for part in name.split("/"):
-            if any(place.has_name(own, part) for own, place in self._by_folder.get(folder, ())):
-                return True
+            for own, place in self._by_folder.get(folder, ()):
+                if place.has_name(own, part):
+                    return True
             folder = f"{folder}/{part}" if folder else part
         return False
 

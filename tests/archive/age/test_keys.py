@@ -1,4 +1,4 @@
-"""Keys as text: what age-keygen writes is read, what is wrong is refused without repeating a secret."""
+"""Parsing of identities and recipients: files of age-keygen are read, errors quote no secret."""
 
 import hashlib
 import io

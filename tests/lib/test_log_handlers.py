@@ -1,4 +1,4 @@
-"""The log is for information: a file that does not take it, or a handler that fails, ends no work and hides nothing."""
+"""A log file that cannot be written and a handler that fails stop no backup and lose no line silently."""
 
 import logging
 import sys
@@ -76,7 +76,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_what_the_file_does_not_take_goes_to_standard_error_until_it_takes_lines_again(
+def test_lines_that_cannot_be_written_go_to_standard_error_until_the_file_is_writable(
     how: str, tmp_path: Path, write: Log, stack: ExitStack, capfd: pytest.CaptureFixture[str]
 ) -> None:
     spoil, reason = BREAKS[how]
@@ -107,7 +107,7 @@ def test_what_the_file_does_not_take_goes_to_standard_error_until_it_takes_lines
     assert gap.startswith("log.gap lines=2 lost=0 since=")
 
 
-def test_a_look_ends_the_gap_where_no_line_comes(tmp_path: Path, write: Log) -> None:
+def test_a_check_ends_the_gap_without_a_further_line(tmp_path: Path, write: Log) -> None:
     (tmp_path / "logs").mkdir()
     mend = _replaced_by_a_folder_of(tmp_path, write)
     assert write.handler.check() != ""
