@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, ClassVar, Self
 
 from backups.archive.errors import ArchiveError
 from backups.archive.tar.write import EncryptingSink
-from destinations.streams import FlushingSink, Source
+from destinations.lib.streams import FlushingSink, Source
 
 # as much of the beginning of an archive as any kind needs to test the keys
 HEAD_BYTES = 1 << 20

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
 from backups.archive.encryption.process import POLL_SECONDS, Running, read_some
-from destinations.streams import Sink
+from destinations.lib.streams import Sink
 
 
 class PipedWriter:
