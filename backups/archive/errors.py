@@ -1,4 +1,4 @@
-"""The base of the errors of this package."""
+"""The base class of the errors of this package."""
 
 from destinations.lib.operator_error import OperatorError
 

@@ -1,8 +1,8 @@
-"""The TACACS+ server's own encrypted container, which is read and never written.
+"""Decryption of TCBK, the encrypted container of the TACACS+ server's own archives.
 
 4 bytes "TCBK", 1 byte version, 16 bytes salt, then one Fernet token (https://github.com/fernet/spec): the URL-safe
-base64 of 0x80, 8 bytes time, 16 bytes IV, AES-128-CBC ciphertext, 32 bytes HMAC-SHA256 of all before. PBKDF2 gives
-both keys.
+base64 of 0x80, 8 bytes time, 16 bytes IV, AES-128-CBC ciphertext, 32 bytes HMAC-SHA256 of all before. PBKDF2 derives
+both keys from the passphrase.
 """
 
 import binascii
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from backups.archive.errors import ArchiveError
@@ -25,35 +25,24 @@ _TOKEN_VERSION = 0x80
 _TOKEN_HEAD_BYTES = 1 + 8 + 16
 _MAC_BYTES = 32
 _BLOCK_BYTES = 16
-# base64 in whole groups of four characters
+# a multiple of four: base64 is decoded in whole groups
 _READ_CHARACTERS = 256 * 1024
 _BASE64 = re.compile(rb"[A-Za-z0-9_-]*={0,2}")
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_DAMAGED_HINT = "The file was cut short or altered; fetch it again or use another backup."
+_DAMAGED_HINT = "The file was truncated or altered. Fetch it again or use another backup."
 
 
 def is_legacy(head: bytes) -> bool:
-    """True when `head`, at least the first 4 bytes of a file, starts such a container."""
+    """True when a file whose first 4 bytes or more are `head` is a TCBK container."""
     return head.startswith(MAGIC)
 
 
 def decrypt(source: BinaryIO, target: BinaryIO, passphrase: str) -> None:
-    """Write the archive inside `source` to `target`, in two passes at constant memory.
+    """Write the archive in `source` to `target`, in two passes at constant memory.
 
-    `source` must be seekable and stand at the container's start. Nothing is written before the whole of it is
-    authenticated. Raises ArchiveError for a wrong passphrase or a damaged container.
+    `source` is seekable and at the start of the container. Nothing is written before all of it is authenticated.
+    Raises ArchiveError for a wrong passphrase or a damaged container.
     """
-    salt = _read_head(source)
-    token_start = source.tell()
-    keys = hashlib.pbkdf2_hmac("sha256", passphrase.encode("utf-8", "surrogateescape"), salt, _PBKDF2_ROUNDS, 32)
-    initialization_vector = _authenticate(_Token(source), keys[:16])
-    source.seek(token_start)
-    # Fernet fixes AES-128-CBC; the MAC above is what protects it
-    cipher = Cipher(algorithms.AES(keys[16:]), modes.CBC(initialization_vector))
-    _decrypt_blocks(_Token(source), target, cipher.decryptor())
-
-
-def _read_head(source: BinaryIO) -> bytes:
     head = _read_fully(source, len(MAGIC) + 1 + _SALT_BYTES)
     if not is_legacy(head) or len(head) < len(MAGIC) + 1 + _SALT_BYTES:
         raise ArchiveError("This is not a complete encrypted archive of the TACACS+ server.", hint=_DAMAGED_HINT)
@@ -63,11 +52,26 @@ def _read_head(source: BinaryIO) -> bytes:
             f"The encrypted archive has container version {version}; only version {_VERSION} can be read.",
             hint="Open it with the TACACS+ server that wrote it.",
         )
-    return head[-_SALT_BYTES:]
+    salt = head[-_SALT_BYTES:]
+    token_start = source.tell()
+    keys = hashlib.pbkdf2_hmac("sha256", passphrase.encode("utf-8", "surrogateescape"), salt, _PBKDF2_ROUNDS, 32)
+    initialization_vector = _authenticate(_Token(source), keys[:16])
+    source.seek(token_start)
+    # Fernet fixes AES-128-CBC, which has no integrity of its own: the MAC was checked above
+    decryptor = Cipher(algorithms.AES(keys[16:]), modes.CBC(initialization_vector)).decryptor()
+    unpadder = PKCS7(8 * _BLOCK_BYTES).unpadder()
+    skip = _TOKEN_HEAD_BYTES
+    try:
+        for piece in _Token(source):
+            target.write(unpadder.update(decryptor.update(piece[skip:])))
+            skip = max(0, skip - len(piece))
+        target.write(unpadder.update(decryptor.finalize()) + unpadder.finalize())
+    except ValueError as error:
+        raise _damaged() from error
 
 
 class _Token:
-    """Iterates over the decoded token without its MAC, which is `mac` after the last piece."""
+    """Iterates over the decoded token without its MAC, which is in `mac` after the last piece."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -78,13 +82,14 @@ class _Token:
             if len(characters) % 4 or _BASE64.fullmatch(characters) is None:
                 raise _damaged()
             decoded = binascii.a2b_base64(characters.translate(_FROM_URL_SAFE))
-            held = self.mac + decoded
-            self.mac = held[-_MAC_BYTES:]
-            yield held[:-_MAC_BYTES]
+            # the last bytes may be the MAC, which is only certain at the end
+            pending = self.mac + decoded
+            self.mac = pending[-_MAC_BYTES:]
+            yield pending[:-_MAC_BYTES]
 
 
 def _authenticate(token: _Token, key: bytes) -> bytes:
-    """Check structure and MAC of the whole token; return its initialization vector."""
+    """Check structure and MAC of the token; return its initialization vector."""
     mac = hmac.new(key, digestmod=hashlib.sha256)
     head = b""
     size = 0
@@ -103,24 +108,12 @@ def _authenticate(token: _Token, key: bytes) -> bytes:
     return head[9:]
 
 
-def _decrypt_blocks(token: _Token, target: BinaryIO, decryptor: CipherContext) -> None:
-    unpadder = PKCS7(8 * _BLOCK_BYTES).unpadder()
-    skip = _TOKEN_HEAD_BYTES
-    try:
-        for piece in token:
-            target.write(unpadder.update(decryptor.update(piece[skip:])))
-            skip = max(0, skip - len(piece))
-        target.write(unpadder.update(decryptor.finalize()) + unpadder.finalize())
-    except ValueError as error:
-        raise _damaged() from error
-
-
 def _damaged() -> ArchiveError:
     return ArchiveError("The encrypted archive is damaged: its token cannot be read.", hint=_DAMAGED_HINT)
 
 
 def _read_fully(source: BinaryIO, size: int) -> bytes:
-    """Read `size` bytes, fewer only at the end."""
+    """Read `size` bytes, fewer only at the end of the file."""
     data = b""
     while len(data) < size and (more := source.read(size - len(data))):
         data += more

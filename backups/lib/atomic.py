@@ -1,8 +1,4 @@
-"""Replacing files and folders so that a crash leaves the old one or the new one, whole.
-
-Whoever may write into the folder can swap names in it at any moment, so owner and mode of what is made there are set
-through its descriptor.
-"""
+"""Atomic replacement of files and folders: a crash leaves the old one or the new one, complete."""
 
 import ctypes
 import errno
@@ -25,17 +21,18 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def draft_of(target: Path) -> Path:
-    """Return where the replacement of `target` is written before it takes its name."""
+    """Return the temporary path beside `target` where its replacement is written before the rename."""
     return target.with_name(f".{target.name}.restoring")
 
 
 def discard(path: Path) -> None:
-    """Remove a file or a whole folder, if it is there; of a link only the link.
+    """Remove a file, a symbolic link or a whole folder, if it exists.
 
-    A folder with a mount point in it stays, and is an OSError: what is mounted there would be emptied.
+    Raises OSError for a folder that holds a mount point, and removes nothing of it.
     """
     if path.is_dir() and not path.is_symlink():
         for mount in mounts_below(path.resolve()):
+            # rmtree would empty the mounted file system
             raise OSError(errno.EBUSY, "a file system is mounted in it", str(mount))
         shutil.rmtree(path)
     else:
@@ -43,24 +40,27 @@ def discard(path: Path) -> None:
 
 
 def discard_draft(target: Path) -> None:
-    """Remove the draft that an earlier attempt left. One that cannot be removed stops the next attempt, not this."""
+    """Remove the temporary file or folder of an earlier attempt; errors are ignored."""
+    # the next attempt fails if it is still there
     with suppress(OSError):
         discard(draft_of(target))
 
 
 @contextmanager
 def refusing(target: Path, error_type: type[ComponentError]) -> Iterator[None]:
-    """Turn an OSError into `error_type` about `target`."""
+    """Raise an OSError of the block as `error_type` that names `target`."""
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise error_type(f"{target} cannot be written: {reason}.", hint="Check space and permissions there.") from error
+        raise error_type(
+            f"{target} cannot be written: {reason}.", hint="Check the free space and the permissions there."
+        ) from error
 
 
 @contextmanager
 def untouched() -> Iterator[None]:
-    """What is to be changed is not changed in here: an error that stops it leaves it what it was."""
+    """Mark a BackupError of the block `untouched`: the block runs before the first change of the target."""
     try:
         yield
     except BackupError as error:
@@ -70,7 +70,7 @@ def untouched() -> Iterator[None]:
 
 @contextmanager
 def touched() -> Iterator[None]:
-    """What fails in here is part of something that has been changed in another part already."""
+    """Clear `untouched` of a BackupError of the block: another part of the target was changed before it."""
     try:
         yield
     except BackupError as error:
@@ -87,15 +87,15 @@ def sync_directory(directory: Path) -> None:
 
 
 def create_private(path: Path) -> BinaryIO:
-    """Open the new file `path` for its owner alone, whatever the umask and the ACL of the folder say."""
+    """Create the file `path` with mode 0600, whatever the umask and the default ACL of the folder are."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
 def make_parents(path: Path, permissions: Permissions | None) -> list[str]:
-    """Make the folders that are missing above `path`, each as it was by `permissions`, those of `path` itself.
+    """Create the missing parents of `path` with the modes and owners recorded in `permissions` of `path`.
 
-    One of which nothing is known is 0700, with the owner of the one that holds it. Return notes for the operator.
+    A folder without a record gets 0700 and the owner of its parent. Returns notes for the operator.
     """
     recorded = permissions.folders if permissions else ()
     missing = list(takewhile(lambda folder: not folder.is_dir(), path.parents))
@@ -103,6 +103,7 @@ def make_parents(path: Path, permissions: Permissions | None) -> list[str]:
     for folder, known in reversed(list(zip_longest(missing, recorded[: len(missing)]))):
         wanted = ownership_for(known, folder.parent.stat(), folder=True)
         folder.mkdir(mode=0o700)
+        # through the descriptor: who may write into the parent can swap names in it at any moment
         descriptor = os.open(folder, FOLDER)
         try:
             notes += note_on(folder, known, wanted.give_new(descriptor))
@@ -120,20 +121,31 @@ def replace_file(
     neighbour: Path | None = None,
     obsolete: Sequence[Path] = (),
 ) -> list[str]:
-    """Make `target` hold the bytes of `source`: written beside it, synced, renamed; return notes for the operator.
+    """Replace the content of `target` by that of `source` with a temporary file, fsync and rename.
 
-    Owner and mode stay. A new file gets what `permissions` say, else 0600 and the owner of `neighbour`, by default the
-    folder. `obsolete` files go right before the rename. `checkpoint` gets the bytes of each step and may raise; then,
-    and with Untouched, `target` is what it was. Raises ComponentError where it may have been replaced already.
+    An existing `target` keeps its owner and mode. A new one gets those of `permissions`, without them 0600 and the
+    owner of `neighbour` (default: the folder). `obsolete` files are removed right before the rename. `checkpoint` gets
+    the bytes of each step and may raise. Returns notes for the operator.
+
+    Raises Untouched when `target` was not changed, ComponentError when it may have been replaced already.
     """
     draft = draft_of(target)
     try:
         with untouched(), refusing(target, Untouched):
             notes = make_parents(target, permissions)
             discard(draft)
-            with create_private(draft) as writing:
-                _write(source, writing, checkpoint)
-                notes += _settle(writing.fileno(), target, permissions, neighbour or target.parent)
+            with source.open("rb") as reading, create_private(draft) as writing:
+                while block := reading.read(BLOCK):
+                    writing.write(block)
+                    checkpoint(len(block))
+                writing.flush()
+                # only now, when it is complete: until here the file is its creator's alone
+                if target.exists():
+                    Ownership.of(target.stat()).give(writing.fileno())
+                else:
+                    holder = (neighbour or target.parent).stat()
+                    given = ownership_for(permissions, holder).give_new(writing.fileno())
+                    notes += note_on(target, permissions, given)
                 os.fsync(writing.fileno())
         with refusing(target, ComponentError):
             for path in obsolete:
@@ -145,28 +157,8 @@ def replace_file(
     return notes
 
 
-def _write(source: Path, writing: BinaryIO, checkpoint: Callable[[int], None]) -> None:
-    with source.open("rb") as reading:
-        while block := reading.read(BLOCK):
-            writing.write(block)
-            checkpoint(len(block))
-    writing.flush()
-
-
-def _settle(descriptor: int, target: Path, permissions: Permissions | None, holder: Path) -> list[str]:
-    """Give the draft, whole by now, the owner and mode of what it replaces, or those of a new file."""
-    if target.exists():
-        Ownership.of(target.stat()).give(descriptor)
-        return []
-    given = ownership_for(permissions, holder.stat()).give_new(descriptor)
-    return note_on(target, permissions, given)
-
-
 def exchange(first: Path, second: Path) -> None:
-    """Swap two names of one folder in one step: at no moment is either name without its tree.
-
-    Raises Untouched where that cannot be done.
-    """
+    """Exchange two names of one folder atomically; raises Untouched when the file system cannot do that."""
     parent = os.open(second.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
@@ -180,7 +172,7 @@ def exchange(first: Path, second: Path) -> None:
 
 
 def swap(first_folder: int, first: str, second_folder: int, second: str) -> None:
-    """Swap what two names in two open folders of one file system stand for, in one step. Raises OSError.
+    """Exchange two names in two open folders of one file system atomically; raises OSError.
 
     Source: renameat2(2), RENAME_EXCHANGE.
     """
@@ -192,6 +184,9 @@ def swap(first_folder: int, first: str, second_folder: int, second: str) -> None
 
 
 def advice(code: int) -> str:
+    """Return the hint for the errno of a failed `swap`."""
     if code in (errno.EINVAL, errno.ENOSYS, errno.EXDEV):
-        return "The file system cannot swap folders in one step: restore with --to and put the files in place by hand."
-    return "Check the permissions, and that it is no mount point."
+        return (
+            "The file system cannot exchange folders atomically. Restore with --to and put the files in place by hand."
+        )
+    return "Check the permissions, and that it is not a mount point."

@@ -1,4 +1,4 @@
-"""Who did what: one log line an event, and Django's LogEntry where a person did it."""
+"""The audit trail: one log line for each event, and Django's LogEntry for what a user did."""
 
 import json
 import logging
@@ -21,33 +21,37 @@ def name_of(by: Actor) -> str:
 
 
 def log(event: str, level: int = logging.INFO, /, **fields: object) -> None:
-    """Write ``event key=value ...`` on one line, whatever the values hold. A handler that fails ends nothing."""
+    """Log ``event key=value ...`` as one line; values with spaces, quotes or control characters are JSON strings.
+
+    Errors of log handlers are not raised.
+    """
     _write(event, level, fields)
 
 
 def crashed(event: str, error: BaseException, /, **fields: object) -> None:
-    """Write the same with the traceback of an error that was not foreseen."""
+    """Log `event` with the traceback of an unexpected error."""
     _write(event, logging.ERROR, fields, error)
 
 
 def _write(event: str, level: int, fields: dict[str, object], error: BaseException | None = None) -> None:
-    words = [f"{key}={_word(value)}" for key, value in fields.items() if value not in (None, "")]
-    line = " ".join([event, *words])
-    # a handler that was stopped while it reopened its file could not write the next line, which says why
+    line = event
+    for key, value in fields.items():
+        if value in (None, ""):
+            continue
+        text = str(value)
+        # a value cannot forge a second event or a second field
+        plain = text.isprintable() and " " not in text and '"' not in text
+        line += f" {key}={text if plain else json.dumps(text)}"
+    # a signal while a handler reopens its file would lose the next line, which gives the reason
     with undisturbed():
         try:
             logger.log(level, "%s", line, exc_info=error)
-        except Exception as failure:  # of a handler: the log is for information, and the work goes on
+        except Exception as failure:  # of a handler: logging must not stop a backup
             complain(redact(f"{logging.getLevelName(level)} {line} (the log failed: {type(failure).__name__})"))
 
 
-def _word(value: object) -> str:
-    text = str(value)
-    return text if text.isprintable() and " " not in text and '"' not in text else json.dumps(text)
-
-
 def note(by: Actor, target: Model, message: str) -> None:
-    """Add `message` to the admin history of `target` when a person did it."""
+    """Add `message` to the admin history of `target` when `by` is a user."""
     if not isinstance(by, str):
         LogEntry.objects.log_actions(
             user_id=by.pk,

@@ -1,4 +1,4 @@
-"""Copying files that others may be writing: whole, or not at all."""
+"""Copies and checksums of files that other processes may be writing to."""
 
 import hashlib
 import os
@@ -15,9 +15,9 @@ BLOCK = 1 << 20
 
 
 def copy_stable(source: Path, target: Path, checkpoint: Callable[[int], None]) -> os.stat_result:
-    """Copy one file to the new file `target` (0600); return the stat of what was read.
+    """Copy `source` to the new file `target` (0600); return the stat of `source`.
 
-    Raises ComponentError when it changes while it is read.
+    Raises ComponentError when `source` changes while it is read.
     """
     with open_regular(source) as reading, create_private(target) as writing:
         copy_unchanged(reading, writing, source, checkpoint)
@@ -25,10 +25,11 @@ def copy_stable(source: Path, target: Path, checkpoint: Callable[[int], None]) -
 
 
 def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
-    """Open a regular file for reading; never a device or a pipe (which would block).
+    """Open a regular file for reading; raises ComponentError for anything else.
 
-    With `dir_fd`, which is the open folder of `path`, never a link either.
+    With `dir_fd`, the descriptor of the folder of `path`, symbolic links are refused too.
     """
+    # O_NONBLOCK: opening a named pipe without a writer would block
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if dir_fd is not None else 0)
     try:
         descriptor = os.open(path if dir_fd is None else path.name, flags, dir_fd=dir_fd)
@@ -44,14 +45,17 @@ def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
 
 
 def copy_unchanged(reading: BinaryIO, writing: Sink, name: Path, checkpoint: Callable[[int], None]) -> None:
-    """Copy exactly the bytes the file had when it was opened, then prove that it still is that file.
+    """Copy as many bytes as the open file has now; `checkpoint` gets the bytes of each block and may raise.
 
-    Raises ComponentError when it grew, shrank or was written to in between.
+    Raises ComponentError when size or modification time are others at the end.
     """
     before = os.fstat(reading.fileno())
     left = before.st_size
     while left:
-        block = _read(reading, min(BLOCK, left), name)
+        try:
+            block = reading.read(min(BLOCK, left))
+        except OSError as error:
+            raise unreadable(name, error) from error
         if not block:
             break
         writing.write(block)
@@ -65,18 +69,13 @@ def copy_unchanged(reading: BinaryIO, writing: Sink, name: Path, checkpoint: Cal
         )
 
 
-def _read(reading: BinaryIO, size: int, name: Path) -> bytes:
-    try:
-        return reading.read(size)
-    except OSError as error:
-        raise unreadable(name, error) from error
-
-
 def same_content(path: Path, checksum: str) -> bool:
+    """True when `path` is a file whose SHA-256 is `checksum` (hexadecimal)."""
     return path.is_file() and sha256_of(path, lambda _: None) == checksum
 
 
 def sha256_of(path: Path, checkpoint: Callable[[int], None]) -> str:
+    """Return the SHA-256 in hexadecimal; `checkpoint` gets the bytes of each block and may raise."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(BLOCK))
     with path.open("rb", buffering=0) as file:

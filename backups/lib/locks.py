@@ -1,29 +1,32 @@
-"""Locks between the processes of one host. The kernel drops them when a process dies, however it dies."""
+"""Locks between the processes of one host, by flock(2): the kernel releases them when the process ends."""
 
 import enum
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MOUNTS = Path("/proc/self/mountinfo")
-# of these another host may hold a lock that is not seen here: with NFS that depends on how it is mounted
+# network and cluster file systems: a lock held on another host may not be visible here (NFS: depends on mount options)
 REMOTE = frozenset(
     {"9p", "afs", "ceph", "cifs", "glusterfs", "gfs2", "lustre", "nfs", "nfs4", "ocfs2", "smb3", "virtiofs"}
 )
 
 
 class Holder(enum.Enum):
+    """Whether a lock file is locked."""
+
     LIVING = "a process holds the lock"
-    GONE = "the file is there and nobody holds its lock"
-    ABSENT = "there is no such file here"
-    HIDDEN = "the file is another user's"
+    GONE = "the file exists and no process holds its lock"
+    ABSENT = "the file does not exist on this host"
+    HIDDEN = "the file belongs to another user"
 
 
 def holder_of(path: Path) -> Holder:
-    """Look whether a process holds the lock on `path`. Several may look at once."""
+    """Return whether a process holds the exclusive lock on `path`."""
     try:
+        # a shared lock, so that concurrent checks do not take each other for the holder
         descriptor = _opened(path, fcntl.LOCK_SH, os.O_RDWR)
     except FileNotFoundError:
         return Holder.ABSENT
@@ -36,7 +39,7 @@ def holder_of(path: Path) -> Holder:
 
 
 def is_local(path: Path, mounts: Path = MOUNTS) -> bool:
-    """True unless other hosts may have the file system of `path` mounted too (proc_pid_mountinfo(5))."""
+    """True unless `path` is on a network, cluster or FUSE file system (proc_pid_mountinfo(5))."""
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     lines = (line.split() for line in mounts.read_text().splitlines())
@@ -45,9 +48,9 @@ def is_local(path: Path, mounts: Path = MOUNTS) -> bool:
 
 
 def acquire(path: Path, *, create: bool = True) -> int | None:
-    """Return a descriptor that holds the lock on `path` until it is closed, or None when another process has it.
+    """Return a descriptor that holds the lock on `path` until it is closed, or None when another process holds it.
 
-    Raises FileNotFoundError without `create`. Children do not inherit it.
+    The descriptor is close-on-exec. Without `create`, raises FileNotFoundError when the file is missing.
     """
     return _opened(path, fcntl.LOCK_EX, os.O_RDWR | (os.O_CREAT if create else 0))
 
@@ -57,8 +60,11 @@ def _opened(path: Path, how: int, flags: int) -> int | None:
         descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-            if _still_there(descriptor, path):
-                return descriptor
+            # The previous holder may have removed the file when it released the lock. Ours is then on a file that no
+            # other process can open by its name: try again with the file that has the name now.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
         except BlockingIOError:
             os.close(descriptor)
             return None
@@ -68,17 +74,9 @@ def _opened(path: Path, how: int, flags: int) -> int | None:
         os.close(descriptor)
 
 
-def _still_there(descriptor: int, path: Path) -> bool:
-    """A holder may remove the file as it lets go: then our lock is on a file that nobody else will find."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock on `path` meanwhile; yields False when another process has it."""
+    """Hold the lock on `path` in the block; yields False when another process holds it."""
     descriptor = acquire(path)
     try:
         yield descriptor is not None

@@ -1,4 +1,4 @@
-"""Where lines of the log go. Logging is for information only: whatever fails here ends no work."""
+"""Log handlers whose failures are reported and never raised into the work that logs."""
 
 import errno
 import logging
@@ -9,21 +9,22 @@ from pathlib import Path
 
 from destinations.lib.terminal import complain
 
-HINT = "let the user of this process write there; until then the lines of the log go to its standard error"
+HINT = "Give the user of this process write permission there. Until then the lines of the log go to its standard error."
 
 
 class StandardError(logging.Handler):
-    """Writes to standard error, as long as that can be written."""
+    """Writes to standard error; a line that cannot be written is dropped."""
 
     def emit(self, record: logging.LogRecord) -> None:
         complain(_line(self, record))
 
 
 class LogFile(logging.Handler):
-    """Appends to a file that may be moved away, removed, full or forbidden at any time.
+    """Appends to a file that may be rotated, removed, full or not writable at any time.
 
-    A line that the file does not take goes to standard error, which says so once. The next line tries again: as soon as
-    the file takes one, that begins with how many it lacks. `problem` is why it cannot be written, "" when it can.
+    A line that cannot be written goes to standard error, with one warning. Each line tries the file again; the first
+    that is written is preceded by the event ``log.gap`` with the number of missing lines. `problem` is the reason why
+    the file cannot be written, "" when it can.
     """
 
     def __init__(self, filename: str) -> None:
@@ -38,110 +39,99 @@ class LogFile(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         line = _line(self, record)
         try:
-            self._write(f"{self._gap()}{line}\n")
-        except Exception as error:  # not even a lack of memory in here is a reason to end the work
-            self._failed(line, error)
+            self._write(f"{self._gap_line()}{line}\n")
+        except Exception as error:  # also MemoryError: logging must not stop a backup
+            self._close_descriptor()
+            problem = self._describe(error)
+            if problem != self.problem:
+                complain(f"WARNING {problem} Until it can be written, its lines go to standard error.")
+            self.problem = problem
+            self._since = self._since or time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            self._missed += 1
+            # the other handler has written this line there already
+            if not any(isinstance(handler, StandardError) for handler in logging.getLogger().handlers):
+                self._lost += not complain(line)
         else:
-            self._works()
+            self._reset()
 
-    def look(self) -> str:
-        """Return `problem`, as it is now: without writing a line unless some are missing."""
+    def check(self) -> str:
+        """Return the present `problem`. Writes nothing except the ``log.gap`` line of an outage that has ended."""
         self.acquire()
         try:
             if self.problem:
-                self._write(self._gap())
-                self._works()
+                self._write(self._gap_line())
+                self._reset()
             else:
                 _require_writable(self.path)
         except OSError as error:
-            return self._sentence(error)
+            return self._describe(error)
         finally:
             self.release()
         return ""
 
     def close(self) -> None:
-        self._let_go()
+        self._close_descriptor()
         super().close()
 
     def _write(self, text: str) -> None:
-        if self._descriptor is not None and self._was_moved(self._descriptor):
-            self._let_go()
+        if self._descriptor is not None:
+            try:
+                rotated = not os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+            except FileNotFoundError:
+                rotated = True
+            if rotated:
+                self._close_descriptor()
         if self._descriptor is None:
-            self._descriptor = _opened(self.path)
+            # opening a named pipe without a reader would block; once open it is written in blocking mode
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+            self._descriptor = os.open(self.path, flags, 0o600)
+            os.set_blocking(self._descriptor, True)
         data = text.encode("utf-8", "backslashreplace")
         if self._torn:
             data = b"\n" + data
-        # unbuffered: what a full disk did not take must not come twice later
+        # unbuffered: a buffer would write again later what a full disk did not take
         while data:
             written = os.write(self._descriptor, data)
             data = data[written:]
             self._torn = bool(data)
 
-    def _was_moved(self, descriptor: int) -> bool:
-        try:
-            return not os.path.samestat(os.fstat(descriptor), self.path.stat())
-        except FileNotFoundError:
-            return True
-
-    def _let_go(self) -> None:
+    def _close_descriptor(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _failed(self, line: str, error: Exception) -> None:
-        self._let_go()
-        problem = self._sentence(error)
-        if problem != self.problem:
-            complain(f"WARNING {problem} Until it can be written, its lines go to standard error.")
-        self.problem = problem
-        self._since = self._since or time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        self._missed += 1
-        if not _is_on_stderr():
-            self._lost += not complain(line)
-
-    def _works(self) -> None:
+    def _reset(self) -> None:
         self.problem = self._since = ""
         self._missed = self._lost = 0
 
-    def _gap(self) -> str:
+    def _gap_line(self) -> str:
         if not self.problem:
             return ""
         fields = f"log.gap lines={self._missed} lost={self._lost} since={self._since}"
         record = logging.LogRecord("backups", logging.WARNING, "", 0, fields, None, None)
         return _line(self, record) + "\n"
 
-    def _sentence(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> str:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         return f"The log file {self.path} cannot be written: {reason}."
 
 
 def log_problem() -> str:
-    """Return why the log file of this process cannot be written now; nothing when it can, or when there is none."""
+    """Return why the log file of this process cannot be written now, "" when it can or when there is none."""
     files = (handler for handler in logging.getLogger().handlers if isinstance(handler, LogFile))
-    return next((problem for handler in files if (problem := handler.look())), "")
+    return next((problem for handler in files if (problem := handler.check())), "")
 
 
 def _line(handler: logging.Handler, record: logging.LogRecord) -> str:
     try:
         return handler.format(record)
-    except Exception as error:  # a call that fits its text badly, an object that cannot be shown
-        return f"{record.levelname} {record.name} a line of the log could not be made: {type(error).__name__}"
-
-
-def _is_on_stderr() -> bool:
-    return any(isinstance(handler, StandardError) for handler in logging.getLogger().handlers)
-
-
-def _opened(path: Path) -> int:
-    # a pipe that is not read would block here; once open it is written like any other
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    descriptor = os.open(path, flags, 0o600)
-    os.set_blocking(descriptor, True)
-    return descriptor
+    except Exception as error:  # arguments that do not fit the message, an object whose __str__ raises
+        return f"{record.levelname} {record.name} a line of the log could not be formatted: {type(error).__name__}"
 
 
 def _require_writable(path: Path) -> None:
-    """Raise OSError unless `path` can be written. It is not made: whoever looks may be another user than who logs."""
+    """Raise OSError unless `path` can be written or created."""
+    # it is not created here: this process may run as another user than those that log
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -151,9 +141,10 @@ def _require_writable(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
         return
     try:
-        room = os.fstatvfs(descriptor)
-        free = room.f_bavail if os.geteuid() else room.f_bfree
-        if stat.S_ISREG(os.fstat(descriptor).st_mode) and room.f_blocks and not free:
+        space = os.fstatvfs(descriptor)
+        # root may use the reserved blocks
+        free = space.f_bavail if os.geteuid() else space.f_bfree
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and space.f_blocks and not free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)

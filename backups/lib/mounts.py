@@ -1,7 +1,4 @@
-"""Where file systems are mounted, and by which other paths a file can be reached through them.
-
-Source of the format: proc_pid_mountinfo(5).
-"""
+"""Mount points, and the other paths that bind mounts give to a file. Source of the format: proc_pid_mountinfo(5)."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +10,7 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A part of the file system `device` ("8:1"), from its folder `root` on, that is seen at `point`."""
+    """The folder `root` of the file system on `device` ("8:1"), mounted at `point`."""
 
     device: str
     root: Path
@@ -21,30 +18,31 @@ class Mount:
 
 
 def mounts() -> list[Mount]:
-    """Return every mount that this process sees, in the order of mounting."""
+    """Return the mounts in the namespace of this process, in the order of mounting."""
+
+    def path(field: str) -> Path:
+        # blanks and backslashes are octal escapes
+        return Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), field))
+
     lines = MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    return [Mount(device, _path(root), _path(point)) for _, _, device, root, point, *_ in map(str.split, lines)]
-
-
-def _path(field: str) -> Path:
-    return Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), field))
+    return [Mount(device, path(root), path(point)) for _, _, device, root, point, *_ in map(str.split, lines)]
 
 
 def mounts_below(folder: Path) -> list[Path]:
-    """Return the mount points in `folder`, itself excepted."""
+    """Return the mount points below `folder`, without `folder` itself."""
     return [mount.point for mount in mounts() if mount.point != folder and mount.point.is_relative_to(folder)]
 
 
 def spellings(path: Path, known: list[Mount]) -> Iterator[Path]:
-    """Yield the resolved `path`, and each path by which a mount in `known` shows the same place.
+    """Yield the resolved `path`, then each path at which a mount in `known` shows the same file.
 
-    Some of the others may be hidden by what is mounted over them.
+    Another file system may be mounted over some of them.
     """
     yield path
     holding = [mount for mount in known if path.is_relative_to(mount.point)]
     if not holding:
         return
-    # of mounts at one point the last one counts
+    # of several mounts at one point the last one is visible
     own = max(reversed(holding), key=lambda mount: len(mount.point.parts))
     inner = own.root / path.relative_to(own.point)
     for mount in known:

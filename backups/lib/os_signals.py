@@ -1,4 +1,4 @@
-"""Ending a run in good order when its process is told to end, or when its time is up."""
+"""Graceful termination of a run by a signal or by its time limit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ def ends_in_order(timeout: float = 0) -> Iterator[None]:
 
     def timed_out() -> TimedOut:
         return TimedOut(
-            f"It ran longer than {timeout:.0f} seconds.", hint="Find out what was slow, or raise BACKUP_TIMEOUT."
+            f"It ran longer than {timeout:.0f} seconds.", hint="Find out which stage was slow, or raise BACKUP_TIMEOUT."
         )
 
     with os_signals.ends_in_order(timeout, timed_out):

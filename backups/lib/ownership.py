@@ -1,6 +1,6 @@
-"""Mode and owner of what a restore creates: those that were backed up, and never more than those.
+"""Mode and owner of the files and folders that a restore creates.
 
-Without a record they are 0600, 0700 for folders. The umask of this process has no part in it.
+They are those that were backed up and never grant more; without a record 0600, for folders 0700. The umask is ignored.
 """
 
 import grp
@@ -15,7 +15,7 @@ from pathlib import Path
 from backups.archive.manifest.permissions import LONGEST_NAME, Permissions
 from destinations.lib.formats import printable
 
-# a set-user-id program is no data, and an archive must not be able to plant one
+# without set-user-id: an archive must not be able to create a privileged program
 FILE_BITS, FOLDER_BITS = 0o777, 0o3777
 SHARED_WRITE = 0o022
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
@@ -24,7 +24,7 @@ MOST_FOLDERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """The mode and the ids that a file or folder gets."""
+    """Mode, user id and group id of a file or folder."""
 
     mode: int
     uid: int
@@ -40,26 +40,25 @@ class Ownership:
 
     @property
     def narrowed(self) -> "Ownership":
-        """The same for another group than the recorded one: nobody gets what not both, group and others, had."""
+        """The mode for another group than the recorded one: group and others get only what both had."""
         shared = self.mode >> 3 & self.mode & 0o007
         return replace(self, mode=self.mode & ~0o2077 | shared << 3 | shared)
 
     def give(self, descriptor: int) -> None:
-        """Give it to the open file or folder, which is open to nobody else until the last step."""
+        """Apply owner and mode to the open file or folder."""
         info = os.fstat(descriptor)
         if (info.st_uid, info.st_gid) != (self.uid, self.gid):
             os.fchown(descriptor, self.uid, self.gid)
             info = os.fstat(descriptor)
-        # after the owner: a change of owner takes setuid bits away. A file system without modes refuses every change
+        # After the owner, because a change of owner clears set-id bits and because the file stays private until then.
+        # Only when it differs: a file system without modes refuses every change.
         if stat.S_IMODE(info.st_mode) != self.mode:
             os.fchmod(descriptor, self.mode)
 
     def give_new(self, descriptor: int) -> "Ownership":
-        """Give it to what was just created, as far as that can be; return what it has then.
-
-        Not every file system has modes and owners, and a container not every owner.
-        """
+        """Apply it to a new file or folder as far as possible; return what that has then."""
         info, wanted = os.fstat(descriptor), self
+        # a file system may lack modes and owners, a container may lack the owner
         with suppress(OSError):
             self.give(descriptor)
             return self
@@ -71,30 +70,31 @@ class Ownership:
 
 
 def permissions_of(info: os.stat_result, path: Path | None = None) -> Permissions:
-    """Return what to keep of `info`; with `path`, of the folders that hold it too."""
+    """Return the record of `info`; with `path`, its parent folders are recorded too."""
+    # a new machine may lack the folders as well
+    parents = path.resolve().parents[:-1][:MOST_FOLDERS] if path else ()
     return Permissions(
         mode=stat.S_IMODE(info.st_mode),
         uid=info.st_uid,
         gid=info.st_gid,
         user=_name(pwd.getpwuid, info.st_uid),
         group=_name(grp.getgrgid, info.st_gid),
-        folders=_folders_of(path) if path else (),
+        folders=tuple(permissions_of(folder.stat()) for folder in parents),
     )
 
 
-def _folders_of(path: Path) -> tuple[Permissions, ...]:
-    """Return those of the folders that hold `path`, as far up as a new machine may lack them."""
-    above = path.resolve().parents[:-1]
-    return tuple(permissions_of(folder.stat()) for folder in above[:MOST_FOLDERS])
-
-
 def ownership_for(permissions: Permissions | None, holder: os.stat_result, *, folder: bool = False) -> Ownership:
-    """Return what a new file, or `folder`, gets. `holder` owns it where the recorded owner is unknown or is no use.
+    """Return the ownership of a new file or `folder` with the record `permissions` in the folder with stat `holder`.
 
-    The permissions of a group are kept for that group alone.
+    An owner that does not exist here, or that this process may not set, is replaced by that of `holder` or of the
+    process; permissions of a replaced group are narrowed.
     """
     is_root = os.geteuid() == 0
-    other_uid, other_gid = (holder.st_uid, holder.st_gid) if is_root else (os.geteuid(), _group_in(holder))
+    if is_root:
+        other_uid, other_gid = holder.st_uid, holder.st_gid
+    else:
+        # what the kernel gives to a file that this process creates in the folder
+        other_uid, other_gid = os.geteuid(), holder.st_gid if holder.st_mode & stat.S_ISGID else os.getegid()
     if permissions is None:
         return Ownership(PRIVATE_FOLDER if folder else PRIVATE_FILE, other_uid, other_gid)
     mode = (
@@ -110,22 +110,18 @@ def ownership_for(permissions: Permissions | None, holder: os.stat_result, *, fo
 
 
 def foreseen_for(path: Path, permissions: Permissions | None) -> Ownership:
-    """Return what the file `path`, which is not there, would get."""
+    """Return the ownership that the missing file `path` would be created with."""
     holder = next(folder for folder in path.parents if folder.is_dir())
     return ownership_for(permissions, holder.stat())
-
-
-def _group_in(holder: os.stat_result) -> int:
-    """Return the group that the kernel gives to what this process makes in the folder."""
-    return holder.st_gid if holder.st_mode & stat.S_ISGID else os.getegid()
 
 
 def _id_here(
     name: str | None, number: int, by_name: Callable[[str], int], by_number: Callable[[int], object]
 ) -> int | None:
-    """Return the id that the owner has on this machine: by the name first; None where nobody is known to be that owner.
+    """Return the id on this machine of the recorded owner, None when it does not exist here.
 
-    The number counts where it had no name, or has none here: another user may bear it by now.
+    The name decides. The number counts only when the owner had no name, or the number has none here: otherwise it may
+    belong to another user.
     """
     if name is None:
         return number
@@ -144,7 +140,7 @@ def _name(lookup: Callable[[int], object], number: int) -> str | None:
 
 
 def note_on(path: Path, permissions: Permissions | None, given: Ownership) -> list[str]:
-    """Return a note where `path`, which was created, has not the mode and owner that it had."""
+    """Return a note when the new `path` was `given` another mode or owner than the recorded ones."""
     if permissions is None:
         return [printable(f"{path} was created with {given}: the backup does not say what it had")]
     names = permissions.user or permissions.uid, permissions.group or permissions.gid

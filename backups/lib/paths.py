@@ -1,4 +1,4 @@
-"""The files of a service: where they lie, whether they are there, how large they are."""
+"""Paths of the files of a service, and the errors for missing and unreadable ones."""
 
 import os
 from pathlib import Path
@@ -7,19 +7,18 @@ from backups.errors import ComponentError, MissingComponent
 
 
 def confined(root: Path, path: str | Path, *, name: str = "") -> Path:
-    """Return `path`, relative ones taken from `root`, as an absolute path with its symbolic links kept.
+    """Return `path`, relative to `root` or absolute, as an absolute path whose symbolic links are not resolved.
 
-    Raises ComponentError when it leads out of `root`, also through a link; `name` says there which path is meant, for
-    one that is a value of a configuration. To be asked again at every use: links belong to the service and change.
+    Raises ComponentError when it resolves to a path outside `root`. `name` stands in the error for a path that is a
+    value of a configuration. Call it at every use: the links belong to the service and change.
     """
     full = root / path
     what = name or repr(str(path))
     try:
         inside = full.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        raise ComponentError(
-            f"{what} cannot be followed: {_reason(error)}.", hint="Remove the loop of links."
-        ) from error
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "a loop of links"
+        raise ComponentError(f"{what} cannot be followed: {reason}.", hint="Remove the loop of links.") from error
     if not inside:
         hint = "Set root to a folder that holds every component."
         raise ComponentError(f"{what} lies outside the root {root}.", hint=hint)
@@ -27,7 +26,7 @@ def confined(root: Path, path: str | Path, *, name: str = "") -> Path:
 
 
 def look_at(path: Path) -> os.stat_result:
-    """Return the stat of `path`, links followed. Raises MissingComponent, or ComponentError when it is out of reach."""
+    """Return the stat of `path`, links followed; raises MissingComponent or ComponentError."""
     try:
         return path.stat()
     except FileNotFoundError as error:
@@ -37,10 +36,10 @@ def look_at(path: Path) -> os.stat_result:
 
 
 def bytes_of(path: Path) -> int:
-    """Return the size of the file `path`, 0 when it cannot be looked at: whoever reads it will say why."""
+    """Return the size of the file `path` in bytes, 0 when it cannot be determined."""
     try:
         return path.stat().st_size
-    except OSError:
+    except OSError:  # reading the file will raise it
         return 0
 
 
@@ -50,10 +49,6 @@ def missing(path: Path) -> MissingComponent:
 
 def vanished(path: Path) -> ComponentError:
     return ComponentError(f"{path} vanished while it was read.", hint="Run the backup again.")
-
-
-def _reason(error: OSError | RuntimeError) -> str:
-    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "a loop of links"
 
 
 def unreadable(path: Path, error: OSError) -> ComponentError:

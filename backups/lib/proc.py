@@ -1,6 +1,6 @@
-"""What other processes of this machine have open, and which environment they were started with (Linux).
+"""Open files and environments of other processes of this machine, from /proc (proc(5), Linux).
 
-Only what this user may look at is seen; of everything else nothing is claimed. Source: proc(5).
+Only processes that this user may inspect are found.
 """
 
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-# a machine may have any number of processes: what is not seen by then is not claimed
+# a machine may have any number of processes: the scan ends after this time with what it found
 SECONDS = 3.0
 DELETED = " (deleted)"
 MOST_BYTES = 1 << 20
@@ -19,7 +19,7 @@ MOST_LINKS = 40
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A file that a process may write to. `path` is what it calls it; `deleted` when it has that name no more."""
+    """A file that a process has open for writing: `path` as the process sees it; `deleted` when it was unlinked."""
 
     path: Path
     info: os.stat_result
@@ -32,8 +32,10 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`users` are the ids that it runs with and was started with, `folder` is its working folder; `environment` is
-    empty where this user may not read it."""
+    """A running process: its user ids (real, effective, saved, file system) and its working folder.
+
+    `environment` is empty when this user may not read it.
+    """
 
     pid: int
     users: frozenset[int]
@@ -43,9 +45,20 @@ class Process:
     files: tuple[OpenFile, ...]
 
     def seen(self, path: str) -> Path:
-        """Return where we find what the process calls `path`, links followed as in its container."""
-        own = PROC / str(self.pid)
-        return Path(_followed(f"{own}/root", f"{own}/cwd", path))
+        """Return where this process finds the `path` of that one, which may run in a container."""
+        # links are resolved here: the kernel would resolve absolute ones from our root instead of that of the container
+        root = f"{PROC}/{self.pid}/root"
+        current, rest, links = (root if path.startswith("/") else f"{PROC}/{self.pid}/cwd"), path.split("/"), 0
+        while rest:
+            part = rest.pop(0)
+            if part in ("", ".") or (part == ".." and current == root):
+                continue
+            current = f"{current}/{part}"
+            if (target := "" if part == ".." else _link(current)) and links < MOST_LINKS:
+                links += 1
+                current = root if target.startswith("/") else current.rpartition("/")[0]
+                rest[:0] = target.split("/")
+        return Path(current)
 
     def __str__(self) -> str:
         return f"process {self.pid} ({Path(self.arguments[0]).name})"
@@ -53,8 +66,11 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """A process is found by a working folder in one of `roots`, or by an open file whose name begins with one of
-    `files`, or by an argument that ends in one of `arguments`. `variables` may name more files."""
+    """Selects a process by its working folder (in one of `roots`), by an open file (its name begins with one of
+    `files`) or by an argument (its last path component is one of `arguments`).
+
+    `variables` of its environment may name more files that are reported, but do not select it.
+    """
 
     roots: frozenset[Path]
     files: frozenset[str]
@@ -63,38 +79,33 @@ class Interest:
 
 
 def processes(interest: Interest, *, seconds: float = SECONDS) -> list[Process]:
-    """Return the processes of `interest` but this one and those that started it. Nothing is raised."""
+    """Return the processes that `interest` selects, without this one and its ancestors; raises nothing."""
     until = time.monotonic() + seconds
-    mine = _lineage()
-    looked_at = (_looked_at(pid, interest) for pid in _pids() if pid not in mine and time.monotonic() < until)
-    return [process for process in looked_at if process is not None]
-
-
-def _pids() -> list[int]:
-    try:
-        return sorted(int(name) for name in os.listdir(PROC) if name.isdigit())  # noqa: PTH208 - thousands of names
-    except OSError:
-        return []
-
-
-def _lineage() -> set[int]:
-    """Return this process and its ancestors: what they have open, and their environment, says nothing of a service."""
-    pid, found = os.getpid(), set[int]()
-    while pid and pid not in found:
-        found.add(pid)
+    # open files and environment of our ancestors (a shell, a process manager) are no evidence of a service
+    pid, ancestors = os.getpid(), set[int]()
+    while pid and pid not in ancestors:
+        ancestors.add(pid)
         try:
             pid = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             break
-    return found
+    try:
+        pids = sorted(int(name) for name in os.listdir(PROC) if name.isdigit())  # noqa: PTH208 - thousands of names
+    except OSError:
+        return []
+    inspected = (_inspect(pid, interest) for pid in pids if pid not in ancestors and time.monotonic() < until)
+    return [process for process in inspected if process is not None]
 
 
-def _looked_at(pid: int, interest: Interest) -> Process | None:
+def _inspect(pid: int, interest: Interest) -> Process | None:
     folder = PROC / str(pid)
     if not (line := _read(folder / "cmdline")):
         return None  # a thread of the kernel, or a process that has ended
     arguments = tuple(os.fsdecode(part) for part in line.rstrip(b"\0").split(b"\0"))
-    links = _links(folder / "fd")
+    try:
+        links = {number: _link(f"{folder}/fd/{number}") for number in os.listdir(folder / "fd")}  # noqa: PTH208 - many
+    except OSError:
+        links = {}
     cwd = Path(_link(folder / "cwd") or "/")
     if not (
         any(base(link).startswith(tuple(interest.files)) for link in links.values())
@@ -102,11 +113,13 @@ def _looked_at(pid: int, interest: Interest) -> Process | None:
         or not interest.roots.isdisjoint((cwd, *cwd.parents))
     ):
         return None
-    environment = _environment(folder)
+    status = (_read(folder / "status") or b"").splitlines()
+    users = frozenset(int(number) for line in status if line.startswith(b"Uid:") for number in line.split()[1:])
+    pairs = (os.fsdecode(pair).partition("=") for pair in (_read(folder / "environ") or b"").split(b"\0"))
+    environment = {name: value for name, _, value in pairs if name}
     names = interest.files | {base(environment[name]) for name in interest.variables & environment.keys()}
-    return Process(
-        pid, _users(folder), cwd, arguments, environment, tuple(_open_files(folder, links, tuple(names - {""})))
-    )
+    files = tuple(_open_files(folder, links, tuple(names - {""})))
+    return Process(pid, users, cwd, arguments, environment, files)
 
 
 def base(argument: str) -> str:
@@ -114,18 +127,8 @@ def base(argument: str) -> str:
     return argument.rpartition("=")[2].rpartition("/")[2]
 
 
-def _users(folder: Path) -> frozenset[int]:
-    lines = (_read(folder / "status") or b"").splitlines()
-    return frozenset(int(number) for line in lines if line.startswith(b"Uid:") for number in line.split()[1:])
-
-
-def _environment(folder: Path) -> Mapping[str, str]:
-    pairs = (os.fsdecode(pair).partition("=") for pair in (_read(folder / "environ") or b"").split(b"\0"))
-    return {name: value for name, _, value in pairs if name}
-
-
 def _open_files(folder: Path, links: Mapping[str, str], names: tuple[str, ...]) -> Iterator[OpenFile]:
-    """Yield what is open for writing under a name that begins with one of `names`."""
+    """Yield the files open for writing whose names begin with one of `names`."""
     for number, link in links.items():
         if not base(link).startswith(names):
             continue
@@ -133,37 +136,10 @@ def _open_files(folder: Path, links: Mapping[str, str], names: tuple[str, ...]) 
             info = os.stat(folder / "fd" / number)  # noqa: PTH116 - through the link, also into a container
         except OSError:
             continue
-        if _is_written(folder / "fdinfo" / number):
+        lines = (_read(folder / "fdinfo" / number) or b"").splitlines()
+        flags = next((line.split()[1] for line in lines if line.startswith(b"flags:")), b"0")
+        if int(flags, 8) & os.O_ACCMODE != os.O_RDONLY:
             yield OpenFile(Path(link.removesuffix(DELETED)), info, link.endswith(DELETED))
-
-
-def _links(folder: Path) -> dict[str, str]:
-    """Return what each descriptor leads to; nothing where this user may not look."""
-    try:
-        return {number: _link(f"{folder}/{number}") for number in os.listdir(folder)}  # noqa: PTH208 - thousands of them
-    except OSError:
-        return {}
-
-
-def _followed(root: str, folder: str, path: str) -> str:
-    """Follow the links in `path` by hand: the kernel would take absolute ones from our root, not from `root`."""
-    current, rest, links = (root if path.startswith("/") else folder), path.split("/"), 0
-    while rest:
-        part = rest.pop(0)
-        if part in ("", ".") or (part == ".." and current == root):
-            continue
-        current = f"{current}/{part}"
-        if (target := "" if part == ".." else _link(current)) and links < MOST_LINKS:
-            links += 1
-            current = root if target.startswith("/") else current.rpartition("/")[0]
-            rest[:0] = target.split("/")
-    return current
-
-
-def _is_written(fdinfo: Path) -> bool:
-    text = _read(fdinfo) or b""
-    flags = next((line.split()[1] for line in text.splitlines() if line.startswith(b"flags:")), b"0")
-    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _read(path: Path) -> bytes | None:
@@ -176,6 +152,6 @@ def _read(path: Path) -> bytes | None:
 
 def _link(path: Path | str) -> str:
     try:
-        return os.readlink(path)  # noqa: PTH115 - it may be no path at all, as "pipe:[1]"
+        return os.readlink(path)  # noqa: PTH115 - it may not be a path: "pipe:[1]"
     except OSError:
         return ""

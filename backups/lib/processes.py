@@ -1,4 +1,4 @@
-"""Processes that end with those who started them (Linux)."""
+"""Parents, children, death signals and identities of processes (Linux, proc(5) and prctl(2))."""
 
 import ctypes
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+# part of an identity that cannot be determined
+UNKNOWN = "-"
 
 
 def _prctl(option: int, value: int) -> None:
@@ -18,32 +20,34 @@ def _prctl(option: int, value: int) -> None:
 
 
 def die_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Get `number` when the process `parent`, which started us, dies; at once when it is gone already."""
+    """Have the kernel send this process the signal `number` when its parent process `parent` dies."""
     _prctl(PR_SET_PDEATHSIG, number)
+    # it may have died before the call
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent dies."""
+    """Make this process the subreaper: it becomes the parent of descendants whose own parent dies."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def forks_die_with_their_parents() -> None:
-    """From now on let every fork of this process, and every fork of those, be killed when its parent dies."""
+    """Have every later fork of this process, and forks of those, killed when its parent dies."""
     parents: list[int] = []
 
-    def remember() -> None:
+    def record_parent() -> None:
         parents[:] = [os.getpid()]
 
-    os.register_at_fork(before=remember, after_in_child=lambda: die_with(parents[0]))
+    # before the fork: in the child getppid() would be another process if the parent had died by then
+    os.register_at_fork(before=record_parent, after_in_child=lambda: die_with(parents[0]))
 
 
 def descendants(ancestor: int) -> list[int]:
-    """Return the ids of the living processes below `ancestor`, parents before their children."""
+    """Return the pids of the running descendants of `ancestor`, parents before their children."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (parent := _living_parent(entry)):
+        if entry.name.isdigit() and (parent := _parent_of_running(entry)):
             children.setdefault(parent, []).append(int(entry.name))
     found = [ancestor]
     for pid in found:
@@ -51,8 +55,8 @@ def descendants(ancestor: int) -> list[int]:
     return found[1:]
 
 
-def _living_parent(entry: Path) -> int:
-    """Return the parent of the process at `entry`, 0 for one that has ended (proc_pid_stat(5))."""
+def _parent_of_running(entry: Path) -> int:
+    """Return the parent of the process at `entry`, 0 when it has ended (proc_pid_stat(5))."""
     try:
         state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
     except (FileNotFoundError, ProcessLookupError):
@@ -61,15 +65,13 @@ def _living_parent(entry: Path) -> int:
 
 
 def is_living(pid: int) -> bool:
-    return bool(_living_parent(Path("/proc", str(pid))))
-
-
-UNKNOWN = "-"
+    return bool(_parent_of_running(Path("/proc", str(pid))))
 
 
 def identity(pid: int = 0) -> str:
-    """Return what tells the process `pid`, by default this one, from every other one, also of other containers and
-    hosts: boot, pid namespace, pid, start in clock ticks since boot.
+    """Return a unique name of the process `pid` (default: this one) across reboots, containers and hosts.
+
+    It is ``BOOT/NAMESPACE/PID/START``: boot id, pid namespace, pid, start time in clock ticks since boot.
     """
     pid = pid or os.getpid()
     _, started = _state_and_start(pid)
@@ -77,26 +79,24 @@ def identity(pid: int = 0) -> str:
 
 
 def of_this_kernel(process: str) -> bool:
-    """True when the process of that identity began here since the last boot, in whatever container."""
+    """True when the process with that identity was started on this host since its last boot, in any container."""
     boot = process.partition("/")[0]
     return boot == _boot() != UNKNOWN
 
 
 def is_gone(process: str) -> bool:
-    """True when the process of that identity has ended; False too where that cannot be told from here.
-
-    A pid of another boot or pid namespace says nothing: here it may be somebody else's, or not be visible.
-    """
+    """True when the process with that identity has certainly ended; False when that cannot be determined."""
     if not process or UNKNOWN in process.split("/"):
         return False
     boot, namespace, pid, began = process.split("/")
+    # in another pid namespace the pid may be reused or invisible
     if (boot, namespace) != (_boot(), _namespace()):
         return False
     state, started = _state_and_start(int(pid))
     if started != UNKNOWN:
         return started != began or state in "ZX"
     try:
-        # a /proc that hides the processes of other users looks as if there were none
+        # with the mount option hidepid /proc does not show the processes of other users
         with suppress(PermissionError):
             os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -113,13 +113,13 @@ def _boot() -> str:
 
 def _namespace() -> str:
     try:
-        return os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - it leads nowhere
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - its target is not a path
     except OSError:
         return UNKNOWN
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:
-    """Return fields 3 and 22 of proc_pid_stat(5); a zombie has both."""
+    """Return state and start time, fields 3 and 22 of proc_pid_stat(5); a zombie has both."""
     try:
         state, *fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -136,7 +136,7 @@ def kill_all(pids: list[int]) -> None:
 
 
 def bury_orphans(*, but: int) -> None:
-    """Forget the adopted processes that have ended; the child `but` is left to those who wait for it."""
+    """Reap the adopted processes that have ended, except the child `but`, which its own waiter reaps."""
     try:
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)) and ended.si_pid != but:
             os.waitpid(ended.si_pid, 0)

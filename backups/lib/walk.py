@@ -1,4 +1,4 @@
-"""Everything below a folder, found through descriptors, so that no symbolic link leads out of it."""
+"""Recursive listing of a folder through descriptors, so that no symbolic link leads out of it."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """Something found in a tree: its path, its name within the tree, and the open folder that holds it."""
+    """A file or folder in a tree: its path, its name within the tree, its stat, and the descriptor of its folder."""
 
     path: Path
     name: str
@@ -37,10 +37,10 @@ class TreeEntry:
 
 
 def walk(root: Path, own: PlacesBelow = NO_PLACES_BELOW) -> Iterator[TreeEntry]:
-    """Yield everything below `root` in the order of names, parents first, never through a symbolic link.
+    """Yield what is below `root`, sorted by name, parents first; symbolic links are not followed.
 
-    The site's `own` places are left out, with all that lies in them. Raises ComponentError for what cannot be read or
-    vanishes meanwhile.
+    The site's `own` paths and what is below them are left out. Raises ComponentError for what cannot be read or
+    vanishes during the walk.
     """
     levels = [_Level(root, "", None)]
     try:
@@ -82,18 +82,15 @@ class _Level:
         for name in names:
             if own.holds(self.name + name):
                 continue
-            entry = self._entry(name)
-            if stat.S_ISDIR(entry.info.st_mode):
+            path = self.path / name
+            try:
+                info = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            except FileNotFoundError as error:
+                raise vanished(path) from error
+            except OSError as error:
+                raise unreadable(path, error) from error
+            if stat.S_ISDIR(info.st_mode):
                 self.folders.append(name)
-            yield entry
+            yield TreeEntry(path, self.name + name, self.descriptor, info)
+        # taken from the end
         self.folders.reverse()
-
-    def _entry(self, name: str) -> TreeEntry:
-        path = self.path / name
-        try:
-            info = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-        except FileNotFoundError as error:
-            raise vanished(path) from error
-        except OSError as error:
-            raise unreadable(path, error) from error
-        return TreeEntry(path, self.name + name, self.descriptor, info)

@@ -1,4 +1,4 @@
-"""Who did what: one line of log for each event, and Django's history where a person did it."""
+"""The audit trail: one log line for each event, and Django's history for what a user did."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ from tests.support.processes.project_programs import manage
 from tests.support.site_fixtures import BackUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
-EVIL = "x\nbackup.completed execution=forged\r\x1b[2J\u2028 y"
+EVIL = "x\nbackup.completed backup=forged\r\x1b[2J\u2028 y"
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -33,15 +33,15 @@ def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "backups")
 
 
-def test_each_event_of_a_backup_is_one_line_with_execution_instance_and_stage(
+def test_each_event_of_a_backup_is_one_line_with_its_id_instance_and_stage(
     back_up: BackUp, tacacs_root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    execution = back_up()
+    backup = back_up()
     said = lines(caplog)
     assert [line.split(" ")[0] for line in said] == [
         "backup.queued", "backup.claimed", *["backup.stage"] * 6, "backup.completed",
     ]  # fmt: skip
-    assert all(f"execution={execution.pk} instance=tacacs-hq" in line for line in said)
+    assert all(f"={backup.pk} instance=tacacs-hq" in line for line in said)
     stages = [match[1] for line in said if (match := re.search(r" stage=(\w+)", line))]
     assert stages == ["preparing", "exporting", "checking", "packing", "uploading", "recording", "done"]
 
@@ -54,45 +54,46 @@ def test_a_failure_is_one_line_with_its_reason(
         back_up()
     *_, last = caplog.records
     assert (last.levelname, last.exc_info) == ("ERROR", None)
-    assert last.getMessage().startswith(
-        f"backup.failed execution={BackupExecution.objects.get().pk} instance=tacacs-hq"
-    )
+    event, run, instance, *_ = last.getMessage().split(" ")
+    assert (event, run.partition("=")[2], instance) == (
+        "backup.failed", BackupExecution.objects.get().pk, "instance=tacacs-hq",
+    )  # fmt: skip
     assert f'error="{tacacs_root}/data/devices.db does not exist."' in last.getMessage()
 
 
-def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_recorded_without_its_text(
+def test_an_unexpected_error_is_logged_with_its_traceback_and_recorded_without_its_text(
     back_up: BackUp, tacacs_root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise ZeroDivisionError("secret of somebody")
+        raise ZeroDivisionError("a secret")
 
     monkeypatch.setattr(backup_service, "publish", fail)
     with pytest.raises(ZeroDivisionError):
         back_up()
-    execution = BackupExecution.objects.get()
-    assert (execution.status, execution.error_message) == ("failed", "unexpected error ZeroDivisionError, see the log")
+    backup = BackupExecution.objects.get()
+    assert (backup.status, backup.error_message) == ("failed", "unexpected error ZeroDivisionError, see the log")
     *_, crashed, ended = caplog.records
-    assert crashed.getMessage() == f"backup.crashed execution={execution.pk}"
+    assert re.fullmatch(rf"backup\.crashed \w+={backup.pk}", crashed.getMessage())
     assert crashed.exc_info is not None
     assert ended.getMessage().startswith("backup.failed ")
 
 
-def test_what_a_person_does_is_in_the_history(
+def test_what_a_user_does_is_in_the_history(
     back_up: BackUp, tacacs_root: Path, destination: BackupDestination, caplog: pytest.LogCaptureFixture
 ) -> None:
     ada = User.objects.create_user("ada lovelace")
-    execution = back_up()
+    backup = back_up()
     cancelled = start_backup("tacacs-hq", destination, by=ada)
     cancel(cancelled, by=ada)
-    with download_backup(execution, by=ada):
-        delete_backup(execution, by=ada, reason="no longer needed")
+    with download_backup(backup, by=ada):
+        delete_backup(backup, by=ada, reason="no longer needed")
     with pytest.raises(BackupError):
         start_backup("nothing", destination, by=ada)
     with pytest.raises(BackupError):
-        delete_backup(execution, by=ada, reason="twice")
+        delete_backup(backup, by=ada, reason="twice")
     entries = [(entry.object_id, entry.change_message) for entry in LogEntry.objects.filter(user=ada).order_by("pk")]
     assert [object_id for object_id, _ in entries] == [
-        cancelled.pk, cancelled.pk, execution.pk, execution.pk, destination.pk, execution.pk,
+        cancelled.pk, cancelled.pk, backup.pk, backup.pk, destination.pk, backup.pk,
     ]  # fmt: skip
     assert [message.split(" ")[0] for _, message in entries] == [
         "Started", "Cancelled", "Downloaded", "Deleted", "Backup", "Deletion",
@@ -105,12 +106,12 @@ def test_what_a_command_does_is_in_the_log_alone(back_up: BackUp, tacacs_root: P
     assert not LogEntry.objects.exists()
 
 
-def test_no_value_can_begin_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_value_can_start_a_new_line(caplog: pytest.LogCaptureFixture) -> None:
     audit.log("backup.tested", instance=EVIL, quote='a"b', empty="", nothing=None, number=0)
     (line,) = lines(caplog)
     assert line.isprintable()
     assert line == (
-        'backup.tested instance="x\\nbackup.completed execution=forged\\r\\u001b[2J\\u2028 y" quote="a\\"b" number=0'
+        'backup.tested instance="x\\nbackup.completed backup=forged\\r\\u001b[2J\\u2028 y" quote="a\\"b" number=0'
     )
 
 

@@ -1,7 +1,7 @@
-"""The age v1 file format (age-encryption.org/v1, C2SP age.md), streaming both ways at constant memory.
+"""Encryption and decryption in the age v1 file format (age-encryption.org/v1, C2SP age.md), at constant memory.
 
-What is written opens with any age program: X25519 recipients or an scrypt passphrase. What is read may also be
-armoured, or encrypted to a post-quantum MLKEM768-X25519 identity. Every refusal is an `AgeError`.
+Files are written for X25519 recipients or an scrypt passphrase, which every age program reads. Armoured files and files
+for a post-quantum MLKEM768-X25519 identity are read too. Every error is an `AgeError`.
 """
 
 from backups.archive.age.errors import (

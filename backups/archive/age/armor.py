@@ -1,4 +1,4 @@
-"""ASCII armour, reading only: strict PEM (RFC 7468, figure 3), LF or CRLF, white space before and after."""
+"""Reading of ASCII armour: strict PEM (RFC 7468, figure 3), LF or CRLF, white space before and after."""
 
 import io
 from typing import Any
@@ -19,7 +19,7 @@ _LINES_AT_ONCE = 1024
 
 def _malformed(reason: str) -> AgeArmorError:
     return AgeArmorError(
-        f"The armour of the age file is malformed: {reason}.", hint="Fetch the file again, as it was written."
+        f"The armour of the age file is malformed: {reason}.", hint="Fetch the file again, as a binary file."
     )
 
 
@@ -27,21 +27,20 @@ def _strip_newline(line: bytes) -> bytes:
     return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _decode(encoded: bytes) -> bytes:
-    try:
-        return decode_base64(encoded.decode("ascii"), padding=True)
-    except ValueError:
-        raise _malformed("its base64 is not canonical") from None
-
-
 class _ArmorReader(io.RawIOBase):
-    """The binary file inside an armoured one, decoded as it is read."""
+    """The binary file in an armoured one, decoded as it is read; raises AgeArmorError."""
 
     def __init__(self, source: io.BufferedReader) -> None:
         self._source = source
         self._decoded = memoryview(b"")
         self._ended = False
-        self._skip_to_begin()
+        room = _MAX_WHITESPACE
+        while not (line := source.readline(room + len(_BEGIN) + 2)).strip():
+            room -= len(line)
+            if not line or room < 0:
+                raise _malformed("it does not begin with its BEGIN line")
+        if _strip_newline(line) != _BEGIN or not line.endswith(b"\n"):
+            raise _malformed("it does not begin with its BEGIN line")
 
     def readable(self) -> bool:
         return True
@@ -54,17 +53,7 @@ class _ArmorReader(io.RawIOBase):
         self._decoded = self._decoded[len(taken) :]
         return len(taken)
 
-    def _skip_to_begin(self) -> None:
-        room = _MAX_WHITESPACE
-        while not (line := self._source.readline(room + len(_BEGIN) + 2)).strip():
-            room -= len(line)
-            if not line or room < 0:
-                raise _malformed("it does not begin with its BEGIN line")
-        if _strip_newline(line) != _BEGIN or not line.endswith(b"\n"):
-            raise _malformed("it does not begin with its BEGIN line")
-
     def _decode_lines(self) -> bytes:
-        """Decode the next lines; only the last line before the END line may be shorter than 64 columns."""
         encoded: list[bytes] = []
         while len(encoded) < _LINES_AT_ONCE:
             line = _strip_newline(self._source.readline(_LINE_LIMIT))
@@ -72,17 +61,16 @@ class _ArmorReader(io.RawIOBase):
                 self._finish()
                 break
             encoded.append(line)
+            # only the last line may be shorter or padded: the END line must follow it
             if len(line) != _COLUMNS or line.endswith(b"="):
-                self._expect_end(line)
+                if not 0 < len(line) <= _COLUMNS or _strip_newline(self._source.readline(_LINE_LIMIT)) != _END:
+                    raise _malformed("a line is not of 64 columns, or the END line is missing")
+                self._finish()
                 break
-        return _decode(b"".join(encoded))
-
-    def _expect_end(self, last: bytes) -> None:
-        if not 0 < len(last) <= _COLUMNS:
-            raise _malformed("a line is not of 64 columns, or the END line is missing")
-        if _strip_newline(self._source.readline(_LINE_LIMIT)) != _END:
-            raise _malformed("a line is not of 64 columns, or the END line is missing")
-        self._finish()
+        try:
+            return decode_base64(b"".join(encoded).decode("ascii"), padding=True)
+        except ValueError:
+            raise _malformed("its base64 is not canonical") from None
 
     def _finish(self) -> None:
         self._ended = True

@@ -1,4 +1,4 @@
-"""Bech32 (BIP 173), without its limit of length."""
+"""Bech32 (BIP 173) without its length limit."""
 
 import re
 
@@ -23,7 +23,7 @@ def _expand(prefix: str) -> list[int]:
 
 
 def _regroup(values: bytes | list[int], width: int, new_width: int) -> tuple[list[int], int, int]:
-    """Return `values` of `width` bits as values of `new_width` bits, with the bits that remain and their number."""
+    """Regroup `values` of `width` bits into `new_width` bits; return them, the remaining bits and their number."""
     groups: list[int] = []
     pending = bits = 0
     for value in values:
@@ -37,7 +37,7 @@ def _regroup(values: bytes | list[int], width: int, new_width: int) -> tuple[lis
 
 
 def encode_bech32(prefix: str, data: bytes) -> str:
-    """Return `data` in Bech32 under `prefix` (lower case)."""
+    """Encode `data` in Bech32 with the lower-case `prefix`."""
     values, pending, bits = _regroup(data, 8, 5)
     if bits:
         values.append(pending << (5 - bits))
@@ -47,8 +47,8 @@ def encode_bech32(prefix: str, data: bytes) -> str:
 
 
 def decode_bech32(text: str) -> tuple[str, bytes]:
-    """Return prefix (lower case) and data of `text`; raises ValueError, which never repeats `text`."""
-    # Beyond ASCII two letters may be one in lower case: the sign for Kelvin would pass for a K.
+    """Decode `text` into its prefix (lower case) and data; raises ValueError whose message does not quote `text`."""
+    # Outside ASCII two characters may have the same lower case: the Kelvin sign would be accepted as a K.
     if not isinstance(text, str) or not text.isascii():
         raise ValueError("not Bech32")
     if text not in (text.lower(), text.upper()):

@@ -1,33 +1,33 @@
-"""What can be wrong with an age file or an age key: one class for each thing a caller may want to tell apart."""
+"""Errors of age files and keys, one class for each that a caller may have to distinguish."""
 
 from backups.archive.errors import ArchiveError
 
-DAMAGED_HINT = "Fetch the file again; if it is the same, use another backup."
+DAMAGED_HINT = "Fetch the file again. If it is the same, use another backup."
 
 
 class AgeError(ArchiveError):
-    """Any refusal of the age format."""
+    """Base class: an age file or key cannot be used."""
 
 
 class AgeKeyError(AgeError):
-    """A recipient, identity or passphrase that cannot be used; the text never repeats a secret."""
+    """A recipient, identity or passphrase cannot be used; the message quotes no secret."""
 
 
 class AgeArmorError(AgeError):
-    """The ASCII armour is not strictly formed."""
+    """The ASCII armour is malformed."""
 
 
 class AgeHeaderError(AgeError):
-    """The header is not strictly formed, or asks for more than is accepted."""
+    """The header is malformed or exceeds a limit."""
 
 
 class AgeHeaderMacError(AgeError):
-    """The file key was unwrapped, but the header was changed after it was written."""
+    """The file key was unwrapped, but the MAC of the header does not match."""
 
 
 class AgeNoMatchError(AgeError):
-    """The header is well formed, and none of the given keys opens it."""
+    """The header is well formed, but none of the given keys unwraps the file key."""
 
 
 class AgePayloadError(AgeError):
-    """The payload was cut, extended, reordered or changed."""
+    """The payload was truncated, extended, reordered or changed."""

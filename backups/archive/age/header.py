@@ -1,4 +1,4 @@
-"""The textual header: its exact grammar and its MAC (C2SP age.md, section "Header")."""
+"""The textual header of an age file: grammar and MAC (C2SP age.md, section "Header")."""
 
 import hmac
 import io
@@ -14,7 +14,7 @@ from backups.archive.base64 import decode_base64, encode_base64
 
 PREAMBLE = b"age-encryption.org/"
 VERSION_LINE = PREAMBLE + b"v1\n"
-# Room for some 2,600 recipients; a hostile header costs no more than this in memory.
+# Enough for some 2,600 recipients, and the limit of memory for a hostile header.
 MAX_HEADER_BYTES = 256 * 1024
 FILE_KEY_BYTES = 16
 _COLUMNS = 64
@@ -26,7 +26,7 @@ _MAC_LINE = re.compile(rb"--- ([A-Za-z0-9+/]{43})\n")
 
 @dataclass(frozen=True, slots=True)
 class Stanza:
-    """The file key, wrapped for one recipient."""
+    """The file key wrapped for one recipient."""
 
     arguments: tuple[str, ...]
     body: bytes
@@ -44,7 +44,7 @@ class Stanza:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A parsed header; `authenticated` are the bytes that the MAC is over."""
+    """A parsed header; `authenticated` are the bytes covered by the MAC."""
 
     stanzas: tuple[Stanza, ...]
     authenticated: bytes
@@ -61,7 +61,7 @@ class Header:
 
 
 def derive_key(secret: bytes, *, salt: bytes = b"", info: bytes) -> bytes:
-    """Return 32 bytes of HKDF-SHA-256."""
+    """Derive a key of 32 bytes with HKDF-SHA-256."""
     return HKDF(algorithm=SHA256(), length=32, salt=salt, info=info).derive(secret)
 
 
@@ -70,7 +70,7 @@ def _mac(file_key: bytes, authenticated: bytes) -> bytes:
 
 
 def build_header(stanzas: Sequence[Stanza], file_key: bytes) -> bytes:
-    """Return the header of `stanzas`; raises AgeHeaderError when no reader would take one so long."""
+    """Return the header with `stanzas`; raises AgeHeaderError when it is longer than `read_header` accepts."""
     authenticated = VERSION_LINE + "".join(stanza.text() for stanza in stanzas).encode("ascii") + _MAC_MARK
     header = authenticated + f" {encode_base64(_mac(file_key, authenticated), padding=False)}\n".encode("ascii")
     if len(header) > MAX_HEADER_BYTES:
@@ -85,26 +85,27 @@ def _malformed(reason: str) -> AgeHeaderError:
 
 
 class _Lines:
-    """The lines of a header, kept as they were read, bounded in their sum."""
+    """Reads the lines of a header up to its limit of size; `raw` keeps them for the MAC."""
 
     def __init__(self, source: io.BufferedReader) -> None:
         self._source = source
         self.raw = bytearray()
 
     def read_version(self) -> None:
-        """Take the first line, and no more of a file that is not of age."""
+        """Read the first line; raises AgeHeaderError unless it is that of age v1."""
+        # no longer than the expected line: another file may have no line breaks
         line = self._source.readline(len(VERSION_LINE))
         if line.startswith(PREAMBLE) and line != VERSION_LINE:
-            raise AgeHeaderError("The age file is of another version than v1.", hint="Use a newer age program.")
+            raise AgeHeaderError("The age file has another version than v1.", hint="Use a newer age program.")
         if line != VERSION_LINE:
-            raise _malformed("it does not begin like one")
+            raise _malformed("it does not begin with the version line")
         self.raw += line
 
     def read(self) -> bytes:
         room = MAX_HEADER_BYTES - len(self.raw)
         line = self._source.readline(room)
         if not line.endswith(b"\n"):
-            raise _malformed(f"it is longer than {MAX_HEADER_BYTES} bytes" if len(line) == room else "it is cut short")
+            raise _malformed(f"it is longer than {MAX_HEADER_BYTES} bytes" if len(line) == room else "it is truncated")
         self.raw += line
         return line
 
@@ -116,28 +117,27 @@ def _decode(text: bytes, what: str) -> bytes:
         raise _malformed(f"{what} is not canonical base64") from None
 
 
-def _read_body(lines: _Lines, number: int) -> bytes:
-    encoded = bytearray()
-    while True:
-        match = _BODY_LINE.fullmatch(lines.read())
-        if match is None:
-            raise _malformed(f"the body of stanza {number} is not base64 that ends with a short line")
-        encoded += match[1]
-        if len(match[1]) < _COLUMNS:
-            return _decode(bytes(encoded), f"the body of stanza {number}")
-
-
 def read_header(source: io.BufferedReader) -> Header:
-    """Parse the header at the start of `source`; raises AgeHeaderError on any departure from the grammar."""
+    """Parse the header at the start of `source`; raises AgeHeaderError unless it follows the grammar exactly."""
     lines = _Lines(source)
     lines.read_version()
     stanzas: list[Stanza] = []
     while not (line := lines.read()).startswith(_MAC_MARK):
-        match = _ARGUMENTS.fullmatch(line)
-        if match is None:
-            raise _malformed(f"stanza {len(stanzas) + 1} does not begin with its arguments")
-        arguments = tuple(match[1].decode("ascii").split(" "))
-        stanzas.append(Stanza(arguments, _read_body(lines, len(stanzas) + 1)))
+        number = len(stanzas) + 1
+        arguments = _ARGUMENTS.fullmatch(line)
+        if arguments is None:
+            raise _malformed(f"stanza {number} does not begin with its arguments")
+        encoded = bytearray()
+        last = False
+        # a line shorter than 64 columns, possibly empty, ends the body
+        while not last:
+            match = _BODY_LINE.fullmatch(lines.read())
+            if match is None:
+                raise _malformed(f"the body of stanza {number} is not base64 that ends with a short line")
+            encoded += match[1]
+            last = len(match[1]) < _COLUMNS
+        body = _decode(bytes(encoded), f"the body of stanza {number}")
+        stanzas.append(Stanza(tuple(arguments[1].decode("ascii").split(" ")), body))
     mac = _MAC_LINE.fullmatch(line)
     if mac is None or not stanzas:
         raise _malformed("its last line is not a MAC" if stanzas else "it has no recipient")

@@ -1,4 +1,4 @@
-"""MLKEM768-X25519 identities (`AGE-SECRET-KEY-PQ-1...`), for reading only: few age programs know this type yet."""
+"""MLKEM768-X25519 identities (`AGE-SECRET-KEY-PQ-1...`), reading only: few age programs support this type."""
 
 import hashlib
 
@@ -31,7 +31,7 @@ def check(stanza: Stanza) -> None:
 
 
 class HybridIdentity:
-    """The secret half of an X-Wing key: a seed of an ML-KEM-768 and an X25519 key (filippo.io/hpke-pq)."""
+    """The secret of an X-Wing key: the seed of an ML-KEM-768 and an X25519 key (filippo.io/hpke-pq)."""
 
     stanza_type = STANZA_TYPE
 
@@ -46,6 +46,7 @@ class HybridIdentity:
         encapsulated = _encapsulated(stanza)
         share = X25519PublicKey.from_public_bytes(encapsulated[_MLKEM_CIPHERTEXT_BYTES:])
         try:
+            # a share of low order is malformed, not an identity that does not match
             self._x25519.exchange(share)
         except ValueError:
             raise malformed_stanza(stanza, "its share is a point of low order") from None
@@ -56,7 +57,7 @@ class HybridIdentity:
 
 
 def parse_identity(prefix: str, secret: bytes) -> HybridIdentity | None:
-    """Return the identity of a decoded Bech32 string, or None when it is of another type; raises AgeKeyError."""
+    """Return the identity of a decoded Bech32 string, None for another type; raises AgeKeyError."""
     if prefix != _IDENTITY_PREFIX or len(secret) != _SECRET_BYTES:
         return None
     try:

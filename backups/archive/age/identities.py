@@ -1,4 +1,4 @@
-"""Keys as text: lists of identities and recipients into what wraps and unwraps a file key."""
+"""Parsing of identities and recipients, and wrapping and unwrapping of a file key with them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ _IDENTITY_HINT = "An identity is the line AGE-SECRET-KEY-1... of age-keygen."
 
 
 def parse_identity(text: str) -> Identity:
-    """Return the identity written as `text`; raises AgeKeyError, which never repeats it."""
+    """Parse an identity; raises AgeKeyError whose message does not quote it."""
     try:
         prefix, secret = decode_bech32(text)
     except ValueError:
-        raise AgeKeyError("An age identity is misspelt or cut.", hint=_IDENTITY_HINT) from None
+        raise AgeKeyError("An age identity is misspelt or truncated.", hint=_IDENTITY_HINT) from None
     identity = x25519.parse_identity(prefix, secret) or hybrid.parse_identity(prefix, secret)
     if identity is None or text != text.upper():
-        raise AgeKeyError("An age identity is of an unknown kind.", hint=_IDENTITY_HINT)
+        raise AgeKeyError("An age identity is of an unknown type.", hint=_IDENTITY_HINT)
     return identity
 
 
 def generate_identity() -> tuple[str, str]:
-    """Return a new X25519 key as (identity, recipient): the first is the secret."""
+    """Return a new X25519 key as (identity, recipient); the identity is the secret."""
     text, identity = x25519.generate()
     return text, identity.recipient
 
@@ -41,9 +41,9 @@ def recipient_of(identity: str) -> str:
 
 
 def fingerprint(recipient: str) -> str:
-    """Return a short name of `recipient`: what `printf %s age1... | sha256sum | cut -c1-16` prints.
+    """Return the first 16 hexadecimal digits of the SHA-256 of `recipient`; raises AgeKeyError.
 
-    Raises AgeKeyError when `recipient` is not an X25519 recipient.
+    `printf %s age1... | sha256sum | cut -c1-16` prints the same.
     """
     x25519.parse_recipient(recipient)
     return hashlib.sha256(recipient.encode("ascii")).hexdigest()[:16]
@@ -56,9 +56,9 @@ def format_identity_file(identity: str, created: datetime) -> str:
 
 
 def parse_identity_file(text: str) -> tuple[str, ...]:
-    """Return the identities of a file in the manner of age-keygen, without its comments and blank lines.
+    """Return the identities in the text of an age-keygen file, without comments and blank lines.
 
-    Raises AgeKeyError that names the line, and never its content.
+    Raises AgeKeyError that names the number of the line and quotes nothing of it.
     """
     identities = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -76,9 +76,9 @@ def parse_identity_file(text: str) -> tuple[str, ...]:
 
 
 def wrap_file_key(file_key: bytes, recipients: Sequence[str], secret: str | None) -> list[Stanza]:
-    """Return the stanzas for either `recipients` or the passphrase `secret`; raises AgeKeyError."""
+    """Return the stanzas for `recipients` or for the passphrase `secret`; raises AgeKeyError."""
     if isinstance(recipients, str):
-        raise AgeKeyError("Recipients are a list of texts, not one text.", hint="Write it as a list.")
+        raise AgeKeyError("Recipients are a list of strings, not one string.", hint="Write it as a list.")
     if secret is not None and recipients:
         raise AgeKeyError(
             "An age file is encrypted either with a passphrase or to recipients, not both.",
@@ -91,28 +91,19 @@ def wrap_file_key(file_key: bytes, recipients: Sequence[str], secret: str | None
     return [x25519.wrap(recipient, file_key) for recipient in dict.fromkeys(recipients)]
 
 
-def _identities(identities: Sequence[str], secrets: Sequence[str]) -> list[Identity]:
-    if isinstance(identities, str) or isinstance(secrets, str):
-        raise AgeKeyError("Identities and passphrases are lists of texts, not one text.", hint="Write them as lists.")
-    parsed = [parse_identity(text) for text in identities]
-    return [*parsed, *(passphrase.PassphraseIdentity(secret) for secret in secrets)]
-
-
-def _no_match(header: Header, identities: Sequence[Identity]) -> AgeNoMatchError:
-    kind = "passphrase" if header.stanzas[0].type == passphrase.STANZA_TYPE else "identity"
-    message = (
-        f"No configured {kind} opens the age file." if identities else "There is no key to open the age file with."
-    )
-    return AgeNoMatchError(message, hint=f"Configure the {kind} that was in use when the file was written.")
-
-
 def unwrap_file_key(header: Header, identities: Sequence[str], secrets: Sequence[str]) -> bytes:
-    """Return the file key of `header`, whose MAC was checked with it.
+    """Return the file key of `header` after checking the MAC with it.
 
     Raises AgeKeyError, AgeHeaderError, AgeNoMatchError or AgeHeaderMacError.
     """
-    candidates = _identities(identities, secrets)
+    if isinstance(identities, str) or isinstance(secrets, str):
+        raise AgeKeyError(
+            "Identities and passphrases are lists of strings, not one string.", hint="Write them as lists."
+        )
+    candidates: list[Identity] = [parse_identity(text) for text in identities]
+    candidates += [passphrase.PassphraseIdentity(secret) for secret in secrets]
     passphrase.check_alone(header)
+    # every known stanza, also those that no key is tried on: a malformed header is refused before any decryption
     for stanza in header.stanzas:
         if stanza.type in _CHECKS:
             _CHECKS[stanza.type](stanza)
@@ -122,4 +113,8 @@ def unwrap_file_key(header: Header, identities: Sequence[str], secrets: Sequence
             if file_key is not None:
                 header.check_mac(file_key)
                 return file_key
-    raise _no_match(header, candidates)
+    kind = "passphrase" if header.stanzas[0].type == passphrase.STANZA_TYPE else "identity"
+    message = (
+        f"No configured {kind} opens the age file." if candidates else "There is no key to open the age file with."
+    )
+    raise AgeNoMatchError(message, hint=f"Configure the {kind} that was in use when the file was written.")

@@ -1,4 +1,4 @@
-"""The scrypt recipient: a passphrase."""
+"""The scrypt recipient type: wrapping the file key with a passphrase."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from backups.archive.age.wrapping import binary_argument, check_shape, malformed
 from backups.archive.base64 import encode_base64
 
 STANZA_TYPE = "scrypt"
-# Base-two logarithms. scrypt takes 2 ** factor KiB: 256 MiB and about a second at 18, 1 GiB at 20.
+# Base-two logarithms of the cost. scrypt needs 2 ** factor KiB: 256 MiB and about a second at 18, 1 GiB at 20.
 WORK_FACTOR = 18
 MAX_WORK_FACTOR = 20
 _SALT_BYTES = 16
@@ -20,7 +20,7 @@ _SALT_LABEL = b"age-encryption.org/v1/scrypt"
 _DECIMAL = re.compile(r"[1-9][0-9]*")
 
 
-# An archive is opened more than once on its way, to look at its manifest and to unpack it: a second is saved each time.
+# An archive is opened several times, to read its manifest and to unpack it: the cache saves a second each time.
 @lru_cache(maxsize=4)
 def _derive(passphrase: bytes, salt: bytes, work_factor: int) -> bytes:
     scrypt = Scrypt(salt=_SALT_LABEL + salt, length=32, n=1 << work_factor, r=8, p=1)
@@ -28,7 +28,7 @@ def _derive(passphrase: bytes, salt: bytes, work_factor: int) -> bytes:
         return scrypt.derive(passphrase)
     except MemoryError:
         raise AgeError(
-            f"There are no {1 << work_factor} KiB of memory to derive a key from the passphrase.",
+            f"There is not enough memory to derive a key from the passphrase: it needs {1 << work_factor} KiB.",
             hint="Give the process more memory, or encrypt to recipients.",
         ) from None
 
@@ -39,7 +39,7 @@ def _encode(passphrase: str) -> bytes:
     if not passphrase:
         raise AgeKeyError("The encryption passphrase is empty.", hint="Set a long passphrase, or use recipients.")
     try:
-        # Bytes of the environment that are not UTF-8 arrive as surrogates, and go back to what they were.
+        # surrogateescape restores bytes of an environment variable that are not UTF-8
         return passphrase.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise AgeKeyError("The encryption passphrase is not text.", hint="Write it in UTF-8.") from None
@@ -59,28 +59,28 @@ def _parameters(stanza: Stanza) -> tuple[bytes, int]:
 
 
 def check(stanza: Stanza) -> None:
-    """Raise AgeHeaderError unless `stanza` is well formed and of a bounded work factor."""
+    """Raise AgeHeaderError unless `stanza` is well formed with a work factor within the limit."""
     _parameters(stanza)
 
 
 def check_alone(header: Header) -> None:
-    """Raise AgeHeaderError when a passphrase stands beside any other recipient."""
+    """Raise AgeHeaderError when there is another recipient beside a passphrase."""
     if len(header.stanzas) > 1 and any(stanza.type == STANZA_TYPE for stanza in header.stanzas):
         raise AgeHeaderError(
             "The age file has another recipient beside its passphrase, which the format forbids.",
-            hint="Do not trust this file: whoever wrote it may not know the passphrase.",
+            hint="Do not trust this file: its author may not have had the passphrase.",
         )
 
 
 def wrap(passphrase: str, file_key: bytes) -> Stanza:
-    """Return the stanza that opens to `passphrase`; takes 256 MiB for about a second. Raises AgeKeyError."""
+    """Return the stanza for `passphrase`; needs 256 MiB for about a second. Raises AgeKeyError."""
     secret, salt = _encode(passphrase), os.urandom(_SALT_BYTES)
     body = seal_file_key(_derive(secret, salt, WORK_FACTOR), file_key)
     return Stanza((STANZA_TYPE, encode_base64(salt, padding=False), str(WORK_FACTOR)), body)
 
 
 class PassphraseIdentity:
-    """A passphrase to try."""
+    """Unwraps scrypt stanzas with a passphrase."""
 
     stanza_type = STANZA_TYPE
 

@@ -1,4 +1,4 @@
-"""The payload: 64 KiB chunks under ChaCha20-Poly1305 in the STREAM construction (C2SP age.md, section "Payload")."""
+"""The payload of an age file: 64 KiB chunks, ChaCha20-Poly1305, STREAM construction (C2SP age.md, "Payload")."""
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -9,7 +9,7 @@ CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
 SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
 NONCE_BYTES = 16
-# Chunks that are read, converted and written at once: enough to make system calls rare, few enough for the cache.
+# Chunks read, encrypted and written at once: enough to make system calls rare, few enough for the CPU cache.
 BATCH_CHUNKS = 16
 
 
@@ -20,7 +20,7 @@ def encrypted_size(plain_size: int, header_size: int) -> int:
 
 
 class ChunkCipher:
-    """Seals or opens the chunks of one payload in their order."""
+    """Encrypts or decrypts the chunks of one payload in order."""
 
     def __init__(self, file_key: bytes, nonce: bytes) -> None:
         self._aead = ChaCha20Poly1305(derive_key(file_key, salt=nonce, info=b"payload"))
@@ -30,16 +30,16 @@ class ChunkCipher:
         return (self.number << 8 | final).to_bytes(12, "big")
 
     def seal(self, plain: memoryview, sealed: memoryview, *, final: bool) -> int:
-        """Encrypt the next chunk to the start of `sealed`; return its size in bytes there."""
+        """Encrypt the next chunk to the start of `sealed`; return the size of the result in bytes."""
         size = len(plain) + TAG_BYTES
         self._aead.encrypt_into(self._nonce(final), plain, None, sealed[:size])
         self.number += 1
         return size
 
     def open(self, sealed: memoryview, plain: memoryview, *, final: bool) -> int | None:
-        """Decrypt the next chunk to the start of `plain`; return its size in bytes there, or None if its tag is wrong.
+        """Decrypt the next chunk to the start of `plain`; return the size of the result, None when its tag is wrong.
 
-        `plain` holds rubbish after a wrong tag.
+        The content of `plain` is undefined after a wrong tag.
         """
         size = len(sealed) - TAG_BYTES
         if size < 0:

@@ -1,7 +1,7 @@
-"""Decryption as a file object to read from."""
+"""Decryption of an age file as a readable file object."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from destinations.lib.streams import Source
 
 @dataclass(frozen=True, slots=True)
 class HeaderInfo:
-    """What a header tells without a key: the types of its stanzas, and its size in bytes."""
+    """The types of the stanzas of a header, and its size in bytes."""
 
     stanza_types: tuple[str, ...]
     size: int
@@ -37,16 +37,16 @@ def _open(
 
 
 def open_header(source: Source, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> HeaderInfo:
-    """Check that the given keys open the age file in `source`, of which only the start is needed.
+    """Check that the given keys open the age file whose beginning is in `source`.
 
-    Raises AgeError as `DecryptingReader` does; reads at most 64 KiB beyond the header, and judges nothing of them.
+    Raises the errors of `DecryptingReader`. At most 64 KiB after the header are read; they are not verified.
     """
     _, header, _ = _open(source, identities, passphrases)
     return _info(header)
 
 
 def inspect_header(source: Source) -> HeaderInfo:
-    """Return what the header of the age file in `source` tells without a key, unproven; raises AgeError."""
+    """Parse the header of the age file in `source` without a key, so that its MAC is not checked; raises AgeError."""
     return _info(read_header(open_binary(source)))
 
 
@@ -57,9 +57,9 @@ def _info(header: Header) -> HeaderInfo:
 class DecryptingReader(io.RawIOBase):
     """A readable binary object: the plaintext of the age file in `source`, which stays open.
 
-    Raises AgeKeyError, AgeArmorError, AgeHeaderError, AgeHeaderMacError or AgeNoMatchError when it is made;
-    AgeArmorError from reads, and AgePayloadError after all that was authentic before it was read. Only a read that
-    returns nothing says that the file is whole. Memory is constant.
+    The constructor raises AgeKeyError, AgeArmorError, AgeHeaderError, AgeHeaderMacError or AgeNoMatchError. A read
+    raises AgeArmorError or AgePayloadError, after the authentic plaintext before the error was read. Only a read that
+    returns nothing means that the file is complete. Memory is constant.
     """
 
     def __init__(self, source: Source, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> None:
@@ -78,9 +78,10 @@ class DecryptingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill `buffer` but for the end or an error: tarfile takes a short read for the end."""
+        """Fill `buffer`; less only at the end or before an error."""
         view = memoryview(buffer).cast("B")
         done = 0
+        # tarfile takes a short read for the end of the file
         while done < len(view):
             if not self._ready and ((done and self._error) or not self._load()):
                 break
@@ -91,10 +92,23 @@ class DecryptingReader(io.RawIOBase):
         return done
 
     def _load(self) -> bool:
-        """Make the next plaintext ready; an error waits until what was authentic before it is taken."""
-        size = 0
-        for sealed, final in self._read_batch():
-            size += self._open_chunk(sealed, self._plain[size:], final)
+        """Decrypt the next batch of chunks into `_ready`; return False at the end.
+
+        An error is kept in `_error` and raised when the authentic plaintext before it has been read.
+        """
+        size = filled = 0
+        chunks: Iterable[int] = ()
+        if not self._ended and self._error is None:
+            try:
+                filled = self._reader.readinto(self._sealed)
+                self._ended = not self._reader.peek(1)
+                # an empty payload is refused as a chunk without a tag
+                chunks = range(0, filled, SEALED_CHUNK_BYTES) or (0,)
+            except AgeError as error:
+                self._error = error
+        for start in chunks:
+            stop = min(start + SEALED_CHUNK_BYTES, filled)
+            size += self._open_chunk(self._sealed[start:stop], self._plain[size:], self._ended and stop == filled)
             if self._error is not None:
                 break
         if self._error is not None and not size:
@@ -102,36 +116,21 @@ class DecryptingReader(io.RawIOBase):
         self._ready = self._plain[:size]
         return size > 0
 
-    def _read_batch(self) -> Iterator[tuple[memoryview, bool]]:
-        """Yield the next sealed chunks, each with whether it ends the file."""
-        if self._ended or self._error is not None:
-            return
-        try:
-            filled = self._reader.readinto(self._sealed)
-            self._ended = not self._reader.peek(1)
-        except AgeError as error:
-            self._error = error
-            return
-        for start in range(0, filled, SEALED_CHUNK_BYTES) or (0,):
-            stop = min(start + SEALED_CHUNK_BYTES, filled)
-            yield self._sealed[start:stop], self._ended and stop == filled
-
     def _open_chunk(self, sealed: memoryview, plain: memoryview, final: bool) -> int:
-        """Return the size of the plaintext, none when the chunk is not authentic; keep what is wrong for later."""
+        """Decrypt one chunk to `plain`; return the size of its authentic plaintext, 0 with an `_error`."""
         number = self._cipher.number + 1
         if number > 1 and len(sealed) == TAG_BYTES:
-            return self._refuse("The age file has an empty chunk at its end.")
+            self._refuse("The age file has an empty chunk at its end.")
+            return 0
         size = self._cipher.open(sealed, plain, final=final)
         if size is not None:
             return size
-        return self._open_misplaced(sealed, plain, final)
-
-    def _open_misplaced(self, sealed: memoryview, plain: memoryview, final: bool) -> int:
-        """Tell a file cut or extended between two chunks, whose full chunk is authentic, from one changed inside."""
-        number, full = self._cipher.number + 1, len(sealed) == SEALED_CHUNK_BYTES
-        size = self._cipher.open(sealed, plain, final=not final) if full else None
+        # A full chunk that is authentic with the other value of `final` distinguishes a file truncated or extended
+        # between two chunks from one that was changed in a chunk. Its plaintext is delivered before the error.
+        size = self._cipher.open(sealed, plain, final=not final) if len(sealed) == SEALED_CHUNK_BYTES else None
         if size is None:
-            return self._refuse(f"Chunk {number} of the age file was changed or cut.")
+            self._refuse(f"Chunk {number} of the age file was changed or cut.")
+            return 0
         self._refuse(
             f"The age file was cut after chunk {number}."
             if final
@@ -139,6 +138,5 @@ class DecryptingReader(io.RawIOBase):
         )
         return size
 
-    def _refuse(self, message: str) -> int:
+    def _refuse(self, message: str) -> None:
         self._error = AgePayloadError(message, hint=DAMAGED_HINT)
-        return 0

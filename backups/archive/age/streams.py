@@ -1,4 +1,4 @@
-"""Reading and writing whole buffers through any binary file object."""
+"""Reads and writes of complete buffers through any binary file object."""
 
 import io
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _BUFFER = 64 * 1024
 
 
 class _Borrowed(io.RawIOBase):
-    """A view of somebody else's file object, which stays open when this is closed or collected."""
+    """Wraps a file object of the caller, which stays open when this is closed or collected."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -22,36 +22,39 @@ class _Borrowed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` but for the end of the file: a pipe gives what it has, and a peek shall see all it asks for."""
+        """Fill `buffer`; less only at the end of the file."""
         done = 0
-        while done < len(buffer) and (size := self._read_some(buffer[done:])):
+        # a pipe returns what it has, and a peek needs all that it asks for
+        while done < len(buffer):
+            rest = buffer[done:]
+            if self._readinto is not None:
+                size = self._readinto(rest)
+            else:
+                data = self._source.read(len(rest))
+                size = None if data is None else len(data)
+                if data:
+                    rest[:size] = data
+            if size is None:
+                raise BlockingIOError("A source in non-blocking mode cannot be read.")
+            if not size:
+                break
             done += size
         return done
 
-    def _read_some(self, buffer: memoryview) -> int:
-        if self._readinto is not None:
-            size = self._readinto(buffer)
-        else:
-            data = self._source.read(len(buffer))
-            size = None if data is None else len(data)
-            buffer[:size] = data or b""
-        if size is None:
-            raise BlockingIOError("a source in non-blocking mode cannot be told from one that has ended")
-        return size
-
 
 def borrow(source: Source) -> io.BufferedReader:
-    """Return a buffered reader of `source` that never closes it."""
+    """Return a buffered reader of `source` that does not close it."""
     return io.BufferedReader(_Borrowed(source), _BUFFER)
 
 
 def write_all(target: Sink, data: BytesLike) -> None:
-    """Write every byte of `data`: an unbuffered file may take only a part at a time."""
+    """Write all of `data`: one write to an unbuffered file may be short."""
     view = memoryview(data)
     while view:
         written = target.write(view)
+        # a file-like object that returns nothing has written everything
         if written is None and not isinstance(target, io.RawIOBase):
             return
         if not written:
-            raise BlockingIOError("the target takes no more data")
+            raise BlockingIOError("The target takes no more data.")
         view = view[written:]

@@ -1,4 +1,4 @@
-"""What the recipient types share: arguments and bodies of known stanzas are exact, and the file key is sealed once."""
+"""Common parts of the recipient types: checks of a stanza, and encryption of the file key with a wrapping key."""
 
 from typing import Protocol
 
@@ -10,17 +10,17 @@ from backups.archive.age.header import FILE_KEY_BYTES, Stanza
 from backups.archive.base64 import decode_base64
 
 WRAPPED_KEY_BYTES = FILE_KEY_BYTES + 16
-# Every wrapping key is used once, so that the format fixes the nonce.
+# fixed by the format: every wrapping key is used only once
 _NONCE = bytes(12)
 
 
 class Identity(Protocol):
-    """A secret that may open stanzas of one type."""
+    """A secret that unwraps the file key from stanzas of one type."""
 
     stanza_type: str
 
     def unwrap(self, stanza: Stanza) -> bytes | None:
-        """Return the file key, or None when `stanza` is for somebody else; raises AgeHeaderError."""
+        """Return the file key, None when `stanza` is for another recipient; raises AgeHeaderError."""
 
 
 def malformed_stanza(stanza: Stanza, reason: str) -> AgeHeaderError:
@@ -30,24 +30,22 @@ def malformed_stanza(stanza: Stanza, reason: str) -> AgeHeaderError:
 
 
 def check_shape(stanza: Stanza, arguments: int) -> None:
-    """Hold a stanza to its number of `arguments` after the type, and its body to one wrapped file key.
-
-    The length is checked before decryption: a longer body would help to guess which of several keys was used.
-    """
+    """Raise AgeHeaderError unless the stanza has `arguments` after its type and the body of one wrapped file key."""
     if len(stanza.arguments) != arguments + 1:
-        raise malformed_stanza(stanza, f"it has not {arguments} arguments")
+        raise malformed_stanza(stanza, f"it does not have {arguments} arguments")
+    # before any decryption: with longer bodies partitioning oracle attacks can guess which of several keys was used
     if len(stanza.body) != WRAPPED_KEY_BYTES:
-        raise malformed_stanza(stanza, f"its body is not of {WRAPPED_KEY_BYTES} bytes")
+        raise malformed_stanza(stanza, f"its body does not have {WRAPPED_KEY_BYTES} bytes")
 
 
 def binary_argument(stanza: Stanza, place: int, size: int) -> bytes:
-    """Return the argument at `place`, which must be canonical base64 of `size` bytes."""
+    """Decode the argument number `place`, canonical base64 of `size` bytes; raises AgeHeaderError."""
     try:
         data = decode_base64(stanza.arguments[place], padding=False)
     except ValueError:
         raise malformed_stanza(stanza, f"argument {place} is not canonical base64") from None
     if len(data) != size:
-        raise malformed_stanza(stanza, f"argument {place} is not of {size} bytes")
+        raise malformed_stanza(stanza, f"argument {place} does not have {size} bytes")
     return data
 
 

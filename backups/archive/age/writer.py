@@ -1,4 +1,4 @@
-"""Encryption as a file object to write to."""
+"""Encryption to an age file as a writable file object."""
 
 import os
 from collections.abc import Sequence
@@ -13,12 +13,13 @@ from destinations.lib.streams import Sink
 
 
 class EncryptingWriter:
-    """A writable binary object that puts an age file into `target`, which stays open.
+    """A writable binary object that writes an age file to `target`, which stays open.
 
-    `close()` writes the final chunk. Left by an exception, as a context manager or by a failed write, the file stays
-    without its final chunk, so that no reader takes it for a whole one. Memory is constant. It is no `io.IOBase`,
-    because those finish themselves when they are collected. Raises AgeKeyError when it is made.
+    `close()` writes the final chunk. After an exception in the context or in a write there is none, so that readers
+    refuse the file as truncated. Memory is constant. The constructor raises AgeKeyError.
     """
+
+    # not an io.IOBase: those call close() when they are collected, which would complete an abandoned file
 
     def __init__(self, target: Sink, *, recipients: Sequence[str] = (), passphrase: str | None = None) -> None:
         file_key, nonce = os.urandom(FILE_KEY_BYTES), os.urandom(NONCE_BYTES)
@@ -39,15 +40,19 @@ class EncryptingWriter:
         return True
 
     def flush(self) -> None:
-        """Do nothing: what does not fill a chunk yet has to wait."""
+        """Do nothing: an incomplete chunk cannot be written before the end."""
 
     def write(self, data: BytesLike, /) -> int:
-        """Take all of `data`; return its size in bytes."""
-        self._check_open()
+        """Write all of `data`; return its size in bytes."""
+        if self._closed:
+            raise ValueError("The age file is closed.")
         view = memoryview(data).cast("B")
         size = len(view)
         while view:
-            room = self._room()
+            # only when there is more to write: the last chunk of the buffer may be the final one, which is not empty
+            if self._filled == len(self._plain):
+                self._seal(final=False)
+            room = self._plain[self._filled :]
             taken = min(len(view), len(room))
             room[:taken] = view[:taken]
             self._filled += taken
@@ -55,27 +60,14 @@ class EncryptingWriter:
         return size
 
     def close(self) -> None:
-        """Write the final chunk; do nothing when closed or aborted already."""
+        """Write the final chunk; does nothing when closed or aborted already."""
         if not self._closed:
             self._seal(final=True)
             self._closed = True
 
     def abort(self) -> None:
-        """Take nothing more, and leave the target without a final chunk."""
+        """Close without writing the final chunk."""
         self._closed = True
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ValueError("write to a closed age file")
-
-    def _room(self) -> memoryview:
-        """Return the free part of the buffer, to be called only when there is more to write.
-
-        A full buffer waits until then: its last chunk might be the final one, which must not be empty.
-        """
-        if self._filled == len(self._plain):
-            self._seal(final=False)
-        return self._plain[self._filled :]
 
     def _seal(self, *, final: bool) -> None:
         end = 0

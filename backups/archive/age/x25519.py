@@ -15,7 +15,7 @@ KEY_BYTES = 32
 _RECIPIENT_PREFIX = "age"
 _IDENTITY_PREFIX = "age-secret-key-"
 _INFO = b"age-encryption.org/v1/X25519"
-# What begins like this is public, also when it is misspelt; anything else may be a secret in the wrong place.
+# A text that begins like this is public, even when misspelt; any other may be a secret in the wrong place.
 _PUBLIC = re.compile(r"(?i)age1|ssh-")
 _RECIPIENT_HINT = "A recipient is the line age1... that age-keygen -y prints."
 
@@ -31,7 +31,7 @@ def check(stanza: Stanza) -> None:
 
 
 def parse_recipient(text: str) -> bytes:
-    """Return the public key of an `age1...` recipient; raises AgeKeyError, which repeats nothing but a recipient."""
+    """Return the public key of an `age1...` recipient; raises AgeKeyError that quotes only a public text."""
     named = repr(text) if _PUBLIC.match(str(text)) else "What was given"
     try:
         prefix, key = decode_bech32(text)
@@ -50,7 +50,7 @@ def parse_recipient(text: str) -> bytes:
 
 
 def wrap(recipient: str, file_key: bytes) -> Stanza:
-    """Return the stanza that opens to `recipient`; raises AgeKeyError."""
+    """Return the stanza for `recipient`; raises AgeKeyError."""
     public_key = parse_recipient(recipient)
     ephemeral = X25519PrivateKey.generate()
     share = ephemeral.public_key().public_bytes_raw()
@@ -87,13 +87,13 @@ class X25519Identity:
 
 
 def generate() -> tuple[str, X25519Identity]:
-    """Return a new identity as text and as object."""
+    """Return a new identity as text and as an object."""
     secret = X25519PrivateKey.generate().private_bytes_raw()
     return encode_bech32(_IDENTITY_PREFIX, secret).upper(), X25519Identity(secret)
 
 
 def parse_identity(prefix: str, secret: bytes) -> X25519Identity | None:
-    """Return the identity of a decoded Bech32 string, or None when it is of another type."""
+    """Return the identity of a decoded Bech32 string, None for another type."""
     if prefix != _IDENTITY_PREFIX or len(secret) != KEY_BYTES:
         return None
     return X25519Identity(secret)

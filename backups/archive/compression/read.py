@@ -1,4 +1,4 @@
-"""Decompressing an archive of untrusted origin: constant memory, every checksum compared, nothing after the end."""
+"""Streaming decompression of archives of untrusted origin, at constant memory and with every checksum compared."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -13,24 +13,24 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 FETCH_BYTES = 128 * 1024
 CHUNK_BYTES = 256 * 1024
-DAMAGED_HINT = "The file was cut short or altered after it was written; fetch it again or use another backup."
+DAMAGED_HINT = "The file was truncated or altered after it was written. Fetch it again or use another backup."
 _DEFLATE = 8
 _FTEXT, _FNAME = 1, 8
 _MAX_GZIP_NAME = 1024
-# A block of 128 KiB takes 4 bytes at the least, so this much input gives at most 32 MiB.
+# A block of 128 KiB takes at least 4 bytes, so that this much input gives at most 32 MiB of output.
 _ZSTD_FEED_BYTES = 1024
 _ZSTD_MAX_WINDOW = 2**27
 # the library's annotation says instance, not class
 _InflateError = cast("type[Exception]", isal_zlib.error)
 _FOREIGN_MAGICS = {
-    b"age-encryption.org/": "is encrypted with age; it has to be decrypted first",
-    b"-----BEGIN AGE": "is encrypted with age in text form; it has to be decrypted first",
-    b"TCBK": "is an encrypted archive of the TACACS+ server; it has to be decrypted first",
+    b"age-encryption.org/": "is encrypted with age and has to be decrypted first",
+    b"-----BEGIN AGE": "is encrypted with age in text form and has to be decrypted first",
+    b"TCBK": "is an encrypted archive of the TACACS+ server and has to be decrypted first",
 }
 
 
 def open_reader(source: Source) -> Iterator[bytes]:
-    """Yield what `source` holds, decompressed by its magic number, in chunks of bounded size.
+    """Yield the content of `source`, gzip or zstd by its magic number, in chunks of bounded size.
 
     Raises ArchiveError for another format, damage, truncation and anything after the end of the stream.
     """
@@ -47,14 +47,14 @@ def open_reader(source: Source) -> Iterator[bytes]:
 
 
 class _Input:
-    """A source with pushback."""
+    """A source with peek and pushback."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._pending = b""
 
     def fetch(self) -> bytes:
-        """Return some bytes; b"" at the end."""
+        """Return the next bytes of any number, b"" at the end."""
         pending, self._pending = self._pending, b""
         return pending or self._source.read(FETCH_BYTES) or b""
 
@@ -83,10 +83,27 @@ def _damaged(reason: str) -> ArchiveError:
 
 
 def _gunzip(compressed: _Input) -> Iterator[bytes]:
-    """RFC 1952; several members one after the other are one stream."""
+    """Decompress gzip (RFC 1952); consecutive members are one stream."""
     while compressed.peek(1):
         _skip_gzip_header(compressed)
-        yield from _inflate_member(compressed)
+        inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
+        checksum = size = 0
+        while not inflater.eof:
+            feed = compressed.fetch() if inflater.needs_input else b""
+            if inflater.needs_input and not feed:
+                raise _truncated()
+            try:
+                data = bytes(inflater.decompress(feed, CHUNK_BYTES))
+            except _InflateError as error:
+                raise _damaged(f"its compressed stream cannot be read ({error})") from error
+            checksum = isal_zlib.crc32(data, checksum)
+            size += len(data)
+            if data:
+                yield data
+        compressed.push_back(inflater.unused_data)
+        trailer = checksum.to_bytes(4, "little") + (size % 2**32).to_bytes(4, "little")
+        if compressed.take(8) != trailer:
+            raise _damaged("the checksum of its compressed stream is wrong")
 
 
 def _skip_gzip_header(compressed: _Input) -> None:
@@ -103,37 +120,13 @@ def _skip_gzip_header(compressed: _Input) -> None:
         compressed.take(len(name) + 1)
 
 
-def _inflate_member(compressed: _Input) -> Iterator[bytes]:
-    inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
-    checksum = size = 0
-    while not inflater.eof:
-        data = _inflate_some(inflater, compressed)
-        checksum = isal_zlib.crc32(data, checksum)
-        size += len(data)
-        if data:
-            yield data
-    compressed.push_back(inflater.unused_data)
-    trailer = checksum.to_bytes(4, "little") + (size % 2**32).to_bytes(4, "little")
-    if compressed.take(8) != trailer:
-        raise _damaged("the checksum of its compressed stream is wrong")
-
-
-def _inflate_some(inflater: igzip_lib.IgzipDecompressor, compressed: _Input) -> bytes:
-    feed = compressed.fetch() if inflater.needs_input else b""
-    if inflater.needs_input and not feed:
-        raise _truncated()
-    try:
-        return bytes(inflater.decompress(feed, CHUNK_BYTES))
-    except _InflateError as error:
-        raise _damaged(f"its compressed stream cannot be read ({error})") from error
-
-
 def _unzstd(compressed: _Input) -> Iterator[bytes]:
-    """RFC 8878; several frames one after the other are one stream."""
+    """Decompress zstd (RFC 8878); consecutive frames are one stream."""
     zstandard = zstandard_module()
     while compressed.peek(1):
         frame = zstandard.ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW).decompressobj()
         while not frame.eof:
+            # in small pieces: the decompressor returns all output of one feed at once
             feed = compressed.peek(_ZSTD_FEED_BYTES)
             if not feed:
                 raise _truncated()

@@ -1,4 +1,4 @@
-"""How archives are encrypted: a kind is one file in this package and one line in `KINDS`. Plain Python."""
+"""Encryption of archives: each kind is one module of this package and one line in `KINDS`."""
 
 from collections.abc import Mapping
 
@@ -8,5 +8,5 @@ from backups.archive.encryption.program import Program
 
 __all__ = ["HEAD_BYTES", "KINDS", "Age", "Encryption", "EncryptionError", "Program", "Verdict"]
 
-# In the order in which an archive of unknown origin is held against them.
+# in the order in which they are asked whether they recognise an archive
 KINDS: Mapping[str, type[Encryption]] = {kind.name: kind for kind in (Age, Program)}

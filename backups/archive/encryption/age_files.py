@@ -1,15 +1,15 @@
-"""The age format: to recipients, or with a passphrase. The default."""
+"""Encryption in the age format, to recipients or with a passphrase (the default kind)."""
 
 import io
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from backups.archive import age
 from backups.archive.encryption.base import Encryption, EncryptionError, Verdict
-from backups.archive.tar.write import Sealer
+from backups.archive.tar.write import EncryptingSink
 from destinations.lib.streams import FlushingSink, Source
 
 _MAGICS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
@@ -20,7 +20,9 @@ NO_KEY_HINT = (
 
 
 class Age(Encryption):
-    """`recipients` win over `passphrase` for writing, because the format takes either; reading tries every key."""
+    """Encrypts to `recipients`, without any with `passphrase` (the format allows one of the two); decrypts with any key
+    of `identity_files` and `passphrases`.
+    """
 
     name = "age"
     algorithm = "age-v1"
@@ -62,7 +64,12 @@ class Age(Encryption):
         if not self._recipients:
             return bool(self._passphrase)
         identities, _ = self._identities()
-        return any(_recipient_of(identity) in self._recipients for identity in identities)
+        for identity in identities:
+            # a post-quantum identity has no recipient that is encrypted to here
+            with suppress(age.AgeKeyError):
+                if age.recipient_of(identity) in self._recipients:
+                    return True
+        return False
 
     def metadata(self) -> dict[str, object]:
         return {"recipients": list(self.recipients)}
@@ -73,7 +80,7 @@ class Age(Encryption):
         if not self._recipients:
             require_typeable(self._passphrase)
 
-    def writer(self, target: FlushingSink) -> Sealer:
+    def writer(self, target: FlushingSink) -> EncryptingSink:
         if self._recipients:
             return age.EncryptingWriter(target, recipients=self._recipients)
         return age.EncryptingWriter(target, passphrase=self._passphrase)
@@ -113,16 +120,16 @@ class Age(Encryption):
 
 
 def require_typeable(passphrase: str) -> None:
-    """Raise EncryptionError for a passphrase that nobody can enter where the age program asks for it."""
+    """Raise EncryptionError for a passphrase that cannot be typed at the prompt of the age program."""
     if any(unicodedata.category(character) == "Cc" for character in passphrase):
         raise EncryptionError(
             "The encryption passphrase holds a line break or another control character, which cannot be typed.",
-            hint="Take one line of text: without this site the age program asks for it at the keyboard.",
+            hint="Use one line of text, so that it can be typed at the prompt of the age program.",
         )
 
 
 def read_identities(path: Path) -> tuple[str, ...]:
-    """Return the identities in the file `path`; raises EncryptionError that names it and nothing of its content."""
+    """Return the identities in the file `path`; raises EncryptionError that names the file and quotes nothing of it."""
     try:
         content = path.read_bytes()
         if content.lstrip().startswith(_MAGICS):
@@ -134,14 +141,7 @@ def read_identities(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise EncryptionError(
-            f"The identity file {path} cannot be read: {reason}.", hint="Bring it back, or correct its permissions."
+            f"The identity file {path} cannot be read: {reason}.", hint="Put it back, or correct its permissions."
         ) from None
     except age.AgeKeyError as error:
         raise EncryptionError(f"The identity file {path} cannot be used: {error.message}", hint=error.hint) from None
-
-
-def _recipient_of(identity: str) -> str:
-    try:
-        return age.recipient_of(identity)
-    except age.AgeKeyError:  # a post-quantum identity opens archives, and nothing is encrypted to it here
-        return ""

@@ -1,4 +1,4 @@
-"""What every kind of encryption can do: encrypt a stream, recognise what it encrypted, open it again."""
+"""The interface of a kind of encryption: encrypt a stream, recognise an encrypted file, decrypt it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ from enum import StrEnum
 from typing import Any, BinaryIO, ClassVar, Self
 
 from backups.archive.errors import ArchiveError
-from backups.archive.tar.write import Sealer
+from backups.archive.tar.write import EncryptingSink
 from destinations.lib.streams import FlushingSink, Source
 
-# Longer than the beginning of an archive that any kind needs to tell whether it can be opened.
+# as much of the beginning of an archive as any kind needs to test the keys
 HEAD_BYTES = 1 << 20
 
 
 class Verdict(StrEnum):
-    """Whether the keys at hand open an archive."""
+    """Whether the configured keys open an archive."""
 
     OPENS = "opens"
     LOST = "no key opens it"
@@ -24,38 +24,38 @@ class Verdict(StrEnum):
 
 
 class EncryptionError(ArchiveError):
-    """The keys at hand do not open an archive, or what encrypts or decrypts it does not work."""
+    """The configured keys do not open an archive, or encryption or decryption failed."""
 
 
 class Encryption(ABC):
     """One kind of encryption with the keys of this site. Every method raises EncryptionError or AgeError.
 
-    Streams pass at constant memory, and nothing of a plaintext is whole before a read of it has returned nothing.
+    Memory is constant. A plaintext is complete and authentic only when a read of it has returned nothing.
     """
 
     name: ClassVar[str]
-    # for the record and the manifest
+    # recorded in the backup's row and in the manifest
     algorithm: ClassVar[str]
-    # what is written by somebody else's program is read back before it counts as a backup
+    # the archive is decrypted and verified before the backup completes: an operator's program may write anything
     to_be_proven: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
     def configured(cls, settings: Any, passphrases: Sequence[str] = ()) -> Self:
-        """Return this kind with the keys that the attributes of `settings` name.
+        """Return this kind with the keys in `settings`.
 
-        `passphrases` are those of the instance: the first one is written with where `settings` name no key.
+        `passphrases` are those of the instance; the first one encrypts when `settings` have no key.
         """
 
     @property
     @abstractmethod
     def extension(self) -> str:
-        """What is put behind the name of an archive, such as ``.age``."""
+        """The extension of an encrypted archive, such as ``.age``."""
 
     @property
     @abstractmethod
     def recipients(self) -> tuple[str, ...]:
-        """Names of the keys that will open what is written; none of them is secret."""
+        """Public names of the keys that open what is written."""
 
     @abstractmethod
     def can_encrypt(self) -> bool:
@@ -63,28 +63,28 @@ class Encryption(ABC):
 
     @abstractmethod
     def can_read_back(self) -> bool:
-        """True when the keys at hand open what is written."""
+        """True when the configured keys open what is written."""
 
     @abstractmethod
     def metadata(self) -> dict[str, object]:
-        """Return what the manifest says of the keys; nothing secret."""
+        """Return the public description of the keys for the manifest."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raise an error when what is configured for encrypting cannot work."""
+        """Raise an error when the configuration for encryption cannot work."""
 
     @abstractmethod
-    def writer(self, target: FlushingSink) -> Sealer:
+    def writer(self, target: FlushingSink) -> EncryptingSink:
         """Return a writer that encrypts into `target`, which stays open."""
 
     @abstractmethod
     def recognises(self, head: bytes, filename: str) -> bool:
-        """True for a file of that name that begins with `head` when it is to be opened with this kind."""
+        """True when a file with the name `filename` and the beginning `head` is encrypted with this kind."""
 
     @abstractmethod
     def reader(self, source: BinaryIO) -> AbstractContextManager[Source]:
-        """Open the plaintext of `source`, an unbuffered file that stands at its beginning."""
+        """Open the plaintext of `source`, an unbuffered file at its beginning."""
 
     @abstractmethod
     def look(self, head: bytes, *, whole: bool) -> Verdict:
-        """Tell whether the keys at hand open a file of which `head` are the first HEAD_BYTES, or the `whole`."""
+        """Return whether the configured keys open a file; `head` is its first HEAD_BYTES, or the `whole` file."""

@@ -1,7 +1,4 @@
-"""A program as a file object: to write through, or to read from, at constant memory and without a deadlock.
-
-Threads take what the program writes while the caller feeds it, so that neither waits for the other.
-"""
+"""File objects that write through a program, or read from it, at constant memory."""
 
 import io
 import os
@@ -12,27 +9,28 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
-from backups.archive.encryption.base import EncryptionError
-from backups.archive.encryption.process import LOOK_SECONDS, Running, read_some
+from backups.archive.encryption.process import POLL_SECONDS, Running, read_some
 from destinations.lib.streams import Sink
 
 
 class PipedWriter:
-    """Passes what is written through the program into `target`, which stays open.
+    """Writes to the standard input of a program, whose standard output is copied to `target`, which stays open.
 
-    `close` waits for the end of the program and raises EncryptionError unless it ended well and wrote something that
-    does not begin with one of `refused`; `abort` kills it. Errors of `target` are raised as they are.
+    `close` waits for the program and raises EncryptionError when it fails, writes nothing or writes data that begins
+    with one of `refused`; `abort` kills it. Errors of `target` are raised unchanged.
     """
 
     def __init__(self, argv: Sequence[str], target: Sink, *, refused: tuple[bytes, ...]) -> None:
         self._target, self._refused = target, refused
         self._running = Running(argv, subprocess.PIPE)
-        # it is a pipe, as asked for
+        # not None, because it is a pipe
         self._stdin = cast("IO[bytes]", self._running.process.stdin)
         self._error: BaseException | None = None
         self._wrote = b""
+        # a blocking write could not be given up when the program stalls
         os.set_blocking(self._stdin.fileno(), False)
         self._closed = False
+        # a thread of its own: the program may have to write before it can read more
         self._copier = Thread(target=self._copy, name=f"{self._running.name}-stdout")
         self._copier.start()
 
@@ -44,7 +42,7 @@ class PipedWriter:
                 view = memoryview(data)
                 while view:
                     view = view[self._target.write(view) :]
-        except BaseException as error:  # raised by the next write, or by close, in the thread that packs
+        except BaseException as error:  # raised again by write or close in the thread of the caller
             self._error = error
             self._running.process.kill()
 
@@ -57,41 +55,33 @@ class PipedWriter:
                 view = view[self._stdin.write(view) or 0 :]
                 self._running.moved()
         except BrokenPipeError:
-            raise self._ended_early() from None
+            # the reason is an error of the copying thread, the failure of the program, or its early end
+            self._copier.join()
+            if self._error is not None:
+                raise self._error from None
+            self._running.wait()
+            raise self._running.failure("ended before it had read everything") from None
         return size
 
-    def _ended_early(self) -> BaseException:
-        self._copier.join()
-        if self._error is not None:
-            return self._error
-        try:
-            self._running.wait()
-        except EncryptionError as error:
-            return error
-        return self._running.failure("ended before it had read everything")
-
     def flush(self) -> None:
-        """Do nothing: what the program holds back is its own business until the end."""
+        """Do nothing: a program cannot be asked to write what it buffers."""
 
     def close(self) -> None:
         if self._closed:
             return
         try:
-            self._finish()
+            self._stdin.close()
+            self._running.moved()
+            while self._copier.is_alive():
+                self._copier.join(POLL_SECONDS)
+                self._running.check_moving()
+            if self._error is not None:
+                raise self._error
+            self._running.wait()
+            if not self._wrote or self._wrote.startswith(self._refused):
+                raise self._running.failure("wrote the archive as it was" if self._wrote else "wrote nothing")
         finally:
             self.abort()
-
-    def _finish(self) -> None:
-        self._stdin.close()
-        self._running.moved()
-        while self._copier.is_alive():
-            self._copier.join(LOOK_SECONDS)
-            self._running.check_moving()
-        if self._error is not None:
-            raise self._error
-        self._running.wait()
-        if not self._wrote or self._wrote.startswith(self._refused):
-            raise self._running.failure("wrote the archive as it was" if self._wrote else "wrote nothing")
 
     def abort(self) -> None:
         if not self._closed:
@@ -102,10 +92,10 @@ class PipedWriter:
 
 
 class PipedReader(io.RawIOBase):
-    """What the program makes of the file `source`, which is its standard input.
+    """Reads the standard output of a program whose standard input is the file `source`.
 
-    A read that returns nothing says that the program ended well; otherwise that read raises EncryptionError. Leaving
-    the context kills a program that is still at work.
+    At the end of the output a read returns nothing when the program succeeded and raises EncryptionError when it
+    failed. Leaving the context kills a program that is still running.
     """
 
     def __init__(self, argv: Sequence[str], source: BinaryIO) -> None:

@@ -1,4 +1,4 @@
-"""A program that runs with pipes to it, and is killed when it neither takes nor gives anything for STALL_SECONDS."""
+"""A program with pipes that is killed when nothing passes through them for STALL_SECONDS."""
 
 import os
 import select
@@ -16,27 +16,27 @@ from destinations.lib.operator_error import sentences
 from destinations.lib.redaction import MARGIN, redact_cut
 from destinations.lib.secret_names import is_own_variable
 
-# one that asks a question which nobody sees
+# a program may wait for the answer to a prompt
 STALL_SECONDS = 120.0
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 _BLOCK = 256 * 1024
-_COMPLAINT_LENGTH = 2000
-# a character of UTF-8 has up to four
-_COMPLAINT_BYTES = 4 * (_COMPLAINT_LENGTH + MARGIN + 1)
+_STDERR_LENGTH = 2000
+# a character of UTF-8 has up to four bytes
+_STDERR_BYTES = 4 * (_STDERR_LENGTH + MARGIN + 1)
 
 
 def environment() -> dict[str, str]:
-    """Return our environment without the site's own settings: the program needs none of its secrets."""
+    """Return the environment without the settings of this site, which hold secrets that the program does not need."""
     return {name: value for name, value in os.environ.items() if not is_own_variable(name)}
 
 
 def read_some(pipe: IO[bytes] | None) -> bytes:
-    """Return what is there, at most a block; nothing at the end."""
+    """Return what can be read, at most a block; nothing at the end."""
     return pipe.read(_BLOCK) if pipe is not None else b""
 
 
 class Running:
-    """A running program in a session of its own; the end of what it says on standard error is kept."""
+    """A running program in its own session; the end of its standard error is kept for the error message."""
 
     def __init__(self, argv: Sequence[str], stdin: int | IO[bytes]) -> None:
         self.name = Path(argv[0]).name
@@ -49,52 +49,52 @@ class Running:
             raise EncryptionError(
                 f"The program {argv[0]} cannot be started: {error.strerror}.", hint="Install it, or correct its path."
             ) from error
-        self._complaint = b""
+        self._stderr = b""
         self._moved_at = time.monotonic()
-        self._listener = Thread(target=self._listen, name=f"{self.name}-stderr")
-        self._listener.start()
+        # read at once: a full pipe would block the program
+        self._stderr_reader = Thread(target=self._read_stderr, name=f"{self.name}-stderr")
+        self._stderr_reader.start()
 
-    def _listen(self) -> None:
-        while heard := read_some(self.process.stderr):
-            self._complaint = (self._complaint + heard)[-_COMPLAINT_BYTES:]
+    def _read_stderr(self) -> None:
+        while block := read_some(self.process.stderr):
+            self._stderr = (self._stderr + block)[-_STDERR_BYTES:]
 
     def moved(self) -> None:
-        """Note that something went through."""
+        """Record that data has passed through a pipe."""
         self._moved_at = time.monotonic()
 
     def check_moving(self) -> None:
-        """Raise EncryptionError, and kill the program, when nothing went through for too long."""
+        """Kill the program and raise EncryptionError when no data has passed for STALL_SECONDS."""
         if time.monotonic() - self._moved_at > STALL_SECONDS:
             self.kill()
             raise self.failure(f"did nothing for {STALL_SECONDS:.0f} seconds")
 
     def await_ready(self, pipe: IO[bytes], event: int) -> None:
-        """Wait until something can be read from `pipe`, or written to it."""
+        """Wait until `pipe` is ready for the poll(2) `event`; raises EncryptionError when the program stalls."""
         poll = select.poll()
         poll.register(pipe, event)
-        while not poll.poll(LOOK_SECONDS * 1000):
+        while not poll.poll(POLL_SECONDS * 1000):
             self.check_moving()
 
     def wait(self) -> None:
-        """Wait for the end of the program; raise EncryptionError unless it ends well."""
-        while (code := self._ended()) is None:
-            self.check_moving()
-        self._listener.join()
+        """Wait for the program to end; raises EncryptionError when it fails or stalls."""
+        code: int | None = None
+        while code is None:
+            try:
+                code = self.process.wait(POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.check_moving()
+        self._stderr_reader.join()
         if code != 0:
             raise self.failure(f"failed with exit status {code}" if code > 0 else f"was ended by signal {-code}")
 
-    def _ended(self) -> int | None:
-        try:
-            return self.process.wait(LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            return None
-
     def failure(self, what: str) -> EncryptionError:
-        self._listener.join()
-        said = " ".join(redact_cut(self._complaint.decode("utf-8", "replace"), last=_COMPLAINT_LENGTH).split())
+        """Return the error "The program NAME `what`", with the end of its standard error."""
+        self._stderr_reader.join()
+        output = " ".join(redact_cut(self._stderr.decode("utf-8", "replace"), last=_STDERR_LENGTH).split())
         return EncryptionError(
-            sentences(f"The program {self.name} {what}{f': {said}' if said else ''}"),
-            hint="Try it by hand with the same user; see docs/encryption.md for what it has to do.",
+            sentences(f"The program {self.name} {what}{f': {output}' if output else ''}"),
+            hint="Run it by hand as the same user. docs/encryption.md describes what it has to do.",
         )
 
     def kill(self) -> None:
@@ -102,7 +102,7 @@ class Running:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        self._listener.join()
+        self._stderr_reader.join()
 
     def close(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):

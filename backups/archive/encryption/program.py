@@ -1,4 +1,4 @@
-"""Encryption by a program of the operator (gpg, a client of a key service): standard input to standard output."""
+"""Encryption by a configured program (gpg, a client of a key service), from standard input to standard output."""
 
 import shutil
 import subprocess
@@ -11,15 +11,15 @@ from backups.archive.compression.read import GZIP_MAGIC, ZSTD_MAGIC
 from backups.archive.encryption.base import Encryption, EncryptionError, Verdict
 from backups.archive.encryption.pipes import PipedReader, PipedWriter
 from backups.archive.encryption.process import environment
-from backups.archive.tar.write import Sealer
+from backups.archive.tar.write import EncryptingSink
 from destinations.lib.streams import FlushingSink, Source
 
 COMPRESSED = (GZIP_MAGIC, ZSTD_MAGIC)
-_LOOK_SECONDS = 60
+_DECRYPT_HEAD_SECONDS = 60
 
 
 class Program(Encryption):
-    """`encrypt` and `decrypt` are argv lists; what they write is recognised by the name of the file."""
+    """Runs the argv lists `encrypt` and `decrypt`; encrypted archives are recognised by their `extension`."""
 
     name = "program"
     algorithm = "program"
@@ -56,7 +56,7 @@ class Program(Encryption):
     def check(self) -> None:
         _require_program(self._encrypt)
 
-    def writer(self, target: FlushingSink) -> Sealer:
+    def writer(self, target: FlushingSink) -> EncryptingSink:
         return PipedWriter(self._encrypt, target, refused=COMPRESSED)
 
     def recognises(self, head: bytes, filename: str) -> bool:
@@ -69,13 +69,14 @@ class Program(Encryption):
             yield plain
 
     def look(self, head: bytes, *, whole: bool) -> Verdict:
-        """Let the program have the beginning: one that streams gives the beginning of the archive back."""
+        """Run the program on `head`: one that streams decrypts the beginning of the archive."""
         _require_program(self._decrypt)
         output = b""
         with suppress(subprocess.TimeoutExpired):
             output = subprocess.run(
-                self._decrypt, input=head, capture_output=True, check=False, env=environment(), timeout=_LOOK_SECONDS,
-                # a signal from the terminal is for us, and would make it look like a lost key
+                self._decrypt, input=head, capture_output=True, check=False, env=environment(),
+                timeout=_DECRYPT_HEAD_SECONDS,
+                # a signal from the terminal would end the program too, as if the key were lost
                 start_new_session=True,
             ).stdout  # fmt: skip
         if output.startswith(COMPRESSED):
@@ -88,5 +89,5 @@ def _require_program(argv: Sequence[str]) -> None:
         what = f"The program {argv[0]} is not installed" if argv else "No program for decryption is configured"
         raise EncryptionError(
             f"{what}.",
-            hint="Set BACKUP_ENCRYPTION_PROGRAM_ENCRYPT and BACKUP_ENCRYPTION_PROGRAM_DECRYPT, see docs/encryption.md.",
+            hint="Set BACKUP_ENCRYPTION_PROGRAM_ENCRYPT and BACKUP_ENCRYPTION_PROGRAM_DECRYPT (docs/encryption.md).",
         )

@@ -1,6 +1,6 @@
-"""manifest.json: what is in an archive.
+"""manifest.json, the list of what is in an archive.
 
-The keys are those of the TACACS+ server's own archives, so that either program reads the other's; ours are extra.
+It has the keys of the TACACS+ server's own archives, so that each program reads the other's, and more keys of ours.
 """
 
 import json
@@ -27,13 +27,13 @@ __all__ = [
 ]
 
 FORMAT = 1
-FOREIGN_FORMAT = 0  # a manifest without our keys, written by the server itself
+FOREIGN_FORMAT = 0  # without our keys: written by the TACACS+ server
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """`timestamp_utc` is ISO 8601 with an offset; `kind` is the kind of service."""
+    """The content of manifest.json. `timestamp_utc` is ISO 8601 with an offset; `kind` is the kind of service."""
 
     instance_id: str
     instance_name: str
@@ -66,12 +66,12 @@ class Manifest:
 
     @property
     def is_foreign(self) -> bool:
-        """True for an archive that the service wrote itself."""
+        """True for an archive written by the service itself."""
         return self.format == FOREIGN_FORMAT
 
     @property
     def taken_at(self) -> datetime | None:
-        """`timestamp_utc` as an aware datetime; None where it cannot be read, which callers treat as "unknown"."""
+        """`timestamp_utc` as an aware datetime, None when it is malformed."""
         try:
             taken_at = datetime.fromisoformat(self.timestamp_utc)
         except ValueError:
@@ -90,7 +90,7 @@ class Manifest:
         return next((entry for entry in self.contents if entry.file == file), None)
 
     def distrusted(self) -> Self:
-        """Return the same with permissions that are not to be taken at their word."""
+        """Return a copy whose permissions are not trusted: a restore creates files without their shared write bits."""
         entries = (
             replace(entry, permissions=entry.permissions.distrusted()) if entry.permissions else entry
             for entry in self.contents
@@ -137,16 +137,22 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Read strictly; raises ArchiveError naming the key or file that is wrong."""
+        """Parse strictly; raises ArchiveError that names the wrong key or file."""
         if len(data) > MAX_MANIFEST_BYTES:
             raise ArchiveError(f"{MANIFEST_NAME} is larger than {MAX_MANIFEST_BYTES} bytes.", hint=DAMAGED_HINT)
         return cls.from_dict(parse_json(data, MANIFEST_NAME))
 
     @classmethod
     def from_dict(cls, values: object) -> Self:
-        """Read what `to_dict` or the server wrote; raises ArchiveError naming the key or file that is wrong."""
+        """Parse what `to_dict` or the server wrote; raises ArchiveError that names the wrong key or file."""
         top = Fields(values, "")
-        format_ = _read_format(top)
+        version = top.optional_count("format")
+        if version is not None and version > FORMAT:
+            raise ArchiveError(
+                f"This archive has format version {version}; this program reads up to version {FORMAT}.",
+                hint="Upgrade backupsite to the version that made the archive, or a newer one.",
+            )
+        format_ = FOREIGN_FORMAT if version is None else version
         metadata, system, config = (top.section(key) for key in ("backup_metadata", "system_info", "config_info"))
         manifest = cls(
             instance_id=metadata.text("instance_id"),
@@ -180,33 +186,16 @@ class Manifest:
                 for item in top.objects("left_out")
             ),
         )
-        _refuse_repeated_files(manifest)
-        _check_total(manifest, top.count("total_size_bytes"))
+        seen = {MANIFEST_NAME}
+        for entry in manifest.contents:
+            # case-insensitively: the two would be one file on some file systems
+            if entry.file.lower() in seen:
+                raise ArchiveError(f"The manifest lists {entry.file} twice.", hint=DAMAGED_HINT)
+            seen.add(entry.file.lower())
+        declared = top.count("total_size_bytes")
+        if declared != manifest.total_size_bytes:
+            raise ArchiveError(
+                f"The manifest says {declared} bytes in all, but its entries add up to {manifest.total_size_bytes}.",
+                hint=DAMAGED_HINT,
+            )
         return manifest
-
-
-def _read_format(top: Fields) -> int:
-    version = top.optional_count("format")
-    if version is not None and version > FORMAT:
-        raise ArchiveError(
-            f"This archive has format version {version}; this program reads up to version {FORMAT}.",
-            hint="Upgrade backupsite to the version that made the archive, or a newer one.",
-        )
-    return FOREIGN_FORMAT if version is None else version
-
-
-def _refuse_repeated_files(manifest: Manifest) -> None:
-    seen = {MANIFEST_NAME}
-    for entry in manifest.contents:
-        # case-insensitively: the two would be one file on some file systems
-        if entry.file.lower() in seen:
-            raise ArchiveError(f"The manifest lists {entry.file} twice.", hint=DAMAGED_HINT)
-        seen.add(entry.file.lower())
-
-
-def _check_total(manifest: Manifest, declared: int) -> None:
-    if declared != manifest.total_size_bytes:
-        raise ArchiveError(
-            f"The manifest says {declared} bytes in all, but its entries add up to {manifest.total_size_bytes}.",
-            hint=DAMAGED_HINT,
-        )

@@ -1,4 +1,4 @@
-"""The entries of a manifest: what is in an archive, and what should have been."""
+"""The entries of a manifest: members, and components and paths that are not in the archive."""
 
 import re
 from collections.abc import Mapping
@@ -11,16 +11,13 @@ from backups.archive.manifest.names import MANIFEST_NAME, check_flat_name
 from backups.archive.manifest.permissions import Permissions, read_permissions
 
 EntryType = Literal["database", "config", "data"]
-# the component of each file in archives that a service writes itself: filled by the kinds of service
+# the component of each file in archives written by a service itself; each kind of service adds its own
 FOREIGN_COMPONENTS: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
-    """A table of a database that the program which made the backup could not check or count, and why.
-
-    `table` is empty for the database as a whole.
-    """
+    """A table that could not be checked or counted during the backup, and why; `table` is "" for the database."""
 
     table: str
     reason: str
@@ -31,11 +28,11 @@ class Unchecked:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member. `records` and `tables` count rows; `newest` holds the newest timestamp per table, as stored there.
+    """One member of the archive.
 
-    `permissions` are those of the file or folder that it was made of; None where that is not known.
-    `files` and `file_bytes` are of a tree: how many files and links are in it, and what the files hold together.
-    `records` is None and `tables` incomplete where `not_counted` names a table.
+    `records` and `tables` count rows; `records` is None and `tables` is incomplete when `not_counted` names a table.
+    `newest` has the newest timestamp of each table, as stored there. `permissions` are those of the exported file or
+    folder, None when unknown. A tree has the number of its files and links in `files`, their bytes in `file_bytes`.
     """
 
     file: str
@@ -54,7 +51,7 @@ class Entry:
 
     @property
     def is_tree(self) -> bool:
-        """A folder is packed as NAME.tar, and nothing else is."""
+        """True for an exported folder, which is packed as NAME.tar."""
         return self.type == "data" and self.file == f"{self.component}.tar"
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,9 +89,9 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What lies at `path` within a component and is not in its tree: a place of the site that made the backup.
+    """A path in the folder of a component that was left out of its tree because it belongs to the backup site.
 
-    `what` it holds: archives, workspaces, database, keys or logs.
+    `what` is there: archives, workspaces, database, keys or logs.
     """
 
     component: str
@@ -106,21 +103,32 @@ class LeftOut:
 
 
 def read_entry(fields: Fields, *, foreign: bool) -> Entry:
-    """Read one entry, a foreign one with the component its file name tells; raises ArchiveError naming the field."""
+    """Parse one entry; the component of a `foreign` one follows from its file name. Raises ArchiveError."""
     file = check_flat_name(fields.text("file"), MANIFEST_NAME)
     component = fields.optional_text("component")
     if foreign and component is None:
         component = FOREIGN_COMPONENTS.get(file)
+    checksum = fields.text("checksum_sha256")
+    if re.fullmatch("[0-9a-f]{64}", checksum) is None:
+        raise ArchiveError(f"The manifest's checksum of {file} is not a SHA-256 in hexadecimal.", hint=DAMAGED_HINT)
+    type_ = fields.text("type")
+    if type_ not in get_args(EntryType):
+        raise ArchiveError(
+            f"The manifest's type of {file} is {type_[:40]!r}, not database, config or data.", hint=DAMAGED_HINT
+        )
+    permissions = None
+    if fields.has("permissions") and not foreign:
+        permissions = read_permissions(fields.section("permissions"), file)
     return Entry(
         file=file,
         size_bytes=fields.count("size_bytes"),
-        checksum_sha256=_read_checksum(fields, file),
-        type=_read_type(fields, file),
+        checksum_sha256=checksum,
+        type=cast("EntryType", type_),
         component=component,
         records=fields.optional_count("records"),
         tables=fields.counts("tables"),
         newest=fields.text_mapping("newest"),
-        permissions=_read_permissions(fields, file) if not foreign else None,
+        permissions=permissions,
         files=fields.optional_count("files"),
         file_bytes=fields.optional_count("file_bytes"),
         not_checked=_read_unchecked(fields, "not_checked"),
@@ -130,23 +138,3 @@ def read_entry(fields: Fields, *, foreign: bool) -> Entry:
 
 def _read_unchecked(fields: Fields, key: str) -> tuple[Unchecked, ...]:
     return tuple(Unchecked(item.text("table"), item.text("reason")) for item in fields.objects(key))
-
-
-def _read_checksum(fields: Fields, file: str) -> str:
-    checksum = fields.text("checksum_sha256")
-    if re.fullmatch("[0-9a-f]{64}", checksum) is None:
-        raise ArchiveError(f"The manifest's checksum of {file} is not a SHA-256 in hexadecimal.", hint=DAMAGED_HINT)
-    return checksum
-
-
-def _read_permissions(fields: Fields, file: str) -> Permissions | None:
-    return read_permissions(fields.section("permissions"), file) if fields.has("permissions") else None
-
-
-def _read_type(fields: Fields, file: str) -> EntryType:
-    value = fields.text("type")
-    if value not in get_args(EntryType):
-        raise ArchiveError(
-            f"The manifest's type of {file} is {value[:40]!r}, not database, config or data.", hint=DAMAGED_HINT
-        )
-    return cast("EntryType", value)

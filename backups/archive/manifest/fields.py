@@ -1,4 +1,4 @@
-"""Typed reading of decoded JSON: every field that is missing or of another type is an error that names it."""
+"""Typed access to decoded JSON: a missing field or one of another type raises an error that names it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.names import is_flat_name, quoted
 
-DAMAGED_HINT = "The archive is damaged or was not made by a backup program; use another backup."
+DAMAGED_HINT = "The archive is damaged or was not made by a backup program. Use another backup."
 MAX_INTEGER = 2**63 - 1
 MAX_DEPTH = 8
 
@@ -23,7 +23,7 @@ def parse_json(data: bytes, what: str) -> Any:
     except RecursionError as error:
         raise ArchiveError(f"{what} is nested too deeply.", hint=DAMAGED_HINT) from error
     except UnicodeDecodeError as error:
-        # what Python says quotes what stands there
+        # Python's own message quotes the content
         raise ArchiveError(f"{what} is not valid JSON: byte {error.start} is not UTF-8.", hint=DAMAGED_HINT) from error
     except ValueError as error:
         raise ArchiveError(f"{what} is not valid JSON: {error}.", hint=DAMAGED_HINT) from error
@@ -76,7 +76,10 @@ class Fields:
         return self.count(key) if self.has(key) else None
 
     def boolean(self, key: str) -> bool:
-        return _boolean(self._get(key, _REQUIRED), self._path(key))
+        value = self._get(key, _REQUIRED)
+        if not isinstance(value, bool):
+            raise wrong(self._path(key), "true or false", value)
+        return value
 
     def optional_boolean(self, key: str) -> bool | None:
         return self.boolean(key) if self.has(key) else None
@@ -115,7 +118,7 @@ class Fields:
         return {_text(name, self._path(key)): inner for name, inner in value.items()}
 
     def document(self, key: str) -> dict[str, object] | None:
-        """An object of nested objects, lists, strings, whole numbers, true, false and null."""
+        """Return an object of nested objects, lists, strings, whole numbers, true, false and null."""
         value = self.mapping(key)
         return (
             None
@@ -128,7 +131,7 @@ _REQUIRED = object()
 
 
 def _inner(where: str, name: str) -> str:
-    # a key of the file's own, not of the format: it may hold anything
+    # a key that is data (the name of a table), not of the format: it may hold any characters
     return f"{where}.{name if is_flat_name(name) else quoted(name)}"
 
 
@@ -140,7 +143,7 @@ def wrong(where: str, wanted: str, value: object) -> ArchiveError:
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise wrong(where, "a string", value)
-    # neither can be stored in every database, nor printed
+    # NUL and lone surrogates cannot be stored in every database nor printed
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ArchiveError(f"The manifest's {where} holds characters that are not text.", hint=DAMAGED_HINT)
     return value
@@ -151,12 +154,6 @@ def _count(value: object, where: str) -> int:
         raise wrong(where, "a whole number", value)
     if not 0 <= value <= MAX_INTEGER:
         raise ArchiveError(f"The manifest's {where} is out of range.", hint=DAMAGED_HINT)
-    return value
-
-
-def _boolean(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise wrong(where, "true or false", value)
     return value
 
 

@@ -1,11 +1,11 @@
-"""Names of members: flat, short and safe on every file system."""
+"""Names of members: without folders, short and valid on every file system."""
 
 import re
 
 from backups.archive.errors import ArchiveError
 
 MANIFEST_NAME = "manifest.json"
-# the merged configuration, ``{section: {key: text}}``: made from the other members
+# the merged configuration, ``{section: {key: text}}``, made from the other members
 EXPORT_NAME = "config_export.json"
 MAX_NAME_LENGTH = 128
 _FLAT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -16,7 +16,7 @@ def is_flat_name(name: str) -> bool:
 
 
 def check_flat_name(name: str, where: str) -> str:
-    """Return `name` when it may be a member's; otherwise raise ArchiveError naming it and `where` it stood."""
+    """Return `name` when it is valid for a member; otherwise raise ArchiveError that names it and `where` it is."""
     if is_flat_name(name):
         return name
     raise ArchiveError(
@@ -26,5 +26,5 @@ def check_flat_name(name: str, where: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name of unknown origin for a message: escaped, and never longer than a line or two."""
+    """Return a name of untrusted origin for a message: quoted, escaped and at most 200 characters of it."""
     return ascii(name if len(name) <= 200 else name[:200] + "...")

@@ -1,4 +1,4 @@
-"""Mode and owner of what was backed up, as the manifest keeps them."""
+"""Mode and owner of an exported file or folder, as recorded in the manifest."""
 
 import re
 from dataclasses import dataclass, replace
@@ -14,9 +14,10 @@ LONGEST_NAME = 256
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Of a file or folder: its mode and owner, and those of the `folders` that held it, the nearest first.
+    """Mode and owner of a file or folder, and of its parent `folders`, nearest first.
 
-    Names are None where the ids had none. `trusted` is no part of the record: whether it may be taken at its word.
+    `user` and `group` are None when the ids had no name. `trusted` is not in the manifest: it is False for an archive
+    of unknown origin.
     """
 
     mode: int
@@ -38,7 +39,7 @@ class Permissions:
 
 
 def read_permissions(fields: Fields, file: str) -> Permissions:
-    """Read what `to_dict` wrote; raises ArchiveError naming `file`."""
+    """Parse what `to_dict` wrote; raises ArchiveError that names `file`."""
     folders = tuple(_read(folder, file) for folder in fields.objects("folders"))
     if len(folders) > MOST_FOLDERS:
         raise ArchiveError(f"The manifest names {len(folders)} folders of {file}.", hint=DAMAGED_HINT)
@@ -67,5 +68,5 @@ def _read_id(fields: Fields, key: str, file: str) -> int:
 def _read_name(fields: Fields, key: str, file: str) -> str | None:
     name = fields.optional_text(key)
     if name is not None and not 0 < len(name) <= LONGEST_NAME:
-        raise ArchiveError(f"The manifest's {key} of {file} is no name.", hint=DAMAGED_HINT)
+        raise ArchiveError(f"The manifest's {key} of {file} is not a name.", hint=DAMAGED_HINT)
     return name

@@ -1,7 +1,7 @@
 """Signatures in the minisign format: Ed25519 over the BLAKE2b-512 digest of a file ("prehashed", algorithm `ED`).
 
-`minisign -Vm FILE -P PUBLICKEY` verifies what is written here, and what minisign signs (without `-l`) is verified
-here. Files are streamed. Every refusal is a `SignatureError`.
+`minisign -Vm FILE -P PUBLICKEY` verifies these signatures, and `verify_digest` those of minisign without its option
+`-l`. Every error is a `SignatureError`.
 """
 
 import hashlib
@@ -48,12 +48,12 @@ _TRUSTED = "trusted comment: "
 _SIGNATURE_BYTES = 64
 _MAX_COMMENT = 1024
 _MAX_BYTES = 16 * 1024
-_DAMAGED_HINT = "Fetch the signature again; if it is the same, use another backup."
+_DAMAGED_HINT = "Fetch the signature again. If it is the same, use another backup."
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedBy:
-    """The trusted key that signed a file, and the comment that it signed with it."""
+    """The trusted key that signed a file, and the signed comment."""
 
     key: PublicKey
     trusted_comment: str
@@ -72,28 +72,24 @@ class _Signature:
 
 
 def new_digest() -> "hashlib.blake2b":
-    """Return the hash that is signed, to be updated while a file is written."""
+    """Return a new hash object for the digest that is signed."""
     return hashlib.blake2b(digest_size=64)
 
 
 def file_digest(path: Path) -> bytes:
-    """Return the digest that is signed of the file at `path`, read in blocks."""
+    """Return the digest that is signed of the file at `path`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, new_digest).digest()
 
 
-def _check_comment(comment: str) -> None:
-    # A tab is what minisign puts between the parts of its own comments.
-    if len(comment) > _MAX_COMMENT or not comment.replace("\t", " ").isprintable():
+def sign_digest(digest: bytes, key: SigningKey, trusted_comment: str) -> str:
+    """Return the text of a `.minisig` file for a `digest` of `new_digest`; raises SignatureError."""
+    # minisign separates the parts of its own comments by tabs
+    if len(trusted_comment) > _MAX_COMMENT or not trusted_comment.replace("\t", " ").isprintable():
         raise SignatureError(
             f"The comment of a signature is one line of at most {_MAX_COMMENT} printable characters.",
             hint="Shorten the comment.",
         )
-
-
-def sign_digest(digest: bytes, key: SigningKey, trusted_comment: str) -> str:
-    """Return the text of the `.minisig` of a file whose `new_digest` gave `digest`; raises SignatureError."""
-    _check_comment(trusted_comment)
     signature = key.sign(digest)
     parsed = _Signature(key.key_id, signature, trusted_comment, b"")
     line = encode_base64(_PREHASHED + key.key_id + signature, padding=True)
@@ -120,14 +116,19 @@ def _parse(content: str | bytes) -> _Signature:
     except ValueError:
         raise _malformed("its base64 is not that of a signature") from None
     if data.startswith(ALGORITHM):
-        raise _malformed("it is of the legacy kind, not prehashed", "Sign the file again: minisign -S -H")
+        raise _malformed("it is of the legacy kind, not prehashed", "Sign the file again with 'minisign -S -H'.")
     if not data.startswith(_PREHASHED):
         raise _malformed("its algorithm is unknown")
     start = len(_PREHASHED) + KEY_ID_BYTES
     return _Signature(data[len(_PREHASHED) : start], data[start:], lines[2].removeprefix(_TRUSTED), global_signature)
 
 
-def _candidates(signature: _Signature, public_keys: Iterable[PublicKey]) -> list[PublicKey]:
+def verify_digest(digest: bytes, signature_text: str | bytes, public_keys: Iterable[PublicKey]) -> VerifiedBy:
+    """Verify the signature of a file with the `digest` of `new_digest`.
+
+    Raises MalformedSignatureError, UnknownSignerError (its key is not in `public_keys`) or BadSignatureError.
+    """
+    signature = _parse(signature_text)
     candidates = [key for key in public_keys if key.key_id == signature.key_id]
     if not candidates:
         key_id = display_key_id(signature.key_id)
@@ -136,25 +137,13 @@ def _candidates(signature: _Signature, public_keys: Iterable[PublicKey]) -> list
             key_id=key_id,
             hint="Add its public key to the trusted ones if you know where the file comes from.",
         )
-    return candidates
-
-
-def _verify(digest: bytes, signature: _Signature, candidates: list[PublicKey]) -> VerifiedBy:
     for key in candidates:
+        # the second signature covers the first one and the trusted comment
         if key.verifies(signature.signature, digest) and key.verifies(
             signature.global_signature, signature.globally_signed
         ):
             return VerifiedBy(key, signature.trusted_comment)
     raise BadSignatureError(
         f"The signature with the trusted key {candidates[0].id} does not fit the file: one of them was changed.",
-        hint="Do not use this file; fetch it and its signature again, or use another backup.",
+        hint="Do not use this file. Fetch it and its signature again, or use another backup.",
     )
-
-
-def verify_digest(digest: bytes, signature_text: str | bytes, public_keys: Iterable[PublicKey]) -> VerifiedBy:
-    """Verify a signature of a file whose `new_digest` gave `digest`.
-
-    Raises MalformedSignatureError, UnknownSignerError (no key in `public_keys` made it), or BadSignatureError.
-    """
-    signature = _parse(signature_text)
-    return _verify(digest, signature, _candidates(signature, public_keys))

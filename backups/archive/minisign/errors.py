@@ -1,22 +1,22 @@
-"""What can be wrong with a signature: one class for each thing that an operator has to be told apart."""
+"""Errors of signatures and signing keys, one class for each that a caller has to distinguish."""
 
 from backups.archive.errors import ArchiveError
 
 
 class SignatureError(ArchiveError):
-    """Any refusal of a signature or of a signing key."""
+    """Base class: a signature or a signing key cannot be used."""
 
 
 class SigningKeyError(SignatureError):
-    """A key that cannot be read or written; the text never repeats a secret."""
+    """A key cannot be read or written; the message quotes no secret."""
 
 
 class MalformedSignatureError(SignatureError):
-    """The text is no minisign signature of a kind that is accepted."""
+    """The text is not a minisign signature of an accepted kind."""
 
 
 class UnknownSignerError(SignatureError):
-    """The signature is by a key that is not among the trusted ones: it says nothing about the file."""
+    """The signature is by a key that is not trusted, so that the file is not verified."""
 
     def __init__(self, message: str, hint: str = "", *, key_id: str = "") -> None:
         super().__init__(message, hint)
@@ -24,4 +24,4 @@ class UnknownSignerError(SignatureError):
 
 
 class BadSignatureError(SignatureError):
-    """The signature names a trusted key, and does not fit: file, comment or signature were changed."""
+    """The signature is by a trusted key and does not match: file, comment or signature were changed."""

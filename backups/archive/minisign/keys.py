@@ -1,7 +1,4 @@
-"""Ed25519 keys in minisign's own files, so that the minisign program reads ours and we read its own.
-
-The secret key file is the one without a password (`minisign -G -W`), guarded by its mode 0600.
-"""
+"""Ed25519 keys in the files of minisign: public keys, and secret keys without a password (`minisign -G -W`)."""
 
 import secrets
 import struct
@@ -24,21 +21,21 @@ from backups.archive.minisign.text import (
 
 _KEY_BYTES = 32
 _PUBLIC_BYTES = len(ALGORITHM) + KEY_ID_BYTES + _KEY_BYTES
-# Algorithms; the salt and limits of scrypt, zero without a password; key id; seed; public key; checksum, zero likewise.
+# algorithms; salt and limits of scrypt (zero without a password); key id; seed; public key; checksum (zero, too)
 _SECRET = struct.Struct("6s 48s 8s 32s 32s 32s")
 _NO_PASSWORD = ALGORITHM + bytes(2) + b"B2"
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """The half of a signing key that verifies; `key_id` tells keys apart and proves nothing."""
+    """The public half of a signing key; `key_id` only selects the key and is not authenticated."""
 
     key_id: bytes
     raw: bytes
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the base64 line, or the file of two lines, of a minisign public key; raises SigningKeyError."""
+        """Parse the base64 line of a minisign public key, or its file of two lines; raises SigningKeyError."""
         try:
             data = decode_exactly(split_lines(text)[-1].strip(), _PUBLIC_BYTES)
         except ValueError:
@@ -74,7 +71,7 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """The secret half; its representation shows none of it."""
+    """The secret half; its repr does not show the seed."""
 
     key_id: bytes
     seed: bytes = field(repr=False)
@@ -101,7 +98,7 @@ class SigningKey:
 
 
 def parse_signing_key(text: str, origin: str) -> SigningKey:
-    """Read the content of a secret key file without a password; raises SigningKeyError that names `origin`."""
+    """Parse the content of a secret key file without a password; raises SigningKeyError that names `origin`."""
     try:
         data = decode_exactly(split_lines(text)[-1], _SECRET.size)
     except ValueError:
@@ -109,9 +106,11 @@ def parse_signing_key(text: str, origin: str) -> SigningKey:
     algorithms, _, key_id, seed, public, _ = _SECRET.unpack(data)
     if algorithms != _NO_PASSWORD and algorithms.startswith(ALGORITHM):
         raise SigningKeyError(
-            f"The signing key {origin} is locked with a password.", hint=f"Remove it with 'minisign -C -W -s {origin}'."
+            f"The signing key {origin} is locked with a password.",
+            hint=f"Remove the password with 'minisign -C -W -s {origin}'.",
         )
     key = SigningKey(key_id, seed)
+    # without a password the file has no checksum: compare the two halves of the key
     if algorithms != _NO_PASSWORD or key.public_key.raw != public:
         raise _not_a_key(origin)
     return key

@@ -8,12 +8,12 @@ KEY_ID_BYTES = 8
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines of `text` without their ends, which may be LF or CRLF."""
+    """Split `text` into lines that end with LF or CRLF."""
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def decode_exactly(line: str, size: int) -> bytes:
-    """Decode canonical base64 of `size` bytes; raises ValueError, which never repeats `line`."""
+    """Decode canonical base64 of `size` bytes; raises ValueError whose message does not quote `line`."""
     data = decode_base64(line, padding=True)
     if len(data) != size:
         raise ValueError(f"not {size} bytes of base64")

@@ -12,7 +12,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NewDirectory:
-    """Makes `path`, or takes it when it is empty, with mode 0700; leaving with an error removes what was created."""
+    """Creates `path`, or uses it when it is empty, with mode 0700; leaving with an error removes what was created."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,10 +24,6 @@ class NewDirectory:
         with suppress(FileExistsError):
             self._path.mkdir(mode=0o700)
             self._made = True
-        self._descriptor = self._open_empty()
-        return self
-
-    def _open_empty(self) -> int:
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except NotADirectoryError as error:
@@ -39,13 +35,14 @@ class NewDirectory:
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor
+        self._descriptor = descriptor
+        return self
 
     def _unusable(self, reason: str) -> ArchiveError:
         return ArchiveError(f"Cannot unpack into {self._path}: it {reason}.", hint="Name a new or an empty folder.")
 
     def create(self, name: str) -> BinaryIO:
-        # relative to the open directory: what `path` means may change, what was checked does not
+        # relative to the descriptor: `path` may be replaced after it was checked
         descriptor = os.open(name, _CREATE, 0o600, dir_fd=self._descriptor)
         self._created.append(name)
         return os.fdopen(descriptor, "wb")
@@ -59,13 +56,10 @@ class NewDirectory:
     ) -> None:
         try:
             if kind is not None:
-                self._remove_created()
+                for name in self._created:
+                    with suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=self._descriptor)
+                if self._made:
+                    self._path.rmdir()
         finally:
             os.close(self._descriptor)
-
-    def _remove_created(self) -> None:
-        for name in self._created:
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=self._descriptor)
-        if self._made:
-            self._path.rmdir()

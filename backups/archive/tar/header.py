@@ -1,4 +1,4 @@
-"""Header blocks of tar: POSIX.1-1988 ustar, GNU and POSIX.1-2001 pax, as far as a backup may use them."""
+"""Header blocks of tar: the parts of POSIX.1-1988 ustar, GNU and POSIX.1-2001 pax that a backup may use."""
 
 import re
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _PAX_LENGTH = re.compile(rb"([1-9][0-9]{0,5}) ")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`name` as it stands in the archive; `size` in bytes."""
+    """A parsed header block: `name` as in the archive, `size` in bytes."""
 
     name: str
     size: int
@@ -43,24 +43,26 @@ class Header:
 
 
 def parse_header(block: bytes) -> Header:
-    """Read one header of 512 bytes; raises ArchiveError when its format, checksum or size is wrong."""
+    """Parse one header of 512 bytes; raises ArchiveError when its format, checksum or size is wrong."""
     if block[257:265] not in _MAGICS:
         raise ArchiveError("The archive is damaged: a tar header is of an unknown format.", hint=DAMAGED_HINT)
-    if _parse_octal(block[148:156]) != _checksum(block):
+    # the checksum field itself counts as eight spaces
+    checksum = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+    if _parse_octal(block[148:156]) != checksum:
         raise ArchiveError("The archive is damaged: a tar header's checksum is wrong.", hint=DAMAGED_HINT)
     name = _c_string(block[0:100])
     if block[257:265] == _USTAR_MAGIC and block[345] != 0:
         name = f"{_c_string(block[345:500])}/{name}"
-    return Header(name, _parse_size(block[124:136], name), block[156:157])
+    field = block[124:136]
+    # base-256, a GNU extension for 8 GiB and more; the sign is the second highest bit
+    size = int.from_bytes(field, "big") - (1 << 95) if field[0] == 0x80 else _parse_octal(field)
+    if size is None or size > MAX_INTEGER:
+        raise ArchiveError(f"The archive's member {quoted(name)} has an impossible size.", hint=DAMAGED_HINT)
+    return Header(name, size, block[156:157])
 
 
 def type_name(type_: bytes) -> str:
     return _TYPE_NAMES.get(type_, f"of the unknown type {type_!r}")
-
-
-def _checksum(block: bytes) -> int:
-    # the checksum field itself counts as eight spaces
-    return sum(block) - sum(block[148:156]) + 8 * ord(" ")
 
 
 def _c_string(field: bytes) -> str:
@@ -72,20 +74,17 @@ def _parse_octal(field: bytes) -> int | None:
     return None if match is None else int(match[1], 8)
 
 
-def _parse_size(field: bytes, name: str) -> int:
-    # base-256, a GNU extension for 8 GiB and more; the sign is the second highest bit
-    size = int.from_bytes(field, "big") - (1 << 95) if field[0] == 0x80 else _parse_octal(field)
-    if size is None or size > MAX_INTEGER:
-        raise ArchiveError(f"The archive's member {quoted(name)} has an impossible size.", hint=DAMAGED_HINT)
-    return size
-
-
 def parse_pax(data: bytes) -> dict[str, str]:
-    """Read the records of an extended header; raises ArchiveError for a malformed, repeated or sparse one."""
+    """Parse the records of an extended header; raises ArchiveError for a malformed, repeated or sparse one."""
     records: dict[str, str] = {}
     while data:
-        record, data = _split_record(data)
-        key, equals, value = record.partition(b"=")
+        # "LENGTH KEY=VALUE\n", where the length counts itself and the line break
+        match = _PAX_LENGTH.match(data)
+        length = int(match[1]) if match else 0
+        if match is None or not match.end() < length <= len(data) or data[length - 1 : length] != b"\n":
+            raise _malformed_pax()
+        key, equals, value = data[match.end() : length - 1].partition(b"=")
+        data = data[length:]
         name = key.decode("utf-8", "backslashreplace")
         if not equals or not key or name in records:
             raise _malformed_pax()
@@ -93,14 +92,6 @@ def parse_pax(data: bytes) -> dict[str, str]:
             raise ArchiveError("The archive holds a sparse file, which no backup has.", hint=DAMAGED_HINT)
         records[name] = value.decode("utf-8", "backslashreplace")
     return records
-
-
-def _split_record(data: bytes) -> tuple[bytes, bytes]:
-    match = _PAX_LENGTH.match(data)
-    length = int(match[1]) if match else 0
-    if match is None or not match.end() < length <= len(data) or data[length - 1 : length] != b"\n":
-        raise _malformed_pax()
-    return data[match.end() : length - 1], data[length:]
 
 
 def _malformed_pax() -> ArchiveError:

@@ -1,4 +1,4 @@
-"""One member of an archive as a file to read from its beginning to its end, without unpacking anything."""
+"""One member of an archive as a readable, forward-only file, without unpacking."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from destinations.lib.streams import Source
 
 
 class MemberFile:
-    """Reads on, or skips: there is no way back. `finish` reads the rest and proves that it was the member meant."""
+    """The content of a member; seeks forward only. `finish` reads the rest and compares the SHA-256."""
 
     def __init__(self, tar: TarStream, entry: Entry) -> None:
         self._pieces = tar.content()
@@ -23,18 +23,18 @@ class MemberFile:
         self._rest = memoryview(b"")
 
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer at the end."""
+        """Return the next `size` bytes, fewer at the end of the member."""
         return b"".join(self._next(size))
 
     def seek(self, offset: int, whence: int) -> None:
-        """Skip `offset` bytes; nothing else is possible."""
+        """Skip `offset` bytes; raises ValueError for any other kind of seek."""
         if whence != os.SEEK_CUR or offset < 0:
-            raise ValueError("a member of an archive is read forward only")
+            raise ValueError("A member of an archive is read forward only.")
         for _piece in self._next(offset):
             pass
 
     def finish(self) -> None:
-        """Raises ArchiveError when the member does not have the checksum that the manifest says."""
+        """Read the rest; raises ArchiveError when the SHA-256 of the member is not that of the manifest."""
         self._digest.update(self._rest)
         self._rest = memoryview(b"")
         for piece in self._pieces:
@@ -58,8 +58,8 @@ class MemberFile:
 def reading_member(stream: Source, entry: Entry) -> Iterator[MemberFile]:
     """Yield the member `entry` of the compressed tar in `stream`.
 
-    What was read is only to be believed when the block was left without an error: the checksum comes last. Raises
-    ArchiveError for whatever is wrong with the archive.
+    What was read is verified only when the block ends without an error, because the checksum is compared last. Raises
+    ArchiveError for a missing member and a damaged archive.
     """
     with read_ahead(open_reader(stream)) as chunks:
         tar = TarStream(chunks)

@@ -1,7 +1,7 @@
-"""Reading an archive of untrusted origin: its manifest, its verification, its unpacking.
+"""Reading, verifying and unpacking an archive of untrusted origin.
 
-`stream` is always the compressed tar, already decrypted. Every function raises ArchiveError for whatever is wrong with
-it, and lets OSError of the stream and of the directory through.
+`stream` is always the compressed tar, already decrypted. Every function raises ArchiveError when the archive is wrong,
+and lets OSError of the stream and of the directory through.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ Progress = Callable[[int], None]
 
 
 def read_manifest(stream: Source, *, max_bytes: int | None = None) -> Manifest:
-    """Return the manifest without verifying anything else; where it comes first, only it is read.
+    """Return the manifest without verifying the members; when it comes first, nothing else is read.
 
-    `max_bytes` bounds the members that are skipped on the way to a manifest that does not come first.
+    `max_bytes` limits the size of the members before it.
     """
     tar = TarStream(open_reader(stream))
     budget = Budget(max_bytes)
@@ -39,35 +39,30 @@ def read_manifest(stream: Source, *, max_bytes: int | None = None) -> Manifest:
 
 
 def read_members(stream: Source, entries: Collection[Entry], *, max_bytes: int) -> dict[str, bytes]:
-    """Return the content of these members, each of at most `max_bytes`, and read nothing behind the last of them: the
-    end may be missing.
+    """Return the content of the members `entries`, each at most `max_bytes`, with size and SHA-256 verified.
 
-    Their sizes and SHA-256 are those of `entries`.
+    Nothing after the last of them is read, so `stream` may be only the beginning of the archive.
     """
     wanted = {entry.file: entry for entry in entries}
     found: dict[str, bytes] = {}
     tar = TarStream(open_reader(stream))
     for member in tar.members():
-        if member.name in wanted:
-            found[member.name] = _read_member(tar, member, wanted.pop(member.name), max_bytes)
+        if (entry := wanted.pop(member.name, None)) is not None:
+            if member.size != entry.size_bytes or member.size > max_bytes:
+                raise ArchiveError(f"{entry.file} has {member.size} bytes in the archive.", hint=DAMAGED_HINT)
+            content = b"".join(tar.content())
+            if hashlib.sha256(content).hexdigest() != entry.checksum_sha256:
+                raise ArchiveError(f"{entry.file} does not have the manifest's SHA-256.", hint=DAMAGED_HINT)
+            found[member.name] = content
         if not wanted:
             return found
     raise ArchiveError(f"{', '.join(wanted)} is not in the archive.", hint=DAMAGED_HINT)
 
 
-def _read_member(tar: TarStream, member: Member, entry: Entry, max_bytes: int) -> bytes:
-    if member.size != entry.size_bytes or member.size > max_bytes:
-        raise ArchiveError(f"{entry.file} has {member.size} bytes in the archive.", hint=DAMAGED_HINT)
-    content = b"".join(tar.content())
-    if hashlib.sha256(content).hexdigest() != entry.checksum_sha256:
-        raise ArchiveError(f"{entry.file} does not have the manifest's SHA-256.", hint=DAMAGED_HINT)
-    return content
-
-
 def verify_members(stream: Source, progress: Progress | None = None, *, max_bytes: int | None = None) -> Manifest:
-    """Read the whole archive and compare every member's size and SHA-256 with the manifest; write nothing.
+    """Compare the size and SHA-256 of every member with the manifest; writes nothing.
 
-    `progress` gets the bytes of content since its last call, at most a MiB; what it raises stops the reading.
+    `progress` gets the bytes of content since its last call, at most a MiB, and may raise to stop the verification.
     """
     return _walk(stream, Verification(None, Budget(max_bytes)), None, progress)
 
@@ -80,10 +75,10 @@ def unpack(
     max_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Unpack the members in `names` (default: all) into `directory`, which is made, or is empty; verify every member.
+    """Unpack the members in `names` (default: all) into `directory`, which is new or empty; every member is verified.
 
-    Files are 0600 in a 0700 directory. `max_bytes` bounds what is written (default: the free space). On any error
-    nothing that was written remains.
+    Files are 0600 in a 0700 directory. `max_bytes` limits what is written (default: the free space). After an error
+    what was written is removed.
     """
     with NewDirectory(directory) as target:
         budget = Budget(target.free_bytes() if max_bytes is None else max_bytes)
@@ -100,24 +95,19 @@ def _walk(
         tar = TarStream(chunks)
         for member in tar.members():
             if member.name == MANIFEST_NAME:
-                verification.learn(_read_manifest(tar, member))
+                verification.use(_read_manifest(tar, member))
                 continue
             verification.expect(member)
+            digest = hashlib.sha256()
             with create(member.name) if create and verification.selects(member.name) else nullcontext() as output:
-                digest = _copy(tar, output, progress)
-            verification.record(member, digest)
+                for piece in tar.content():
+                    digest.update(piece)
+                    if output is not None:
+                        output.write(piece)
+                    if progress is not None:
+                        progress(len(piece))
+            verification.record(member, digest.hexdigest())
     return verification.finish()
-
-
-def _copy(tar: TarStream, output: BinaryIO | None, progress: Progress | None) -> str:
-    digest = hashlib.sha256()
-    for piece in tar.content():
-        digest.update(piece)
-        if output is not None:
-            output.write(piece)
-        if progress is not None:
-            progress(len(piece))
-    return digest.hexdigest()
 
 
 def _read_manifest(tar: TarStream, member: Member) -> Manifest:

@@ -1,4 +1,4 @@
-"""Decompressing on another core what the caller is about to hash and to write."""
+"""Read-ahead: a thread decompresses the next chunk while the caller hashes and writes the last one."""
 
 import time
 from collections.abc import Iterator
@@ -6,50 +6,46 @@ from contextlib import contextmanager
 from queue import Queue
 from threading import Event, Thread
 
-# one that waits, and one in the hands of either side
+# with the one that each side works on, three chunks are in memory
 CHUNKS_AHEAD = 1
-PATIENCE_SECONDS = 2.0
+JOIN_SECONDS = 2.0
 
 
 @contextmanager
 def read_ahead(chunks: Iterator[bytes]) -> Iterator[Iterator[bytes]]:
-    """Yield an iterator over `chunks`, which another thread draws meanwhile: at most three are in memory at once.
+    """Yield an iterator over `chunks`, which a thread consumes ahead; at most three chunks are in memory.
 
-    What `chunks` raises is raised where its next chunk would have come. At the end of the block nobody reads any more,
-    but for one who waits for a program that says nothing: it ends with that program.
+    An error of `chunks` is raised in the place of its next chunk. The thread ends with the block, unless it waits for a
+    program that writes nothing: then it ends with that program.
     """
     ready: Queue[bytes | BaseException | None] = Queue(CHUNKS_AHEAD)
-    left = Event()
-    thread = Thread(target=_draw, args=(chunks, ready, left), name="decompress", daemon=True)
+    stopped = Event()
+
+    def produce() -> None:
+        try:
+            for chunk in chunks:
+                ready.put(chunk)
+                if stopped.is_set():
+                    return
+            ready.put(None)
+        except BaseException as error:
+            ready.put(error)
+
+    def consume() -> Iterator[bytes]:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    thread = Thread(target=produce, name="decompress", daemon=True)
     try:
         thread.start()
-        yield _drawn(ready)
+        yield consume()
     finally:
-        left.set()
-        until = time.monotonic() + PATIENCE_SECONDS
+        stopped.set()
+        until = time.monotonic() + JOIN_SECONDS
         while thread.is_alive() and time.monotonic() < until:
-            _empty(ready)
+            # make room for a chunk that the thread waits to put
+            while not ready.empty():
+                ready.get_nowait()
             thread.join(0.01)
-
-
-def _draw(chunks: Iterator[bytes], ready: "Queue[bytes | BaseException | None]", left: Event) -> None:
-    try:
-        for chunk in chunks:
-            ready.put(chunk)
-            if left.is_set():
-                return
-        ready.put(None)
-    except BaseException as error:
-        ready.put(error)
-
-
-def _drawn(ready: "Queue[bytes | BaseException | None]") -> Iterator[bytes]:
-    while (item := ready.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
-
-
-def _empty(ready: "Queue[bytes | BaseException | None]") -> None:
-    while not ready.empty():
-        ready.get_nowait()

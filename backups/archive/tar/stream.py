@@ -1,7 +1,6 @@
-"""A strict, streaming reader of tar for archives of untrusted origin.
+"""A strict, streaming reader of tar for archives of untrusted origin: only regular files without folders are accepted.
 
-Only flat regular files pass. The standard library's tarfile reads far more than a backup may hold, and its filters had
-bypasses (CVE-2025-4517), so this reader refuses whatever it does not need, naming it.
+The standard library's tarfile reads far more than a backup may hold, and its filters had bypasses (CVE-2025-4517).
 """
 
 from collections.abc import Iterator
@@ -27,19 +26,19 @@ MAX_MEMBERS = 65_536
 # tar pads to its blocking factor, 10 KiB by default
 MAX_TRAILING_BYTES = 1024 * 1024
 _ZERO_RECORD = bytes(RECORD_BYTES)
-REFUSED_HINT = "A backup holds only plain files; do not trust this archive unless you know who made it."
+REFUSED_HINT = "A backup holds only plain files. Do not trust this archive unless you know who made it."
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`name` is flat, without a leading "./"; `size` in bytes."""
+    """A regular file: `name` has no folders and no leading "./", `size` is in bytes."""
 
     name: str
     size: int
 
 
 class TarStream:
-    """Iterate over `members`, reading each one's `content` before the next; what is not read is skipped."""
+    """Iterate over `members` and read the `content` of each before the next one; what is not read is skipped."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -47,7 +46,7 @@ class TarStream:
         self._unread = 0
 
     def members(self) -> Iterator[Member]:
-        """Yield each file; the end comes only after the whole stream was read and found complete."""
+        """Yield each regular file; ends only after the whole stream was read and is complete."""
         seen: set[str] = set()
         while (header := self._next_header()) is not None:
             name = header.name.removeprefix("./")
@@ -61,22 +60,19 @@ class TarStream:
             if is_file:
                 self._unread = header.size
                 yield Member(name, header.size)
-                self._finish_member(header)
+                for _piece in self.content():
+                    pass
+                self._read_padding(header.size)
         self._check_end()
 
     def content(self) -> Iterator[memoryview]:
-        """Yield the bytes of the member that `members` gave last."""
+        """Yield the content of the member that `members` yielded last."""
         while self._unread:
             piece = self._some(self._unread)
             if not piece:
                 raise _truncated()
             self._unread -= len(piece)
             yield piece
-
-    def _finish_member(self, header: Header) -> None:
-        for _piece in self.content():
-            pass
-        self._read_padding(header.size)
 
     def _read_padding(self, size: int) -> None:
         if self._exactly(-size % RECORD_BYTES).strip(b"\0"):
@@ -87,9 +83,10 @@ class TarStream:
         if block == _ZERO_RECORD:
             return None
         header = parse_header(block)
-        return self._extended(header) if header.type == PAX_TYPE else header
-
-    def _extended(self, pax: Header) -> Header:
+        if header.type != PAX_TYPE:
+            return header
+        # an extended header holds the name or size that does not fit in the header after it
+        pax = header
         if pax.size > MAX_PAX_BYTES:
             raise ArchiveError(
                 f"The archive has an extended tar header of {pax.size} bytes; at most {MAX_PAX_BYTES} are allowed.",
@@ -100,11 +97,15 @@ class TarStream:
         header = parse_header(self._exactly(RECORD_BYTES))
         if header.type == PAX_TYPE:
             raise ArchiveError("The archive has two extended tar headers for one member.", hint=REFUSED_HINT)
-        name = records.get("path", header.name)
-        return replace(header, name=name, size=_pax_size(records, name, header.size))
+        name, size = records.get("path", header.name), records.get("size")
+        if size is None:
+            return replace(header, name=name)
+        if not (size.isascii() and size.isdigit() and len(size) <= 19 and int(size) <= MAX_INTEGER):
+            raise ArchiveError(f"The archive's member {quoted(name)} has an impossible size.", hint=DAMAGED_HINT)
+        return replace(header, name=name, size=int(size))
 
     def _check_end(self) -> None:
-        """Read to the end, so that the checksum of the compressed stream is compared too."""
+        # to the end of the stream, where the decompressor compares its checksum
         trailing = self._exactly(RECORD_BYTES)
         length = 0
         while trailing:
@@ -138,17 +139,8 @@ def _truncated() -> ArchiveError:
     return ArchiveError("The archive is truncated: it ends before its last member is complete.", hint=DAMAGED_HINT)
 
 
-def _pax_size(records: dict[str, str], name: str, size: int) -> int:
-    text = records.get("size")
-    if text is None:
-        return size
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_INTEGER):
-        raise ArchiveError(f"The archive's member {quoted(name)} has an impossible size.", hint=DAMAGED_HINT)
-    return int(text)
-
-
 def _is_file(header: Header, name: str) -> bool:
-    """True for a plain file, False for the folder "./" itself; everything else is refused."""
+    """True for a regular file, False for the folder "./"; raises ArchiveError for everything else."""
     if header.type == DIRECTORY_TYPE and name in {"", "."} and header.size == 0:
         return False
     if header.type == DIRECTORY_TYPE:

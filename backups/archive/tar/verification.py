@@ -1,4 +1,4 @@
-"""Comparing the members of an archive with its manifest, whichever comes first."""
+"""Verification of the members of an archive against its manifest, which may come before or after them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from backups.archive.tar.stream import REFUSED_HINT, Member
 
 
 class Budget:
-    """Bytes that may still be taken in; None is without limit."""
+    """A limit on the sum of sizes in bytes; None is without limit."""
 
     def __init__(self, max_bytes: int | None) -> None:
         self._max_bytes = max_bytes
@@ -33,7 +33,7 @@ class _Found:
 
 
 class Verification:
-    """Call `expect` before and `record` after each member, `learn` at the manifest and `finish` at the end.
+    """Call `expect` before and `record` after each member, `use` for the manifest and `finish` at the end.
 
     `names` are the selected members, None for all; their sizes are charged to `budget`. All raise ArchiveError.
     """
@@ -48,9 +48,10 @@ class Verification:
     def selects(self, name: str) -> bool:
         return self._names is None or name in self._names
 
-    def learn(self, manifest: Manifest) -> None:
+    def use(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._entries = {entry.file: entry for entry in manifest.contents}
+        # members that came before the manifest
         for name, found in self._found.items():
             self._check_size(name, found.size)
             self._check_checksum(name, found.checksum)

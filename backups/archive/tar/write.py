@@ -1,4 +1,4 @@
-"""Writing an archive: tar, compression and encryption in one pass over the parts, hashed on the way."""
+"""Writing an archive: tar, compression, encryption and checksums in one pass over the files."""
 
 import errno
 import hashlib
@@ -36,15 +36,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Checksums (hexadecimal) and size in bytes of the finished archive; BLAKE2b-512 is what is signed."""
+    """Checksums (hexadecimal) and size in bytes of the finished archive; the signature is over BLAKE2b-512."""
 
     sha256: str
     size_bytes: int
     blake2b: str
 
 
-class Sealer(Protocol):
-    """Takes the compressed stream on its way into the archive: encryption."""
+class EncryptingSink(Protocol):
+    """Encrypts the compressed stream on its way into the archive."""
 
     def write(self, data: Any, /) -> int: ...
 
@@ -54,7 +54,7 @@ class Sealer(Protocol):
         """Finish the stream; the target stays open."""
 
     def abort(self) -> None:
-        """Give up: end everything that runs, and take nothing more. Does nothing after `close`."""
+        """End threads and processes without finishing the stream; does nothing after `close`."""
 
 
 def write_package(
@@ -64,27 +64,32 @@ def write_package(
     *,
     compression: str = "gzip",
     level: int = 6,
-    wrap: Callable[[FlushingSink], Sealer] | None = None,
+    wrap: Callable[[FlushingSink], EncryptingSink] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Packed:
-    """Write the archive of `manifest` and `parts` to `target`, which stays open, and is to be thrown away on any error.
+    """Write the archive of `manifest` and `parts` to `target`, which stays open; discard `target` on any error.
 
-    `wrap` gets the sink of the archive and returns what the compressed stream goes through on the way (encryption).
-    `progress` gets the bytes packed since its last call, about every MiB; what it raises stops the packing.
+    `wrap` gets the sink of the archive and returns the encrypting sink that the compressed stream is written to.
+    `progress` gets the bytes packed since its last call, about every MiB, and may raise to stop the packing.
     Raises ArchiveError when manifest and parts do not agree, and lets OSError of files and target through.
     """
-    entries = _match(manifest, parts)
-    document = _checked_document(manifest)
+    entries = _match_entries(manifest, parts)
+    document = manifest.to_json()
+    # parsed as a restore will parse it: an archive whose manifest is refused must not be written
+    Manifest.from_json(document)
+    taken_at = manifest.taken_at or datetime.now(UTC)
     sink = _HashingSink(target)
-    with _pipeline(sink, compression, level, wrap) as stream:
-        _write_manifest(stream, manifest, document)
+    with _compress_into(sink, compression, level, wrap) as stream:
+        stream.write(_header(MANIFEST_NAME, len(document), int(taken_at.timestamp())))
+        stream.write(document + _padding(len(document)))
         for part in parts:
-            _write_part(stream, part, entries[part.name], progress or _ignore)
+            _write_part(stream, part, entries[part.name], progress)
         stream.write(bytes(2 * RECORD_BYTES))
     return Packed(sink.sha256.hexdigest(), sink.size_bytes, sink.blake2b.hexdigest())
 
 
-def _match(manifest: Manifest, parts: Sequence[Part]) -> dict[str, Entry]:
+def _match_entries(manifest: Manifest, parts: Sequence[Part]) -> dict[str, Entry]:
+    """Return the entries by file name; raises ArchiveError unless each has exactly one part."""
     entries = {entry.file: entry for entry in manifest.contents}
     names: set[str] = set()
     for part in parts:
@@ -99,39 +104,27 @@ def _match(manifest: Manifest, parts: Sequence[Part]) -> dict[str, Entry]:
     return entries
 
 
-def _checked_document(manifest: Manifest) -> bytes:
-    """Return the JSON, after reading it as a restore will: an archive nobody can read must not be written."""
-    document = manifest.to_json()
-    Manifest.from_json(document)
-    return document
-
-
 @contextmanager
-def _pipeline(
-    sink: "_HashingSink", compression: str, level: int, wrap: Callable[[FlushingSink], Sealer] | None
+def _compress_into(
+    sink: "_HashingSink", compression: str, level: int, wrap: Callable[[FlushingSink], EncryptingSink] | None
 ) -> Iterator[Compressor]:
+    """Yield a compressor that writes to `sink`, through the sink of `wrap`; both are finished or aborted at the end."""
     with ExitStack() as cleanup:
-        sealer = sink if wrap is None else wrap(sink)
-        cleanup.callback(sealer.abort)
-        gate = _Gate(sealer)
+        encryptor = sink if wrap is None else wrap(sink)
+        cleanup.callback(encryptor.abort)
+        gate = _Gate(encryptor)
         compressor = open_writer(compression, gate, level)
         cleanup.callback(compressor.close)
-        # First of all: what an interrupted stream flushes while its threads end must not look like an archive, and a
-        # program that takes nothing more must not keep those threads waiting.
-        cleanup.callback(sealer.abort)
+        # Run before the close above. What the compressor flushes after an error must not complete the archive, and its
+        # threads must not wait for an encryption program that reads nothing more.
+        cleanup.callback(encryptor.abort)
         cleanup.callback(gate.shut)
         yield compressor
         compressor.close()
-        sealer.close()
+        encryptor.close()
 
 
-def _write_manifest(stream: Compressor, manifest: Manifest, document: bytes) -> None:
-    taken_at = manifest.taken_at or datetime.now(UTC)
-    stream.write(_header(MANIFEST_NAME, len(document), int(taken_at.timestamp())))
-    stream.write(document + _padding(len(document)))
-
-
-def _write_part(stream: Compressor, part: Part, entry: Entry, progress: Callable[[int], None]) -> None:
+def _write_part(stream: Compressor, part: Part, entry: Entry, progress: Callable[[int], None] | None) -> None:
     digest = hashlib.sha256()
     packed = 0
     with part.path.open("rb", buffering=0) as source:
@@ -142,14 +135,15 @@ def _write_part(stream: Compressor, part: Part, entry: Entry, progress: Callable
                 break
             digest.update(block)
             stream.write(block)
-            progress(len(block))
+            if progress is not None:
+                progress(len(block))
     if packed != entry.size_bytes or digest.hexdigest() != entry.checksum_sha256:
         raise ArchiveError(f"The file {part.name} changed between its check and its packing.", hint=CHANGED_HINT)
     stream.write(_padding(packed))
 
 
 def _header(name: str, size: int, mtime: int) -> bytes:
-    """One USTAR header; the PAX format adds an extended one only for a name over 100 characters or 8 GiB and more."""
+    """Return a USTAR header, after an extended PAX header for names over 100 characters and sizes from 8 GiB."""
     info = tarfile.TarInfo(name)
     info.size = size
     info.mtime = max(0, mtime)
@@ -161,36 +155,33 @@ def _padding(size: int) -> bytes:
     return bytes(-size % RECORD_BYTES)
 
 
-def _ignore(delta_bytes: int) -> None:
-    """Progress that nobody asked for."""
-
-
 class _Gate:
-    """Lets the stream through to `sealer` until it is shut; what comes later is dropped, and so are its errors."""
+    """Forwards to `encryptor` until `shut`; later writes are dropped, and errors of a write during it."""
 
-    def __init__(self, sealer: Sealer) -> None:
-        self._sealer = sealer
+    def __init__(self, encryptor: EncryptingSink) -> None:
+        self._encryptor = encryptor
         self._shut = False
 
     def write(self, data: "Buffer", /) -> int:
         if not self._shut:
             try:
-                self._sealer.write(data)
+                self._encryptor.write(data)
             except BaseException:
+                # shut by another thread during the write
                 if not self._shut:
                     raise
         return memoryview(data).nbytes
 
     def flush(self) -> None:
         if not self._shut:
-            self._sealer.flush()
+            self._encryptor.flush()
 
     def shut(self) -> None:
         self._shut = True
 
 
 class _HashingSink(io.RawIOBase):
-    """Hashes and counts what goes to the target."""
+    """Hashes and counts the bytes written to the target."""
 
     def __init__(self, target: Sink) -> None:
         self._target = target
@@ -202,20 +193,18 @@ class _HashingSink(io.RawIOBase):
         return True
 
     def write(self, data: "Buffer", /) -> int:
-        self._write_all(memoryview(data).cast("B"))
+        view = memoryview(data).cast("B")
+        # a full disk takes a part of it first; only the next write raises the reason
+        while view:
+            written = self._target.write(view)
+            if not written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            view = view[written:]
         self.sha256.update(data)
         self.blake2b.update(data)
         size = memoryview(data).nbytes
         self.size_bytes += size
         return size
 
-    def _write_all(self, view: memoryview) -> None:
-        """A disk that fills up takes a part first; only the next write says why."""
-        while view:
-            written = self._target.write(view)
-            if not written:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            view = view[written:]
-
     def abort(self) -> None:
-        """Do nothing: the target is thrown away by whoever opened it."""
+        """Do nothing: the caller discards the target."""

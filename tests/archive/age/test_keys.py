@@ -1,4 +1,4 @@
-"""Keys as text: what age-keygen writes is read, what is wrong is refused without repeating a secret."""
+"""Parsing of identities and recipients: files of age-keygen are read, errors quote no secret."""
 
 import hashlib
 import io
@@ -142,9 +142,9 @@ def test_keys_that_contradict_each_other_or_are_missing_are_refused() -> None:
 
 
 def test_one_text_in_place_of_a_list_is_refused() -> None:
-    with pytest.raises(age.AgeKeyError, match="not one text"):
+    with pytest.raises(age.AgeKeyError, match="not one string"):
         encrypt(io.BytesIO(), io.BytesIO(), recipients=RECIPIENT)
-    with pytest.raises(age.AgeKeyError, match="not one text"):
+    with pytest.raises(age.AgeKeyError, match="not one string"):
         decrypt(io.BytesIO(sealed(b"x", RECIPIENT)), io.BytesIO(), identities=IDENTITY)
 
 

@@ -1,4 +1,4 @@
-"""Programs of the operator: streamed both ways, held to their exit status, never waited for in vain."""
+"""Encryption programs: streamed both ways, their exit status checked, and killed when they stall."""
 
 import io
 import os
@@ -27,7 +27,7 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", f"import sys, os, time\nfrom sys import stdin, stdout, stderr\n{code}"]
 
 
-# turns every bit around, and says so in front
+# inverts every bit, after a header
 FLIP = python(
     "table = bytes(255 - n for n in range(256))\n"
     "stdout.buffer.write(b'FLIPPED')\n"
@@ -87,7 +87,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_program_that_fails_is_named_with_what_it_said(tmp_path: Path, name: str) -> None:
+def test_a_program_that_fails_is_named_with_its_standard_error(tmp_path: Path, name: str) -> None:
     code, message = FAILURES[name]
     with pytest.raises(EncryptionError) as caught:
         sealed(python(code), tmp_path)
@@ -96,7 +96,7 @@ def test_a_program_that_fails_is_named_with_what_it_said(tmp_path: Path, name: s
     assert "docs/encryption.md" in caught.value.hint
 
 
-def test_a_program_that_complains_endlessly_neither_blocks_nor_fills_the_memory(tmp_path: Path) -> None:
+def test_endless_standard_error_neither_blocks_nor_fills_the_memory(tmp_path: Path) -> None:
     noise = "\nfor _ in range(300): stderr.write('x' * 10_000)\n"
     assert opened(UNFLIP, sealed([*FLIP[:2], noise.join(FLIP[2].rsplit("\n", 1))], tmp_path)) is not None
     with pytest.raises(EncryptionError) as caught:
@@ -111,7 +111,7 @@ def test_a_program_that_writes_before_it_reads_does_not_block(tmp_path: Path) ->
 
 def test_a_program_that_does_nothing_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "STALL_SECONDS", 0.2)
-    monkeypatch.setattr(running, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(running, "POLL_SECONDS", 0.05)
     for code in (
         "time.sleep(60)",
         "stdin.buffer.read(); time.sleep(60)",
@@ -159,7 +159,7 @@ def test_a_full_disk_is_its_own_error_and_ends_the_program(tmp_path: Path) -> No
         )
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncryptionError, match="The program /no/such/program cannot be started: No such file"):
         sealed(["/no/such/program"], tmp_path)
     with pytest.raises(EncryptionError, match="The program /no/such/program is not installed"):
@@ -176,7 +176,7 @@ def test_a_decryption_that_fails_in_the_end_is_no_archive(tmp_path: Path) -> Non
         opened(python("sys.exit(1)"), archive)
 
 
-def test_a_look_at_the_beginning_ends_a_program_that_is_still_at_work(tmp_path: Path) -> None:
+def test_reading_only_the_beginning_ends_a_program_that_is_still_running(tmp_path: Path) -> None:
     archive = sealed(FLIP, tmp_path)
     with archive.open("rb", buffering=0) as source, Program(decrypt=UNFLIP).reader(source) as plain:
         assert plain.read(2) == b"\x1f\x8b"
@@ -232,12 +232,12 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
         (b"\x1f\x8b\x08", "backup.tar.gz.flip", False),
     ],
 )
-def test_what_is_to_be_opened_with_it_is_known_by_its_name(head: bytes, name: str, mine: bool) -> None:
+def test_archives_are_recognised_by_their_extension(head: bytes, name: str, mine: bool) -> None:
     assert Program(decrypt=UNFLIP, extension=".flip").recognises(head, name) is mine
     assert not Program(decrypt=UNFLIP).recognises(head, name)
 
 
-def test_the_beginning_of_an_archive_tells_whether_the_program_opens_it(tmp_path: Path) -> None:
+def test_the_beginning_of_an_archive_shows_whether_the_program_opens_it(tmp_path: Path) -> None:
     head = sealed(FLIP, tmp_path).read_bytes()[:MIB]
     assert Program(decrypt=UNFLIP).look(head, whole=False) is Verdict.OPENS
     for whole, verdict in ((False, Verdict.UNTOLD), (True, Verdict.LOST)):

@@ -81,7 +81,7 @@ def test_the_total_is_the_sum_of_the_entries() -> None:
     assert json.loads(FULL.to_json())["total_size_bytes"] == 10
 
 
-def test_components_and_their_entries_can_be_asked_for() -> None:
+def test_components_and_their_entries_are_listed() -> None:
     assert FULL.components == ("orders", "config")
     assert [entry.file for entry in FULL.entries_of("orders")] == ["orders.db"]
     assert FULL.entries_of("unknown") == ()
@@ -187,7 +187,7 @@ def test_the_longest_name_is_accepted() -> None:
     assert Manifest.from_json(changed_entry(file="a" * 128)).contents[0].file == "a" * 128
 
 
-def test_keys_of_a_later_program_in_the_same_format_do_no_harm() -> None:
+def test_unknown_keys_of_a_later_program_are_ignored() -> None:
     assert Manifest.from_json(changed(colour="green")) == FULL
 
 
@@ -205,13 +205,13 @@ RIGHT = {"mode": "0640", "uid": 1, "gid": 2}
         (RIGHT | {"mode": "0640\n"}, "mode of orders.db is not four octal digits"),
         (RIGHT | {"uid": -1}, "out of range"),
         (RIGHT | {"gid": 2**32 - 1}, "gid of orders.db is out of range"),
-        (RIGHT | {"user": ""}, "user of orders.db is no name"),
-        (RIGHT | {"group": "g" * 257}, "group of orders.db is no name"),
+        (RIGHT | {"user": ""}, "user of orders.db is not a name"),
+        (RIGHT | {"group": "g" * 257}, "group of orders.db is not a name"),
         (RIGHT | {"folders": [RIGHT] * (MOST_FOLDERS + 1)}, "names 65 folders of orders.db"),
         (RIGHT | {"folders": [{}]}, r"no contents\[0\].permissions.folders\[0\].mode"),
     ],
 )
-def test_permissions_that_cannot_be_meant_are_refused(permissions: object, what: str) -> None:
+def test_impossible_permissions_are_refused(permissions: object, what: str) -> None:
     with pytest.raises(ArchiveError, match=what):
         Manifest.from_json(changed_entry(permissions=permissions))
 

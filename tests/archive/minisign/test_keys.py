@@ -41,7 +41,7 @@ def test_a_damaged_secret_key_is_refused_by_the_name_of_where_it_comes_from(star
 def test_a_secret_key_with_a_password_is_refused_with_the_way_out() -> None:
     with pytest.raises(SigningKeyError, match="locked with a password") as caught:
         parse_signing_key(changed_key(2, b"Sc"), "site.key")
-    assert caught.value.hint == "Remove it with 'minisign -C -W -s site.key'."
+    assert caught.value.hint == "Remove the password with 'minisign -C -W -s site.key'."
 
 
 @pytest.mark.parametrize("content", ["", "\xff\xfe", "untrusted comment: x\n", "untrusted comment: x\nRWQ=\n"])

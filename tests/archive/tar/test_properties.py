@@ -1,4 +1,4 @@
-"""No input whatever makes the reader write outside its directory, exceed its caps or raise another error."""
+"""Property tests: no input makes the reader write outside its directory, exceed its limits or raise another error."""
 
 import io
 import tempfile

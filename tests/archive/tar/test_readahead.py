@@ -1,4 +1,4 @@
-"""Chunks that another thread draws: the same ones in order, the error in its place, nobody left reading."""
+"""Read-ahead by a thread: chunks in order, errors in their place, and no thread left at the end."""
 
 import threading
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def test_an_error_comes_behind_the_chunks_before_it() -> None:
     assert readers() == []
 
 
-def test_who_leaves_early_leaves_nobody_reading_and_little_read() -> None:
+def test_leaving_early_ends_the_thread_after_few_chunks() -> None:
     drawn: list[int] = []
 
     def endless() -> Iterator[bytes]:
@@ -49,7 +49,7 @@ def test_who_leaves_early_leaves_nobody_reading_and_little_read() -> None:
     assert 5 <= len(drawn) <= 9
 
 
-def test_one_who_waits_for_a_silent_program_is_not_waited_for() -> None:
+def test_a_thread_that_waits_for_a_silent_program_does_not_delay_the_caller() -> None:
     silent = threading.Event()
 
     def source() -> Iterator[bytes]:

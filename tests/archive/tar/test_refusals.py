@@ -1,4 +1,4 @@
-"""Archives that lie, each made byte by byte."""
+"""Malicious archives, each built byte by byte."""
 
 import gzip
 import io
@@ -236,6 +236,6 @@ def test_names_in_messages_are_escaped_and_short(tmp_path: Path) -> None:
     assert len(error.message) < 300
 
 
-def test_the_manifest_alone_can_be_read_of_an_archive_whose_members_lie() -> None:
+def test_the_manifest_can_be_read_from_an_archive_with_malicious_members() -> None:
     assert read_manifest(stream(HEAD + member("evil", b"x") + END)) == manifest_of(ONE)
     assert len(HEAD) % RECORD_BYTES == 0

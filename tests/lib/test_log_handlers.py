@@ -1,4 +1,4 @@
-"""The log is for information: a file that does not take it, or a handler that fails, ends no work and hides nothing."""
+"""A log file that cannot be written and a handler that fails stop no backup and lose no line silently."""
 
 import logging
 import sys
@@ -76,7 +76,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_what_the_file_does_not_take_goes_to_standard_error_until_it_takes_lines_again(
+def test_lines_that_cannot_be_written_go_to_standard_error_until_the_file_is_writable(
     how: str, tmp_path: Path, write: Log, stack: ExitStack, capfd: pytest.CaptureFixture[str]
 ) -> None:
     spoil, reason = BREAKS[how]
@@ -95,24 +95,24 @@ def test_what_the_file_does_not_take_goes_to_standard_error_until_it_takes_lines
     said = capfd.readouterr().err.splitlines()
     assert said == [f"WARNING {problem} Until it can be written, its lines go to standard error.", *lines]
     handler = write.handler
-    assert (handler.problem, handler.look()) == (problem, problem)
+    assert (handler.problem, handler.check()) == (problem, problem)
 
     mend()
     write("four")
     assert capfd.readouterr().err == ""
-    assert (handler.problem, handler.look()) == ("", "")
+    assert (handler.problem, handler.check()) == ("", "")
     written = [line for line in (folder / "site.log").read_text().splitlines() if line.strip("twohre")]
     gap, last = written[-2:]
     assert last == "four"
     assert gap.startswith("log.gap lines=2 lost=0 since=")
 
 
-def test_a_look_ends_the_gap_where_no_line_comes(tmp_path: Path, write: Log) -> None:
+def test_a_check_ends_the_gap_without_a_further_line(tmp_path: Path, write: Log) -> None:
     (tmp_path / "logs").mkdir()
     mend = _replaced_by_a_folder_of(tmp_path, write)
-    assert write.handler.look() != ""
+    assert write.handler.check() != ""
     mend()
-    assert write.handler.look() == ""
+    assert write.handler.check() == ""
     assert (tmp_path / "logs" / "site.log").read_text().startswith("log.gap lines=1 ")
 
 
@@ -141,9 +141,9 @@ def test_a_file_system_that_became_read_only_is_said_before_a_line_is_lost(
     write("one")
     handler = write.handler
     handler.close()
-    assert handler.look() == ""
+    assert handler.check() == ""
     remount_read_only(folder)
-    assert handler.look() == f"The log file {folder}/site.log cannot be written: Read-only file system."
+    assert handler.check() == f"The log file {folder}/site.log cannot be written: Read-only file system."
 
 
 def test_a_file_that_was_moved_away_is_made_anew_for_its_owner_alone(tmp_path: Path, write: Log) -> None:
@@ -163,7 +163,7 @@ def test_a_line_that_cannot_be_made_ends_nothing_and_shows_no_value(
     (tmp_path / "logs").mkdir()
     write("%d", "hunter2")
     text = (tmp_path / "logs" / "site.log").read_text()
-    assert text == "WARNING tests a line of the log could not be made: TypeError\n"
+    assert text == "WARNING tests a line of the log could not be formatted: TypeError\n"
     assert capfd.readouterr().err == ""
 
 

@@ -1,4 +1,4 @@
-"""Places of the site are found by every path that leads to them: links, bind mounts, other spellings, not made yet."""
+"""Paths of the site are recognised through links, bind mounts and other spellings, and before they exist."""
 
 import os
 import subprocess
