@@ -1,0 +1,69 @@
+"""What code outside of this app may call: docs/embedding.md describes each name. Everything else may move."""
+
+from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
+from backups.instances import Instance, get_instance, instance_names, inventory
+from backups.lib.log_handlers import LogFile
+from backups.runs.describe import backup_status, describe
+from backups.runs.finish import cancel
+from backups.runs.queue.once import AlreadyWaiting
+from backups.service.archives.delete import delete_backup
+from backups.service.archives.extract import extract
+from backups.service.archives.fetch import download_backup
+from backups.service.archives.verify import manifest_of_file
+from backups.service.backup.run import backup_now, run_backup
+from backups.service.backup.start import start_backup
+from backups.service.drill.run import (
+    drill,
+    newest_backup,
+    run_drill,
+    start_drill,
+    verify_archive,
+    verify_execution,
+)
+from backups.service.restore.ending.restart import acknowledge
+from backups.service.restore.preview.build import preview
+from backups.service.restore.request import RestoreRequest
+from backups.service.restore.run import run_restore
+from backups.service.restore.start import restore_now, start_restore, start_undo
+from backups.signals import execution_finished
+from backups.worker.tasks import enqueue
+from destinations.lib.operator_error import OperatorError
+
+__all__ = [
+    "AlreadyWaiting",
+    "BackupError",
+    "Instance",
+    "InstanceBusy",
+    "LogFile",
+    "NotQueued",
+    "OperatorError",
+    "RestoreRequest",
+    "Unrecorded",
+    "acknowledge",
+    "backup_now",
+    "backup_status",
+    "cancel",
+    "delete_backup",
+    "describe",
+    "download_backup",
+    "drill",
+    "enqueue",
+    "execution_finished",
+    "extract",
+    "get_instance",
+    "instance_names",
+    "inventory",
+    "manifest_of_file",
+    "newest_backup",
+    "preview",
+    "restore_now",
+    "run_backup",
+    "run_drill",
+    "run_restore",
+    "start_backup",
+    "start_drill",
+    "start_restore",
+    "start_undo",
+    "verify_archive",
+    "verify_execution",
+]
