@@ -1,4 +1,4 @@
-"""What is written about an error that nobody foresaw: libraries quote whatever they were given."""
+"""Tracebacks and error reports without secrets: libraries quote the values they were given."""
 
 import sys
 import threading
@@ -25,7 +25,7 @@ class RedactingReporter(ExceptionReporter):
 
 
 def hide_secrets_in_tracebacks() -> None:
-    """From now on let this process print its last traceback, and those of its threads, without secrets."""
+    """Redact the tracebacks of uncaught exceptions in this process and its threads."""
     sys.excepthook = _print
     threading.excepthook = _print_of_thread
 

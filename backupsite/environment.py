@@ -54,15 +54,15 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
         return url
 
     def words(self, var: str) -> list[str]:
-        """Return what stands there between commas, spaces and line breaks."""
+        """Return the words between commas, spaces and line breaks."""
         return text_of(var).replace(",", " ").split()
 
     def lines(self, var: str) -> list[str]:
-        """Return the lines that are not empty, each as it stands: a passphrase may hold commas and spaces."""
+        """Return the lines that are not empty, unchanged: a passphrase may hold commas and spaces."""
         return [line for line in text_of(var).splitlines() if line]
 
     def argv(self, var: str) -> list[str]:
-        """Return a command split into words by the quoting rules of the shell; no shell ever sees it.
+        """Return a command split into words by the quoting rules of the shell; it runs without a shell.
 
         Raises ImproperlyConfigured for a quotation mark that is not closed.
         """
@@ -100,10 +100,10 @@ def _stripped(value: Any) -> Any:
 
 
 def text_of(var: str) -> str:
-    """Return what `var` or the file of `var`_FILE says; an editor's last line break is not part of a secret.
+    """Return the value of `var` or of the file in `var`_FILE, without the line break at its end.
 
-    Raises ImproperlyConfigured for a file that cannot be read or is empty: a secret was meant to be there, and going on
-    without it would store archives in plain, or make a new key.
+    Raises ImproperlyConfigured for a file that cannot be read or is empty: without the secret that it should hold,
+    archives would be stored in plain, or a new key be made.
     """
     path = os.environ.get(f"{var}_FILE")
     if not path:

@@ -1,16 +1,16 @@
-"""How a line of the log is written."""
+"""The format of log records."""
 
 import logging
 
 from destinations.lib.redaction import redact_cut
 
-# Of one record: its message, and the end of its traceback. Strangers choose a path or a Host header, and a log that
-# grows by as much as they send is a full disk.
+# of one record: its message, and the end of its traceback; paths and Host headers come from outside, and must not
+# fill the disk
 FIRST, LAST = 4_000, 12_000
 
 
 class RedactingFormatter(logging.Formatter):
-    """Hides secrets in what was logged, its traceback included: libraries write what they like."""
+    """Redacts the message and the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact_cut(super().format(record), first=FIRST, last=LAST)

@@ -1,4 +1,4 @@
-"""Where the site keeps its own state, and the secrets it makes for itself at first start."""
+"""The folder of the site's own state, and the secrets generated at its first start."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ def private_directory(path: Path) -> Path:
 def generated_secret(path: Path, make: Callable[[], str]) -> str:
     """Return the secret kept in `path`, made once with mode 0600 when the file is absent.
 
-    Two processes that start together agree: the file is linked into place whole, and the first one wins.
+    Two processes that start together get the same: the complete file is linked into place, and the first one wins.
     """
     if not path.exists():
         private_directory(path.parent)

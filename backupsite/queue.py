@@ -1,8 +1,8 @@
 """Database and queue in the three deployments, chosen by the environment: docs/scaling.md gives the picture.
 
-embedded     nothing set: one SQLite file, which carries the messages too
-PostgreSQL   DATABASE_URL=postgres://...: several hosts, and the database carries the messages
-Redis        BACKUP_REDIS_URL=redis://... beside PostgreSQL: Redis carries the messages
+embedded     nothing set: one SQLite file, which holds the messages too
+PostgreSQL   DATABASE_URL=postgres://...: several hosts, and the database holds the messages
+Redis        BACKUP_REDIS_URL=redis://... beside PostgreSQL: Redis holds the messages
 """
 
 from math import ceil
@@ -11,9 +11,9 @@ from typing import Any
 
 from backupsite.environment import Environment
 
-# Beside the backups: a place for a restore, one for a drill, two so that housekeeping and schedules never wait behind.
+# beside the backups: a slot for a restore, one for a drill, two so that housekeeping and schedules never wait
 SPARE_WORKERS = 4
-# Longer than a run that is past its time may take to end; after it django-q2 gives up on its own worker.
+# longer than a run that has timed out may take to end; after it django-q2 kills its own worker
 ENDING_SECONDS = 900
 SQLITE_OPTIONS = {
     "timeout": 20,
@@ -67,6 +67,6 @@ def cluster_settings(env: Environment, *, runs: int, timeout: int) -> dict[str, 
 def _broker(redis_url: str) -> dict[str, Any]:
     if not redis_url:
         return {"orm": "default"}
-    # A Redis that is gone must end in an error, never in a page or a worker that waits for ever.
-    patience = "socket_connect_timeout=5&socket_timeout=15"
-    return {"redis": redis_url if "?" in redis_url else f"{redis_url}?{patience}"}
+    # without a timeout a page or a worker would wait for ever for a Redis that is gone
+    timeouts = "socket_connect_timeout=5&socket_timeout=15"
+    return {"redis": redis_url if "?" in redis_url else f"{redis_url}?{timeouts}"}

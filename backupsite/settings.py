@@ -9,7 +9,7 @@ from pathlib import Path
 from backupsite import environment, paths, queue
 from backupsite.environment import Environment
 
-# Databases, archives, workspaces and logs are nobody else's business.
+# databases, archives, workspaces and logs hold secrets: no access for group and others
 os.umask(0o077)
 
 env = Environment()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Kill workers at random moments of real backups, round after round, and look what is left.
+"""Kill workers at random moments of real backups, round after round, and check the state afterwards.
 
 After each round no row may be running, no archive partial, no workspace left, no run claimed twice, and the site must
-go on working. At the end two workers get many backups at once, the next schedule has to run, and workers that are told
-to end have to, with all their processes. Prints a table and a verdict; ends with 1 when anything was wrong. Everything
-happens in a folder of its own, which is removed.
+go on working. At the end two workers get many backups at once, the next schedule has to run, and workers that are
+terminated have to end with all their processes. Prints a table and a verdict; ends with 1 when anything was wrong.
+Everything happens in a folder of its own, which is removed.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from strikes import STRIKES, Arena
+from faults import FAULTS, Arena
 
 from tests.support.sites.postgres_server import Postgres
 from tests.support.sites.worker_site import Site, eventually, make_home
 
 MEGABYTES = 64
-# A run of that size takes about this long; strikes fall at a random moment of it, or shortly after.
+# A run of that size takes about this long; faults are injected at a random moment of it, or shortly after.
 LONGEST_WAIT = 0.9
 SETTLED_WITHIN = 60
 NEXT_SLOT_WITHIN = 150
@@ -43,7 +43,7 @@ class Tally:
 
     @contextmanager
     def watching(self, what: str) -> Iterator[None]:
-        """What does not come about in time is a finding, and no reason to stop."""
+        """Record what does not happen in time as a problem, and go on."""
         try:
             yield
         except (AssertionError, subprocess.TimeoutExpired) as error:
@@ -63,20 +63,20 @@ def arena(home: Path, **variables: str) -> Iterator[Arena]:
         site.stop_workers()
 
 
-def one_round(arena: Arena, strike: Callable[[Arena, str], None], tally: Tally) -> str:
-    """Queue a large and some tiny backups, strike in the middle, and see what becomes of them."""
+def one_round(arena: Arena, fault: Callable[[Arena, str], None], tally: Tally) -> str:
+    """Queue a large and some tiny backups, inject a fault, and return how they ended."""
     names = ["big", *random.sample([f"shop-{number}" for number in range(4)], 2)]
     queued = arena.site.queue(names)
     eventually(lambda: arena.has_begun(queued[0]), within=SETTLED_WITHIN, every=0.005)
     time.sleep(random.uniform(0, LONGEST_WAIT))
-    strike(arena, queued[0])
+    fault(arena, queued[0])
     began = time.monotonic()
     settle(arena, queued)
     tally.rounds += 1
     seconds, status = time.monotonic() - began, arena.site.status(queued[0])
     tally.slowest = max(tally.slowest, seconds)
     tally.outcomes[status] += 1
-    tally.problems += [f"{strike.__name__}: {problem}" for problem in problems(arena, queued)]
+    tally.problems += [f"{fault.__name__}: {problem}" for problem in problems(arena, queued)]
     return f"{status} after {seconds:.1f} s"
 
 
@@ -114,15 +114,15 @@ def soak(home: Path, options: argparse.Namespace, **variables: str) -> dict[str,
             if time.monotonic() > deadline:
                 print(f"... stopped after {number} rounds: {options.minutes} minutes are over", file=sys.stderr)
                 break
-            strike = STRIKES[number % len(STRIKES)]
-            tally, said = tallies[strike.__name__], "went wrong"
-            with tally.watching(strike.__name__):
-                said = one_round(here, strike, tally)
-            print(f"... {number + 1} {strike.__name__}: {said}", file=sys.stderr, flush=True)
+            fault = FAULTS[number % len(FAULTS)]
+            tally, said = tallies[fault.__name__], "went wrong"
+            with tally.watching(fault.__name__):
+                said = one_round(here, fault, tally)
+            print(f"... {number + 1} {fault.__name__}: {said}", file=sys.stderr, flush=True)
         for what, look in (
             ("queued at once", partial(all_at_once, count=options.queued)),
             ("next schedule", next_schedule),
-            ("told to end", told_to_end),
+            ("terminated", told_to_end),
         ):
             with tallies[what].watching(what):
                 look(here, tallies[what])
@@ -180,7 +180,7 @@ def told_to_end(here: Arena, tally: Tally) -> None:
 def table(title: str, tallies: dict[str, Tally]) -> str:
     lines = [
         f"\n{title}",
-        f"{'strike':<16} {'rounds':>6} " + " ".join(f"{name:>11}" for name in ENDED) + "  slowest  wrong",
+        f"{'fault':<16} {'rounds':>6} " + " ".join(f"{name:>11}" for name in ENDED) + "  slowest  wrong",
     ]
     for name, tally in tallies.items():
         outcomes = " ".join(f"{tally.outcomes[status]:>11}" for status in ENDED)

@@ -27,7 +27,7 @@ class Bench:
     rounds: int
 
     def instance(self, megabytes: int | None = None) -> Path:
-        """Return the root of an instance with a database of that size, made when it is first asked for."""
+        """Return the root of an instance with a database of that size, created at the first call."""
         size = megabytes or self.size_mb
         root = self.directory / f"instance-{size}"
         if not root.exists():
@@ -52,5 +52,5 @@ class Bench:
 
 
 def say(text: str) -> None:
-    """Tell a person who waits; the tables alone go to standard output."""
+    """Print progress to stderr; standard output gets the tables only."""
     print(f"... {text}", file=sys.stderr, flush=True)

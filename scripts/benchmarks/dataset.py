@@ -41,7 +41,7 @@ def make_instance(root: Path, megabytes: int) -> None:
     shutil.copytree(DEMO, root)
     count = megabytes * MEGABYTE // BYTES_PER_ROW
     with closing(sqlite3.connect(root / ACCOUNTING, isolation_level=None)) as connection:
-        # nobody needs this file after a crash
+        # this file is not needed after a crash
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
         fill(connection, count)

@@ -13,7 +13,7 @@ KEPT_NEWEST, KEPT_EVERY = 90, 60
 RUNNING, WAITING = 5, 15
 KINDS = {"scheduled": 90, "manual": 5, "config_change": 4, "safety": 1}
 STATUSES = {"completed": 95, "failed": 3, "cancelled": 1, "interrupted": 1}
-COMMENTS = ("", "before the upgrade", "asked for by the audit")
+COMMENTS = ("", "before the upgrade", "requested by the audit")
 UNKNOWN = "the moment"
 DICE = random.Random(20261123)
 Columns = dict[str, Any]
@@ -113,7 +113,7 @@ def drilled(at: datetime) -> str:
 
 
 def active(name: str, where: Any, now: datetime, *, running: bool) -> Columns:
-    """Return one at work, with a heartbeat of tomorrow: nobody may find it dead while the benchmark lasts."""
+    """Return a running or queued backup, with a heartbeat of tomorrow so that no tick reaps it."""
     later = now + timedelta(days=1)
     state = {"started_at": now, "heartbeat_at": later, "worker": "branch:1"} if running else {"rang_at": later}
     status = "running" if running else "queued"

@@ -53,7 +53,7 @@ def run(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> 
 def _wait(pid: int) -> tuple[int, resource.struct_rusage]:
     try:
         _, status, used = os.wait4(pid, 0)
-    except BaseException:  # asked to stop: the child must not go on alone
+    except BaseException:  # interrupted: the child must not go on alone
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
         raise

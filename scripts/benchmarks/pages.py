@@ -1,4 +1,4 @@
-"""What each page, the tick and the lists of the command line ask of the database.
+"""Queries and database time of each page, the tick and the listing commands.
 
 Run as a program in the environment of a site that ``history.py`` made: ``pages.py ROUNDS`` prints JSON: the size of
 the database in bytes, and what each page needs.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from backups.archive.encryption.process import environment
 from backups.instances import Instance
+from backups.instances.kinds.generic import GenericService
 from backups.instances.masking import masked_value
 from backups.models import BackupExecution
 from backups.runs import hooks
@@ -76,7 +77,8 @@ def test_a_hook_gets_none_of_what_it_never_got(monkeypatch: pytest.MonkeyPatch, 
     for name in (*FORMER_ENVIRONMENT.split(), "radius_psk", "SESSION_COOKIE"):
         monkeypatch.setenv(name, VALUE)
     monkeypatch.setenv("PWD", str(tmp_path))
-    given_to_hook = hooks.environment(Instance(name="shop", root=tmp_path, kind="generic"), BackupExecution())
+    service = GenericService("shop", tmp_path, specs=(), backup={})
+    given_to_hook = hooks.environment(Instance(name="shop", service=service, root=tmp_path), BackupExecution())
     assert VALUE not in given_to_hook.values()
     assert given_to_hook["PATH"] == os.environ["PATH"] and given_to_hook["PWD"] == str(tmp_path)
 

@@ -1,4 +1,4 @@
-"""What a soak does to a worker in the middle of a backup."""
+"""Faults that a soak injects into a worker in the middle of a backup."""
 
 import os
 import signal
@@ -16,13 +16,13 @@ from tests.support.sites.worker_site import Site, Worker
 
 @dataclass
 class Arena:
-    """A site with one worker at a time; `run` is the process of the backup that is struck, if it has begun."""
+    """A site with one worker at a time; `run` returns the process of a backup, 0 when it does not run."""
 
     site: Site
     worker: Worker
 
     def tend(self) -> None:
-        """Start the worker again when it has ended, as a supervisor of services does."""
+        """Restart the worker when it has ended, as systemd does."""
         if self.worker.process.poll() is not None:
             self.worker = self.site.worker()
 
@@ -87,6 +87,6 @@ def run_out_of_time(arena: Arena, run_id: str) -> None:
         os.kill(pid, signal.SIGALRM)
 
 
-STRIKES: list[Callable[[Arena, str], None]] = [
+FAULTS: list[Callable[[Arena, str], None]] = [
     kill_run, kill_task, kill_sentinel, kill_worker, kill_everything, stop_worker, stop_group, cancel, run_out_of_time,
 ]  # fmt: skip
