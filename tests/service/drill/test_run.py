@@ -185,7 +185,7 @@ def test_a_configuration_that_a_restore_would_refuse_fails_the_drill(tacacs_root
     file.write_text(file.read_text().replace("port = 49\n", "port = 0\n"))
     kept = failure(back_up())
     assert kept["error"] == "The configuration in the backup is not valid: [server] port is not between 1 and 65535."
-    assert kept["hint"].startswith("correct it in the service and back up again")
+    assert kept["hint"].startswith("Correct it in the service and back up again")
 
 
 def test_the_newest_backup_of_an_instance_is_drilled_but_no_safety_backup(tacacs_root: Path, back_up: BackUp) -> None:
