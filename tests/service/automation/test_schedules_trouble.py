@@ -108,7 +108,7 @@ def test_a_schedule_deleted_under_its_run_costs_the_backup_nothing(nightly: Back
     stale.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
     assert finish.failed(stale, OSError("gone"))
     assert BackupExecution.objects.get().status == Status.FAILED
-    with pytest.raises(BackupError, match="schedule nightly is gone"):
+    with pytest.raises(BackupError, match="Schedule nightly was deleted"):
         schedule.resume(nightly, by="tests")
 
 

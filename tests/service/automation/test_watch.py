@@ -215,7 +215,7 @@ def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_wi
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
     watch(QUEUE)
     assert enabled_rows() == {"shop-daily": False, "shop-box": False}
-    assert "config.gone instance=shop" in caplog.text
+    assert "config.removed instance=shop" in caplog.text
     declare(generic)
     watch(QUEUE)
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
@@ -245,7 +245,7 @@ def test_what_is_wrong_with_a_configuration_is_told_once_and_kept_until_it_is_me
     watch(QUEUE)
     mistakes = (
         (sound + "\nnonsense\n", "neither a section nor a key"),
-        (sound + BAD, "its destination does not exist"),
+        (sound + BAD, "Its destination does not exist"),
     )
     for broken, words in mistakes:
         caplog.clear()
