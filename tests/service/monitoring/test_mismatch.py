@@ -224,11 +224,11 @@ def test_our_own_environment_and_that_of_our_parents_say_nothing_of_the_server(
     """The command below has the variable in its environment, and the folder and the file of the service."""
     monkeypatch.chdir(root)
     program = (
-        "import os, sqlite3, sys; from backups import running; from pathlib import Path;"
+        "import os, sqlite3, sys; from backups.lib import proc; from pathlib import Path;"
         "c = sqlite3.connect(sys.argv[1]); c.execute('CREATE TABLE t(x)'); c.commit();"
         "names = frozenset([Path(sys.argv[1]).name]);"
-        "interest = running.Interest(frozenset([Path.cwd()]), names, frozenset(), frozenset());"
-        "print([p.pid for p in running.processes(interest) if p.pid in (os.getpid(), os.getppid())])"
+        "interest = proc.Interest(frozenset([Path.cwd()]), names, frozenset(), frozenset());"
+        "print([p.pid for p in proc.processes(interest) if p.pid in (os.getpid(), os.getppid())])"
     )
     run = subprocess.run(
         [sys.executable, "-c", program, other],
