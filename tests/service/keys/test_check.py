@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def verdicts(destination: BackupDestination, *, whole: bool = False) -> list[Verdict]:
-    return [look.verdict for look in check_keys(destination, whole=whole)]
+    return [result.verdict for result in check_keys(destination, whole=whole)]
 
 
 def test_the_oldest_and_the_newest_of_each_set_of_keys_are_tried(
@@ -43,10 +43,10 @@ def test_the_oldest_and_the_newest_of_each_set_of_keys_are_tried(
     settings.BACKUP_ENCRYPTION_RECIPIENTS = []
     back_up("shop")
 
-    looks = check_keys(destination)
+    results = check_keys(destination)
 
-    assert [look.execution for look in looks] == [first[0], first[2], second]
-    assert [look.verdict for look in looks] == [Verdict.OPENS, Verdict.OPENS, Verdict.LOST]
+    assert [result.backup for result in results] == [first[0], first[2], second]
+    assert [result.verdict for result in results] == [Verdict.OPENS, Verdict.OPENS, Verdict.LOST]
 
 
 def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
@@ -132,8 +132,8 @@ def test_a_header_that_is_damaged_is_an_alarm_that_says_so(
 ) -> None:
     archive = file_of(back_up("shop"))
     archive.write_bytes(archive.read_bytes().replace(b"X25519", b"X2551\xff", 1))
-    (look,) = check_keys(destination)
-    assert look.verdict is Verdict.LOST
+    (result,) = check_keys(destination)
+    assert result.verdict is Verdict.LOST
     assert "age file" in KeyCheck.objects.get().problem
 
 
@@ -275,7 +275,7 @@ def test_the_command_prints_each_verdict_and_fails_when_something_is_lost(
     ]
     assert done.code == 1
     assert done.err.startswith("1 of 2 backups cannot be opened any more")
-    assert [(look["verdict"], look["recipients"]) for look in command("checkkeys", "--json").data] == [
+    assert [(result["verdict"], result["recipients"]) for result in command("checkkeys", "--json").data] == [
         ("opens", first.recipients),
         ("lost", second.recipients),
     ]
@@ -294,4 +294,4 @@ def test_the_command_goes_on_with_the_others_when_a_destination_does_not_answer(
     assert f"opens      {execution.backup_filename} at nas" in done.out
     assert all(f"no answer  {name}: " in done.out for name in ("aaa", "zzz"))
     assert done.err.startswith("2 of 3 destinations did not answer")
-    assert [look.get("verdict") for look in command("checkkeys", "--json").data] == ["opens"]
+    assert [result.get("verdict") for result in command("checkkeys", "--json").data] == ["opens"]
