@@ -71,7 +71,7 @@ def test_an_archive_file_is_verified_stored_under_its_name_and_recorded(
     assert row.comment == "imported" and row.verified_at is not None
     assert BackupDestination.objects.get().established
     assert workspaces() == []
-    assert f"backup.adopted execution={row.pk}" in caplog.text and "by=tests" in caplog.text
+    assert f"backup.adopted backup={row.pk}" in caplog.text and "by=tests" in caplog.text
     verify_execution(row, by="tests")
     found = look(BackupDestination.objects.get())
     assert (found.present, found.unknown, found.leftovers) == (1, [], [])
@@ -151,7 +151,7 @@ def test_a_database_that_is_damaged_inside_a_correct_archive_is_refused(
 
 def test_the_same_archive_is_taken_in_once(destination: BackupDestination, usb: Path, archives: Files) -> None:
     first = take(usb, destination)
-    with pytest.raises(BackupError, match=f"is here already: backup {first.pk} at nas"):
+    with pytest.raises(BackupError, match=f"is stored already: backup {first.pk} at nas"):
         take(usb, destination)
     assert (len(archives()), BackupExecution.objects.count()) == (1, 1)
 
@@ -160,7 +160,7 @@ def test_a_backup_of_ours_that_is_still_there_is_not_taken_in_again(
     tacacs_root: Path, destination: BackupDestination, back_up: BackUp
 ) -> None:
     made = back_up()
-    with pytest.raises(BackupError, match=f"is here already: backup {made.pk} at nas"):
+    with pytest.raises(BackupError, match=f"is stored already: backup {made.pk} at nas"):
         take(file_of(made), destination)
 
 
@@ -278,7 +278,7 @@ def test_an_archive_of_ours_that_is_encrypted_keeps_its_name_and_its_bytes(
 
 def test_a_disabled_destination_takes_nothing_in(destination: BackupDestination, usb: Path, archives: Files) -> None:
     destination.enabled = False
-    with pytest.raises(BackupError, match="destination nas is disabled"):
+    with pytest.raises(BackupError, match="Destination nas is disabled"):
         take(usb, destination)
     assert archives() == []
 
@@ -334,7 +334,7 @@ def test_the_command_takes_a_file_in_and_says_where_it_is(
     row = BackupExecution.objects.get()
     out = capsys.readouterr().out
     assert out.startswith(f"imported  {row.backup_path} at nas\n") and f"id {row.pk}\n" in out
-    with pytest.raises(CommandError, match=f"is here already: backup {row.pk} at nas"):
+    with pytest.raises(CommandError, match=f"is stored already: backup {row.pk} at nas"):
         call_command("importarchive", str(usb))
     BackupExecution.objects.update(deleted_at=timezone.now())
     file_of(row).unlink()

@@ -72,7 +72,7 @@ def test_an_unknown_archive_is_adopted_with_everything_its_manifest_says(
     assert row.size_bytes == row.manifest_json["total_size_bytes"] > 0
     assert (row.triggered_by, row.warnings, row.comment) == ("cron", ["one was open"], "found at the destination")
     assert BackupDestination.objects.get().established
-    assert f"backup.adopted execution={row.pk} instance=app destination=nas" in caplog.text
+    assert f"backup.adopted backup={row.pk} instance=app destination=nas" in caplog.text
     verify_execution(row, by="tests")
 
 
@@ -289,7 +289,7 @@ def test_an_archive_that_is_gone_is_marked_and_welcome_when_it_returns(
     assert paths(run(destination).missing) == [lost.backup_path]
     lost.refresh_from_db()
     assert lost.missing_at is not None and lost.missing_at >= before and not lost.has_archive
-    assert "ERROR" in caplog.text and f"backup.missing execution={lost.pk}" in caplog.text
+    assert "ERROR" in caplog.text and f"backup.missing backup={lost.pk}" in caplog.text
     first = lost.missing_at
     assert run(destination).missing == []
     lost.refresh_from_db()
@@ -325,7 +325,7 @@ def test_an_archive_of_another_size_than_recorded_is_told_and_not_taken_for_pres
     done = run(destination)
     assert [(row.pk, size) for row, size in done.scan.changed] == [(execution.pk, 3)]
     assert (done.scan.present, done.missing) == (0, [])
-    assert f"backup.changed execution={execution.pk}" in caplog.text
+    assert f"backup.changed backup={execution.pk}" in caplog.text
 
 
 def test_an_archive_that_came_back_after_it_was_deleted_is_a_new_backup(destination: BackupDestination) -> None:
