@@ -104,8 +104,8 @@ def test_a_program_that_is_not_installed_is_named(home: Path, settings: Settings
     settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = ["no-such-program"]
     settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION = ".gpg"
     assert [message.msg for message in found()] == [
-        "BACKUP_ENCRYPTION_PROGRAM_ENCRYPT names no-such-program, which is not installed",
-        "BACKUP_ENCRYPTION_PROGRAM_DECRYPT is empty",
+        "BACKUP_ENCRYPTION_PROGRAM_ENCRYPT names no-such-program, which is not installed.",
+        "BACKUP_ENCRYPTION_PROGRAM_DECRYPT is empty.",
     ]
 
 
