@@ -89,11 +89,11 @@ def test_a_failed_restore_is_told_as_json_too(
     backup = back_up()
     archive = home / "backups" / "nas" / backup.backup_path
     archive.write_bytes(archive.read_bytes()[:-1])
-    with pytest.raises(CommandError, match="nothing was changed"):
+    with pytest.raises(CommandError, match=r"(?i)nothing was changed"):
         call_command("restore", backup.pk, "--confirm", "--json")
     told = json.loads(capsys.readouterr().out)
     assert (told["id"], told["status"], told["restart_required"]) == (the_restore().pk, "failed", False)
-    assert told["error_message"].endswith("; nothing was changed")
+    assert "nothing was changed" in told["error_message"].lower()
 
 
 def test_a_cancelled_one_makes_room_for_the_next(tacacs_root: Path, back_up: BackUp) -> None:

@@ -13,7 +13,7 @@ import pytest
 import backups
 import backupsite
 import destinations
-from backups import archive, components, instances
+from backups import archive, checks, components, instances, management
 from backups.archive import encryption
 from backups.components import sqlite
 from backups.components.sqlite import restore as sqlite_restore
@@ -26,6 +26,7 @@ from backups.lib import os_signals as interrupts
 from backups.lib import paths as sources
 from backups.models import BackupExecution
 from backups.runs.queue.once import AlreadyWaiting
+from backups.service import automation, catalogue, keys
 from backups.service.retention import rules as retention
 from backups.service.schedules import cadence
 from destinations.operator_error import LONGEST, OperatorError, sentences
@@ -34,6 +35,7 @@ from tests.support.paths import PROJECT
 
 # where every text is a sentence; what is not here yet is to be added
 SENTENCES: tuple[ModuleType, ...] = (
+    automation, catalogue, checks, keys, management,
     destinations, archive, cadence, components, encryption, instances, interrupts, replacing, retention,
     sources, sqlite, sqlite_proof, sqlite_restore, sqlite_schema,
 )  # fmt: skip
