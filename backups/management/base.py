@@ -30,17 +30,19 @@ class BackupCommand(OperatorCommand):
 
     def find_destination(self, name: str | None) -> BackupDestination:
         """Return the destination called `name`; without a name, the only enabled one."""
-        names = ", ".join(BackupDestination.objects.values_list("name", flat=True))
+        # evaluated for an error only
+        names = BackupDestination.objects.values_list("name", flat=True)
         if name is not None:
             destination = BackupDestination.objects.filter(name=name).first()
             if destination is None:
-                raise BackupError(f"There is no destination {name!r}.", hint=f"Known: {names or 'none'}.")
+                raise BackupError(f"There is no destination {name!r}.", hint=f"Known: {', '.join(names) or 'none'}.")
             return destination
         enabled = list(BackupDestination.objects.enabled()[:2])
         if not enabled:
             raise BackupError("No destination is enabled.", hint="Add one with `adddestination`.")
         if len(enabled) > 1:
-            raise BackupError("Several destinations are enabled.", hint=f"Name one with --destination: {names}.")
+            hint = f"Name one with --destination: {', '.join(names)}."
+            raise BackupError("Several destinations are enabled.", hint=hint)
         return enabled[0]
 
     def respond_waiting(self, waiting: AlreadyWaiting, describe: Callable[[Any], dict[str, Any]]) -> None:
@@ -52,6 +54,7 @@ class BackupCommand(OperatorCommand):
 
 
 def _found(runs: "QuerySet[AnyRun]", reference: str) -> AnyRun:
+    # fewer characters would too easily be those of another run
     found = list((runs.filter(pk__startswith=reference) if len(reference) >= 8 else runs.filter(pk=reference))[:2])
     if len(found) == 1:
         return found[0]

@@ -1,4 +1,4 @@
-"""Who adds a destination, or checks the site, is told what of it lies inside a service."""
+"""Files of the site inside a service are reported by the checks and when a destination is added."""
 
 import subprocess
 import sys

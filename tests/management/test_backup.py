@@ -41,7 +41,7 @@ def refusal(ended: "subprocess.CompletedProcess[str]", code: int = 1) -> str:
     return ended.stderr.removeprefix("Error: ").strip()
 
 
-def test_a_backup_is_told_in_words_with_its_warnings(
+def test_a_backup_is_described_in_words_with_its_warnings(
     home: Path, tacacs_root: Path, destination: BackupDestination, declare: Declare
 ) -> None:
     declare(TACACS.format(root=tacacs_root) + 'optional = ["audit"]')

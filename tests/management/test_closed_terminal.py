@@ -150,7 +150,7 @@ def test_a_restore_whose_data_is_proven_when_the_terminal_goes_is_completed(site
     assert list((site.home / "workspaces").iterdir()) == []
 
 
-def test_what_ignores_a_closed_terminal_goes_on_and_nobody_to_print_to_fails_nothing(
+def test_what_ignores_a_closed_terminal_goes_on_and_output_that_cannot_be_written_fails_nothing(
     site: Site, on_terminal: Run
 ) -> None:
     good = tacacs_state(site.instance)
@@ -195,7 +195,7 @@ def test_a_drill_whose_terminal_is_closed_leaves_no_plain_database(site: Site, o
     assert list((site.home / "workspaces").iterdir()) == []
 
 
-def test_a_test_of_a_destination_that_is_told_to_end_leaves_nothing_there(site: Site, on_terminal: Run) -> None:
+def test_a_test_of_a_destination_that_is_terminated_leaves_nothing_there(site: Site, on_terminal: Run) -> None:
     before = sorted((site.home / "backups").rglob("*"))
     command = on_terminal("testdestination", "nas", held_at="destinations.backends.local.LocalDestination.get")
     eventually(lambda: sorted((site.home / "backups").rglob("*")) != before)

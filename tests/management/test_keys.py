@@ -156,8 +156,8 @@ def test_secrets_are_in_it_only_when_they_are_asked_for(
     assert PASSPHRASE in with_them
     assert "lock it away" in with_them
     assert settings.BACKUP_SIGNING_KEY.split()[-1] not in with_them
-    told = [line.split()[-1] for line in log.read_text()[begin:].splitlines() if "recoverykit.made" in line]
-    assert told == ["holds=nothing-private", "holds=keys"]
+    logged = [line.split()[-1] for line in log.read_text()[begin:].splitlines() if "recoverykit.made" in line]
+    assert logged == ["holds=nothing-private", "holds=keys"]
 
 
 @pytest.mark.parametrize(

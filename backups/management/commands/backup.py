@@ -40,6 +40,7 @@ class Command(BackupCommand):
         self.respond(describe(backup) | {"already_waiting": False}, f"queued as {backup.pk}")
 
     def _run(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
+        # known before there is a row: after a signal the row is found by it
         run_id = new_id()
         try:
             backup = backup_now(instance, destination, by=by, comment=comment, run_id=run_id)

@@ -26,7 +26,19 @@ class Command(BackupCommand):
                 results += check_keys(destination, whole=True)
             except DestinationError as error:
                 unreachable.append(f"no answer  {destination.name}: {error.message}")
-        self.respond([_data(result) for result in results], _text(results, unreachable))
+        data = [
+            {
+                "id": result.backup.pk,
+                "destination": result.backup.destination.name,
+                "file": result.backup.backup_filename,
+                "recipients": result.backup.recipients,
+                "verdict": result.verdict.name.lower(),
+                "reason": result.reason,
+            }
+            for result in results
+        ]
+        # before the error: the other results are reported in any case
+        self.respond(data, _text(results, unreachable))
         lost = sum(result.verdict is Verdict.LOST for result in results)
         if lost:
             raise BackupError(f"{lost} of {len(results)} backups cannot be opened any more.", hint=HINT)
@@ -34,18 +46,6 @@ class Command(BackupCommand):
             raise BackupError(
                 f"{len(unreachable)} of {len(chosen)} destinations did not answer.", hint="Run `testdestination`."
             )
-
-
-def _data(result: SampleResult) -> dict[str, Any]:
-    backup = result.backup
-    return {
-        "id": backup.pk,
-        "destination": backup.destination.name,
-        "file": backup.backup_filename,
-        "recipients": backup.recipients,
-        "verdict": result.verdict.name.lower(),
-        "reason": result.reason,
-    }
 
 
 def _text(results: list[SampleResult], unreachable: list[str]) -> str:

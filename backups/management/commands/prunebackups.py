@@ -38,6 +38,7 @@ class Command(BackupCommand):
             )
             texts += [f"{destination.name}: {human_size(size)} reclaimed", *lines(sections)]
             problems += [problem] if problem else []
+        # before the error: what was deleted is reported in any case
         self.respond(answers, "\n".join(texts) or "no destination is enabled")
         if problems:
             raise BackupError(sentences(*problems))

@@ -180,10 +180,12 @@ class Command(BackupCommand):
         self.respond(describe_restore(restore), result_text(restore))
 
     def _run(self, start: Callable[[str], RestoreExecution], instance: str, by: str) -> RestoreExecution:
+        # known before there is a row: after an error the row is found by it
         run_id = new_id()
         try:
             return restore_now(start, instance, by=by, run_id=run_id)
         except (InstanceBusy, Unrecorded):
+            # their message says more than the row, which after Unrecorded is out of date
             raise
         except BaseException as error:
             # the row also says in what state the instance is

@@ -24,6 +24,7 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         if options["parent"] is not None:
+            # a worker that was killed must not leave its run behind
             die_with(options["parent"], signal.SIGTERM)
         kind = kind_named(options["kind"])
         if not kind.model.objects.filter(pk=options["id"]).exists():

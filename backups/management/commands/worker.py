@@ -12,6 +12,7 @@ from backups.worker.supervisor import Supervisor
 
 class Command(BackupCommand):
     help = "Run the backups, restores and schedules of one queue on this host, until SIGTERM or Ctrl-C."
+    # with wrong settings of the queue runs are lost or repeated: the worker does not start
     requires_system_checks = ("queue",)
 
     def add_options(self, parser: CommandParser) -> None:

@@ -13,6 +13,7 @@ ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"
 
 
 def preview_text(shown: Preview, signature: SeenSignature, *, undo: bool) -> str:
+    # a row whose last columns are empty ends in spaces
     return "\n".join(line.rstrip() for line in _lines(shown, signature, undo=undo))
 
 

@@ -63,6 +63,7 @@ def sync(name: str) -> Synced:
     declared = declaration_of(instance)
     synced = Synced()
     with transaction.atomic():
+        # two syncs at once would add the same rows
         lock_instance(name)
         targets = {}
         for key, section in declared.destinations.items():
@@ -76,6 +77,7 @@ def sync(name: str) -> Synced:
         known = InstanceState.objects.get(instance=name).config_problem
         InstanceState.objects.filter(instance=name).update(config_problem=sentences(*synced.problems))
     for problem in synced.problems:
+        # logged when it is new, not at each sync
         if problem not in known:
             audit.log("config.problem", logging.ERROR, instance=name, problem=problem)
     if synced.changed or synced.disabled:
@@ -99,6 +101,7 @@ def _destination(
     row = existing or BackupDestination(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
+        # the rule in force: a new one that would delete more is compared with it
         if existing is not None and row.confirmed_rule is None:
             remember_rule(row)
         _require_text(section)

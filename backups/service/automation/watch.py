@@ -13,7 +13,6 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.instances.declaration import declaration_of
-from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import configuration_hash
 from backups.lib import audit
 from backups.models import BackupExecution, InstanceState
@@ -65,7 +64,12 @@ def _backed_up(names: list[str]) -> dict[str, str | None]:
 def _check(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:
     """Sync and back up one instance as far as its configuration changed since `state` and the hash `backed_up`."""
     live = instance.service.live()
-    current = _hash(instance, live)
+    if instance.service.layers:
+        current = configuration_hash(live.merged)
+    else:
+        # without a configuration of its own: its tables in instances.toml may declare destinations and schedules
+        declared = instance.service.declared({})
+        current = hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest() if declared else ""
     if current != state.config_hash or state.config_problem:
         sync(instance.name)
     if current != state.config_hash:
@@ -91,14 +95,6 @@ def _check(instance: Instance, state: InstanceState, backed_up: str | None, now:
     return [
         start_backup(instance.name, _destination(last), by=BY, kind=Kind.CONFIG_CHANGE, comment="configuration changed")
     ]
-
-
-def _hash(instance: Instance, live: LiveConfiguration) -> str:
-    """Return the hash of the configuration; for an instance without one, that of its tables in instances.toml."""
-    if instance.service.layers:
-        return configuration_hash(live.merged)
-    declared = instance.service.declared({})
-    return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest() if declared else ""
 
 
 def _destination(last: BackupExecution) -> BackupDestination:

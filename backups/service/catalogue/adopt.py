@@ -117,6 +117,7 @@ def record_adopted(
     # raises for a wrong signature; a missing or untrusted one has to be accepted before a restore
     signature_state(backup)
     backup.save(force_insert=True)
+    # from now on a folder that is gone is a lost mount, not a new destination
     BackupDestination.objects.filter(pk=destination.pk).update(established=True)
     audit.log(
         "backup.adopted", backup=backup.pk, instance=backup.instance, destination=destination.name,

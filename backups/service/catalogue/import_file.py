@@ -112,6 +112,7 @@ def _store(
             destination, stored, found, by=by, comment=COMMENT, id=token, verified_at=timezone.now(), warnings=warnings
         )
     except BaseException:
+        # also after a signal: no archive is left that is not recorded
         opened.delete(stored)
         delete_signature(opened, stored)
         raise

@@ -43,11 +43,19 @@ def scan(opened: Destination, destination: BackupDestination, now: datetime) -> 
     unrecorded = [file for path, file in files.items() if path not in paths and not is_signature(path, files, paths)]
     there = [(row, files[row.backup_path].size_bytes) for row in rows if row.backup_path in files]
     changed = [(row, size) for row, size in there if row.compressed_size_bytes not in (None, size)]
+    missing = []
+    for row in rows:
+        if row.pk in alive and row.backup_path not in files:
+            try:
+                # object stores may list a file later than they return it by its name
+                opened.stat(row.backup_path)
+            except NotFound:
+                missing.append(row)
     whole = [row for row, size in there if row.compressed_size_bytes in (None, size)]
     return Scan(
         present=len(whole),
         unknown=[file for file in unrecorded if is_archive(file.path)],
-        missing=[row for row in rows if row.pk in alive and row.backup_path not in files and not _exists(opened, row)],
+        missing=missing,
         returned=[row for row in whole if row.missing_at is not None],
         changed=changed,
         others=[file for file in unrecorded if not is_archive(file.path)],
@@ -68,12 +76,3 @@ def _known_now(destination: BackupDestination) -> tuple[set[str], set[str]]:
         if status == Status.COMPLETED and missing_at is None and deleting_at is None:
             alive.add(pk)
     return paths, alive
-
-
-def _exists(opened: Destination, backup: BackupExecution) -> bool:
-    # object stores may list a file later than they return it by its name
-    try:
-        opened.stat(backup.backup_path)
-    except NotFound:
-        return False
-    return True

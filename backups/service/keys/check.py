@@ -106,7 +106,13 @@ def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
     try:
         with backup.destination.open() as destination:
             head = destination.head(backup.backup_path, HEAD_BYTES)
-        verdict = _verdict_on_head(backup, head)
+        if tcbk.is_legacy(head):
+            # it is authenticated at its end only
+            verdict = Verdict.UNTOLD
+        elif (encryption := recognised(head, backup.backup_filename)) is None:
+            raise ArchiveError("It is recorded as encrypted, but its head is of no known encryption.")
+        else:
+            verdict = encryption.look(head, whole=len(head) < HEAD_BYTES)
         if verdict is Verdict.UNTOLD and whole:
             with workspace(str(uuid4())) as directory, opened(fetch(backup, directory), directory) as stream:
                 read_manifest(stream)
@@ -120,16 +126,6 @@ def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
         # of the workspace or of the download, such as a full disk: it says nothing about the keys
         return SampleResult(backup, Verdict.UNTOLD, error.message)
     return SampleResult(backup, verdict)
-
-
-def _verdict_on_head(backup: BackupExecution, head: bytes) -> Verdict:
-    if tcbk.is_legacy(head):
-        # it is authenticated at its end only
-        return Verdict.UNTOLD
-    encryption = recognised(head, backup.backup_filename)
-    if encryption is None:
-        raise ArchiveError("It is recorded as encrypted, but its head is of no known encryption.")
-    return encryption.look(head, whole=len(head) < HEAD_BYTES)
 
 
 def _record(destination: BackupDestination, results: list[SampleResult]) -> None:

@@ -17,6 +17,7 @@ def create_identity(path: Path) -> str:
     identity, recipient = age.generate_identity()
     text = age.format_identity_file(identity, timezone.now())
     try:
+        # a file that exists is never overwritten, and no link is followed
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         raise BackupError(

@@ -119,6 +119,7 @@ def _location(destination: BackupDestination) -> str:
     try:
         return destination.open().location()
     except DestinationConfigError as error:
+        # a destination with configuration errors is on the page all the same
         return error.message
 
 

@@ -18,6 +18,7 @@ SEARCH_INDEX = (
     " upper(backup_filename::text) gin_trgm_ops, upper(comment::text) gin_trgm_ops)",
 )
 HINT = "Searching lists is slow. Install pg_trgm (postgresql-contrib), then run `manage.py migrate` as the owner."
+# a loose index scan, which neither database does by itself
 LOOSE_SCAN = """
 WITH RECURSIVE known (instance) AS (
     SELECT MIN(instance) FROM {table}

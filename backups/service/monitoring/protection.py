@@ -20,6 +20,7 @@ from backups.service.schedules.freshness import Outlook, outlooks
 Status = BackupExecution.Status
 # SQLite returns the text "null" for a JSON null
 CONFIG_HASH = NullIf(KT("manifest_json__config_info__config_hash"), Value("null", TextField()))
+# where no schedule runs by itself
 FRESH = timedelta(hours=24)
 
 

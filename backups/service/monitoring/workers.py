@@ -51,6 +51,7 @@ def worker_state() -> WorkerState:
 
 
 def _answers(row: Heartbeat, now: datetime) -> bool:
+    # by a host whose clock is a little ahead, a heartbeat may be in the future
     return row.stopped_at is None and -CLOCKS_DIFFER < now - row.beat_at < WORKER_SILENCE
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule, InstanceState
-from backups.service.automation import sync as declared
+from backups.service.automation import sync as sync_module
 from backups.service.automation.watch import start_up, watch
 from backups.service.backup.run import run_backup
 from destinations.models import BackupDestination
@@ -224,7 +224,7 @@ def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_wi
 def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(config.read_text() + "\n[backup.destinations.box]\ntype = local\n")
     with monkeypatch.context() as patch:
-        patch.setattr(declared, "lock_instance", lambda _name: 1 / 0)
+        patch.setattr(sync_module, "lock_instance", lambda _name: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             watch(QUEUE)
     assert enabled_rows() == {}
@@ -235,7 +235,7 @@ def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.Mon
 BAD = "\n[backup.schedules.bad]\ndestination = x\nschedule = 0 2 * * *\n"
 
 
-def test_what_is_wrong_with_a_configuration_is_told_once_and_kept_until_it_is_mended(
+def test_a_problem_of_a_configuration_is_logged_once_and_kept_until_it_is_corrected(
     config: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def problem() -> str:

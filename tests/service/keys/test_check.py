@@ -1,4 +1,4 @@
-"""The keys at hand are tried on the backups that are kept, before somebody needs them."""
+"""The keys of this site are checked on stored archives, before a restore needs them."""
 
 import hashlib
 import logging
@@ -13,7 +13,7 @@ from pytest_django import Settings
 from backups.archive.encryption import HEAD_BYTES, Verdict
 from backups.models import BackupExecution, KeyCheck
 from backups.service.archives.delete import delete_backup
-from backups.service.keys import check as custody
+from backups.service.keys import check
 from backups.service.keys.check import check_due, check_keys
 from backups.signals import keys_lost
 from backups.worker import housekeeping
@@ -58,11 +58,11 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    execution, told = back_up("shop"), []
+    execution, reported = back_up("shop"), []
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = [str(identity_file(tmp_path, OTHER_IDENTITY))]
 
     def listen(**signal: Any) -> None:
-        told.append((signal["destination"], signal["message"]))
+        reported.append((signal["destination"], signal["message"]))
 
     keys_lost.connect(listen)
     check_keys(destination)
@@ -71,7 +71,7 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     row = KeyCheck.objects.get()
     assert (row.destination, row.problem) == (destination, problem)
     assert "BACKUP_ENCRYPTION_IDENTITY_FILE" in row.hint
-    assert told == [(destination, problem)]
+    assert reported == [(destination, problem)]
     assert [record.levelno for record in caplog.records if "keys.lost" in record.getMessage()] == [logging.ERROR]
     page = page_at(a_client(VIEW), "/admin/")
     assert page.notice("key-lost", "nas").field("message").text == problem
@@ -166,7 +166,7 @@ def test_each_destination_is_checked_once_a_day_by_whoever_comes_first(
 ) -> None:
     back_up("shop")
     checked = []
-    monkeypatch.setattr(custody, "check_keys", lambda destination: checked.append(destination) or [])
+    monkeypatch.setattr(check, "check_keys", lambda destination: checked.append(destination) or [])
     check_due()
     check_due()
     assert checked == [destination]
@@ -212,22 +212,22 @@ def test_a_destination_that_never_answered_does_not_pass_for_checked(
     assert row.field("outcome").text.startswith("it did not answer: ")
 
 
-def test_a_lost_key_is_looked_for_each_hour_and_told_once_a_day(
+def test_a_lost_key_is_checked_each_hour_and_reported_once_a_day(
     shop: Path, identity: Path, destination: BackupDestination, back_up: BackUp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def told() -> int:
+    def reported() -> int:
         return sum("keys.lost" in record.getMessage() for record in caplog.records)
 
     back_up("shop")
     hidden = identity.rename(identity.with_name("hidden.txt"))
     assert check_due() == [destination]
-    assert (hours_until_the_next(), told()) == (1, 1)
+    assert (hours_until_the_next(), reported()) == (1, 1)
     KeyCheck.objects.update(next_at=timezone.now())
     assert check_due() == [destination]
-    assert told() == 1
+    assert reported() == 1
     KeyCheck.objects.update(next_at=timezone.now(), told_at=timezone.now() - timedelta(hours=25))
     check_due()
-    assert told() == 2
+    assert reported() == 2
 
     hidden.rename(identity)
     KeyCheck.objects.update(next_at=timezone.now())
