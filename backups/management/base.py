@@ -49,7 +49,7 @@ class BackupCommand(OperatorCommand):
         """Respond with the queued run that does the same already: nothing else was queued."""
         run = waiting.run
         data = describe(run) | {"already_waiting": True, "note": waiting.hint}
-        text = sentences(f"waiting already as {run.pk}, queued by {run.triggered_by}", waiting.hint)
+        text = sentences(f"waiting already as {run.pk}, asked for by {run.triggered_by}", waiting.hint)
         self.respond(data, text if waiting.hint else text.removesuffix("."))
 
 

@@ -162,7 +162,7 @@ def test_a_closed_terminal_ends_the_site_and_its_worker(tmp_path: Path) -> None:
     try:
         wait_for(f"http://127.0.0.1:{port}/admin/login/", serving.process)
         serving.close()
-        # there is nobody to say "stopped" to
+        # the last line cannot be printed
         assert serving.ended() == os.EX_IOERR
     finally:
         serving.kill()

@@ -525,5 +525,5 @@ def test_the_command_ends_with_an_error_when_something_was_refused(
         call_command("importbackups", "nas", "--json")
     answer = json.loads(capsys.readouterr().out)
     assert (len(answer["adopted"]), len(answer["refused"])) == (1, 1)
-    with pytest.raises(CommandError, match="there is no destination 'elsewhere'"):
+    with pytest.raises(CommandError, match="There is no destination 'elsewhere'"):
         call_command("importbackups", "elsewhere")
