@@ -182,7 +182,7 @@ def test_each_way_of_encryption_has_its_line(
 def test_the_recovery_kit_never_overwrites_and_says_what_is_missing(
     shop: Path, tmp_path: Path, back_up: BackUp, declare: Callable[[str], None]
 ) -> None:
-    assert "there is no backup of shop to write a recovery kit for" in refused("recoverykit", "shop")
+    assert "There is no backup of shop to write a recovery kit for" in refused("recoverykit", "shop")
     assert "There is no instance 'none'" in refused("recoverykit", "none")
     back_up("shop")
     kit = tmp_path / "kit.html"
