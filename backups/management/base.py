@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution, Run
 from backups.runs.queue.once import AlreadyWaiting
+from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination
-from destinations.operator_error import sentences
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 

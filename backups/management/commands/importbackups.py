@@ -7,9 +7,9 @@ from backups.management.base import BackupCommand
 from backups.management.output.listing import Sections, item_of, lines
 from backups.service.catalogue.scan import Scan
 from backups.service.catalogue.sync import Imported, import_backups, look
-from destinations.formats import counted
+from destinations.lib.formats import counted
+from destinations.lib.operator_error import sentences
 from destinations.management.base import operator_name
-from destinations.operator_error import sentences
 
 
 class Command(BackupCommand):

@@ -25,9 +25,9 @@ from backups.service.restore.restart import acknowledge
 from backups.service.restore.run import start_restore, start_undo, state_before
 from backups.service.restore.run_now import restore_now
 from backups.worker.tasks import enqueue
-from destinations.formats import counted, listed
+from destinations.lib.formats import counted, listed
+from destinations.lib.os_signals import ToldToEnd, exit_status
 from destinations.management.base import Error, one_line, operator_name
-from destinations.os_signals import ToldToEnd, exit_status
 
 # longer than for a page: the operator of a command can wait, and press Ctrl-C
 SECONDS_FOR_TREES = 3600.0

@@ -16,7 +16,7 @@ from backups.service.backup.run import Slot, start_backup
 from backups.service.schedules.cadence import latest_due
 from backups.service.schedules.planning import RETRY_AFTER, cadence_of, plan
 from backups.signals import schedule_failed
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 Kind, Status = BackupExecution.Kind, Run.Status
 # a run that starts later than this after its slot is commented as a missed run

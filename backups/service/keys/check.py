@@ -25,8 +25,8 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.open import opened, recognised
 from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
-from destinations.operator_error import sentences
 
 EVERY = timedelta(days=1)
 # in one tick, which has other steps: fifty destinations take fifty minutes a day
