@@ -1,4 +1,4 @@
-"""Settings of the database under which two workers, or a page and a worker, get into each other's way."""
+"""Check the settings of the database that concurrent workers and pages depend on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-HINT = "use the settings of backupsite/queue.py; docs/scaling.md gives the reasons"
+HINT = "Use the settings of backupsite/queue.py; docs/scaling.md gives the reasons."
 LEAST_LOCK_SECONDS = 10
 
 
@@ -17,31 +17,31 @@ def check_database(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
     database = settings.DATABASES["default"]
     found: list[CheckMessage] = []
     if database.get("ATOMIC_REQUESTS"):
-        text = "ATOMIC_REQUESTS must be off: a page would hold its transaction while it talks to a destination"
+        text = "ATOMIC_REQUESTS must be off: a page would hold its transaction while it waits for a destination."
         found.append(Error(text, hint=HINT, id="backups.E020"))
     engine = database["ENGINE"].rpartition(".")[2]
     if engine == "sqlite3":
         found += _sqlite(database)
     elif engine != "postgresql":
-        text = f"the database engine {engine} is not tested: two workers are kept apart by partial unique constraints"
-        found.append(Error(text, hint="use PostgreSQL, or SQLite on a single host", id="backups.E022"))
+        text = f"the database engine {engine} is not tested: two workers are kept apart by partial unique constraints."
+        found.append(Error(text, hint="Use PostgreSQL, or SQLite on a single host.", id="backups.E022"))
     return found
 
 
 def _sqlite(database: Mapping[str, Any]) -> Iterator[CheckMessage]:
     options = database.get("OPTIONS", {})
     if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
-        text = "SQLite: transaction_mode must be IMMEDIATE: results are lost and pages fail with 'database is locked'"
+        text = "SQLite: transaction_mode must be IMMEDIATE: results are lost and pages fail with 'database is locked'."
         yield Error(text, hint=HINT, id="backups.E021")
     if not database.get("CONN_MAX_AGE", 0):
-        text = "SQLite: CONN_MAX_AGE should not be 0: every poll would rewrite the WAL, gigabytes a day"
+        text = "SQLite: CONN_MAX_AGE should not be 0: every poll would rewrite the WAL, gigabytes a day."
         yield Warning(text, hint=HINT, id="backups.W020")
     if "journal_mode=wal" not in options.get("init_command", "").replace(" ", "").lower():
-        text = "SQLite: journal_mode should be WAL: a page that reads would stop the workers"
+        text = "SQLite: journal_mode should be WAL: a page that reads would block the workers."
         yield Warning(text, hint=HINT, id="backups.W021")
     if options.get("timeout", 5) < LEAST_LOCK_SECONDS:
-        text = f"SQLite: timeout should be at least {LEAST_LOCK_SECONDS} seconds: several processes write"
+        text = f"SQLite: timeout should be at least {LEAST_LOCK_SECONDS} seconds: several processes write."
         yield Warning(text, hint=HINT, id="backups.W022")
     if "redis" in getattr(settings, "Q_CLUSTER", {}):
-        text = "Redis as the broker beside SQLite: it helps only where several hosts share PostgreSQL"
-        yield Warning(text, hint="set DATABASE_URL, or unset BACKUP_REDIS_URL", id="backups.W023")
+        text = "Redis as the broker beside SQLite: it helps only where several hosts share PostgreSQL."
+        yield Warning(text, hint="Set DATABASE_URL, or unset BACKUP_REDIS_URL.", id="backups.W023")

@@ -1,4 +1,4 @@
-"""Whether backups lack data that was there before: asked by `manage.py check --database default`."""
+"""Check for dropped data: the newest backup lacks what the one before contained. For `check --database default`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from destinations.migrated import may_read
 
 @register()
 def check_percent(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E070: BACKUP_DROP_PERCENT under which nothing, or everything, would be a drop."""
+    """E070: BACKUP_DROP_PERCENT is out of range: nothing, or everything, would count as a drop."""
     if 1 <= settings.BACKUP_DROP_PERCENT <= 100:
         return []
     hint = "100: only what became empty. To leave out a component, use BACKUP_DROP_IGNORE."
@@ -25,7 +25,7 @@ def check_percent(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
 def check_drops(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """W070: the newest backup of an instance lacks data, and no person has confirmed that."""
+    """W070: the newest backup of an instance lacks data, and no operator has confirmed that."""
     if not may_read(BackupExecution, databases):
         return []
     return [

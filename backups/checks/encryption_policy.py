@@ -1,4 +1,4 @@
-"""Whether archives leave this machine encrypted: asked by `manage.py check --database default`."""
+"""Check the encryption policy of each destination against the keys. For `manage.py check --database default`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,22 +25,25 @@ def check_sealing(
     """W043: archives would leave this machine in plain. W044, W045: they must be encrypted, and there is no key."""
     if not may_read(BackupDestination, databases):
         return []
-    keyless = _instances_without_key()
-    rows = list(BackupDestination.objects.enabled())
-    return [*(message for row in rows for message in _look(row, keyless)), *_asking(rows, keyless)]
-
-
-def _instances_without_key() -> list[str]:
-    """Return the instances whose archives nothing could encrypt."""
+    instances = inventory().instances
+    keyless: list[str] = []
     kind = KINDS.get(settings.BACKUP_ENCRYPTION)
-    if kind is not None and kind.configured(settings).can_encrypt():
-        return []
-    age = settings.BACKUP_ENCRYPTION == "age"
-    known = inventory().instances.values()
-    return [one.name for one in known if not (age and wants_encryption(one) and passphrase_of(one))]
+    if kind is None or not kind.configured(settings).can_encrypt():
+        # the site has no key; a passphrase in the configuration of a service is used with age only
+        age = settings.BACKUP_ENCRYPTION == "age"
+        keyless = [one.name for one in instances.values() if not (age and wants_encryption(one) and passphrase_of(one))]
+    rows = list(BackupDestination.objects.enabled())
+    found = [message for row in rows for message in _check(row, keyless)]
+    # W044 reports these for a destination that requires encryption
+    wanting = [name for name in keyless if wants_encryption(instances[name])]
+    if wanting and any(row.policy == Policy.ALLOWED for row in rows):
+        text = f"Encryption is configured for {', '.join(wanting)}, but there is no key: backups will fail."
+        hint = "Set [backup] encryption_passphrase there, or a key of the site: docs/encryption.md."
+        found.append(Warning(text, hint=hint, id="backups.W045"))
+    return found
 
 
-def _look(row: BackupDestination, keyless: list[str]) -> Iterator[CheckMessage]:
+def _check(row: BackupDestination, keyless: list[str]) -> Iterator[CheckMessage]:
     try:
         off_box = destination_class(row.type).off_box
     except DestinationConfigError:
@@ -49,7 +52,7 @@ def _look(row: BackupDestination, keyless: list[str]) -> Iterator[CheckMessage]:
         yield Warning(
             f"Destination {row.name!r} takes encrypted archives only, and there is no key for {', '.join(keyless)}: "
             "backups to it will fail.",
-            hint=KEY_HINT[0].upper() + KEY_HINT[1:] + ".",
+            hint=KEY_HINT[0].upper() + KEY_HINT[1:].removesuffix(".") + ".",
             id="backups.W044",
         )
     elif off_box and (row.policy == Policy.OFF or (row.policy == Policy.ALLOWED and keyless)):
@@ -57,17 +60,4 @@ def _look(row: BackupDestination, keyless: list[str]) -> Iterator[CheckMessage]:
             f"Destination {row.name!r} is not on this machine and takes archives that are not encrypted.",
             hint="Set its encryption to required, and configure a key: docs/encryption.md.",
             id="backups.W043",
-        )
-
-
-def _asking(rows: list[BackupDestination], keyless: list[str]) -> Iterator[CheckMessage]:
-    """Services that ask for encryption, where nothing else tells that their backups fail for want of a key."""
-    known = inventory().instances
-    asking = [name for name in keyless if wants_encryption(known[name])]
-    if asking and any(row.policy == Policy.ALLOWED for row in rows):
-        yield Warning(
-            f"encryption is asked for in the configuration of {', '.join(asking)}, and there is no key: "
-            "backups of it will fail.",
-            hint="Set [backup] encryption_passphrase there, or a key of the site: docs/encryption.md.",
-            id="backups.W045",
         )

@@ -1,4 +1,4 @@
-"""What instances.toml says, and whether it is there."""
+"""Check instances.toml, and that the files of each instance can be read."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from backups.lib.site_paths import NO_PLACES
 
 @register()
 def check_instances_file(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E001: the description of an instance is wrong. W001: there is no instances file yet."""
+    """E001: an instance has configuration errors. W001: there is no instances file yet."""
     return [
         Warning(str(problem), hint=problem.hint, id="backups.W001")
         if problem.missing
@@ -31,13 +31,13 @@ def check_instances_file(app_configs: Sequence[AppConfig] | None, **_: Any) -> l
 
 @register()
 def check_sources(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """W002: what an instance is to back up is not there now.
-
-    A warning, not an error: a lost file of one service must not keep the others from being backed up or restored.
-    """
+    """W002: a file of an instance is missing or cannot be read."""
+    # a warning: an error would stop every command, also for the other services and for the restore of this one
     return [
         Warning(
-            f"[{instance.name}] {finding}", hint="correct the instances file, or bring the file back", id="backups.W002"
+            f"[{instance.name}] {finding}",
+            hint="Correct the instances file, or bring the file back.",
+            id="backups.W002",
         )
         for instance in inventory().instances.values()
         for finding in _missing_sources(instance)
@@ -46,22 +46,18 @@ def check_sources(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
 
 @register()
 def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """W003: a service that runs uses another database than the one that would be backed up."""
-    return [
-        Warning(f"[{name}] {one}", hint=one.hint, id="backups.W003") for name, one in mismatches_of(_all_components())
-    ]
-
-
-def _all_components() -> Iterator[tuple[Instance, list[Component]]]:
-    """Yield the instances whose components can be told; of the others W002 says why not."""
+    """W003: a running service uses another database than the one that would be backed up."""
+    components: list[tuple[Instance, list[Component]]] = []
     for instance in inventory().instances.values():
-        with suppress(BackupError):
-            yield instance, components_of(instance.service, own=NO_PLACES)
+        with suppress(BackupError):  # W002 reports it
+            components.append((instance, components_of(instance.service, own=NO_PLACES)))
+    return [Warning(f"[{name}] {one}", hint=one.hint, id="backups.W003") for name, one in mismatches_of(components)]
 
 
 def _missing_sources(instance: Instance) -> Iterator[str]:
+    """Yield what is wrong with the files of `instance`, one sentence each."""
     if not os.path.isdir(instance.root):  # noqa: PTH112 - Path.is_dir raises where a parent is not searchable
-        yield f"root: {instance.root} is not a folder that this user can reach"
+        yield f"root: {instance.root} is not a folder that this user can reach."
         return
     try:
         parts = components_of(instance.service, own=NO_PLACES)
@@ -78,4 +74,4 @@ def _unusable(path: Path) -> str:
         look_at(path)
     except BackupError as error:
         return error.message
-    return "" if os.access(path, os.R_OK) else f"{path} cannot be read: permission denied"
+    return "" if os.access(path, os.R_OK) else f"{path} cannot be read: permission denied."

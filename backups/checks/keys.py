@@ -1,4 +1,4 @@
-"""Keys: mistakes that would be found on the day of the restore otherwise."""
+"""Check the keys for encryption and signatures: their mistakes would be found on the day of the restore otherwise."""
 
 import re
 import shutil
@@ -26,12 +26,12 @@ EXTENSION = re.compile(r"\.[a-z]{1,7}")
 @register()
 def check_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E040 to E045, W040 to W042, I040: keys for archives and for signatures."""
-    return [*_kind(), *_recipients(), *_identities(), *_passphrases(), *_signing_keys()]
+    return [*_programs(), *_recipients(), *_identities(), *_passphrases(), *_signing_keys()]
 
 
-def _kind() -> Iterator[CheckMessage]:
+def _programs() -> Iterator[CheckMessage]:
     if settings.BACKUP_ENCRYPTION not in KINDS:
-        yield Error(f"BACKUP_ENCRYPTION is not one of {', '.join(KINDS)}", hint=DOCS, id="backups.E040")
+        yield Error(f"BACKUP_ENCRYPTION is not one of {', '.join(KINDS)}.", hint=DOCS, id="backups.E040")
     commands = {
         name: getattr(settings, name)
         for name in ("BACKUP_ENCRYPTION_PROGRAM_ENCRYPT", "BACKUP_ENCRYPTION_PROGRAM_DECRYPT")
@@ -40,12 +40,12 @@ def _kind() -> Iterator[CheckMessage]:
         return
     for name, argv in commands.items():
         if not argv or shutil.which(argv[0]) is None:
-            problem = f"names {argv[0]}, which is not installed" if argv else "is empty"
+            problem = f"names {argv[0]}, which is not installed." if argv else "is empty."
             yield Error(f"{name} {problem}", hint=DOCS, id="backups.E041")
     extension = settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION
     if not EXTENSION.fullmatch(extension) or extension in TAKEN_EXTENSIONS:
         yield Error(
-            "BACKUP_ENCRYPTION_PROGRAM_EXTENSION is not a free file extension",
+            "BACKUP_ENCRYPTION_PROGRAM_EXTENSION is not a free file extension.",
             hint="A dot and one to seven lower-case letters, such as .gpg; those of archives themselves are taken.",
             id="backups.E041",
         )
@@ -57,13 +57,13 @@ def _recipients() -> Iterator[CheckMessage]:
             fingerprint(recipient)
         except AgeKeyError as error:
             yield Error(
-                f"recipient {number} of BACKUP_ENCRYPTION_RECIPIENTS is malformed: {error.message}",
+                f"Recipient {number} of BACKUP_ENCRYPTION_RECIPIENTS is malformed: {error.message}",
                 hint=error.hint,
                 id="backups.E042",
             )
     if settings.BACKUP_ENCRYPTION_RECIPIENTS and settings.BACKUP_ENCRYPTION_PASSPHRASE:
         yield Warning(
-            "recipients and a passphrase are configured: archives are encrypted for the recipients alone",
+            "Recipients and a passphrase are configured: archives are encrypted for the recipients only.",
             hint="The age format takes either. Move the passphrase to BACKUP_ENCRYPTION_OLD_PASSPHRASES.",
             id="backups.W040",
         )
@@ -87,7 +87,7 @@ def _identities() -> Iterator[CheckMessage]:
                 )
     if settings.BACKUP_ENCRYPTION_RECIPIENTS and not Age.configured(settings).can_read_back():
         yield Info(
-            "archives are encrypted for recipients whose identity is not here: this host cannot open them",
+            "Archives are encrypted for recipients whose identity is not here: this host cannot open them.",
             hint="That is a choice. For a restore, set BACKUP_ENCRYPTION_IDENTITY_FILE.",
             id="backups.I040",
         )
@@ -100,7 +100,7 @@ def _passphrases() -> Iterator[CheckMessage]:
         yield Error(f"BACKUP_ENCRYPTION_PASSPHRASE: {error.message}", hint=error.hint, id="backups.E045")
     if settings.BACKUP_ENCRYPTION_PASSPHRASE and len(settings.BACKUP_ENCRYPTION_PASSPHRASE.strip()) < LEAST_PASSPHRASE:
         yield Warning(
-            f"BACKUP_ENCRYPTION_PASSPHRASE has fewer than {LEAST_PASSPHRASE} characters",
+            f"BACKUP_ENCRYPTION_PASSPHRASE has fewer than {LEAST_PASSPHRASE} characters.",
             hint="Whoever gets an archive can try passphrases for as long as they like. Take six random words.",
             id="backups.W042",
         )
@@ -115,4 +115,4 @@ def _signing_keys() -> Iterator[CheckMessage]:
         try:
             PublicKey.parse(text)
         except SigningKeyError as error:
-            yield Error(f"key {number} of BACKUP_TRUSTED_KEYS: {error.message}", hint=error.hint, id="backups.E044")
+            yield Error(f"Key {number} of BACKUP_TRUSTED_KEYS: {error.message}", hint=error.hint, id="backups.E044")

@@ -1,4 +1,4 @@
-"""Whether the log takes lines: they go to standard error where it does not, which few keep."""
+"""Check that the log file can be written. Otherwise the log goes to standard error, which is seldom kept."""
 
 from collections.abc import Sequence
 from typing import Any

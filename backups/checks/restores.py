@@ -1,4 +1,4 @@
-"""Instances that a restore left neither as they were nor as they were to be: until it is resolved."""
+"""Check for half-restored instances, and for ended restores that are not recorded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,24 +16,22 @@ from destinations.migrated import may_read
 def check_half_restored(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """W081: a restore failed and was not rolled back, or its process died and nothing has looked after it yet.
-
-    Warnings: with an error `migrate`, which asks these checks, would refuse to run.
-    """
+    """W081: a restore failed and was not rolled back, or its process died and it is not recovered yet."""
+    # warnings: `migrate` runs these checks, and refuses to run after an error
     if not may_read(RestoreExecution, databases):
         return []
     failed = [
         Warning(
             f"{_left(restore)}: {restore.error_message or restore.status}",
-            hint=restore.error_hint or f"see it with: manage.py showrestore {restore.pk[:8]}",
+            hint=restore.error_hint or f"See it with: manage.py showrestore {restore.pk[:8]}",
             id="backups.W081",
         )
         for restore in left_half_done()
     ]
     dead = [
         Warning(
-            f"{_left(restore)}: its process died in stage {restore.stage}",
-            hint="end it in good order, on the host of the instance: manage.py tick",
+            f"{_left(restore)}: its process died in stage {restore.stage}.",
+            hint="Recover it, on the host of the instance: manage.py tick",
             id="backups.W081",
         )
         for restore in dead_halfway()
@@ -46,9 +44,9 @@ def check_unrecorded(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     """W082: a restore ended when the database of the site could not be written."""
     return [
         Warning(
-            f"restore {kept['restore']} of {kept['instance']} is {kept['status']}, and its row does not say so yet:"
-            f" {kept['error_message'] or 'every component is as in the archive'}",
-            hint=f"when the database can be written, run: manage.py tick; until then {path} keeps it",
+            f"Restore {kept['restore']} of {kept['instance']} is {kept['status']}, which is not recorded yet:"
+            f" {kept['error_message'] or 'every component is as in the archive.'}",
+            hint=f"When the database can be written, run: manage.py tick. Until then it is kept in {path}.",
             id="backups.W082",
         )
         for path, kept in unrecorded.waiting().items()

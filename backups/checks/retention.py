@@ -1,4 +1,4 @@
-"""Whether a rule waits for a person: asked by `manage.py check --database default`."""
+"""Check for retention rules that wait for a confirmation. For `manage.py check --database default`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ def check_rules(
     return [
         Warning(
             f"The retention rule of {name} is not confirmed: it would delete more than the one before.",
-            hint=f"Look with: manage.py confirmrule {name} --dry-run. Then confirm it, or take it back.",
+            hint=f"See what it deletes: manage.py confirmrule {name} --dry-run. Then confirm it, or change it back.",
             id="backups.W071",
         )
         for name in BackupDestination.objects.exclude(rule_pending_since=None).values_list("name", flat=True)

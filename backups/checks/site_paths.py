@@ -1,4 +1,4 @@
-"""Places of the site inside what it backs up and restores, and instances inside each other."""
+"""Check that no instance contains files of the site, or another instance."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from destinations.models import BackupDestination
 
 @register()
 def check_own_places(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E050: a component that no backup and no restore will take. W050: a tree that is taken without a part of it."""
+    """E050: a component cannot be backed up or restored. W050: a part of a tree is left out of backups."""
     return list(_findings(OwnPlaces(configured_places())))
 
 
@@ -26,7 +26,7 @@ def check_own_places(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
 def check_destination_places(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """E050, W050: likewise, about folders that only the destinations name."""
+    """E050, W050: the same for the folders of destinations, which are in the database."""
     if not may_read(BackupDestination, databases):
         return []
     known = list(_findings(OwnPlaces(configured_places())))
@@ -37,13 +37,13 @@ def _findings(own: OwnPlaces) -> Iterator[CheckMessage]:
     for instance in inventory().instances.values():
         try:
             parts = components_of(instance.service, own=NO_PLACES)
-        except BackupError:  # W002 says so
+        except BackupError:  # W002 reports it
             continue
         for part in parts:
-            yield from _about(instance, part, own)
+            yield from _check(instance, part, own)
 
 
-def _about(instance: Instance, part: Component, own: OwnPlaces) -> Iterator[CheckMessage]:
+def _check(instance: Instance, part: Component, own: OwnPlaces) -> Iterator[CheckMessage]:
     try:
         require_foreign(part, own)
         require_apart(instance, part)
@@ -54,7 +54,7 @@ def _about(instance: Instance, part: Component, own: OwnPlaces) -> Iterator[Chec
         (tree,) = part.sources()
         for name, place in own.below(tree).places.items():
             yield Warning(
-                f"[{instance.name}] {part.name}: {tree / name} is where this site keeps its {place.what}",
-                hint="It is left out of backups, and a restore leaves it as it is. If that is not meant, move it.",
+                f"[{instance.name}] {part.name}: {tree / name} is where this site keeps its {place.what}.",
+                hint="It is left out of backups, and a restore does not change it. If that is wrong, move it.",
                 id="backups.W050",
             )

@@ -1,4 +1,4 @@
-"""Whether anybody does the work: asked by `manage.py check --database default`."""
+"""Check that a worker serves each queue. For `manage.py check --database default`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from destinations.migrated import may_read
 def check_workers(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """W024: nobody looks after a queue."""
+    """W024: a queue has no healthy worker."""
     if not may_read(Heartbeat, databases):
         return []
     return [Warning(problem.message, hint=problem.hint, id="backups.W024") for problem in worker_state().problems]

@@ -1,4 +1,4 @@
-"""What the commands of this app share."""
+"""Base of the commands of this app: finding runs and destinations, and common arguments."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution, Run
 from backups.runs.queue.once import AlreadyWaiting
+from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination
 
@@ -19,7 +20,7 @@ AnyRun = TypeVar("AnyRun", bound=Run)
 class BackupCommand(OperatorCommand):
     """A command about backups and restores."""
 
-    def find_execution(self, reference: str) -> BackupExecution:
+    def find_backup(self, reference: str) -> BackupExecution:
         """Return the backup with this id, or with this unique beginning of one (8 characters or more)."""
         return _found(BackupExecution.objects.select_related("destination"), reference)
 
@@ -29,51 +30,52 @@ class BackupCommand(OperatorCommand):
 
     def find_destination(self, name: str | None) -> BackupDestination:
         """Return the destination called `name`; without a name, the only enabled one."""
+        # evaluated for an error only
+        names = BackupDestination.objects.values_list("name", flat=True)
         if name is not None:
             destination = BackupDestination.objects.filter(name=name).first()
             if destination is None:
-                raise BackupError(f"there is no destination {name!r}", hint=f"known: {self._names() or 'none'}")
+                raise BackupError(f"There is no destination {name!r}.", hint=f"Known: {', '.join(names) or 'none'}.")
             return destination
         enabled = list(BackupDestination.objects.enabled()[:2])
-        if len(enabled) != 1:
-            problem = "several destinations are enabled" if enabled else "no destination is enabled"
-            hint = f"name one with --destination: {self._names()}" if enabled else "make one with `adddestination`"
-            raise BackupError(problem, hint=hint)
+        if not enabled:
+            raise BackupError("No destination is enabled.", hint="Add one with `adddestination`.")
+        if len(enabled) > 1:
+            hint = f"Name one with --destination: {', '.join(names)}."
+            raise BackupError("Several destinations are enabled.", hint=hint)
         return enabled[0]
 
     def respond_waiting(self, waiting: AlreadyWaiting, describe: Callable[[Any], dict[str, Any]]) -> None:
-        """Say that nothing else was queued, and which run waits: what was asked for will be done."""
+        """Respond with the queued run that does the same already: nothing else was queued."""
         run = waiting.run
-        said = f"; {waiting.hint}" if waiting.hint else ""
         data = describe(run) | {"already_waiting": True, "note": waiting.hint}
-        self.respond(data, f"waiting already as {run.pk}, asked for by {run.triggered_by}{said}")
-
-    def _names(self) -> str:
-        return ", ".join(BackupDestination.objects.values_list("name", flat=True))
+        text = sentences(f"waiting already as {run.pk}, asked for by {run.triggered_by}", waiting.hint)
+        self.respond(data, text if waiting.hint else text.removesuffix("."))
 
 
 def _found(runs: "QuerySet[AnyRun]", reference: str) -> AnyRun:
+    # fewer characters would too easily be those of another run
     found = list((runs.filter(pk__startswith=reference) if len(reference) >= 8 else runs.filter(pk=reference))[:2])
     if len(found) == 1:
         return found[0]
     noun = runs.model.noun
-    reason = f"several {noun}s begin with" if found else f"there is no {noun}"
-    raise BackupError(f"{reason} {reference!r}", hint=f"`list{noun}s` prints the ids")
+    reason = f"Several {noun}s begin with" if found else f"There is no {noun}"
+    raise BackupError(f"{reason} {reference!r}.", hint=f"`list{noun}s` prints the ids.")
 
 
 def add_limit_argument(parser: CommandParser) -> None:
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many, 0 for all (default: 50)")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N, 0 for all (default: 50)")
 
 
 def limited(runs: "QuerySet[AnyRun]", limit: int) -> list[AnyRun]:
     """Return the first `limit` rows, all for 0. Raises BackupError for a negative one."""
     if limit < 0:
-        raise BackupError("--limit must not be negative")
+        raise BackupError("--limit must not be negative.")
     return list(runs[: limit or None])
 
 
 def add_archive_arguments(parser: CommandParser) -> None:
-    """Either the id of an execution, or the path of an archive file."""
+    """Add the id of a backup and `--file`, of which one has to be given."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("id", nargs="?", help="id of the backup, or its first 8 characters or more")
     which.add_argument("--file", type=Path, metavar="PATH", help="an archive file, known here or not")

@@ -1,4 +1,4 @@
-"""Options of the command `restore` that cannot be meant."""
+"""Contradicting options of the command `restore`, which are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -7,32 +7,34 @@ from backups.errors import BackupError
 from destinations.lib.formats import listed
 
 CHOICES = ("component", "instance", "to", "force_invalid_config", "other_instance", "accept_unsigned")
-# what goes alone, with the choices that mean nothing beside it
-ALONE = {
-    "undo": (CHOICES, "an undo brings back exactly what that restore touched; to choose, restore its safety backup"),
-    "acknowledge": ((*CHOICES, "dry_run"), "acknowledge first, then do the other"),
-    "cancel": ((*CHOICES, "dry_run"), "cancel first, then do the other"),
+# options that exclude others, and the hint
+EXCLUSIVE = {
+    "undo": (CHOICES, "An undo restores exactly what that restore replaced. To choose, restore its safety backup."),
+    "acknowledge": ((*CHOICES, "dry_run"), "Acknowledge first, then run the other command."),
+    "cancel": ((*CHOICES, "dry_run"), "Cancel first, then run the other command."),
 }
 
 
 def refuse_contradictions(**options: Any) -> None:
-    """Raise BackupError for options that would be passed over: nobody shall believe that they were heard."""
+    """Raise BackupError for options that would have no effect beside others."""
     given = options | {"component": options["components"]}
-    for name, (choices, hint) in ALONE.items():
-        unheard = [f"--{choice.replace('_', '-')}" for choice in choices if given[choice]]
-        if options[name] and unheard:
-            raise BackupError(f"--{name} and {listed(unheard)} do not go together", hint=hint)
+    for name, (choices, hint) in EXCLUSIVE.items():
+        excluded = [f"--{choice.replace('_', '-')}" for choice in choices if given[choice]]
+        if options[name] and excluded:
+            raise BackupError(f"--{name} and {listed(excluded)} do not go together.", hint=hint)
     if options["queue"] and not options["confirm"]:
-        raise BackupError("--queue goes with --confirm only", hint="a worker restores, and shows no preview")
+        raise BackupError("--queue needs --confirm.", hint="A worker restores, and shows no preview.")
     if options["queue"] and options["file"]:
         raise BackupError(
-            "--queue and --file do not go together", hint="the worker may not see that file: `importarchive` it first"
+            "--queue and --file do not go together.",
+            hint="The worker may be on another host: `importarchive` the file.",
         )
 
 
 def require_file(path: Path) -> None:
-    """Raise BackupError for what is no file: a pipe would be waited for, and be empty at the second look."""
+    """Raise BackupError when `path` is not a regular file."""
     if not path.exists():
-        raise BackupError(f"{path} does not exist", hint="check the path")
+        raise BackupError(f"{path} does not exist.", hint="Check the path.")
+    # an archive is read twice, which a pipe cannot be
     if not path.is_file():
-        raise BackupError(f"{path} is not a file", hint="give the path of an archive")
+        raise BackupError(f"{path} is not a file.", hint="Give the path of an archive.")

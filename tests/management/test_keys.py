@@ -156,8 +156,8 @@ def test_secrets_are_in_it_only_when_they_are_asked_for(
     assert PASSPHRASE in with_them
     assert "lock it away" in with_them
     assert settings.BACKUP_SIGNING_KEY.split()[-1] not in with_them
-    told = [line.split()[-1] for line in log.read_text()[begin:].splitlines() if "recoverykit.made" in line]
-    assert told == ["holds=nothing-private", "holds=keys"]
+    logged = [line.split()[-1] for line in log.read_text()[begin:].splitlines() if "recoverykit.made" in line]
+    assert logged == ["holds=nothing-private", "holds=keys"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_each_way_of_encryption_has_its_line(
 def test_the_recovery_kit_never_overwrites_and_says_what_is_missing(
     shop: Path, tmp_path: Path, back_up: BackUp, declare: Callable[[str], None]
 ) -> None:
-    assert "there is no backup of shop to write a recovery kit for" in refused("recoverykit", "shop")
+    assert "There is no backup of shop to write a recovery kit for" in refused("recoverykit", "shop")
     assert "There is no instance 'none'" in refused("recoverykit", "none")
     back_up("shop")
     kit = tmp_path / "kit.html"

@@ -123,7 +123,7 @@ def test_an_archive_that_cannot_be_deleted_is_named_and_the_exit_code_tells(
 
 
 def test_an_unknown_destination_is_named_with_the_known_ones(nas: BackupDestination) -> None:
-    with pytest.raises(CommandError, match=r"there is no destination 'ans'.*known: nas"):
+    with pytest.raises(CommandError, match=r"There is no destination 'ans'.*Known: nas"):
         call_command("prunebackups", "--destination", "ans")
 
 

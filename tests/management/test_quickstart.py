@@ -78,7 +78,7 @@ def test_instances_of_ones_own_are_taken_when_they_are_right(tmp_path: Path) -> 
     given.write_text("[shop]\n")
     error = error_of(quickstart(home, "--instances", str(given)))
     assert error.startswith("[shop] kind: The key is missing.")
-    assert f"correct {given}" in error
+    assert f"Correct {given}" in error
     assert not (home / "instances.toml").exists()
 
     given.write_text(SHOP.format(root=tmp_path))
@@ -94,7 +94,7 @@ def test_instances_of_ones_own_are_taken_when_they_are_right(tmp_path: Path) -> 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     error = error_of(quickstart(tmp_path / "home", "--instances", "/nonexistent.toml"))
     assert error.startswith("/nonexistent.toml cannot be read: No such file or directory")
-    assert "correct --instances" in error
+    assert "Correct --instances" in error
 
 
 def test_an_address_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_an_address_in_use_is_said_before_anything_is_made(tmp_path: Path) -> No
             cwd=PROJECT, env=environment(tmp_path), capture_output=True, text=True, check=False,
             timeout=PATIENCE_SECONDS,
         )  # fmt: skip
-    assert f"cannot listen at 127.0.0.1:{port}: Address already in use" in error_of(ended)
-    assert "choose another with --bind" in error_of(ended)
+    assert f"Cannot listen at 127.0.0.1:{port}: Address already in use" in error_of(ended)
+    assert "Choose another address with --bind" in error_of(ended)
     assert not (tmp_path / "instances.toml").exists()
 
 
@@ -162,7 +162,7 @@ def test_a_closed_terminal_ends_the_site_and_its_worker(tmp_path: Path) -> None:
     try:
         wait_for(f"http://127.0.0.1:{port}/admin/login/", serving.process)
         serving.close()
-        # there is nobody to say "stopped" to
+        # the last line cannot be printed
         assert serving.ended() == os.EX_IOERR
     finally:
         serving.kill()

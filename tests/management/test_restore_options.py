@@ -68,13 +68,13 @@ def test_names_are_checked_before_anything_is_touched(
     assert "no component 'nothing' to restore" in said
     valid = "config, devices, users, accounting, metrics, audit, config.file, config.overrides, config.section:NAME"
     assert valid in said
-    assert refused("restore", "12345678").startswith("there is no backup '12345678'")
-    assert refused("restore", "--undo=12345678").startswith("there is no restore '12345678'")
+    assert refused("restore", "12345678").startswith("There is no backup '12345678'")
+    assert refused("restore", "--undo=12345678").startswith("There is no restore '12345678'")
     assert "--instance" in refused("restore", "--file", SERVER_PLAIN)
     declare(f'[tacacs-lab]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "config/tacacs.conf"\n')
     said = refused("restore", backup.pk, "--instance=tacacs-lab", "--confirm")
     for part in ("of instance tacacs-hq, not of tacacs-lab", "nothing was changed", "--other-instance"):
-        assert part in said
+        assert part in said.lower()
     assert "There is no instance 'tacacs-hq' (known: tacacs-lab)" in refused("restore", backup.pk, "--confirm")
     assert state_of(tacacs_root) == before
 
@@ -134,7 +134,7 @@ def test_what_changed_nothing_cannot_be_undone(backup: BackupExecution, archive:
     archive.unlink()
     refused("restore", backup.pk, "--confirm")
     failed = RestoreExecution.objects.get()
-    assert refused("restore", "--undo", failed.pk).startswith(f"restore {failed.pk} changed nothing")
+    assert refused("restore", "--undo", failed.pk).lower().startswith(f"restore {failed.pk} changed nothing")
 
 
 def test_an_undo_is_previewed_and_names_what_it_undoes(tacacs_root: Path, backup: BackupExecution) -> None:
@@ -142,7 +142,7 @@ def test_an_undo_is_previewed_and_names_what_it_undoes(tacacs_root: Path, backup
     before = state_of(tacacs_root)
     first = command("restore", backup.pk, "--component=audit", "--confirm", "--json").data
     shown = command("restore", "--undo", first["id"])
-    assert (shown.code, shown.err.partition(":")[0]) == (1, "nothing was restored")
+    assert (shown.code, shown.err.partition(":")[0]) == (1, "Nothing was restored")
     assert "audit did not exist when the backup was made and will be removed" in " ".join(shown.out.split())
     second = command("restore", "--undo", first["id"], "--confirm", "--json").data
     assert (second["undo_of"], second["restart_required"]) == (first["id"], True)
@@ -160,7 +160,7 @@ def test_the_safety_backup_needs_an_enabled_destination_and_makes_one_where_ther
     BackupDestination.objects.update(enabled=False)
     said = refused("restore", backup.pk, "--confirm")
     for part in ("no destination for the safety backup is enabled", "nothing was changed", "enable safety"):
-        assert part in said
+        assert part in said.lower()
 
 
 def test_restores_are_listed_newest_first_with_their_archive_or_error(backup: BackupExecution, archive: Path) -> None:
@@ -176,4 +176,4 @@ def test_restores_are_listed_newest_first_with_their_archive_or_error(backup: Ba
     assert refused("listrestores", "--limit=-1").startswith("--limit must not be negative")
     shown = command("showrestore", RestoreExecution.objects.latest("created_at").pk).out
     assert "failed       tacacs-hq from backup-tacacs-hq-" in shown
-    assert "nothing was changed" in shown
+    assert "nothing was changed" in shown.lower()

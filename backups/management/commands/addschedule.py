@@ -13,24 +13,24 @@ from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Add a schedule that backs up an instance by itself."
+    help = "Add a schedule for the backups of an instance."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("--instance", required=True, metavar="NAME")
         parser.add_argument("--destination", metavar="NAME", help="needed when several are enabled")
-        rhythm = parser.add_mutually_exclusive_group(required=True)
-        rhythm.add_argument("--cron", metavar="EXPRESSION", help="five fields, such as '0 2 * * *'")
-        rhythm.add_argument("--interval", metavar="INTERVAL", help="such as minutes:15, hours:24 or days:1")
-        rhythm.add_argument("--custom", metavar="CADENCE", help="a name in BACKUP_CUSTOM_CADENCES")
-        rhythm.add_argument("--manual", action="store_true", help="runs only when it is told to")
+        cadence = parser.add_mutually_exclusive_group(required=True)
+        cadence.add_argument("--cron", metavar="EXPRESSION", help="five fields, such as '0 2 * * *'")
+        cadence.add_argument("--interval", metavar="INTERVAL", help="such as minutes:15, hours:24 or days:1")
+        cadence.add_argument("--custom", metavar="CADENCE", help="a name in BACKUP_CUSTOM_CADENCES")
+        cadence.add_argument("--manual", action="store_true", help="only started by an operator")
         parser.add_argument("--time-zone", default="UTC", metavar="ZONE", help="of the cron expression (default: UTC)")
-        parser.add_argument("--paused", action="store_true", help="begin with it paused")
+        parser.add_argument("--paused", action="store_true", help="add it paused")
 
     def run(self, **options: Any) -> None:
         if BackupSchedule.objects.filter(name=options["name"]).exists():
-            raise BackupError(f"there is a schedule {options['name']!r} already", hint="choose another name")
-        type_, expression = rhythm_of(options)
+            raise BackupError(f"There is a schedule {options['name']!r} already.", hint="Choose another name.")
+        type_, expression = cadence_from(options)
         schedule = BackupSchedule(
             name=options["name"],
             instance=get_instance(options["instance"]).name,
@@ -49,7 +49,7 @@ class Command(BackupCommand):
         self.respond(describe_schedule(schedule), summary(schedule))
 
 
-def rhythm_of(options: dict[str, Any]) -> tuple[str, str]:
+def cadence_from(options: dict[str, Any]) -> tuple[str, str]:
     for type_ in ("cron", "interval", "custom"):
         if options[type_] is not None:
             return type_, options[type_]

@@ -12,12 +12,12 @@ from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue
 from destinations.lib.formats import human_duration, human_size
 from destinations.lib.os_signals import exit_status
-from destinations.management.base import Error, operator_name
+from destinations.management.base import Error, one_line, operator_name
 from destinations.models import BackupDestination
 
 
 class Command(BackupCommand):
-    help = "Back up an instance now, here; or let a worker do it (--queue)."
+    help = "Back up an instance now, in this process, or queue the backup for a worker (--queue)."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("instance")
@@ -32,32 +32,33 @@ class Command(BackupCommand):
 
     def _queue(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
         try:
-            execution = start_backup(instance, destination, by=by, comment=comment)
+            backup = start_backup(instance, destination, by=by, comment=comment)
         except AlreadyWaiting as waiting:
             self.respond_waiting(waiting, describe)
             return
-        enqueue(execution)
-        self.respond(describe(execution) | {"already_waiting": False}, f"queued as {execution.pk}")
+        enqueue(backup)
+        self.respond(describe(backup) | {"already_waiting": False}, f"queued as {backup.pk}")
 
     def _run(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
+        # known before there is a row: after a signal the row is found by it
         run_id = new_id()
         try:
-            execution = backup_now(instance, destination, by=by, comment=comment, run_id=run_id)
+            backup = backup_now(instance, destination, by=by, comment=comment, run_id=run_id)
         except (KeyboardInterrupt, SystemExit) as end:
             row = BackupExecution.objects.filter(pk=run_id).first()
-            state = f"it is {row.status}" if row else "it had not begun"
-            raise Error(f"the backup was told to end; {state}", returncode=exit_status(end)) from end
-        self.respond(describe(execution), summary(execution))
+            state = f"It is {row.status}" if row else "It had not begun"
+            raise Error(one_line("The backup was terminated by a signal", state), returncode=exit_status(end)) from end
+        self.respond(describe(backup), summary(backup))
 
 
-def summary(execution: BackupExecution) -> str:
-    manifest = execution.manifest_json or {}
+def summary(backup: BackupExecution) -> str:
+    manifest = backup.manifest_json or {}
     records = sum(entry.get("records") or 0 for entry in manifest.get("contents", []))
     lines = [
-        f"completed  {execution.backup_path} at {execution.destination.name}",
-        f"           {execution.files_included} files, {records} rows, {human_size(execution.size_bytes)} packed into"
-        f" {human_size(execution.compressed_size_bytes)} in {human_duration(execution.duration)}",
-        f"           SHA-256 {execution.archive_sha256}",
-        f"           id {execution.pk}",
+        f"completed  {backup.backup_path} at {backup.destination.name}",
+        f"           {backup.files_included} files, {records} rows, {human_size(backup.size_bytes)} packed into"
+        f" {human_size(backup.compressed_size_bytes)} in {human_duration(backup.duration)}",
+        f"           SHA-256 {backup.archive_sha256}",
+        f"           id {backup.pk}",
     ]
-    return "\n".join(lines + [f"warning    {text}" for text in execution.warnings])
+    return "\n".join(lines + [f"warning    {text}" for text in backup.warnings])

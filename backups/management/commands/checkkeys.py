@@ -5,13 +5,13 @@ from django.core.management.base import CommandParser
 from backups.archive.encryption import Verdict
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.service.keys.check import HINT, Look, check_keys
+from backups.service.keys.check import HINT, SampleResult, check_keys
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 
 
 class Command(BackupCommand):
-    help = "Try the keys at hand on the oldest and the newest encrypted backup of each destination."
+    help = "Check that the keys of this site open the oldest and the newest encrypted backup of each destination."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--destination", metavar="NAME", help="default: all of them")
@@ -19,37 +19,39 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         name = options["destination"]
         chosen = [self.find_destination(name)] if name else list(BackupDestination.objects.all())
-        looks: list[Look] = []
-        silent: list[str] = []
+        results: list[SampleResult] = []
+        unreachable: list[str] = []
         for destination in chosen:
             try:
-                looks += check_keys(destination, whole=True)
+                results += check_keys(destination, whole=True)
             except DestinationError as error:
-                silent.append(f"no answer  {destination.name}: {error.message}")
-        self.respond([_described(look) for look in looks], _text(looks, silent))
-        lost = sum(look.verdict is Verdict.LOST for look in looks)
+                unreachable.append(f"no answer  {destination.name}: {error.message}")
+        data = [
+            {
+                "id": result.backup.pk,
+                "destination": result.backup.destination.name,
+                "file": result.backup.backup_filename,
+                "recipients": result.backup.recipients,
+                "verdict": result.verdict.name.lower(),
+                "reason": result.reason,
+            }
+            for result in results
+        ]
+        # before the error: the other results are reported in any case
+        self.respond(data, _text(results, unreachable))
+        lost = sum(result.verdict is Verdict.LOST for result in results)
         if lost:
-            raise BackupError(f"{lost} of {len(looks)} backups cannot be opened any more", hint=HINT)
-        if silent:
-            raise BackupError(f"{len(silent)} of {len(chosen)} destinations did not answer", hint="run testdestination")
+            raise BackupError(f"{lost} of {len(results)} backups cannot be opened any more.", hint=HINT)
+        if unreachable:
+            raise BackupError(
+                f"{len(unreachable)} of {len(chosen)} destinations did not answer.", hint="Run `testdestination`."
+            )
 
 
-def _described(look: Look) -> dict[str, Any]:
-    execution = look.execution
-    return {
-        "id": execution.pk,
-        "destination": execution.destination.name,
-        "file": execution.backup_filename,
-        "recipients": execution.recipients,
-        "verdict": look.verdict.name.lower(),
-        "reason": look.reason,
-    }
-
-
-def _text(looks: list[Look], silent: list[str]) -> str:
+def _text(results: list[SampleResult], unreachable: list[str]) -> str:
     lines = [
-        f"{look.verdict.name.lower():10} {look.execution.backup_filename} at {look.execution.destination.name}"
-        + (f": {look.reason}" if look.reason else "")
-        for look in looks
+        f"{result.verdict.name.lower():10} {result.backup.backup_filename} at {result.backup.destination.name}"
+        + (f": {result.reason}" if result.reason else "")
+        for result in results
     ]
-    return "\n".join([*lines, *silent]) or "no backup is encrypted"
+    return "\n".join([*lines, *unreachable]) or "no backup is encrypted"

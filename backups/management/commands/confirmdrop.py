@@ -11,7 +11,7 @@ from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Confirm that data which backups lack is gone on purpose: from then on older backups may be pruned."
+    help = "Confirm that dropped data was deleted on purpose: from then on the older backups may be pruned."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -23,20 +23,18 @@ class Command(BackupCommand):
         parser.add_argument("--dry-run", action="store_true", help="say what would be confirmed, change nothing")
 
     def run(self, **options: Any) -> None:
-        execution = self._find(options["target"])
+        target = options["target"]
+        if (episode := open_episodes([target]).get(target)) is not None:
+            backup = episode.newest
+        elif BackupExecution.objects.filter(instance=target).exists():
+            raise BackupError(f"The newest backup of {target} has no drop to confirm.", hint="Give the id of a backup.")
+        else:
+            backup = self.find_backup(target)
         components = options["component"]
-        drops = [drop for drop in open_drops(execution) if not components or drop.component in components]
-        changed = [] if options["dry_run"] else confirm_drop(execution, by=operator_name(), components=components)
+        drops = [drop for drop in open_drops(backup) if not components or drop.component in components]
+        changed = [] if options["dry_run"] else confirm_drop(backup, by=operator_name(), components=components)
         verb = "would confirm" if options["dry_run"] else "confirmed"
         lines = [f"{verb}  {drop}" for drop in drops] or ["there is no drop to confirm"]
         lines += [f"in {row}" for row in changed]
         done = {"dry_run": options["dry_run"], "confirmed_in": [row.pk for row in changed]}
-        self.respond(describe(execution) | done, "\n".join(lines))
-
-    def _find(self, target: str) -> BackupExecution:
-        episode = open_episodes([target]).get(target)
-        if episode is not None:
-            return episode.newest
-        if BackupExecution.objects.filter(instance=target).exists():
-            raise BackupError(f"The newest backup of {target} has no drop to confirm.", hint="Give the id of a backup.")
-        return self.find_execution(target)
+        self.respond(describe(backup) | done, "\n".join(lines))

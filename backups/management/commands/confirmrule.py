@@ -15,7 +15,7 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("destination")
-        parser.add_argument("--dry-run", action="store_true", help="say what would go besides, change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be deleted too, change nothing")
 
     def run(self, **options: Any) -> None:
         destination = self.find_destination(options["destination"])

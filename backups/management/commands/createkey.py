@@ -9,7 +9,7 @@ from backups.service.keys.generate import create_identity
 
 
 class Command(BackupCommand):
-    help = "Make a key: write the identity, which is the secret, to a new file, and print the recipient."
+    help = "Generate a key: write the identity, which is the secret, to a new file, and print the recipient."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="a new file, mode 0600; best not on this machine")

@@ -10,42 +10,40 @@ from backups.models.columns import DrillResult
 from backups.service.drill.result import result_of
 from backups.service.drill.run import drill, newest_backup
 from destinations.lib.formats import counted, human_duration, human_size, listed
+from destinations.lib.operator_error import sentences
 from destinations.management.base import operator_name
 
 Verdict = DrillExecution.Verdict
 
 
 class Command(BackupCommand):
-    help = "Prove that a backup restores: fetch it, restore it into a scratch place, check everything, note the time."
+    help = "Drill: restore a backup into a scratch folder, check everything, and record how long it took."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("what", metavar="INSTANCE|ID", help="an instance, for its newest backup; or id of a backup")
 
     def run(self, **options: Any) -> None:
-        execution = self._execution(options["what"])
-        run = drill(execution, by=operator_name())
-        if run.verdict == Verdict.FAILED:
-            raise BackupError(f"the drill of {execution} failed: {run.error_message}", hint=run.error_hint)
+        what = options["what"]
+        # by its backups, too: an instance that was removed from instances.toml can still be drilled
+        is_instance = what in instance_names() or BackupExecution.objects.filter(instance=what).exists()
+        backup = newest_backup(what) if is_instance else self.find_backup(what)
+        run = drill(backup, by=operator_name())
         if run.verdict != Verdict.PASSED:
-            raise BackupError(f"the drill of {execution} came to no verdict: {run.error_message}", hint=run.error_hint)
+            outcome = "failed" if run.verdict == Verdict.FAILED else "has no verdict"
+            message = sentences(f"The drill of {backup} {outcome}", run.error_message)
+            raise BackupError(message, hint=run.error_hint)
         result = result_of(run)
-        self.respond({"id": execution.pk, "archive": str(execution), **result}, _text(execution, result))
-
-    def _execution(self, what: str) -> BackupExecution:
-        """An instance that is gone from the instances file can still be drilled by its name."""
-        if what in instance_names() or BackupExecution.objects.filter(instance=what).exists():
-            return newest_backup(what)
-        return self.find_execution(what)
+        self.respond({"id": backup.pk, "archive": str(backup), **result}, _text(backup, result))
 
 
-def _text(execution: BackupExecution, done: DrillResult) -> str:
+def _text(backup: BackupExecution, done: DrillResult) -> str:
     found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]
     lines = [
-        f"passed       {execution}",
+        f"passed       {backup}",
         f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}",
         f"             restored in {human_duration(done['seconds'])}, checked in another"
         f" {human_duration(done['checking_seconds'])}",
         f"             with SQLite {done['sqlite_version']}",
-        f"             id {execution.pk}",
+        f"             id {backup.pk}",
     ]
     return "\n".join(lines + [f"warning      {text}" for text in done["warnings"]])

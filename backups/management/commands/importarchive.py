@@ -19,10 +19,10 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         destination = self.find_destination(options["destination"])
-        execution = import_archive(options["file"], destination, by=operator_name())
+        backup = import_archive(options["file"], destination, by=operator_name())
         self.respond(
-            describe(execution),
-            f"imported  {execution.backup_path} at {destination.name}\n"
-            f"          backup of {execution.instance}, {human_size(execution.compressed_size_bytes)}\n"
-            f"          id {execution.pk}" + "".join(f"\n          warning: {text}" for text in execution.warnings),
+            describe(backup),
+            f"imported  {backup.backup_path} at {destination.name}\n"
+            f"          backup of {backup.instance}, {human_size(backup.compressed_size_bytes)}\n"
+            f"          id {backup.pk}" + "".join(f"\n          warning: {text}" for text in backup.warnings),
         )

@@ -7,15 +7,17 @@ from backups.management.base import BackupCommand
 from backups.management.output.listing import Sections, item_of, lines
 from backups.service.catalogue.scan import Scan
 from backups.service.catalogue.sync import Imported, import_backups, look
+from destinations.lib.formats import counted
+from destinations.lib.operator_error import sentences
 from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Compare the catalogue with what lies at a destination: adopt unknown archives, mark missing ones."
+    help = "Sync the catalogue with a destination: adopt unknown archives, mark missing ones."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("destination")
-        parser.add_argument("--dry-run", action="store_true", help="say what lies there, change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="print what is there, change nothing")
 
     def run(self, **options: Any) -> None:
         destination = self.find_destination(options["destination"])
@@ -27,7 +29,8 @@ class Command(BackupCommand):
         self.respond({**head, **sections}, "\n".join([text, *lines(sections)]))
         if done and done.refused:
             path, reason = done.refused[0]
-            raise BackupError(f"{len(done.refused)} refused at {destination.name}, the first: {path}: {reason}")
+            count = counted(len(done.refused), "file")
+            raise BackupError(sentences(f"{count} refused at {destination.name}. The first: {path}: {reason}"))
 
 
 def scanned(found: Scan) -> Sections:
@@ -49,5 +52,5 @@ def imported(done: Imported) -> Sections:
         "missing": [item_of(row) for row in done.missing],
         "returned": [item_of(row) for row in done.returned],
         "changed": [item_of(row, reason=f"has {size} bytes there") for row, size in done.scan.changed],
-        "removed": [{"path": path, "reason": "an upload that nobody finished"} for path in done.removed],
+        "removed": [{"path": path, "reason": "an orphaned partial upload"} for path in done.removed],
     }

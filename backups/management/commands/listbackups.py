@@ -21,39 +21,34 @@ class Command(BackupCommand):
         add_limit_argument(parser)
 
     def run(self, **options: Any) -> None:
-        executions = BackupExecution.objects.select_related("destination").without_manifest()
+        backups = BackupExecution.objects.select_related("destination").without_manifest()
         if options["instance"]:
-            executions = executions.filter(instance=options["instance"])
+            backups = backups.filter(instance=options["instance"])
         if options["destination"]:
-            executions = executions.filter(destination=self.find_destination(options["destination"]))
+            backups = backups.filter(destination=self.find_destination(options["destination"]))
         if options["status"]:
-            executions = executions.filter(status=options["status"])
-        rows = limited(executions, options["limit"])
+            backups = backups.filter(status=options["status"])
+        rows = limited(backups, options["limit"])
         self.respond([describe(row) for row in rows], table(rows))
 
 
-def table(executions: list[BackupExecution]) -> str:
-    if not executions:
+def table(backups: list[BackupExecution]) -> str:
+    if not backups:
         return "no backups"
     head = ROW.format("id", "instance", "status", "kind", "created (UTC)", "size", "took", "file or error")
-    return "\n".join([head, *(_row(execution) for execution in executions)])
+    return "\n".join([head, *(_row(backup) for backup in backups)])
 
 
-def _row(execution: BackupExecution) -> str:
-    lost = "missing" if execution.missing_at else ""
-    status = "deleted" if execution.deleted_at else lost or execution.status
+def _row(backup: BackupExecution) -> str:
+    status = "deleted" if backup.deleted_at else "missing" if backup.missing_at else backup.status
+    dropped = f"  data dropped: {summary(backup)}" if backup.open_drop else ""
     return ROW.format(
-        execution.pk,
-        execution.instance,
+        backup.pk,
+        backup.instance,
         status,
-        execution.kind,
-        f"{execution.created_at:%Y-%m-%d %H:%M}",
-        human_size(execution.compressed_size_bytes),
-        human_duration(execution.duration),
-        _remark(execution),
+        backup.kind,
+        f"{backup.created_at:%Y-%m-%d %H:%M}",
+        human_size(backup.compressed_size_bytes),
+        human_duration(backup.duration),
+        (backup.backup_filename or backup.error_message) + dropped,
     )
-
-
-def _remark(execution: BackupExecution) -> str:
-    dropped = f"  data dropped: {summary(execution)}" if execution.open_drop else ""
-    return (execution.backup_filename or execution.error_message) + dropped

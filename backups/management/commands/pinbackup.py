@@ -9,13 +9,13 @@ from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Keep a backup for good: neither retention nor a person deletes it until it is unpinned."
+    help = "Pin a backup: neither retention nor an operator deletes it until it is unpinned."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("id", help="id of the backup, or its first 8 characters or more")
-        parser.add_argument("--reason", required=True, metavar="TEXT", help="why it must never go")
+        parser.add_argument("--reason", required=True, metavar="TEXT", help="why it must be kept")
 
     def run(self, **options: Any) -> None:
-        execution = self.find_execution(options["id"])
-        pin_backup(execution, by=operator_name(), reason=options["reason"])
-        self.respond(describe(execution), f"pinned  {execution}: {execution.pin_reason}")
+        backup = self.find_backup(options["id"])
+        pin_backup(backup, by=operator_name(), reason=options["reason"])
+        self.respond(describe(backup), f"pinned  {backup}: {backup.pin_reason}")

@@ -18,14 +18,19 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--destination", metavar="NAME", help="only this one; default: every enabled one")
-        parser.add_argument("--dry-run", action="store_true", help="say what would go and why, delete nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print what would be deleted and why, delete nothing"
+        )
 
     def run(self, **options: Any) -> None:
+        name = options["destination"]
+        chosen = [self.find_destination(name)] if name else list(BackupDestination.objects.enabled())
         answers, texts, problems = [], [], []
-        for destination in self._destinations(options["destination"]):
+        for destination in chosen:
             try:
                 sections, size, problem = preview(destination) if options["dry_run"] else pruned(destination)
             except OperatorError as error:
+                # a destination that does not answer must not keep the others from being pruned
                 sections, size, problem = {}, 0, error.message
             answers.append(
                 {"destination": destination.name, "dry_run": options["dry_run"], "reclaimed_bytes": size, **sections}
@@ -33,12 +38,10 @@ class Command(BackupCommand):
             )
             texts += [f"{destination.name}: {human_size(size)} reclaimed", *lines(sections)]
             problems += [problem] if problem else []
+        # before the error: what was deleted is reported in any case
         self.respond(answers, "\n".join(texts) or "no destination is enabled")
         if problems:
             raise BackupError(sentences(*problems))
-
-    def _destinations(self, name: str | None) -> list[BackupDestination]:
-        return [self.find_destination(name)] if name else list(BackupDestination.objects.enabled())
 
 
 def preview(destination: BackupDestination) -> tuple[Sections, int, str]:
@@ -61,7 +64,7 @@ def pruned(destination: BackupDestination) -> tuple[Sections, int, str]:
 
 
 def _unconfirmed(plan: Plan) -> Sections:
-    """Name what would go besides by a rule that waits for `confirmrule`."""
+    """Return what would be deleted too by a rule that waits for `confirmrule`."""
     return {"unconfirmed": _items(plan.waiting)} if plan.waiting else {}
 
 

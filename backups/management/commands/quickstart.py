@@ -6,13 +6,13 @@ from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.management.quickstart import setup as first_steps
+from backups.management.quickstart import setup
 from backups.management.quickstart.serve import require_free, serve
 from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Make everything a first look needs, run a first verified backup, and serve the site with a worker."
+    help = "Set up a site, make and verify a first backup, and serve the site with a worker."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--no-serve", action="store_true", help="stop after the first backup")
@@ -23,27 +23,23 @@ class Command(BackupCommand):
         host, port = address(options["bind"])
         if not options["no_serve"]:
             require_free(host, port)
-        said = self._prepare(options["instances"])
-        self.respond({"steps": said}, "\n".join(said))
+        call_command("migrate", verbosity=0)
+        steps = [setup.provide_instances(options["instances"])]
+        destination, tested = setup.provide_destination()
+        steps += [tested, *setup.first_backups(destination, operator_name()), setup.provide_admin()]
+        self.respond({"steps": steps}, "\n".join(steps))
         if options["no_serve"]:
             return
         self.stdout.write(f"serving     http://{host}:{port}/  (Ctrl-C stops the site and its worker)")
         self.stdout.flush()
         if ended := serve(host, port):
-            raise BackupError(f"{ended}; everything was stopped", hint="its messages are above")
+            raise BackupError(f"{ended}. Everything was stopped.", hint="Its messages are above.")
         self.stdout.write("stopped")
-
-    def _prepare(self, instances: Path | None) -> list[str]:
-        call_command("migrate", verbosity=0)
-        said = [first_steps.provide_instances(instances)]
-        destination, line = first_steps.provide_destination()
-        said += [line, *first_steps.first_backups(destination, operator_name())]
-        return [*said, first_steps.provide_admin()]
 
 
 def address(text: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``; an IPv6 host stands in brackets."""
+    """Return host and port of ``HOST:PORT``; an IPv6 host is in brackets."""
     host, separator, port = text.rpartition(":")
     if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise BackupError(f"--bind {text!r} is not HOST:PORT", hint="for example 127.0.0.1:8000")
+        raise BackupError(f"--bind {text!r} is not HOST:PORT.", hint="An example is 127.0.0.1:8000.")
     return host.strip("[]"), int(port)

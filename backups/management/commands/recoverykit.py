@@ -12,7 +12,7 @@ from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Write one page to print with what it takes to restore an instance with stock tools."
+    help = "Write a page to print, with what is needed to restore an instance with standard tools."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("instance")
@@ -26,14 +26,14 @@ class Command(BackupCommand):
         if options["output"] is None:
             self.respond({"instance": options["instance"], "html": page}, page)
             return
-        _write(options["output"], page)
-        data = {"instance": options["instance"], "file": str(options["output"])}
-        self.respond(data, f"written to {options['output']}: print it and keep it where the machine is not")
-
-
-def _write(path: Path, page: str) -> None:
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(page)
-    except OSError as error:
-        raise BackupError(f"{path} cannot be written: {error.strerror}", hint="give the path of a new file") from error
+        path = options["output"]
+        try:
+            # never readable by others: it may hold keys
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(page)
+        except OSError as error:
+            raise BackupError(
+                f"{path} cannot be written: {error.strerror}.", hint="Give the path of a new file."
+            ) from error
+        data = {"instance": options["instance"], "file": str(path)}
+        self.respond(data, f"written to {path}: print it and keep it in another place than this machine")

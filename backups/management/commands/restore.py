@@ -18,7 +18,7 @@ from backups.runs.finish import cancel, message_of
 from backups.service.archives.extract import extract
 from backups.service.restore.describe import describe_restore
 from backups.service.restore.dry_run import rehearse
-from backups.service.restore.ending import restart
+from backups.service.restore.ending.restart import acknowledge
 from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.signature import SeenSignature, seen_signature
 from backups.service.restore.preview.summary import Preview
@@ -29,15 +29,15 @@ from destinations.lib.formats import counted, listed
 from destinations.lib.os_signals import ToldToEnd, exit_status
 from destinations.management.base import Error, one_line, operator_name
 
-# a person waits for it, and can press Ctrl-C; a page cannot wait so long
+# longer than for a page: the operator of a command can wait, and press Ctrl-C
 SECONDS_FOR_TREES = 3600.0
 NOT_AS_BEFORE = 3
-NOT_CONFIRMED = "nothing was restored: this was a preview"
+NOT_CONFIRMED = "Nothing was restored: this was a preview."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be restored, and into which instance."""
+class Target:
+    """What is restored, and into which instance."""
 
     source: BackupExecution | Path
     instance: str
@@ -51,20 +51,20 @@ class Asked:
         try:
             return sha256_of(self.source, lambda _: None)
         except OSError as error:
-            message = f"{self.source} cannot be read: {error.strerror}"
-            raise BackupError(message, hint="check the path and the permissions") from error
+            message = f"{self.source} cannot be read: {error.strerror}."
+            raise BackupError(message, hint="Check the path and the permissions.") from error
 
 
-def _request(asked: Asked, archive_sha256: str, **options: Any) -> RestoreRequest:
+def _request(target: Target, archive_sha256: str, **options: Any) -> RestoreRequest:
     return RestoreRequest(
-        source=asked.source,
-        instance=asked.instance,
+        source=target.source,
+        instance=target.instance,
         archive_sha256=archive_sha256,
-        components=asked.components,
+        components=target.components,
         force_invalid_config=options["force_invalid_config"],
         allow_other_instance=options["other_instance"],
         accept_unsigned=options["accept_unsigned"],
-        undo_of=asked.undo_of,
+        undo_of=target.undo_of,
     )
 
 
@@ -75,7 +75,7 @@ class Command(BackupCommand):
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("id", nargs="?", help="id of the backup, or its first 8 characters or more")
         which.add_argument("--file", type=Path, metavar="PATH", help="an archive file, known here or not")
-        which.add_argument("--undo", metavar="RESTORE_ID", help="bring back what that restore replaced")
+        which.add_argument("--undo", metavar="RESTORE_ID", help="restore what that restore replaced")
         which.add_argument("--acknowledge", metavar="RESTORE_ID", help="the service was restarted, the restore is good")
         which.add_argument("--cancel", metavar="RESTORE_ID", help="stop that restore and roll back what it changed")
         parser.add_argument("--instance", metavar="NAME", help="where to; the backup's own unless --file is given")
@@ -101,104 +101,112 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         refuse_contradictions(**options)
         if options["acknowledge"]:
-            self._acknowledge(options["acknowledge"])
+            restore = self.find_restore(options["acknowledge"])
+            acknowledge(restore, by=operator_name())
+            restore.refresh_from_db()
+            text = f"acknowledged {restore.pk}: the restore of {restore.instance} is good"
+            self.respond(describe_restore(restore), text)
         elif options["cancel"]:
             self._cancel(options["cancel"])
         elif options["to"]:
             self._unpack(**options)
         else:
-            asked = self._asked(**options)
+            target = self._target(**options)
             if options["confirm"]:
-                self._restore(asked, **options)
+                self._restore(target, **options)
             elif options["dry_run"]:
-                self._rehearse(asked, **options)
+                self._dry_run(target, **options)
             else:
-                self._preview(asked)
+                self._preview(target)
 
-    def _asked(self, **options: Any) -> Asked:
+    def _target(self, **options: Any) -> Target:
         if options["undo"]:
             undone = self.find_restore(options["undo"])
-            return Asked(state_before(undone), undone.instance, [], undone)
+            return Target(state_before(undone), undone.instance, [], undone)
         if options["file"]:
             if not options["instance"]:
-                raise BackupError("which instance is the file to be restored into?", hint="name it with --instance")
+                raise BackupError("It is not known which instance to restore.", hint="Name it with --instance.")
             require_file(options["file"])
             migrate_if_empty()
-            return Asked(options["file"].absolute(), options["instance"], options["components"])
-        backup = self.find_execution(options["id"])
-        return Asked(backup, options["instance"] or backup.instance, options["components"])
+            return Target(options["file"].absolute(), options["instance"], options["components"])
+        backup = self.find_backup(options["id"])
+        return Target(backup, options["instance"] or backup.instance, options["components"])
 
-    def _shown(self, asked: Asked, signature: SeenSignature) -> Preview:
+    def _preview_of(self, target: Target, signature: SeenSignature) -> Preview:
         return preview(
-            asked.source,
-            asked.instance,
-            asked.components,
-            undo_of=asked.undo_of,
+            target.source,
+            target.instance,
+            target.components,
+            undo_of=target.undo_of,
             trusted=signature.trusted,
             seconds_for_trees=SECONDS_FOR_TREES,
         )
 
-    def _preview(self, asked: Asked) -> None:
-        signature = seen_signature(asked.source)
-        shown = self._shown(asked, signature)
+    def _preview(self, target: Target) -> None:
+        signature = seen_signature(target.source)
+        shown = self._preview_of(target, signature)
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
-        self.respond(data, preview_text(shown, signature, undo=asked.undo_of is not None))
-        raise BackupError(NOT_CONFIRMED, hint="to restore what it shows, run the command again with --confirm")
+        self.respond(data, preview_text(shown, signature, undo=target.undo_of is not None))
+        raise BackupError(NOT_CONFIRMED, hint="To restore what it shows, run the command again with --confirm.")
 
-    def _rehearse(self, asked: Asked, **options: Any) -> None:
-        signature = seen_signature(asked.source)
-        shown = self._shown(asked, signature)
-        done = rehearse(_request(asked, shown.archive_sha256, **options))
+    def _dry_run(self, target: Target, **options: Any) -> None:
+        signature = seen_signature(target.source)
+        shown = self._preview_of(target, signature)
+        done = rehearse(_request(target, shown.archive_sha256, **options))
         if any(component.tree is not None and component.tree.unknown for component in shown.components):
-            # the list of what a tree holds, which an older backup lacks, was made of its archive just now
-            shown = self._shown(asked, signature)
+            # the backup had no list of the contents of a tree; the dry run has made one from the archive
+            shown = self._preview_of(target, signature)
         found = listed([counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")])
         lines = [f"warning      {note}" for note in done.notes]
-        before = preview_text(shown, signature, undo=asked.undo_of is not None)
+        before = preview_text(shown, signature, undo=target.undo_of is not None)
         text = "\n".join([before, *lines, f"verified     {found}; nothing was changed"])
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
         self.respond(data | {"verified": asdict(done)}, text)
 
-    def _restore(self, asked: Asked, **options: Any) -> None:
+    def _restore(self, target: Target, **options: Any) -> None:
         by = operator_name()
 
         def start(run_id: str) -> RestoreExecution:
-            if asked.undo_of is not None:
-                return start_undo(asked.undo_of, by=by, run_id=run_id)
-            return start_restore(_request(asked, asked.archive_sha256, **options), by=by, run_id=run_id)
+            if target.undo_of is not None:
+                return start_undo(target.undo_of, by=by, run_id=run_id)
+            return start_restore(_request(target, target.archive_sha256, **options), by=by, run_id=run_id)
 
         if options["queue"]:
             restore = start("")
             enqueue(restore)
             self.respond(describe_restore(restore), f"queued as {restore.pk}")
             return
-        restore = self._run(start, asked.instance, by)
+        restore = self._run(start, target.instance, by)
         self.respond(describe_restore(restore), result_text(restore))
 
     def _run(self, start: Callable[[str], RestoreExecution], instance: str, by: str) -> RestoreExecution:
+        # known before there is a row: after an error the row is found by it
         run_id = new_id()
         try:
             return restore_now(start, instance, by=by, run_id=run_id)
         except (InstanceBusy, Unrecorded):
+            # their message says more than the row, which after Unrecorded is out of date
             raise
         except BaseException as error:
-            # the row says what became of the instance, too
+            # the row also says in what state the instance is
             runs = RestoreExecution.objects.select_related("execution", "safety_backup__destination")
             restore = runs.filter(pk=run_id).first()
             if restore is None:
                 raise
             if restore.status == restore.Status.COMPLETED:
-                return restore  # it was told to end when the data was proven
+                return restore  # the signal came when the data was verified already
             if self.as_json:
                 self.respond(describe_restore(restore), "")
-            hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it"
+            hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it."
             message = one_line(restore.error_message or message_of(error), hint)
-            raise Error(message, returncode=_exit_status(restore, error)) from error
+            code = exit_status(error) if isinstance(error, KeyboardInterrupt | ToldToEnd) else 1
+            # that the instance is changed matters more than what ended the restore
+            raise Error(message, returncode=NOT_AS_BEFORE if restore.touched else code) from error
 
     def _unpack(self, **options: Any) -> None:
         if options["file"]:
             require_file(options["file"])
-        source = options["file"] or self.find_execution(options["id"])
+        source = options["file"] or self.find_backup(options["id"])
         done = extract(source, options["to"].absolute(), options["components"], by=operator_name())
         data = {
             "directory": str(done.directory),
@@ -222,16 +230,3 @@ class Command(BackupCommand):
         waiting = restore.status == restore.Status.CANCELLED
         done = "had not begun" if waiting else "stops, and what it changed is rolled back"
         self.respond(describe_restore(restore), f"cancelled    {restore.pk}: the restore of {restore.instance} {done}")
-
-    def _acknowledge(self, reference: str) -> None:
-        restore = self.find_restore(reference)
-        restart.acknowledge(restore, by=operator_name())
-        restore.refresh_from_db()
-        self.respond(describe_restore(restore), f"acknowledged {restore.pk}: the restore of {restore.instance} is good")
-
-
-def _exit_status(restore: RestoreExecution, error: BaseException) -> int:
-    """Of a restore that did not complete: whether the instance is as before matters more than what ended it."""
-    if restore.touched:
-        return NOT_AS_BEFORE
-    return exit_status(error) if isinstance(error, KeyboardInterrupt | ToldToEnd) else 1

@@ -14,20 +14,21 @@ from backups.worker.child_process import BUSY
 
 
 class Command(BackupCommand):
-    help = "Run one queued backup, restore or drill to its end, here. A worker starts this; you hardly need to."
+    help = "Carry out one queued backup, restore or drill in this process. Workers use it; operators need it seldom."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.set_defaults(verbosity=2)  # the log goes to the log of the worker
         parser.add_argument("id")
         parser.add_argument("--kind", choices=[kind.noun for kind in kinds()], default="backup")
-        parser.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
+        parser.add_argument("--parent", type=int, metavar="PID", help="terminate when this process ends")
 
     def run(self, **options: Any) -> None:
         if options["parent"] is not None:
+            # a worker that was killed must not leave its run behind
             die_with(options["parent"], signal.SIGTERM)
         kind = kind_named(options["kind"])
         if not kind.model.objects.filter(pk=options["id"]).exists():
-            raise BackupError(f"there is no {kind.noun} {options['id']!r}")
+            raise BackupError(f"There is no {kind.noun} {options['id']!r}.")
         try:
             with ends_in_order(settings.BACKUP_TIMEOUT):
                 run = execute(kind, options["id"])

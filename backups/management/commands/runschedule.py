@@ -19,9 +19,9 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         try:
-            execution = run_now(find_schedule(options["name"]), by=operator_name())
+            backup = run_now(find_schedule(options["name"]), by=operator_name())
         except AlreadyWaiting as waiting:
             self.respond_waiting(waiting, describe)
             return
-        enqueue(execution)
-        self.respond(describe(execution) | {"already_waiting": False}, f"queued as {execution.pk}")
+        enqueue(backup)
+        self.respond(describe(backup) | {"already_waiting": False}, f"queued as {backup.pk}")

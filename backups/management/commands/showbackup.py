@@ -13,7 +13,7 @@ ROW = "  {:12}  {:24}  {:9}  {:>10}  {:>10}  {}"
 
 
 class Command(BackupCommand):
-    help = "Show one backup and what is in it."
+    help = "Show one backup and its contents."
 
     def add_options(self, parser: CommandParser) -> None:
         add_archive_arguments(parser)
@@ -23,18 +23,15 @@ class Command(BackupCommand):
             manifest = manifest_of_file(options["file"])
             self.respond({"manifest": manifest.to_dict()}, contents(manifest))
             return
-        execution = self.find_execution(options["id"])
-        data = describe(execution)
-        shown = data | {name: _verdict(data[name]) for name in ("drill", "verification")}
-        shown["drops"] = "; ".join(f"{drop} ({by or 'not confirmed'})" for drop, by in drops_of(execution))
+        backup = self.find_backup(options["id"])
+        data = describe(backup)
+        verdicts = {name: data[name] for name in ("drill", "verification") if data[name]}
+        shown = data | {name: f"{result['verdict']} at {result['at']}" for name, result in verdicts.items()}
+        shown["drops"] = "; ".join(f"{drop} ({by or 'not confirmed'})" for drop, by in drops_of(backup))
         lines = [f"{key:22} {value}" for key, value in shown.items() if value not in (None, "", [])]
-        if execution.manifest_json:
-            lines += ["", contents(Manifest.from_dict(execution.manifest_json))]
-        self.respond(data | {"manifest": execution.manifest_json}, "\n".join(lines))
-
-
-def _verdict(result: dict[str, Any] | None) -> str:
-    return f"{result['verdict']} at {result['at']}" if result else ""
+        if backup.manifest_json:
+            lines += ["", contents(Manifest.from_dict(backup.manifest_json))]
+        self.respond(data | {"manifest": backup.manifest_json}, "\n".join(lines))
 
 
 def contents(manifest: Manifest) -> str:

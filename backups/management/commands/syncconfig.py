@@ -24,6 +24,7 @@ class Command(BackupCommand):
             "pending": synced.pending,
             "problems": synced.problems,
         }
+        # before the error: the sections without errors are synced
         self.respond(data, "\n".join(lines) or "nothing to change")
         if synced.problems:
             raise BackupError(sentences(*synced.problems), hint="The other rows are as declared.")

@@ -8,7 +8,9 @@ from backups.worker.housekeeping import tick
 
 
 class Command(BackupCommand):
-    help = "Take the steps that a worker takes each minute: end dead runs, call for forgotten ones, repair schedules."
+    help = (
+        "Do the housekeeping of a worker: reap dead runs, start what is due, dispatch forgotten runs, repair schedules."
+    )
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--queue", default=settings.BACKUP_QUEUE, metavar="NAME", help="default: %(default)s")

@@ -9,12 +9,12 @@ from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Take the pin away from a backup: from then on the retention rule decides about it again."
+    help = "Unpin a backup: from then on the retention rule applies to it again."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("id", help="id of the backup, or its first 8 characters or more")
 
     def run(self, **options: Any) -> None:
-        execution = self.find_execution(options["id"])
-        unpin_backup(execution, by=operator_name())
-        self.respond(describe(execution), f"unpinned  {execution}")
+        backup = self.find_backup(options["id"])
+        unpin_backup(backup, by=operator_name())
+        self.respond(describe(backup), f"unpinned  {backup}")

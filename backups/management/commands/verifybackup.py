@@ -8,7 +8,7 @@ from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Prove a backup: every checksum, a complete manifest, every database opens and passes its check."
+    help = "Verify a backup: every checksum, a complete manifest, every database opens and passes its check."
 
     def add_options(self, parser: CommandParser) -> None:
         add_archive_arguments(parser)
@@ -18,9 +18,9 @@ class Command(BackupCommand):
             subject = str(options["file"])
             verified = verify_archive(options["file"])
         else:
-            execution = self.find_execution(options["id"])
-            subject = execution.backup_filename
-            verified = verify_execution(execution, by=operator_name())
+            backup = self.find_backup(options["id"])
+            subject = backup.backup_filename
+            verified = verify_execution(backup, by=operator_name())
         data = {
             "verified": True,
             "subject": subject,
@@ -29,7 +29,8 @@ class Command(BackupCommand):
             "signature": verified.signature,
             "warnings": verified.warnings,
         }
-        state = "were looked at" if verified.notes else "are sound"
+        # a note is about a database that could not be checked completely
+        state = "were checked" if verified.notes else "are sound"
         found = f"{data['files']} files agree with the manifest, {data['databases']} databases {state}"
         lines = [
             f"verified  {subject}: {found}, {verified.signature}",

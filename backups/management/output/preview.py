@@ -1,4 +1,4 @@
-"""A preview as text for a terminal."""
+"""The preview of a restore as text for a terminal."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,7 @@ ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"
 
 
 def preview_text(shown: Preview, signature: SeenSignature, *, undo: bool) -> str:
+    # a row whose last columns are empty ends in spaces
     return "\n".join(line.rstrip() for line in _lines(shown, signature, undo=undo))
 
 
@@ -25,7 +26,14 @@ def _lines(shown: Preview, signature: SeenSignature, *, undo: bool) -> Iterator[
     for component in selected:
         yield from _tables(component)
     for component in selected:
-        yield from _notes(component)
+        label = f"  {component.name:12}  "
+        for item in component.configuration:
+            yield f"{label}[{item.section}] {item.key}: {_value(item.now)} -> {_value(item.backup)}"
+        yield from (f"{label}{printable(note)}" for note in component.notes)
+        if component.tree is not None:
+            yield from _entries(component.name, component.tree)
+        if component.loss:
+            yield f"{label}{printable(component.loss)}"
     yield ""
     for component in shown.components:
         if not component.selectable:
@@ -52,7 +60,7 @@ def _head(shown: Preview) -> Iterator[str]:
 
 
 def _tables(component: ComponentPreview) -> Iterator[str]:
-    """The tables that differ; of the others only how many."""
+    """Yield a row for each table that differs, and the count of the others."""
     different = [table for table in component.tables if table.difference or table.gone]
     for table in different:
         yield ROW.format(
@@ -69,19 +77,8 @@ def _tables(component: ComponentPreview) -> Iterator[str]:
         yield f"  {component.name:12}  {which} with as many rows now as in the backup"
 
 
-def _notes(component: ComponentPreview) -> Iterator[str]:
-    for item in component.configuration:
-        yield f"  {component.name:12}  [{item.section}] {item.key}: {_value(item.now)} -> {_value(item.backup)}"
-    for note in component.notes:
-        yield f"  {component.name:12}  {printable(note)}"
-    if component.tree is not None:
-        yield from _entries(component.name, component.tree)
-    if component.loss:
-        yield f"  {component.name:12}  {printable(component.loss)}"
-
-
 def _entries(name: str, tree: TreePreview) -> Iterator[str]:
-    """The first names of each sort; of the others only how many."""
+    """Yield the first deleted, changed and added names, and the count of the others."""
     for sign, group in (("-", tree.going), ("~", tree.changing), ("+", tree.returning)):
         for entry in group.named[:SHOWN_NAMES]:
             change = f" ({entry.change})" if entry.change else ""

@@ -1,4 +1,4 @@
-"""What became of a restore, as text for a terminal."""
+"""The result of a restore as text for a terminal."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What `quickstart` makes when it is not there yet: instances, a destination, a person, a backup."""
+"""Steps of `quickstart`: provide instances, a destination and a user where there are none, and make first backups."""
 
 import os
 import secrets
@@ -28,49 +28,52 @@ config = "config/tacacs.conf"
 
 
 def migrate_if_empty() -> None:
-    """Make the tables where there are none at all: a new site on which only an archive survived."""
+    """Migrate a database without any table: a new site, where an archive is restored from a file."""
     if not connection.introspection.table_names():
         call_command("migrate", verbosity=0)
 
 
 def provide_instances(given: Path | None) -> str:
-    """Make the instances file when it is absent: from `given`, or with a copy of the demo instance.
+    """Write the instances file when there is none: a copy of `given`, or with a demo instance. Return what was done.
 
-    Raises BackupError when `given` would replace another file, or when the file has mistakes.
+    Raises BackupError when `given` would replace another file, or when the file has configuration errors.
     """
     target = Path(settings.BACKUP_INSTANCES_FILE)
     if given is not None:
-        said = _take(given, target)
+        done = _copy(given, target)
     elif target.exists():
-        said = f"instances   {target}"
+        done = f"instances   {target}"
     else:
-        said = _demo(target)
-    _require_sound(inventory(), target)
-    return said
+        done = _write_demo(target)
+    _require_valid(inventory(), target)
+    return done
 
 
-def _require_sound(found: Inventory, path: Path) -> None:
+def _require_valid(found: Inventory, path: Path) -> None:
     if found.problems:
-        raise BackupError(str(found.problems[0]), hint=found.problems[0].hint or f"correct {path}")
+        raise BackupError(str(found.problems[0]), hint=found.problems[0].hint or f"Correct {path}.")
     if not found.instances:
-        raise BackupError(f"{path} describes no instance", hint="see docs/instances.md")
+        raise BackupError(f"{path} describes no instance.", hint="See docs/instances.md.")
 
 
-def _take(given: Path, target: Path) -> str:
+def _copy(given: Path, target: Path) -> str:
     try:
         content = given.read_bytes()
     except OSError as error:
-        raise BackupError(f"{given} cannot be read: {error.strerror}", hint="correct --instances") from error
-    _require_sound(read_inventory(given), given)
+        raise BackupError(f"{given} cannot be read: {error.strerror}.", hint="Correct --instances.") from error
+    _require_valid(read_inventory(given), given)
     if target.exists() and target.read_bytes() != content:
-        raise BackupError(f"{target} exists and is another file than {given}", hint="edit or remove it, then run again")
+        raise BackupError(
+            f"{target} exists and is another file than {given}.", hint="Edit or remove it, then run the command again."
+        )
     _write_private(target, content)
     return f"instances   {target}, from {given}"
 
 
-def _demo(target: Path) -> str:
+def _write_demo(target: Path) -> str:
     root = Path(settings.BACKUPSITE_HOME) / "demo"
     if not root.exists():
+        # under another name until it is complete: a command that was killed copies it again
         draft = root.with_name("demo.part")
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(Path(settings.BASE_DIR) / DEMO, draft)
@@ -84,13 +87,14 @@ def _write_private(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     draft.unlink(missing_ok=True)
+    # the file may contain passphrases of services: never readable by others, not even while it is written
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
     draft.replace(path)
 
 
 def provide_destination() -> tuple[BackupDestination, str]:
-    """Return an enabled destination, made below BACKUP_ROOT when there is none."""
+    """Return a tested, enabled destination and what was done; add one below BACKUP_ROOT when there is none."""
     destination = BackupDestination.objects.enabled().order_by("created_at").first()
     if destination is None:
         Path(settings.BACKUP_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -103,7 +107,7 @@ def provide_destination() -> tuple[BackupDestination, str]:
 
 
 def provide_admin() -> str:
-    """Make the user `admin` with a random password when there is no superuser yet. The password is said once."""
+    """Create the user `admin` when there is no superuser. Return its random password, which is stored nowhere."""
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
         return "admin user  exists already"
@@ -113,12 +117,12 @@ def provide_admin() -> str:
 
 
 def first_backups(destination: BackupDestination, by: str) -> list[str]:
-    """Back up and verify every instance that has no backup yet."""
-    said = []
+    """Back up and verify every instance that has no backup yet; return what was done."""
+    done = []
     for name in instance_names():
         if BackupExecution.objects.of_instance(name).completed().exists():
             continue
-        execution = backup_now(name, destination, by=by, comment="first backup, by quickstart")
-        verify_execution(execution, by=by)
-        said.append(f"backup      {name}: {execution.backup_path}, verified")
-    return said
+        backup = backup_now(name, destination, by=by, comment="first backup, by quickstart")
+        verify_execution(backup, by=by)
+        done.append(f"backup      {name}: {backup.backup_path}, verified")
+    return done

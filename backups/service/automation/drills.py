@@ -1,4 +1,4 @@
-"""Drills that happen by themselves: each instance every so many days, one after another."""
+"""Start regular drills: of each instance every so many days, one at a time in each queue."""
 
 from datetime import datetime, timedelta
 
@@ -15,33 +15,31 @@ from backups.service.drill.run import newest_good_backup, start_drill
 from backups.service.monitoring.drills import drill_states, drills_every
 
 BY = "regular drill"
-# one that came to no verdict is not tried again before
+# after a drill without a verdict
 PATIENCE = timedelta(hours=6)
 
 
 def start_due(queue: str) -> DrillExecution | None:
-    """Queue the drill of the newest good backup of the instance of `queue` that has waited longest for one.
+    """Queue a drill of the newest good backup of the instance of `queue` whose last drill is the longest ago.
 
-    Nothing is queued when none is due, or while another drill of that queue waits or runs.
+    Nothing is queued when none is due, or while another drill of that queue is queued or runs.
     """
     names = [name for name in instance_names() if queue_of(name) == queue and drills_every(name)]
     active = DrillExecution.objects.active().filter(kind=DrillExecution.Kind.DRILL)
     if not names or of_queue(active, queue).exists():
         return None
     now = timezone.now()
-    started = (_start(name, now) for name in _due(names, now))
-    return next(filter(None, started), None)
-
-
-def _due(names: list[str], now: datetime) -> list[str]:
-    """Return those whose last drill is too long ago, the longest first; one that was never drilled comes before."""
     due = {name: state.last for name, state in drill_states(names).items() if state.is_due(now)}
-    return sorted(due, key=lambda name: (last.created_at.timestamp() if (last := due[name]) else 0.0, name))
+    # an instance that was never drilled comes first
+    for name in sorted(due, key=lambda name: (last.created_at.timestamp() if (last := due[name]) else 0.0, name)):
+        if (drill := _start(name, now)) is not None:
+            return drill
+    return None
 
 
 @transaction.atomic
 def _start(name: str, now: datetime) -> DrillExecution | None:
-    """Of several processes that come to this at once one starts it."""
+    # of several processes one starts the drill; the others then find it below
     lock_instance(name)
     drills = DrillExecution.objects.filter(instance=name, kind=DrillExecution.Kind.DRILL)
     if drills.filter(created_at__range=(now - PATIENCE, now + CLOCKS_DIFFER)).exists():
@@ -49,5 +47,5 @@ def _start(name: str, now: datetime) -> DrillExecution | None:
     backup = newest_good_backup(name)
     try:
         return start_drill(backup, by=BY) if backup else None
-    except AlreadyWaiting:  # a person asked for the same in this moment
+    except AlreadyWaiting:  # an operator has just queued the same drill
         return None

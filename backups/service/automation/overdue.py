@@ -1,4 +1,4 @@
-"""Instances whose newest good backup is older than their schedules promise: told once, when it becomes so."""
+"""Report overdue instances: those whose newest good backup is older than their schedules allow."""
 
 import logging
 from datetime import datetime, timedelta
@@ -15,50 +15,48 @@ from destinations.lib.formats import human_duration
 
 
 def tell_late(queue: str) -> list[str]:
-    """Log and signal each instance of `queue` that has become late; return their names.
+    """Log and signal each instance of `queue` that has become overdue; return their names.
 
-    Of several processes one tells. An instance that is fresh again will be told again the next time. One without a
-    schedule was promised nothing, and is never told.
+    Each is reported once, until it is fresh again. An instance without an automatic schedule is never overdue.
     """
     now = timezone.now()
     names = [name for name in instance_names() if queue_of(name) == queue]
-    late = {
-        state.name: (state, promise)
+    overdue = {
+        state.name: (state, limit)
         for state in protections(names=names)
-        if (promise := broken_promise(state, now)) is not None
+        if (limit := exceeded_limit(state, now)) is not None
     }
     known = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "late_since"))
-    recovered = [name for name, since in known.items() if since is not None and name not in late]
-    if recovered:
-        InstanceState.objects.filter(instance__in=recovered).update(late_since=None)
-    return [name for name, (state, promise) in late.items() if known.get(name) is None and _tell(state, promise, now)]
+    fresh_again = [name for name, since in known.items() if since is not None and name not in overdue]
+    if fresh_again:
+        InstanceState.objects.filter(instance__in=fresh_again).update(late_since=None)
+    reported = []
+    for name, (state, limit) in overdue.items():
+        if known.get(name) is not None:
+            continue
+        InstanceState.objects.get_or_create(instance=name)
+        # conditional: of several processes one reports it
+        if not InstanceState.objects.filter(instance=name, late_since=None).update(late_since=now):
+            continue
+        expected = f"its schedules make one every {human_duration(limit)}"
+        if state.good is None:
+            message = f"There is no good backup of {name}, but {expected}."
+        else:
+            age = human_duration(now - taken_at(state.good))
+            message = f"The newest good backup of {name} is {age} old, but {expected}."
+        audit.log("instance.late", logging.ERROR, instance=name, reason=message)
+        instance_late.send_robust(sender=InstanceState, instance=name, message=message)
+        reported.append(name)
+    return reported
 
 
-def broken_promise(state: Protection, now: datetime) -> timedelta | None:
-    """Return the promise of the schedules when it is broken; without any backup, when the first should be there by now.
+def exceeded_limit(state: Protection, now: datetime) -> timedelta | None:
+    """Return the age that the schedules allow when the newest good backup is older; None when it is not.
 
-    None when it is kept, or when there is none.
+    Without any good backup the age of the oldest schedule counts.
     """
-    promise, since = state.outlook.promise, state.outlook.since
-    if promise is None or since is None:
+    limit, since = state.outlook.promise, state.outlook.since
+    if limit is None or since is None:
         return None
-    is_broken = now - (taken_at(state.good) if state.good else since) > promise
-    return promise if is_broken else None
-
-
-def _tell(state: Protection, promise: timedelta, now: datetime) -> bool:
-    InstanceState.objects.get_or_create(instance=state.name)
-    if not InstanceState.objects.filter(instance=state.name, late_since=None).update(late_since=now):
-        return False
-    message = _message(state, promise, now)
-    audit.log("instance.late", logging.ERROR, instance=state.name, reason=message)
-    instance_late.send_robust(sender=InstanceState, instance=state.name, message=message)
-    return True
-
-
-def _message(state: Protection, promise: timedelta, now: datetime) -> str:
-    promised = f"its schedules promise one every {human_duration(promise)}"
-    if state.good is None:
-        return f"there is no good backup of {state.name}, but {promised}"
-    age = human_duration(now - taken_at(state.good))
-    return f"the newest good backup of {state.name} is {age} old, but {promised}"
+    is_exceeded = now - (taken_at(state.good) if state.good else since) > limit
+    return limit if is_exceeded else None

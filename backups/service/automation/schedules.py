@@ -1,4 +1,4 @@
-"""Schedules: which slots are due, what they start, how it went."""
+"""Run schedules: start due slots and retries, pause and resume, and record how each run ended."""
 
 import logging
 from collections.abc import Iterable
@@ -16,75 +16,63 @@ from backups.service.backup.start import Slot, start_backup
 from backups.service.schedules.cadence import latest_due
 from backups.service.schedules.planning import RETRY_AFTER, cadence_of, plan
 from backups.signals import schedule_failed
+from destinations.lib.operator_error import sentences
 
 Kind, Status = BackupExecution.Kind, Run.Status
-# a run that begins later than this after its slot says so
-LATE = timedelta(minutes=5)
+# a run that starts later than this after its slot is commented as a missed run
+LATE_AFTER = timedelta(minutes=5)
 
 
 def fire_due(queue: str) -> list[BackupExecution]:
-    """Start what is due for the instances of `queue`: slots and retries.
-
-    Return the queued executions; the caller rings for them.
-    """
+    """Queue the due slots and retries of the schedules of `queue`; return the backups, which the caller enqueues."""
     now = timezone.now()
     enabled = of_queue(BackupSchedule.objects.enabled(), queue)
     due = enabled.filter(next_run__lte=now) | enabled.filter(retry_at__lte=now)
-    return [execution for pk in due.values_list("pk", flat=True) for execution in _fire(pk, now)]
+    started: list[BackupExecution] = []
+    for pk in due.values_list("pk", flat=True):
+        with transaction.atomic():
+            # read again under the lock: of two processes only one sees that the slot is due
+            rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
+            schedule = rows.filter(pk=pk, enabled=True).first()
+            if schedule is None:
+                continue
+            if schedule.next_run is not None and schedule.next_run <= now:
+                started += _start_slot(schedule, schedule.next_run, now)
+            elif schedule.retry_at is not None and schedule.retry_at <= now:
+                schedule.retry_at = None
+                schedule.save(update_fields=["retry_at"])
+                runs = schedule.executions.filter(scheduled_for__isnull=False)
+                last = runs.order_by("-scheduled_for", "-attempt").first()
+                if last is not None and last.scheduled_for is not None:
+                    slot = Slot(schedule, last.scheduled_for, last.attempt + 1)
+                    started += _start(schedule, slot, f"attempt {slot.attempt}, after: {last.error_message}")
+    return started
 
 
-def _fire(pk: str, now: datetime) -> list[BackupExecution]:
-    """Take the slot and the retry of one schedule; of two processes that try, one gets them."""
-    with transaction.atomic():
-        rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
-        schedule = rows.filter(pk=pk, enabled=True).first()
-        if schedule is None:
-            return []
-        if schedule.next_run is not None and schedule.next_run <= now:
-            return _take_slot(schedule, schedule.next_run, now)
-        if schedule.retry_at is not None and schedule.retry_at <= now:
-            return _take_retry(schedule)
-    return []
-
-
-def _take_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> list[BackupExecution]:
+def _start_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> list[BackupExecution]:
     try:
-        rhythm = cadence_of(schedule)
-        if rhythm is None:
-            raise BackupError("it is a manual schedule")
-        slot = latest_due(rhythm, since, now)
-        schedule.next_run = rhythm.next_after(now)
+        cadence = cadence_of(schedule)
+        if cadence is None:
+            raise BackupError("It is a manual schedule.")
+        # only the newest of several missed slots runs: one backup makes up for all of them
+        slot = latest_due(cadence, since, now)
+        schedule.next_run = cadence.next_after(now)
     except BackupError as error:
         schedule.next_run = None
-        _record_failure(schedule, f"it has no next run: {error.message}")
+        _record_failure(schedule, sentences("It has no next run", error.message))
         return []
     schedule.retry_at = None
     schedule.save(update_fields=["next_run", "retry_at"])
-    if _waits(schedule):
-        audit.log("schedule.slot-covered", schedule=schedule.name, slot=slot.isoformat(), by="a run that still waits")
+    # a queued backup of this schedule will contain the data of this slot, too: queued backups do not pile up
+    if schedule.executions.queued().exists():
+        audit.log("schedule.slot-covered", schedule=schedule.name, slot=slot.isoformat(), by="a queued backup")
         return []
-    return _start(schedule, Slot(schedule, slot, 1), _missed(since, slot, now))
-
-
-def _waits(schedule: BackupSchedule) -> bool:
-    """True while a run of it waits for its turn: that one will hold what the slot is for, and they do not pile up."""
-    return schedule.executions.queued().exists()
-
-
-def _missed(since: datetime, slot: datetime, now: datetime) -> str:
+    comment = ""
     if slot != since:
-        return f"of {slot:%Y-%m-%d %H:%M} UTC; slots were missed since {since:%Y-%m-%d %H:%M} UTC"
-    return f"of {slot:%Y-%m-%d %H:%M} UTC, which was missed" if now - slot > LATE else ""
-
-
-def _take_retry(schedule: BackupSchedule) -> list[BackupExecution]:
-    schedule.retry_at = None
-    schedule.save(update_fields=["retry_at"])
-    last = schedule.executions.filter(scheduled_for__isnull=False).order_by("-scheduled_for", "-attempt").first()
-    if last is None or last.scheduled_for is None:
-        return []
-    slot = Slot(schedule, last.scheduled_for, last.attempt + 1)
-    return _start(schedule, slot, f"attempt {slot.attempt}, after: {last.error_message}")
+        comment = f"of {slot:%Y-%m-%d %H:%M} UTC; slots were missed since {since:%Y-%m-%d %H:%M} UTC"
+    elif now - slot > LATE_AFTER:
+        comment = f"of {slot:%Y-%m-%d %H:%M} UTC, which was missed"
+    return _start(schedule, Slot(schedule, slot, 1), comment)
 
 
 def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExecution]:
@@ -102,6 +90,7 @@ def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExe
                 )
             ]
     except IntegrityError:
+        # the constraint on slot and attempt: another process has started it
         audit.log("schedule.slot-taken", schedule=schedule.name, slot=slot.scheduled_for)
         return []
     except BackupError as error:
@@ -110,8 +99,11 @@ def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExe
 
 
 def run_now(schedule: BackupSchedule, *, by: audit.Actor) -> BackupExecution:
-    """Queue a run of `schedule` outside its slots. How it ends is noted; it is not tried again. Raises BackupError."""
-    execution = start_backup(
+    """Queue a backup of `schedule` outside its slots. It is recorded on the schedule, but not retried.
+
+    Raises BackupError.
+    """
+    backup = start_backup(
         schedule.instance,
         schedule.destination,
         by=by,
@@ -119,17 +111,18 @@ def run_now(schedule: BackupSchedule, *, by: audit.Actor) -> BackupExecution:
         comment=f"schedule {schedule.name}, run now",
         slot=Slot(schedule, None, 1),
     )
-    audit.note(by, schedule, f"Run now: {execution.pk}")
-    return execution
+    audit.note(by, schedule, f"Run now: {backup.pk}")
+    return backup
 
 
 def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
-    """Write `fields` of `schedule` into its row; what a tick wrote meanwhile stays. Raises BackupError."""
+    """Write `fields` of `schedule` to its row and plan the next run if the cadence changed. Raises BackupError."""
     changed = set(fields)
     with transaction.atomic():
+        # `schedule` may have been read minutes ago: the other columns, such as next_run, stay as a tick wrote them
         row = BackupSchedule.objects.select_for_update().filter(pk=schedule.pk).first()
         if row is None:
-            raise BackupError(f"schedule {schedule.name} is gone: somebody deleted it")
+            raise BackupError(f"Schedule {schedule.name} was deleted.")
         for name in changed:
             setattr(row, name, getattr(schedule, name))
         if changed & {"type", "expression", "time_zone", "enabled"}:
@@ -140,60 +133,60 @@ def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
 
 
 def pause(schedule: BackupSchedule, *, by: audit.Actor) -> None:
-    """Let `schedule` run no more until it is resumed. Raises BackupError for a declared one."""
+    """Disable `schedule` until it is resumed. Raises BackupError for a declared one."""
     _refuse_declared(schedule)
     schedule.enabled, schedule.next_run, schedule.retry_at = False, None, None
     schedule.save(update_fields=["enabled", "next_run", "retry_at"])
-    _tell("paused", schedule, by)
+    _log_change("paused", schedule, by)
 
 
 def resume(schedule: BackupSchedule, *, by: audit.Actor) -> None:
-    """Let `schedule` run again from its next slot on. Raises BackupError when it has none, or for a declared one."""
+    """Enable `schedule` from its next slot on. Raises BackupError when it has none, or for a declared one."""
     _refuse_declared(schedule)
     schedule.enabled = True
     edit(schedule, ["enabled"])
-    _tell("resumed", schedule, by)
+    _log_change("resumed", schedule, by)
 
 
 def _refuse_declared(schedule: BackupSchedule) -> None:
     if schedule.managed_by:
-        reason = f"schedule {schedule.name} is declared in the {schedule.managed_by}"
-        raise BackupError(reason, hint="edit it there: the next sync would undo what is done here")
+        raise BackupError(
+            f"Schedule {schedule.name} is declared in the {schedule.managed_by}.",
+            hint="Edit it there: the next sync would undo a change made here.",
+        )
 
 
-def _tell(what: str, schedule: BackupSchedule, by: audit.Actor) -> None:
+def _log_change(what: str, schedule: BackupSchedule, by: audit.Actor) -> None:
     audit.log(f"schedule.{what}", schedule=schedule.name, instance=schedule.instance, by=audit.name_of(by))
     audit.note(by, schedule, f"{what.capitalize()}.")
 
 
-def record_result(execution: BackupExecution) -> None:
-    """Keep on the schedule of `execution`, if it has one, how it ended, and when to try again after a failure."""
-    if execution.schedule_id is None:
+def record_result(backup: BackupExecution) -> None:
+    """Record on the schedule of `backup`, if it has one, how it ended and when a failed one is retried."""
+    if backup.schedule_id is None:
         return
     with transaction.atomic():
-        schedule = BackupSchedule.objects.select_for_update().filter(pk=execution.schedule_id).first()
-        if schedule is None:  # somebody deleted it meanwhile
+        schedule = BackupSchedule.objects.select_for_update().filter(pk=backup.schedule_id).first()
+        if schedule is None:  # deleted while the backup ran
             return
-        schedule.last_run, schedule.last_status = execution.started_at or execution.created_at, execution.status
-        if execution.status == Status.COMPLETED:
+        schedule.last_run, schedule.last_status = backup.started_at or backup.created_at, backup.status
+        if backup.status == Status.COMPLETED:
             schedule.consecutive_failures, schedule.retry_at = 0, None
-        elif execution.status != Status.CANCELLED:
-            if execution.scheduled_for is not None:
-                schedule.retry_at = _retry_at(schedule, execution)
-            _record_failure(schedule, execution.error_message)
+        elif backup.status != Status.CANCELLED:
+            if backup.scheduled_for is not None:
+                schedule.retry_at = None
+                if schedule.enabled and backup.attempt <= len(RETRY_AFTER):
+                    at = timezone.now() + RETRY_AFTER[backup.attempt - 1]
+                    # no retry that the next slot would overtake
+                    if schedule.next_run is None or at < schedule.next_run:
+                        schedule.retry_at = at
+            _record_failure(schedule, backup.error_message)
         schedule.save(update_fields=["last_run", "last_status", "consecutive_failures", "retry_at"])
-
-
-def _retry_at(schedule: BackupSchedule, execution: BackupExecution) -> datetime | None:
-    """Return when to try again: after 1, 5 and 15 minutes, unless the next slot comes first."""
-    if not schedule.enabled or execution.attempt > len(RETRY_AFTER):
-        return None
-    at = timezone.now() + RETRY_AFTER[execution.attempt - 1]
-    return at if schedule.next_run is None or at < schedule.next_run else None
 
 
 def _record_failure(schedule: BackupSchedule, message: str) -> None:
     schedule.consecutive_failures += 1
+    # "interrupted" says more than "failed": it is kept
     schedule.last_status = schedule.last_status if schedule.last_status == Status.INTERRUPTED else Status.FAILED
     schedule.save(update_fields=["consecutive_failures", "last_status", "next_run", "retry_at"])
     audit.log(
@@ -204,6 +197,6 @@ def _record_failure(schedule: BackupSchedule, message: str) -> None:
         failures=schedule.consecutive_failures,
         error=message,
     )
-    # a receiver may take its time, and the row is locked until the commit
-    heard = partial(schedule_failed.send_robust, sender=BackupSchedule, schedule=schedule, message=message)
-    transaction.on_commit(heard)
+    # after the commit: a receiver may be slow, and the row is locked until then
+    send = partial(schedule_failed.send_robust, sender=BackupSchedule, schedule=schedule, message=message)
+    transaction.on_commit(send)

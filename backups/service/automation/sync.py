@@ -1,6 +1,6 @@
-"""Backups as the configuration of a service declares them: read into rows that nobody edits here.
+"""Sync the destinations and schedules that a service declares in its configuration into managed rows.
 
-See `backups.instances.declaration` for what is read.
+The format of the declaration is in `backups.instances.declaration`.
 """
 
 import logging
@@ -18,7 +18,7 @@ from backups.instances.kinds.layers import Section
 from backups.lib import audit
 from backups.models import BackupSchedule, InstanceState
 from backups.runs.claim import lock_instance
-from backups.service.automation.cleanup import disable_others, managed_by
+from backups.service.automation.cleanup import disable_undeclared, managed_by
 from backups.service.retention.rule_change import remember_rule, settle_rule
 from backups.service.schedules.planning import plan
 from destinations.backends import TYPES
@@ -42,9 +42,9 @@ DAYS = tuple(RULE_NUMBER)
 
 @dataclass(slots=True)
 class Synced:
-    """What a sync did, by row, and what it could not read, by section.
+    """The rows that a sync changed and disabled, and the problems, by section.
 
-    `pending` names destinations whose rule would delete more than the one before, which a person has to confirm.
+    `pending` names destinations whose new rule would delete more than the one before: an operator has to confirm it.
     """
 
     changed: list[str] = field(default_factory=list)
@@ -54,15 +54,16 @@ class Synced:
 
 
 def sync(name: str) -> Synced:
-    """Make the managed rows of instance `name` what it declares; the rest of them is disabled, never deleted.
+    """Create and update the managed rows of instance `name` as it declares them; disable its other managed rows.
 
-    A section that cannot be read is a problem in the result and leaves its row as it was. Raises InstanceError or
+    A section with errors is a problem in the result and leaves its row as it was. Raises InstanceError or
     ComponentError when the configuration as a whole cannot be read.
     """
     instance = get_instance(name)
     declared = declaration_of(instance)
     synced = Synced()
     with transaction.atomic():
+        # two syncs at once would add the same rows
         lock_instance(name)
         targets = {}
         for key, section in declared.destinations.items():
@@ -72,11 +73,12 @@ def sync(name: str) -> Synced:
             _schedule(instance, key, section, targets, declared, synced)
         schedule_names = {row_name(instance, key) for key in declared.schedules}
         destination_names = {row_name(instance, key) for key in declared.destinations}
-        synced.disabled = disable_others(managed_by(name), schedules=schedule_names, destinations=destination_names)
-        told = InstanceState.objects.get(instance=name).config_problem
+        synced.disabled = disable_undeclared(managed_by(name), schedules=schedule_names, destinations=destination_names)
+        known = InstanceState.objects.get(instance=name).config_problem
         InstanceState.objects.filter(instance=name).update(config_problem=sentences(*synced.problems))
     for problem in synced.problems:
-        if problem not in told:
+        # logged when it is new, not at each sync
+        if problem not in known:
             audit.log("config.problem", logging.ERROR, instance=name, problem=problem)
     if synced.changed or synced.disabled:
         audit.log("config.synced", instance=name, changed=",".join(synced.changed), disabled=",".join(synced.disabled))
@@ -94,11 +96,12 @@ def _destination(
     values = {name: value for name, value in section.items() if name not in ("type", "retention_days", "enabled")}
     existing = BackupDestination.objects.filter(name=row_name(instance, key)).first()
     if existing is not None and existing.managed_by != managed_by(instance.name):
-        synced.problems.append(f"{where}: a destination {existing.name} was made by hand already")
+        synced.problems.append(f"{where}: A destination {existing.name} exists already, and was added by hand.")
         return None
     row = existing or BackupDestination(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
+        # the rule in force: a new one that would delete more is compared with it
         if existing is not None and row.confirmed_rule is None:
             remember_rule(row)
         _require_text(section)
@@ -117,34 +120,31 @@ def _destination(
     try:
         waiting = settle_rule(row)
     except BackupError as error:
-        # of the site: it deletes nothing, and is no reason to leave the rest as it was
+        # the rule stays unconfirmed and deletes nothing; the other rows are synced all the same
         synced.problems.append(f"{where}: {error.message}")
     else:
-        more = f"{row.name}: {len(waiting)} more of its backups would go by the rule {row.rule()}"
+        more = f"{row.name}: {len(waiting)} more of its backups would be deleted by the rule {row.rule()}"
         synced.pending += [more] if waiting else []
     return row
 
 
 def _rule(key: str, section: Section, declared: Declaration) -> dict[str, object]:
-    """Return the columns of the retention rule: the destination's days, or the service's default strategy.
-
-    Of days that the destination and its schedules ask for, the most count: no schedule gets fewer than it was promised.
-    """
+    """Return the columns of the retention rule: the destination's days, or the service's default strategy."""
     strategy = declared.backup.get("default_retention_strategy", "") or "simple"
     rule: dict[str, object] = {"retention_strategy": strategy} | dict.fromkeys(RETENTION.values())
     for name, column in RETENTION.items():
         text = section.get("retention_days") if column == "retention_days" else None
         text = text or declared.backup.get(name)
         if text and RULE_NUMBER.get(column, column) in SETTINGS_OF.get(strategy, ()):
-            rule[column] = max([int(text), *_days_of_schedules(key, declared)]) if column in DAYS else int(text)
+            days = [int(text)]
+            if column in DAYS:
+                # a schedule may declare more days than its destination: the most count, so that none gets fewer
+                mine = [one for one in declared.schedules.values() if _unquoted(one.get("destination", "")) == key]
+                days += [int(more) for one in mine if (more := one.get("retention_days"))]
+            rule[column] = max(days)
     if all(rule[column] is None for column in RETENTION.values()) and strategy == "simple":
         rule["retention_strategy"] = ""
     return rule
-
-
-def _days_of_schedules(key: str, declared: Declaration) -> list[int]:
-    mine = [one for one in declared.schedules.values() if _unquoted(one.get("destination", "")) == key]
-    return [int(days) for one in mine if (days := one.get("retention_days"))]
 
 
 def _schedule(
@@ -158,7 +158,7 @@ def _schedule(
     where = f"[backup.schedules.{key}]"
     existing = BackupSchedule.objects.select_for_update().filter(name=row_name(instance, key)).first()
     if existing is not None and existing.managed_by != managed_by(instance.name):
-        synced.problems.append(f"{where}: a schedule {existing.name} was made by hand already")
+        synced.problems.append(f"{where}: A schedule {existing.name} exists already, and was added by hand.")
         return
     row = existing or BackupSchedule(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
@@ -166,7 +166,7 @@ def _schedule(
         _require_text(section)
         row.destination = _target(_unquoted(section.get("destination", "")), targets, declared)
         row.instance, row.managed_by = instance.name, managed_by(instance.name)
-        row.type, row.expression = rhythm_of(section.get("schedule", ""))
+        row.type, row.expression = parse_cadence(section.get("schedule", ""))
         row.time_zone = section.get("time_zone", "") or "UTC"
         row.enabled = declared.enabled and is_on(section, "enabled", default=True)
         row.clean_fields()
@@ -178,16 +178,16 @@ def _schedule(
 
 
 def _target(name: str, targets: Mapping[str, BackupDestination], declared: Declaration) -> BackupDestination:
-    """Return the destination a schedule names: one declared beside it, or else one made by hand."""
+    """Return the destination that a schedule names: a declared one, or else one added by hand."""
     if name in declared.destinations and name not in targets:
-        raise BackupError("its destination is declared wrongly")
+        raise BackupError("Its destination has configuration errors.")
     found = targets.get(name) or BackupDestination.objects.filter(name=name).first()
     if found is None:
-        raise BackupError("its destination does not exist", hint="declare it, or add it with `adddestination`")
+        raise BackupError("Its destination does not exist.", hint="Declare it, or add it with `adddestination`.")
     return found
 
 
-def rhythm_of(text: str) -> tuple[str, str]:
+def parse_cadence(text: str) -> tuple[str, str]:
     """Return type and expression of a declared schedule: five fields, or an interval such as ``hours:24``."""
     text = _unquoted(text)
     if text in ("", "manual"):
@@ -196,7 +196,7 @@ def rhythm_of(text: str) -> tuple[str, str]:
 
 
 def _unquoted(text: str) -> str:
-    """A file of sections has no quotation marks; who writes ``"0 2 * * *"`` means what is between them."""
+    """Strip quotation marks, which are part of the value in this file format, from ``"0 2 * * *"``."""
     return re.sub(r"""^(["'])(.*)\1$""", r"\2", text.strip()).strip()
 
 
@@ -210,21 +210,24 @@ def _values(row: BackupDestination | BackupSchedule) -> dict[str, object]:
 
 
 def _reason(error: Exception, section: Section, declared: Declaration) -> str:
-    """Say what is wrong with the keys of `section`, not what stands there: it would be in the log and on pages, and a
-    value in the wrong line may be a secret."""
+    """Return the text of `error` with the values of `section` replaced by the names of their keys.
+
+    The text is logged and shown on pages, and a value on the wrong line may be a secret.
+    """
     text = error.message if isinstance(error, OperatorError) else ""
     if isinstance(error, ValidationError):
         text = " ".join(error.messages)
     values = {value: key for key, value in [*declared.backup.items(), *section.items()]}
+    # an error may quote the value with or without its quotation marks
     values |= {_unquoted(value): key for value, key in values.items()}
     for value in sorted(values.keys() - {"", *TYPES, *SETTINGS_OF}, key=len, reverse=True):
         text = text.replace(repr(value), f"its {values[value]}")
         if len(value) >= SHORTEST_SECRET:
             text = text.replace(value, f"its {values[value]}")
-    return as_text(text) or "a number is expected"
+    return as_text(text) or "A number is expected."
 
 
 def _require_text(section: Section) -> None:
     for key, value in section.items():
         if not is_text(value):
-            raise BackupError(f"{key} is not UTF-8 text")
+            raise BackupError(f"{key} is not UTF-8 text.")

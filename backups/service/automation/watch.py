@@ -1,4 +1,4 @@
-"""A change of configuration triggers a backup, once it has been stable for a while and not too often."""
+"""Watch configurations: sync what they declare, and back up a change once it is stable, and not too often."""
 
 import hashlib
 import json
@@ -13,13 +13,12 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.instances.declaration import declaration_of
-from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import configuration_hash
 from backups.lib import audit
 from backups.models import BackupExecution, InstanceState
 from backups.runs.claim import lock_instance
 from backups.runs.queue.queues import queue_of
-from backups.service.automation.cleanup import disable_gone
+from backups.service.automation.cleanup import disable_removed_instances, managed_by
 from backups.service.automation.sync import sync
 from backups.service.backup.start import start_backup
 from backups.service.monitoring.protection import CONFIG_HASH
@@ -30,30 +29,26 @@ BY = "watch of the configuration"
 
 
 def watch(queue: str) -> list[BackupExecution]:
-    """Look at the configuration of each instance of `queue`: sync what it declares, start backups of changes.
+    """Read the configuration of each instance of `queue`: sync what it declares, queue backups of changes.
 
-    Return the queued executions; the caller rings for them. An instance whose configuration cannot be read is logged,
-    and keeps none of the others from being looked at.
+    Return the backups, which the caller enqueues. A configuration that cannot be read is logged, and the others follow.
     """
-    if queue == settings.BACKUP_QUEUE:  # an instance that nobody describes belongs to it
-        disable_gone()
+    if queue == settings.BACKUP_QUEUE:  # the queue of instances that are not in instances.toml
+        disable_removed_instances()
     names = [name for name in instance_names() if queue_of(name) == queue]
     states, backed_up = InstanceState.objects.in_bulk(names), _backed_up(names)
     started = []
     for name in names:
         state = states.get(name) or InstanceState(instance=name)
         try:
-            started += _look_at(get_instance(name), state, backed_up.get(name), timezone.now())
+            started += _check(get_instance(name), state, backed_up.get(name), timezone.now())
         except BackupError as error:
-            _note_problem(state, error.message)
+            # the front page shows it
+            InstanceState.objects.update_or_create(instance=name, defaults={"config_problem": error.message})
+            # logged when it is new, not every minute
+            if error.message != state.config_problem:
+                audit.log("watch.failed", logging.ERROR, instance=name, error=error.message)
     return started
-
-
-def _note_problem(state: InstanceState, problem: str) -> None:
-    """Keep it for the front page; it is logged when it is new, and not each minute."""
-    InstanceState.objects.update_or_create(instance=state.instance, defaults={"config_problem": problem})
-    if problem != state.config_problem:
-        audit.log("watch.failed", logging.ERROR, instance=state.instance, error=problem)
 
 
 def _backed_up(names: list[str]) -> dict[str, str | None]:
@@ -66,9 +61,15 @@ def _backed_up(names: list[str]) -> dict[str, str | None]:
     return dict(states.values_list("instance", Subquery(last.values("config_hash")[:1])))
 
 
-def _look_at(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:
+def _check(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:
+    """Sync and back up one instance as far as its configuration changed since `state` and the hash `backed_up`."""
     live = instance.service.live()
-    current = _seen(instance, live)
+    if instance.service.layers:
+        current = configuration_hash(live.merged)
+    else:
+        # without a configuration of its own: its tables in instances.toml may declare destinations and schedules
+        declared = instance.service.declared({})
+        current = hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest() if declared else ""
     if current != state.config_hash or state.config_problem:
         sync(instance.name)
     if current != state.config_hash:
@@ -78,79 +79,56 @@ def _look_at(instance: Instance, state: InstanceState, backed_up: str | None, no
     if not instance.service.layers or current == backed_up:
         return []
     stable_for = now - (state.config_changed_at or now)
-    if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not _wanted(instance, live):
+    if stable_for < timedelta(seconds=settings.BACKUP_WATCH_DEBOUNCE) or not instance.watch:
+        return []
+    if not declaration_of(instance, live).enabled:
         return []
     last = BackupExecution.objects.last_made_here(instance.name)
-    if last is None or _config_hash(last) == current or _too_soon(instance, now):
+    # `backed_up` was read before all the other instances: a backup may have completed since
+    if last is None or (last.manifest_json or {}).get("config_info", {}).get("config_hash") == current:
+        return []
+    mine = BackupExecution.objects.of_instance(instance.name)
+    # also after a failure: a change that cannot be backed up is not retried every minute
+    since = now - timedelta(seconds=settings.BACKUP_WATCH_INTERVAL)
+    if mine.active().exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__range=(since, now)).exists():
         return []
     return [
         start_backup(instance.name, _destination(last), by=BY, kind=Kind.CONFIG_CHANGE, comment="configuration changed")
     ]
 
 
-def _seen(instance: Instance, live: LiveConfiguration) -> str:
-    """Return the hash of the configuration; of an instance that has none, that of its tables in instances.toml."""
-    if instance.service.layers:
-        return configuration_hash(live.merged)
-    declared = instance.service.declared({})
-    return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest() if declared else ""
-
-
-def _wanted(instance: Instance, live: LiveConfiguration) -> bool:
-    return instance.watch and declaration_of(instance, live).enabled
-
-
-def _config_hash(execution: BackupExecution) -> str | None:
-    hash_: str | None = (execution.manifest_json or {}).get("config_info", {}).get("config_hash")
-    return hash_
-
-
-def _too_soon(instance: Instance, now: datetime) -> bool:
-    """True while a run is waiting or running, or when the last change was backed up, or failed to be, just now."""
-    since = now - timedelta(seconds=settings.BACKUP_WATCH_INTERVAL)
-    mine = BackupExecution.objects.of_instance(instance.name)
-    return mine.active().exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__range=(since, now)).exists()
-
-
 def _destination(last: BackupExecution) -> BackupDestination:
-    """Return where the change goes: where the last backup went, or else any enabled destination."""
+    """Return the destination of the last backup; when that is disabled, the first enabled one."""
     return last.destination if last.destination.enabled else _first_destination(last.instance)
 
 
 def start_up(queue: str) -> list[BackupExecution]:
-    """When a worker of `queue` starts: sync every instance, and back up those that ask for it.
-
-    A worker that starts again and again makes no backup more often than every ten minutes.
-    """
+    """Sync every instance of `queue` when its worker starts, and queue the backups declared for that moment."""
     started = []
+    # a worker that is restarted again and again makes no backup at each start
     since = timezone.now() - timedelta(minutes=10)
     for name in instance_names():
         if queue_of(name) != queue:
             continue
         try:
             sync(name)
-            started += _back_up_at_start(get_instance(name), since)
+            if not declaration_of(get_instance(name)).at_startup:
+                continue
+            with transaction.atomic():
+                lock_instance(name)  # two workers that start at once make one backup
+                if BackupExecution.objects.filter(instance=name, kind=Kind.STARTUP, created_at__gt=since).exists():
+                    continue
+                last = BackupExecution.objects.last_made_here(name)
+                target = _destination(last) if last else _first_destination(name)
+                started.append(start_backup(name, target, by="start of the worker", kind=Kind.STARTUP))
         except BackupError as error:
             audit.log("startup.failed", logging.ERROR, instance=name, error=error.message)
     return started
 
 
-def _back_up_at_start(instance: Instance, since: datetime) -> list[BackupExecution]:
-    if not declaration_of(instance).at_startup:
-        return []
-    with transaction.atomic():
-        lock_instance(instance.name)  # two workers that start at once make one
-        recent = BackupExecution.objects.filter(instance=instance.name, kind=Kind.STARTUP, created_at__gt=since)
-        if recent.exists():
-            return []
-        last = BackupExecution.objects.last_made_here(instance.name)
-        target = _destination(last) if last else _first_destination(instance.name)
-        return [start_backup(instance.name, target, by="start of the worker", kind=Kind.STARTUP)]
-
-
 def _first_destination(instance: str) -> BackupDestination:
     enabled = BackupDestination.objects.enabled().order_by("created_at")
-    found = enabled.filter(managed_by=f"configuration of {instance}").first() or enabled.first()
+    found = enabled.filter(managed_by=managed_by(instance)).first() or enabled.first()
     if found is None:
-        raise BackupError("no destination is enabled", hint="enable one, or add one with `adddestination`")
+        raise BackupError("No destination is enabled.", hint="Enable one, or add one with `adddestination`.")
     return found

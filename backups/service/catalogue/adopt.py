@@ -1,4 +1,4 @@
-"""Taking an archive that this site did not make into its catalogue."""
+"""Adopt an archive: examine it, and record it in the catalogue like a backup made here."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,14 +20,14 @@ from destinations.lib.streams import Source
 from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
-# older than any backup: a machine whose clock was lost
+# a date before this is of a machine that lost its clock
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _HEAD_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An archive whose every member agrees with its manifest; digests and `size_bytes` are those of the file."""
+    """An archive whose members all agree with its manifest; the digests and `size_bytes` are those of the file."""
 
     manifest: Manifest
     sha256: str
@@ -38,13 +38,13 @@ class Examined:
 
     @property
     def kind(self) -> str:
-        """The kind that the manifest names, where it is one of ours."""
+        """The kind in the manifest; "manual" for one that is unknown here."""
         named = self.manifest.backup_type
         return named if named in Kind.values else Kind.MANUAL.value
 
     @property
     def taken_at(self) -> datetime | None:
-        """The date that the manifest names, in UTC, unless it cannot be: nothing may look fresh that is not."""
+        """The date in the manifest, in UTC; None for an implausible one, so that no archive counts as too fresh."""
         named = self.manifest.taken_at
         return named.astimezone(UTC) if named is not None and EARLIEST <= named <= timezone.now() else None
 
@@ -54,19 +54,19 @@ def examine(path: Path, directory: Path, *, sha256: str, blake2b: str) -> Examin
     with path.open("rb") as file:
         encryption = encryption_of(file.read(_HEAD_BYTES), path.name)
     with opened(path, directory) as stream:
-        source = _Remembering(stream)
+        source = _HeadKept(stream)
         manifest = verify_members(source)
     if not NAME.fullmatch(manifest.instance_name):
         raise ArchiveError(
-            f"the manifest of {path.name} names the instance {manifest.instance_name[:80]!r}",
-            hint="instances have names of up to 64 letters, digits, '_' and '-'",
+            f"The manifest of {path.name} names the instance {manifest.instance_name[:80]!r}.",
+            hint="Instances have names of up to 64 letters, digits, '_' and '-'.",
         )
     compression = "zstd" if source.head.startswith(ZSTD_MAGIC) else "gzip"
     return Examined(manifest, sha256, blake2b, path.stat().st_size, compression, encryption)
 
 
-class _Remembering:
-    """A source whose first bytes are kept."""
+class _HeadKept:
+    """A source that keeps its first bytes, which tell the compression."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -81,11 +81,11 @@ class _Remembering:
 def record_adopted(
     destination: BackupDestination, path: str, found: Examined, *, by: audit.Actor, comment: str, **columns: object
 ) -> BackupExecution:
-    """Return a new row for the archive at `path`, or the row of an archive that was moved there.
+    """Return a new row for the archive at `path`, or the row of a missing archive that was moved there.
 
-    Raises ArchiveError for a signature that does not fit, IntegrityError when the path is recorded already.
+    Raises ArchiveError for a signature that does not match, IntegrityError when the path is recorded already.
     """
-    if (moved := _moved(destination, path, found, columns.get("verified_at"))) is not None:
+    if (moved := _record_moved(destination, path, found, columns.get("verified_at"))) is not None:
         return moved
     taken_at, now = found.taken_at, timezone.now()
     values = {
@@ -113,28 +113,31 @@ def record_adopted(
         "warnings": list(found.manifest.warnings),
         "adopted": True,
     }
-    execution = BackupExecution(**values | columns)
-    # one that does not fit is refused; one that is missing or foreign is asked about before a restore
-    signature_state(execution)
-    execution.save(force_insert=True)
+    backup = BackupExecution(**values | columns)
+    # raises for a wrong signature; a missing or untrusted one has to be accepted before a restore
+    signature_state(backup)
+    backup.save(force_insert=True)
+    # from now on a folder that is gone is a lost mount, not a new destination
     BackupDestination.objects.filter(pk=destination.pk).update(established=True)
     audit.log(
-        "backup.adopted", execution=execution.pk, instance=execution.instance, destination=destination.name,
+        "backup.adopted", backup=backup.pk, instance=backup.instance, destination=destination.name,
         file=path, by=audit.name_of(by),
     )  # fmt: skip
-    audit.note(by, execution, f"{comment}: {path} at {destination.name}.")
-    return execution
+    audit.note(by, backup, f"{comment}: {path} at {destination.name}.")
+    return backup
 
 
-def _moved(destination: BackupDestination, path: str, found: Examined, verified_at: object) -> BackupExecution | None:
-    """Follow an archive that was lost and is here again: its pin and its history stay with it."""
-    lost = BackupExecution.objects.missing().filter(destination=destination, archive_sha256=found.sha256)
-    execution = lost.order_by("created_at", "pk").first()
-    if execution is None:
+def _record_moved(
+    destination: BackupDestination, path: str, found: Examined, verified_at: object
+) -> BackupExecution | None:
+    """Record the new path of a missing archive with the same content, whose row keeps its pin and its history."""
+    missing = BackupExecution.objects.missing().filter(destination=destination, archive_sha256=found.sha256)
+    backup = missing.order_by("created_at", "pk").first()
+    if backup is None:
         return None
     place: dict[str, object] = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
     place |= {"verified_at": verified_at} if verified_at else {}
-    if not execution.moved(Status.COMPLETED, MISSING, **place):
+    if not backup.moved(Status.COMPLETED, MISSING, **place):
         return None
-    audit.log("backup.moved", execution=execution.pk, instance=execution.instance, file=path)
-    return execution
+    audit.log("backup.moved", backup=backup.pk, instance=backup.instance, file=path)
+    return backup

@@ -1,4 +1,4 @@
-"""Taking in an archive file from anywhere: verified first, then stored and recorded like a backup of ours."""
+"""Import an archive file: verify it, store it at a destination, and adopt it."""
 
 import logging
 import shutil
@@ -31,13 +31,27 @@ COMMENT = "imported"
 
 
 def import_archive(path: Path, destination: BackupDestination, *, by: audit.Actor) -> BackupExecution:
-    """Verify the archive file `path`, store it at `destination` and return its row. The file stays where it is.
+    """Verify the archive file `path`, store it at `destination` and return its row. The file itself is kept.
 
-    Raises ArchiveError or BackupError for what cannot be restored or is here already, DestinationError when it
-    cannot be stored; then nothing is left.
+    Raises ArchiveError or BackupError for an archive that cannot be restored or is stored already, DestinationError
+    when it cannot be stored; nothing is left at the destination then.
     """
     try:
-        execution = _import(path, destination, by)
+        if not destination.enabled:
+            raise BackupError(f"Destination {destination.name} is disabled.", hint="Enable it, or choose another one.")
+        sha256, blake2b = _digests(path)
+        _refuse_known(sha256)
+        signature_state(path)
+        with workspace(str(uuid4())) as directory:
+            verified = verify_file(path, directory)
+            found = examine(path, directory, sha256=sha256, blake2b=blake2b)
+        if destination.policy == Policy.REQUIRED and not found.encryption:
+            raise BackupError(f"{destination.name} takes encrypted archives only.", hint="Choose another destination.")
+        with destination.open() as opened:
+            backup = _store(opened, path, destination, found, verified.warnings, by)
+        with workspace(str(uuid4())) as directory:
+            keep_archived(backup, found.manifest, path, directory)
+        judge_adopted([backup])
     except OperatorError as error:
         audit.log(
             "archive.import-refused", logging.WARNING, file=path.name, destination=destination.name,
@@ -45,26 +59,7 @@ def import_archive(path: Path, destination: BackupDestination, *, by: audit.Acto
         )  # fmt: skip
         audit.note(by, destination, f"Import of {path.name} refused: {error.message}")
         raise
-    return execution
-
-
-def _import(path: Path, destination: BackupDestination, by: audit.Actor) -> BackupExecution:
-    if not destination.enabled:
-        raise BackupError(f"destination {destination.name} is disabled", hint="enable it, or choose another one")
-    sha256, blake2b = _digests(path)
-    _refuse_known(sha256)
-    signature_state(path)
-    with workspace(str(uuid4())) as directory:
-        verified = verify_file(path, directory)
-        found = examine(path, directory, sha256=sha256, blake2b=blake2b)
-    if destination.policy == Policy.REQUIRED and not found.encryption:
-        raise BackupError(f"{destination.name} takes encrypted archives only", hint="choose another destination")
-    with destination.open() as opened:
-        execution = _store(opened, path, destination, found, verified.warnings, by)
-    with workspace(str(uuid4())) as directory:
-        keep_archived(execution, found.manifest, path, directory)
-    judge_adopted([execution])
-    return execution
+    return backup
 
 
 def _digests(path: Path) -> tuple[str, str]:
@@ -72,34 +67,29 @@ def _digests(path: Path) -> tuple[str, str]:
     sink = HashingSink(signed=True)
     try:
         if not path.is_file():
-            raise ArchiveError(f"{path} is not a file", hint="give the path of an archive")
+            raise ArchiveError(f"{path} is not a file.", hint="Give the path of an archive.")
         with path.open("rb", buffering=0) as file:
             shutil.copyfileobj(file, sink, BLOCK_SIZE)
     except OSError as error:
         raise ArchiveError(
-            f"{path} cannot be read: {error.strerror}", hint="check the path and the permissions"
+            f"{path} cannot be read: {error.strerror}.", hint="Check the path and the permissions."
         ) from error
     return sink.sha256.hexdigest(), sink.blake2b.hexdigest()
 
 
 def _refuse_known(checksum: str) -> None:
-    """Refuse an archive that is recorded and certainly there; a copy is welcome where that one cannot be reached."""
+    """Raise BackupError for an archive that is stored already."""
     known = BackupExecution.objects.stored().filter(archive_sha256=checksum)
-    for execution in known.select_related("destination").without_manifest():
-        if _is_there(execution):
-            raise BackupError(
-                f"this archive is here already: backup {execution.pk} at {execution.destination.name}",
-                hint="use that one",
-            )
-
-
-def _is_there(execution: BackupExecution) -> bool:
-    try:
-        with execution.destination.open() as opened:
-            opened.stat(execution.backup_path)
-    except DestinationError:
-        return False
-    return True
+    for backup in known.select_related("destination").without_manifest():
+        try:
+            with backup.destination.open() as opened:
+                opened.stat(backup.backup_path)
+        except DestinationError:
+            # lost or out of reach: a second copy is useful
+            continue
+        raise BackupError(
+            f"This archive is stored already: backup {backup.pk} at {backup.destination.name}.", hint="Use that one."
+        )
 
 
 def _store(
@@ -110,8 +100,10 @@ def _store(
     warnings: list[str],
     by: audit.Actor,
 ) -> BackupExecution:
-    """Store and record. Its signature goes with it; there is none of ours, which would say that it was made here."""
-    token, signature = new_id(), text_beside(path)
+    """Upload the archive and record it."""
+    token = new_id()
+    # of whoever made the archive; this site does not sign it, because that would mean that it was made here
+    signature = text_beside(path)
     stored = _put(opened, path, destination, found, token)
     try:
         if signature is not None:
@@ -120,6 +112,7 @@ def _store(
             destination, stored, found, by=by, comment=COMMENT, id=token, verified_at=timezone.now(), warnings=warnings
         )
     except BaseException:
+        # also after a signal: no archive is left that is not recorded
         opened.delete(stored)
         delete_signature(opened, stored)
         raise
@@ -130,7 +123,7 @@ def _put(opened: Destination, path: Path, destination: BackupDestination, found:
     taken_at = found.taken_at or timezone.now()
     for name in archive_paths(found.manifest.instance_name, found.kind, taken_at, extension):
         recorded = destination.executions.filter(backup_path=name, deleted_at=None)
-        # the row of a lost archive gets this copy of it, at its own place
+        # a missing archive with the same content is stored again at its own path
         if recorded.exclude(archive_sha256=found.sha256, missing_at__isnull=False).exists():
             continue
         try:
@@ -138,4 +131,4 @@ def _put(opened: Destination, path: Path, destination: BackupDestination, found:
                 return opened.put(source, name, size=found.size_bytes, sha256=found.sha256, token=token).path
         except NameTaken:
             continue
-    raise BackupError(f"{ATTEMPTS} archives have the name of {name} at {destination.name} already")
+    raise BackupError(f"{ATTEMPTS} archives at {destination.name} have the name of {name} already.")

@@ -1,8 +1,7 @@
-"""Temporary files of uploads that nobody will finish.
+"""Partial uploads at a destination, and which of them are orphans: uploads that will never be finished.
 
-Their dates are the other side's and prove nothing. One whose execution is ours is removed a day after that execution
-ended; one of unknown origin, perhaps an upload of another site that shares the place, when it was found twice, a day
-apart by our clock, without having grown.
+The partial upload of a backup of this site is an orphan a day after that backup ended. One of unknown origin may be
+from another site that uses the same destination: it is an orphan when it has not grown for a day.
 """
 
 from collections.abc import Iterable
@@ -14,28 +13,40 @@ from destinations.backends import Destination, StoredFile
 from destinations.backends.base import part_token
 from destinations.models import BackupDestination
 
-PATIENCE = timedelta(days=1)
+ORPHAN_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class PartialUpload:
+    """A partial upload; an orphan may be deleted. `reason` says why, or why not yet."""
+
     file: StoredFile
     orphan: bool
     reason: str
 
 
-def find_leftovers(opened: Destination, destination: BackupDestination, now: datetime) -> list[Leftover]:
-    """Return every temporary file, and whether it may go. Nothing is changed."""
-    parts = list(opened.list_partials())
-    tokens = {part_token(part.path.rpartition("/")[2]) for part in parts}
-    ours = {row.pk: row for row in BackupExecution.objects.filter(pk__in=tokens).without_manifest()}
+def find_partials(opened: Destination, destination: BackupDestination, now: datetime) -> list[PartialUpload]:
+    """Return all partial uploads at `destination`. Nothing is changed."""
+    files = {file.path: file for file in opened.list_partials()}
+    # the name of a partial upload contains the id of its backup
+    tokens = {path: part_token(path.rpartition("/")[2]) or "" for path in files}
+    backups = {row.pk: row for row in BackupExecution.objects.filter(pk__in=tokens.values()).without_manifest()}
     seen = {row.path: row for row in LeftoverPart.objects.filter(destination=destination)}
-    return [_judge(part, ours.get(_token(part)), seen.get(part.path), now) for part in parts]
+    found = []
+    for path, file in files.items():
+        if (backup := backups.get(tokens[path])) is not None:
+            is_orphan = not backup.is_active and now - (backup.completed_at or backup.created_at) > ORPHAN_AFTER
+            ended = f"ended {'more' if is_orphan else 'less'} than a day ago"
+            reason = f"backup {backup.pk} " + (f"is {backup.status}" if backup.is_active else ended)
+        else:
+            is_orphan, reason = _is_orphan(file, seen.get(path), now)
+        found.append(PartialUpload(file, is_orphan, reason))
+    return found
 
 
-def remember(destination: BackupDestination, leftovers: Iterable[Leftover], now: datetime) -> None:
-    """Note since when each temporary file is known with its size, and forget those that are gone."""
-    files = {leftover.file.path: leftover.file for leftover in leftovers}
+def record_seen(destination: BackupDestination, partials: Iterable[PartialUpload], now: datetime) -> None:
+    """Record when each partial upload was first seen at its size, and delete the rows of those that are gone."""
+    files = {partial.file.path: partial.file for partial in partials}
     LeftoverPart.objects.filter(destination=destination).exclude(path__in=files).delete()
     for path, file in files.items():
         part, _ = LeftoverPart.objects.get_or_create(
@@ -46,24 +57,11 @@ def remember(destination: BackupDestination, leftovers: Iterable[Leftover], now:
             part.save(update_fields=["size_bytes", "first_seen_at"])
 
 
-def _token(part: StoredFile) -> str:
-    return part_token(part.path.rpartition("/")[2]) or ""
-
-
-def _judge(part: StoredFile, execution: BackupExecution | None, seen: LeftoverPart | None, now: datetime) -> Leftover:
-    if execution is not None:
-        return _judge_ours(part, execution, now)
-    if seen is None or seen.size_bytes != part.size_bytes:
-        return Leftover(part, False, "of unknown origin and not seen before: looked at again in a day")
-    if now - seen.first_seen_at <= PATIENCE:
-        return Leftover(part, False, "of unknown origin: waits until a day has passed without it growing")
-    return Leftover(part, True, "of unknown origin, and it has not grown for a day")
-
-
-def _judge_ours(part: StoredFile, execution: BackupExecution, now: datetime) -> Leftover:
-    if execution.is_active:
-        return Leftover(part, False, f"backup {execution.pk} is {execution.status}")
-    ended = execution.completed_at or execution.created_at
-    if now - ended <= PATIENCE:
-        return Leftover(part, False, f"backup {execution.pk} ended less than a day ago")
-    return Leftover(part, True, f"backup {execution.pk} ended more than a day ago")
+def _is_orphan(file: StoredFile, seen: LeftoverPart | None, now: datetime) -> tuple[bool, str]:
+    """Return whether a partial upload of unknown origin is an orphan, and why, or why not yet."""
+    # by the clock of this site: the modification time of the file is by that of the destination
+    if seen is None or seen.size_bytes != file.size_bytes:
+        return False, "of unknown origin and not seen before: checked again in a day"
+    if now - seen.first_seen_at <= ORPHAN_AFTER:
+        return False, "of unknown origin: kept until it has not grown for a day"
+    return True, "of unknown origin, and it has not grown for a day"

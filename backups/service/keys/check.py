@@ -1,6 +1,6 @@
-"""Key custody: whether the keys at hand still open what lies at the destinations.
+"""Check regularly that the keys of this site still open the archives at each destination.
 
-A lost key is found on the day of the restore, unless somebody tries it before.
+Otherwise a lost key would be found on the day of the restore.
 """
 
 import logging
@@ -13,7 +13,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.archive import tcbk as legacy
+from backups.archive import tcbk
 from backups.archive.encryption import HEAD_BYTES, Verdict
 from backups.archive.errors import ArchiveError
 from backups.archive.tar.read import read_manifest
@@ -29,60 +29,70 @@ from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
 EVERY = timedelta(days=1)
-# of one tick, which has other things to do: fifty destinations take fifty minutes of a day
+# in one tick, which has other steps: fifty destinations take fifty minutes a day
 MOST_AT_ONCE = 1
-# where a destination did not answer, and until a lost key is found
-AGAIN_AFTER = timedelta(hours=1)
+# after a destination did not answer, and while keys are lost
+RETRY_AFTER = timedelta(hours=1)
 NOTHING = "no backup there is encrypted"
 OUTCOMES = {
     Verdict.LOST: "cannot be opened",
     Verdict.OPENS: "opened",
     Verdict.ELSEWHERE: "not tried, for keys that are kept elsewhere",
-    Verdict.UNTOLD: "not told by their beginning",
+    Verdict.UNTOLD: "not known from the head of the archive",
 }
 HINT = (
-    "find the key that was in use then, and add it to BACKUP_ENCRYPTION_IDENTITY_FILE or "
-    "BACKUP_ENCRYPTION_OLD_PASSPHRASES"
+    "Find the key that was in use then, and add it to BACKUP_ENCRYPTION_IDENTITY_FILE or "
+    "BACKUP_ENCRYPTION_OLD_PASSPHRASES."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    execution: BackupExecution
+class SampleResult:
+    """Whether the keys open one sampled archive, or the reason why that is not known."""
+
+    backup: BackupExecution
     verdict: Verdict
     reason: str = ""
 
 
-def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[Look]:
-    """Try the keys on the oldest and the newest encrypted archive that `destination` keeps, for each key in use.
+def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[SampleResult]:
+    """Try the keys on the oldest and the newest encrypted archive at `destination`, for each key in use.
 
-    Only the beginning of an archive is fetched, with `whole` all of one whose beginning does not tell. What is lost is
-    recorded, logged and signalled. Raises DestinationError when the destination does not answer.
+    Only the head of an archive is fetched; with `whole`, all of one whose head is not enough. Lost keys are recorded,
+    logged and signalled. Raises DestinationError when the destination does not answer.
     """
-    looks = [_look(execution, whole=whole) for execution in _samples(destination)]
-    _record(destination, looks)
-    return looks
+    stored = BackupExecution.objects.stored().filter(destination=destination).exclude(encryption="")
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for pk, encryption, recipients in stored.order_by("created_at", "pk").values_list("pk", "encryption", "recipients"):
+        groups.setdefault((encryption, *map(str, recipients)), []).append(pk)
+    oldest_and_newest = {pk for pks in groups.values() for pk in (pks[0], pks[-1])}
+    samples = stored.filter(pk__in=oldest_and_newest).select_related("destination").without_manifest()
+    results = [_try_keys(backup, whole=whole) for backup in samples.order_by("created_at", "pk")]
+    _record(destination, results)
+    return results
 
 
 def check_due() -> list[BackupDestination]:
-    """Check destinations that are due, a few at a time; return those where keys are lost."""
+    """Check the destinations that are due, a few at a time; return those where keys are lost."""
     lost = []
-    waiting = Q(key_check__next_at__gt=timezone.now())
-    for destination in BackupDestination.objects.exclude(waiting)[:MOST_AT_ONCE]:
-        if _claim(destination, timezone.now()):
-            try:
-                if any(look.verdict is Verdict.LOST for look in check_keys(destination)):
-                    lost.append(destination)
-            except DestinationError as error:
-                outcome = f"it did not answer: {error.message}"
-                KeyCheck.objects.filter(destination=destination).update(outcome=outcome)
-                audit.log("keys.not-checked", logging.WARNING, destination=destination.name, error=error.message)
+    not_due = Q(key_check__next_at__gt=timezone.now())
+    for destination in BackupDestination.objects.exclude(not_due)[:MOST_AT_ONCE]:
+        if not _claim(destination, timezone.now()):
+            continue
+        try:
+            if any(result.verdict is Verdict.LOST for result in check_keys(destination)):
+                lost.append(destination)
+        except DestinationError as error:
+            outcome = f"it did not answer: {error.message}"
+            KeyCheck.objects.filter(destination=destination).update(outcome=outcome)
+            audit.log("keys.not-checked", logging.WARNING, destination=destination.name, error=error.message)
     return lost
 
 
 def _claim(destination: BackupDestination, now: datetime) -> bool:
-    """Of several hosts that come to a destination at once only one checks it; a check that fails is due again soon."""
-    soon = now + AGAIN_AFTER
+    """Reserve the check of `destination` for this host; return False when another host has it."""
+    # until the check has succeeded it is due again soon
+    soon = now + RETRY_AFTER
     if KeyCheck.objects.filter(destination=destination, next_at__lte=now).update(next_at=soon):
         return True
     try:
@@ -92,78 +102,55 @@ def _claim(destination: BackupDestination, now: datetime) -> bool:
     return created
 
 
-def _samples(destination: BackupDestination) -> list[BackupExecution]:
-    """Return the oldest and the newest archive of each group that the same keys open, by the record."""
-    stored = BackupExecution.objects.stored().filter(destination=destination).exclude(encryption="")
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for pk, encryption, recipients in stored.order_by("created_at", "pk").values_list("pk", "encryption", "recipients"):
-        groups.setdefault((encryption, *map(str, recipients)), []).append(pk)
-    chosen = {pk for pks in groups.values() for pk in (pks[0], pks[-1])}
-    samples = stored.filter(pk__in=chosen).select_related("destination").without_manifest()
-    return list(samples.order_by("created_at", "pk"))
-
-
-def _look(execution: BackupExecution, *, whole: bool) -> Look:
+def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
     try:
-        with execution.destination.open() as destination:
-            head = destination.head(execution.backup_path, HEAD_BYTES)
-        verdict = _verdict(execution, head)
+        with backup.destination.open() as destination:
+            head = destination.head(backup.backup_path, HEAD_BYTES)
+        if tcbk.is_legacy(head):
+            # it is authenticated at its end only
+            verdict = Verdict.UNTOLD
+        elif (encryption := recognised(head, backup.backup_filename)) is None:
+            raise ArchiveError("It is recorded as encrypted, but its head is of no known encryption.")
+        else:
+            verdict = encryption.look(head, whole=len(head) < HEAD_BYTES)
         if verdict is Verdict.UNTOLD and whole:
-            return _look_at_whole(execution)
+            with workspace(str(uuid4())) as directory, opened(fetch(backup, directory), directory) as stream:
+                read_manifest(stream)
+            verdict = Verdict.OPENS
     except NotFound:
-        # the catalogue says so, and louder
-        return Look(execution, Verdict.UNTOLD, "it is not at the destination")
+        # the catalogue reports it as missing
+        return SampleResult(backup, Verdict.UNTOLD, "it is not at the destination")
     except ArchiveError as error:
-        return Look(execution, Verdict.LOST, error.message)
-    return Look(execution, verdict)
-
-
-def _verdict(execution: BackupExecution, head: bytes) -> Verdict:
-    if legacy.is_legacy(head):
-        # its only proof stands at its end
-        return Verdict.UNTOLD
-    encryption = recognised(head, execution.backup_filename)
-    if encryption is None:
-        raise ArchiveError("it was recorded as encrypted, and nothing at hand knows how it begins")
-    return encryption.look(head, whole=len(head) < HEAD_BYTES)
-
-
-def _look_at_whole(execution: BackupExecution) -> Look:
-    try:
-        with workspace(str(uuid4())) as directory, opened(fetch(execution, directory), directory) as stream:
-            read_manifest(stream)
+        return SampleResult(backup, Verdict.LOST, error.message)
     except BackupError as error:
-        return Look(execution, Verdict.UNTOLD, error.message)
-    return Look(execution, Verdict.OPENS)
+        # of the workspace or of the download, such as a full disk: it says nothing about the keys
+        return SampleResult(backup, Verdict.UNTOLD, error.message)
+    return SampleResult(backup, verdict)
 
 
-def _record(destination: BackupDestination, looks: list[Look]) -> None:
-    """Keep what was found. A problem is told when it is new, and once a day; it is looked at again each hour."""
+def _record(destination: BackupDestination, results: list[SampleResult]) -> None:
+    """Store the outcome. A problem is logged and signalled when it is new, and then once a day."""
     now = timezone.now()
-    lost = [look for look in looks if look.verdict is Verdict.LOST]
-    names = ", ".join(look.execution.backup_filename for look in lost)
-    reason = next((look.reason for look in lost if look.reason), "")
+    lost = [result for result in results if result.verdict is Verdict.LOST]
+    names = ", ".join(result.backup.backup_filename for result in lost)
+    reason = next((result.reason for result in lost if result.reason), "")
     problem = sentences(f"No key at hand opens {names} at {destination.name}", reason) if lost else ""
     before = KeyCheck.objects.filter(destination=destination).first()
-    told_at = before.told_at if before is not None and before.problem == problem else None
-    tell = bool(lost) and (told_at is None or told_at <= now - EVERY)
+    reported_at = before.told_at if before is not None and before.problem == problem else None
+    report = bool(lost) and (reported_at is None or reported_at <= now - EVERY)
+    counts = Counter(result.verdict for result in results)
+    outcome = "; ".join(f"{counts[verdict]} {words}" for verdict, words in OUTCOMES.items() if counts[verdict])
     KeyCheck.objects.update_or_create(
         destination=destination,
         defaults={
-            "next_at": now + (AGAIN_AFTER if lost else EVERY),
+            "next_at": now + (RETRY_AFTER if lost else EVERY),
             "checked_at": now,
-            "told_at": now if tell else told_at,
-            "outcome": _outcome(looks),
+            "told_at": now if report else reported_at,
+            "outcome": outcome or NOTHING,
             "problem": problem,
             "hint": HINT if lost else "",
         },
     )
-    if tell:
+    if report:
         audit.log("keys.lost", logging.ERROR, destination=destination.name, problem=problem)
         keys_lost.send_robust(sender=BackupDestination, destination=destination, message=problem)
-
-
-def _outcome(looks: list[Look]) -> str:
-    """Return how many archives each verdict is on, such as "1 cannot be opened; 2 opened"."""
-    counts = Counter(look.verdict for look in looks)
-    return "; ".join(f"{counts[verdict]} {words}" for verdict, words in OUTCOMES.items() if counts[verdict]) or NOTHING

@@ -1,10 +1,9 @@
-"""The recovery kit of an instance: one page to print, with what it takes to restore when backupsite is gone."""
+"""The recovery kit of an instance: a page to print, with what is needed to restore it without backupsite."""
 
 import shlex
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -33,8 +32,8 @@ _UNPACK = {"gzip": "tar xz", "zstd": "tar x --zstd"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A destination with its newest backups of the instance; `location` has no secret in it."""
+class StoredBackups:
+    """A destination with its newest backups of the instance; `location` contains no secret."""
 
     destination: BackupDestination
     location: str
@@ -42,8 +41,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """Backups that are packed and encrypted alike, and the lines for the first of them: what each does, and it."""
+class Procedure:
+    """Backups with the same compression and encryption, and the shell lines for the newest: explanation and line."""
 
     backups: Sequence[BackupExecution]
     lines: Sequence[tuple[str, str]]
@@ -55,7 +54,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A component: its files in the archive, and where they belong."""
+    """A component: its files in the archive, and their live paths."""
 
     name: str
     files: Sequence[str]
@@ -69,25 +68,35 @@ class Secret:
 
 
 def recovery_kit(name: str, *, with_secrets: bool = False) -> str:
-    """Return the page as HTML; only `with_secrets` it holds identities and passphrases.
+    """Return the page as HTML, with identities and passphrases only when `with_secrets`.
 
-    Raises InstanceError, and BackupError when there is no backup to write of.
+    Raises InstanceError, and BackupError when there is no backup of the instance.
     """
     instance = get_instance(name)
-    places = _places(instance)
+    places = []
+    for destination in BackupDestination.objects.all():
+        stored = BackupExecution.objects.stored().filter(destination=destination, instance=instance.name)
+        if newest := list(stored.newest_first()[:NEWEST]):
+            places.append(StoredBackups(destination, _location(destination), newest))
     if not places:
-        raise BackupError(f"there is no backup of {name} to write a recovery kit for", hint="make a backup first")
-    ways = _ways((backup for place in places for backup in place.backups), with_secrets=with_secrets)
+        raise BackupError(f"There is no backup of {name} to write a recovery kit for.", hint="Make a backup first.")
+    # older backups may be of another compression or encryption than the newest
+    alike: dict[tuple[str, str, bool], list[BackupExecution]] = {}
+    backups = (backup for place in places for backup in place.backups)
+    for backup in sorted(backups, key=lambda one: one.started_at or one.created_at, reverse=True):
+        key = (backup.compression, backup.encryption, backup.recipients == PASSPHRASE)
+        alike.setdefault(key, []).append(backup)
+    procedures = [Procedure(group, _lines(group[0], with_secrets=with_secrets)) for group in alike.values()]
     context = {
         "instance": instance,
         "made_at": timezone.now(),
         "host": socket.gethostname(),
         "places": places,
-        "ways": ways,
-        "programs": _programs(ways),
-        "parts": _parts(instance, ways[0].backups[0]),
+        "ways": procedures,
+        "programs": _programs(procedures),
+        "parts": _parts(instance, procedures[0].backups[0]),
         "recipients": [(fingerprint(text), text) for text in settings.BACKUP_ENCRYPTION_RECIPIENTS],
-        "has_fingerprints": any(way.is_for_recipients for way in ways),
+        "has_fingerprints": any(procedure.is_for_recipients for procedure in procedures),
         "public_key": site_key().public_key.text,
         "secrets": _secrets(instance) if with_secrets else [],
         "with_secrets": with_secrets,
@@ -95,9 +104,9 @@ def recovery_kit(name: str, *, with_secrets: bool = False) -> str:
     return render_to_string("backups/recovery_kit.html", context)
 
 
-def _programs(ways: Iterable[Way]) -> list[str]:
-    """Return the names of the programs that the lines take."""
-    newest = [way.backups[0] for way in ways]
+def _programs(procedures: Iterable[Procedure]) -> list[str]:
+    """Return the names of the programs that the shell lines need."""
+    newest = [procedure.backups[0] for procedure in procedures]
     found = ["tar", "minisign"]
     found += ["age"] * any(backup.encryption == "age" for backup in newest)
     found += ["zstd"] * any(backup.compression == "zstd" for backup in newest)
@@ -106,87 +115,63 @@ def _programs(ways: Iterable[Way]) -> list[str]:
     return found
 
 
-def _taken_at(execution: BackupExecution) -> datetime:
-    return execution.started_at or execution.created_at
-
-
-def _places(instance: Instance) -> list[Place]:
-    places = []
-    for destination in BackupDestination.objects.all():
-        backups = BackupExecution.objects.stored().filter(destination=destination, instance=instance.name)
-        if newest := list(backups.newest_first()[:NEWEST]):
-            places.append(Place(destination, _location(destination), newest))
-    return places
-
-
 def _location(destination: BackupDestination) -> str:
     try:
         return destination.open().location()
     except DestinationConfigError as error:
+        # a destination with configuration errors is on the page all the same
         return error.message
 
 
-def _ways(backups: Iterable[BackupExecution], *, with_secrets: bool) -> list[Way]:
-    """Return how to open the newest of each group of backups that are packed and encrypted alike, newest first."""
-    ways: dict[tuple[str, str, bool], list[BackupExecution]] = {}
-    for backup in sorted(backups, key=_taken_at, reverse=True):
-        alike = (backup.compression, backup.encryption, backup.recipients == PASSPHRASE)
-        ways.setdefault(alike, []).append(backup)
-    return [Way(names, _lines(names[0], with_secrets=with_secrets)) for names in ways.values()]
-
-
-def _lines(execution: BackupExecution, *, with_secrets: bool) -> list[tuple[str, str]]:
-    """Return what each line does, and the line."""
-    name = shlex.quote(execution.backup_filename)
-    checksum = shlex.quote(f"{execution.archive_sha256}  {execution.backup_filename}")
+def _lines(backup: BackupExecution, *, with_secrets: bool) -> list[tuple[str, str]]:
+    """Return what each shell line does, and the line."""
+    name = shlex.quote(backup.backup_filename)
+    checksum = shlex.quote(f"{backup.archive_sha256}  {backup.backup_filename}")
     public_key = site_key().public_key.text
     return [
         ("Is it whole?", f"echo {checksum} | sha256sum --check"),
         (
-            f"Is it ours? Needs {signature_of(execution.backup_filename)} beside it.",
+            f"Is it ours? Needs {signature_of(backup.backup_filename)} beside it.",
             f"minisign -Vm {name} -P {public_key}",
         ),
-        ("Unpack it into this folder.", open_line(execution, with_secrets=with_secrets)),
+        ("Unpack it into this folder.", open_line(backup, with_secrets=with_secrets)),
     ]
 
 
-def open_line(execution: BackupExecution, *, with_secrets: bool) -> str:
-    """Return the line of a shell that unpacks the archive of `execution` with stock tools."""
-    name, unpack = shlex.quote(execution.backup_filename), _UNPACK.get(execution.compression, _UNPACK["gzip"])
-    if execution.encryption == "age":
-        identity = "" if execution.recipients == PASSPHRASE else "-i identity.txt "
+def open_line(backup: BackupExecution, *, with_secrets: bool) -> str:
+    """Return the shell line that unpacks the archive of `backup` with standard tools."""
+    name, unpack = shlex.quote(backup.backup_filename), _UNPACK.get(backup.compression, _UNPACK["gzip"])
+    if backup.encryption == "age":
+        identity = "" if backup.recipients == PASSPHRASE else "-i identity.txt "
         return f"age --decrypt {identity}{name} | {unpack}"
-    if execution.encryption == "program":
+    if backup.encryption == "program":
         decrypt = shlex.join(settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT) or "DECRYPT"
+        # the command line of a program may contain a passphrase
         return f"{decrypt if with_secrets else redact(decrypt)} < {name} | {unpack}"
-    if execution.encryption:
+    if backup.encryption:
         return f"# {name} is in the TACACS+ server's own container: open it with that server"
     return f"{unpack} < {name}"
 
 
-def _parts(instance: Instance, execution: BackupExecution) -> list[Part]:
+def _parts(instance: Instance, backup: BackupExecution) -> list[Part]:
     try:
-        manifest = Manifest.from_dict(execution.manifest_json)
+        manifest = Manifest.from_dict(backup.manifest_json)
     except ArchiveError:
         return []
-    paths = _live_paths(instance)
-    files = {name: [entry.file for entry in manifest.entries_of(name)] for name in manifest.components}
-    return [Part(name, files[name], _in_order_of(files[name], paths.get(name, []))) for name in files]
-
-
-def _in_order_of(files: list[str], paths: list[str]) -> list[str]:
-    """Return `paths` so that one stands beside the file of its name."""
-    places = {file: place for place, file in enumerate(files)}
-    return sorted(paths, key=lambda path: places.get(Path(path).name, len(files)))
-
-
-def _live_paths(instance: Instance) -> dict[str, list[str]]:
     try:
-        return {
-            part.name: [str(path) for path in part.sources()] for part in components_of(instance.service, own=NO_PLACES)
-        }
+        components = components_of(instance.service, own=NO_PLACES)
+        paths = {component.name: [str(path) for path in component.sources()] for component in components}
     except BackupError:
-        return {}
+        # without its live paths the page is still worth printing
+        paths = {}
+    parts = []
+    for name in manifest.components:
+        files = [entry.file for entry in manifest.entries_of(name)]
+        # each path in the position of the file of that name
+        position = {file: number for number, file in enumerate(files)}
+        live = sorted(paths.get(name, []), key=lambda path: position.get(Path(path).name, len(position)))
+        parts.append(Part(name, files, live))
+    return parts
 
 
 def _secrets(instance: Instance) -> list[Secret]:

@@ -1,4 +1,4 @@
-"""How the configuration in force differs from the last backup of it."""
+"""Configuration drift: how the live configuration differs from the last backup of it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from backups.service.restore.preview.configuration import ConfigurationChange, C
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """`changes` since `since`, secrets masked; else `reason` why the two cannot be compared."""
+    """The `changes` since the backup `since`, secrets masked, or the `reason` why the two cannot be compared."""
 
     since: BackupExecution | None
     changes: tuple[ConfigurationChange, ...] = ()
@@ -18,9 +18,9 @@ class Drift:
 
 
 def drift_of(instance: Instance) -> Drift | None:
-    """Compare with what the row of the last backup keeps; no archive is fetched. None where there is no configuration.
+    """Compare the live configuration with the one in the row of the last backup; no archive is fetched.
 
-    Nothing is raised: what cannot be read now is the reason.
+    Return None for an instance without a configuration. Nothing is raised: an error becomes the `reason`.
     """
     if not instance.service.layers:
         return None

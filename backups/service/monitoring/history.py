@@ -1,4 +1,4 @@
-"""A long history: what is in it, found without reading it."""
+"""Queries over a long history of runs that do not read all of it: instance names, and the search index."""
 
 import logging
 from typing import Any
@@ -11,13 +11,14 @@ from django.dispatch import receiver
 from backups.lib import audit
 from backups.models import Run
 
-# what the admin's search compares, so that PostgreSQL finds a text anywhere in it without reading every row
+# the expressions that the admin's search compares: PostgreSQL finds a substring without reading every row
 SEARCH_INDEX = (
     "CREATE EXTENSION IF NOT EXISTS pg_trgm",
     "CREATE INDEX IF NOT EXISTS execution_search ON backup_executions USING gin (upper(instance::text) gin_trgm_ops,"
     " upper(backup_filename::text) gin_trgm_ops, upper(comment::text) gin_trgm_ops)",
 )
-HINT = "lists are searched slowly: install pg_trgm (postgresql-contrib), then run `manage.py migrate` as the owner"
+HINT = "Searching lists is slow. Install pg_trgm (postgresql-contrib), then run `manage.py migrate` as the owner."
+# a loose index scan, which neither database does by itself
 LOOSE_SCAN = """
 WITH RECURSIVE known (instance) AS (
     SELECT MIN(instance) FROM {table}
@@ -30,7 +31,8 @@ SELECT instance FROM known WHERE instance IS NOT NULL
 
 
 def instances_of(model: type[Run]) -> list[str]:
-    """Return the instances that have a run, by name: one look into an index for each, where DISTINCT reads them all."""
+    """Return the names of the instances that have a run, sorted, by one index seek for each name."""
+    # SELECT DISTINCT would read every row
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(LOOSE_SCAN.format(table=table))
@@ -39,12 +41,12 @@ def instances_of(model: type[Run]) -> list[str]:
 
 @receiver(post_migrate, dispatch_uid="backups.service.monitoring.history")
 def index_for_search(sender: AppConfig, using: str, **_: Any) -> None:
-    """See to the index of trigrams on PostgreSQL; no model can declare it, because SQLite has nothing like it.
-
-    Without the extension, or the right to create it, searches find the same, more slowly.
-    """
+    """Create the trigram index on PostgreSQL. Without pg_trgm, or the right to create it, searches are slower."""
+    # in no migration: SQLite has no such index, and an extension that is installed later is used after a `migrate`
     database = connections[using]
-    if sender.name != "backups" or database.vendor != "postgresql" or not _has_table(using):
+    if sender.name != "backups" or database.vendor != "postgresql":
+        return
+    if "backup_executions" not in database.introspection.table_names():
         return
     try:
         with transaction.atomic(using), database.cursor() as cursor:
@@ -53,7 +55,3 @@ def index_for_search(sender: AppConfig, using: str, **_: Any) -> None:
     except DatabaseError as error:
         reason = str(error).partition("\n")[0]
         audit.log("search.not-indexed", logging.WARNING, reason=reason, hint=HINT)
-
-
-def _has_table(using: str) -> bool:
-    return "backup_executions" in connections[using].introspection.table_names()

@@ -1,4 +1,4 @@
-"""Is everything safe? How well every instance is protected, in a number of queries that does not grow with them."""
+"""How well each instance is protected by its backups, in a constant number of queries."""
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,14 @@ from backups.service.drops.episodes import Episode, open_episodes
 from backups.service.schedules.freshness import Outlook, outlooks
 
 Status = BackupExecution.Status
-# SQLite gives the text of a JSON null
+# SQLite returns the text "null" for a JSON null
 CONFIG_HASH = NullIf(KT("manifest_json__config_info__config_hash"), Value("null", TextField()))
+# where no schedule runs by itself
 FRESH = timedelta(hours=24)
 
 
 class Condition(Enum):
-    """In the order of urgency."""
+    """The most urgent first."""
 
     NEVER = "never"
     LATE = "late"
@@ -35,11 +36,10 @@ class Condition(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """`good` is the newest execution whose archive is there, and which no drill or verification found to be bad;
-    `failure` is the newest one that failed after it.
+    """`good` is the newest backup that is stored and that no drill or verification found to be bad.
 
-    `drifted` when the configuration last seen is another than the one in `good`. `episode` is there while the newest
-    backup lacks data that no person has confirmed to be gone on purpose.
+    `failure` is the newest backup that failed after it. `drifted` is true when the configuration differs from the one
+    in `good`. `episode` is set while the newest backup lacks data, until an operator confirms that.
     """
 
     name: str
@@ -53,28 +53,34 @@ class Protection:
 
     @property
     def destination_id(self) -> str | None:
-        """Where this instance was backed up to most recently."""
+        """The destination of the newest of its backups."""
         newest = max(_present(self.good, self.failure, self.active), key=lambda found: found.created_at, default=None)
         return newest.destination_id if newest else None
 
 
-def protections(executions: BackupQuerySet | None = None, names: Sequence[str] | None = None) -> list[Protection]:
-    """Return how well each instance is protected: those of `names`, or all that can be backed up, by name.
+def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | None = None) -> list[Protection]:
+    """Return the protection of each instance of `names`, by default of all that are configured.
 
-    `executions` may bring more columns. A good backup is fresh while its data is no older than the schedules of the
-    instance promise; 24 hours where none promises anything.
+    `backups` selects the columns of the rows. A good backup is fresh while its data is no older than the schedules of
+    the instance allow, or than 24 hours where there is no automatic schedule.
     """
-    if executions is None:
-        executions = BackupExecution.objects.without_manifest()
+    if backups is None:
+        backups = BackupExecution.objects.without_manifest()
     names, now = instance_names() if names is None else names, timezone.now()
-    schedules, seen, episodes = outlooks(names), _configurations_seen(names), open_episodes(names)
-    # an adopted archive whose date nobody can rely on has none
-    # and one of a time when the clock was ahead would look fresh until that time has come
+    schedules, episodes = outlooks(names), open_episodes(names)
+    # as the watch saw each configuration last: no page reads the files of 200 instances
+    hashes = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
+    # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
+    # fresh until that time has come.
     dated = BackupExecution.objects.good().filter(started_at__isnull=False, started_at__lte=now + CLOCKS_DIFFER)
-    good = _newest(executions.annotate(config_hash=CONFIG_HASH), names, seen, dated)
-    failed = _newest(executions, names, seen, BackupExecution.objects.filter(status=Status.FAILED))
-    interrupted = _newest(executions, names, seen, BackupExecution.objects.filter(status=Status.INTERRUPTED))
-    active = _active(executions, names)
+    good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
+    failed = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.FAILED))
+    interrupted = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.INTERRUPTED))
+    # of each instance the running backup, or else the one that was queued first
+    active: dict[str, BackupExecution] = {}
+    for backup in backups.active().filter(instance__in=names).order_by("created_at"):
+        if backup.status == Status.RUNNING or backup.instance not in active:
+            active[backup.instance] = backup
     return [
         _protection(
             name,
@@ -82,7 +88,7 @@ def protections(executions: BackupQuerySet | None = None, names: Sequence[str] |
             _later(failed.get(name), interrupted.get(name)),
             active.get(name),
             schedules.get(name, Outlook()),
-            seen.get(name, ""),
+            hashes.get(name, ""),
             episodes.get(name),
             now,
         )
@@ -90,37 +96,27 @@ def protections(executions: BackupQuerySet | None = None, names: Sequence[str] |
     ]
 
 
-def taken_at(execution: BackupExecution) -> datetime:
-    """Return the moment whose data the archive holds."""
-    return execution.started_at or execution.created_at
+def taken_at(backup: BackupExecution) -> datetime:
+    """Return the time of the data in the archive."""
+    return backup.started_at or backup.created_at
 
 
 def _newest(
-    executions: BackupQuerySet, names: Sequence[str], known: Container[str], candidates: BackupQuerySet
+    backups: BackupQuerySet, names: Sequence[str], known: Container[str], candidates: BackupQuerySet
 ) -> dict[str, BackupExecution]:
-    """Return the newest of `candidates` of each instance, by one index seek for each instead of reading the history.
+    """Return the newest of `candidates` of each instance, with the columns of `backups`, by one index seek for each.
 
-    The rows have the columns of `executions`. `known` are those that have an InstanceState, as all have since their
-    first run: the seeks follow its rows. The others, of which nothing is there but adopted archives, are written into
-    the query one by one, which takes longer.
+    `known` are the instances with an InstanceState, which each gets with its first run.
     """
     newest_first = candidates.newest_first().values("pk")
     newest = Subquery(newest_first.filter(instance=OuterRef("instance"))[:1])
     rows = InstanceState.objects.filter(instance__in=names)
-    found = list(executions.filter(pk__in=rows.annotate(newest=newest).values("newest")))
+    found = list(backups.filter(pk__in=rows.annotate(newest=newest).values("newest")))
+    # an instance that has adopted archives only: its seek becomes a part of the query, which is slower
     seeks = [Subquery(newest_first.filter(instance=name)[:1]) for name in names if name not in known]
     if seeks:
-        found += executions.filter(pk__in=seeks)
-    return {execution.instance: execution for execution in found}
-
-
-def _active(executions: BackupQuerySet, names: Sequence[str]) -> dict[str, BackupExecution]:
-    """Return the running execution of each instance, or else the one that waits longest."""
-    active: dict[str, BackupExecution] = {}
-    for execution in executions.active().filter(instance__in=names).order_by("created_at"):
-        if execution.status == Status.RUNNING or execution.instance not in active:
-            active[execution.instance] = execution
-    return active
+        found += backups.filter(pk__in=seeks)
+    return {backup.instance: backup for backup in found}
 
 
 def _protection(
@@ -143,25 +139,15 @@ def _protection(
         condition = Condition.FAILING
     else:
         condition = Condition.SAFE if episode is None else Condition.DROPPED
-    return Protection(name, condition, good, failure, active, outlook, _drifted(good, config_hash), episode)
-
-
-def _configurations_seen(names: Sequence[str]) -> dict[str, str]:
-    """Return the hash of each configuration as the watch saw it last, so that no page has to read 200 files."""
-    return dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
-
-
-def _drifted(good: BackupExecution | None, seen: str) -> bool:
-    """Only beside a backup of ours: other software may make that hash in another way."""
-    if good is None or good.adopted or not seen:
-        return False
-    backed_up = getattr(good, "config_hash", None)
-    return bool(backed_up) and backed_up != seen
+    # not beside an adopted archive: other software may compute that hash differently
+    backed_up = None if good is None or good.adopted else getattr(good, "config_hash", None)
+    drifted = bool(config_hash and backed_up and backed_up != config_hash)
+    return Protection(name, condition, good, failure, active, outlook, drifted, episode)
 
 
 def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:
     return max(_present(one, other), key=lambda found: found.completed_at or found.created_at, default=None)
 
 
-def _present(*executions: BackupExecution | None) -> Iterable[BackupExecution]:
-    return (execution for execution in executions if execution is not None)
+def _present(*backups: BackupExecution | None) -> Iterable[BackupExecution]:
+    return (backup for backup in backups if backup is not None)

@@ -1,4 +1,4 @@
-"""Who looks after the queues, as pages, checks and commands tell it."""
+"""Health of the workers and schedulers of each queue, by their heartbeats: for pages, checks and commands."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from destinations.lib.formats import rough_duration
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)
-LOG_HINT = "let the user that runs it write there; until then its lines go to its standard error"
+LOG_HINT = "let the user that runs it write there; until then its log goes to standard error"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One sentence that an operator should read, and what to do."""
+    """What is wrong with a queue, and what to do."""
 
     queue: str
     message: str
@@ -28,39 +28,41 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """`alive` are the workers that answer now, `problems` what keeps work from being done."""
+    """`alive` are the workers with a recent heartbeat, `problems` what keeps queued runs from being started."""
 
     alive: tuple[Heartbeat, ...]
     problems: tuple[Problem, ...]
 
 
 def worker_state() -> WorkerState:
-    """Return who answers, and a problem for each queue with instances or waiting runs that nobody looks after."""
+    """Return the live workers, and a problem for each queue with instances or active runs but no healthy worker."""
     now = timezone.now()
     rows = list(Heartbeat.objects.order_by("-beat_at"))
     alive = tuple(row for row in rows if row.kind == Kind.WORKER and _answers(row, now))
-    needed = sorted({*queues(), *_queues_in_use()})
-    problems = [problem for queue in needed if (problem := _problem_of(queue, rows, now)) is not None]
-    return WorkerState(alive, tuple(problems))
-
-
-def _queues_in_use() -> set[str]:
-    return {
+    # an active run may be of an instance that was removed, or moved to another queue
+    active = {
         queue_of(instance)
         for kind in kinds()
         for instance in kind.model.objects.active().values_list("instance", flat=True)
     }
+    needed = sorted({*queues(), *active})
+    problems = [problem for queue in needed if (problem := _problem_of(queue, rows, now)) is not None]
+    return WorkerState(alive, tuple(problems))
 
 
 def _answers(row: Heartbeat, now: datetime) -> bool:
+    # by a host whose clock is a little ahead, a heartbeat may be in the future
     return row.stopped_at is None and -CLOCKS_DIFFER < now - row.beat_at < WORKER_SILENCE
 
 
 def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | None:
     workers = [row for row in rows if row.kind == Kind.WORKER and row.queue == queue]
     if not any(_answers(row, now) for row in workers):
-        return Problem(queue, _silence(queue, workers, now), _how_to_start(queue, workers))
+        command = "manage.py worker" + ("" if queue == settings.BACKUP_QUEUE else f" --queue {queue}")
+        where = f"on {workers[0].host}" if workers else "on the host that holds the files"
+        return Problem(queue, _silence(queue, workers, now), f"start one {where}: {command}")
     scheduler = next((row for row in rows if row.name == scheduler_name(queue)), None)
+    # a worker that has just started may not have called the scheduler yet
     began = max(row.started_at for row in workers if _answers(row, now))
     quiet = now - max(began, scheduler.beat_at if scheduler else began)
     if quiet > SCHEDULER_SILENCE:
@@ -83,12 +85,6 @@ def _silence(queue: str, workers: list[Heartbeat], now: datetime) -> str:
         ahead = rough_duration(last.beat_at - now)
         return f"the worker{_of(queue)} on {last.host} answered {ahead} in the future: a clock is wrong"
     return f"no worker{_of(queue)} has answered for {rough_duration(now - last.beat_at)}"
-
-
-def _how_to_start(queue: str, workers: list[Heartbeat]) -> str:
-    command = "manage.py worker" + ("" if queue == settings.BACKUP_QUEUE else f" --queue {queue}")
-    where = f"on {workers[0].host}" if workers else "on the host that holds the files"
-    return f"start one {where}: {command}"
 
 
 def _of(queue: str) -> str:

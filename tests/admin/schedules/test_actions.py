@@ -95,7 +95,7 @@ def test_a_declared_schedule_cannot_be_paused_or_deleted_from_the_list_either(ad
     row = a_schedule(managed_by="configuration of shop")
     selected = {"_selected_action": [row.pk]}
     page = page_at(admin, LIST, {"action": "pause", **selected})
-    assert "schedule nightly is declared in the configuration of shop" in page.message("error")
+    assert "Schedule nightly is declared in the configuration of shop" in page.message("error")
     admin.post(LIST, {"action": "delete_selected", "post": "yes", **selected})
     assert BackupSchedule.objects.get().enabled
 

@@ -99,7 +99,7 @@ def test_the_commands_say_in_one_line_what_is_wrong(caplog: pytest.LogCaptureFix
     execution = an_execution(pinned=True, pin_reason="audit")
     with pytest.raises(CommandError, match="is pinned already: audit"):
         call_command("pinbackup", execution.pk, "--reason", "again")
-    with pytest.raises(CommandError, match="there is no backup 'unknown-id'"):
+    with pytest.raises(CommandError, match="There is no backup 'unknown-id'"):
         call_command("unpinbackup", "unknown-id")
     call_command("unpinbackup", execution.pk)
     assert f"backup.unpinned backup={execution.pk} instance=shop by={operator_name()}" in caplog.text

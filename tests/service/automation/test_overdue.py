@@ -1,4 +1,4 @@
-"""A late instance is told once: one log line, one signal, and again only after it was fresh in between."""
+"""An overdue instance is reported once: one log line, one signal, and again only after it was fresh in between."""
 
 import logging
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ def instances(settings: Settings, tmp_path: object) -> None:
 
 
 @pytest.fixture
-def told() -> Iterator[list[tuple[str, str]]]:
-    told: list[tuple[str, str]] = []
+def reported() -> Iterator[list[tuple[str, str]]]:
+    reported: list[tuple[str, str]] = []
 
     def listen(sender: object, instance: str, message: str, **_: Any) -> None:
-        told.append((instance, message))
+        reported.append((instance, message))
 
     instance_late.connect(listen)
-    yield told
+    yield reported
     instance_late.disconnect(listen)
 
 
@@ -49,32 +49,36 @@ def a_schedule(instance: str = "shop", *, age: timedelta = timedelta(days=9), **
     return row
 
 
-def test_a_backup_within_the_promise_is_not_late(told: list[tuple[str, str]]) -> None:
+def test_a_backup_within_the_limit_is_not_overdue(reported: list[tuple[str, str]]) -> None:
     a_schedule()
     an_execution("shop", age=6.9 * HOURS)
     assert tell_late(QUEUE) == []
-    assert told == []
+    assert reported == []
 
 
-def test_a_late_instance_is_told_once(told: list[tuple[str, str]], caplog: pytest.LogCaptureFixture) -> None:
+def test_an_overdue_instance_is_reported_once(
+    reported: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
     a_schedule()
     an_execution("shop", age=8 * HOURS)
-    message = "the newest good backup of shop is 8 h old, but its schedules promise one every 7 h"
+    message = "The newest good backup of shop is 8 h old, but its schedules make one every 7 h."
     with caplog.at_level(logging.ERROR, "backups"):
         assert [step(QUEUE), step(QUEUE)] == ["late: shop", ""]
-    assert told == [("shop", message)]
+    assert reported == [("shop", message)]
     assert caplog.messages == [f'instance.late instance=shop reason="{message}"']
     assert InstanceState.objects.get(instance="shop").late_since is not None
 
 
-def test_a_backup_of_a_time_when_the_clock_was_ahead_is_not_taken_for_a_fresh_one(told: list[tuple[str, str]]) -> None:
+def test_a_backup_of_a_time_when_the_clock_was_ahead_is_not_taken_for_a_fresh_one(
+    reported: list[tuple[str, str]],
+) -> None:
     a_schedule()
     an_execution("shop", age=8 * HOURS)
     an_execution("shop", age=-9000 * HOURS)
     assert tell_late(QUEUE) == ["shop"]
 
 
-def test_after_it_was_fresh_it_is_told_again(told: list[tuple[str, str]]) -> None:
+def test_after_it_was_fresh_it_is_reported_again(reported: list[tuple[str, str]]) -> None:
     a_schedule()
     old = an_execution("shop", age=8 * HOURS)
     tell_late(QUEUE)
@@ -83,29 +87,31 @@ def test_after_it_was_fresh_it_is_told_again(told: list[tuple[str, str]]) -> Non
     assert InstanceState.objects.get().late_since is None
     fresh.delete()
     assert tell_late(QUEUE) == ["shop"]
-    assert [name for name, _ in told] == ["shop", "shop"]
+    assert [name for name, _ in reported] == ["shop", "shop"]
     assert old.pk
 
 
-def test_without_any_backup_it_is_late_once_the_first_one_should_be_there(told: list[tuple[str, str]]) -> None:
+def test_without_any_backup_it_is_overdue_once_the_first_one_should_be_there(reported: list[tuple[str, str]]) -> None:
     row = a_schedule(age=6 * HOURS)
     assert tell_late(QUEUE) == []
     BackupSchedule.objects.filter(pk=row.pk).update(created_at=timezone.now() - 8 * HOURS)
     assert tell_late(QUEUE) == ["shop"]
-    assert told == [
-        ("shop", "there is no good backup of shop, but its schedules promise one every 7 h")
+    assert reported == [
+        ("shop", "There is no good backup of shop, but its schedules make one every 7 h.")
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("fields", [{"enabled": False}, {"type": "manual", "expression": ""}])
-def test_what_is_not_promised_is_not_late(fields: dict[str, Any], told: list[tuple[str, str]]) -> None:
+def test_without_an_automatic_schedule_nothing_is_overdue(
+    fields: dict[str, Any], reported: list[tuple[str, str]]
+) -> None:
     a_schedule(**fields)
     an_execution("shop", age=90 * HOURS)
     assert tell_late(QUEUE) == []
-    assert told == []
+    assert reported == []
 
 
-def test_each_queue_tells_of_its_own_instances() -> None:
+def test_each_queue_reports_its_own_instances() -> None:
     for name in ("shop", "wiki"):
         a_schedule(name)
     assert tell_late(QUEUE) == ["shop"]

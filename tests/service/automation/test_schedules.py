@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule
 from backups.runs import finish
-from backups.service.automation import schedules as schedule
+from backups.service.automation.schedules import fire_due, pause, resume
 from backups.service.backup.run import run_backup
 from backups.service.schedules.freshness import promised_ages
 from backups.service.schedules.planning import next_runs, plan
@@ -47,16 +47,16 @@ def ended(execution: BackupExecution, error: Exception) -> BackupSchedule:
 
 
 def test_nothing_runs_before_its_time(nightly: BackupSchedule) -> None:
-    assert schedule.fire_due(QUEUE) == []
+    assert fire_due(QUEUE) == []
     assert BackupExecution.objects.count() == 0
 
 
 def test_a_due_slot_starts_one_run_and_moves_on(nightly: BackupSchedule) -> None:
     due(nightly)
-    (started,) = schedule.fire_due(QUEUE)
+    (started,) = fire_due(QUEUE)
     assert (started.kind, started.status, started.instance) == ("scheduled", "queued", "tacacs-hq")
     assert started.triggered_by == "schedule nightly"
-    assert schedule.fire_due(QUEUE) == []
+    assert fire_due(QUEUE) == []
     nightly.refresh_from_db()
     assert nightly.next_run == next_runs(nightly, 1)[0]
 
@@ -64,20 +64,20 @@ def test_a_due_slot_starts_one_run_and_moves_on(nightly: BackupSchedule) -> None
 def test_a_slot_that_another_process_took_is_not_started_again(nightly: BackupSchedule) -> None:
     due(nightly)
     slot = BackupSchedule.objects.get(pk=nightly.pk).next_run
-    (started,) = schedule.fire_due(QUEUE)
+    (started,) = fire_due(QUEUE)
     BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=slot)
-    assert schedule.fire_due(QUEUE) == []
+    assert fire_due(QUEUE) == []
     assert list(BackupExecution.objects.all()) == [started]
 
 
 def test_the_database_itself_refuses_a_second_run_of_a_slot(nightly: BackupSchedule) -> None:
     due(nightly)
-    (started,) = schedule.fire_due(QUEUE)
+    (started,) = fire_due(QUEUE)
     with pytest.raises(IntegrityError):
         BackupExecution.objects.create(
             instance="tacacs-hq",
             destination=nightly.destination,
-            triggered_by="somebody",
+            triggered_by="alice",
             schedule=nightly,
             scheduled_for=started.scheduled_for,
         )
@@ -91,7 +91,7 @@ def test_two_threads_that_fire_at_once_start_one_run(nightly: BackupSchedule) ->
 
     def fire() -> None:
         barrier.wait()
-        found.append(len(schedule.fire_due(QUEUE)))
+        found.append(len(fire_due(QUEUE)))
         connection.close()
 
     threads = [threading.Thread(target=fire) for _ in range(2)]
@@ -105,42 +105,42 @@ def test_two_threads_that_fire_at_once_start_one_run(nightly: BackupSchedule) ->
 
 def test_slots_that_were_missed_run_once_and_say_so(nightly: BackupSchedule) -> None:
     due(nightly, ago=timedelta(days=3, hours=2))
-    (started,) = schedule.fire_due(QUEUE)
+    (started,) = fire_due(QUEUE)
     assert "; slots were missed since 20" in started.comment
     assert started.scheduled_for is not None
     assert started.scheduled_for > timezone.now() - timedelta(days=1)
-    assert schedule.fire_due(QUEUE) == []
+    assert fire_due(QUEUE) == []
 
 
 def test_a_paused_schedule_runs_nothing_and_resumes_at_its_next_slot(nightly: BackupSchedule) -> None:
     due(nightly)
-    schedule.pause(BackupSchedule.objects.get(pk=nightly.pk), by="tests")
-    assert schedule.fire_due(QUEUE) == []
+    pause(BackupSchedule.objects.get(pk=nightly.pk), by="tests")
+    assert fire_due(QUEUE) == []
     row = BackupSchedule.objects.get(pk=nightly.pk)
-    schedule.resume(row, by="tests")
+    resume(row, by="tests")
     assert row.next_run is not None
     assert row.next_run > timezone.now()
 
 
 def test_a_schedule_of_another_queue_is_left_alone(nightly: BackupSchedule) -> None:
     due(nightly)
-    assert schedule.fire_due("elsewhere") == []
-    assert len(schedule.fire_due(QUEUE)) == 1
+    assert fire_due("elsewhere") == []
+    assert len(fire_due(QUEUE)) == 1
 
 
 def test_a_failure_is_tried_again_after_one_five_and_fifteen_minutes(nightly: BackupSchedule) -> None:
     far = timezone.now() + timedelta(days=1)
     due(nightly)
-    (execution,) = schedule.fire_due(QUEUE)
+    (execution,) = fire_due(QUEUE)
     for attempt, minutes in enumerate((1, 5, 15), start=1):
         BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=far)
         row = ended(execution, OSError("gone"))
         assert (row.consecutive_failures, row.last_status) == (attempt, "failed")
         assert row.retry_at is not None
         assert abs(row.retry_at - timezone.now() - timedelta(minutes=minutes)) < timedelta(seconds=5)
-        assert schedule.fire_due(QUEUE) == []
+        assert fire_due(QUEUE) == []
         BackupSchedule.objects.filter(pk=nightly.pk).update(retry_at=timezone.now())
-        (execution,) = schedule.fire_due(QUEUE)
+        (execution,) = fire_due(QUEUE)
         assert execution.attempt == attempt + 1
     BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=far)
     row = ended(execution, OSError("gone"))
@@ -149,7 +149,7 @@ def test_a_failure_is_tried_again_after_one_five_and_fifteen_minutes(nightly: Ba
 
 def test_no_retry_is_planned_when_the_next_slot_comes_first(nightly: BackupSchedule) -> None:
     due(nightly)
-    (execution,) = schedule.fire_due(QUEUE)
+    (execution,) = fire_due(QUEUE)
     BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=timezone.now() + timedelta(seconds=30))
     assert ended(execution, OSError("gone")).retry_at is None
 
@@ -158,7 +158,7 @@ def test_no_retry_is_planned_when_the_next_slot_comes_first(nightly: BackupSched
 def test_a_success_clears_the_failures(nightly: BackupSchedule) -> None:
     BackupSchedule.objects.filter(pk=nightly.pk).update(consecutive_failures=3)
     due(nightly)
-    (execution,) = schedule.fire_due(QUEUE)
+    (execution,) = fire_due(QUEUE)
     run_backup(execution.pk)
     row = BackupSchedule.objects.get(pk=nightly.pk)
     assert (row.consecutive_failures, row.last_status, row.retry_at) == (0, "completed", None)
@@ -166,19 +166,19 @@ def test_a_success_clears_the_failures(nightly: BackupSchedule) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_cannot_even_start_counts_as_a_failure_and_is_told(nightly: BackupSchedule) -> None:
+def test_a_run_that_cannot_even_start_counts_as_a_failure_and_is_signalled(nightly: BackupSchedule) -> None:
     heard = []
 
-    def hear(sender: object, schedule: BackupSchedule, message: str, **_: object) -> None:
+    def receive(sender: object, schedule: BackupSchedule, message: str, **_: object) -> None:
         heard.append(message)
 
-    schedule_failed.connect(hear)
+    schedule_failed.connect(receive)
     try:
         BackupDestination.objects.update(enabled=False)
         due(nightly)
-        assert schedule.fire_due(QUEUE) == []
+        assert fire_due(QUEUE) == []
     finally:
-        schedule_failed.disconnect(hear)
+        schedule_failed.disconnect(receive)
     nightly.refresh_from_db()
     assert nightly.consecutive_failures == 1
     assert heard == ["Destination nas is disabled."]
@@ -211,7 +211,7 @@ def test_a_schedule_that_cannot_be_read_promises_so_little_that_nothing_is_prune
     assert promised_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=1)}
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     call_command(*arguments)
     return capsys.readouterr().out
 
@@ -219,17 +219,17 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_commands_add_list_pause_resume_and_run(
     tacacs_root: Path, destination: BackupDestination, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = told(capsys, "addschedule", "hourly", "--instance", "tacacs-hq", "--cron", "0 * * * *")
-    assert said.startswith("hourly: tacacs-hq to nas, cron 0 * * * * (UTC), next ")
-    assert "paused" in told(capsys, "pauseschedule", "hourly")
-    assert "next 20" in told(capsys, "resumeschedule", "hourly")
-    assert "hourly: tacacs-hq" in told(capsys, "listschedules")
-    assert told(capsys, "runschedule", "hourly").startswith("queued as ")
+    added = output_of(capsys, "addschedule", "hourly", "--instance", "tacacs-hq", "--cron", "0 * * * *")
+    assert added.startswith("hourly: tacacs-hq to nas, cron 0 * * * * (UTC), next ")
+    assert "paused" in output_of(capsys, "pauseschedule", "hourly")
+    assert "next 20" in output_of(capsys, "resumeschedule", "hourly")
+    assert "hourly: tacacs-hq" in output_of(capsys, "listschedules")
+    assert output_of(capsys, "runschedule", "hourly").startswith("queued as ")
     assert BackupExecution.objects.get().comment == "schedule hourly, run now"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "added"),
     [
         (["addschedule", "x", "--instance", "nowhere", "--cron", "0 2 * * *"], "no instance 'nowhere'"),
         (["addschedule", "x", "--instance", "tacacs-hq", "--cron", "0 3 31 2 *"], "a day that never comes"),
@@ -239,8 +239,8 @@ def test_commands_add_list_pause_resume_and_run(
     ],
 )
 def test_commands_refuse_with_one_sentence(
-    tacacs_root: Path, destination: BackupDestination, arguments: list[str], said: str
+    tacacs_root: Path, destination: BackupDestination, arguments: list[str], added: str
 ) -> None:
-    with pytest.raises(CommandError, match=said):
+    with pytest.raises(CommandError, match=added):
         call_command(*arguments)
     assert BackupSchedule.objects.count() == 0

@@ -15,7 +15,7 @@ from backups.errors import BackupError
 from backups.models import BackupExecution, BackupSchedule, Heartbeat
 from backups.runs import finish
 from backups.runs.recovery.heartbeats import scheduler_name
-from backups.service.automation import schedules as schedule
+from backups.service.automation.schedules import edit, fire_due, pause, resume, run_now
 from backups.service.backup.run import run_backup
 from backups.service.schedules.planning import next_runs, plan
 from backups.signals import schedule_failed
@@ -65,7 +65,7 @@ def change(row: BackupSchedule, **values: Any) -> None:
 
 def a_due_run(row: BackupSchedule) -> BackupExecution:
     change(row, next_run=timezone.now() - timedelta(seconds=1))
-    (started,) = schedule.fire_due(QUEUE)
+    (started,) = fire_due(QUEUE)
     change(row, next_run=timezone.now() + DAY)
     return started
 
@@ -81,18 +81,18 @@ def test_after_a_year_off_one_run_stands_for_all_that_was_missed(
 ) -> None:
     since = timezone.now() - 366 * DAY
     change(nightly, type=type_, expression=expression, next_run=since)
-    (started,) = schedule.fire_due(QUEUE)
+    (started,) = fire_due(QUEUE)
     assert started.scheduled_for is not None
     assert started.scheduled_for > timezone.now() - 4 * DAY
     assert started.comment.endswith(f"slots were missed since {since:%Y-%m-%d %H:%M} UTC")
-    assert schedule.fire_due(QUEUE) == []
+    assert fire_due(QUEUE) == []
 
 
 def test_while_a_run_waits_no_second_one_joins_it(nightly: BackupSchedule, caplog: pytest.LogCaptureFixture) -> None:
     waiting = a_due_run(nightly)
     change(nightly, next_run=timezone.now() - timedelta(seconds=1))
     with caplog.at_level(logging.INFO, "backups"):
-        assert schedule.fire_due(QUEUE) == []
+        assert fire_due(QUEUE) == []
     assert "schedule.slot-covered schedule=nightly" in caplog.text
     assert now_of(nightly).next_run == next_runs(nightly, 1)[0]
     run_backup(waiting.pk)
@@ -108,8 +108,8 @@ def test_a_schedule_deleted_under_its_run_costs_the_backup_nothing(nightly: Back
     stale.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
     assert finish.failed(stale, OSError("gone"))
     assert BackupExecution.objects.get().status == Status.FAILED
-    with pytest.raises(BackupError, match="schedule nightly is gone"):
-        schedule.resume(nightly, by="tests")
+    with pytest.raises(BackupError, match="Schedule nightly was deleted"):
+        resume(nightly, by="tests")
 
 
 def test_a_listener_that_fails_loses_no_failure_and_stops_no_other_schedule(
@@ -118,38 +118,38 @@ def test_a_listener_that_fails_loses_no_failure_and_stops_no_other_schedule(
     closed = BackupDestination.objects.create(name="closed", type="local", config_json={"path": "x"}, enabled=False)
     broken = a_schedule("broken", closed)
     BackupSchedule.objects.update(next_run=timezone.now() - timedelta(seconds=1))
-    assert len(schedule.fire_due(QUEUE)) == 1
+    assert len(fire_due(QUEUE)) == 1
     assert deaf == ["Destination closed is disabled."]
     assert now_of(broken).consecutive_failures == 1
     assert "the mail server is away" in caplog.text
-    assert schedule.fire_due(QUEUE) == []
+    assert fire_due(QUEUE) == []
     assert deaf == ["Destination closed is disabled."]
 
 
 def test_a_run_by_hand_that_succeeds_ends_the_row_of_failures(nightly: BackupSchedule) -> None:
     fail(a_due_run(nightly))
     assert now_of(nightly).retry_at is not None
-    run_backup(schedule.run_now(now_of(nightly), by="alice").pk)
+    run_backup(run_now(now_of(nightly), by="alice").pk)
     row = now_of(nightly)
     assert (row.consecutive_failures, row.last_status, row.retry_at) == (0, "completed", None)
 
 
 def test_a_run_by_hand_that_fails_counts_and_is_not_tried_again(nightly: BackupSchedule) -> None:
-    fail(schedule.run_now(now_of(nightly), by="alice"))
+    fail(run_now(now_of(nightly), by="alice"))
     row = now_of(nightly)
     assert (row.consecutive_failures, row.last_status, row.retry_at) == (1, "failed", None)
 
 
 def test_pausing_while_a_run_or_a_retry_is_under_way_ends_the_attempts(nightly: BackupSchedule) -> None:
     execution = a_due_run(nightly)
-    schedule.pause(now_of(nightly), by="alice")
+    pause(now_of(nightly), by="alice")
     fail(execution)
     assert (now_of(nightly).retry_at, now_of(nightly).consecutive_failures) == (None, 1)
-    schedule.resume(now_of(nightly), by="alice")
+    resume(now_of(nightly), by="alice")
     fail(a_due_run(nightly))
     assert now_of(nightly).retry_at is not None
-    schedule.pause(now_of(nightly), by="alice")
-    schedule.resume(now_of(nightly), by="alice")
+    pause(now_of(nightly), by="alice")
+    resume(now_of(nightly), by="alice")
     assert now_of(nightly).retry_at is None
     assert now_of(nightly).consecutive_failures == 2
 
@@ -158,7 +158,7 @@ def test_an_edit_while_a_run_is_queued_keeps_that_run_and_moves_the_next_one(nig
     execution = a_due_run(nightly)
     edited = now_of(nightly)
     edited.expression = "0 4 * * *"
-    schedule.edit(edited, ["expression"])
+    edit(edited, ["expression"])
     run_backup(execution.pk)
     row = now_of(nightly)
     assert row.last_status == "completed"
@@ -169,7 +169,7 @@ def test_an_edit_while_a_run_is_queued_keeps_that_run_and_moves_the_next_one(nig
 def test_a_resume_keeps_what_a_run_noted_meanwhile(nightly: BackupSchedule) -> None:
     seen = now_of(nightly)
     change(nightly, consecutive_failures=5, last_status="failed", enabled=False)
-    schedule.resume(seen, by="alice")
+    resume(seen, by="alice")
     assert (now_of(nightly).consecutive_failures, now_of(nightly).enabled) == (5, True)
 
 
@@ -179,7 +179,7 @@ def test_a_schedule_whose_instance_is_gone_fails_loudly_at_each_slot_and_can_be_
     declare("")
     for failures in (1, 2):
         change(nightly, next_run=timezone.now() - timedelta(seconds=1))
-        assert schedule.fire_due(QUEUE) == []
+        assert fire_due(QUEUE) == []
         assert now_of(nightly).consecutive_failures == failures
     assert "There is no instance 'tacacs-hq'" in caplog.text
     call_command("pauseschedule", "nightly")

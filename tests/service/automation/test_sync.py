@@ -100,7 +100,9 @@ def test_a_row_made_by_hand_is_never_taken_over(config: Path) -> None:
     mine.save()
     add(config, VAULT)
     (problem,) = sync("tacacs-hq").problems
-    assert problem == "[backup.destinations.vault]: a destination tacacs-hq-vault was made by hand already"
+    assert (
+        problem == "[backup.destinations.vault]: A destination tacacs-hq-vault exists already, and was added by hand."
+    )
     mine.refresh_from_db()
     assert (mine.options()["path"], mine.managed_by) == ("mine", "")
 
@@ -157,7 +159,7 @@ def test_the_command_says_what_changed_and_ends_with_an_error_for_what_is_wrong(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(config, VAULT + "\n[backup.schedules.bad]\ndestination = nowhere\nschedule = 0 2 * * *\n")
-    with pytest.raises(CommandError, match=r"\[backup.schedules.bad\]: its destination does not exist"):
+    with pytest.raises(CommandError, match=r"\[backup.schedules.bad\]: Its destination does not exist"):
         call_command("syncconfig", "tacacs-hq")
     assert "changed   destination tacacs-hq-vault" in capsys.readouterr().out
 
@@ -170,7 +172,7 @@ def test_a_schedule_never_moves_to_a_namesake_of_its_destination_that_is_declare
     BackupDestination.objects.filter(pk=destination.pk).update(name="vault")
     config.write_text(config.read_text().replace("type = local\npath = vault", "type = cloud\npath = vault"))
     problems = sync("tacacs-hq").problems
-    assert problems[-1] == "[backup.schedules.nightly]: its destination is declared wrongly"
+    assert problems[-1] == "[backup.schedules.nightly]: Its destination has configuration errors."
     assert BackupSchedule.objects.get().destination.name == "tacacs-hq-vault"
     assert BackupSchedule.objects.get().enabled
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule, InstanceState
-from backups.service.automation import sync as declared
+from backups.service.automation import sync as sync_module
 from backups.service.automation.watch import start_up, watch
 from backups.service.backup.run import run_backup
 from destinations.models import BackupDestination
@@ -215,7 +215,7 @@ def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_wi
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
     watch(QUEUE)
     assert enabled_rows() == {"shop-daily": False, "shop-box": False}
-    assert "config.gone instance=shop" in caplog.text
+    assert "config.removed instance=shop" in caplog.text
     declare(generic)
     watch(QUEUE)
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
@@ -224,7 +224,7 @@ def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_wi
 def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(config.read_text() + "\n[backup.destinations.box]\ntype = local\n")
     with monkeypatch.context() as patch:
-        patch.setattr(declared, "lock_instance", lambda _name: 1 / 0)
+        patch.setattr(sync_module, "lock_instance", lambda _name: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             watch(QUEUE)
     assert enabled_rows() == {}
@@ -235,7 +235,7 @@ def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.Mon
 BAD = "\n[backup.schedules.bad]\ndestination = x\nschedule = 0 2 * * *\n"
 
 
-def test_what_is_wrong_with_a_configuration_is_told_once_and_kept_until_it_is_mended(
+def test_a_problem_of_a_configuration_is_logged_once_and_kept_until_it_is_corrected(
     config: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def problem() -> str:
@@ -245,7 +245,7 @@ def test_what_is_wrong_with_a_configuration_is_told_once_and_kept_until_it_is_me
     watch(QUEUE)
     mistakes = (
         (sound + "\nnonsense\n", "neither a section nor a key"),
-        (sound + BAD, "its destination does not exist"),
+        (sound + BAD, "Its destination does not exist"),
     )
     for broken, words in mistakes:
         caplog.clear()

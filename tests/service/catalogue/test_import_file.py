@@ -1,4 +1,4 @@
-"""Archives from anywhere, taken in by file."""
+"""Import of archive files from anywhere."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.archives.signatures import signature_state
-from backups.service.catalogue import import_file as importing
+from backups.service.catalogue import import_file
 from backups.service.catalogue.import_file import import_archive
 from backups.service.catalogue.sync import look
 from backups.service.drill.run import verify_execution
@@ -71,7 +71,7 @@ def test_an_archive_file_is_verified_stored_under_its_name_and_recorded(
     assert row.comment == "imported" and row.verified_at is not None
     assert BackupDestination.objects.get().established
     assert workspaces() == []
-    assert f"backup.adopted execution={row.pk}" in caplog.text and "by=tests" in caplog.text
+    assert f"backup.adopted backup={row.pk}" in caplog.text and "by=tests" in caplog.text
     verify_execution(row, by="tests")
     found = look(BackupDestination.objects.get())
     assert (found.present, found.unknown, found.leftovers) == (1, [], [])
@@ -149,18 +149,18 @@ def test_a_database_that_is_damaged_inside_a_correct_archive_is_refused(
     assert archives() == []
 
 
-def test_the_same_archive_is_taken_in_once(destination: BackupDestination, usb: Path, archives: Files) -> None:
+def test_the_same_archive_is_imported_once(destination: BackupDestination, usb: Path, archives: Files) -> None:
     first = take(usb, destination)
-    with pytest.raises(BackupError, match=f"is here already: backup {first.pk} at nas"):
+    with pytest.raises(BackupError, match=f"is stored already: backup {first.pk} at nas"):
         take(usb, destination)
     assert (len(archives()), BackupExecution.objects.count()) == (1, 1)
 
 
-def test_a_backup_of_ours_that_is_still_there_is_not_taken_in_again(
+def test_a_backup_of_ours_that_is_still_there_is_not_imported_again(
     tacacs_root: Path, destination: BackupDestination, back_up: BackUp
 ) -> None:
     made = back_up()
-    with pytest.raises(BackupError, match=f"is here already: backup {made.pk} at nas"):
+    with pytest.raises(BackupError, match=f"is stored already: backup {made.pk} at nas"):
         take(file_of(made), destination)
 
 
@@ -219,7 +219,7 @@ def test_two_archives_of_one_instance_and_second_get_names_of_their_own(
     assert archives() == [f"{stem}-2.tar.gz", f"{stem}-3.tar.gz", f"{stem}.tar.gz"]
 
 
-def test_a_name_taken_by_a_file_nobody_recorded_is_left_alone(destination: BackupDestination, usb: Path) -> None:
+def test_a_name_taken_by_an_unrecorded_file_is_left_alone(destination: BackupDestination, usb: Path) -> None:
     theirs = put(destination, "app/scheduled/backup-app-20260331-120000-scheduled.tar.gz", b"theirs")
     execution = take(usb, destination)
     assert execution.backup_filename.endswith("-scheduled-2.tar.gz")
@@ -276,9 +276,9 @@ def test_an_archive_of_ours_that_is_encrypted_keeps_its_name_and_its_bytes(
     assert file_of(taken).read_bytes() == data
 
 
-def test_a_disabled_destination_takes_nothing_in(destination: BackupDestination, usb: Path, archives: Files) -> None:
+def test_a_disabled_destination_imports_nothing(destination: BackupDestination, usb: Path, archives: Files) -> None:
     destination.enabled = False
-    with pytest.raises(BackupError, match="destination nas is disabled"):
+    with pytest.raises(BackupError, match="Destination nas is disabled"):
         take(usb, destination)
     assert archives() == []
 
@@ -298,7 +298,7 @@ def test_an_archive_that_cannot_be_recorded_is_not_left_behind(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("the database is gone")
 
-    monkeypatch.setattr(importing, "record_adopted", fail)
+    monkeypatch.setattr(import_file, "record_adopted", fail)
     with pytest.raises(RuntimeError):
         take(usb, destination)
     assert archives() == []
@@ -327,14 +327,14 @@ def test_a_path_that_is_no_file_is_named(
         take(tmp_path / name, destination)
 
 
-def test_the_command_takes_a_file_in_and_says_where_it_is(
+def test_the_command_imports_a_file_and_says_where_it_is(
     destination: BackupDestination, usb: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call_command("importarchive", str(usb), "--destination", "nas")
     row = BackupExecution.objects.get()
     out = capsys.readouterr().out
     assert out.startswith(f"imported  {row.backup_path} at nas\n") and f"id {row.pk}\n" in out
-    with pytest.raises(CommandError, match=f"is here already: backup {row.pk} at nas"):
+    with pytest.raises(CommandError, match=f"is stored already: backup {row.pk} at nas"):
         call_command("importarchive", str(usb))
     BackupExecution.objects.update(deleted_at=timezone.now())
     file_of(row).unlink()
@@ -348,5 +348,5 @@ def test_the_command_needs_the_destination_where_there_are_two(destination: Back
     other = BackupDestination(name="offsite", type="local")
     other.configure({})
     other.save()
-    with pytest.raises(CommandError, match="several destinations are enabled"):
+    with pytest.raises(CommandError, match="Several destinations are enabled"):
         call_command("importarchive", str(usb))

@@ -72,7 +72,7 @@ def test_an_unknown_archive_is_adopted_with_everything_its_manifest_says(
     assert row.size_bytes == row.manifest_json["total_size_bytes"] > 0
     assert (row.triggered_by, row.warnings, row.comment) == ("cron", ["one was open"], "found at the destination")
     assert BackupDestination.objects.get().established
-    assert f"backup.adopted execution={row.pk} instance=app destination=nas" in caplog.text
+    assert f"backup.adopted backup={row.pk} instance=app destination=nas" in caplog.text
     verify_execution(row, by="tests")
 
 
@@ -280,7 +280,7 @@ def test_archives_of_the_same_name_in_two_folders_are_two_backups(destination: B
     assert sorted(BackupExecution.objects.values_list("instance", flat=True)) == ["app", "app2"]
 
 
-def test_an_archive_that_is_gone_is_marked_and_welcome_when_it_returns(
+def test_an_archive_that_is_gone_is_marked_until_it_returns(
     destination: BackupDestination, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept, lost = stored(destination), stored(destination, taken_at=NOW - DAY)
@@ -289,7 +289,7 @@ def test_an_archive_that_is_gone_is_marked_and_welcome_when_it_returns(
     assert paths(run(destination).missing) == [lost.backup_path]
     lost.refresh_from_db()
     assert lost.missing_at is not None and lost.missing_at >= before and not lost.has_archive
-    assert "ERROR" in caplog.text and f"backup.missing execution={lost.pk}" in caplog.text
+    assert "ERROR" in caplog.text and f"backup.missing backup={lost.pk}" in caplog.text
     first = lost.missing_at
     assert run(destination).missing == []
     lost.refresh_from_db()
@@ -317,7 +317,7 @@ def test_an_archive_that_was_moved_keeps_its_row_and_its_pin(destination: Backup
     assert (row.pk, row.backup_path, row.pinned, row.missing_at) == (execution.pk, "vault/kept.tar.gz", True, None)
 
 
-def test_an_archive_of_another_size_than_recorded_is_told_and_not_taken_for_present(
+def test_an_archive_of_another_size_than_recorded_is_reported_and_not_present(
     destination: BackupDestination, caplog: pytest.LogCaptureFixture
 ) -> None:
     execution = stored(destination)
@@ -325,7 +325,7 @@ def test_an_archive_of_another_size_than_recorded_is_told_and_not_taken_for_pres
     done = run(destination)
     assert [(row.pk, size) for row, size in done.scan.changed] == [(execution.pk, 3)]
     assert (done.scan.present, done.missing) == (0, [])
-    assert f"backup.changed execution={execution.pk}" in caplog.text
+    assert f"backup.changed backup={execution.pk}" in caplog.text
 
 
 def test_an_archive_that_came_back_after_it_was_deleted_is_a_new_backup(destination: BackupDestination) -> None:
@@ -478,7 +478,7 @@ def test_a_temporary_file_of_unknown_origin_goes_when_it_was_seen_twice_a_day_ap
     assert not file.exists() and not LeftoverPart.objects.exists()
 
 
-def test_a_temporary_file_that_grows_is_somebodys_upload(destination: BackupDestination) -> None:
+def test_a_temporary_file_that_grows_is_an_upload_that_runs(destination: BackupDestination) -> None:
     file = part(destination, "unknown")
     run(destination, now=NOW)
     file.write_bytes(b"more of the archive")
@@ -521,9 +521,9 @@ def test_the_command_ends_with_an_error_when_something_was_refused(
 ) -> None:
     put(destination, "bad.tar.gz", b"no archive")
     put(destination, PLACE, an_archive())
-    with pytest.raises(CommandError, match=r"1 refused at nas, the first: bad\.tar\.gz: "):
+    with pytest.raises(CommandError, match=r"1 file refused at nas. The first: bad\.tar\.gz: "):
         call_command("importbackups", "nas", "--json")
     answer = json.loads(capsys.readouterr().out)
     assert (len(answer["adopted"]), len(answer["refused"])) == (1, 1)
-    with pytest.raises(CommandError, match="there is no destination 'elsewhere'"):
+    with pytest.raises(CommandError, match="There is no destination 'elsewhere'"):
         call_command("importbackups", "elsewhere")

@@ -45,7 +45,7 @@ def test_a_destination_that_does_not_answer_says_nothing_of_the_archive(
     assert backup.drill["verdict"] == "passed", "what the drill before said still holds"
     (record,) = [record for record in caplog.records if "drill.failed" in record.message]
     assert (record.levelno, "verdict=" in record.message) == (logging.ERROR, False)
-    assert refused("drill", "tacacs-hq").startswith(f"the drill of {backup} came to no verdict: Cannot open the folder")
+    assert refused("drill", "tacacs-hq").startswith(f"The drill of {backup} has no verdict. Cannot open the folder")
     assert workspaces() == []
 
 

@@ -217,8 +217,8 @@ def test_the_command_takes_an_instance_or_an_id_and_says_how_long_a_restore_take
     declare("")
     assert command("drill", "tacacs-hq").code == 0
     (home / "backups" / "nas" / backup.backup_path).unlink()
-    assert refused("drill", "tacacs-hq").startswith(f"the drill of {backup.backup_filename} failed: There is no file ")
-    assert refused("drill", "nothing-of-the-kind").startswith("there is no backup 'nothing-of-the-kind'")
+    assert refused("drill", "tacacs-hq").startswith(f"The drill of {backup.backup_filename} failed. There is no file ")
+    assert refused("drill", "nothing-of-the-kind").startswith("There is no backup 'nothing-of-the-kind'")
 
 
 def test_a_person_who_drills_is_in_the_history(store: Path, back_up: BackUp) -> None:

@@ -1,4 +1,4 @@
-"""The keys at hand are tried on the backups that are kept, before somebody needs them."""
+"""The keys of this site are checked on stored archives, before a restore needs them."""
 
 import hashlib
 import logging
@@ -13,7 +13,7 @@ from pytest_django import Settings
 from backups.archive.encryption import HEAD_BYTES, Verdict
 from backups.models import BackupExecution, KeyCheck
 from backups.service.archives.delete import delete_backup
-from backups.service.keys import check as custody
+from backups.service.keys import check
 from backups.service.keys.check import check_due, check_keys
 from backups.signals import keys_lost
 from backups.worker import housekeeping
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def verdicts(destination: BackupDestination, *, whole: bool = False) -> list[Verdict]:
-    return [look.verdict for look in check_keys(destination, whole=whole)]
+    return [result.verdict for result in check_keys(destination, whole=whole)]
 
 
 def test_the_oldest_and_the_newest_of_each_set_of_keys_are_tried(
@@ -43,10 +43,10 @@ def test_the_oldest_and_the_newest_of_each_set_of_keys_are_tried(
     settings.BACKUP_ENCRYPTION_RECIPIENTS = []
     back_up("shop")
 
-    looks = check_keys(destination)
+    results = check_keys(destination)
 
-    assert [look.execution for look in looks] == [first[0], first[2], second]
-    assert [look.verdict for look in looks] == [Verdict.OPENS, Verdict.OPENS, Verdict.LOST]
+    assert [result.backup for result in results] == [first[0], first[2], second]
+    assert [result.verdict for result in results] == [Verdict.OPENS, Verdict.OPENS, Verdict.LOST]
 
 
 def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
@@ -58,11 +58,11 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    execution, told = back_up("shop"), []
+    execution, reported = back_up("shop"), []
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = [str(identity_file(tmp_path, OTHER_IDENTITY))]
 
     def listen(**signal: Any) -> None:
-        told.append((signal["destination"], signal["message"]))
+        reported.append((signal["destination"], signal["message"]))
 
     keys_lost.connect(listen)
     check_keys(destination)
@@ -71,7 +71,7 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     row = KeyCheck.objects.get()
     assert (row.destination, row.problem) == (destination, problem)
     assert "BACKUP_ENCRYPTION_IDENTITY_FILE" in row.hint
-    assert told == [(destination, problem)]
+    assert reported == [(destination, problem)]
     assert [record.levelno for record in caplog.records if "keys.lost" in record.getMessage()] == [logging.ERROR]
     page = page_at(a_client(VIEW), "/admin/")
     assert page.notice("key-lost", "nas").field("message").text == problem
@@ -132,8 +132,8 @@ def test_a_header_that_is_damaged_is_an_alarm_that_says_so(
 ) -> None:
     archive = file_of(back_up("shop"))
     archive.write_bytes(archive.read_bytes().replace(b"X25519", b"X2551\xff", 1))
-    (look,) = check_keys(destination)
-    assert look.verdict is Verdict.LOST
+    (result,) = check_keys(destination)
+    assert result.verdict is Verdict.LOST
     assert "age file" in KeyCheck.objects.get().problem
 
 
@@ -166,7 +166,7 @@ def test_each_destination_is_checked_once_a_day_by_whoever_comes_first(
 ) -> None:
     back_up("shop")
     checked = []
-    monkeypatch.setattr(custody, "check_keys", lambda destination: checked.append(destination) or [])
+    monkeypatch.setattr(check, "check_keys", lambda destination: checked.append(destination) or [])
     check_due()
     check_due()
     assert checked == [destination]
@@ -212,22 +212,22 @@ def test_a_destination_that_never_answered_does_not_pass_for_checked(
     assert row.field("outcome").text.startswith("it did not answer: ")
 
 
-def test_a_lost_key_is_looked_for_each_hour_and_told_once_a_day(
+def test_a_lost_key_is_checked_each_hour_and_reported_once_a_day(
     shop: Path, identity: Path, destination: BackupDestination, back_up: BackUp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def told() -> int:
+    def reported() -> int:
         return sum("keys.lost" in record.getMessage() for record in caplog.records)
 
     back_up("shop")
     hidden = identity.rename(identity.with_name("hidden.txt"))
     assert check_due() == [destination]
-    assert (hours_until_the_next(), told()) == (1, 1)
+    assert (hours_until_the_next(), reported()) == (1, 1)
     KeyCheck.objects.update(next_at=timezone.now())
     assert check_due() == [destination]
-    assert told() == 1
+    assert reported() == 1
     KeyCheck.objects.update(next_at=timezone.now(), told_at=timezone.now() - timedelta(hours=25))
     check_due()
-    assert told() == 2
+    assert reported() == 2
 
     hidden.rename(identity)
     KeyCheck.objects.update(next_at=timezone.now())
@@ -275,7 +275,7 @@ def test_the_command_prints_each_verdict_and_fails_when_something_is_lost(
     ]
     assert done.code == 1
     assert done.err.startswith("1 of 2 backups cannot be opened any more")
-    assert [(look["verdict"], look["recipients"]) for look in command("checkkeys", "--json").data] == [
+    assert [(result["verdict"], result["recipients"]) for result in command("checkkeys", "--json").data] == [
         ("opens", first.recipients),
         ("lost", second.recipients),
     ]
@@ -294,4 +294,4 @@ def test_the_command_goes_on_with_the_others_when_a_destination_does_not_answer(
     assert f"opens      {execution.backup_filename} at nas" in done.out
     assert all(f"no answer  {name}: " in done.out for name in ("aaa", "zzz"))
     assert done.err.startswith("2 of 3 destinations did not answer")
-    assert [look.get("verdict") for look in command("checkkeys", "--json").data] == ["opens"]
+    assert [result.get("verdict") for result in command("checkkeys", "--json").data] == ["opens"]

@@ -16,7 +16,7 @@ from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.instances.kinds import components_of
 from backups.instances.mismatch import Mismatch, mismatches
-from backups.lib import proc as running_processes
+from backups.lib import proc
 from backups.lib.proc import Interest, processes
 from backups.lib.site_paths import NO_PLACES
 from backups.models import BackupExecution
@@ -195,7 +195,7 @@ def test_another_service_with_files_of_the_same_names_is_not_this_one(
     assert (message.id, message.msg.startswith("[second] devices: ")) == ("backups.W003", True)
 
 
-def test_a_server_that_shares_one_database_with_another_is_told_by_its_configuration(
+def test_a_server_that_shares_one_database_with_another_is_identified_by_its_configuration(
     root: Path, tmp_path: Path, declare: Declare
 ) -> None:
     """The second server has the accounting of the first one open, and devices of its own."""
@@ -224,11 +224,11 @@ def test_our_own_environment_and_that_of_our_parents_say_nothing_of_the_server(
     """The command below has the variable in its environment, and the folder and the file of the service."""
     monkeypatch.chdir(root)
     program = (
-        "import os, sqlite3, sys; from backups import running; from pathlib import Path;"
+        "import os, sqlite3, sys; from backups.lib import proc; from pathlib import Path;"
         "c = sqlite3.connect(sys.argv[1]); c.execute('CREATE TABLE t(x)'); c.commit();"
         "names = frozenset([Path(sys.argv[1]).name]);"
-        "interest = running.Interest(frozenset([Path.cwd()]), names, frozenset(), frozenset());"
-        "print([p.pid for p in running.processes(interest) if p.pid in (os.getpid(), os.getppid())])"
+        "interest = proc.Interest(frozenset([Path.cwd()]), names, frozenset(), frozenset());"
+        "print([p.pid for p in proc.processes(interest) if p.pid in (os.getpid(), os.getppid())])"
     )
     run = subprocess.run(
         [sys.executable, "-c", program, other],
@@ -509,22 +509,22 @@ def test_what_may_not_be_looked_at_is_not_claimed(root: Path, other: Path, tmp_p
 def test_without_proc_nothing_is_claimed_and_nothing_fails(
     root: Path, other: Path, tmp_path: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_processes, "PROC", tmp_path / "no-proc")
+    monkeypatch.setattr(proc, "PROC", tmp_path / "no-proc")
     with server(root / "data/local_auth.db", other, cwd=root, TACACS_DEVICES_DATABASE=other):
         assert back_up().warnings == []
 
 
 def test_a_look_at_thousands_of_processes_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    proc = tmp_path / "proc"
+    fake = tmp_path / "proc"
     for pid in range(1, 3001):
-        folder = proc / str(pid)
+        folder = fake / str(pid)
         (folder / "fd").mkdir(parents=True)
         (folder / "cmdline").write_bytes(b"server\0")
         (folder / "cwd").symlink_to("/")
-    monkeypatch.setattr(running_processes, "PROC", proc)
+    monkeypatch.setattr(proc, "PROC", fake)
     looked = []
     clock = iter(range(10_000))
-    monkeypatch.setattr(running_processes.time, "monotonic", lambda: looked.append(1) or next(clock) / 100)
+    monkeypatch.setattr(proc.time, "monotonic", lambda: looked.append(1) or next(clock) / 100)
     interest = Interest(frozenset([Path("/srv")]), frozenset(["x.db"]), frozenset(), frozenset())
     assert processes(interest, seconds=3.0) == []
     # a hundredth of a second for each look: it stops after three seconds

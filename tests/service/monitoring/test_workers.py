@@ -89,7 +89,7 @@ def test_a_sign_of_life_from_the_future_is_none() -> None:
     ]
 
 
-def test_a_worker_that_was_stopped_is_told_from_one_that_died() -> None:
+def test_a_worker_that_was_stopped_is_distinguished_from_one_that_died() -> None:
     a_worker(stopped_at=timezone.now() - timedelta(minutes=3))
 
     assert [problem.message for problem in problems()] == ["the worker on hq was stopped 3 min ago"]
@@ -110,7 +110,7 @@ def test_each_queue_that_instances_name_needs_a_worker_of_its_own(declare: Calla
     ]
 
 
-def test_a_queue_without_instances_needs_nobody_unless_a_run_waits_in_it(declare: Callable[[str], None]) -> None:
+def test_a_queue_without_instances_needs_no_worker_unless_a_run_waits_in_it(declare: Callable[[str], None]) -> None:
     declare(RADIUS)
     a_worker("branch")
     a_scheduler("branch")
@@ -170,7 +170,7 @@ def test_a_worker_that_starts_forgets_those_of_its_queue_that_died_on_its_host()
     assert Heartbeat.objects.count() == len(kept)
 
 
-def test_the_check_of_the_database_says_that_nobody_works(home: Path) -> None:
+def test_the_check_of_the_database_reports_that_no_worker_answers(home: Path) -> None:
     messages = run_checks(tags=["database"], databases=["default"])
 
     found = [(message.id, message.msg) for message in messages if message.id == "backups.W024"]

@@ -335,7 +335,7 @@ def test_the_command_confirms_the_newest_of_an_instance_or_one_by_its_id(home: P
     assert done["drop_confirmed_by"] and done["drop_confirmed_at"]
     assert "has no drop to confirm" in refused("confirmdrop", "shop")
     assert "has no drop to confirm" in refused("confirmdrop", first.pk)
-    assert "there is no backup" in refused("confirmdrop", "nowhere")
+    assert "There is no backup" in refused("confirmdrop", "nowhere")
 
 
 def test_lists_and_shows_say_what_a_backup_lacks(home: Path) -> None:
