@@ -26,16 +26,15 @@ from backups.lib import os_signals as interrupts
 from backups.lib import paths as sources
 from backups.models import BackupExecution
 from backups.runs.queue.once import AlreadyWaiting
-from backups.service.retention import rules as retention
-from backups.service.schedules import cadence
+from backups.service import archives, backup, drops, retention, schedules
 from destinations.lib.operator_error import LONGEST, OperatorError, sentences
 from destinations.lib.redaction import HIDDEN
 from tests.support.paths import PROJECT
 
 # where every text is a sentence; what is not here yet is to be added
 SENTENCES: tuple[ModuleType, ...] = (
-    destinations, archive, cadence, components, encryption, instances, interrupts, replacing, retention,
-    sources, sqlite, sqlite_proof, sqlite_restore, sqlite_schema,
+    destinations, archive, archives, backup, components, drops, encryption, instances, interrupts, replacing, retention,
+    schedules, sources, sqlite, sqlite_proof, sqlite_restore, sqlite_schema,
 )  # fmt: skip
 # they become errors, or messages of checks
 CARRIERS = {Mistake.__name__: 1, Problem.__name__: 2}
