@@ -66,7 +66,7 @@ def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_recorded_
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret of somebody")
 
-    monkeypatch.setattr(backup_service, "publish", fail)
+    monkeypatch.setattr(backup_service, "upload_archive", fail)
     with pytest.raises(ZeroDivisionError):
         back_up()
     execution = BackupExecution.objects.get()
