@@ -41,7 +41,7 @@ def test_each_event_of_a_backup_is_one_line_with_execution_instance_and_stage(
     assert [line.split(" ")[0] for line in said] == [
         "backup.queued", "backup.claimed", *["backup.stage"] * 6, "backup.completed",
     ]  # fmt: skip
-    assert all(f"execution={execution.pk} instance=tacacs-hq" in line for line in said)
+    assert all(f"backup={execution.pk} instance=tacacs-hq" in line for line in said)
     stages = [match[1] for line in said if (match := re.search(r" stage=(\w+)", line))]
     assert stages == ["preparing", "exporting", "checking", "packing", "uploading", "recording", "done"]
 
