@@ -95,7 +95,7 @@ def delete_signature(destination: Destination, path: str) -> None:
         return
 
 
-def text_at(destination: Destination, path: str) -> bytes | None:
+def read_signature(destination: Destination, path: str) -> bytes | None:
     """Return the signature of the archive at `path` as it is stored; None where there is none."""
     try:
         return destination.head(signature_of(path), _MOST_BYTES + 1)
@@ -125,7 +125,7 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
         text = text_beside(subject)
         return _read(text, subject.name, lambda: minisign.file_digest(subject))
     with subject.destination.open() as destination:
-        text = text_at(destination, subject.backup_path)
+        text = read_signature(destination, subject.backup_path)
         return _read(text, subject.backup_filename, lambda: _digest_of(subject, destination))
 
 
@@ -138,7 +138,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
         text = text_beside(Path(restore.archive_file))
     else:
         with restore.execution.destination.open() as destination:
-            text = text_at(destination, restore.execution.backup_path)
+            text = read_signature(destination, restore.execution.backup_path)
     signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
     # an undo restores a safety backup, whose checksum in the row of this site was verified already
     signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None

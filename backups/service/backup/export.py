@@ -73,7 +73,7 @@ class _Check:
 
 
 @contextmanager
-def exported(
+def export_components(
     components: Sequence[Component], directory: Path, monitor: Monitor, *, as_found: bool = False
 ) -> Iterator[Contents]:
     """Export each component; hash, count and check each exported file in other threads meanwhile.
@@ -169,7 +169,7 @@ def _collect(export: Export, contents: Contents) -> None:
     contents.config_info = contents.config_info or export.config_info
 
 
-def manifest_of(contents: Contents, instance: Instance, backup: BackupExecution) -> Manifest:
+def build_manifest(contents: Contents, instance: Instance, backup: BackupExecution) -> Manifest:
     config = contents.config_info
     started_at = backup.started_at or backup.created_at
     # the identity and version of the service are not read from files that may be damaged

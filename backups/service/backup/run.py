@@ -31,11 +31,11 @@ from backups.service.archives.signatures import site_key
 from backups.service.archives.tree_listing import keep_exported
 from backups.service.archives.tree_lists import forget_lists
 from backups.service.backup.encrypt import encryption_for, verify_encrypted, with_encryption
-from backups.service.backup.export import exported, manifest_of
+from backups.service.backup.export import build_manifest, export_components
 from backups.service.backup.finish_upload import recover_upload, sweep_destination
 from backups.service.backup.pack import pack
 from backups.service.backup.start import require_enabled, start_backup
-from backups.service.backup.upload import publish
+from backups.service.backup.upload import upload_archive
 from backups.service.drops.find import record_drops
 from backups.service.retention.prune import prune_after
 from destinations.backends import destination_class
@@ -198,9 +198,9 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
     scratch = directory / "export"
     scratch.mkdir(mode=0o700)
-    with exported(parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
+    with export_components(parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
         contents.warnings[:0] = warnings
-        manifest = record_drops(backup, manifest_of(contents, instance, backup))
+        manifest = record_drops(backup, build_manifest(contents, instance, backup))
         manifest = with_encryption(manifest, encryption)
         if contents.config_info:
             kept = {
@@ -217,7 +217,7 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
         verify_encrypted(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
 
     monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
-    publish(backup, made, monitor, unlisted)
+    upload_archive(backup, made, monitor, unlisted)
 
     monitor.protect()
     monitor.stage(Stage.RECORDING)

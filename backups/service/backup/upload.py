@@ -31,7 +31,7 @@ class Made:
         return archive_extension(settings.BACKUP_COMPRESSION, self.encryption.name if self.encryption else "")
 
 
-def publish(backup: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
+def upload_archive(backup: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
     """Upload under the first free name, sign the archive and record it; the destination publishes it atomically.
 
     `warnings` are added to those of the manifest. Raises DestinationError; nothing is left at the destination then.

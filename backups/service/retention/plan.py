@@ -105,7 +105,7 @@ def more_that_goes(
         return []
     rows = list(_archives(destination, None))
     # what a temporary protection keeps now, for example while a backup is overdue, is deleted later without a question
-    backups = [backup.unheld() for backup in _as_backups(rows, {})]
+    backups = [backup.without_temporary_protection() for backup in _as_backups(rows, {})]
     coming = [
         Backup(id=f"the next of {name}", instance=name, taken_at=now, completed=True)
         for name in sorted({backup.instance for backup in backups})

@@ -23,10 +23,10 @@ def repair(queue: str) -> None:
     for schedule in of_queue(lost, queue):
         _plan(schedule)
     if Heartbeat.objects.filter(name=scheduler_name(queue), beat_at__gt=now + CLOCKS_DIFFER).exists():
-        bring_back(queue)
+        replan_ahead(queue)
 
 
-def bring_back(queue: str) -> list[str]:
+def replan_ahead(queue: str) -> list[str]:
     """Plan each schedule of `queue` again whose next run is later than its cadence says; return their names."""
     now, moved = timezone.now(), []
     ahead = of_queue(BackupSchedule.objects.enabled().filter(next_run__gt=now), queue)

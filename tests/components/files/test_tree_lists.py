@@ -169,7 +169,7 @@ def test_a_list_that_no_key_opens_is_said_and_made_anew_by_a_drill(
     settings.BACKUP_SECRETS_KEY = [Fernet.generate_key().decode()]
     with pytest.raises(BackupError, match="cannot be opened"):
         kept(backup)
-    with pytest.raises(CommandError, match="No key opens 1 list of what trees of files hold"):
+    with pytest.raises(CommandError, match="No key decrypts 1 list of what trees of files hold"):
         call_command("rotatesecrets", stdout=io.StringIO())
     drill(backup, by="tests")
     assert kept(backup) == ["photo"]

@@ -34,7 +34,7 @@ def test_a_pinned_backup_is_not_deleted_until_it_is_unpinned(
     assert (row.pinned, row.pin_reason, execution.pinned) == (True, "before the migration", True)
     with pytest.raises(NotDeletable, match="is pinned: before the migration") as refused:
         delete_backup(row, by="tests", reason="space")
-    assert refused.value.hint == "unpin it first"
+    assert refused.value.hint == "Unpin it first."
     assert file_of(row).exists()
     unpin_backup(execution, by=bob)
     row = BackupExecution.objects.get()
@@ -48,7 +48,7 @@ def test_a_pinned_backup_is_not_deleted_until_it_is_unpinned(
 
 @pytest.mark.parametrize("reason", ["", "  \n", "x" * 256])
 def test_a_pin_needs_a_reason_that_fits(reason: str) -> None:
-    with pytest.raises(BackupError, match="a pin needs a reason of at most 255 characters"):
+    with pytest.raises(BackupError, match="A pin needs a reason of at most 255 characters"):
         pin_backup(an_execution(), by="tests", reason=reason)
     assert not BackupExecution.objects.get().pinned
 

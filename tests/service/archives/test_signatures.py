@@ -17,7 +17,7 @@ from backups.runs.recovery.reap import reap
 from backups.service.archives.delete import delete_backup
 from backups.service.archives.signatures import Signature, State, signature_state, site_key
 from backups.service.backup import run as backup_service
-from backups.service.backup import upload as publish
+from backups.service.backup import upload
 from backups.service.drill.run import verify_execution
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError, DestinationFull
@@ -193,7 +193,7 @@ def test_a_process_that_dies_between_upload_and_record_leaves_a_signed_backup(
 
     name = "put_signature" if moment.startswith("before") else "record"
     with monkeypatch.context() as patch:
-        patch.setattr(publish, name, die)
+        patch.setattr(upload, name, die)
         # what a killed process does not do: tidy up, and record its end
         patch.setattr(LocalDestination, "delete", lambda *_: None)
         patch.setattr(backup_service.BackupKind, "settle", lambda *_: None)

@@ -47,7 +47,7 @@ def test_where_encryption_is_required_and_there_is_no_key_nothing_is_exported(
     failed = failure(back_up)
 
     assert failed.error_message == "nas takes encrypted archives only, and no key is configured."
-    assert failed.error_hint.startswith("set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE")
+    assert failed.error_hint.startswith("Set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE")
     assert stages(failed) == ["preparing", "failed"]
     assert (archives(), workspaces()) == ([], [])
 

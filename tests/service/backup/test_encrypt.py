@@ -130,7 +130,7 @@ def test_what_is_packed_with_tar_and_age_restores(
     done = restore(archive, "shop", accept_unsigned=True)
 
     assert len(rows_of(shop / "orders.db")) == 50
-    assert done.warnings[0] == "accepted: the archive is not signed"
+    assert done.warnings[0] == "Accepted: the archive is not signed."
 
 
 def packed_by_hand(shop: Path, folder: Path, compression: str) -> Path:

@@ -148,7 +148,7 @@ def test_what_the_programs_do_not_open_again_is_no_backup(
     with pytest.raises(BackupError, match=r"^The archive cannot be opened after its encryption: ") as refused:
         back_up("shop")
 
-    assert refused.value.hint.startswith("try both programs by hand; ")
+    assert refused.value.hint.startswith("Try both programs by hand; ")
     assert BackupExecution.objects.get().status == "failed"
     assert (archives(), workspaces()) == ([], [])
 

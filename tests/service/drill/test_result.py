@@ -80,7 +80,7 @@ def test_a_failed_verification_is_kept_until_one_passes(
     assert (backup.flaw, backup.verified_at) == ("its verification failed", None)
     assert backup.verification is not None
     assert backup.verification["verdict"] == "failed"
-    assert backup.verification["hint"].startswith("it was changed or damaged there")
+    assert backup.verification["hint"].startswith("It was changed or damaged there")
     assert signals == [(backup, "failed")]
     (record,) = [record for record in caplog.records if "verification.failed" in record.message]
     assert (record.levelname, "verdict=failed" in record.message) == ("ERROR", True)

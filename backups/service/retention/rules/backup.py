@@ -38,7 +38,7 @@ class Backup:
     before_drop: bool = False
     size_bytes: int = 0
 
-    def unheld(self) -> "Backup":
+    def without_temporary_protection(self) -> "Backup":
         """Return it without temporary protections."""
         return replace(self, in_use=False, safety_of_unacknowledged_restore=False, before_drop=False)
 
@@ -51,12 +51,12 @@ class Backup:
         return self.taken_at.astimezone(UTC) if plausible else None
 
     @property
-    def displaces_others(self) -> bool:
+    def may_displace_others(self) -> bool:
         """False for safety backups, adopted ones, and those that lack data: they must not push others out."""
-        return self.fulfils_promises and not self.dropped
+        return self.counts_for_freshness and not self.dropped
 
     @property
-    def fulfils_promises(self) -> bool:
+    def counts_for_freshness(self) -> bool:
         """True for what counts for freshness: a backup of the instance as it is, made here."""
         return self.kind != "safety" and not self.adopted
 

@@ -53,7 +53,7 @@ def _judge_instance(
     rule: Rule, backups: Mapping[str, Backup], now: datetime, promised: timedelta | None
 ) -> dict[str, Verdict]:
     candidates = _candidates(backups.values(), now)
-    displacing = [candidate for candidate in candidates if backups[candidate.id].displaces_others]
+    displacing = [candidate for candidate in candidates if backups[candidate.id].may_displace_others]
     proven = {backup.id for backup in backups.values() if backup.proven}
     verdicts = _with_floors(rule, candidates, now, proven)
     if len(displacing) < len(candidates):
@@ -62,7 +62,7 @@ def _judge_instance(
         for id_, alone in _with_floors(rule, displacing, now, proven).items():
             if alone.keep and not verdicts[id_].keep:
                 verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
-    fresh = [candidate for candidate in candidates if backups[candidate.id].fulfils_promises]
+    fresh = [candidate for candidate in candidates if backups[candidate.id].counts_for_freshness]
     hold = _hold(fresh, now, promised, rule.min_keep)
     if hold:
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
