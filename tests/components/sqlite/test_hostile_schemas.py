@@ -36,7 +36,7 @@ resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
 resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
 from django.conf import settings
 settings.BACKUP_CHECK_TIMEOUT = 1
-from backups import sqlite
+from backups.components import sqlite
 path = Path(sys.argv[1])
 checks = [sqlite.check(path), sqlite.check(path, full=True)]
 facts = sqlite.facts(path)

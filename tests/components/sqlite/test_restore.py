@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from backups.components import sqlite
-from backups.components.sqlite import restore as sqlite_restore
-from backups.components.sqlite import verify as sqlite_proof
+from backups.components.sqlite.restore import restore_into
+from backups.components.sqlite.verify import file_state, is_same, verify_restored
 from backups.errors import BackupError, ComponentError, Untouched
 from tests.support.databases.sqlite_files import dump_of, exclusively_locked, leave_hot_journal, make_database, rows_of
 from tests.support.processes.unprivileged_user import NOBODY, open_way, run_as_nobody
@@ -42,8 +42,8 @@ def staged_copy(database: Path) -> Path:
 def put_back(staged: Path, live: Path) -> list[str]:
     """Restore and prove; return the notes."""
     tables = sqlite.facts(staged).tables
-    sqlite_restore.restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
-    return sqlite_proof.prove(live, tables, sqlite_proof.mark_of(live), lock_timeout=LOCK_TIMEOUT)
+    restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
+    return verify_restored(live, tables, file_state(live), lock_timeout=LOCK_TIMEOUT)
 
 
 def pragma(database: Path, name: str) -> object:
@@ -126,7 +126,7 @@ def test_a_short_lock_is_waited_for(live: Path) -> None:
     staged = staged_copy(make_database(live.parent.parent / "orders.db", rows=3))
     with subprocess.Popen([sys.executable, "-c", program, str(live)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
-        sqlite_restore.restore_into(staged, live, lock_timeout=10, checkpoint=lambda _: None)
+        restore_into(staged, live, lock_timeout=10, checkpoint=lambda _: None)
     assert len(rows_of(live)) == 3
 
 
@@ -315,17 +315,17 @@ def test_an_empty_database_comes_back_empty(live: Path, open_connections: sqlite
     staged = staged_copy(empty)
     put_back(staged, live)
     assert open_connections.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
-    assert sqlite_proof.is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
+    assert is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
 
 
 WITHOUT_RIGHTS = """
 import os, sys
 from pathlib import Path
-from backups import sqlite_restore
+from backups.components.sqlite.restore import restore_into
 from backups.errors import Untouched
 os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 try:
-    sqlite_restore.restore_into(Path(sys.argv[1]), Path(sys.argv[2]), lock_timeout=1, checkpoint=lambda _: None)
+    restore_into(Path(sys.argv[1]), Path(sys.argv[2]), lock_timeout=1, checkpoint=lambda _: None)
 except Untouched as error:
     print(error.message, "|", error.hint)
 """
@@ -376,14 +376,14 @@ def test_the_copy_stops_when_it_is_told_to_and_the_live_database_stays(live: Pat
             raise BackupError("enough")
 
     with pytest.raises(BackupError, match=r"^enough$") as stopped:
-        sqlite_restore.restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=stop)
+        restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=stop)
     assert stopped.value.untouched
     assert all_rows(live) == before
 
 
 def test_a_database_with_other_rows_is_not_taken_for_restored(live: Path) -> None:
     with pytest.raises(ComponentError, match=r"does not hold the rows of the backup after the restore\.$"):
-        sqlite_proof.prove(live, {"orders": 31}, sqlite_proof.mark_of(live), lock_timeout=LOCK_TIMEOUT)
+        verify_restored(live, {"orders": 31}, file_state(live), lock_timeout=LOCK_TIMEOUT)
 
 
 def test_other_rows_are_a_note_when_the_service_writes(live: Path) -> None:
@@ -396,7 +396,7 @@ def test_other_rows_are_a_note_when_the_service_writes(live: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program, str(live)], stdout=subprocess.PIPE, text=True) as writer:
         try:
             assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
-            notes = sqlite_proof.prove(live, {"orders": 5}, None, lock_timeout=5)
+            notes = verify_restored(live, {"orders": 5}, None, lock_timeout=5)
         finally:
             writer.kill()
     assert notes == ["orders.db was written to by its service right after the restore"]
@@ -405,6 +405,6 @@ def test_other_rows_are_a_note_when_the_service_writes(live: Path) -> None:
 def test_the_same_content_is_recognized_page_for_page_and_a_changed_byte_too(live: Path) -> None:
     staged = staged_copy(live)
     change(live, "UPDATE orders SET amount = amount")
-    assert sqlite_proof.is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
+    assert is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
     change(live, "UPDATE orders SET amount = amount + 1 WHERE id = 30")
-    assert not sqlite_proof.is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
+    assert not is_same(staged, live, lock_timeout=LOCK_TIMEOUT)

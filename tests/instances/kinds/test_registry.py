@@ -187,7 +187,7 @@ def test_a_kind_that_nobody_registered_is_a_mistake_of_its_instance(declare: Dec
     declare('[handbook]\nkind = "wiki"\nroot = "/srv/handbook"\n')
     (message,) = check_instances_file(None)
     assert (message.id, message.hint) == ("backups.E001", "Use one of tacacs, generic.")
-    assert "[handbook] kind: unknown kind" in message.msg
+    assert message.msg.startswith("[handbook] kind: ")
 
 
 def test_a_kind_counts_from_its_registration_on(declare: Declare) -> None:

@@ -58,7 +58,7 @@ class ArchivedServer(ArchivedConfiguration):
             return active_overrides(path)
         except sqlite3.Error as error:
             raise DamagedComponent(
-                f"The {OVERRIDES} in the archive holds no readable overrides: {sqlite.said(error)}."
+                f"The {OVERRIDES} in the archive holds no readable overrides: {sqlite.error_text(error)}."
             ) from error
 
     def override_rows(self, section: str) -> list[tuple[object, ...]]:

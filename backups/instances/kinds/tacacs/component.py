@@ -91,7 +91,7 @@ class ConfigurationComponent(Component):
             return active_overrides(export.parts[0].path)
         except sqlite3.Error as error:
             raise DamagedComponent(
-                f"{self.overrides.path} holds no readable overrides: {sqlite.said(error)}."
+                f"{self.overrides.path} holds no readable overrides: {sqlite.error_text(error)}."
             ) from error
 
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from backups.archive.manifest.document import Entry
 from backups.components.base import ApplyContext
-from backups.components.sqlite.restore import refused, writable
+from backups.components.sqlite.restore import untouched_error, writable
 from backups.errors import ComponentError
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import Configuration, configuration_hash
@@ -79,7 +79,7 @@ class ConfigurationSection(ConfigurationComponent):
                 self._add_history(live, before, after)
                 live.execute("COMMIT")
         except sqlite3.Error as error:
-            raise refused(error, path, lock_timeout) from error
+            raise untouched_error(error, path, lock_timeout) from error
 
     def _add_history(self, live: sqlite3.Connection, before: Configuration, after: Configuration) -> None:
         live.execute(
