@@ -70,7 +70,7 @@ class Database:
 
     @property
     def names(self) -> set[str]:
-        return {self.path.name, self.live.name, self.source.usual} - {""}
+        return {self.path.name, self.live.name, self.source.default_name} - {""}
 
     @property
     def hint(self) -> str:
@@ -194,16 +194,14 @@ def _is_same(there: Identity | None, path: Path, database: Database) -> bool:
 
 def _elsewhere(process: Process, database: Database, file: OpenFile, evidence: Evidence) -> Iterator[Mismatch]:
     """Yield a mismatch when `file` has the name of the database, or is the old database under a new name beside it."""
-    live = database.live
+    live, default_name = database.live, database.source.default_name
     renamed = file.path.parent == live.parent and RENAMED.fullmatch(file.path.name.removeprefix(live.name)) is not None
-    called_so = (
-        bool(database.source.usual) and file.path.name in database.names and (evidence.certain or evidence.likely)
-    )
-    if not (renamed or called_so):
+    has_name = bool(default_name) and file.path.name in database.names and (evidence.certain or evidence.likely)
+    if not (renamed or has_name):
         return
-    certain = bool(database.source.usual) and evidence.certain and not renamed and not database.source.stated
+    certain = bool(default_name) and evidence.certain and not renamed and not database.source.stated
     message = f"{process} has {file.path} open, and not {database.path}"
-    hint = f"{database.hint} Or restart the service, so that it opens that file." if database.source.usual else RESTART
+    hint = f"{database.hint} Or restart the service, so that it opens that file." if default_name else RESTART
     yield Mismatch(database.component, message, hint, certain)
 
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry, LeftOut
-from backups.archive.manifest.permissions import Permissions
 from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart
 from backups.components.files.compare import first_difference
 from backups.components.files.listing import ListWriter, listed_member
@@ -57,17 +56,15 @@ class FilesComponent(Component):
 
     def export(self, context: ExportContext) -> Export:
         info = look_at(self.path)
-        if stat.S_ISDIR(info.st_mode):
-            return self._export_tree(context, permissions_of(info, self.path))
-        # a single file that is a tar itself must not be taken for a tree
-        member = f"{self.name}.file.tar" if self.member == self._tree_member else self.member
-        info = copy_stable(self.path, context.directory / member, context.checkpoint)
+        if not stat.S_ISDIR(info.st_mode):
+            # a single file that is a tar itself must not be taken for a tree
+            member = f"{self.name}.file.tar" if self.member == self._tree_member else self.member
+            target = context.directory / member
+            info = copy_stable(self.path, target, context.checkpoint)
+            return Export([ExportedPart(self.name, target, member, "data", permissions_of(info, self.path))])
         permissions = permissions_of(info, self.path)
-        return Export([ExportedPart(self.name, context.directory / member, member, "data", permissions)])
-
-    def _export_tree(self, context: ExportContext, permissions: Permissions) -> Export:
-        """Pack the tree; its listing is written beside the tar and is not a member of the archive."""
         target, own = context.directory / self._tree_member, self.own_below()
+        # the listing is kept beside the tar, and is not a member of the archive
         listing = context.directory / f".{self._tree_member}.list"
         with listing.open("xb") as file:
             listing.chmod(0o600)
@@ -134,17 +131,13 @@ class FilesComponent(Component):
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         (entry,) = entries
-        if self._is_tree(entry):
-            return [*self._notes, *self._verify_tree(entry, context)]
-        if not same_content(self.path, entry.checksum_sha256):
-            raise ComponentError(f"{self.path} is not what the restore has just written.", hint=STOP_SERVICE)
-        return self._notes
-
-    def _verify_tree(self, entry: Entry, context: ApplyContext) -> list[str]:
-        live = self.path.resolve()
+        if not self._is_tree(entry):
+            if not same_content(self.path, entry.checksum_sha256):
+                raise ComponentError(f"{self.path} is not what the restore has just written.", hint=STOP_SERVICE)
+            return self._notes
         if self._applied is None or not os.path.samestat(self._applied, look_at(self.path)):
             raise ComponentError(f"{self.path} is not the folder that the restore has just made.", hint=STOP_SERVICE)
-        notes: list[str] = []
+        notes = [*self._notes]
         # a note, no error: the tree was compared before it took its name, so a difference has been written since
         try:
             found = first_difference(context.staged / entry.file, self.path, context.checkpoint, self.own_below())
@@ -153,7 +146,7 @@ class FilesComponent(Component):
         else:
             if found is not None:
                 notes.append(printable(f"{self.path / found} was changed right after the restore"))
-        if (draft := draft_of(live)).exists():
+        if (draft := draft_of(self.path.resolve())).exists():
             notes.append(f"{draft}, the tree from before, could not be removed: remove it by hand")
         return notes
 

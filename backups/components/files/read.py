@@ -80,7 +80,7 @@ class NestedTar:
     @staticmethod
     def refused(member: tarfile.TarInfo, archive: str) -> ComponentError:
         return ComponentError(
-            printable(f"{archive} holds {member.name!r}, which does not belong in a tree"),
+            printable(f"{archive} holds {member.name!r}, which does not belong in a tree."),
             hint="Do not trust this archive unless you know who made it.",
         )
 

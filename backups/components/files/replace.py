@@ -119,7 +119,7 @@ def require_folders_above_own(archive: Path, live: Path, own: PlacesBelow) -> No
         for member in NestedTar(file, archive.name).members():
             if member.name in ways and not member.isdir():
                 raise Untouched(
-                    f"{live / member.name} is not a folder in the backup, but now holds {_named(own)} of this site.",
+                    f"{live / member.name} is no folder in the backup, and now leads to {_named(own)} of this site.",
                     hint="Move those to another folder, then restore again.",
                 )
 

@@ -109,7 +109,7 @@ def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> Componen
         )
     if code in WAL_OUT_OF_REACH:
         return ComponentError(
-            f"{path} is in WAL mode, and this user may not create the -wal and -shm files in its folder.",
+            f"{path} is in WAL mode, and this user may not make the files that go with it in that folder.",
             hint="Run as the user of the service; others can read it only while the service has it open.",
         )
     # decided by the code, because a message may quote any name of the schema

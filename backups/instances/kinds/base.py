@@ -21,12 +21,12 @@ from backups.lib.site_paths import OwnPlaces
 class DatabaseSource:
     """How a service finds one of its databases.
 
-    `usual` is its default file name, `key` the section and key of the configuration that name it, `variable` the
+    `default_name` is its default file name, `key` the section and key of the configuration that name it, `variable` the
     environment variable that overrides them. `setting` is the key of instances.toml for its path, `stated` whether that
     is set. What is unknown or does not exist is empty.
     """
 
-    usual: str = ""
+    default_name: str = ""
     key: str = ""
     variable: str = ""
     setting: str = ""

@@ -30,25 +30,23 @@ class Stubs:
             except sqlite3.OperationalError as error:
                 message = str(error)
                 # the same message again: the stub does not help
-                if message in self._seen or len(self._seen) == MAX_STUBS or not self._registered(message):
+                if message in self._seen or len(self._seen) == MAX_STUBS or not self._register(message):
                     raise
                 self._seen.add(message)
 
-    def _registered(self, message: str) -> bool:
+    def _register(self, message: str) -> bool:
+        """Register a stub for what `message` says is missing; return whether there is one."""
         try:
-            return self._register(message)
+            if (collation := MISSING_COLLATION.fullmatch(message)) is not None:
+                self._connection.create_collation(collation[1], lambda _left, _right: 1)
+                return True
+            if (function := MISSING_FUNCTION.fullmatch(message)) is None:
+                return False
+            # SQLite refuses every function registered here in a schema that is not trusted; a stub is harmless
+            self._connection.execute("PRAGMA trusted_schema=ON")
+            self._connection.create_function(function[1] or function[2], -1, lambda *_: "", deterministic=True)
         except sqlite3.Error:
             # SQLite does not accept every name
             return False
-
-    def _register(self, message: str) -> bool:
-        if (collation := MISSING_COLLATION.fullmatch(message)) is not None:
-            self._connection.create_collation(collation[1], lambda _left, _right: 1)
-            return True
-        if (function := MISSING_FUNCTION.fullmatch(message)) is None:
-            return False
-        # SQLite refuses every function registered here in a schema that is not trusted; a stub is harmless
-        self._connection.execute("PRAGMA trusted_schema=ON")
-        self._connection.create_function(function[1] or function[2], -1, lambda *_: "", deterministic=True)
         self.compute = True
         return True
