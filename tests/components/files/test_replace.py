@@ -1,4 +1,4 @@
-"""Trees come back entry by entry, swapped in one step; a nested tar of unknown origin is refused whole."""
+"""Trees are restored entry by entry and swapped in one step; a nested tar of unknown origin is refused whole."""
 
 import io
 import os
@@ -302,7 +302,7 @@ replace.replace_tree(Path(sys.argv[1]), Path(sys.argv[2]), die if sys.argv[3] ==
 
 
 @pytest.mark.parametrize("moment", ["content", "first_difference", "exchange", "discard_draft"])
-def test_a_kill_leaves_the_old_or_the_new_tree_and_the_next_restore_tidies_up(
+def test_a_kill_leaves_the_old_or_the_new_tree_and_the_next_restore_removes_the_draft(
     moment: str, live: Path, tmp_path: Path
 ) -> None:
     archive, new = packed(live, tmp_path / "staged"), tree(live)

@@ -1,4 +1,4 @@
-"""The tests of databases once more, with another SQLite than the one of this Python: the newest."""
+"""The tests of databases again, with the newest SQLite instead of that of this Python."""
 
 import os
 import subprocess
