@@ -52,7 +52,7 @@ def swap_around(draft: Path, live: Path, own: PlacesBelow) -> os.stat_result:
                             partial(_set_metadata, folder.live, before),
                         )
                     )
-        _run_all(steps, live)
+        _carry_out(steps, live)
         for folder in folders.values():
             os.fsync(folder.live)
         return os.fstat(folders[""].live)
@@ -159,7 +159,7 @@ def _set_metadata(folder: int, model: os.stat_result) -> None:
         os.utime(folder, ns=(model.st_atime_ns, model.st_mtime_ns))
 
 
-def _run_all(steps: list[_Step], live: Path) -> None:
+def _carry_out(steps: list[_Step], live: Path) -> None:
     """Run all steps, or revert those that are done when one fails."""
     done: list[_Step] = []
     try:

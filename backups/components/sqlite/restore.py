@@ -61,15 +61,7 @@ def restore_into(
         _copy_with_retries(staged, live, lock_timeout, checkpoint)
     except sqlite3.Error as error:
         raise untouched_error(error, live, lock_timeout) from error
-    # The write-ahead log is as large as the database now. The rows are safe in it, so a reader that holds it and a full
-    # disk are no reason to fail.
-    try:
-        with closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorname", "") or ""
-        if not code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) and code not in NO_SPACE:
-            raise sqlite.explained(error, live, lock_timeout) from error
+    _shrink_wal(live, lock_timeout)
     return []
 
 
@@ -187,6 +179,18 @@ def _copy_into(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkp
                 raise
 
         reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=sqlite.LOCK_POLL_SECONDS)
+
+
+def _shrink_wal(live: Path, lock_timeout: float) -> None:
+    """Truncate the write-ahead log, as large as the database now, unless a reader or a full disk prevents it."""
+    try:
+        with closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        # the rows are safe in the log: neither is a reason to fail
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if not code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) and code not in NO_SPACE:
+            raise sqlite.explained(error, live, lock_timeout) from error
 
 
 def _create(staged: Path, live: Path, checkpoint: Checkpoint, permissions: Permissions | None) -> list[str]:
