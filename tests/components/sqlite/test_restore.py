@@ -40,7 +40,7 @@ def staged_copy(database: Path) -> Path:
 
 
 def restore_and_verify(staged: Path, live: Path) -> list[str]:
-    """Restore and prove; return the notes."""
+    """Restore and verify; return the notes."""
     tables = sqlite.facts(staged).tables
     restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
     return verify_restored(live, tables, file_state(live), lock_timeout=LOCK_TIMEOUT)
