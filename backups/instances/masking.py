@@ -10,9 +10,9 @@ from typing import Any
 
 from django.conf import settings
 
-from destinations.formats import as_text
-from destinations.secret_names import IN_TEXT as IN_TEXT_NAME
-from destinations.secret_names import is_secret_name
+from destinations.lib.formats import as_text
+from destinations.lib.secret_names import IN_TEXT as IN_TEXT_NAME
+from destinations.lib.secret_names import is_secret_name
 
 # Secrets in values whose key is not the name of a secret. Each pattern takes linear time: repetitions are possessive,
 # and the name of an assignment is matched at its beginning only.
