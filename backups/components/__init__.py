@@ -1,4 +1,4 @@
-"""Components by kind."""
+"""The components of an instance: a registry of their kinds, and applying them."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -38,7 +38,7 @@ SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 
 def member_name(component: str, path: Path, default: str = "") -> str:
-    """Name a member after its component, which is unique, and keep the suffix that people know the file by."""
+    """Return the name of a member of the archive: that of its component, which is unique, with the file's suffix."""
     return component + (path.suffix if SAFE_SUFFIX.fullmatch(path.suffix) else default)
 
 
@@ -49,17 +49,18 @@ def _sqlite(spec: ComponentSpec, own: OwnPlaces) -> Component:
 
 
 def _files(spec: ComponentSpec, own: OwnPlaces) -> Component:
-    member = member_name(spec.name, spec.path)
-    return FilesComponent(spec.name, spec.path, member=member, optional=spec.optional, own=own)
+    return FilesComponent(
+        spec.name, spec.path, member=member_name(spec.name, spec.path), optional=spec.optional, own=own
+    )
 
 
 REGISTRY = {"sqlite": _sqlite, "files": _files}
 
 
 def require_foreign(component: Component, own: OwnPlaces) -> Component:
-    """Return `component`; raise ComponentError when it is, or lies in, one of the site's own places.
+    """Return `component`; raise ComponentError when it is, or lies in, one of the site's `own` paths.
 
-    A restore never touches those.
+    A restore never changes those.
     """
     for path in component.paths():
         if (place := own.holding(path)) is not None:
@@ -71,7 +72,7 @@ def require_foreign(component: Component, own: OwnPlaces) -> Component:
 
 
 def put_back(component: Component, entries: Sequence[Entry], absent: Collection[str], context: ApplyContext) -> None:
-    """Make `component` what the archive says: what `entries` hold, without the `absent` parts."""
+    """Apply `entries` to the live `component`, and remove the parts that are `absent` in the archive."""
     if entries:
         component.apply(entries, context)
     if absent:
@@ -80,7 +81,7 @@ def put_back(component: Component, entries: Sequence[Entry], absent: Collection[
 
 
 def is_back(component: Component, entries: Sequence[Entry], absent: Collection[str], context: ApplyContext) -> bool:
-    """True when `component` is exactly what the archive says; False also when that cannot be told."""
+    """Return whether the live `component` equals the archive; False also when it cannot be compared."""
     try:
         return not any(map(component.exists, absent)) and (not entries or component.is_as_in(entries, context))
     except (ComponentError, OSError):

@@ -1,4 +1,4 @@
-"""What every kind of component can do: tell its size, and export itself into a workspace."""
+"""The interface of components: a part of an instance that is exported by a backup and applied by a restore."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ PartType = Literal["database", "config", "data"]
 
 @dataclass(frozen=True, slots=True)
 class ComponentSpec:
-    """One component as it is described; `path` is absolute and inside the root of its instance."""
+    """A component of a generic instance; `path` is absolute and inside the root of the instance."""
 
     name: str
     kind: str
@@ -25,9 +25,9 @@ class ComponentSpec:
 
 @dataclass(frozen=True, slots=True)
 class ConfigInfo:
-    """What the manifest says about the configuration.
+    """The configuration as the manifest records it.
 
-    `layers` are the texts that it is merged from, lowest first: ``{layer: {section: {key: text}}}``.
+    `layers` are the configurations that are merged, lowest first: ``{layer: {section: {key: text}}}``.
     """
 
     source: str
@@ -40,8 +40,8 @@ class ConfigInfo:
 class ExportedPart:
     """A file in the workspace that becomes the member `name` of the archive.
 
-    `permissions` are those of what it was made of, where a restore could have to create that. `listing` has the entries
-    of a tree, `files` and `file_bytes` count them.
+    `permissions` are those of its source, for a restore that has to create it. `listing` is the file with the entries
+    of a tree, `files` and `file_bytes` are their number and size.
     """
 
     component: str
@@ -56,7 +56,7 @@ class ExportedPart:
 
 @dataclass(slots=True)
 class Export:
-    """What a component put into the workspace; `salvaged` when it took the files as they lie there, sound or not."""
+    """The result of an export; `salvaged` when files were copied as they are, sound or damaged."""
 
     parts: list[ExportedPart] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -68,9 +68,9 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ExportContext:
-    """Where to export to, how long to wait for a lock (seconds), and whom to tell the bytes that were copied.
+    """The folder to export to, and how long to wait for a lock, in seconds.
 
-    `checkpoint` raises when the execution is to stop.
+    `checkpoint` is called with the bytes copied, and raises when the run is to stop.
     """
 
     directory: Path
@@ -80,7 +80,10 @@ class ExportContext:
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """Where the verified members of an archive lie, how long to wait for a lock (seconds), whom to tell the bytes."""
+    """The folder with the verified members of an archive, and how long to wait for a lock, in seconds.
+
+    `checkpoint` is called with the bytes written, and raises when the run is to stop.
+    """
 
     staged: Path
     lock_timeout: float
@@ -89,14 +92,14 @@ class ApplyContext:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Bytes that a restore takes beside the live files: at most `meanwhile`, `growth` of them for good."""
+    """Bytes that a restore needs on the live file system: `meanwhile` while it runs, `growth` afterwards."""
 
     meanwhile: int
     growth: int
 
 
 class Component(ABC):
-    """One part of an instance. A kind is one file in this package and one line in its registry."""
+    """A part of an instance. A kind of component is a package here and a line in the registry."""
 
     kind: ClassVar[str]
 
@@ -106,7 +109,7 @@ class Component(ABC):
 
     @abstractmethod
     def sources(self) -> list[Path]:
-        """Return the paths that must be there for an export."""
+        """Return the paths that must exist for an export."""
 
     def paths(self) -> list[Path]:
         """Return every live path that an export reads or a restore writes."""
@@ -114,29 +117,26 @@ class Component(ABC):
 
     @abstractmethod
     def source_bytes(self) -> int:
-        """Return about how many bytes an export writes; 0 for what does not exist."""
+        """Return an estimate of the bytes that an export writes; 0 when the component does not exist."""
 
     @abstractmethod
     def export(self, context: ExportContext) -> Export:
-        """Write the component, whole and consistent, into ``context.directory``.
-
-        Raises ComponentError when that is not possible.
-        """
+        """Write a complete and consistent copy into ``context.directory``. Raises ComponentError."""
 
     @abstractmethod
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
-        """Export the files as they lie there, sound or not, because `export` could not.
+        """Copy the files as they are, sound or damaged, after `export` failed with `error`.
 
-        Taken before a restore replaces them. What does not exist is absent. Raises ComponentError when they cannot be
-        read either.
+        For the safety backup of a restore. What does not exist is absent. Raises ComponentError when the files cannot
+        be read.
         """
 
     def path_of(self, entry: Entry) -> Path:
-        """Return the live file or folder that `entry` is of."""
+        """Return the live file or folder that `entry` is a copy of."""
         return self.sources()[0]
 
     def database_of(self, entry: Entry) -> Path | None:
-        """Return the live database that `entry` would go into; None when that is no database."""
+        """Return the live database that `entry` would be restored into; None when it is not a database."""
         return None
 
     def databases(self) -> list[Path]:
@@ -145,47 +145,48 @@ class Component(ABC):
 
     @abstractmethod
     def accepts(self, entries: Sequence[Entry]) -> bool:
-        """True when `entries` are of a kind that this component can be made of."""
+        """Return whether `entries` have the types that this component can be restored from."""
 
     @abstractmethod
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
-        """Make the live component what `entries` hold. Raises ComponentError; each single file is old or new then."""
+        """Replace the live component by `entries`. Raises ComponentError; then each file is the old or the new one."""
 
     @abstractmethod
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
-        """Check that the live component is what `entries` hold, and return notes for the operator.
+        """Verify the live component against `entries` after `apply`; return notes for the operator.
 
-        Raises ComponentError when it is not.
+        Raises ComponentError when they differ.
         """
 
     @abstractmethod
     def is_as_in(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
-        """True when the live component is exactly what `entries` hold. Raises ComponentError where it cannot tell."""
+        """Return whether the live component equals `entries`. Raises ComponentError when it cannot be compared."""
 
     @abstractmethod
     def exists(self, part: str = "") -> bool:
-        """True when the component, or that part of it, is there."""
+        """Return whether the component, or that part of it, exists."""
 
     @abstractmethod
     def tidy(self) -> None:
-        """Remove drafts that a restore which was killed left beside the live component."""
+        """Remove drafts that a killed restore left beside the live component."""
 
     def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
-        """Return what the operator should know before `entries` are applied. Touches nothing.
+        """Check without changes whether `entries` can be applied; return notes for the operator.
 
-        Raises ComponentError when they cannot be applied.
+        Raises ComponentError when they cannot.
         """
         return []
 
     def room(self, entries: Sequence[Entry]) -> Room:
-        """Return about how much the disk of the live component needs: the new one is written beside the old one."""
+        """Return an estimate of the space that `apply` needs on the file system of the live component."""
+        # the new files are written beside the old ones
         new = sum(entry.size_bytes for entry in entries)
         return Room(new, new - self.source_bytes())
 
     def was_changed(self) -> bool:
-        """True when somebody else has written into the live component since it was applied, as far as can be told."""
+        """Return whether another process is known to have written into the live component since `apply`."""
         return False
 
     @abstractmethod
     def remove(self, parts: Collection[str] = ("",)) -> None:
-        """Take the live component, or these parts of it, away: the backup says that they did not exist."""
+        """Remove the live component, or these parts of it, which did not exist when the backup was made."""

@@ -1,4 +1,4 @@
-"""The instances of this site, as instances.toml describes them. Read-only, validated, no database."""
+"""The instances of this site, read from instances.toml and validated. Needs no database."""
 
 import functools
 import os
@@ -16,19 +16,19 @@ from backups.instances.parse import Instance, Problem, parse
 
 __all__ = ["Instance", "Inventory", "Problem", "get_instance", "instance_names", "inventory", "read_inventory"]
 
-HINT = "Run `manage.py check` to see every mistake in the file."
+HINT = "Run `manage.py check` to list every mistake in the file."
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Instances that can be used, and what is wrong with the others."""
+    """The valid instances of the file, and the problems of the others."""
 
     instances: Mapping[str, Instance]
     problems: tuple[Problem, ...]
 
 
 def inventory() -> Inventory:
-    """Return what the instances file says now. A changed file is read again; nothing is raised here."""
+    """Return the instances of the file as it is now; a changed file is read again. Raises nothing."""
     declared = getattr(settings, "BACKUP_INSTANCES", None)
     if declared is not None:
         return _parsed(declared)
@@ -42,7 +42,7 @@ def inventory() -> Inventory:
         return Inventory({}, (problem,))
     except OSError as error:
         return _unreadable(path, error)
-    # with the kinds: the file may have been read before the app of one of them was ready
+    # cached per set of kinds: the file may have been read before the app of one of them was ready
     return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino), tuple(KINDS))
 
 
@@ -52,24 +52,26 @@ def _read(path: Path, _version: tuple[int, int, int], _kinds: tuple[str, ...]) -
 
 
 def read_inventory(path: Path) -> Inventory:
-    """Return what the file `path` says; nothing is raised here."""
+    """Return the instances of the file `path`. Raises nothing."""
     try:
         return _parsed(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         return _unreadable(path, error)
     except tomllib.TOMLDecodeError as error:
-        problem = Problem("", "", f"{path} is not valid TOML: {error}.", "A name that stands twice is an error too.")
+        problem = Problem(
+            "", "", f"{path} is not valid TOML: {error}.", "Defining a table or key twice is an error too."
+        )
         return Inventory({}, (problem,))
 
 
 def _unreadable(path: Path, error: Exception) -> Inventory:
-    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else _place(error)
+    reason = str(error)
+    if isinstance(error, OSError) and error.errno:
+        reason = os.strerror(error.errno)
+    elif isinstance(error, UnicodeDecodeError):
+        # Python's message quotes the text
+        reason = f"byte {error.start} is not UTF-8"
     return Inventory({}, (Problem("", "", f"{path} cannot be read: {reason}.", "It must be a UTF-8 text file."),))
-
-
-def _place(error: Exception) -> str:
-    # what Python says quotes what stands there
-    return f"byte {error.start} is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _parsed(tables: Mapping[str, Any]) -> Inventory:
@@ -84,7 +86,7 @@ def instance_names() -> list[str]:
 def get_instance(name: str) -> Instance:
     """Return the instance called `name`.
 
-    Raises InstanceError when there is none, or when its description is wrong; others stay usable.
+    Raises InstanceError when there is none, or when its table has a mistake.
     """
     known = inventory()
     if instance := known.instances.get(name):

@@ -1,6 +1,6 @@
-"""Backups as the configuration of a service declares them.
+"""The destinations and schedules that the configuration of a service declares.
 
-The sections ``[backup]``, ``[backup.destinations.NAME]`` and ``[backup.schedules.NAME]`` count.
+They are in the sections ``[backup]``, ``[backup.destinations.NAME]`` and ``[backup.schedules.NAME]``.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ TRUE = ("true", "1", "yes", "on")
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What one instance declares: its own ``[backup]``, its destinations and its schedules, by name."""
+    """The sections of one instance: ``[backup]``, and those of its destinations and schedules by name."""
 
     backup: Section
     destinations: Mapping[str, Section]
@@ -40,7 +40,7 @@ def is_on(section: Section, key: str, *, default: bool) -> bool:
 
 
 def declaration_of(instance: Instance, live: LiveConfiguration | None = None) -> Declaration:
-    """Return what `instance` declares; `live` is its configuration where that is read already.
+    """Return what `instance` declares; `live` is its configuration if it has been read already.
 
     Raises ComponentError when its configuration cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Reading one key of a table of instances.toml. Everything here raises Mistake, which names the key."""
+"""Reading and validating one key of a table of instances.toml. The functions raise Mistake, which names the key."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Mistake(Exception):  # noqa: N818 - it becomes a Problem, never an error of the program
-    """A mistake at `key` of the instance that is being read."""
+    """A mistake at `key` of the table that is being read."""
 
     def __init__(self, key: str, message: str, hint: str = "") -> None:
         super().__init__(message)

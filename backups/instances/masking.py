@@ -1,4 +1,4 @@
-"""Configuration as it may be shown and kept in a row: of secrets only whether two are equal can be told."""
+"""Masking secrets in configurations that are shown or stored: equal secrets have equal masks."""
 
 import hashlib
 import hmac
@@ -14,8 +14,8 @@ from destinations.lib.formats import as_text
 from destinations.lib.secret_names import IN_TEXT as IN_TEXT_NAME
 from destinations.lib.secret_names import is_secret_name
 
-# Secrets in values whose key does not tell. Each pattern is linear in the length of the value: a repetition takes all
-# it can and gives nothing back, and the name of an assignment is tried at its beginning only.
+# Secrets in values whose key is not the name of a secret. Each pattern takes linear time: repetitions are possessive,
+# and the name of an assignment is matched at its beginning only.
 IN_TEXT = (
     re.compile(
         r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z))",
@@ -38,7 +38,7 @@ def masked(
 ) -> dict[str, dict[str, str]]:
     """Return `configuration` with its secrets masked; empty ones stay empty.
 
-    `secret` tells by section and key what is secret besides what is called so.
+    `secret` says by section and key which values are secret, in addition to keys with the name of a secret.
     """
     return {
         section: {key: masked_value(key, value, secret=secret(section, key)) for key, value in values.items()}
@@ -47,16 +47,16 @@ def masked(
 
 
 def masked_value(key: str, value: str, *, secret: bool = False) -> str:
-    """Return `value` as it may be shown: dots for a secret, and for each one inside a URL, a text or JSON.
+    """Return `value` with a mask for a secret, and for each secret inside a URL, a text or JSON.
 
-    What the name of `key` says is secret is masked whether `secret` says so or not.
+    The whole value is masked when `secret`, or when `key` is the name of a secret.
     """
     return as_text(_masked_with(settings.SECRET_KEY, key, value, secret=secret))
 
 
 def is_masked(text: str, key: str, value: str, *, secret: bool = False) -> bool:
-    """True when `text` is what `value` of `key` was masked to, now or under a former key of the site."""
-    # kept in plain by a version to which the name was not that of a secret
+    """Return whether `text` is the masked `value` of `key`, under the present or a former key of the site."""
+    # an earlier version stored it in plain text when its list of secret names was shorter
     if text == as_text(value):
         return True
     return any(
@@ -66,7 +66,8 @@ def is_masked(text: str, key: str, value: str, *, secret: bool = False) -> bool:
 
 
 def _mask(site: str, value: str) -> str:
-    """Return dots and 6 hexadecimal digits of an HMAC under the site's key: no guess can be tried without that key."""
+    """Return dots and 6 hexadecimal digits of an HMAC of `value`."""
+    # keyed, so that guesses cannot be tried without the site's key
     digest = hmac.new(site.encode(), value.encode(errors="surrogatepass"), hashlib.sha256)
     return f"•••••• ({digest.hexdigest()[:6]})"
 
@@ -88,7 +89,7 @@ def _masked_with(site: str, key: str, value: str, *, secret: bool) -> str:
 
 
 def _inside(site: str, data: Any, *, secret: bool = False) -> Any:
-    """Mask what is secret in parsed JSON; below a secret key that is everything."""
+    """Mask secrets in parsed JSON, and every value below a key with the name of a secret."""
     if isinstance(data, dict):
         return {key: _inside(site, value, secret=secret or is_secret_name(key)) for key, value in data.items()}
     if isinstance(data, list):

@@ -1,7 +1,7 @@
-"""Databases that a running service keeps elsewhere than its configuration says: what is backed up is not what it uses.
+"""Detecting that a running service uses another database file than its configuration names, which a backup would miss.
 
-A variable in the environment of a service may move a database, and so does a configuration that was changed, or a
-file that was replaced, while the service runs on. What cannot be seen from here is not claimed.
+An environment variable may move a database, and a service that runs on keeps its old files after a change of the
+configuration or the replacement of a file. Only what the process table and the environment show is reported.
 """
 
 import os
@@ -28,16 +28,16 @@ from destinations.lib.operator_error import sentences
 from destinations.lib.redaction import redact
 
 LONGEST_SHOWN = 200
-# what stands behind the name of a file that was moved aside
+# suffix of a file that was moved aside
 RENAMED = re.compile(r"~|[._-](old|orig|bak|backup|save|saved|prev|broken|corrupt|\d{1,14}).*")
 LOCK_TIMEOUT = 1.0
 SECONDS_OF_A_CHECK = 1.0
-RESTART = "restart the service, so that it opens what is there now"
+RESTART = "Restart the service, so that it opens the present file."
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """`certain` where it is sure that the service uses another file than this site would."""
+    """A database file that the service uses, but this site does not back up; `certain` when there is no doubt."""
 
     component: str
     message: str
@@ -50,9 +50,9 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database as this site looks for it, and how its service finds it.
+    """A database at the path where this site expects it, and how its service finds it.
 
-    `in_use` unless it lies there only after the restore.
+    `in_use` is False for a path that takes effect only with the restored configuration.
     """
 
     component: str
@@ -70,21 +70,21 @@ class Database:
 
     @property
     def names(self) -> set[str]:
-        return {self.path.name, self.live.name, self.source.usual} - {""}
+        return {self.path.name, self.live.name, self.source.default_name} - {""}
 
     @property
     def hint(self) -> str:
         where = f"{self.source.key} in its configuration file or as an override, or " if self.source.key else ""
-        return f"set {where}{self.source.setting} in the instances file, to the file that is meant"
+        return f"Set {where}{self.source.setting} in the instances file, to the right file."
 
 
 def require_agreement(found: Iterable[Mismatch], *, only: Collection[str] | None = None) -> list[str]:
-    """Return `found` as warnings. Raises BackupError for what is certain, of the components `only` if given."""
+    """Return `found` as warnings. Raises BackupError for certain ones, of the components `only` if given."""
     found = list(found)
     certain = [one for one in found if one.certain and (only is None or one.component in only)]
     if certain:
         raise BackupError(sentences(*map(str, certain)), hint=certain[0].hint)
-    return [f"{one} ({one.hint})" for one in found]
+    return [sentences(str(one), one.hint) for one in found]
 
 
 def mismatches(
@@ -93,10 +93,10 @@ def mismatches(
     live: LiveConfiguration | None = None,
     configuration: Configuration | None = None,
 ) -> list[Mismatch]:
-    """Look at the processes and the environment of `instance`, and hold them against its components `parts`.
+    """Compare the processes and the environment of `instance` with its components `parts`.
 
-    `live` is its configuration where that is read already, `configuration` the one that will be in force, the live
-    one by default. Nothing is raised.
+    `live` is its configuration if it has been read already, `configuration` the one that a restore brings into force,
+    by default the live one. Raises nothing.
     """
     live = live or instance.service.live(lock_timeout=LOCK_TIMEOUT)
     databases = databases_of(instance, parts, live, configuration)
@@ -104,7 +104,7 @@ def mismatches(
 
 
 def mismatches_of(known: Iterable[tuple[Instance, Sequence[Component]]]) -> list[tuple[str, Mismatch]]:
-    """Return those of several instances, each with its name, after one look at the processes."""
+    """Return the mismatches of several instances with their names; the process table is read once."""
     databases = [
         (instance, databases_of(instance, parts, instance.service.live(lock_timeout=LOCK_TIMEOUT)))
         for instance, parts in known
@@ -125,7 +125,7 @@ def databases_of(
         return databases
     now: Configuration = {}
     in_use: set[Path] = set()
-    with suppress(ComponentError):  # how it is now cannot be told
+    with suppress(ComponentError):  # the live configuration cannot be read
         now = live.merged
         in_use = {path for part in components_of(service, now, own=NO_PLACES) for path in part.databases()}
     named = configuration or now
@@ -152,31 +152,28 @@ def found_in(instance: Instance, databases: Sequence[Database], running: Iterabl
     found = [*_in_environment_file(instance, databases)]
     for process in running:
         evidence = evidence_of(process, instance, paths)
-        others = [file for file in process.files if file.deleted or _is_foreign(file, files)]
-        found += [one for database in databases for one in _compared(process, database, others, evidence)]
+        # neither a database of the instance nor a copy in a workspace of this site
+        others = [
+            file
+            for file in process.files
+            if file.deleted
+            or (file.identity not in files and not file.path.is_relative_to(settings.BACKUP_WORKSPACE_ROOT))
+        ]
+        for database in databases:
+            found += _moved_by_variable(process, database, evidence)
+            has_it = any(file.identity == database.identity for file in process.files)
+            for file in others if database.in_use else ():
+                if file.deleted:
+                    found += _replaced(process, database, file, evidence)
+                elif not has_it:
+                    found += _elsewhere(process, database, file, evidence)
     found.sort(key=lambda one: not one.certain)
     return list({one.component: one for one in reversed(found)}.values())[::-1]
 
 
-def _is_foreign(file: OpenFile, files: Collection[Identity | None]) -> bool:
-    """True for what is neither a database of the instance nor a copy that a run of this site works on."""
-    return file.identity not in files and not file.path.is_relative_to(settings.BACKUP_WORKSPACE_ROOT)
-
-
-def _compared(
-    process: Process, database: Database, others: Sequence[OpenFile], evidence: Evidence
-) -> Iterator[Mismatch]:
-    if database.source.variable and (value := process.environment.get(database.source.variable)):
-        yield from _moved_by_variable(process, database, value, evidence)
-    has_it = any(file.identity == database.identity for file in process.files)
-    for file in others if database.in_use else ():
-        if file.deleted:
-            yield from _replaced(process, database, file, evidence)
-        elif not has_it:
-            yield from _elsewhere(process, database, file, evidence)
-
-
-def _moved_by_variable(process: Process, database: Database, value: str, evidence: Evidence) -> Iterator[Mismatch]:
+def _moved_by_variable(process: Process, database: Database, evidence: Evidence) -> Iterator[Mismatch]:
+    if not (database.source.variable and (value := process.environment.get(database.source.variable))):
+        return
     there = identity_of(process.seen(value))
     if _is_same(there, process.folder / value, database):
         return
@@ -196,17 +193,15 @@ def _is_same(there: Identity | None, path: Path, database: Database) -> bool:
 
 
 def _elsewhere(process: Process, database: Database, file: OpenFile, evidence: Evidence) -> Iterator[Mismatch]:
-    """Another file of that name; or, in the same folder, one whose name begins with it: the old file, renamed."""
-    live = database.live
+    """Yield a mismatch when `file` has the name of the database, or is the old database under a new name beside it."""
+    live, default_name = database.live, database.source.default_name
     renamed = file.path.parent == live.parent and RENAMED.fullmatch(file.path.name.removeprefix(live.name)) is not None
-    called_so = (
-        bool(database.source.usual) and file.path.name in database.names and (evidence.certain or evidence.likely)
-    )
-    if not (renamed or called_so):
+    has_name = bool(default_name) and file.path.name in database.names and (evidence.certain or evidence.likely)
+    if not (renamed or has_name):
         return
-    certain = bool(database.source.usual) and evidence.certain and not renamed and not database.source.stated
+    certain = bool(default_name) and evidence.certain and not renamed and not database.source.stated
     message = f"{process} has {file.path} open, and not {database.path}"
-    hint = f"{database.hint}; or {RESTART}" if database.source.usual else RESTART
+    hint = f"{database.hint} Or restart the service, so that it opens that file." if default_name else RESTART
     yield Mismatch(database.component, message, hint, certain)
 
 
@@ -217,7 +212,7 @@ def _replaced(process: Process, database: Database, file: OpenFile, evidence: Ev
         return
     if file.path.parent == live.parent or evidence.certain:
         message = (
-            f"{process} still writes to a {file.path.name} that was removed or replaced; {live} is another file now"
+            f"{process} still writes into {file.path.name}, which was removed or replaced; {live} is another file now"
         )
         yield Mismatch(database.component, message, RESTART, certain=False)
 
@@ -229,15 +224,15 @@ def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> I
         variables = variables_in(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not UTF-8"
-        message = f"the environment file {path} cannot be read, so that it cannot be told which databases it moves"
-        yield Mismatch(CONFIG, f"{message}: {reason}", "correct environment_file, or its permissions", certain=False)
+        message = f"the environment file {path} cannot be read, so the databases it may move are unknown: {reason}"
+        yield Mismatch(CONFIG, message, "Correct environment_file, or its permissions.", certain=False)
         return
     for database in databases:
         if not (database.source.variable and (value := variables.get(database.source.variable))):
             continue
         there = identity_of(instance.root / value)
         if not _is_same(there, instance.root / value, database):
-            # of a path that is not there it is not known whether it is one in a container
+            # a path that does not exist may be one in a container
             certain = there is not None and not database.source.stated
             name = database.source.variable
             message = f"{path} starts the server with {name}={_short(value)}, which is not {database.path}"

@@ -1,4 +1,4 @@
-"""The grammar of instances.toml: tables in, frozen instances and named problems out."""
+"""Parsing the tables of instances.toml into instances and problems."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from backups.instances.kinds.base import ServiceKind
 COMMON_KEYS = frozenset({"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days"})
 HOOKS = ("before_restore", "after_restore", "after_backup")
 HOOK_TIMEOUT_SECONDS = 60
-MOST_DRILL_DAYS = 3650
+MAX_DRILL_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in the file; `instance` is empty when it concerns the whole file."""
+    """A mistake in the file; `instance` is empty when it concerns the whole file."""
 
     instance: str
     key: str
@@ -32,19 +32,19 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A running service: what instances.toml says of every kind. `service` has what it says of its own kind."""
+    """A running service, with the settings that all kinds have; `service` has those of its own kind."""
 
     name: str
     service: ServiceKind
     root: Path
     queue: str = ""
-    # where restart-required.json is left for the service and its supervisor
+    # the folder of restart-required.json, which the service or its supervisor reads
     state: Path = Path()
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hook_timeout: int = HOOK_TIMEOUT_SECONDS
-    # whether a change of the configuration is backed up by itself
+    # whether a change of the configuration starts a backup
     watch: bool = True
-    # how often its newest good backup is drilled by itself: 0 never, None as the site has it
+    # days between automatic drills of its newest good backup: 0 for never, None for the site's setting
     drill_every_days: int | None = None
 
     @property
@@ -57,7 +57,7 @@ class Instance:
 
 
 def parse(tables: Mapping[str, Any]) -> tuple[dict[str, Instance], tuple[Problem, ...]]:
-    """Return the instances that are described well, and one problem for each that is not."""
+    """Return the valid instances, and a problem for each of the others."""
     instances: dict[str, Instance] = {}
     problems: list[Problem] = []
     seen: dict[str, str] = {}
@@ -83,48 +83,34 @@ def _instance(name: str, table: Any) -> Instance:
     root = Path(text(table, "root"))
     if not root.is_absolute():
         raise Mistake("root", "The path is not absolute.")
-    common: dict[str, Any] = {
-        "queue": _queue(table),
-        "state": within(root, text(table, "state", default=kind.default_state), "state"),
-        "hooks": _hooks(table),
-        "hook_timeout": _hook_timeout(table),
-        "watch": flag(table, "watch", default=True),
-        "drill_every_days": _drill_every_days(table),
-    }
-    return Instance(name, kind.parse(name, root, table), root, **common)
-
-
-def _queue(table: Mapping[str, Any]) -> str:
     queue = text(table, "queue", default="")
     if queue and not NAME.fullmatch(queue):
         raise Mistake("queue", "This is not the name of a queue.", "Use letters, digits, '_' and '-', at most 64.")
-    return queue
-
-
-def _drill_every_days(table: Mapping[str, Any]) -> int | None:
+    state = within(root, text(table, "state", default=kind.default_state), "state")
+    hooks, hook_timeout = _hooks(table)
+    watch = flag(table, "watch", default=True)
     days = table.get("drill_every_days")
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 <= days <= MOST_DRILL_DAYS):
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 <= days <= MAX_DRILL_DAYS):
         raise Mistake(
-            "drill_every_days", f"The value must be a number of days between 0 and {MOST_DRILL_DAYS}.", "0 means never."
+            "drill_every_days", f"The value must be a number of days between 0 and {MAX_DRILL_DAYS}.", "0 means never."
         )
-    return days
+    service = kind.parse(name, root, table)
+    return Instance(name, service, root, queue, state, hooks, hook_timeout, watch, days)
 
 
-def _hooks(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _hooks(table: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], int]:
+    """Return the command of each hook, and their timeout in seconds."""
     hooks = table.get("hooks", {})
     if not isinstance(hooks, dict):
         raise Mistake("hooks", "The hooks are a table, such as [shop.hooks].")
     require_known(hooks, {*HOOKS, "timeout"}, "hooks.")
-    for name, argv in hooks.items():
-        if name != "timeout" and not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
+    commands = {name: argv for name, argv in hooks.items() if name != "timeout"}
+    for name, argv in commands.items():
+        if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
             raise Mistake(
                 f"hooks.{name}", "A hook is a list of words: the program and its arguments.", "There is no shell."
             )
-    return {name: tuple(argv) for name, argv in hooks.items() if name != "timeout"}
-
-
-def _hook_timeout(table: Mapping[str, Any]) -> int:
-    timeout = table.get("hooks", {}).get("timeout", HOOK_TIMEOUT_SECONDS)
+    timeout = hooks.get("timeout", HOOK_TIMEOUT_SECONDS)
     if not isinstance(timeout, int) or isinstance(timeout, bool) or not 1 <= timeout <= 86_400:
         raise Mistake("hooks.timeout", "The timeout must be a number of seconds between 1 and 86400.")
-    return timeout
+    return {name: tuple(argv) for name, argv in commands.items()}, timeout

@@ -1,6 +1,6 @@
-"""Where this site keeps what is its own, and the components of an instance without it.
+"""The paths of this site itself, and the components of an instance without them.
 
-The places are looked up at every use: a destination that was added a minute ago counts, also for older archives.
+The paths are read at every use, so that a new destination is left out of older archives' restores too.
 """
 
 import logging
@@ -27,12 +27,12 @@ ARCHIVES, WORKSPACES, DATABASE, KEYS, LOGS = "archives", "workspaces", "database
 
 
 def site_places() -> OwnPlaces:
-    """Return every place of this site."""
+    """Return all paths of this site: archives, workspaces, database, keys and logs."""
     return OwnPlaces([*configured_places(), *destination_places()])
 
 
 def configured_places() -> Iterator[Place]:
-    """Yield the places that the settings name."""
+    """Yield the paths that are in the settings."""
     yield Place(ARCHIVES, Path(settings.BACKUP_ROOT))
     yield Place(WORKSPACES, Path(settings.BACKUP_WORKSPACE_ROOT))
     for alias in connections:
@@ -47,19 +47,23 @@ def configured_places() -> Iterator[Place]:
 
 
 def destination_places() -> Iterator[Place]:
-    """Yield the folders of all destinations, those that take no backups now too."""
+    """Yield the folders of all destinations, disabled ones included."""
     for destination in BackupDestination.objects.all():
         if (folder := _folder_of(destination)) is not None:
             yield Place(ARCHIVES, folder)
 
 
 def warnings_about(destination: BackupDestination) -> Iterator[str]:
-    """Yield what comes of it where the folder of `destination` lies in a service, or a part of a service in it."""
+    """Yield a warning for each component that contains the folder of `destination`, or lies in it."""
     if (folder := _folder_of(destination)) is None:
         return
     own = OwnPlaces([Place(ARCHIVES, folder)])
     for instance in inventory().instances.values():
-        for component in _known_components(instance):
+        try:
+            components = components_of(instance.service, own=NO_PLACES)
+        except ComponentError:  # reported by the check of the instances
+            continue
+        for component in components:
             whose = f"component {component.name} of instance {instance.name}"
             if any(map(own.holding, component.paths())):
                 yield f"The folder {folder} holds {whose}: it can be neither backed up nor restored there."
@@ -67,17 +71,10 @@ def warnings_about(destination: BackupDestination) -> Iterator[str]:
                 yield f"The folder {folder} lies in {whose}: it is left out of its backups, and its restores leave it."
 
 
-def _known_components(instance: Instance) -> list[Component]:
-    try:
-        return components_of(instance.service, own=NO_PLACES)
-    except ComponentError:  # the check of the instances says so
-        return []
-
-
 def _folder_of(destination: BackupDestination) -> Path | None:
     try:
         return destination.open().folder()
-    except DestinationConfigError:  # nothing can be stored there; the check of the destinations says why
+    except DestinationConfigError:  # nothing can be stored there; reported by the check of the destinations
         return None
 
 
@@ -93,9 +90,9 @@ def _database_file(database: Mapping[str, Any]) -> Path | None:
 
 
 def live_components(instance: Instance, configuration: Configuration | None = None) -> list[Component]:
-    """Return the components of `instance` for a backup or a restore, the site's own places left out of their trees.
+    """Return the components of `instance` for a backup or a restore, without the site's own paths in their trees.
 
-    Raises ComponentError as `components_of`, and when a tree holds what is another instance's.
+    Raises ComponentError as `components_of`, and when a tree contains files of another instance.
     """
     found = components_of(instance.service, configuration, own=site_places())
     for component in found:
@@ -104,21 +101,20 @@ def live_components(instance: Instance, configuration: Configuration | None = No
 
 
 def located_components(instance: Instance, paths: Mapping[str, str]) -> list[Component]:
-    """Return the components of `instance` where an earlier restore found them. Raises as `located`.
-
-    Needs no database: the way back must not depend on it.
-    """
+    """Return the components of `instance` at the `paths` that an earlier restore recorded. Raises as `located`."""
+    # a rollback must not depend on the database
     try:
         own = site_places()
     except DatabaseFailure as error:
-        # BACKUP_ROOT, and what is mounted in it, holds the folder of every type of destination that there is
+        # BACKUP_ROOT, with the mounts in it, contains the folders of all present types of destinations
         audit.log("restore.destinations-unknown", logging.WARNING, instance=instance.name, error=type(error).__name__)
         own = OwnPlaces(configured_places())
     return located(instance.service, paths, own=own)
 
 
 def require_apart(instance: Instance, component: Component) -> None:
-    """Raise ComponentError for a tree that holds another instance: a restore would swap its files under its service."""
+    """Raise ComponentError for a tree that contains files of another instance."""
+    # a restore would replace them while the other service runs
     if component.kind != "files":
         return
     (tree,) = component.sources()
@@ -128,6 +124,6 @@ def require_apart(instance: Instance, component: Component) -> None:
         for path in paths:
             if here.holding(path):
                 raise ComponentError(
-                    f"{component.name}: {path} of instance {other.name} lies in {tree}",
-                    hint="make components of the folders beside it, or move that instance",
+                    f"{component.name}: {path} of instance {other.name} lies in {tree}.",
+                    hint="Make components of the folders beside it, or move that instance.",
                 )

@@ -1,4 +1,4 @@
-"""What of a configuration may be shown: no secret, wherever it stands, and whether two are equal."""
+"""Masked configurations show no secret, wherever it is, but whether two are equal."""
 
 import json
 

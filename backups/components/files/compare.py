@@ -1,9 +1,9 @@
-"""Holding a live tree against its nested tar, entry by entry, however many there are."""
+"""Comparing a live tree with its nested tar as streams, entry by entry."""
 
 import os
 import stat
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from backups.components.files.pack import ROOT
@@ -12,41 +12,36 @@ from backups.lib.copy import open_regular
 from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
 from backups.lib.walk import TreeEntry, walk
 
-Pair = tuple[TreeEntry | None, tarfile.TarInfo | None]
-
 
 def first_difference(
     archive: Path, live: Path, checkpoint: Callable[[int], None], own: PlacesBelow = NO_PLACES_BELOW
 ) -> str | None:
-    """Return the first name below `live` that is not what `archive` says, in content, target, mode or owner; or None.
+    """Return the first name below `live` that differs from `archive` in content, target, mode or owner; or None.
 
-    Both are in the order of `walk`. Times are not compared: a service may touch its files. What lies in the site's
-    `own` places counts on neither side. Raises ComponentError.
+    The site's `own` paths are left out on both sides. Times are not compared: a service may touch its files. Raises
+    ComponentError.
     """
+
+    def is_on_own_path(entry: TreeEntry) -> bool:
+        return entry.name in own.ways and stat.S_ISDIR(entry.info.st_mode)
+
     with archive.open("rb") as file:
         tar = NestedTar(file, archive.name)
-        packed = (member for member in tar.members() if member.name != ROOT and not own.holds(member.name))
-        for entry, member in _paired(walk(live, own), packed, own):
-            if entry is None or member is None:
-                return min(thing.name for thing in (entry, member) if thing)
+        # both come in the order of `walk`
+        found = walk(live, own)
+        for member in tar.members():
+            if member.name == ROOT or own.holds(member.name):
+                continue
+            entry = next(found, None)
+            # a folder above one of the site's paths may exist for that path alone
+            while entry is not None and entry.name != member.name and is_on_own_path(entry):
+                entry = next(found, None)
+            if entry is None:
+                return member.name
             if entry.name != member.name or not _is_same(entry, member, tar):
                 return min(entry.name, member.name)
             checkpoint(0)
-    return None
-
-
-def _paired(found: Iterator[TreeEntry], packed: Iterator[tarfile.TarInfo], own: PlacesBelow) -> Iterator[Pair]:
-    """Pair what is there with what is packed; a folder that is there for a place of the site alone has no pair."""
-
-    def leads_there(entry: TreeEntry) -> bool:
-        return entry.name in own.ways and stat.S_ISDIR(entry.info.st_mode)
-
-    for member in packed:
-        entry = next(found, None)
-        while entry is not None and entry.name != member.name and leads_there(entry):
-            entry = next(found, None)
-        yield entry, member
-    yield from ((entry, None) for entry in found if not leads_there(entry))
+        return next((entry.name for entry in found if not is_on_own_path(entry)), None)
 
 
 def _is_same(entry: TreeEntry, member: tarfile.TarInfo, tar: NestedTar) -> bool:

@@ -1,4 +1,4 @@
-"""Holding a live tree against the list of what it held when it was backed up, both read as streams."""
+"""Comparing a live tree with the listing of its backup, both read as streams."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from backups.lib.walk import TreeEntry
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An entry that a restore takes away, brings back or changes; `size` in bytes, of what is lost where it is live."""
+    """An entry that a restore removes, creates or changes; `size` in bytes, of the live file where there is one."""
 
     name: str
     type: str
@@ -22,7 +22,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Differences:
-    """How many there are of one sort and how many bytes their files have; `shown` are those in the window."""
+    """Differences of one sort: their count, files and bytes; `shown` are those on the requested page."""
 
     first: int
     most: int
@@ -41,10 +41,10 @@ class Differences:
 
 
 class TreeComparison:
-    """What a restore of a tree takes away (`going`), brings back (`returning`) and replaces (`changing`).
+    """What a restore of a tree removes (`going`), creates (`returning`) and replaces (`changing`).
 
-    Names are kept of at most `most` of each, from number `first` on: a tree may have millions of them. The folders
-    `staying` are not taken away, whether the backup has them or not.
+    Of each sort at most `most` names are kept, from number `first` on: a tree may have millions. The folders `staying`
+    are not removed, whether the backup has them or not.
     """
 
     def __init__(self, *, first: int = 0, most: int = 0, staying: Collection[str] = ()) -> None:
@@ -55,9 +55,9 @@ class TreeComparison:
         self.same = 0
 
     def run(self, live: Iterator[TreeEntry], listed: Iterator[ListedEntry], *, until: float) -> bool:
-        """Compare both, which come in the order of `walk`; False where that was not done `until` then (monotonic).
+        """Compare both, which come in the order of `walk`; return False when `until` (monotonic clock) has passed.
 
-        Lets the errors of both through; what was found before is true.
+        Raises what both iterators raise; the differences found before remain valid.
         """
         here, there = next(live, None), next(listed, None)
         while here is not None or there is not None:
@@ -83,7 +83,7 @@ class TreeComparison:
 
 
 def type_of(entry: TreeEntry) -> str:
-    """Return what a live entry is, in a word."""
+    """Return the type of a live entry in one word."""
     if entry.is_special:
         return entry.kind
     return FILE if entry.is_file else FOLDER if stat.S_ISDIR(entry.info.st_mode) else LINK
@@ -94,10 +94,10 @@ def _size(entry: TreeEntry) -> int:
 
 
 def change_of(live: TreeEntry, listed: ListedEntry) -> str:
-    """Return what tells the live entry from the one in the backup, in a few words; "" where nothing does.
+    """Return in a few words how the live entry differs from the one in the backup; "" when it does not.
 
-    No content is read: a file of the same size and time is taken as unchanged. The times of folders and links say
-    nothing.
+    No content is read: a file with the same size and time counts as unchanged. The times of folders and links are not
+    compared.
     """
     info = live.info
     if (now := type_of(live)) != listed.type:
@@ -106,23 +106,19 @@ def change_of(live: TreeEntry, listed: ListedEntry) -> str:
         return "" if os.readlink(live.path.name, dir_fd=live.dir_fd) == listed.target else "another target"
     if listed.type == FILE and info.st_size != listed.size:
         return "another size"
-    if listed.type == FILE and not _is_same_time(info.st_mtime_ns, listed):
-        return "another time"
+    if listed.type == FILE:
+        # a time that has been in a tar is a whole second
+        by = 1 if listed.exact and info.st_mtime_ns % SECOND else SECOND
+        if _rounded(info.st_mtime_ns, by) != _rounded(listed.mtime_ns, by):
+            return "another time"
     if stat.S_IMODE(info.st_mode) != listed.mode:
         return "another mode"
-    # as a restore: only root can bring owners back
+    # only a restore by root sets owners
     if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (listed.uid, listed.gid):
         return "another owner"
     return ""
 
 
-def _is_same_time(mtime_ns: int, listed: ListedEntry) -> bool:
-    """Compare to the nanosecond, or to the second where one of the two has been in a tar, which keeps no more."""
-    if listed.exact and mtime_ns % SECOND:
-        return mtime_ns == listed.mtime_ns
-    return _second(mtime_ns) == _second(listed.mtime_ns)
-
-
-def _second(nanoseconds: int) -> int:
-    """Round towards zero, as the tar does."""
-    return nanoseconds // SECOND if nanoseconds >= 0 else -(-nanoseconds // SECOND)
+def _rounded(nanoseconds: int, by: int) -> int:
+    # towards zero, as the tar does
+    return nanoseconds // by if nanoseconds >= 0 else -(-nanoseconds // by)

@@ -1,6 +1,6 @@
-"""A file, or a tree of files kept as one nested tar: ``tar xpf`` of the member gives the tree back.
+"""A file, or a tree of files packed as one nested tar, which ``tar xpf`` unpacks.
 
-A nested tar keeps names, modes, owners, times and links of the tree, and the archive around it stays flat.
+The nested tar keeps names, modes, owners, times and links of the tree, and the archive around it stays flat.
 """
 
 import os
@@ -10,12 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry, LeftOut
-from backups.archive.manifest.permissions import Permissions
 from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart
 from backups.components.files.compare import first_difference
 from backups.components.files.listing import ListWriter, listed_member
 from backups.components.files.pack import TAR_BLOCK, pack_tree
-from backups.components.files.replace import clear_tree, replace_tree, require_replaceable, require_ways
+from backups.components.files.replace import clear_tree, replace_tree, require_folders_above_own, require_replaceable
 from backups.errors import ComponentError, Untouched
 from backups.lib.atomic import discard, discard_draft, draft_of, refusing, replace_file
 from backups.lib.copy import copy_stable, same_content
@@ -25,7 +24,7 @@ from backups.lib.site_paths import NO_PLACES, OwnPlaces, PlacesBelow
 from backups.lib.walk import walk
 from destinations.lib.formats import printable
 
-STOP_IT = "Stop the service meanwhile, with hooks.before_restore."
+STOP_SERVICE = "Stop the service meanwhile, with hooks.before_restore."
 
 
 class FilesComponent(Component):
@@ -38,35 +37,34 @@ class FilesComponent(Component):
         self.path = path
         self.member = member
         self.own = own
-        self._placed: os.stat_result | None = None
-        self._created: list[str] = []
+        self._applied: os.stat_result | None = None
+        self._notes: list[str] = []
 
     def sources(self) -> list[Path]:
         return [self.path]
 
     def own_below(self) -> PlacesBelow:
-        """Return the places of the site in this tree: they are no part of the component."""
+        """Return the site's own paths in this tree, which are not part of the component."""
         return self.own.below(self.path)
 
     def source_bytes(self) -> int:
         total = bytes_of(self.path)
-        with suppress(ComponentError):  # an estimate: the export says what is wrong
+        with suppress(ComponentError):  # an estimate: the export reports the error
             for entry in walk(self.path, self.own_below()):
                 total += 2 * TAR_BLOCK + (entry.info.st_size if entry.is_file else 0)
         return total
 
     def export(self, context: ExportContext) -> Export:
         info = look_at(self.path)
-        if stat.S_ISDIR(info.st_mode):
-            return self._export_tree(context, permissions_of(info, self.path))
-        member = self._file_member
-        info = copy_stable(self.path, context.directory / member, context.checkpoint)
+        if not stat.S_ISDIR(info.st_mode):
+            # a single file that is a tar itself must not be taken for a tree
+            member = f"{self.name}.file.tar" if self.member == self._tree_member else self.member
+            target = context.directory / member
+            info = copy_stable(self.path, target, context.checkpoint)
+            return Export([ExportedPart(self.name, target, member, "data", permissions_of(info, self.path))])
         permissions = permissions_of(info, self.path)
-        return Export([ExportedPart(self.name, context.directory / member, member, "data", permissions)])
-
-    def _export_tree(self, context: ExportContext, permissions: Permissions) -> Export:
-        """Pack the tree, and write the list of its entries beside, which becomes no member of the archive."""
         target, own = context.directory / self._tree_member, self.own_below()
+        # the listing is kept beside the tar, and is not a member of the archive
         listing = context.directory / f".{self._tree_member}.list"
         with listing.open("xb") as file:
             listing.chmod(0o600)
@@ -75,7 +73,7 @@ class FilesComponent(Component):
                 self.path, target, context.checkpoint, lambda member, time: writer.add(listed_member(member, time)), own
             )
             writer.finish()
-        left_out = self._left_out(own)
+        left_out = [LeftOut(self.name, printable(name), place.what) for name, place in own.existing(self.path)]
         packed.warnings += [
             printable(f"{self.path / item.path} holds {item.what} of this site and was left out") for item in left_out
         ]
@@ -84,20 +82,12 @@ class FilesComponent(Component):
         )
         return Export([part], packed.warnings, left_out=left_out)
 
-    def _left_out(self, own: PlacesBelow) -> list[LeftOut]:
-        return [LeftOut(self.name, printable(name), place.what) for name, place in own.existing(self.path)]
-
     @property
     def _tree_member(self) -> str:
         return f"{self.name}.tar"
 
-    @property
-    def _file_member(self) -> str:
-        """A single file that is a tar itself must not be taken for a tree."""
-        return f"{self.name}.file.tar" if self.member == self._tree_member else self.member
-
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
-        """Only what is missing can be passed over: a tree that cannot be read could not be put back either."""
+        # only a missing component is recorded: an unreadable tree could not be restored from the safety backup
         if self.path.exists():
             raise error
         return Export(absent=[(self.name, error.message)])
@@ -110,16 +100,16 @@ class FilesComponent(Component):
         if not self._is_tree(entry):
             return []
         self.require_replaceable(entries)
-        require_ways(context.staged / entry.file, self.path.resolve(), self.own_below())
+        require_folders_above_own(context.staged / entry.file, self.path.resolve(), self.own_below())
         return self.staying()
 
     def require_replaceable(self, entries: Sequence[Entry]) -> None:
-        """Raise Untouched when `entries` are a tree that could not take the place of the live one."""
+        """Raise Untouched when `entries` are a tree that cannot replace the live one."""
         if any(map(self._is_tree, entries)):
             require_replaceable(self.path.resolve(), self.own_below())
 
     def staying(self) -> list[str]:
-        """Say what of the site lies in this tree and stays as it is when the tree is restored."""
+        """Return notes on the site's own paths in this tree, which a restore leaves as they are."""
         return [
             printable(f"{self.path / name} holds {place.what} of this site and stays as it is")
             for name, place in self.own_below().existing(self.path)
@@ -129,7 +119,7 @@ class FilesComponent(Component):
         (entry,) = entries
         staged, live = context.staged / entry.file, self.path.resolve()
         if self._is_tree(entry):
-            self._placed, self._created = replace_tree(
+            self._applied, self._notes = replace_tree(
                 staged, live, context.checkpoint, entry.permissions, own=self.own_below()
             )
         elif live.is_dir():
@@ -137,29 +127,28 @@ class FilesComponent(Component):
                 f"{self.path} is a folder, the backup holds a file.", hint="Move the folder away, then restore again."
             )
         else:
-            self._created = replace_file(staged, live, checkpoint=context.checkpoint, permissions=entry.permissions)
+            self._notes = replace_file(staged, live, checkpoint=context.checkpoint, permissions=entry.permissions)
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         (entry,) = entries
-        if self._is_tree(entry):
-            return [*self._created, *self._prove_tree(entry, context), *self._left_over()]
-        if not same_content(self.path, entry.checksum_sha256):
-            raise ComponentError(f"{self.path} is not what was written a moment ago.", hint=STOP_IT)
-        return self._created
-
-    def _prove_tree(self, entry: Entry, context: ApplyContext) -> list[str]:
-        """The tree was proven before it took its name: what differs now has been written since."""
-        if self._placed is None or not os.path.samestat(self._placed, look_at(self.path)):
-            raise ComponentError(f"{self.path} is not the folder that was put there a moment ago.", hint=STOP_IT)
+        if not self._is_tree(entry):
+            if not same_content(self.path, entry.checksum_sha256):
+                raise ComponentError(f"{self.path} is not what the restore has just written.", hint=STOP_SERVICE)
+            return self._notes
+        if self._applied is None or not os.path.samestat(self._applied, look_at(self.path)):
+            raise ComponentError(f"{self.path} is not the folder that the restore has just made.", hint=STOP_SERVICE)
+        notes = [*self._notes]
+        # a note, no error: the tree was compared before it took its name, so a difference has been written since
         try:
             found = first_difference(context.staged / entry.file, self.path, context.checkpoint, self.own_below())
         except ComponentError as error:
-            return [error.message]
-        return [] if found is None else [printable(f"{self.path / found} was changed right after the restore")]
-
-    def _left_over(self) -> list[str]:
-        draft = draft_of(self.path.resolve())
-        return [f"{draft}, the tree from before, could not be removed: remove it by hand"] if draft.exists() else []
+            notes.append(error.message)
+        else:
+            if found is not None:
+                notes.append(printable(f"{self.path / found} was changed right after the restore"))
+        if (draft := draft_of(self.path.resolve())).exists():
+            notes.append(f"{draft}, the tree from before, could not be removed: remove it by hand")
+        return notes
 
     def is_as_in(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
         (entry,) = entries
@@ -169,11 +158,11 @@ class FilesComponent(Component):
         return self.path.is_dir() and first_difference(staged, self.path, lambda _: None, self.own_below()) is None
 
     def was_changed(self) -> bool:
-        """A tree is proven before it takes its name, so that what differs afterwards is the work of others."""
-        return self._placed is not None
+        # the tree was compared before it took its name: a difference afterwards is another process's
+        return self._applied is not None
 
     def exists(self, part: str = "") -> bool:
-        """True also for an empty folder, but not for one that is there for places of the site alone."""
+        # an empty folder exists, but not one that only holds the site's own paths
         own = self.own_below()
         if not (own and self.path.is_dir()):
             return self.path.exists()

@@ -1,7 +1,7 @@
-"""The list of what a tree held when it was backed up: a record an entry, in the order of `walk`, compressed.
+"""The listing of a tree in a backup: a compressed list with one record per entry, in the order of `walk`.
 
-Written while the tree is packed, or read off its nested tar, so that a preview can say what a restore takes away and
-what it brings back without the archive. Never more than one block of it is in memory.
+It is written while the tree is packed, or made from its nested tar, so that a preview of a restore needs no archive.
+Reading and writing keep one block in memory.
 """
 
 import tarfile
@@ -21,13 +21,13 @@ LETTERS = {FILE: b"f", FOLDER: b"d", LINK: b"l"}
 TYPES = {letter: type for type, letter in LETTERS.items()}
 BLOCK_BYTES = 256 * 1024
 LENGTH_BYTES = 4
-# names share their beginnings: the fastest level makes them small enough
+# names have common prefixes, which the fastest level compresses well enough
 LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ListedEntry:
-    """An entry of a tree in a backup. `mtime_ns` is a whole second where it comes from a tar, and not `exact` then."""
+    """An entry of a tree in a backup. `mtime_ns` from a tar is a whole second and not `exact`."""
 
     name: str
     type: str
@@ -41,7 +41,7 @@ class ListedEntry:
 
 
 def listed_member(member: tarfile.TarInfo, mtime_ns: int | None = None) -> ListedEntry:
-    """Return the record of a member of a nested tar; `mtime_ns` is its time where more than the tar says is known."""
+    """Return the record of a member of a nested tar; `mtime_ns` is its exact time where that is known."""
     return ListedEntry(
         name=member.name,
         type=MEMBER_TYPES[member.type],
@@ -56,7 +56,7 @@ def listed_member(member: tarfile.TarInfo, mtime_ns: int | None = None) -> Liste
 
 
 def position(name: str) -> tuple[tuple[int, str], ...]:
-    """Return what sorts names as `walk` yields them: what lies in a folder first, then what lies in folders in it."""
+    """Return a sort key for names in the order of `walk`: the entries of a folder before those of its subfolders."""
     *folders, base = name.split("/")
     return (*((1, folder) for folder in folders), (0, base))
 
@@ -70,7 +70,9 @@ class ListWriter:
         self._size = 0
 
     def add(self, entry: ListedEntry) -> None:
-        record = _encoded(entry)
+        time = f"{entry.mtime_ns}" if entry.exact else f"{entry.mtime_ns // SECOND}s"
+        numbers = f" {entry.mode:o} {entry.uid} {entry.gid} {entry.size} {time} ".encode()
+        record = LETTERS[entry.type] + numbers + _bytes(entry.name) + b"\0" + _bytes(entry.target) + b"\0"
         self._records.append(record)
         self._size += len(record)
         if self._size >= BLOCK_BYTES:
@@ -93,21 +95,19 @@ def records(compressed: Iterable[bytes]) -> Iterator[ListedEntry]:
     """Yield the entries in these blocks."""
     for block in compressed:
         fields = zlib.decompress(block).split(b"\0")
-        # each record ends with a NUL: behind the last one is nothing
+        # each record ends with a NUL, so the last field is empty
         for head, target in zip(fields[:-1:2], fields[1::2], strict=True):
             yield _decoded(head, target)
 
 
 def entries_in(tar: NestedTar, name: str) -> Iterator[ListedEntry]:
-    """Yield the entries of a nested tar called `name`. Raises ComponentError where they are not in the order of `walk`.
-
-    Archives may come from anywhere, and what is compared in another order would be told wrong.
-    """
+    """Yield the entries of a nested tar called `name`. Raises ComponentError when their order is not that of `walk`."""
     last: tuple[tuple[int, str], ...] = ()
     for member in tar.members():
         if member.name == ROOT:
             continue
         here = position(member.name)
+        # an archive may come from anywhere, and a comparison in another order would be wrong
         if here <= last:
             raise ComponentError(f"The entries of {name} are not in order, so they cannot be compared.")
         last = here
@@ -115,17 +115,11 @@ def entries_in(tar: NestedTar, name: str) -> Iterator[ListedEntry]:
 
 
 def write_list(tar: SkippingSource, name: str, target: Sink) -> None:
-    """Write the list of the nested tar `tar`, called `name`. Raises ComponentError."""
+    """Write the listing of the nested tar `tar`, called `name`. Raises ComponentError."""
     writer = ListWriter(target)
     for entry in entries_in(NestedTar(tar, name), name):
         writer.add(entry)
     writer.finish()
-
-
-def _encoded(entry: ListedEntry) -> bytes:
-    time = f"{entry.mtime_ns}" if entry.exact else f"{entry.mtime_ns // SECOND}s"
-    numbers = f" {entry.mode:o} {entry.uid} {entry.gid} {entry.size} {time} ".encode()
-    return LETTERS[entry.type] + numbers + _bytes(entry.name) + b"\0" + _bytes(entry.target) + b"\0"
 
 
 def _decoded(head: bytes, target: bytes) -> ListedEntry:

@@ -1,7 +1,6 @@
-"""A tree of files as one tar: names, modes, owners, times and links, in the format of GNU tar.
+"""Packing a tree of files into one tar in the format of GNU tar: names, modes, owners, times and links.
 
-Written here and not through TarFile, which cuts a file that grows meanwhile in silence. ``tar xpf`` of the member gives
-the tree back.
+Not written through TarFile, which silently truncates a file that grows while it is read.
 """
 
 import os
@@ -27,7 +26,7 @@ Note = Callable[[tarfile.TarInfo, int], None]
 
 @dataclass(slots=True)
 class PackedTree:
-    """How many files and links were packed, what the files hold together, and a warning for each thing left out."""
+    """The number of packed files and links, the bytes of the files, and a warning for each entry left out."""
 
     files: int = 0
     file_bytes: int = 0
@@ -43,13 +42,20 @@ def pack_tree(
 ) -> PackedTree:
     """Write the tree at `root` into the new file `target` (0600).
 
-    `note` gets each member with its modification time in nanoseconds. The site's `own` places are left out; whoever
-    knows them says so. Raises ComponentError.
+    `note` is called with each member and its modification time in nanoseconds. The site's `own` paths are left out
+    without a warning. Raises ComponentError.
     """
     packed = PackedTree()
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as tar:
-        tar.write(_header(_described(ROOT, _look_at_folder(root))))
+        try:
+            descriptor = os.open(root, FOLDER)
+        except OSError as error:
+            raise unreadable(root, error) from error
+        try:
+            tar.write(_header(_described(ROOT, os.fstat(descriptor))))
+        finally:
+            os.close(descriptor)
         for entry in walk(root, own):
             if entry.is_special:
                 packed.warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
@@ -60,17 +66,6 @@ def pack_tree(
                 packed.file_bytes += member.size
         tar.write(bytes(2 * TAR_BLOCK))
     return packed
-
-
-def _look_at_folder(path: Path) -> os.stat_result:
-    try:
-        descriptor = os.open(path, FOLDER)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    try:
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _described(name: str, info: os.stat_result) -> tarfile.TarInfo:
@@ -86,30 +81,22 @@ def _described(name: str, info: os.stat_result) -> tarfile.TarInfo:
 def _add(tar: BinaryIO, entry: TreeEntry, checkpoint: Callable[[int], None]) -> tarfile.TarInfo:
     member = _described(entry.name, entry.info)
     if entry.is_file:
-        _add_file(tar, member, entry, checkpoint)
+        with open_regular(entry.path, dir_fd=entry.dir_fd) as reading:
+            member.size = os.fstat(reading.fileno()).st_size
+            tar.write(_header(member))
+            copy_unchanged(reading, tar, entry.path, checkpoint)
+            tar.write(bytes(-member.size % TAR_BLOCK))
         return member
     if stat.S_ISLNK(entry.info.st_mode):
         member.type = tarfile.SYMTYPE
-        member.linkname = _target_of(entry)
+        try:
+            member.linkname = os.readlink(entry.path.name, dir_fd=entry.dir_fd)
+        except FileNotFoundError as error:
+            raise vanished(entry.path) from error
     tar.write(_header(member))
     return member
 
 
-def _target_of(entry: TreeEntry) -> str:
-    try:
-        return os.readlink(entry.path.name, dir_fd=entry.dir_fd)
-    except FileNotFoundError as error:
-        raise vanished(entry.path) from error
-
-
-def _add_file(tar: BinaryIO, member: tarfile.TarInfo, entry: TreeEntry, checkpoint: Callable[[int], None]) -> None:
-    with open_regular(entry.path, dir_fd=entry.dir_fd) as reading:
-        member.size = os.fstat(reading.fileno()).st_size
-        tar.write(_header(member))
-        copy_unchanged(reading, tar, entry.path, checkpoint)
-        tar.write(bytes(-member.size % TAR_BLOCK))
-
-
 def _header(member: tarfile.TarInfo) -> bytes:
-    # of the formats without limits the one that keeps names of any bytes without remarks from tar
+    # of the formats without length limits, the one with names of any bytes that tar unpacks without warnings
     return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")

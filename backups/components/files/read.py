@@ -1,4 +1,4 @@
-"""Reading the nested tar of a tree, which may come from anywhere. TarFile reads far more than such a tar may hold."""
+"""Reading the nested tar of a tree. It may come from anywhere, and TarFile accepts more than such a tar may hold."""
 
 import os
 import tarfile
@@ -19,9 +19,9 @@ TYPES = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE)
 
 
 class NestedTar:
-    """Reads what `pack_tree` wrote, and refuses everything else: it may come from anywhere.
+    """Reads what `pack_tree` wrote, and refuses everything else.
 
-    Iterate over `members`, reading each one's `content` before the next; what is not read is skipped.
+    Iterate over `members` and read the `content` of each before the next; what is not read is skipped.
     """
 
     def __init__(self, file: SkippingSource, name: str) -> None:
@@ -29,12 +29,12 @@ class NestedTar:
         self._unread = 0
 
     def members(self) -> Iterator[tarfile.TarInfo]:
-        """Yield files, folders and symbolic links with names that lie below the root; ROOT is the root itself.
+        """Yield files, folders and symbolic links with names below the root; ROOT is the root itself.
 
-        Raises ComponentError naming what has no place in a tree of ours.
+        Raises ComponentError that names a member which `pack_tree` cannot have written.
         """
         while (member := self._next()) is not None:
-            if not (_is_below(member.name) and _is_possible(member)):
+            if not _is_allowed(member):
                 raise self.refused(member, self._name)
             self._unread = member.size if member.isreg() else 0
             padding = -self._unread % TAR_BLOCK
@@ -42,7 +42,7 @@ class NestedTar:
             self._file.seek(self._unread + padding, os.SEEK_CUR)
 
     def content(self) -> Iterator[bytes]:
-        """Yield the bytes of the file that `members` gave last."""
+        """Yield the bytes of the file that `members` yielded last."""
         while self._unread:
             piece = self._exactly(min(BLOCK, self._unread))
             self._unread -= len(piece)
@@ -54,28 +54,22 @@ class NestedTar:
             block = self._exactly(TAR_BLOCK)
             if not block.strip(b"\0"):
                 return None
-            member = self._parsed(block)
+            try:
+                member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+            except tarfile.TarError as error:
+                raise ComponentError(f"{self._name} is not a tree that was backed up: {error}.") from error
             if member.type not in LONG_NAMES:
                 break
-            long_names[LONG_NAMES[member.type]] = self._long_name(member)
+            if not 0 < member.size <= LONGEST_NAME:
+                raise ComponentError(f"{self._name} holds a name of {member.size} bytes.")
+            text = self._exactly(member.size)
+            self._exactly(-member.size % TAR_BLOCK)
+            long_names[LONG_NAMES[member.type]] = text.removesuffix(b"\0").decode("utf-8", "surrogateescape")
         if member.type not in TYPES or (member.size and not member.isreg()):
             raise self.refused(member, self._name)
         for attribute, value in long_names.items():
             setattr(member, attribute, value.rstrip("/") if member.isdir() else value)
         return member
-
-    def _parsed(self, block: bytes) -> tarfile.TarInfo:
-        try:
-            return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.TarError as error:
-            raise ComponentError(f"{self._name} is not a tree that was backed up: {error}.") from error
-
-    def _long_name(self, member: tarfile.TarInfo) -> str:
-        if not 0 < member.size <= LONGEST_NAME:
-            raise ComponentError(f"{self._name} holds a name of {member.size} bytes.")
-        text = self._exactly(member.size)
-        self._exactly(-member.size % TAR_BLOCK)
-        return text.removesuffix(b"\0").decode("utf-8", "surrogateescape")
 
     def _exactly(self, size: int) -> bytes:
         data = self._file.read(size) or b""
@@ -86,18 +80,17 @@ class NestedTar:
     @staticmethod
     def refused(member: tarfile.TarInfo, archive: str) -> ComponentError:
         return ComponentError(
-            printable(f"{archive} holds {member.name!r}, which has no place in a tree"),
+            printable(f"{archive} holds {member.name!r}, which does not belong in a tree."),
             hint="Do not trust this archive unless you know who made it.",
         )
 
 
-def _is_below(name: str) -> bool:
-    path = PurePosixPath(name)
-    return name == str(path) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
-
-
-def _is_possible(member: tarfile.TarInfo) -> bool:
-    """True when the kernel takes its owner, mode and time, and a link has a target."""
+def _is_allowed(member: tarfile.TarInfo) -> bool:
+    path = PurePosixPath(member.name)
+    if member.name != str(path) or path.is_absolute() or ".." in path.parts or "\0" in member.name:
+        return False
+    if member.issym() and (not member.linkname or "\0" in member.linkname):
+        return False
+    # what the kernel accepts
     owners = all(0 <= owner <= HIGHEST_ID for owner in (member.uid, member.gid))
-    target = not member.issym() or (member.linkname and "\0" not in member.linkname)
-    return bool(owners and target and abs(member.mtime) < LATEST and 0 <= member.mode <= 0o7777)
+    return owners and abs(member.mtime) < LATEST and 0 <= member.mode <= 0o7777

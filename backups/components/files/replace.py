@@ -1,6 +1,6 @@
-"""Putting a tree of files back from its nested tar: built beside the live one, proven, swapped in one step.
+"""Replacing a live tree by its nested tar: unpacked beside it, compared with the tar, swapped in one step.
 
-Places of the site in it stay where they are: such a tree is swapped around them.
+A tree that holds the site's own paths is swapped around them.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ from pathlib import Path
 from backups.archive.manifest.permissions import Permissions
 from backups.components.files.compare import first_difference
 from backups.components.files.read import NestedTar
-from backups.components.files.replace_around import publish_around
+from backups.components.files.replace_around import swap_around
 from backups.components.files.unpack import unpack_tree
 from backups.errors import ComponentError, Untouched
 from backups.lib.atomic import (
@@ -39,33 +39,42 @@ def replace_tree(
     *,
     own: PlacesBelow = NO_PLACES_BELOW,
 ) -> tuple[os.stat_result, list[str]]:
-    """Make the folder `live` hold the tree in `archive`; return the stat of that folder, by which to know it again, and
-    notes for the operator. Folders that are missing above it are made as `permissions` say.
+    """Replace the folder `live` by the tree in `archive`; return the stat of the new folder and notes for the operator.
 
-    Modes come back as they were, set-user-id bits too, and owners where this user may set them: whoever confirmed the
-    restore vouches for the archive. The site's `own` places below `live` stay as they are, whatever the archive holds.
-    Raises Untouched, and ComponentError where `live` may have been replaced already.
+    Missing folders above it are made with `permissions`. Modes are restored, set-user-id bits included, and owners
+    where this user may set them: the person who confirmed the restore trusts the archive. The site's `own` paths below
+    `live` are not changed. Raises Untouched, and ComponentError where `live` may have been replaced already.
     """
     draft = draft_of(live)
     try:
         with untouched(), refusing(live, Untouched):
             require_replaceable(live, own)
-            require_ways(archive, live, own)
+            require_folders_above_own(archive, live, own)
             notes = make_parents(live, permissions)
-        built = _build(archive, live, draft, checkpoint, own)
+        with untouched():
+            with refusing(live, Untouched):
+                discard(draft)
+                draft.mkdir(mode=0o700)
+                built = _unpack(archive, live, draft, checkpoint, own)
+            if (found := first_difference(archive, draft, checkpoint, own)) is not None:
+                raise ComponentError(f"{live} cannot be replaced: {found} was not unpacked as it is in the backup.")
         with refusing(live, ComponentError):
             if own and live.exists():
-                return publish_around(draft, live, own), notes
-            _publish(draft, live)
+                return swap_around(draft, live, own), notes
+            if live.exists():
+                exchange(draft, live)
+            else:
+                draft.rename(live)
+                sync_directory(live.parent)
     finally:
         discard_draft(live)
     return built, notes
 
 
 def clear_tree(live: Path, own: PlacesBelow) -> None:
-    """Take everything out of the folder `live` but the site's `own` places and the folders on the way to them.
+    """Empty the folder `live`, but keep the site's `own` paths and the folders above them.
 
-    Raises Untouched, and ComponentError where something may be gone already.
+    Raises Untouched, and ComponentError where something may have been removed already.
     """
     draft = draft_of(live)
     try:
@@ -73,22 +82,19 @@ def clear_tree(live: Path, own: PlacesBelow) -> None:
             require_replaceable(live, own)
             discard(draft)
             draft.mkdir(mode=0o700)
-            _adopt(draft, live)
-        publish_around(draft, live, own)
+            # the swap gives the owner and mode of the draft to `live`
+            descriptor = os.open(draft, FOLDER)
+            try:
+                Ownership.of(live.stat()).give(descriptor)
+            finally:
+                os.close(descriptor)
+        swap_around(draft, live, own)
     finally:
         discard_draft(live)
 
 
-def _adopt(draft: Path, live: Path) -> None:
-    descriptor = os.open(draft, FOLDER)
-    try:
-        Ownership.of(live.stat()).give(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def require_replaceable(live: Path, own: PlacesBelow) -> None:
-    """Raise Untouched for a tree that cannot be swapped."""
+    """Raise Untouched when `live` is a file, or a mount point prevents the swap."""
     if live.exists() and not live.is_dir():
         raise Untouched(f"{live} is a file, the backup holds a folder.", hint="Move it away, then restore again.")
     for mount in mounts_below(live):
@@ -104,8 +110,8 @@ def require_replaceable(live: Path, own: PlacesBelow) -> None:
         )
 
 
-def require_ways(archive: Path, live: Path, own: PlacesBelow) -> None:
-    """Raise Untouched when `archive` has something else where a folder leads to one of the site's `own` places."""
+def require_folders_above_own(archive: Path, live: Path, own: PlacesBelow) -> None:
+    """Raise Untouched when `archive` has a file or link in place of a folder above one of the site's `own` paths."""
     ways = {way for way in own.ways if os.path.isdir(live / way)}  # noqa: PTH112 - Path raises where it may not look
     if not ways:
         return
@@ -122,39 +128,18 @@ def _named(own: PlacesBelow) -> str:
     return listed(sorted({place.what for place in own.places.values()}))
 
 
-def _build(
-    archive: Path, live: Path, draft: Path, checkpoint: Callable[[int], None], own: PlacesBelow
-) -> os.stat_result:
-    with untouched():
-        with refusing(live, Untouched):
-            discard(draft)
-            draft.mkdir(mode=0o700)
-            built = _unpack(archive, live, draft, checkpoint, own)
-        if (found := first_difference(archive, draft, checkpoint, own)) is not None:
-            raise ComponentError(f"{live} cannot be replaced: {found} was not unpacked as it is in the backup.")
-    return built
-
-
 def _unpack(
     archive: Path, live: Path, draft: Path, checkpoint: Callable[[int], None], own: PlacesBelow
 ) -> os.stat_result:
     descriptor = os.open(draft, FOLDER)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
-            raise Untouched(f"{draft} was put there by somebody else.", hint="Find out who, then restore again.")
+            raise Untouched(f"{draft} belongs to another user.", hint="Find out who made it, then restore again.")
         otherwise = Ownership.of(live.stat()) if live.is_dir() else ownership_for(None, live.parent.stat(), folder=True)
         unpack_tree(archive, descriptor, otherwise, checkpoint, own)
-        # one call for the whole file system: to sync file by file takes minutes where there are many small ones
+        # one call for the whole file system: fsync of each file takes minutes for many small ones
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
             raise OSError(ctypes.get_errno(), "the file system could not be synced")
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _publish(draft: Path, live: Path) -> None:
-    if live.exists():
-        exchange(draft, live)
-    else:
-        draft.rename(live)
-        sync_directory(live.parent)

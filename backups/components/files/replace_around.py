@@ -1,7 +1,7 @@
-"""Changing a tree around the site's own places in it, which are not moved, opened or changed.
+"""Replacing a tree around the site's own paths in it, which are not moved, opened or changed.
 
-The folder of the tree and those on the way to a place stay. Everything else in them is swapped with what was built
-beside the tree, name by name, each in one step.
+The root of the tree and the folders above those paths stay. Every other entry of them is swapped with the entry that
+was built beside the tree, name by name, each swap atomic.
 """
 
 import os
@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backups.errors import ComponentError, Untouched
@@ -18,50 +19,59 @@ from backups.lib.site_paths import PlacesBelow
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One change, and the one that takes it back."""
+    """One change, and the one that reverts it."""
 
     do: Callable[[], None]
     undo: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """A folder that stays, opened, and what was built in its place; `model` is None where there was nothing."""
+class _Folder:
+    """Descriptors of a folder that stays and of the folder built for it; `model` is None when the backup has none."""
 
     live: int
     draft: int
     model: os.stat_result | None
 
 
-def publish_around(draft: Path, live: Path, own: PlacesBelow) -> os.stat_result:
-    """Give the folder `live` the content of `draft`, and `draft` what was in `live`, but for the `own` places.
+def swap_around(draft: Path, live: Path, own: PlacesBelow) -> os.stat_result:
+    """Swap the contents of the folders `live` and `draft`, but not the site's `own` paths; return the stat of `live`.
 
-    Return the stat of `live`. Raises Untouched when everything is as it was, and ComponentError when it is not.
+    Raises Untouched when everything is as before, and ComponentError when it is not.
     """
     with ExitStack() as opened:
         with refusing(live, Untouched):
-            pairs = _pairs(draft, live, own, opened)
-            steps = [step for folder, pair in pairs.items() for step in _changes(folder, pair, pairs, own)]
-            steps += [step for pair in pairs.values() for step in _metadata(pair)]
+            folders = _open_folders(draft, live, own, opened)
+            steps = [step for path, folder in folders.items() for step in _changes(path, folder, folders, own)]
+            for folder in folders.values():
+                if folder.model is not None:
+                    before = os.fstat(folder.live)
+                    steps.append(
+                        _Step(
+                            partial(_set_metadata, folder.live, folder.model),
+                            partial(_set_metadata, folder.live, before),
+                        )
+                    )
         _carry_out(steps, live)
-        for pair in pairs.values():
-            os.fsync(pair.live)
-        return os.fstat(pairs[""].live)
+        for folder in folders.values():
+            os.fsync(folder.live)
+        return os.fstat(folders[""].live)
 
 
-def _pairs(draft: Path, live: Path, own: PlacesBelow, opened: ExitStack) -> dict[str, _Pair]:
-    """Open what stays, "" for the tree itself, through no link: whoever may write there could put one in its place."""
-    pairs = {"": _Pair(_opened(live, None, opened), *_built(draft, None, opened))}
-    for folder in own.ways:
-        parent, _, name = folder.rpartition("/")
-        if parent not in pairs:
+def _open_folders(draft: Path, live: Path, own: PlacesBelow, opened: ExitStack) -> dict[str, _Folder]:
+    """Open the root of the tree, called "", and the folders above the site's `own` paths."""
+    folders = {"": _Folder(_opened(live, None, opened), *_built(draft, None, opened))}
+    for path in own.ways:
+        parent, _, name = path.rpartition("/")
+        if parent not in folders:
             continue
+        # without following a link: a user who may write there could replace the folder by one
         try:
-            live_folder = _opened(name, pairs[parent].live, opened)
-        except (FileNotFoundError, NotADirectoryError):  # then it comes as a whole, as anything else does
+            live_folder = _opened(name, folders[parent].live, opened)
+        except (FileNotFoundError, NotADirectoryError):  # it is swapped as a whole, as any other entry
             continue
-        pairs[folder] = _Pair(live_folder, *_built(name, pairs[parent].draft, opened))
-    return pairs
+        folders[path] = _Folder(live_folder, *_built(name, folders[parent].draft, opened))
+    return folders
 
 
 def _opened(name: str | Path, parent: int | None, opened: ExitStack) -> int:
@@ -71,37 +81,38 @@ def _opened(name: str | Path, parent: int | None, opened: ExitStack) -> int:
 
 
 def _built(name: str | Path, parent: int | None, opened: ExitStack) -> tuple[int, os.stat_result | None]:
-    """Open a folder of the draft, made where the backup has none, so that it takes what has to go."""
+    """Open a folder of the draft and return its descriptor and stat; a missing one is made, with None for the stat."""
     model = None
     try:
         descriptor = _opened(name, parent, opened)
         model = os.fstat(descriptor)
     except FileNotFoundError:
+        # the backup has no such folder; the entries that the swap removes are moved into this one
         os.mkdir(name, dir_fd=parent)
         descriptor = _opened(name, parent, opened)
-    # its mode may forbid to its owner what is done next
+    # its own mode may not let the owner change it
     os.fchmod(descriptor, 0o700)
     return descriptor, model
 
 
-def _changes(folder: str, pair: _Pair, pairs: dict[str, _Pair], own: PlacesBelow) -> Iterator[_Step]:
-    there, built = set(os.listdir(pair.live)), set(os.listdir(pair.draft))  # noqa: PTH208 - of open folders
-    for name in sorted(there | built):
-        path = f"{folder}/{name}" if folder else name
-        if path in pairs or own.holds(path):
+def _changes(path: str, folder: _Folder, folders: dict[str, _Folder], own: PlacesBelow) -> Iterator[_Step]:
+    live, built = set(os.listdir(folder.live)), set(os.listdir(folder.draft))  # noqa: PTH208 - of open folders
+    for name in sorted(live | built):
+        inner = f"{path}/{name}" if path else name
+        if inner in folders or own.holds(inner):
             continue
-        if name in there and name in built:
-            yield _swapping(pair, name)
+        if name in live and name in built:
+            yield _swapping(folder, name)
         elif name in built:
-            yield _moving(pair.draft, pair.live, name)
+            yield _moving(folder.draft, folder.live, name)
         else:
-            yield _moving(pair.live, pair.draft, name)
+            yield _moving(folder.live, folder.draft, name)
 
 
-def _swapping(pair: _Pair, name: str) -> _Step:
+def _swapping(folder: _Folder, name: str) -> _Step:
     def do() -> None:
-        with _movable(pair.live, name), _movable(pair.draft, name):
-            swap(pair.draft, name, pair.live, name)
+        with _movable(folder.live, name), _movable(folder.draft, name):
+            swap(folder.draft, name, folder.live, name)
 
     return _Step(do, do)
 
@@ -116,10 +127,11 @@ def _moving(source: int, target: int, name: str) -> _Step:
 
 @contextmanager
 def _movable(parent: int, name: str) -> Iterator[None]:
-    """A folder gets another parent only where its owner may write into it: let them meanwhile. Root needs no leave."""
+    """Make the folder `name` writable for its owner while it is moved."""
+    # the kernel moves a folder to another parent only for a user who may write into it; root needs no permission
     try:
         folder = os.open(name, FOLDER, dir_fd=parent) if os.geteuid() else None
-    except OSError:  # no folder, or out of reach: then the move says so
+    except OSError:  # not a folder, or not accessible: then the move fails
         folder = None
     if folder is None:
         yield
@@ -136,14 +148,8 @@ def _movable(parent: int, name: str) -> Iterator[None]:
         os.close(folder)
 
 
-def _metadata(pair: _Pair) -> Iterator[_Step]:
-    """Owner, mode and times of a folder that stays become those of the backup."""
-    if pair.model is not None:
-        before, after = os.fstat(pair.live), pair.model
-        yield _Step(lambda: _dress(pair.live, after), lambda: _dress(pair.live, before))
-
-
-def _dress(folder: int, model: os.stat_result) -> None:
+def _set_metadata(folder: int, model: os.stat_result) -> None:
+    """Give the open `folder` the owner, mode and times of `model`."""
     info = os.fstat(folder)
     if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (model.st_uid, model.st_gid):
         os.fchown(folder, model.st_uid, model.st_gid)
@@ -154,7 +160,7 @@ def _dress(folder: int, model: os.stat_result) -> None:
 
 
 def _carry_out(steps: list[_Step], live: Path) -> None:
-    """Do all or nothing: what was done is taken back when one step fails."""
+    """Run all steps, or revert those that are done when one fails."""
     done: list[_Step] = []
     try:
         for step in steps:
@@ -162,13 +168,9 @@ def _carry_out(steps: list[_Step], live: Path) -> None:
             done.append(step)
     except OSError as error:
         message = f"{live} cannot be replaced around the places of this site in it: {error.strerror}."
-        _take_back(done, message, error)
+        try:
+            for step in reversed(done):
+                step.undo()
+        except OSError as failure:
+            raise ComponentError(f"{message} The changes cannot be reverted: {failure.strerror}.") from error
         raise Untouched(message, hint=advice(error.errno or 0)) from error
-
-
-def _take_back(done: list[_Step], message: str, error: OSError) -> None:
-    try:
-        for step in reversed(done):
-            step.undo()
-    except OSError as failure:
-        raise ComponentError(f"{message} What was done cannot be taken back: {failure.strerror}.") from error

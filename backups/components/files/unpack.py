@@ -1,4 +1,4 @@
-"""Unpacking the nested tar of a tree below an open folder, so that nothing in it leads out of that folder."""
+"""Unpacking the nested tar of a tree below an open folder; no member can be written outside of it."""
 
 import os
 import tarfile
@@ -22,13 +22,13 @@ def unpack_tree(
     checkpoint: Callable[[int], None],
     own: PlacesBelow = NO_PLACES_BELOW,
 ) -> None:
-    """Unpack `archive` below the open, empty folder `root`: folders and files first, then links, last what is theirs.
+    """Unpack `archive` below the open, empty folder `root`.
 
-    While files are written there is no link that could lead one of them elsewhere, and the root stays private: it is
-    opened last, with its own mode and owner, or with `otherwise` where the tar says nothing of it. What the tar has of
-    the site's `own` places is passed over. `checkpoint` gets the bytes written and may raise. Raises ComponentError
-    naming a member that has no place in a tree of ours, and OSError.
+    The root gets its mode and owner from the tar, or `otherwise` where the tar has none. Members in the site's `own`
+    paths are skipped. `checkpoint` is called with the bytes written and may raise. Raises ComponentError that names a
+    member which does not belong in such a tree, and OSError.
     """
+    # folders and files first, then links: no link can redirect a file while files are written
     links: list[tarfile.TarInfo] = []
     folders: list[tarfile.TarInfo] = []
     with archive.open("rb") as file, closing(_Folders(root)) as below:
@@ -39,7 +39,12 @@ def unpack_tree(
             if member.isreg():
                 with _placing(member, archive):
                     descriptor = below.create(member.name)
-                _write_file(descriptor, tar, member, checkpoint)
+                with os.fdopen(descriptor, "wb") as writing:
+                    for piece in tar.content():
+                        writing.write(piece)
+                        checkpoint(len(piece))
+                    writing.flush()
+                    _set_metadata(descriptor, member)
                 continue
             (links if member.issym() else folders).append(member)
             if member.isdir() and member.name != ROOT:
@@ -48,29 +53,28 @@ def unpack_tree(
         for member in links:
             with _placing(member, archive):
                 _link(member, below)
-        # the deepest first: a folder may take away the right to look into it
+        # the deepest first, the root last: a folder's own mode may not let this user enter it
         for member in reversed(folders):
-            _finish_folder(member, below, root)
+            if member.name == ROOT:
+                _set_metadata(root, member)
+                continue
+            parent, base = below.holding(member.name)
+            descriptor = os.open(base, FOLDER, dir_fd=parent)
+            try:
+                _set_metadata(descriptor, member)
+            finally:
+                os.close(descriptor)
     if not any(member.name == ROOT for member in folders):
         otherwise.give(root)
 
 
 @contextmanager
 def _placing(member: tarfile.TarInfo, archive: Path) -> Iterator[None]:
-    """A name that stands there twice, or below something that is no folder, cannot be of ours."""
+    """Refuse a `member` that repeats a name, or lies below something that is not a folder: `pack_tree` writes none."""
     try:
         yield
     except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
         raise NestedTar.refused(member, archive.name) from error
-
-
-def _write_file(descriptor: int, tar: NestedTar, member: tarfile.TarInfo, checkpoint: Callable[[int], None]) -> None:
-    with os.fdopen(descriptor, "wb") as file:
-        for piece in tar.content():
-            file.write(piece)
-            checkpoint(len(piece))
-        file.flush()
-        _finish(descriptor, member)
 
 
 def _link(member: tarfile.TarInfo, below: "_Folders") -> None:
@@ -81,28 +85,16 @@ def _link(member: tarfile.TarInfo, below: "_Folders") -> None:
     os.utime(base, (member.mtime, member.mtime), dir_fd=parent, follow_symlinks=False)
 
 
-def _finish_folder(member: tarfile.TarInfo, below: "_Folders", root: int) -> None:
-    if member.name == ROOT:
-        _finish(root, member)
-        return
-    parent, base = below.holding(member.name)
-    descriptor = os.open(base, FOLDER, dir_fd=parent)
-    try:
-        _finish(descriptor, member)
-    finally:
-        os.close(descriptor)
-
-
-def _finish(descriptor: int, member: tarfile.TarInfo) -> None:
+def _set_metadata(descriptor: int, member: tarfile.TarInfo) -> None:
     if os.geteuid() == 0:
         os.fchown(descriptor, member.uid, member.gid)
-    # after the owner: a change of owner takes set-user-id bits away
+    # after the owner: changing it clears set-user-id bits
     os.fchmod(descriptor, member.mode)
     os.utime(descriptor, (member.mtime, member.mtime))
 
 
 class _Folders:
-    """Opens the folder that holds a member, step by step and through no link; the last one stays open."""
+    """Opens the folder of a member without following links; the last one stays open for the next member."""
 
     def __init__(self, root: int) -> None:
         self._root = root
@@ -112,7 +104,15 @@ class _Folders:
         """Return the open folder that holds `name`, until the next call, and the last part of `name`."""
         parent, _, base = name.rpartition("/")
         if parent != self._name:
-            self._move(parent)
+            descriptor = os.dup(self._root)
+            for part in parent.split("/") if parent else []:
+                try:
+                    inner = os.open(part, FOLDER, dir_fd=descriptor)
+                finally:
+                    os.close(descriptor)
+                descriptor = inner
+            self.close()
+            self._name, self._descriptor = parent, descriptor
         return self._descriptor, base
 
     def create(self, name: str) -> int:
@@ -123,17 +123,6 @@ class _Folders:
     def make_folder(self, name: str) -> None:
         parent, base = self.holding(name)
         os.mkdir(base, 0o700, dir_fd=parent)
-
-    def _move(self, folder: str) -> None:
-        descriptor = os.dup(self._root)
-        for part in folder.split("/") if folder else []:
-            try:
-                inner = os.open(part, FOLDER, dir_fd=descriptor)
-            finally:
-                os.close(descriptor)
-            descriptor = inner
-        self.close()
-        self._name, self._descriptor = folder, descriptor
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -1,14 +1,14 @@
-"""SQLite files: snapshot, check, count. Plain functions on paths; a connection of its own for every call."""
+"""SQLite files: snapshot, check, count. Functions on paths; every call opens its own connection."""
 
 from backups.components.sqlite.connection import (
     connected,
+    error_text,
     exact_text,
     explained,
     journal_of,
-    locked,
+    locked_error,
     opened,
     quoted,
-    said,
     tolerate_schema,
 )
 from backups.components.sqlite.foreign_keys import dangling_references
@@ -16,8 +16,8 @@ from backups.components.sqlite.inspect import Facts, counts, facts
 from backups.components.sqlite.integrity import Unchecked, check, described, examine, is_about_checking, reason_of
 from backups.components.sqlite.live import LiveTable, live_tables
 from backups.components.sqlite.snapshot import LOCK_POLL_SECONDS, deadline, snapshot
-from backups.components.sqlite.untrusted.deadline import watched
-from backups.components.sqlite.untrusted.limits import STORED_BYTES, limit_values, patience
+from backups.components.sqlite.untrusted.deadline import run_with_deadline
+from backups.components.sqlite.untrusted.limits import STORED_BYTES, limit_values, time_limit
 from backups.components.sqlite.untrusted.read import rows
 from backups.components.sqlite.untrusted.schema import not_understood
 
@@ -33,6 +33,7 @@ __all__ = [
     "dangling_references",
     "deadline",
     "described",
+    "error_text",
     "exact_text",
     "examine",
     "explained",
@@ -41,15 +42,14 @@ __all__ = [
     "journal_of",
     "limit_values",
     "live_tables",
-    "locked",
+    "locked_error",
     "not_understood",
     "opened",
-    "patience",
     "quoted",
     "reason_of",
     "rows",
-    "said",
+    "run_with_deadline",
     "snapshot",
+    "time_limit",
     "tolerate_schema",
-    "watched",
 ]

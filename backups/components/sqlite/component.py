@@ -1,4 +1,4 @@
-"""A SQLite database, taken and put back through the online backup API while its service runs."""
+"""A SQLite database, exported and restored through the online backup API while its service runs."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from backups.archive.manifest.document import Entry
 from backups.components import sqlite
 from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart, Room
-from backups.components.sqlite import restore as sqlite_restore
-from backups.components.sqlite import schema_comparison as sqlite_schema
-from backups.components.sqlite import verify as sqlite_proof
+from backups.components.sqlite.restore import SIDE_FILES, restore_into
+from backups.components.sqlite.schema_comparison import schema_notes
+from backups.components.sqlite.verify import FileState, file_state, is_same, verify_restored
 from backups.errors import ComponentError
 from backups.lib.atomic import discard_draft, refusing, replace_file, touched
 from backups.lib.copy import copy_stable, same_content
@@ -23,12 +23,12 @@ class SQLiteComponent(Component):
         super().__init__(name, optional=optional)
         self.path = path
         self.member = member
-        self._left: sqlite_proof.Mark | None = None
-        self._created: list[str] = []
+        self._applied_state: FileState | None = None
+        self._notes: list[str] = []
 
     @property
     def live(self) -> Path:
-        """The file itself: SQLite keeps its logs beside what a link leads to."""
+        # SQLite keeps its logs beside the file itself, not beside a link to it
         return self.path.resolve()
 
     def sources(self) -> list[Path]:
@@ -46,13 +46,13 @@ class SQLiteComponent(Component):
 
     def export(self, context: ExportContext) -> Export:
         target = context.directory / self.member
-        # not of a descriptor: to close one would release the locks of every connection of this process
+        # by path, not by descriptor: closing one releases the POSIX locks of every connection of this process
         permissions = permissions_of(look_at(self.path), self.path)
         sqlite.snapshot(self.path, target, lock_timeout=context.lock_timeout, checkpoint=context.checkpoint)
         return Export([ExportedPart(self.name, target, self.member, "database", permissions)])
 
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
-        """Copy the file and its log as data, byte by byte."""
+        """Copy the file and its logs byte by byte, as data."""
         if not self.path.exists():
             return Export(absent=[(self.name, error.message)])
         export = Export(warnings=[f"{self.name} was saved as it was found: {error.message}"])
@@ -66,63 +66,51 @@ class SQLiteComponent(Component):
         return export
 
     def database_of(self, entry: Entry) -> Path | None:
-        return None if entry.file.endswith(sqlite_restore.SIDE_FILES) else self.path
+        return None if entry.file.endswith(SIDE_FILES) else self.path
 
     def accepts(self, entries: Sequence[Entry]) -> bool:
-        """One database; or, saved as it was found, a file as data with its logs."""
         main, *side = entries
+        # a salvaged database is a file of type "data" with its logs
         if main.type != "data":
             return main.type == "database" and not side
         names = [entry.file.removeprefix(main.file) for entry in side]
-        return set(names) <= set(sqlite_restore.SIDE_FILES) and all(entry.type == "data" for entry in side)
+        return set(names) <= set(SIDE_FILES) and all(entry.type == "data" for entry in side)
 
     def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         main, *_ = entries
         if main.type != "database":
             return []
-        return sqlite_schema.foresee(context.staged / main.file, self.live, self.name)
+        return schema_notes(context.staged / main.file, self.live, self.name)
 
     def room(self, entries: Sequence[Entry]) -> Room:
-        """A write-ahead log takes every new page before the file does, a rollback journal every old one."""
+        # a write-ahead log takes every new page before the file does, a rollback journal every old one
         new, old = sum(entry.size_bytes for entry in entries), self.source_bytes()
         return Room(max(new, old) + max(0, new - old), new - old)
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         main, *side = entries
+        staged, live = context.staged / main.file, self.live
         if main.type == "database":
-            self._apply_database(main, context)
+            self._notes = restore_into(
+                staged,
+                live,
+                lock_timeout=context.lock_timeout,
+                checkpoint=context.checkpoint,
+                permissions=main.permissions,
+            )
         else:
-            self._apply_files(main, side, context)
-        self._left = sqlite_proof.mark_of(self.live)
-
-    def _apply_database(self, main: Entry, context: ApplyContext) -> None:
-        self._created = sqlite_restore.restore_into(
-            context.staged / main.file,
-            self.live,
-            lock_timeout=context.lock_timeout,
-            checkpoint=context.checkpoint,
-            permissions=main.permissions,
-        )
-
-    def _apply_files(self, main: Entry, side: Sequence[Entry], context: ApplyContext) -> None:
-        """Put back a file that is no sound database, with its logs, byte by byte.
-
-        The logs come last: beside another file they would be replayed into that.
-        """
-        logs = [self._beside(suffix) for suffix in sqlite_restore.SIDE_FILES]
-        self._created = replace_file(
-            context.staged / main.file,
-            self.live,
-            checkpoint=context.checkpoint,
-            permissions=main.permissions,
-            obsolete=logs,
-        )
-        for entry in side:
-            with touched():
-                log = self._beside(entry.file.removeprefix(main.file))
-                self._created += replace_file(
-                    context.staged / entry.file, log, permissions=entry.permissions, neighbour=self.live
-                )
+            logs = [self._beside(suffix) for suffix in SIDE_FILES]
+            self._notes = replace_file(
+                staged, live, checkpoint=context.checkpoint, permissions=main.permissions, obsolete=logs
+            )
+            # the logs come last: beside another file SQLite would replay them into that
+            for entry in side:
+                with touched():
+                    log = self._beside(entry.file.removeprefix(main.file))
+                    self._notes += replace_file(
+                        context.staged / entry.file, log, permissions=entry.permissions, neighbour=live
+                    )
+        self._applied_state = file_state(live)
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         main, *side = entries
@@ -131,18 +119,18 @@ class SQLiteComponent(Component):
             if tables is None:
                 found = sqlite.facts(context.staged / main.file, checkpoint=context.checkpoint)
                 tables, uncounted = found.tables, [item.table for item in found.uncounted]
-            notes = sqlite_proof.prove(
-                self.live, tables, self._left, lock_timeout=context.lock_timeout, uncounted=uncounted,
+            notes = verify_restored(
+                self.live, tables, self._applied_state, lock_timeout=context.lock_timeout, uncounted=uncounted,
                 checkpoint=context.checkpoint,
             )  # fmt: skip
-            return [*self._created, *notes]
+            return [*self._notes, *notes]
         if not self._holds_files(main, side):
-            raise ComponentError(f"{self.path} is not what was written a moment ago.")
-        return self._created
+            raise ComponentError(f"{self.path} is not what the restore has just written.")
+        return self._notes
 
     def _holds_files(self, main: Entry, side: Sequence[Entry]) -> bool:
         wanted = {self._beside(entry.file.removeprefix(main.file)): entry.checksum_sha256 for entry in side}
-        # the shared memory of a log is made anew by whoever opens the database
+        # -shm does not count: every process that opens the database makes it anew
         logs = [path for suffix in ("-wal", "-journal") if (path := self._beside(suffix)).exists()]
         return set(logs) <= set(wanted) and all(
             same_content(path, checksum) for path, checksum in ({self.live: main.checksum_sha256} | wanted).items()
@@ -154,20 +142,20 @@ class SQLiteComponent(Component):
             return self._holds_files(main, side)
         if not self.exists():
             return False
-        return sqlite_proof.is_same(context.staged / main.file, self.live, lock_timeout=context.lock_timeout)
+        return is_same(context.staged / main.file, self.live, lock_timeout=context.lock_timeout)
 
     def was_changed(self) -> bool:
-        return self._left is not None and sqlite_proof.mark_of(self.live) != self._left
+        return self._applied_state is not None and file_state(self.live) != self._applied_state
 
     def exists(self, part: str = "") -> bool:
         return self.live.exists()
 
     def tidy(self) -> None:
-        for path in (self.live, *(self._beside(suffix) for suffix in sqlite_restore.SIDE_FILES)):
+        for path in (self.live, *(self._beside(suffix) for suffix in SIDE_FILES)):
             discard_draft(path)
 
     def remove(self, parts: Collection[str] = ("",)) -> None:
         with refusing(self.live, ComponentError):
             self.live.unlink(missing_ok=True)
-            for suffix in sqlite_restore.SIDE_FILES:
+            for suffix in SIDE_FILES:
                 self._beside(suffix).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Opening SQLite files, and what their errors mean to the operator."""
+"""Opening SQLite files, and translating SQLite's errors into messages for the operator."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,15 +6,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from backups.components.sqlite.untrusted.limits import patience, restrain
+from backups.components.sqlite.untrusted.limits import set_limits, time_limit
 from backups.errors import ComponentError, DamagedComponent, NotCheckable, ScratchFailed
 
-# a database in WAL mode is read through two files beside it, which the first reader makes
+# a database in WAL mode is read through -wal and -shm beside it, which the first reader creates
 WAL_OUT_OF_REACH = ("SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
-# what has to do with the rights of this user
+# errors of missing permissions
 OUT_OF_REACH = ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_READONLY")
 RIGHTS = "Check that this user may read the file and its folder."
-# what SQLite says of a header that no version of it writes
+# SQLite's message about a header that no version of it writes
 UNKNOWN_FORMAT = "unsupported file format"
 # how Python begins the error that quotes a text
 UNDECODABLE = "Could not decode"
@@ -22,7 +22,7 @@ MALFORMED_SCHEMA = "malformed database schema"
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """True when `error` says that the file is a database that is damaged."""
+    """Return whether `error` means that the file is a damaged database."""
     code = getattr(error, "sqlite_errorname", "") or ""
     return code.startswith("SQLITE_CORRUPT") or str(error).startswith((UNKNOWN_FORMAT, MALFORMED_SCHEMA))
 
@@ -32,17 +32,17 @@ def quoted(identifier: str) -> str:
 
 
 def opened(path: Path, *, mode: str = "ro", immutable: bool = False, attached: int = 0) -> sqlite3.Connection:
-    """Open a file of unknown origin, whose schema may be a program that never ends: the one place that opens any.
+    """Open the database `path` with limits: its origin is unknown. No other function opens a SQLite file.
 
-    `mode` is ro, rw or rwc; `immutable` is for files that nobody else writes (no lock, no -wal, no -shm). What the
-    schema can compute has to run under `watched`.
+    `mode` is ro, rw or rwc; `immutable` is for files that no other process writes (no lock, no -wal, no -shm). The
+    schema may compute without end, so statements that evaluate it have to run under `run_with_deadline`.
     """
     uri = f"file:{quote(str(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
-    # by default Python quotes a text that is no UTF-8 in its error, be it a password; `exact_text` loses nothing of it
+    # Python's default quotes a text that is not UTF-8 in its error, which may be a password
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
-        restrain(connection, seconds=patience(path), attached=attached)
+        set_limits(connection, seconds=time_limit(path), attached=attached)
         if mode == "ro":
             connection.execute("PRAGMA query_only=ON")
     except BaseException:
@@ -59,22 +59,22 @@ def connected(path: Path, *, immutable: bool = False) -> Iterator[sqlite3.Connec
 
 
 def tolerate_schema(connection: sqlite3.Connection) -> None:
-    """Let statements pass that need nothing of a schema in which something cannot be understood."""
+    """Allow statements that do not need the parts of the schema that this SQLite cannot parse."""
     connection.execute("PRAGMA writable_schema=ON")
 
 
 def exact_text(raw: bytes) -> str:
-    """Return a text of SQLite, bytes that are no UTF-8 as lone surrogates: a `text_factory` that loses nothing."""
+    """Decode a text of SQLite without loss, as a `text_factory`: bytes that are not UTF-8 become lone surrogates."""
     return raw.decode(errors="surrogateescape")
 
 
-def said(error: sqlite3.Error) -> str:
-    """Return what SQLite says, without what a row holds."""
+def error_text(error: sqlite3.Error) -> str:
+    """Return the message of SQLite without values from rows."""
     text = str(error)
     return "a text in it is not UTF-8" if text.startswith(UNDECODABLE) else text
 
 
-def locked(path: Path, lock_timeout: float) -> ComponentError:
+def locked_error(path: Path, lock_timeout: float) -> ComponentError:
     return ComponentError(
         f"{path} stayed locked by another process for {lock_timeout:g} s.",
         hint="Find the process that holds a transaction open, or raise BACKUP_LOCK_TIMEOUT.",
@@ -82,24 +82,26 @@ def locked(path: Path, lock_timeout: float) -> ComponentError:
 
 
 def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> ComponentError:
-    """Translate an error of SQLite into what the operator can do about it."""
+    """Translate an error of SQLite into a ComponentError with a hint for the operator."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return locked(path, lock_timeout)
+        return locked_error(path, lock_timeout)
     if code == "SQLITE_INTERRUPT":
-        hint = "Raise BACKUP_CHECK_TIMEOUT where it may."
+        hint = "Raise BACKUP_CHECK_TIMEOUT if the database is that large."
         return NotCheckable(f"{path} takes too long to read.", hint, reason="it takes too long to read")
     if code == "SQLITE_NOTADB":
         return DamagedComponent(f"{path} is not a SQLite database.", hint="Correct the path of the component.")
     if is_damage(error):
-        return DamagedComponent(f"{path} is corrupt: {said(error)}.", hint="Restore it from the last good backup.")
+        return DamagedComponent(
+            f"{path} is corrupt: {error_text(error)}.", hint="Restore it from the last good backup."
+        )
     if code in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
         return ScratchFailed(
             f"No space left while copying {path}.", hint="Free space where BACKUP_WORKSPACE_ROOT lies."
         )
     if code.startswith("SQLITE_IOERR") or code == "SQLITE_NOMEM":
-        hint = "Look into the system log for a failing disk."
-        return ScratchFailed(f"{path} cannot be read: {said(error)}.", hint=hint)
+        hint = "Check the system log for a failing disk."
+        return ScratchFailed(f"{path} cannot be read: {error_text(error)}.", hint=hint)
     if code == "SQLITE_READONLY_ROLLBACK" or (code.startswith("SQLITE_READONLY") and journal_of(path).exists()):
         return DamagedComponent(
             f"{path} holds an unfinished transaction of a process that died.",
@@ -110,9 +112,9 @@ def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> Componen
             f"{path} is in WAL mode, and this user may not make the files that go with it in that folder.",
             hint="Run as the user of the service; others can read it only while the service has it open.",
         )
-    # by its code: a message may quote any name of the schema
+    # decided by the code, because a message may quote any name of the schema
     hint = RIGHTS if code.startswith(OUT_OF_REACH) else ""
-    return ComponentError(f"{path} cannot be read: {said(error)}.", hint=hint)
+    return ComponentError(f"{path} cannot be read: {error_text(error)}.", hint=hint)
 
 
 def journal_of(path: Path) -> Path:

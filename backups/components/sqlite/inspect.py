@@ -1,4 +1,4 @@
-"""What the exported copy of a database holds: rows per table, and the newest of them."""
+"""Counting the rows of a database copy per table, and finding the time of the newest row."""
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from backups.components.sqlite.connection import connected, explained, quoted
 from backups.components.sqlite.integrity import Unchecked, is_about_checking, reason_of
-from backups.components.sqlite.untrusted.application import TROUBLE, StandIns
-from backups.components.sqlite.untrusted.deadline import Checkpoint, watched
-from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, limit_values, patience
+from backups.components.sqlite.untrusted.application import TROUBLE, Stubs
+from backups.components.sqlite.untrusted.deadline import Checkpoint, run_with_deadline
+from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, limit_values, time_limit
 from backups.components.sqlite.untrusted.schema import read_schema
 from backups.errors import NotCheckable
 
@@ -20,9 +20,9 @@ LONGEST_TIME = 64
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a database holds: rows per table, and the time of its newest row where a table tells it.
+    """Rows per table of a database, and the time of each table's newest row where it has a time column.
 
-    `uncounted` are the tables that cannot be counted here, and "" where not even those are known.
+    `uncounted` are the tables that cannot be counted here, and "" where the tables are not known either.
     """
 
     tables: dict[str, int] = field(default_factory=dict)
@@ -31,18 +31,18 @@ class Facts:
 
     @property
     def records(self) -> int | None:
-        """All rows; None where some were not counted."""
+        """Rows of all tables; None where some were not counted."""
         return None if self.uncounted else sum(self.tables.values())
 
     def differences(self, tables: Mapping[str, int], uncounted: Collection[str] = ()) -> list[str]:
-        """Return the tables that `tables` counts otherwise; those that either side could not count are left out."""
+        """Return the tables whose count differs from `tables`, without those that either side could not count."""
         unknown = {item.table for item in self.uncounted}.union(uncounted)
         names = self.tables.keys() & tables.keys() if "" in unknown else self.tables.keys() | tables.keys()
         return sorted(name for name in names - unknown if self.tables.get(name) != tables.get(name))
 
 
 class _Counting:
-    """Facts as far as they are known by now."""
+    """Counts collected so far: they survive a timeout."""
 
     def __init__(self) -> None:
         self.tables: dict[str, int] = {}
@@ -51,7 +51,7 @@ class _Counting:
         self.names: tuple[str, ...] = ("",)
 
     def facts(self, reason: str = "") -> Facts:
-        """Return what was found; every table not reached was not because of `reason`."""
+        """Return the counts; `reason` is why tables that were not reached are uncounted."""
         tables, reasons = dict(self.tables), dict(self.reasons)
         reasons |= {name: reason for name in self.names if name not in tables and name not in reasons}
         return Facts(tables, dict(self.newest), tuple(Unchecked(*item) for item in reasons.items()))
@@ -60,14 +60,14 @@ class _Counting:
 def facts(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> Facts:
     """Count the rows of every table of the copy `path` and read the time of its newest row.
 
-    The newest row is the one with the highest rowid: what a service appended last, without a scan for it.
+    Raises ComponentError when the copy cannot be read, and what `checkpoint` raises.
     """
     counting = _Counting()
     try:
-        watched(
+        run_with_deadline(
             partial(connected, path, immutable=True),
             partial(_count_all, counting=counting, path=path),
-            seconds=patience(path),
+            seconds=time_limit(path),
             checkpoint=checkpoint,
         )
     except NotCheckable as error:
@@ -78,7 +78,7 @@ def facts(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> Facts:
 
 
 def counts(connection: sqlite3.Connection, path: Path) -> Facts:
-    """Count the rows of every table; sqlite_sequence counts too, as in the server's own manifests."""
+    """Count the rows of every table, sqlite_sequence included, as the TACACS+ server's own manifests do."""
     counting = _Counting()
     _count_all(connection, counting, path, newest=False)
     return counting.facts()
@@ -104,7 +104,7 @@ def _count_all(connection: sqlite3.Connection, counting: _Counting, path: Path, 
 
 
 def count(connection: sqlite3.Connection, table: str) -> int:
-    return int(StandIns(connection).execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0])
+    return int(Stubs(connection).execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0])
 
 
 def _newest(connection: sqlite3.Connection, table: str) -> str | None:
@@ -119,21 +119,22 @@ def _newest(connection: sqlite3.Connection, table: str) -> str | None:
 
 
 def time_column(connection: sqlite3.Connection, table: str) -> str | None:
-    """Return the column that tells when a row was written."""
+    """Return the column with the time at which a row was written; None without one."""
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(table)})")]
     return next((name for name in TIME_COLUMNS if name in columns), None)
 
 
 def newest_first(connection: sqlite3.Connection, table: str, column: str, limit: str = "") -> Iterator[object]:
-    """Yield the times in `column`, the one that was added last first.
+    """Yield the values of `column`, those of the row added last first.
 
     Raises sqlite3.Error, also where the table has no rowid to order by.
     """
+    # the highest rowid is what a service appended last: found without a scan
     for (value,) in connection.execute(f"SELECT {quoted(column)} FROM {quoted(table)} ORDER BY rowid DESC {limit}"):
         yield value
 
 
 def time_text(value: object) -> str | None:
-    """Return a time as the manifest keeps it; None for what can hardly be one."""
+    """Return a time as the manifest keeps it; None for a value that is too long or of another type."""
     is_time = isinstance(value, str | int | float) and len(str(value)) <= LONGEST_TIME
     return str(value) if is_time else None

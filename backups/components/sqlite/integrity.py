@@ -1,4 +1,4 @@
-"""Whether the copy of a database is sound, and what of it cannot be checked by this SQLite without its application.
+"""Checking that a database copy is sound, and reporting what SQLite cannot check here without its application.
 
 Source: https://www.sqlite.org/pragma.html#pragma_quick_check
 """
@@ -11,23 +11,23 @@ from functools import partial
 from pathlib import Path
 
 from backups.components.sqlite.connection import connected, explained, quoted
-from backups.components.sqlite.untrusted.application import TROUBLE, StandIns
-from backups.components.sqlite.untrusted.deadline import NO_MEMORY, NOT_TEXT, Checkpoint, watched
-from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, patience
+from backups.components.sqlite.untrusted.application import TROUBLE, Stubs
+from backups.components.sqlite.untrusted.deadline import NO_MEMORY, NOT_TEXT, Checkpoint, run_with_deadline
+from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, time_limit
 from backups.components.sqlite.untrusted.schema import Schema, read_schema
 from backups.errors import DamagedComponent, NotCheckable
 from destinations.lib.formats import counted, printable
 
 Execute = Callable[[str], sqlite3.Cursor]
 
-# how the findings about pages begin; all others are about the rows of one table
+# prefix of findings about pages; all others are about the rows of one table
 ABOUT_PAGES = "*** in database"
-# what a row must not hold; a value that is computed may be NULL because it is larger than is allowed
+# findings about values: a computed one may be NULL because it is larger than the limit
 ABOUT_VALUES = re.compile(r"\S+ value in .*")
-# SQLite takes such a name for the number of findings that it may return
+# SQLite parses such a name as the maximum number of findings
 NOT_CHECKED_ALONE = re.compile(r"[+-]?\d.*", re.DOTALL)
 LONGEST_REASON = 200
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,15 @@ class Unchecked:
 
 
 def check(path: Path, *, full: bool = False, checkpoint: Checkpoint = lambda _: None) -> tuple[Unchecked, ...]:
-    """Prove that the copy `path` is a sound database: ``quick_check``, or ``integrity_check`` with its indexes too.
+    """Check the copy `path` with ``quick_check``, or when `full` with ``integrity_check``, which compares indexes too.
 
     Returns what could not be checked. Raises DamagedComponent with the first finding, and what `checkpoint` raises.
     """
     try:
-        return watched(
+        return run_with_deadline(
             partial(connected, path, immutable=True),
             partial(examine, path=path, name=path.name, full=full),
-            seconds=patience(path),
+            seconds=time_limit(path),
             checkpoint=checkpoint,
         )
     except NotCheckable as error:
@@ -57,45 +57,48 @@ def check(path: Path, *, full: bool = False, checkpoint: Checkpoint = lambda _: 
 
 
 def examine(connection: sqlite3.Connection, *, path: Path, name: str, full: bool = False) -> tuple[Unchecked, ...]:
-    """Do what `check` does with the open `connection` to `path`; an error calls the database `name`.
+    """Check the database of the open `connection` to `path` as `check` does; errors call it `name`.
 
     Raises DamagedComponent, and sqlite3.Error where it cannot be read.
     """
     connection.text_factory = lambda text: text.decode(errors="replace")
     schema = read_schema(connection, path)
-    # CHECK constraints may call functions that only the application registers (Django's REGEXP).
+    # CHECK constraints may call functions that only the application registers (Django's REGEXP)
     connection.execute("PRAGMA ignore_check_constraints=ON")
-    checking = _Checking(connection, schema, name)
+    check_run = _Check(connection, schema, name)
     if schema.not_understood:
-        return checking.one_by_one()
-    if full and checking.is_sound("integrity_check", connection.execute):
+        return check_run.one_by_one()
+    if full and check_run.is_sound("integrity_check", connection.execute):
         return ()
     if full:
-        # before there are stand-ins: an index is compared with its table only where its order and functions are known
-        checking.indexes()
-    if checking.is_sound("quick_check", checking.stand_ins.execute):
+        # before stubs are registered: comparing an index needs the real collations and functions
+        check_run.indexes()
+    if check_run.is_sound("quick_check", check_run.stubs.execute):
         return ()
-    return checking.one_by_one()
+    return check_run.one_by_one()
 
 
-class _Checking:
-    """The check of the database `name`, as a whole or table by table. All raise DamagedComponent and sqlite3.Error."""
+class _Check:
+    """A check of the database `name`, as a whole or table by table.
+
+    Its methods raise DamagedComponent and sqlite3.Error.
+    """
 
     def __init__(self, connection: sqlite3.Connection, schema: Schema, name: str) -> None:
-        self.stand_ins = StandIns(connection)
+        self.stubs = Stubs(connection)
         self._connection, self._schema, self._name = connection, schema, name
-        # what SQLite called corrupt while virtual tables had a part in the check
+        # a corruption reported by a check that included virtual tables
         self._suspicion = ""
 
     def is_sound(self, pragma: str, execute: Execute) -> bool:
-        """True when everything was checked, the list of free pages too; False to look table by table."""
+        """Return True when the whole file passed, free pages included; False when each table must be checked alone."""
         limit_values(self._connection, COMPUTED_BYTES if self._schema.computes else STORED_BYTES)
         try:
             finding = _finding(execute, pragma, "1")
         except TROUBLE as error:
-            # a virtual table may call its own rows corrupt, its ordinary ones are looked at one by one
             if is_about_checking(error):
                 return False
+            # a virtual table may report its own rows as corrupt: the ordinary tables are then checked one by one
             if not (self._schema.virtual and _is_corruption(error)):
                 raise
             self._suspicion = reason_of(error)
@@ -118,26 +121,26 @@ class _Checking:
         reasons = {**self._schema.not_understood, **self._schema.unreadable}
         for table in self._schema.tables:
             self._limit(table)
-            finding, reason = self._finding_of(table, "quick_check", self.stand_ins.execute)
+            finding, reason = self._finding_of(table, "quick_check", self.stubs.execute)
             if finding != "ok" and not self._may_be_computed(finding, table in self._schema.computing):
                 raise self._corrupt(finding)
             if finding != "ok":
-                reason = f"its application is needed to tell what this is: {finding[:LONGEST_REASON]}"
+                reason = f"the finding depends on functions of its application: {finding[:LONGEST_REASON]}"
             reasons.setdefault(table, reason)
         limit_values(self._connection, COMPUTED_BYTES)
-        reasons |= {table: self._reason_against_virtual(table) for table in self._schema.virtual}
+        reasons |= {table: self._virtual_table_reason(table) for table in self._schema.virtual}
         found = [Unchecked(table, reason) for table, reason in reasons.items() if reason]
         if self._suspicion and not found:
-            found = [Unchecked("", f"no table of it is damaged, but SQLite says: {self._suspicion}")]
+            found = [Unchecked("", f"no table of it is damaged, but SQLite reports: {self._suspicion}")]
         return tuple(found)
 
     def _limit(self, table: str) -> None:
         limit_values(self._connection, COMPUTED_BYTES if table in self._schema.computing else STORED_BYTES)
 
     def _finding_of(self, table: str, pragma: str, execute: Execute) -> tuple[str, str]:
-        """Return what is found in an ordinary table, and why nothing can be."""
+        """Return the finding about an ordinary table, and the reason where it cannot be checked."""
         if NOT_CHECKED_ALONE.fullmatch(table):
-            return "ok", "SQLite checks no table alone whose name begins with a digit"
+            return "ok", "SQLite cannot check a single table whose name begins with a digit"
         try:
             return _finding(execute, pragma, quoted(table)), ""
         except TROUBLE as error:
@@ -145,19 +148,20 @@ class _Checking:
                 return "ok", reason_of(error)
             raise
 
-    def _reason_against_virtual(self, table: str) -> str:
-        """Return what a virtual table, or its module here, finds: its rows lie in ordinary tables, which are sound."""
+    def _virtual_table_reason(self, table: str) -> str:
+        """Return why a virtual table counts as unchecked; empty when its module finds nothing."""
+        # never damage: its rows lie in ordinary tables, which have been checked already
         try:
-            finding = _finding(self.stand_ins.execute, "quick_check", quoted(table))
+            finding = _finding(self.stubs.execute, "quick_check", quoted(table))
         except TROUBLE as error:
             if is_about_checking(error) or _is_corruption(error):
-                return f"its module here says: {reason_of(error)}"
+                return f"its module here reports: {reason_of(error)}"
             raise
-        return "" if finding == "ok" else f"its module here says: {finding[:LONGEST_REASON]}"
+        return "" if finding == "ok" else f"its module here reports: {finding[:LONGEST_REASON]}"
 
     def _may_be_computed(self, finding: str, computes: bool) -> bool:
-        """True where `finding` may be about what cannot be computed, or is not understood, here."""
-        computed = computes and (self.stand_ins.compute or ABOUT_VALUES.fullmatch(finding) is not None)
+        """Return whether `finding` may come from something that this SQLite cannot compute or parse."""
+        computed = computes and (self.stubs.compute or ABOUT_VALUES.fullmatch(finding) is not None)
         return (computed or bool(self._schema.not_understood)) and not finding.startswith(ABOUT_PAGES)
 
     def _corrupt(self, finding: str) -> DamagedComponent:
@@ -169,7 +173,7 @@ def _finding(execute: Execute, pragma: str, argument: str) -> str:
 
 
 def is_about_checking(error: BaseException) -> bool:
-    """True for an error that says nothing of the data: what the schema wants is not here, or more than is allowed."""
+    """Return whether `error` is about the check and not the data: something is missing here, or a limit is exceeded."""
     return not isinstance(error, sqlite3.Error) or code_of(error).startswith(("SQLITE_ERROR", "SQLITE_TOOBIG"))
 
 
@@ -188,13 +192,13 @@ def reason_of(error: BaseException) -> str:
 
 
 def described(unchecked: Sequence[Unchecked], name: str, *, counting: bool = False) -> list[str]:
-    """Return sentences for people about what of the database `name` was not checked; of many tables a few are named."""
+    """Return notes on what of the database `name` was not checked, or counted; at most MAX_NAMED tables are named."""
     found = []
-    for item in unchecked[:MOST_NAMED]:
+    for item in unchecked[:MAX_NAMED]:
         subject = f"{name}: table {item.table[:LONGEST_REASON]}" if item.table else name
         text = f"{subject} was not counted: {item.reason}" if counting else f"{subject} was not checked: {item.reason}"
-        # names and reasons are of whoever made the file
+        # names and reasons come from the file
         found.append(printable(text))
-    if (more := len(unchecked) - MOST_NAMED) > 0:
+    if (more := len(unchecked) - MAX_NAMED) > 0:
         found.append(f"{name}: {counted(more, 'more table')} not {'counted' if counting else 'checked'}")
     return found

@@ -1,4 +1,4 @@
-"""What a database holds now, read beside the service that writes into it, in a bounded time."""
+"""Counting the rows of a live database within a time limit, while its service writes into it."""
 
 import re
 import sqlite3
@@ -11,20 +11,20 @@ from backups.components.sqlite.connection import connected, explained
 from backups.components.sqlite.inspect import count, newest_first, time_column, time_text
 from backups.components.sqlite.integrity import is_about_checking, reason_of
 from backups.components.sqlite.untrusted.application import TROUBLE
-from backups.components.sqlite.untrusted.deadline import watched
+from backups.components.sqlite.untrusted.deadline import run_with_deadline
 from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, limit_values
 from backups.components.sqlite.untrusted.schema import read_schema
 from backups.errors import NotCheckable
 from backups.lib.paths import look_at
 
-SHAPE = 19  # characters of a time that tell its format: "2026-11-23 01:44:40"
+SHAPE = 19  # characters of a time that show its format: "2026-11-23 01:44:40"
 
 
 @dataclass(frozen=True, slots=True)
 class LiveTable:
-    """`newest` is the time in the row added last; `newer` the rows added with a later time than asked for.
+    """`newest` is the time in the row added last, `newer` how many rows were added after the time of the comparison.
 
-    Both are None where the table does not tell.
+    Both are None where the table has no comparable time.
     """
 
     rows: int
@@ -40,7 +40,7 @@ def live_tables(path: Path, since: Mapping[str, str], *, lock_timeout: float, se
     """
     look_at(path)
     try:
-        return watched(partial(connected, path), partial(_tables, path, since, lock_timeout), seconds=seconds)
+        return run_with_deadline(partial(connected, path), partial(_tables, path, since, lock_timeout), seconds=seconds)
     except NotCheckable as error:
         raise NotCheckable(f"{path} cannot be counted: {error.reason}.", reason=error.reason) from error
     except sqlite3.Error as error:
@@ -56,24 +56,23 @@ def _tables(
     limit_values(connection, COMPUTED_BYTES)
     for name, reason in schema.unreadable.items():
         raise _not_counted(name, reason)
-    return {name: _table(connection, name, since.get(name)) for name in schema.tables}
-
-
-def _table(connection: sqlite3.Connection, name: str, since: str | None) -> LiveTable:
-    try:
-        rows = count(connection, name)
-    except TROUBLE as error:
-        if not is_about_checking(error):
-            raise
-        raise _not_counted(name, reason_of(error)) from error
-    if (column := time_column(connection, name)) is None:
-        return LiveTable(rows)
-    try:
-        return _dated(rows, since, newest_first(connection, name, column))
-    except TROUBLE as error:
-        if not is_about_checking(error):
-            raise
-        return LiveTable(rows)
+    found: dict[str, LiveTable] = {}
+    for name in schema.tables:
+        try:
+            rows = count(connection, name)
+        except TROUBLE as error:
+            if not is_about_checking(error):
+                raise
+            raise _not_counted(name, reason_of(error)) from error
+        found[name] = LiveTable(rows)
+        if (column := time_column(connection, name)) is not None:
+            # without a rowid there is no order of insertion: then the count is all there is
+            try:
+                found[name] = _dated(rows, since.get(name), newest_first(connection, name, column))
+            except TROUBLE as error:
+                if not is_about_checking(error):
+                    raise
+    return found
 
 
 def _not_counted(table: str, reason: str) -> NotCheckable:
@@ -81,6 +80,7 @@ def _not_counted(table: str, reason: str) -> NotCheckable:
 
 
 def _dated(rows: int, since: str | None, times: Iterator[object]) -> LiveTable:
+    """Count the values of `times`, the newest first, up to the first one that is not later than `since`."""
     newest, newer = None, 0
     for number, value in enumerate(times):
         if number == 0:
@@ -93,7 +93,7 @@ def _dated(rows: int, since: str | None, times: Iterator[object]) -> LiveTable:
 
 
 def _is_later(value: object, since: str) -> bool | None:
-    """None when the two are not times of one format, which cannot be compared."""
+    """Return whether `value` is later than `since`; None when the two have different formats."""
     if isinstance(value, str):
         return value > since if _shape(value) == _shape(since) else None
     if isinstance(value, int | float):

@@ -1,7 +1,7 @@
-"""Putting a database back into the live file, under the eyes of the processes that have it open.
+"""Restoring a database into the live file while other processes have it open.
 
-Source: https://www.sqlite.org/c3ref/backup_finish.html - the destination is one transaction; until it commits,
-and after a step that fails, the live database is what it was.
+Source: https://www.sqlite.org/c3ref/backup_finish.html - the backup API writes one transaction; until it commits, and
+after a step that fails, the live database is unchanged.
 """
 
 import sqlite3
@@ -19,8 +19,8 @@ from backups.lib.atomic import replace_file
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 PAGES_PER_STEP = 4096
-# what SQLite calls a lock that passes when the transaction is begun anew; the backup API takes it for final
-PASSING = ("SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_TIMEOUT")
+# locks that a new transaction may get past, although the backup API reports them as final
+RETRIABLE = ("SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_TIMEOUT")
 NO_SPACE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
 
 Checkpoint = Callable[[int], None]
@@ -28,7 +28,7 @@ Checkpoint = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a database is kept; `page_size` in bytes, `tables` counts the entries of its schema."""
+    """The file format of a database; `page_size` is in bytes, `tables` counts the entries of its schema."""
 
     page_size: int
     journal_mode: str
@@ -39,11 +39,11 @@ class Format:
 def restore_into(
     staged: Path, live: Path, *, lock_timeout: float, checkpoint: Checkpoint, permissions: Permissions | None = None
 ) -> list[str]:
-    """Make the live database `live` hold what `staged` holds, as one transaction; return notes for the operator.
+    """Copy `staged` into the live database `live` in one transaction; return notes for the operator.
 
     Processes that have it open see the new rows at their next transaction and go on writing into the same file. A
-    missing one is created as `permissions` say; one that is no database any more is replaced as a file.
-    `staged` may be rewritten (page size). Raises Untouched, and ComponentError where the new rows are in already.
+    missing one is created with `permissions`; a damaged one is replaced as a file. `staged` may be rewritten to change
+    its page size. Raises Untouched, and ComponentError where the new rows are committed already.
     """
     if not live.exists():
         return _create(staged, live, checkpoint, permissions)
@@ -51,34 +51,34 @@ def restore_into(
         form = format_of(live, lock_timeout)
     except sqlite3.Error as error:
         if not is_broken(error):
-            raise refused(error, live, lock_timeout) from error
+            raise untouched_error(error, live, lock_timeout) from error
         return _create(staged, live, checkpoint, permissions)
     try:
         _match_format(staged, live, form, checkpoint)
     except sqlite3.Error as error:
-        raise refused(error, staged, lock_timeout) from error
+        raise untouched_error(error, staged, lock_timeout) from error
     try:
-        _copy_patiently(staged, live, lock_timeout, checkpoint)
+        _copy_with_retries(staged, live, lock_timeout, checkpoint)
     except sqlite3.Error as error:
-        raise refused(error, live, lock_timeout) from error
+        raise untouched_error(error, live, lock_timeout) from error
     _shrink_wal(live, lock_timeout)
     return []
 
 
 def is_broken(error: sqlite3.Error) -> bool:
-    """True when `error` says that the file is no sound database, so that nobody can be using it."""
+    """Return whether `error` means that the file is not a sound database, which no process can be using."""
     code = getattr(error, "sqlite_errorname", "") or ""
     return code.startswith("SQLITE_NOTADB") or is_damage(error)
 
 
-def refused(error: sqlite3.Error, path: Path, lock_timeout: float) -> Untouched:
-    """Translate an error of SQLite that came before the commit into what the operator can do about it."""
+def untouched_error(error: sqlite3.Error, path: Path, lock_timeout: float) -> Untouched:
+    """Translate an error of SQLite from before the commit into Untouched with a hint for the operator."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code in NO_SPACE:
-        return Untouched(f"No space left to restore {path}.", hint="Free space where it lies.")
+        return Untouched(f"No space left to restore {path}.", hint="Free space on its file system.")
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         hint = "Check that this user may write the file and its folder."
-        return Untouched(f"{path} cannot be written: {sqlite.said(error)}.", hint=hint)
+        return Untouched(f"{path} cannot be written: {sqlite.error_text(error)}.", hint=hint)
     known = sqlite.explained(error, path, lock_timeout)
     return Untouched(known.message, hint=known.hint)
 
@@ -90,7 +90,7 @@ def writable(live: Path, busy_seconds: float) -> sqlite3.Connection:
 
 
 def format_of(live: Path, lock_timeout: float) -> Format:
-    """Return how the live database is kept, after rolling back what a dead process left. Raises sqlite3.Error."""
+    """Return the format of the live database, after rolling back a dead process's transaction. Raises sqlite3.Error."""
     with closing(writable(live, lock_timeout)) as connection:
         sqlite.not_understood(connection, live)
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -101,22 +101,20 @@ def format_of(live: Path, lock_timeout: float) -> Format:
 
 
 def _match_format(staged: Path, live: Path, form: Format, checkpoint: Checkpoint) -> None:
-    """Make the staged copy one that SQLite can copy into the live file.
-
-    Its header says rollback journal, or it would turn the live one to WAL under open connections (a live WAL database
-    stays one). Its page size is the live one where SQLite cannot change that: in WAL mode.
-    """
+    """Change the format of the staged copy to one that SQLite can copy into the live file."""
     with closing(sqlite.opened(staged, mode="rw")) as connection:
         sqlite.tolerate_schema(connection)
+        # a header in WAL mode would switch the live file to WAL under open connections; a live WAL database stays one
         connection.execute("PRAGMA journal_mode=DELETE")
         encoding = connection.execute("PRAGMA encoding").fetchone()[0]
         if form.tables and encoding != form.encoding:
-            # connections that are open would fail at every statement until they are opened anew
+            # every statement of an open connection would fail until it is opened anew
             raise Untouched(
                 f"{live} is {form.encoding}, the backup is {encoding}.",
                 hint="Stop the service and move the file away, then restore again.",
             )
         page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+    # in WAL mode SQLite cannot change the page size of the live file
     if form.journal_mode == "wal" and page_size != form.page_size:
         _repage(staged, live, form.page_size, checkpoint)
 
@@ -128,34 +126,34 @@ def _repage(staged: Path, live: Path, page_size: int, checkpoint: Checkpoint) ->
     def vacuum(connection: sqlite3.Connection) -> None:
         sqlite.limit_values(connection, sqlite.STORED_BYTES)
         connection.execute(f"PRAGMA page_size={page_size}")
-        # not in place, which would need space in the folder for temporary files too
+        # not in place, which would need space in the folder of temporary files too
         connection.execute("VACUUM INTO ?", [str(repaged)])
 
     try:
-        sqlite.watched(
+        sqlite.run_with_deadline(
             lambda: closing(sqlite.opened(staged, mode="rw", attached=1)),
             vacuum,
-            seconds=sqlite.patience(staged),
+            seconds=sqlite.time_limit(staged),
             checkpoint=checkpoint,
         )
     except (sqlite3.Error, NotCheckable) as error:
         if not (isinstance(error, NotCheckable) or sqlite.is_about_checking(error)):
             raise
-        reason = error.reason if isinstance(error, NotCheckable) else sqlite.said(error)
+        reason = error.reason if isinstance(error, NotCheckable) else sqlite.error_text(error)
         raise Untouched(
-            f"{live} has pages of another size than the backup, and its indexes need its service: {reason}.",
+            f"{live} has another page size than the backup, and only its service can rebuild the indexes: {reason}.",
             hint="Stop the service and move the file away, then restore again.",
         ) from error
     repaged.replace(staged)
 
 
-def _copy_patiently(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkpoint) -> None:
+def _copy_with_retries(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkpoint) -> None:
     until = time.monotonic() + lock_timeout
     while True:
         try:
             _copy_into(staged, live, lock_timeout, checkpoint)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorname not in PASSING or time.monotonic() > until:
+            if error.sqlite_errorname not in RETRIABLE or time.monotonic() > until:
                 raise
             checkpoint(0)
             time.sleep(sqlite.LOCK_POLL_SECONDS)
@@ -173,7 +171,7 @@ def _copy_into(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkp
 
         def step(status: int, remaining: int, total: int) -> None:
             if status == sqlite3.SQLITE_DONE:
-                return  # committed: too late to stop
+                return  # committed: it cannot be cancelled any more
             try:
                 advance(status, remaining, total)
             except BackupError as stop:
@@ -184,27 +182,23 @@ def _copy_into(staged: Path, live: Path, lock_timeout: float, checkpoint: Checkp
 
 
 def _shrink_wal(live: Path, lock_timeout: float) -> None:
-    """Fold the write-ahead log, which is as large as the database now, back where readers and the disk allow it.
-
-    The rows are safe in the log, so that neither is a reason to fail.
-    """
+    """Truncate the write-ahead log, as large as the database now, unless a reader or a full disk prevents it."""
     try:
         with closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
+        # the rows are safe in the log: neither is a reason to fail
         code = getattr(error, "sqlite_errorname", "") or ""
         if not code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) and code not in NO_SPACE:
             raise sqlite.explained(error, live, lock_timeout) from error
 
 
 def _create(staged: Path, live: Path, checkpoint: Checkpoint, permissions: Permissions | None) -> list[str]:
-    """Put the copy in place as a new file. Logs of the old one would be replayed into it: they go first."""
+    """Put the copy in place as a new file."""
+    # logs of the old file would be replayed into the new one: they are removed first
     logs = [live.with_name(live.name + suffix) for suffix in SIDE_FILES]
+    # without recorded permissions the owner is that of another database in the folder, else of the folder
+    others = (path for path in sorted(live.parent.glob("*.db")) if path != live and path.is_file())
     return replace_file(
-        staged, live, checkpoint=checkpoint, permissions=permissions, neighbour=_neighbour(live), obsolete=logs
+        staged, live, checkpoint=checkpoint, permissions=permissions, neighbour=next(others, None), obsolete=logs
     )
-
-
-def _neighbour(live: Path) -> Path | None:
-    """Return whose owner a created database takes without a record: another database there; None for the folder's."""
-    return next((path for path in sorted(live.parent.glob("*.db")) if path != live and path.is_file()), None)

@@ -1,4 +1,4 @@
-"""What a live database is after a restore: sound, with the rows of the backup, page for page as it was."""
+"""Verifying a live database after a restore: integrity, row counts, and comparison page by page."""
 
 import sqlite3
 import time
@@ -12,19 +12,20 @@ from backups.components.sqlite.restore import writable
 from backups.errors import ComponentError, DamagedComponent, NotCheckable
 from backups.lib.paths import bytes_of
 
-STRANGER_SECONDS = 2.0
+WRITER_WAIT_SECONDS = 2.0
 BLOCK = 1 << 20
 # Header fields that differ between copies of one content: journal mode, change counter, schema cookie, version numbers.
 # Source: https://www.sqlite.org/fileformat2.html#the_database_header
 COUNTERS = (slice(18, 20), slice(24, 28), slice(40, 44), slice(92, 100))
-STOP_IT = "Stop the service meanwhile, with hooks.before_restore."
+STOP_SERVICE = "Stop the service meanwhile, with hooks.before_restore."
 
-Mark = tuple[object, ...]
+FileState = tuple[object, ...]
 
 
-def mark_of(live: Path) -> Mark:
-    """Return what changes when somebody writes: size and time of the database and of its write-ahead log."""
+def file_state(live: Path) -> FileState:
+    """Return inode, size and time of the database and of its write-ahead log: a write changes one of them."""
     log = live.with_name(live.name + "-wal")
+    # reading creates an empty log
     return (_stamp(live), _stamp(log) if bytes_of(log) else None)
 
 
@@ -36,32 +37,31 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return info.st_ino, info.st_size, info.st_mtime_ns
 
 
-def prove(
+def verify_restored(
     live: Path,
     tables: Mapping[str, int],
-    left: Mark | None,
+    applied: FileState | None,
     *,
     lock_timeout: float,
     uncounted: Collection[str] = (),
     checkpoint: Callable[[int], None] = lambda _: None,
 ) -> list[str]:
-    """Check the live database after a restore and count its rows against `tables`; return notes.
+    """Check the live database after a restore and compare its row counts with `tables`; return notes.
 
-    Other processes may go on writing the moment the restore commits, so other counts are accepted when somebody wrote
-    since `left`, or is seen to write, and said. `uncounted` are tables that `tables` does
-    not count. What cannot be checked or counted here is a note too: every page of it was written, and its checksum was
-    compared. Raises ComponentError when the database is unsound or counts differ
-    with nobody writing.
+    `applied` is its state right after the restore, `uncounted` are the tables that `tables` does not count. What cannot
+    be checked or counted here is a note. Raises ComponentError when the database is damaged, or when counts differ
+    although no other process has written.
     """
     try:
-        return sqlite.watched(
-            # a connection that may write removes the log files that reading makes
+        return sqlite.run_with_deadline(
+            # a connection that may write removes the log files that reading creates
             lambda: closing(writable(live, lock_timeout)),
-            partial(_prove, live, tables, uncounted, left),
-            seconds=sqlite.patience(live) + lock_timeout,
+            partial(_verified, live, tables, uncounted, applied),
+            seconds=sqlite.time_limit(live) + lock_timeout,
             checkpoint=checkpoint,
         )
     except NotCheckable as error:
+        # no error: every page was written, and the checksum of the staged copy was compared
         return [f"{live.name} was restored, but not checked afterwards: {error.reason}."]
     except DamagedComponent as error:
         raise ComponentError(error.message) from error
@@ -69,11 +69,11 @@ def prove(
         raise sqlite.explained(error, live, lock_timeout) from error
 
 
-def _prove(
+def _verified(
     live: Path,
     tables: Mapping[str, int],
     uncounted: Collection[str],
-    left: Mark | None,
+    applied: FileState | None,
     connection: sqlite3.Connection,
 ) -> list[str]:
     connection.execute("PRAGMA query_only=ON")
@@ -82,18 +82,20 @@ def _prove(
     notes = sqlite.described(unchecked, live.name)
     if not found.differences(tables, uncounted):
         return notes
-    if left in (None, mark_of(live)) and not _somebody_writes(connection):
-        raise ComponentError(f"{live} does not hold the rows of the backup after the restore.", hint=STOP_IT)
+    # other processes may write as soon as the restore commits: then the counts may differ
+    if applied in (None, file_state(live)) and not _is_written_to(connection):
+        raise ComponentError(f"{live} does not hold the rows of the backup after the restore.", hint=STOP_SERVICE)
     return [*notes, f"{live.name} was written to by its service right after the restore"]
 
 
-def _somebody_writes(connection: sqlite3.Connection) -> bool:
-    """True when another connection commits within two seconds (``data_version`` moves only for others' commits)."""
+def _is_written_to(connection: sqlite3.Connection) -> bool:
+    """Return whether another connection commits within WRITER_WAIT_SECONDS."""
 
     def version() -> int:
+        # changes only with commits of other connections
         return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
-    before, until = version(), time.monotonic() + STRANGER_SECONDS
+    before, until = version(), time.monotonic() + WRITER_WAIT_SECONDS
     while time.monotonic() < until:
         if version() != before:
             return True
@@ -102,9 +104,9 @@ def _somebody_writes(connection: sqlite3.Connection) -> bool:
 
 
 def is_same(staged: Path, live: Path, *, lock_timeout: float) -> bool:
-    """True when the live database has the content of `staged` page for page. Raises ComponentError.
+    """Return whether the live database equals `staged` page by page, but for counters in the header.
 
-    A copy of the live one is made beside `staged`.
+    Copies the live database to a file beside `staged`. Raises ComponentError.
     """
     copy = staged.with_name(f"{staged.name}.live")
     copy.unlink(missing_ok=True)
@@ -130,7 +132,7 @@ def _same_pages(first: Path, second: Path) -> bool:
 
 
 def _is_empty(database: Path) -> bool:
-    """True without any table; such a database has one page or none."""
+    # an empty database has one page or none
     with sqlite.connected(database, immutable=True) as connection:
         return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 

@@ -1,4 +1,4 @@
-"""The kinds of service: a registry, and the components of an instance of any of them."""
+"""The registry of the kinds of service, and the components of an instance of any kind."""
 
 from collections.abc import Mapping
 
@@ -36,27 +36,27 @@ register(GenericService)
 
 
 def kind_of(manifest: Manifest) -> type[ServiceKind] | None:
-    """Return the kind of service that the archive is of; None where it is not registered, or none is named."""
+    """Return the kind of service that the archive is of; None when it is unknown or not registered."""
     return next((kind for kind in KINDS.values() if kind.recognises(manifest)), None)
 
 
 def components_of(
     service: ServiceKind, configuration: Configuration | None = None, *, own: OwnPlaces
 ) -> list[Component]:
-    """Return the components of `service` in the order they are exported, without the site's `own` places in them.
+    """Return the components of `service` in the order of their export, without the site's `own` paths in them.
 
-    `configuration` is the one that names the files, the live one by default. Raises ComponentError when that cannot
-    be read, or when a component leads out of the root or into one of those places.
+    `configuration` names their files; by default it is the live one. Raises ComponentError when that cannot be read, or
+    when a component lies outside of the root or in one of those paths.
     """
     named = service.live().merged if configuration is None else configuration
     return [require_foreign(component, own) for component in service.components(named, own)]
 
 
 def located(service: ServiceKind, paths: Mapping[str, str], *, own: OwnPlaces) -> list[Component]:
-    """Return the components of `service` where an earlier restore found them, whatever is configured now.
+    """Return the components of `service` at `paths`, which an earlier restore recorded, whatever is configured now.
 
-    Raises ComponentError for one that the instance does not have any more, or that leads out of the root or into one
-    of the site's `own` places by now.
+    Raises ComponentError for one that the instance no longer has, or that lies outside of the root or in one of the
+    site's `own` paths.
     """
     found = []
     for name, path in paths.items():

@@ -1,4 +1,4 @@
-"""What a kind of service answers: its components, its configuration, and what the manifest says about it."""
+"""The interface of a kind of service: its components, its configuration and its entries in the manifest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -21,12 +21,12 @@ from backups.lib.site_paths import OwnPlaces
 class DatabaseSource:
     """How a service finds one of its databases.
 
-    `usual` is the file name that it has everywhere, `key` where the configuration names it, `variable` the variable in
-    the environment that would move it. `setting` is the key of instances.toml that says where it is, `stated` true
-    where that is set. Empty is what is not known, or does not exist.
+    `default_name` is its default file name, `key` the section and key of the configuration that name it, `variable` the
+    environment variable that overrides them. `setting` is the key of instances.toml for its path, `stated` whether that
+    is set. What is unknown or does not exist is empty.
     """
 
-    usual: str = ""
+    default_name: str = ""
     key: str = ""
     variable: str = ""
     setting: str = ""
@@ -34,30 +34,30 @@ class DatabaseSource:
 
 
 class ServiceKind(ABC):
-    """A kind of service. An object of it is one service, as its instance is described in instances.toml.
+    """A kind of service. An object is the service of one instance in instances.toml.
 
-    Only `parse`, `component_names`, `components` and `component_at` have to be written for a service without a
-    configuration of its own. With one, `layers` names its layers, and `read_layers` and `read_archived` read them.
+    A kind without a configuration of its own implements `parse`, `component_names`, `components` and `component_at`. A
+    kind with one also names its `layers` and implements `read_layers` and `read_archived`.
     """
 
-    # the word in instances.toml and in manifests
+    # its name in instances.toml and in manifests
     kind: ClassVar[str]
-    # what people call it
+    # its name on pages
     label: ClassVar[str]
-    # the keys of its table in instances.toml, besides those of every kind
+    # the keys of its table in instances.toml, in addition to those of all kinds
     keys: ClassVar[frozenset[str]] = frozenset()
-    # the folder for restart-required.json, relative to the root
+    # the default folder of restart-required.json, relative to the root
     default_state: ClassVar[str] = "."
     # the layers of its configuration, lowest first, with the file of each in the archive
     layers: ClassVar[Mapping[str, str]] = {}
-    # true where a layer and a section can be restored alone: see `section` and `LiveConfiguration.after`
+    # whether a layer or a section can be restored alone: see `section` and `LiveConfiguration.after`
     divisible: ClassVar[bool] = False
     # the component of each file, in archives that the service writes itself
     foreign_components: ClassVar[Mapping[str, str]] = {}
 
-    # the file or URL that its processes are started with; empty where there is none
+    # the configuration file or URL that its processes are started with; empty if there is none
     config: str = ""
-    # a file with the environment that it is started with
+    # the file with the environment variables that it is started with
     environment_file: Path | None = None
 
     def __init__(self, name: str, root: Path) -> None:
@@ -67,26 +67,26 @@ class ServiceKind(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, name: str, root: Path, table: Mapping[str, Any]) -> Self:
-        """Return the service that `table` describes, whose keys are known ones. Raises Mistake."""
+        """Return the service of `table`, whose keys have been checked. Raises Mistake."""
 
     @property
     @abstractmethod
     def component_names(self) -> tuple[str, ...]:
-        """Return the names of all components, in the order in which they are exported."""
+        """Return the names of all components in the order of their export."""
 
     @abstractmethod
     def components(self, configuration: Configuration, own: OwnPlaces) -> list[Component]:
-        """Return the components where `configuration` has them, in the order in which they are exported.
+        """Return the components at their paths in `configuration`, in the order of their export.
 
-        Raises ComponentError when one of them leads out of the root.
+        The site's `own` paths are left out of trees. Raises ComponentError when a path lies outside of the root.
         """
 
     @abstractmethod
     def component_at(self, name: str, path: Path, own: OwnPlaces) -> Component | None:
-        """Return the component `name` at `path`, where an earlier restore found it; None where there is none."""
+        """Return the component `name` at `path`, which an earlier restore recorded; None if the service has none."""
 
     def named_paths(self) -> list[Path]:
-        """Return the paths inside the root that instances.toml itself names."""
+        """Return the paths of components that instances.toml names."""
         return []
 
     def database_source(self, component: str, configuration: Configuration) -> DatabaseSource:
@@ -98,30 +98,30 @@ class ServiceKind(ABC):
         return is_url(self.config)
 
     def live(self, *, lock_timeout: float | None = None) -> "LiveConfiguration":
-        """Return the configuration as it is now; nothing is read yet."""
+        """Return the present configuration, which is read at the first access."""
         return LiveConfiguration(self, lock_timeout=lock_timeout)
 
     def read_layers(self, lock_timeout: float) -> Layers:
-        """Return each of `layers` as it is now. `lock_timeout` is in seconds. Raises ComponentError."""
+        """Read the present `layers`. `lock_timeout` is in seconds. Raises ComponentError."""
         return {}
 
     @classmethod
     def archived(cls, directory: Path, absent: Collection[str] = ()) -> "ArchivedConfiguration":
-        """Return the configuration in an unpacked archive; `absent` are the parts that its manifest calls absent."""
+        """Return the configuration in an unpacked archive; `absent` are the absent parts by its manifest."""
         return ArchivedConfiguration(cls, directory, absent)
 
     @classmethod
     def read_archived(cls, directory: Path, absent: Collection[str]) -> Layers:
-        """Return those of `layers` that an unpacked archive holds, or says to be empty. Raises ComponentError."""
+        """Read the `layers` in an unpacked archive, with those that are `absent` as empty. Raises ComponentError."""
         return {}
 
     @classmethod
     def findings(cls, configuration: Configuration) -> list[str]:
-        """Return why the service would not start with `configuration`, a few words each. Names keys, never values."""
+        """Return why the service would not start with `configuration`, in a few words each, without values."""
         return []
 
     def section(self, name: str, *, by: str) -> Component:
-        """Return what restores one section of the configuration; `by` is who does it."""
+        """Return a component that restores one section of the configuration; `by` is the user for its history."""
         raise ComponentError(f"A section of the configuration of {self.name} cannot be restored alone.")
 
     def declared(self, configuration: Configuration) -> Configuration:
@@ -130,11 +130,11 @@ class ServiceKind(ABC):
 
     @classmethod
     def is_secret(cls, section: str, key: str) -> bool:
-        """Tell whether the value of `key` must be masked although its name is not that of a secret."""
+        """Return whether the value of `key` must be masked although its name is not that of a secret."""
         return False
 
     def instance_id(self, members: Mapping[str, Path]) -> str:
-        """Return what the service calls itself, for the manifest. `members` are the sound files of the backup, by name.
+        """Return the service's own id, for the manifest. `members` are the sound files of the backup by name.
 
         Raises ComponentError.
         """
@@ -146,12 +146,12 @@ class ServiceKind(ABC):
 
     @classmethod
     def recognises(cls, manifest: Manifest) -> bool:
-        """Tell whether the archive is of a service of this kind."""
+        """Return whether the archive is of a service of this kind."""
         return manifest.kind == cls.kind
 
 
 class LiveConfiguration:
-    """The configuration of a service as it is now. It is read when it is first asked for, and once."""
+    """The present configuration of a service, read once, at the first access."""
 
     def __init__(self, service: ServiceKind, *, lock_timeout: float | None = None) -> None:
         self.service = service
@@ -169,13 +169,13 @@ class LiveConfiguration:
         """Return the configuration after a restore of `parts` from the archive that is unpacked in `directory`.
 
         A part is "" for all, the name of a layer, or "section:NAME". Raises BackupError for a part that cannot be
-        restored here, ComponentError for what cannot be read.
+        restored, and ComponentError for a configuration that cannot be read.
         """
         return self.service.archived(directory, absent).merged
 
 
 class ArchivedConfiguration:
-    """The configuration in an archive that is unpacked in `directory`. Everything here raises ComponentError."""
+    """The configuration in an archive that is unpacked in `directory`. Reading it raises ComponentError."""
 
     def __init__(self, kind: type[ServiceKind], directory: Path, absent: Collection[str] = ()) -> None:
         self.kind = kind
@@ -184,7 +184,7 @@ class ArchivedConfiguration:
 
     @property
     def has_lowest(self) -> bool:
-        """False where the lowest layer is not in the archive: it came from a URL."""
+        # a lowest layer that comes from a URL is not in the archive
         return any((self.directory / file).exists() for file in list(self.kind.layers.values())[:1])
 
     @cached_property
@@ -193,7 +193,7 @@ class ArchivedConfiguration:
 
     @property
     def merged(self) -> Configuration:
-        """Return all layers as one; the merged export where the lowest one came from a URL."""
+        """Return the merged layers; the merged export if the lowest layer came from a URL."""
         if self.has_lowest:
             return merged(self.layers)
         export = self.directory / EXPORT_NAME

@@ -1,4 +1,4 @@
-"""A service whose components stand in instances.toml, one by one."""
+"""The generic kind of service: its components are listed in instances.toml."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from backups.lib.paths import confined
 from backups.lib.site_paths import OwnPlaces
 
 COMPONENT_KEYS = frozenset({"kind", "path", "optional"})
-# the manifest and the merged configuration are members of these names
+# names of members of the archive: the manifest and the merged configuration
 RESERVED_COMPONENTS = frozenset({"manifest", "config_export"})
 
 
@@ -56,12 +56,12 @@ class GenericService(ServiceKind):
 
 
 def declared_sections(table: Any, name: str = "backup") -> dict[str, dict[str, str]]:
-    """Return the nested ``backup`` table as flat sections, every value as text, as a configuration file has them."""
+    """Return the nested ``backup`` table as flat sections with texts as values, like those of a configuration file."""
     if not isinstance(table, dict):
         raise Mistake(name, "The value must be a table.")
     own = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if any(isinstance(value, list) for value in own.values()):
-        raise Mistake(name, "A list stands where one value is expected.")
+        raise Mistake(name, "The value must not be a list.")
     sections = {
         name: {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in own.items()}
     }

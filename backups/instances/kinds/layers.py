@@ -1,4 +1,4 @@
-"""Configurations in layers: each layer lays its keys over those of the layers below it."""
+"""Configurations in layers: the keys of each layer override those of the layers below it."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ Layers = Mapping[str, Configuration]
 
 # the component that holds the configuration, in each kind of service that has one
 CONFIG = "config"
-# a part of it that can be restored alone: "section:NAME", or the name of a layer
+# prefix of a section among the parts of a restore; the other parts are names of layers
 SECTION = "section:"
 
 
 def merged(layers: Layers) -> dict[str, dict[str, str]]:
-    """Return the configuration that `layers` amount to."""
+    """Return the merged configuration of `layers`."""
     result: dict[str, dict[str, str]] = {}
     for configuration in layers.values():
         for section, values in configuration.items():
@@ -29,7 +29,7 @@ def merged(layers: Layers) -> dict[str, dict[str, str]]:
 
 
 def configuration_hash(configuration: Configuration) -> str:
-    """Return the SHA-256 of the JSON with sorted keys and no spaces, as the TACACS+ server itself records it."""
+    """Return the SHA-256 of the JSON with sorted keys and no spaces, the hash that the TACACS+ server records."""
     canonical = json.dumps(configuration, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -55,7 +55,7 @@ def parse_export(data: bytes) -> dict[str, dict[str, str]]:
 
 
 def undecodable(configuration: Configuration) -> list[str]:
-    """Return ``[section] key`` of each value that carries bytes that are no UTF-8."""
+    """Return ``[section] key`` of each value with bytes that are not UTF-8."""
     return [
         f"[{section}] {key}"
         for section, values in configuration.items()

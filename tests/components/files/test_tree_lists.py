@@ -1,4 +1,4 @@
-"""The lists of what trees hold: kept sealed with each backup, as long as its archive is there, and never in memory."""
+"""The listings of trees: stored encrypted with each backup as long as its archive exists, and streamed."""
 
 import io
 import os
@@ -162,7 +162,7 @@ def test_a_rotated_key_opens_the_lists(uploads: Path, back_up: BackUp, settings:
     assert kept(backup) == ["photo"]
 
 
-def test_a_list_that_no_key_opens_is_said_and_made_anew_by_a_drill(
+def test_a_listing_that_no_key_decrypts_is_reported_and_remade_by_a_drill(
     uploads: Path, back_up: BackUp, settings: Settings
 ) -> None:
     backup = back_up("shop")

@@ -1,4 +1,4 @@
-"""Databases as applications really make them: with functions, collations, virtual tables and odd names."""
+"""Databases of applications with their own functions, collations, virtual tables and unusual names."""
 
 import sqlite3
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def test_virtual_tables_are_counted_through_their_shadow_tables(tmp_path: Path) 
     assert not {"pages", "boxes"} & set(tables)
 
 
-def test_a_virtual_table_of_a_module_nobody_has_here_does_no_harm(tmp_path: Path) -> None:
+def test_a_virtual_table_of_an_unknown_module_is_not_damage(tmp_path: Path) -> None:
     source = database(
         tmp_path / "live.db",
         "CREATE TABLE t(x)",

@@ -1,4 +1,4 @@
-"""Checking, counting and reading what a schema makes endless, huge or incomprehensible: it ends, and says so."""
+"""Checking, counting and reading databases with endless, huge or unparsable schemas ends and reports the reason."""
 
 import sqlite3
 import subprocess
@@ -36,7 +36,7 @@ resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
 resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
 from django.conf import settings
 settings.BACKUP_CHECK_TIMEOUT = 1
-from backups import sqlite
+from backups.components import sqlite
 path = Path(sys.argv[1])
 checks = [sqlite.check(path), sqlite.check(path, full=True)]
 facts = sqlite.facts(path)
@@ -98,7 +98,7 @@ def test_a_function_of_any_name_is_stood_in_for_once(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("name", [b"f\xff", b"n" * 300], ids=["not UTF-8", "too long"])
-def test_a_function_whose_name_nobody_can_register_is_said(tmp_path: Path, name: bytes) -> None:
+def test_a_function_whose_name_cannot_be_registered_is_reported(tmp_path: Path, name: bytes) -> None:
     path = computing(tmp_path / "live.db", "1")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema=ON")
@@ -125,7 +125,7 @@ def test_functions_without_number_are_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["line\nbreak", "brack(et", "no such function: x"])
-def test_a_collation_of_any_name_is_stood_in_for_and_says_nothing_of_rights(tmp_path: Path, name: str) -> None:
+def test_a_collation_of_any_name_gets_a_stub_and_is_no_error_of_permissions(tmp_path: Path, name: str) -> None:
     path = tmp_path / "live.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.create_collation(name, lambda left, right: (left > right) - (left < right))
@@ -256,7 +256,7 @@ def test_every_reason_is_named_up_to_a_number(tmp_path: Path) -> None:
     assert (text.isprintable(), len(text) < 300) == (True, True)
 
 
-def test_one_place_opens_every_database() -> None:
+def test_one_function_opens_every_database() -> None:
     paths = [path for package in ("backups", "destinations") for path in (PROJECT / package).rglob("*.py")]
     found = [path.relative_to(PROJECT) for path in paths if "sqlite3.connect(" in path.read_text()]
     assert found == [Path("backups/components/sqlite/connection.py")]

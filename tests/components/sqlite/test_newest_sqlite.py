@@ -1,4 +1,4 @@
-"""The tests of databases once more, with another SQLite than the one of this Python: the newest."""
+"""The tests of databases again, with the newest SQLite instead of that of this Python."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from tests.support.paths import PROJECT
 from tests.support.programs import missing
 
-FILES = ("test_sqlite_content.py", "test_sqlite_virtual.py", "test_sqlite_hostile.py", "test_restore_sqlite.py")
+FILES = ("test_content.py", "test_virtual_tables.py", "test_hostile_schemas.py", "test_restore.py")
 # what takes long and does not depend on the version
 LEFT_OUT = "not (large_value or of_any_size or damaged_anywhere)"
 
@@ -16,7 +16,7 @@ LEFT_OUT = "not (large_value or of_any_size or damaged_anywhere)"
 def test_databases_are_checked_copied_and_restored_with_the_newest_sqlite_too() -> None:
     if find_spec("pysqlite3") is None:
         missing("pysqlite3-binary is not installed")
-    files = [f"tests/service/{name}" for name in FILES]
+    files = [f"tests/components/sqlite/{name}" for name in FILES]
     pytest = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""Restoring into a live SQLite file: whatever its format and state, under the eyes of open connections."""
+"""Restoring into a live SQLite file: whatever its format and state, with open connections."""
 
 import os
 import sqlite3
@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from backups.components import sqlite
-from backups.components.sqlite import restore as sqlite_restore
-from backups.components.sqlite import verify as sqlite_proof
+from backups.components.sqlite.restore import restore_into
+from backups.components.sqlite.verify import file_state, is_same, verify_restored
 from backups.errors import BackupError, ComponentError, Untouched
 from tests.support.databases.sqlite_files import dump_of, exclusively_locked, leave_hot_journal, make_database, rows_of
 from tests.support.processes.unprivileged_user import NOBODY, open_way, run_as_nobody
@@ -39,11 +39,11 @@ def staged_copy(database: Path) -> Path:
     return copy
 
 
-def put_back(staged: Path, live: Path) -> list[str]:
-    """Restore and prove; return the notes."""
+def restore_and_verify(staged: Path, live: Path) -> list[str]:
+    """Restore and verify; return the notes."""
     tables = sqlite.facts(staged).tables
-    sqlite_restore.restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
-    return sqlite_proof.prove(live, tables, sqlite_proof.mark_of(live), lock_timeout=LOCK_TIMEOUT)
+    restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=lambda _: None)
+    return verify_restored(live, tables, file_state(live), lock_timeout=LOCK_TIMEOUT)
 
 
 def pragma(database: Path, name: str) -> object:
@@ -76,7 +76,7 @@ def test_pages_of_any_size_go_into_a_live_database_that_is_open(
     live = make_database(folder / "orders.db", rows=200, journal=journal, page=live_page)
     with closing(sqlite3.connect(live, isolation_level=None, timeout=2)) as service:
         assert service.execute("SELECT count(*) FROM orders").fetchone() == (200,)
-        assert put_back(staged_copy(source), live) == []
+        assert restore_and_verify(staged_copy(source), live) == []
         assert service.execute("SELECT * FROM orders ORDER BY id").fetchall() == rows_of(source)
         service.execute("INSERT INTO orders(item, amount) VALUES ('later', 1)")
         assert service.execute("PRAGMA journal_mode").fetchone() == (journal.lower(),)
@@ -90,7 +90,7 @@ def test_a_copy_whose_header_says_wal_does_not_switch_a_live_database_with_open_
 ) -> None:
     source = make_database(live.parent.parent / "orders.db", rows=7, journal="WAL")
     assert source.read_bytes()[18:20] == b"\2\2"
-    put_back(source, live)
+    restore_and_verify(source, live)
     assert live.read_bytes()[18:20] == b"\1\1"
     assert pragma(live, "journal_mode") == "delete"
     open_connections.execute("INSERT INTO orders(item) VALUES ('later')")
@@ -109,7 +109,7 @@ def test_a_lock_held_too_long_is_a_clear_error_after_the_deadline_with_nothing_c
         service.execute("UPDATE orders SET amount = -1")
         began = time.monotonic()
         with pytest.raises(ComponentError) as refused:
-            put_back(staged, live)
+            restore_and_verify(staged, live)
         assert LOCK_TIMEOUT <= time.monotonic() - began < LOCK_TIMEOUT + 1.5
         service.execute("ROLLBACK")
     assert refused.value.message == f"{live} stayed locked by another process for 0.5 s."
@@ -126,7 +126,7 @@ def test_a_short_lock_is_waited_for(live: Path) -> None:
     staged = staged_copy(make_database(live.parent.parent / "orders.db", rows=3))
     with subprocess.Popen([sys.executable, "-c", program, str(live)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "locked\n"
-        sqlite_restore.restore_into(staged, live, lock_timeout=10, checkpoint=lambda _: None)
+        restore_into(staged, live, lock_timeout=10, checkpoint=lambda _: None)
     assert len(rows_of(live)) == 3
 
 
@@ -139,7 +139,7 @@ def test_a_missing_database_of_which_nothing_is_recorded_is_private_and_has_the_
     missing = live.with_name("zz.db")
     live.chmod(0o640)
     os.chown(live, NOBODY, NOBODY)
-    put_back(staged, missing)
+    restore_and_verify(staged, missing)
     info = missing.stat()
     assert (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (0o600, NOBODY, NOBODY)
     assert all_rows(missing) == all_rows(live)
@@ -153,7 +153,7 @@ def test_a_missing_folder_of_which_nothing_is_recorded_is_private_and_has_the_ow
     live.parent.chmod(0o2750)
     os.chown(live.parent, NOBODY, NOBODY)
     missing = live.parent / "a" / "b" / "orders.db"
-    put_back(staged_copy(live), missing)
+    restore_and_verify(staged_copy(live), missing)
     for folder in (missing.parent, missing.parent.parent):
         info = folder.stat()
         assert (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (0o700, NOBODY, NOBODY)
@@ -176,7 +176,7 @@ def test_logs_beside_a_missing_or_broken_database_are_never_replayed(live: Path,
     live.with_name("orders.db-wal").write_bytes(log)
     live.with_name("orders.db-shm").write_bytes(bytes(32768))
     live.with_name("orders.db-journal").write_bytes(os.urandom(600))
-    put_back(staged, live)
+    restore_and_verify(staged, live)
     assert all_rows(live) == expected
     assert integrity(live) == "ok"
     assert drafts(live.parent) == []
@@ -195,7 +195,7 @@ def test_a_live_database_damaged_anywhere_is_restored(live: Path, number: int) -
     staged = staged_copy(live)
     expected = all_rows(live)
     live.write_bytes(damaged(live.read_bytes(), number))
-    put_back(staged, live)
+    restore_and_verify(staged, live)
     assert all_rows(live) == expected
     assert integrity(live) == "ok"
     assert drafts(live.parent) == []
@@ -208,7 +208,7 @@ def test_a_live_database_with_the_journal_of_a_dead_process_is_restored(live: Pa
         connection.executemany("INSERT INTO orders(item) VALUES (?)", ([os.urandom(900)] for _ in range(300)))
         connection.commit()
     leave_hot_journal(live)
-    put_back(staged, live)
+    restore_and_verify(staged, live)
     assert all_rows(live) == all_rows(staged)
     assert integrity(live) == "ok"
     assert not live.with_name("orders.db-journal").exists()
@@ -220,7 +220,7 @@ def test_databases_grow_and_shrink(tmp_path: Path, now: int, then: int, journal:
     (tmp_path / "service").mkdir()
     live = make_database(tmp_path / "service" / "orders.db", rows=now, blob_bytes=1000, journal=journal)
     source = make_database(tmp_path / "orders.db", rows=then, blob_bytes=1000)
-    put_back(staged_copy(source), live)
+    restore_and_verify(staged_copy(source), live)
     assert rows_of(live) == rows_of(source)
     if journal == "DELETE":
         assert live.stat().st_size == source.stat().st_size
@@ -242,7 +242,7 @@ def test_another_way_of_vacuuming_does_not_harm_connections_that_are_open(
     live, source = paths
     with closing(sqlite3.connect(live, isolation_level=None)) as service:
         service.execute("SELECT count(*) FROM orders").fetchone()
-        put_back(staged_copy(source), live)
+        restore_and_verify(staged_copy(source), live)
         service.execute("DELETE FROM orders WHERE id % 3")
         service.execute("INSERT INTO orders(item) SELECT randomblob(5000) FROM orders")
     assert integrity(live) == "ok"
@@ -261,11 +261,11 @@ def test_another_text_encoding_is_refused_before_open_connections_break(
     before = sha256(live)
     staged = staged_copy(source)
     with pytest.raises(Untouched, match=r"orders\.db is UTF-8, the backup is UTF-16le\.$") as refused:
-        put_back(staged, live)
+        restore_and_verify(staged, live)
     assert refused.value.hint == "Stop the service and move the file away, then restore again."
     assert sha256(live) == before
     live.rename(live.with_name("aside"))
-    put_back(staged, live)
+    restore_and_verify(staged, live)
     assert (pragma(live, "encoding"), len(rows_of(live))) == ("UTF-16le", 2)
 
 
@@ -293,7 +293,7 @@ def test_every_kind_of_table_comes_back(tmp_path: Path, journal: str) -> None:
     with closing(sqlite3.connect(live)) as connection:
         expected = dump_of(connection)
     change(live, "DELETE FROM prices", "DELETE FROM notes", "DROP TABLE words", "DROP VIEW cheap")
-    put_back(staged, live)
+    restore_and_verify(staged, live)
     with closing(sqlite3.connect(live)) as connection:
         assert dump_of(connection) == expected
         assert connection.execute("SELECT text FROM words WHERE words MATCH 'brown'").fetchall() == [
@@ -305,7 +305,7 @@ def test_the_version_that_an_application_keeps_in_the_header_comes_back(live: Pa
     change(live, "PRAGMA user_version=7", "PRAGMA application_id=42")
     staged = staged_copy(live)
     change(live, "PRAGMA user_version=9", "PRAGMA application_id=0")
-    put_back(staged, live)
+    restore_and_verify(staged, live)
     assert (pragma(live, "user_version"), pragma(live, "application_id")) == (7, 42)
 
 
@@ -313,19 +313,19 @@ def test_an_empty_database_comes_back_empty(live: Path, open_connections: sqlite
     empty = live.parent.parent / "orders.db"
     empty.touch()
     staged = staged_copy(empty)
-    put_back(staged, live)
+    restore_and_verify(staged, live)
     assert open_connections.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
-    assert sqlite_proof.is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
+    assert is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
 
 
 WITHOUT_RIGHTS = """
 import os, sys
 from pathlib import Path
-from backups import sqlite_restore
+from backups.components.sqlite.restore import restore_into
 from backups.errors import Untouched
 os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 try:
-    sqlite_restore.restore_into(Path(sys.argv[1]), Path(sys.argv[2]), lock_timeout=1, checkpoint=lambda _: None)
+    restore_into(Path(sys.argv[1]), Path(sys.argv[2]), lock_timeout=1, checkpoint=lambda _: None)
 except Untouched as error:
     print(error.message, "|", error.hint)
 """
@@ -361,10 +361,10 @@ def test_a_folder_in_the_place_of_the_database_is_refused(live: Path) -> None:
     live.unlink()
     live.mkdir()
     with pytest.raises(Untouched, match=r"orders\.db cannot be written: unable to open database file\.$"):
-        put_back(staged, live)
+        restore_and_verify(staged, live)
 
 
-def test_the_copy_stops_when_it_is_told_to_and_the_live_database_stays(live: Path) -> None:
+def test_a_cancelled_copy_leaves_the_live_database_unchanged(live: Path) -> None:
     source = make_database(live.parent.parent / "orders.db", rows=40, blob_bytes=1 << 20)
     staged = staged_copy(source)
     before = all_rows(live)
@@ -376,14 +376,14 @@ def test_the_copy_stops_when_it_is_told_to_and_the_live_database_stays(live: Pat
             raise BackupError("enough")
 
     with pytest.raises(BackupError, match=r"^enough$") as stopped:
-        sqlite_restore.restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=stop)
+        restore_into(staged, live, lock_timeout=LOCK_TIMEOUT, checkpoint=stop)
     assert stopped.value.untouched
     assert all_rows(live) == before
 
 
 def test_a_database_with_other_rows_is_not_taken_for_restored(live: Path) -> None:
     with pytest.raises(ComponentError, match=r"does not hold the rows of the backup after the restore\.$"):
-        sqlite_proof.prove(live, {"orders": 31}, sqlite_proof.mark_of(live), lock_timeout=LOCK_TIMEOUT)
+        verify_restored(live, {"orders": 31}, file_state(live), lock_timeout=LOCK_TIMEOUT)
 
 
 def test_other_rows_are_a_note_when_the_service_writes(live: Path) -> None:
@@ -396,7 +396,7 @@ def test_other_rows_are_a_note_when_the_service_writes(live: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program, str(live)], stdout=subprocess.PIPE, text=True) as writer:
         try:
             assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
-            notes = sqlite_proof.prove(live, {"orders": 5}, None, lock_timeout=5)
+            notes = verify_restored(live, {"orders": 5}, None, lock_timeout=5)
         finally:
             writer.kill()
     assert notes == ["orders.db was written to by its service right after the restore"]
@@ -405,6 +405,6 @@ def test_other_rows_are_a_note_when_the_service_writes(live: Path) -> None:
 def test_the_same_content_is_recognized_page_for_page_and_a_changed_byte_too(live: Path) -> None:
     staged = staged_copy(live)
     change(live, "UPDATE orders SET amount = amount")
-    assert sqlite_proof.is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
+    assert is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
     change(live, "UPDATE orders SET amount = amount + 1 WHERE id = 30")
-    assert not sqlite_proof.is_same(staged, live, lock_timeout=LOCK_TIMEOUT)
+    assert not is_same(staged, live, lock_timeout=LOCK_TIMEOUT)

@@ -186,7 +186,7 @@ def test_a_user_who_may_only_read_copies_a_wal_database_that_is_in_use(tmp_path:
         assert as_nobody(tmp_path, "sqlite", str(source)) == "11 rows"
 
 
-def test_a_user_who_may_only_read_is_told_why_a_wal_database_at_rest_needs_more(tmp_path: Path) -> None:
+def test_a_read_only_user_gets_the_reason_why_a_wal_database_at_rest_needs_more(tmp_path: Path) -> None:
     folder = tmp_path / "service"
     folder.mkdir()
     source = make_database(folder / "live.db", journal="WAL")

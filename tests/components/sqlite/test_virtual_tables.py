@@ -1,4 +1,4 @@
-"""Virtual tables without their application: what their modules here say of them is no damage of the database."""
+"""Virtual tables without their application: findings of their modules are not damage of the database."""
 
 import sqlite3
 from collections.abc import Callable
@@ -91,7 +91,7 @@ def test_a_full_check_finds_a_lost_index_entry_beside_one(tmp_path: Path) -> Non
         sqlite.check(path, full=True)
 
 
-def test_a_table_with_the_name_of_a_number_beside_one_is_said_or_checked(tmp_path: Path) -> None:
+def test_a_table_with_the_name_of_a_number_beside_one_is_reported_or_checked(tmp_path: Path) -> None:
     path = make(foreign_tokenizer_fts5(tmp_path / "live.db"), 'CREATE TABLE "2026"(x)', 'INSERT INTO "2026" VALUES (1)')
     assert [item.table for item in sqlite.check(path)] == (["2026", "f"] if CHECKS_MODULES else [])
     assert sqlite.facts(path).tables["2026"] == 1

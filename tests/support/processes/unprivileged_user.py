@@ -15,7 +15,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 kind, source, folder = sys.argv[1:]
-from backups import sqlite
+from backups.components import sqlite
 from backups.components.base import ExportContext
 from backups.components.files.component import FilesComponent
 from backups.components.sqlite.component import SQLiteComponent

@@ -1,7 +1,7 @@
-"""Work on a database with a deadline, that ends when the run is to stop.
+"""Running work on a database in a thread, with a timeout and cancellation.
 
-SQLite asks nobody while it counts, searches within a value or prepares a statement, and an exception that a signal
-raises inside its callbacks is lost. So the work has a thread of its own, and the caller waits beside it.
+SQLite calls no callback while it counts, searches within a value or prepares a statement, and it swallows an exception
+that a signal handler raises inside a callback. Therefore the work has a thread, and the caller waits for it.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, suppress
 from typing import Generic, TypeVar
 
-from backups.components.sqlite.untrusted.limits import INSTRUCTIONS_PER_LOOK
+from backups.components.sqlite.untrusted.limits import INSTRUCTIONS_PER_CALLBACK
 from backups.errors import NotCheckable
 
 Checkpoint = Callable[[int], None]
@@ -21,23 +21,23 @@ Result = TypeVar("Result")
 
 POLL_SECONDS = 0.1
 INTERRUPT_SECONDS = 0.02
-# how long a statement may take to see that it was interrupted; one computation inside it cannot
+# how long to wait for an interrupted statement to end; a single computation in it cannot be interrupted
 GRACE_SECONDS = 2.0
 NO_MEMORY = "it takes more memory than a check may have"
 NOT_TEXT = "a name in its schema is not UTF-8 text"
 
 
-def watched(
+def run_with_deadline(
     opening: Opening,
     work: Callable[[sqlite3.Connection], Result],
     *,
     seconds: float,
     checkpoint: Checkpoint = lambda _: None,
 ) -> Result:
-    """Open a database, do `work` with it and return what comes of it.
+    """Open a database, call `work` with its connection and return the result.
 
-    Raises NotCheckable after `seconds` or where memory ends, what `checkpoint` raises, and what `work` raises. A
-    statement that does not end then is left behind: its thread ends with the process.
+    Raises NotCheckable after `seconds` or when memory runs out, and what `checkpoint` and `work` raise. A statement
+    that cannot be interrupted goes on in its daemon thread until the process ends.
     """
     job = _Job(opening, work)
     job.start()
@@ -62,7 +62,7 @@ def _not_checkable(reason: str) -> NotCheckable:
 
 
 class _Job(threading.Thread, Generic[Result]):
-    """Work with a connection that this thread alone opens and closes."""
+    """A thread that opens a connection, works with it and closes it."""
 
     def __init__(self, opening: Opening, work: Callable[[sqlite3.Connection], Result]) -> None:
         super().__init__(name="sqlite", daemon=True)
@@ -74,7 +74,7 @@ class _Job(threading.Thread, Generic[Result]):
     def run(self) -> None:
         try:
             with self._opening() as connection:
-                connection.set_progress_handler(self._stopped.is_set, INSTRUCTIONS_PER_LOOK)
+                connection.set_progress_handler(self._stopped.is_set, INSTRUCTIONS_PER_CALLBACK)
                 self._connection = connection
                 result = self._work(connection)
         except BaseException as error:
@@ -89,7 +89,7 @@ class _Job(threading.Thread, Generic[Result]):
         return self._future.result()
 
     def stop(self) -> None:
-        """End what runs, as far as SQLite can be interrupted where it is."""
+        """Interrupt the statement that runs, and wait up to GRACE_SECONDS for its end."""
         self._stopped.set()
         until = time.monotonic() + GRACE_SECONDS
         while not self.ended(0) and time.monotonic() < until:

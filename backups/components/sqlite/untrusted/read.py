@@ -1,4 +1,4 @@
-"""Reading rows of a database of unknown origin: what is called a table may be a view without end."""
+"""Reading rows of a database of unknown origin: a "table" in it may be a view that never ends."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from backups.components.sqlite.connection import connected, exact_text
-from backups.components.sqlite.untrusted.deadline import watched
-from backups.components.sqlite.untrusted.limits import patience
+from backups.components.sqlite.untrusted.deadline import run_with_deadline
+from backups.components.sqlite.untrusted.limits import time_limit
 from backups.errors import NotCheckable
 
-MOST_BYTES = 64_000_000
+MAX_BYTES = 64_000_000
 ROWS_AT_A_TIME = 1000
 
 Row = tuple[Any, ...]
@@ -26,15 +26,16 @@ def rows(
     lock_timeout: float = 0,
     exact: bool = False,
 ) -> list[Row]:
-    """Return what the query `sql` finds in the database `path`; `immutable` as `opened` has it.
+    """Return the rows that the query `sql` finds in the database `path`; `immutable` is that of `opened`.
 
-    With `exact` texts are as `exact_text` gives them, else what is no UTF-8 in them is replaced.
-
-    Raises sqlite3.Error, and NotCheckable where it does not end in time or finds more than a configuration can be.
+    When `exact`, texts are decoded by `exact_text`, otherwise invalid UTF-8 in them is replaced. `lock_timeout` is in
+    seconds. Raises sqlite3.Error, and NotCheckable after the time limit or for more than MAX_BYTES.
     """
     work = partial(_rows, sql, parameters, lock_timeout, exact)
     try:
-        return watched(partial(connected, path, immutable=immutable), work, seconds=lock_timeout + patience(path))
+        return run_with_deadline(
+            partial(connected, path, immutable=immutable), work, seconds=lock_timeout + time_limit(path)
+        )
     except NotCheckable as error:
         raise NotCheckable(f"{path.name} cannot be read: {error.reason}.", reason=error.reason) from error
 
@@ -51,7 +52,7 @@ def _rows(
     while some := cursor.fetchmany(ROWS_AT_A_TIME):
         found += some
         size += sum(1 + len(value) if isinstance(value, str | bytes) else 8 for row in some for value in row)
-        if size > MOST_BYTES:
-            reason = f"it holds more than {MOST_BYTES:,} bytes"
+        if size > MAX_BYTES:
+            reason = f"it holds more than {MAX_BYTES:,} bytes"
             raise NotCheckable(f"The database cannot be read here: {reason}.", reason=reason)
     return found

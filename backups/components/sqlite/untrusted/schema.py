@@ -1,4 +1,4 @@
-"""What the schema of a database declares: which tables are ordinary, which are virtual, and whether it computes."""
+"""Reading the schema of a database: ordinary tables, virtual tables, and which tables have computed values."""
 
 import re
 import sqlite3
@@ -9,13 +9,13 @@ from pathlib import Path
 from backups.components.sqlite.connection import quoted, tolerate_schema
 from backups.components.sqlite.untrusted.limits import STORED_BYTES, limit_values
 
-# how SQLite names an entry of the schema that it does not take, and why; without a reason it is damage
+# SQLite's message about an entry of the schema that it cannot use; without a reason it is damage
 MALFORMED = re.compile(r"malformed database schema \((?P<entry>.*?)\) - (?P<reason>.+)", re.DOTALL)
-# reasons that are damage whoever wrote it
+# reasons that are damage whatever version wrote the file
 DAMAGE = re.compile(r"invalid rootpage|orphan index|.*\balready\b.*", re.DOTALL)
-# damaged text, or what a newer SQLite has learnt; every other reason is about what this one has or allows
+# damaged text, or syntax of a newer SQLite; every other reason is a missing function or a limit
 SYNTAX = re.compile(r"near .*|unrecognized token.*|incomplete input|unknown error", re.DOTALL)
-WRITER = slice(96, 100)  # of the header: the version number of the SQLite that wrote last
+WRITER = slice(96, 100)  # of the header: version number of the SQLite that wrote last
 # hidden columns of ``table_xinfo``: generated ones, virtual and stored
 GENERATED = (2, 3)
 EXPRESSION = -2  # instead of a column in ``index_xinfo``
@@ -23,10 +23,10 @@ EXPRESSION = -2  # instead of a column in ``index_xinfo``
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """`tables` are the ordinary ones, with those in which virtual tables keep their rows.
+    """The tables of a database; `tables` are the ordinary ones, with those in which virtual tables keep their rows.
 
-    `not_understood` is the first entry that this SQLite does not take, with the reason, and `unreadable` are the tables
-    that are not there because of it. `computes` is false where all that can be read is stored.
+    `not_understood` is the first entry that this SQLite cannot parse, with the reason, and `unreadable` are the tables
+    that cannot be used because of it. `computes` is False when all values are stored.
     """
 
     tables: tuple[str, ...]
@@ -41,8 +41,8 @@ class Schema:
 
 
 def read_schema(connection: sqlite3.Connection, path: Path) -> Schema:
-    """Return what the database of `connection` declares. Raises sqlite3.Error where its schema is damaged."""
-    # the definitions themselves
+    """Return the schema of `connection`. Raises sqlite3.Error where it is damaged."""
+    # reading the definitions
     limit_values(connection, STORED_BYTES)
     refused = not_understood(connection, path)
     reason = "; ".join(f"{entry}: {reason}" for entry, reason in refused.items())
@@ -59,14 +59,14 @@ def read_schema(connection: sqlite3.Connection, path: Path) -> Schema:
 
 
 def not_understood(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
-    """Return the first entry of the schema that is not understood here, though it is not damaged, and why.
+    """Return the first entry of the schema that this SQLite cannot parse although it is not damaged, with the reason.
 
-    From then on `connection` reads the rest. Raises sqlite3.Error where it is damaged.
+    Afterwards `connection` tolerates such entries and can read the others. Raises sqlite3.Error for a damaged schema.
     """
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except UnicodeDecodeError as error:
-        # of what the message quotes
+        # the message quotes bytes that are not UTF-8
         message, problem = error.object.decode(errors="replace"), sqlite3.DatabaseError("malformed database schema")
     except sqlite3.DatabaseError as error:
         message, problem = str(error), error
@@ -75,21 +75,19 @@ def not_understood(connection: sqlite3.Connection, path: Path) -> dict[str, str]
     malformed = MALFORMED.fullmatch(message)
     if malformed is None or DAMAGE.fullmatch(malformed["reason"]):
         raise problem
-    if SYNTAX.fullmatch(malformed["reason"]) and not _is_of_a_newer_sqlite(path):
-        raise problem
+    if SYNTAX.fullmatch(malformed["reason"]):
+        with path.open("rb") as file:
+            writer = int.from_bytes(file.read(WRITER.stop)[WRITER], "big")
+        major, minor, patch = sqlite3.sqlite_version_info
+        # syntax of a newer SQLite, unless the file was written by this version or an older one
+        if writer <= major * 1_000_000 + minor * 1_000 + patch:
+            raise problem
     tolerate_schema(connection)
     return {malformed["entry"]: malformed["reason"]}
 
 
-def _is_of_a_newer_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        writer = int.from_bytes(file.read(WRITER.stop)[WRITER], "big")
-    major, minor, patch = sqlite3.sqlite_version_info
-    return writer > major * 1_000_000 + minor * 1_000 + patch
-
-
 def _names(connection: sqlite3.Connection, condition: str) -> tuple[str, ...]:
-    # a name that SQLite itself would not take
+    # names that SQLite itself would refuse
     odd = "typeof(name) != 'text' OR instr(name, char(0)) > 0"
     rows = connection.execute(
         f"SELECT name FROM sqlite_master WHERE type = 'table' AND NOT ({odd}) AND {condition} ORDER BY name"
@@ -102,7 +100,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[object, .
 
 
 def _computes(connection: sqlite3.Connection, table: str) -> bool:
-    """True where a row of `table`, or an index of it, holds more than what is stored."""
+    """Return whether `table` has generated columns, partial indexes or indexes on expressions."""
     if any(hidden in GENERATED for *_, hidden in _columns(connection, table)):
         return True
     for _number, index, _unique, _origin, partial in connection.execute(f"PRAGMA index_list({quoted(table)})"):

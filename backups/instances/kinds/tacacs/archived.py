@@ -1,4 +1,4 @@
-"""The configuration of a TACACS+ server in an archive, and what a restore of all or of parts of it leads to."""
+"""The configuration of a TACACS+ server in an archive, and the one after a restore of it or of parts of it."""
 
 import sqlite3
 from collections.abc import Collection
@@ -33,7 +33,7 @@ IN_ARCHIVE = f"The {FILE} in the archive"
 
 
 class ArchivedServer(ArchivedConfiguration):
-    """The same with the text of the file, of which single sections are restored."""
+    """An archived configuration with the text of its file, from which single sections are restored."""
 
     def text(self) -> str:
         try:
@@ -50,7 +50,7 @@ class ArchivedServer(ArchivedConfiguration):
         return file if overrides is None else file | {"overrides": overrides}
 
     def overrides(self) -> Sections | None:
-        """Return the active overrides; None where the archive does not say what they were. Raises DamagedComponent."""
+        """Return the active overrides; None if the archive does not have them. Raises DamagedComponent."""
         path = self.directory / OVERRIDES
         if not path.exists():
             return {} if "overrides" in self.absent else None
@@ -58,11 +58,11 @@ class ArchivedServer(ArchivedConfiguration):
             return active_overrides(path)
         except sqlite3.Error as error:
             raise DamagedComponent(
-                f"The {OVERRIDES} in the archive holds no readable overrides: {sqlite.said(error)}."
+                f"The {OVERRIDES} in the archive holds no readable overrides: {sqlite.error_text(error)}."
             ) from error
 
     def override_rows(self, section: str) -> list[tuple[object, ...]]:
-        """Return the active rows of `section`, as `config_overrides` keeps them, oldest first."""
+        """Return the active rows of `section` in the table `config_overrides`, oldest first."""
         path = self.directory / OVERRIDES
         if not path.exists():
             return []
@@ -74,7 +74,7 @@ class ArchivedServer(ArchivedConfiguration):
 
 
 class LiveServer(LiveConfiguration):
-    """The same with the text of the file. A layer is not read where a restore replaces all of it."""
+    """A live configuration with the text of its file. `after` does not read a layer that is replaced as a whole."""
 
     def __init__(self, service: ServiceKind, server: Server, *, lock_timeout: float | None = None) -> None:
         super().__init__(service, lock_timeout=lock_timeout)
@@ -106,7 +106,13 @@ class LiveServer(LiveConfiguration):
         else:
             text, origin = self.text, str(self.server.baseline_path())
         for section in sections_of(parts):
-            self._require_restorable(section, archived)
+            require_section(section, archived.merged)
+            database = self.server.overrides_path()
+            if archived.override_rows(section) and not database.exists():
+                raise BackupError(
+                    f"Section [{section}] has overrides, and {database} does not exist.",
+                    hint="Restore config.overrides too.",
+                )
             if takes_file:
                 text = with_section(text, section, section_text(archived.text(), section))
                 origin = f"{origin}, changed,"
@@ -117,12 +123,3 @@ class LiveServer(LiveConfiguration):
 
     def after_section(self, section: str, directory: Path) -> Configuration:
         return self.after([SECTION + section], directory, ())
-
-    def _require_restorable(self, section: str, archived: ArchivedServer) -> None:
-        require_section(section, archived.merged)
-        overrides = self.server.overrides_path()
-        if archived.override_rows(section) and not overrides.exists():
-            raise BackupError(
-                f"Section [{section}] has overrides, and {overrides} does not exist.",
-                hint="Restore config.overrides too.",
-            )

@@ -1,4 +1,4 @@
-"""The configuration of a TACACS+ server: its file, its overrides database and the merged export are one thing."""
+"""The configuration component of a TACACS+ server: its file, its overrides database and the merged export."""
 
 import os
 import sqlite3
@@ -37,7 +37,7 @@ class ConfigurationComponent(Component):
         super().__init__(name)
         self.server = server
         self.baseline = server.baseline_path()
-        self._created: list[str] = []
+        self._notes: list[str] = []
         self.overrides = SQLiteComponent(name, server.overrides_path(), member=OVERRIDES)
 
     def sources(self) -> list[Path]:
@@ -53,17 +53,22 @@ class ConfigurationComponent(Component):
         return self.overrides.source_bytes() + bytes_of(self.baseline)
 
     def export(self, context: ExportContext) -> Export:
-        """Export from one copy of each source, so that the merged export is what the copies say.
-
-        A file that comes from a URL is not backed up: its text belongs to whoever serves it.
-        """
+        # the merged export is made from the exported copies, so that they agree
         baseline = context.directory / FILE
         info = copy_stable(self.baseline, baseline, context.checkpoint)
         export = self._export_overrides(context)
-        overrides = self._exported_overrides(export)
+        overrides: Sections = {}
+        if export.parts:
+            try:
+                overrides = active_overrides(export.parts[0].path)
+            except sqlite3.Error as error:
+                raise DamagedComponent(
+                    f"{self.overrides.path} holds no readable overrides: {sqlite.error_text(error)}."
+                ) from error
         layers = {"file": parse_configuration(read_live_text(baseline), str(self.baseline)), "overrides": overrides}
         configuration = merged(layers)
         if self.server.config_is_url:
+            # not backed up: a restore could not change it where it is served
             baseline.unlink()
         else:
             export.parts.append(self._file_part(baseline, info))
@@ -84,21 +89,17 @@ class ConfigurationComponent(Component):
             return Export(absent=[(f"{self.name}.overrides", f"{path} does not exist.")])
         return self.overrides.export(context)
 
-    def _exported_overrides(self, export: Export) -> Sections:
-        if not export.parts:
-            return {}
-        try:
-            return active_overrides(export.parts[0].path)
-        except sqlite3.Error as error:
-            raise DamagedComponent(
-                f"{self.overrides.path} holds no readable overrides: {sqlite.said(error)}."
-            ) from error
-
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:
-        """Take the file and the overrides as they are; there may be no merged configuration to tell."""
+        """Copy the file and the overrides as they are, without a merged export."""
         export = Export(warnings=[f"{self.name} was saved as it was found: {error.message}"])
         if not self.server.config_is_url:
-            self._salvage_file(export, context)
+            target = context.directory / FILE
+            try:
+                info = copy_stable(self.baseline, target, context.checkpoint)
+            except MissingComponent as missing:
+                export.absent.append((f"{self.name}.file", missing.message))
+            else:
+                export.parts.append(self._file_part(target, info))
         try:
             overrides = self._export_overrides(context)
         except DamagedComponent as damage:
@@ -111,15 +112,6 @@ class ConfigurationComponent(Component):
         export.absent += overrides.absent
         export.warnings += overrides.warnings
         return export
-
-    def _salvage_file(self, export: Export, context: ExportContext) -> None:
-        target = context.directory / FILE
-        try:
-            info = copy_stable(self.baseline, target, context.checkpoint)
-        except MissingComponent as missing:
-            export.absent.append((f"{self.name}.file", missing.message))
-        else:
-            export.parts.append(self._file_part(target, info))
 
     def _file_part(self, copy: Path, info: os.stat_result) -> ExportedPart:
         return ExportedPart(self.name, copy, FILE, "config", permissions_of(info, self.baseline))
@@ -139,20 +131,20 @@ class ConfigurationComponent(Component):
         return self.overrides.foresee(overrides, context) if overrides else []
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
-        """Put back the overrides, then the file; the merged export only says what both amount to."""
+        # the merged export is information only and is not applied
         overrides, file = self._split(entries)
         if overrides:
             self.overrides.apply(overrides, context)
         if file and not self.server.config_is_url:
             with touched() if overrides else nullcontext():
                 live = self.baseline.resolve()
-                self._created = replace_file(context.staged / FILE, live, permissions=file.permissions)
+                self._notes = replace_file(context.staged / FILE, live, permissions=file.permissions)
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         overrides, file = self._split(entries)
         if not self._holds(file):
-            raise ComponentError(f"{self.baseline} is not what was written a moment ago.")
-        return self._created + (self.overrides.prove(overrides, context) if overrides else [])
+            raise ComponentError(f"{self.baseline} is not what the restore has just written.")
+        return self._notes + (self.overrides.prove(overrides, context) if overrides else [])
 
     def _holds(self, file: Entry | None) -> bool:
         return file is None or self.server.config_is_url or same_content(self.baseline, file.checksum_sha256)

@@ -1,6 +1,6 @@
-"""The configuration of a TACACS+ server: where it comes from, and which files it names.
+"""Reading the configuration of a TACACS+ server, and the database files that it names.
 
-Precedence, highest first: active overrides (``data/config_overrides.db``), then the file or the cached text of the URL.
+Active overrides (``data/config_overrides.db``) take precedence over the file, or over the cached text of the URL.
 """
 
 import configparser
@@ -41,7 +41,7 @@ class Server:
     # a path, or the URL that it fetches its configuration from
     config: str
     optional: frozenset[str] = frozenset()
-    # where its databases are, by component, whatever its configuration says
+    # paths of its databases by component, which take precedence over its configuration
     databases: Mapping[str, Path] = field(default_factory=dict)
 
     @property
@@ -49,16 +49,16 @@ class Server:
         return is_url(self.config)
 
     def baseline_path(self) -> Path:
-        """Return the text that overrides are laid over: the file, or the service's cache of the URL."""
+        """Return the path of the lowest layer: the file, or the service's cache of the URL."""
         return confined(self.root, URL_CACHE if self.config_is_url else self.config)
 
     def overrides_path(self) -> Path:
         return confined(self.root, self.databases.get("overrides", Path(OVERRIDES)))
 
     def database_path(self, component: str, configuration: Configuration) -> Path:
-        """Return where `component` keeps its database, relative names being relative to the root.
+        """Return the path of the database of `component`; relative names are relative to the root.
 
-        The instances file has the first word. Raises ComponentError when a file outside the root is named.
+        Raises ComponentError when it lies outside of the root.
         """
         if component in self.databases:
             return confined(self.root, self.databases[component])
@@ -78,7 +78,7 @@ def parse_configuration(text: str, origin: str) -> Sections:
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        # any of the three line ends, as the server reads it
+        # the server accepts all three line endings
         parser.read_file(io.StringIO(text, newline=None))
     except configparser.Error as error:
         raise DamagedComponent(
@@ -88,11 +88,12 @@ def parse_configuration(text: str, origin: str) -> Sections:
 
 
 def _finding(error: configparser.Error) -> str:
-    """Say what is wrong and in which line, but not what stands there: it may be a secret."""
+    """Return the mistake and its line."""
+    # without the line's text, which may be a secret
     if isinstance(error, configparser.DuplicateSectionError):
-        return f"line {error.lineno}: section [{error.section}] stands there twice"
+        return f"line {error.lineno}: section [{error.section}] is defined twice"
     if isinstance(error, configparser.DuplicateOptionError):
-        return f"line {error.lineno}: [{error.section}] {error.option} stands there twice"
+        return f"line {error.lineno}: [{error.section}] {error.option} is defined twice"
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno}: a key before the first section"
     lines = ", ".join(str(number) for number, _ in getattr(error, "errors", []))
@@ -100,7 +101,8 @@ def _finding(error: configparser.Error) -> str:
 
 
 def read_live_text(path: Path) -> str:
-    """Return the text with its line ends as they are: what is not restored must not change. Raises ComponentError."""
+    """Return the text of the file `path`. Raises ComponentError."""
+    # with its line endings: a restore of one section must not change the others
     try:
         return path.read_bytes().decode()
     except FileNotFoundError as error:
@@ -109,12 +111,12 @@ def read_live_text(path: Path) -> str:
         raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise DamagedComponent(
-            f"{path} is not UTF-8: byte {error.start}.", hint="Save the file in UTF-8, as the server wants it."
+            f"{path} is not UTF-8: byte {error.start}.", hint="Save the file in UTF-8, which the server expects."
         ) from error
 
 
 def read_live_overrides(path: Path, lock_timeout: float) -> Sections:
-    """Return the overrides that count; none where the database does not exist. Raises ComponentError."""
+    """Return the active overrides; empty when the database does not exist. Raises ComponentError."""
     try:
         look_at(path)
         return active_overrides(path, lock_timeout=lock_timeout)
@@ -125,21 +127,22 @@ def read_live_overrides(path: Path, lock_timeout: float) -> Sections:
 
 
 def active_overrides(path: Path, *, lock_timeout: float = 0) -> Sections:
-    """Return the overrides that count; the newest row of a key wins.
+    """Return the active overrides in the database `path`.
 
-    A value that is no UTF-8 carries its bytes as lone surrogates, which JSON writes as ``\\udce4``. Raises
-    sqlite3.Error: the caller knows whether `path` is a copy or the live file.
+    Bytes that are not UTF-8 become lone surrogates, which JSON writes as ``\\udce4``. Raises sqlite3.Error: only the
+    caller knows whether `path` is a copy or the live file.
     """
     overrides: Sections = {}
     query = "SELECT section, key, value, value_type FROM config_overrides WHERE active = 1 ORDER BY id"
     for section, key, value, value_type in sqlite.rows(path, query, lock_timeout=lock_timeout, exact=True):
+        # in the order of ids: the newest row of a key wins
         values = overrides.setdefault(as_text(_exact(section)), {})
         values[as_text(_exact(key))] = exported_value(_exact(value), _exact(value_type or "string"))
     return overrides
 
 
 def _exact(value: object) -> str:
-    """SQLite keeps bytes in a column of texts where a program wrote bytes."""
+    # a column of texts may contain bytes
     return sqlite.exact_text(value) if isinstance(value, bytes) else str(value)
 
 

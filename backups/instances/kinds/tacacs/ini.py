@@ -1,4 +1,4 @@
-"""Sections of an INI text as text: one can be taken and put without a change to anything else, comments included."""
+"""Extracting and replacing a section of an INI text without changes to the rest, comments included."""
 
 import re
 
@@ -12,7 +12,7 @@ def section_text(text: str, section: str) -> str:
 
 
 def with_section(text: str, section: str, replacement: str) -> str:
-    """Return `text` with its ``[section]`` replaced, added at the end, or taken out when `replacement` is empty."""
+    """Return `text` with ``[section]`` replaced, appended, or removed when `replacement` is empty."""
     if replacement and not replacement.endswith("\n"):
         replacement += "\n"
     if span := _span(text, section):
@@ -21,17 +21,13 @@ def with_section(text: str, section: str, replacement: str) -> str:
 
 
 def _span(text: str, section: str) -> tuple[int, int] | None:
-    """Comments and empty lines after the last key belong to what follows: they stay where they are."""
     headers = list(HEADER.finditer(text))
     for header, following in zip(headers, [*headers[1:], None], strict=True):
         if header["name"] == section:
             end = following.start() if following else len(text)
             lines = text[header.start() : end].splitlines(keepends=True)
-            while len(lines) > 1 and _is_blank(lines[-1]):
+            # comments and empty lines after the last key belong to the next section
+            while len(lines) > 1 and (not lines[-1].strip() or lines[-1].lstrip().startswith(("#", ";"))):
                 lines.pop()
             return header.start(), header.start() + sum(map(len, lines))
     return None
-
-
-def _is_blank(line: str) -> bool:
-    return not line.strip() or line.lstrip().startswith(("#", ";"))

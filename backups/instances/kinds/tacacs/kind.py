@@ -1,4 +1,4 @@
-"""The TACACS+ server as a kind of service: its components follow from its own configuration."""
+"""The TACACS+ server as a kind of service: its own configuration names its components' files."""
 
 import sqlite3
 from collections.abc import Collection, Mapping
@@ -46,14 +46,27 @@ class TacacsServer(ServiceKind):
     @classmethod
     def parse(cls, name: str, root: Path, table: Mapping[str, Any]) -> Self:
         config = text(table, "config")
-        server = Server(
-            name,
-            root,
-            config if is_url(config) else str(within(root, config, "config")),
-            _optional(table),
-            _databases(root, table),
-        )
-        return cls(server, _environment_file(table))
+        if not is_url(config):
+            config = str(within(root, config, "config"))
+        optional = table.get("optional", [])
+        if not isinstance(optional, list) or not all(isinstance(component, str) for component in optional):
+            raise Mistake("optional", "The value must be a list of component names.")
+        for number, component in enumerate(optional, 1):
+            if component not in OPTIONAL:
+                raise Mistake("optional", f"Component {number} is unknown.", f"Use some of {', '.join(OPTIONAL)}.")
+        databases = table.get("databases", {})
+        if not isinstance(databases, dict):
+            raise Mistake("databases", "The databases are a table, such as [hq.databases].")
+        require_known(databases, OPTIONAL, "databases.")
+        paths = {
+            component: within(root, text(databases, component, prefix="databases."), f"databases.{component}")
+            for component in databases
+        }
+        server = Server(name, root, config, frozenset(optional), paths)
+        environment_file = text(table, "environment_file", default="")
+        if environment_file and not Path(environment_file).is_absolute():
+            raise Mistake("environment_file", "The path is not absolute.")
+        return cls(server, Path(environment_file) if environment_file else None)
 
     @property
     def component_names(self) -> tuple[str, ...]:
@@ -82,7 +95,7 @@ class TacacsServer(ServiceKind):
         if component not in DATABASES:
             return DatabaseSource(OVERRIDES, setting=f"databases.{setting}", stated=stated)
         section, key, _, member = DATABASES[component]
-        # of a configuration that cannot be read it is not known whether the environment counts
+        # a key in the configuration takes precedence over the environment; an unreadable one leaves that unknown
         free = configuration and key not in configuration.get(section, {})
         return DatabaseSource(
             member,
@@ -116,31 +129,5 @@ class TacacsServer(ServiceKind):
 
     @classmethod
     def recognises(cls, manifest: Manifest) -> bool:
-        # a foreign manifest names no kind: this server is the only one whose own archives are read
+        # a foreign manifest names no kind: only this server's own archives are supported
         return manifest.kind == cls.kind or manifest.is_foreign
-
-
-def _optional(table: Mapping[str, Any]) -> frozenset[str]:
-    value = table.get("optional", [])
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise Mistake("optional", "The value must be a list of component names.")
-    for number, name in enumerate(value, 1):
-        if name not in OPTIONAL:
-            raise Mistake("optional", f"Component {number} is unknown.", f"Use some of {', '.join(OPTIONAL)}.")
-    return frozenset(value)
-
-
-def _databases(root: Path, table: Mapping[str, Any]) -> dict[str, Path]:
-    databases = table.get("databases", {})
-    if not isinstance(databases, dict):
-        raise Mistake("databases", "The databases are a table, such as [hq.databases].")
-    require_known(databases, OPTIONAL, "databases.")
-    return {name: within(root, text(databases, name, prefix="databases."), f"databases.{name}") for name in databases}
-
-
-def _environment_file(table: Mapping[str, Any]) -> Path | None:
-    if not (path := text(table, "environment_file", default="")):
-        return None
-    if not Path(path).is_absolute():
-        raise Mistake("environment_file", "The path is not absolute.")
-    return Path(path)

@@ -1,4 +1,4 @@
-"""When a configuration of the TACACS+ server is valid: the rules that the server itself holds it to."""
+"""Validating a configuration by the TACACS+ server's own rules."""
 
 import re
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ RADIUS_RANGES = (
     ("radius_auth", "radius_timeout", 1, 60, True, False),
     ("radius_auth", "radius_retries", 0, 10, True, False),
 )
-# what a backend needs: its section and the keys that must not be empty
+# by backend: its section, and the keys that must not be empty
 BACKEND_NEEDS = {
     "ldap": ("ldap", ("server", "base_dn")),
     "okta": ("okta", ("org_url",)),
@@ -40,9 +40,11 @@ SHORTEST_RADIUS_SECRET = 8
 
 
 def findings(configuration: Configuration) -> list[str]:
-    """Return what is wrong, one sentence each; empty when the server would start with it. Names keys, never secrets."""
+    """Return the violations, in a few words each, which never quote secrets; empty when the server would start."""
     found = [f"section [{name}] is missing" for name in REQUIRED_SECTIONS if name not in configuration]
-    found += _presence(configuration)
+    for section, key in (("server", "host"), ("auth", "local_auth_db")):
+        if section in configuration and not configuration[section].get(key):
+            found.append(f"[{section}] {key} is not set")
     found += [text for rule in RANGES for text in _range(configuration, *rule)]
     found += _backends(configuration)
     strategy = configuration.get("backup", {}).get("default_retention_strategy", "simple")
@@ -52,12 +54,6 @@ def findings(configuration: Configuration) -> list[str]:
     if name and not INSTANCE_NAME.fullmatch(name):
         found.append("[server] instance_name may have letters, digits, '_' and '-' only")
     return found
-
-
-def _presence(configuration: Configuration) -> Iterator[str]:
-    for section, key in (("server", "host"), ("auth", "local_auth_db")):
-        if section in configuration and not configuration[section].get(key):
-            yield f"[{section}] {key} is not set"
 
 
 def _range(
@@ -87,18 +83,14 @@ def _backends(configuration: Configuration) -> Iterator[str]:
         if backend not in BACKENDS:
             yield f"[auth] backends: backend {number} is not one of {', '.join(BACKENDS)}"
         elif backend in BACKEND_NEEDS:
-            yield from _needs(configuration, backend)
-
-
-def _needs(configuration: Configuration, backend: str) -> Iterator[str]:
-    section, keys = BACKEND_NEEDS[backend]
-    if section not in configuration:
-        yield f"[auth] backends names {backend}, but section [{section}] is missing"
-        return
-    yield from (f"[{section}] {key} is not set" for key in keys if not configuration[section].get(key))
-    if backend == "radius":
-        secret = configuration[section].get("radius_secret", "")
-        if secret and len(secret) < SHORTEST_RADIUS_SECRET:
-            yield f"[radius_auth] radius_secret is shorter than {SHORTEST_RADIUS_SECRET} characters"
-        for rule in RADIUS_RANGES:
-            yield from _range(configuration, *rule)
+            section, keys = BACKEND_NEEDS[backend]
+            if section not in configuration:
+                yield f"[auth] backends names {backend}, but section [{section}] is missing"
+                continue
+            yield from (f"[{section}] {key} is not set" for key in keys if not configuration[section].get(key))
+            if backend == "radius":
+                secret = configuration[section].get("radius_secret", "")
+                if secret and len(secret) < SHORTEST_RADIUS_SECRET:
+                    yield f"[radius_auth] radius_secret is shorter than {SHORTEST_RADIUS_SECRET} characters"
+                for rule in RADIUS_RANGES:
+                    yield from _range(configuration, *rule)

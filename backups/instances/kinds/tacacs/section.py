@@ -1,4 +1,4 @@
-"""One section of a TACACS+ configuration: its lines in the file and its active overrides."""
+"""Restoring one section of a TACACS+ configuration: its lines in the file and its active overrides."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from contextlib import closing
 
 from backups.archive.manifest.document import Entry
 from backups.components.base import ApplyContext
-from backups.components.sqlite.restore import refused, writable
+from backups.components.sqlite.restore import untouched_error, writable
 from backups.errors import ComponentError
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import Configuration, configuration_hash
@@ -21,18 +21,8 @@ from destinations.lib.formats import is_text
 COLUMNS = "section, key, value, value_type, created_at, created_by, active"
 
 
-def _insert(live: sqlite3.Connection, row: Sequence[object]) -> None:
-    """Insert an active override as it was; a text that is no UTF-8 is handed over as its bytes, and stays a text."""
-    raw = [isinstance(value, str) and not is_text(value) for value in row]
-    places = ", ".join("CAST(? AS TEXT)" if is_raw else "?" for is_raw in raw)
-    values = [
-        str(value).encode(errors="surrogateescape") if is_raw else value for value, is_raw in zip(row, raw, strict=True)
-    ]
-    live.execute(f"INSERT INTO config_overrides ({COLUMNS}) VALUES ({places}, 1)", values)
-
-
 class ConfigurationSection(ConfigurationComponent):
-    """Restores one section and leaves the rest of the file, with its comments, as it is."""
+    """Restores one section; the rest of the file and its comments do not change."""
 
     def __init__(self, name: str, service: ServiceKind, server: Server, section: str, *, by: str) -> None:
         super().__init__(name, server)
@@ -42,23 +32,20 @@ class ConfigurationSection(ConfigurationComponent):
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         archived = ArchivedServer(type(self.service), context.staged)
-        # read anew: the service was running since the archive was staged
+        # read again, because the service was running since the archive was staged
         live = LiveServer(self.service, self.server)
         before, after = live.merged, live.after_section(self.section, context.staged)
         if self.overrides.path.exists():
             self._apply_overrides(archived, before, after, context.lock_timeout)
         if archived.has_lowest and not self.server.config_is_url:
             with touched():
-                self._apply_file(archived)
+                lines = section_text(archived.text(), self.section)
+                draft = archived.directory / f"{FILE}.section"
+                draft.write_bytes(with_section(read_live_text(self.baseline), self.section, lines).encode())
+                replace_file(draft, self.baseline.resolve())
 
     def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         return []
-
-    def _apply_file(self, archived: ArchivedServer) -> None:
-        text = with_section(read_live_text(self.baseline), self.section, section_text(archived.text(), self.section))
-        draft = archived.directory / f"{FILE}.section"
-        draft.write_bytes(text.encode())
-        replace_file(draft, self.baseline.resolve())
 
     def _apply_overrides(
         self,
@@ -75,24 +62,29 @@ class ConfigurationSection(ConfigurationComponent):
                 live.execute("BEGIN IMMEDIATE")
                 live.execute("UPDATE config_overrides SET active = 0 WHERE section = ? AND active = 1", [self.section])
                 for row in rows:
-                    _insert(live, row)
-                self._add_history(live, before, after)
+                    # bound as bytes and cast, because sqlite3 cannot bind a text that is not UTF-8
+                    raw = [isinstance(value, str) and not is_text(value) for value in row]
+                    places = ", ".join("CAST(? AS TEXT)" if is_raw else "?" for is_raw in raw)
+                    values = [
+                        str(value).encode(errors="surrogateescape") if is_raw else value
+                        for value, is_raw in zip(row, raw, strict=True)
+                    ]
+                    live.execute(f"INSERT INTO config_overrides ({COLUMNS}) VALUES ({places}, 1)", values)
+                live.execute(
+                    "INSERT INTO config_history (section, key, old_value, new_value, value_type, changed_by,"
+                    " change_reason, config_hash) VALUES (?, '*', ?, ?, 'json', ?,"
+                    " 'section restored from a backup', ?)",
+                    [
+                        self.section,
+                        json.dumps(before.get(self.section, {})),
+                        json.dumps(after.get(self.section, {})),
+                        self.by,
+                        configuration_hash(after),
+                    ],
+                )
                 live.execute("COMMIT")
         except sqlite3.Error as error:
-            raise refused(error, path, lock_timeout) from error
-
-    def _add_history(self, live: sqlite3.Connection, before: Configuration, after: Configuration) -> None:
-        live.execute(
-            "INSERT INTO config_history (section, key, old_value, new_value, value_type, changed_by, change_reason,"
-            " config_hash) VALUES (?, '*', ?, ?, 'json', ?, 'section restored from a backup', ?)",
-            [
-                self.section,
-                json.dumps(before.get(self.section, {})),
-                json.dumps(after.get(self.section, {})),
-                self.by,
-                configuration_hash(after),
-            ],
-        )
+            raise untouched_error(error, path, lock_timeout) from error
 
     def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         live = LiveServer(self.service, self.server)

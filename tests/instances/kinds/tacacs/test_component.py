@@ -149,8 +149,8 @@ def test_a_url_source_that_was_never_fetched_is_named(tacacs_root: Path, declare
 
 INVALID = {
     "a key before the first section": ("radius_secret = hush\n", "line 1: a key before the first section"),
-    "a section that stands twice": ("[a]\nx=1\n[b]\n[a]\n", "line 4: section [a] stands there twice"),
-    "a key that stands twice": ("[a]\nsecret=1\nSecret=hush\n", "line 3: [a] secret stands there twice"),
+    "a section that stands twice": ("[a]\nx=1\n[b]\n[a]\n", "line 4: section [a] is defined twice"),
+    "a key that stands twice": ("[a]\nsecret=1\nSecret=hush\n", "line 3: [a] secret is defined twice"),
     "a line that is neither": ("[a]\nx=1\nhush\nhush2\n", "line 3, 4: neither a section nor a key with a value"),
 }
 
