@@ -18,7 +18,7 @@ class BackupsConfig(AppConfig):
         from backups.service.monitoring import history  # noqa: F401
         from backups.service.restore import run as restore
         from backups.service.retention import stored
-        from backups.worker import tasks, tick  # noqa: F401
+        from backups.worker import housekeeping, tasks  # noqa: F401
         from destinations import advice, archives
 
         advice.add_source(site_paths.warnings_about)

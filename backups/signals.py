@@ -1,6 +1,6 @@
 """Signals for code outside of this project.
 
-Each is sent with `send_robust`: an error in one receiver is logged (``django.dispatch``) and does not affect the others.
+Each is sent with `send_robust`: an error in one receiver is logged (``django.dispatch``) and the others are called.
 """
 
 from django.dispatch import Signal

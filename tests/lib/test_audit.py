@@ -41,7 +41,7 @@ def test_each_event_of_a_backup_is_one_line_with_execution_instance_and_stage(
     assert [line.split(" ")[0] for line in said] == [
         "backup.queued", "backup.claimed", *["backup.stage"] * 6, "backup.completed",
     ]  # fmt: skip
-    assert all(f"execution={execution.pk} instance=tacacs-hq" in line for line in said)
+    assert all(f"={execution.pk} instance=tacacs-hq" in line for line in said)
     stages = [match[1] for line in said if (match := re.search(r" stage=(\w+)", line))]
     assert stages == ["preparing", "exporting", "checking", "packing", "uploading", "recording", "done"]
 
@@ -54,9 +54,7 @@ def test_a_failure_is_one_line_with_its_reason(
         back_up()
     *_, last = caplog.records
     assert (last.levelname, last.exc_info) == ("ERROR", None)
-    assert last.getMessage().startswith(
-        f"backup.failed execution={BackupExecution.objects.get().pk} instance=tacacs-hq"
-    )
+    assert last.getMessage().startswith(f"backup.failed backup={BackupExecution.objects.get().pk} instance=tacacs-hq")
     assert f'error="{tacacs_root}/data/devices.db does not exist."' in last.getMessage()
 
 
@@ -70,9 +68,9 @@ def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_recorded_
     with pytest.raises(ZeroDivisionError):
         back_up()
     execution = BackupExecution.objects.get()
-    assert (execution.status, execution.error_message) == ("failed", "unexpected error ZeroDivisionError, see the log")
+    assert (execution.status, execution.error_message) == ("failed", "Unexpected error ZeroDivisionError, see the log.")
     *_, crashed, ended = caplog.records
-    assert crashed.getMessage() == f"backup.crashed execution={execution.pk}"
+    assert crashed.getMessage() == f"backup.crashed backup={execution.pk}"
     assert crashed.exc_info is not None
     assert ended.getMessage().startswith("backup.failed ")
 

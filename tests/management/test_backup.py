@@ -111,7 +111,7 @@ def test_a_second_backup_says_that_the_instance_is_busy_and_leaves_nothing_queue
     running = start_backup("tacacs-hq", destination, by="tests")
     with workspace(running.pk):
         claim(running)
-        assert refusal(manage(home, "backup", "tacacs-hq")).startswith("another backup of tacacs-hq is running")
+        assert refusal(manage(home, "backup", "tacacs-hq")).startswith("Another backup of tacacs-hq is running")
     second = BackupExecution.objects.exclude(pk=running.pk).get()
     assert second.status == "cancelled"
 

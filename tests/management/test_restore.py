@@ -151,7 +151,7 @@ def test_a_second_restore_is_refused_and_leaves_no_row_and_a_stopped_one_leaves_
             assert first.poll() is None
             time.sleep(0.05)
         text = refused(site.run("restore", backup_id(site), "--confirm"))
-        assert text.startswith("another restore of tacacs-hq is running")
+        assert text.startswith("Another restore of tacacs-hq is running")
         assert [status for (status,) in rows_in(site, "restore_executions", "status")] == ["running"]
         first.send_signal(signal.SIGTERM)
         out, err = first.communicate(timeout=30)

@@ -28,6 +28,8 @@ from backups.service.backup.run_now import backup_now
 from backups.service.drill.run import drill
 from backups.service.drill.verify import verify_execution
 from backups.service.restore import run_now as restore_now
+from backups.service.restore.request import RestoreRequest
+from backups.service.restore.run import start_restore
 from backups.worker import tasks
 from backups.worker.housekeeping import tick
 from destinations.models import BackupDestination
@@ -162,7 +164,7 @@ def test_while_its_process_lives_it_is_neither_taken_nor_ended(command: str, str
     type(row)._default_manager.filter(pk=row.pk).update(reserved_at=timezone.now() - timedelta(days=1))
 
     assert reap() == []
-    with pytest.raises(NotQueued, match=f"belongs to the process that made it \\({row.worker}\\)"):
+    with pytest.raises(NotQueued, match=f"belongs to the process that created it \\({row.worker}\\)"):
         claim(row)
 
     process.kill()
@@ -212,7 +214,7 @@ def test_each_way_to_run_one_here_holds_its_lock_before_its_row_is_there(
         backup_now("store", destination, by="tests")
         verify_execution(backup, by="tests")
         drill(backup, by="tests")
-        restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_here(backup)
     finally:
         post_save.disconnect(look)
 
@@ -227,7 +229,7 @@ def test_an_error_of_the_database_before_the_claim_leaves_no_row_waiting(
     full = OperationalError("database or disk is full")
     monkeypatch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
     with pytest.raises(OperationalError):
-        restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_here(backup)
     row = RestoreExecution.objects.get()
     assert row.status == "interrupted"
     assert row.error_message == "unexpected error OperationalError, see the log; nothing was changed"
@@ -241,11 +243,17 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
         patch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
         patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
-            restore_now.restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+            restore_here(backup)
     row = RestoreExecution.objects.get()
     assert (row.status, row.process) == ("queued", identity())
     assert [run.pk for run in reap()] == [row.pk]
     assert workspaces() == []
+
+
+def restore_here(backup: BackupExecution) -> None:
+    """Restore `backup` in this process."""
+    confirmed = RestoreRequest(source=backup, instance="store", archive_sha256=backup.archive_sha256)
+    restore_now.restore_now(lambda run_id: start_restore(confirmed, by="tests", run_id=run_id), "store", by="tests")
 
 
 def an_own_restore(backup: BackupExecution, **fields: object) -> RestoreExecution:

@@ -112,4 +112,4 @@ def test_a_run_that_was_cancelled_and_then_died_counts_as_cancelled(destination:
     reap()
 
     execution.refresh_from_db()
-    assert (execution.status, execution.error_message) == (Status.CANCELLED, "cancelled by alice")
+    assert (execution.status, execution.error_message) == (Status.CANCELLED, "Cancelled by alice.")

@@ -88,7 +88,7 @@ def test_a_drill_that_is_killed_is_interrupted_and_leaves_no_workspace(site: Sit
 
     eventually(lambda: status(site, run_id) == "interrupted")
     row = drill_row(site, run_id)
-    assert row["error_message"] == "its process was killed by SIGKILL in stage checking"
+    assert row["error_message"] == "Its process was killed by SIGKILL in stage checking."
     assert row["verdict"] == ""
     eventually(lambda: is_gone(site), within=5)
     assert site.rows("SELECT drill FROM backup_executions WHERE id = ?", backup) == [(None,)]
@@ -134,7 +134,7 @@ def test_a_drill_that_is_cancelled_ends_and_keeps_no_verdict(site: Site) -> None
 
     eventually(lambda: status(site, run_id) == "cancelled", within=10)
     assert status(site, waiting) == "cancelled"
-    assert drill_row(site, run_id)["error_message"] == "cancelled by alice"
+    assert drill_row(site, run_id)["error_message"] == "Cancelled by alice."
     assert drill_row(site, run_id)["verdict"] == ""
     eventually(lambda: process not in site.processes() and is_gone(site), within=5)
 

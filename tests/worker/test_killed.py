@@ -90,7 +90,7 @@ def test_a_killed_run_says_by_what_and_the_worker_goes_on(site: Site, frozen: tu
     os.kill(process, signal.SIGKILL)
 
     eventually(lambda: site.status(again) == "completed")
-    assert site.run(run_id)["error_message"] == "its process was killed by SIGKILL in stage uploading"
+    assert site.run(run_id)["error_message"] == "Its process was killed by SIGKILL in stage uploading."
     assert site.run(run_id)["error_hint"]
     site.leaves_nothing()
 

@@ -16,8 +16,7 @@ from backups.lib import locks
 from backups.models import BackupExecution, Heartbeat
 from backups.runs import workspace
 from backups.worker import housekeeping
-from backups.worker.housekeeping import tick
-from backups.worker.tick import keep_tick
+from backups.worker.housekeeping import keep_tick, tick
 from tests.support.rows import an_execution
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +87,7 @@ def test_the_tick_calls_again_for_a_run_that_nobody_took(home: Path) -> None:
         "unknown", status=Status.QUEUED, rang_at=timezone.now() - timedelta(seconds=90), age=timedelta(minutes=2)
     )
 
-    assert "called a worker again for 1 waiting runs" in tick()
+    assert "sent the message again for 1 waiting runs" in tick()
     assert tick() == ""
 
     assert [row.task["args"] for row in OrmQ.objects.all()] == [(execution.pk,)]

@@ -97,7 +97,7 @@ def test_a_process_killed_at_any_moment_leaves_nothing_behind(
         if execution.status == "completed":
             verify_execution(execution, by="tests")
         else:
-            assert execution.error_message.startswith(f"the process that ran it ({execution.worker}) died in stage")
+            assert execution.error_message.startswith(f"The process that ran it ({execution.worker}) died in stage")
             assert execution.error_hint
             ended.append(execution.stage)
     assert len(set(ended)) >= 3, f"killed in different stages: {ended}"
@@ -210,7 +210,7 @@ def test_a_backup_on_another_host_is_ended_when_its_heartbeat_stopped_for_long(
         assert [run.pk for run in reap()] == ([execution.pk] if ended else [])
     execution.refresh_from_db()
     assert (execution.status, execution.error_message) == (
-        "interrupted", "the process that ran it (elsewhere:1) died in stage waiting",
+        "interrupted", "The process that ran it (elsewhere:1) died in stage waiting.",
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_says_nothing_of_the_archi
         drill(backup, by="tests")
     run = DrillExecution.objects.get()
     assert (run.status, run.verdict, backup.flaw) == ("failed", "", "")
-    assert run.error_message == "unexpected error KeyError, see the log"
+    assert run.error_message == "Unexpected error KeyError, see the log."
     assert "drill.crashed" in caplog.text
 
 
@@ -133,7 +133,7 @@ def test_a_drill_that_is_cancelled_before_it_starts_is_never_run(store: Path, ba
     with pytest.raises(NotQueued):
         run_drill(run.pk)
     run.refresh_from_db()
-    assert (run.status, run.error_message) == ("cancelled", "cancelled by alice before it started")
+    assert (run.status, run.error_message) == ("cancelled", "Cancelled by alice before it started.")
 
 
 def test_a_drill_whose_process_died_is_ended_and_lets_go_of_everything(
@@ -150,5 +150,5 @@ def test_a_drill_whose_process_died_is_ended_and_lets_go_of_everything(
     assert reap() == [run]
     run.refresh_from_db()
     assert (run.status, run.verdict) == ("interrupted", "")
-    assert run.error_message == f"the process that ran it ({dead}) died in stage checking"
+    assert run.error_message == f"The process that ran it ({dead}) died in stage checking."
     assert (workspaces(), ArchiveUse.objects.count()) == ([], 0)

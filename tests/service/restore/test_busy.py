@@ -113,6 +113,6 @@ def test_a_restore_waits_for_the_backup_of_its_instance(
 
 def test_two_processes_that_run_the_same_restore_run_it_once(backup: BackupExecution, hold: Hold) -> None:
     running = queue(backup)
-    with hold(running), pytest.raises(BackupError, match=r"is being worked on by another process$"):
+    with hold(running), pytest.raises(BackupError, match=r"^Another process is working on the run"):
         run_restore(running.pk)
     assert BackupExecution.objects.filter(kind="safety").count() == 1

@@ -208,7 +208,7 @@ def test_a_hook_that_fails_before_stops_the_restore_with_nothing_changed(
     log = home / "hooks.log"
     hooks = HOOKS.format(log=log).replace(f"echo stopped >> {log}", "echo will not; exit 3")
     declare((home / "instances.toml").read_text() + hooks)
-    with pytest.raises(BackupError, match=r"^the hook before_restore \(sh\) failed with exit code 3$"):
+    with pytest.raises(BackupError, match=r"^The hook before_restore \(sh\) failed with exit code 3\.$"):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
     row = the_restore()
@@ -227,7 +227,7 @@ def test_a_hook_that_fails_after_is_a_warning_for_everybody_to_see(
     restored = restore(backup)
     assert restored.status == "completed"
     (warning,) = restored.warnings
-    assert warning.startswith("the hook after_restore (false) failed with exit code 1")
+    assert warning.startswith("The hook after_restore (false) failed with exit code 1")
     assert "may not be running" in warning
 
 

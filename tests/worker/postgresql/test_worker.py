@@ -55,5 +55,5 @@ def test_a_run_whose_worker_was_killed_is_ended_by_the_next_one(postgres_site: S
     site.worker()
 
     eventually(lambda: site.status(run_id) == "interrupted")
-    assert re.search(r"the process that ran it \(.+\) died in stage uploading", site.run(run_id)["error_message"])
+    assert re.search(r"The process that ran it \(.+\) died in stage uploading", site.run(run_id)["error_message"])
     site.leaves_nothing()
