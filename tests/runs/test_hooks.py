@@ -1,4 +1,4 @@
-"""Programs of the operator around a restore: no shell, a timeout, output kept without secrets, nobody left hanging."""
+"""Hooks: no shell, a timeout, output stored without secrets, no process left behind after the timeout."""
 
 import json
 import os
@@ -167,7 +167,7 @@ def test_the_timeout_ends_it_and_all_that_it_started(hook: Hook, run: RestoreExe
     assert ends_soon(int(children.read_text()))
 
 
-def test_a_service_that_it_leaves_behind_lives_on_and_nobody_waits_for_it(hook: Hook, tmp_path: Path) -> None:
+def test_a_service_that_it_leaves_behind_lives_on_and_is_not_waited_for(hook: Hook, tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     began = time.monotonic()
     note = hook("sh", "-c", f"sleep 30 & echo $! > {pidfile}; echo started")

@@ -1,4 +1,4 @@
-"""A second press finds the first one: of manual backups, drills and verifications one waits where one will do."""
+"""Deduplication: a request for a backup, drill or verification that waits already creates no second run."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who is called for a run: the queue of its instance, at the right moment, and not again and again."""
+"""Dispatch: the message for a run goes to the queue of its instance, after the commit, and not repeatedly."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -88,7 +88,7 @@ def test_enqueueing_calls_the_worker_of_the_instance_with_nothing_but_the_id(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_is_called_for_a_row_that_is_rolled_back() -> None:
+def test_no_message_is_sent_for_a_row_that_is_rolled_back() -> None:
     run = queued()
 
     with pytest.raises(RuntimeError, match="the page failed"), transaction.atomic():
@@ -98,7 +98,7 @@ def test_nobody_is_called_for_a_row_that_is_rolled_back() -> None:
     assert messages() == []
 
 
-def test_a_run_that_is_not_queued_any_more_calls_nobody(
+def test_no_message_is_sent_for_a_run_that_is_not_queued_any_more(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     run = queued()

@@ -1,4 +1,4 @@
-"""What becomes of runs whose process died, here or on another host."""
+"""The reaper: runs whose process died, on this host or on another."""
 
 from datetime import datetime, timedelta
 from io import BytesIO

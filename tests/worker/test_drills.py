@@ -1,4 +1,4 @@
-"""Drills in a worker: beside backups, supervised, and gone without a trace when they are killed."""
+"""Drills in a worker: in parallel to backups, supervised, and cleaned up after a kill."""
 
 import os
 import signal
@@ -139,7 +139,7 @@ def test_a_drill_that_is_cancelled_ends_and_keeps_no_verdict(site: Site) -> None
     eventually(lambda: process not in site.processes() and is_gone(site), within=5)
 
 
-def test_a_drill_that_nobody_was_called_for_is_found_by_the_tick(site: Site) -> None:
+def test_a_drill_whose_message_was_lost_is_dispatched_by_the_tick(site: Site) -> None:
     backup = backed_up(site)
     run_id = queue_drill(site, backup)
     site.execute("DELETE FROM django_q_ormq")

@@ -1,4 +1,4 @@
-"""Redis carries the messages; what it loses, the rows still know."""
+"""Redis as the broker: a lost message loses no run."""
 
 import os
 import signal

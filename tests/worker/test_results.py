@@ -1,4 +1,4 @@
-"""What the queue keeps of a task that failed in a way that nobody foresaw."""
+"""What django-q2 stores of a task that failed with an unexpected error."""
 
 from tests.support.sites.worker_site import Site, eventually
 

@@ -1,4 +1,4 @@
-"""A worker in the foreground of a terminal that is closed, or from whose keyboard it is told to end."""
+"""A worker in the foreground of a terminal: the terminal is closed, or a key sends a signal."""
 
 import signal
 import sqlite3
