@@ -49,7 +49,7 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
 
     Runs whose instance is in use, and reserved runs, are left out.
     """
-    # a newer one without a message is in a transaction of its creator, who is about to send the message
+    # the process that created a newer run without a message is about to send it
     dispatched = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - RESERVED_FOR)
     runs = model.objects.filter(dispatched, QUEUED)
     if model.needs_instance:
