@@ -73,7 +73,7 @@ def test_a_second_backup_of_the_instance_says_that_it_is_busy_and_stays_queued(
 ) -> None:
     with held as first:
         second = start_backup("shop", destination, by="tests")
-        with pytest.raises(InstanceBusy, match=r"^another backup of shop is running$") as refused:
+        with pytest.raises(InstanceBusy, match=r"^Another backup of shop is running\.$") as refused:
             run_backup(second.pk)
         assert "when the other has ended" in refused.value.hint
         second.refresh_from_db()

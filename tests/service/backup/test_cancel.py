@@ -78,7 +78,7 @@ def test_a_running_backup_is_cancelled_inside_a_stage(
     count = progress.Monitor.advance
 
     def advance(self: progress.Monitor, delta: int) -> None:
-        if self.execution.stage == stage and delta:
+        if self.run.stage == stage and delta:
             cancel_latest()
             hear(lambda: count(self, 0))
         count(self, delta)
