@@ -75,7 +75,7 @@ def test_a_second_restore_says_that_it_is_busy_and_runs_afterwards(backup: Backu
         second = RestoreExecution.objects.create(
             instance="tacacs-hq", execution=backup, archive_sha256=backup.archive_sha256, triggered_by="tests"
         )
-        with pytest.raises(InstanceBusy, match=r"^another restore of tacacs-hq is running$"):
+        with pytest.raises(InstanceBusy, match=r"^Another restore of tacacs-hq is running\.$"):
             run_restore(second.pk)
         second.refresh_from_db()
         assert (second.status, second.outcome) == ("queued", {})
@@ -89,7 +89,7 @@ def test_a_backup_waits_for_the_restore_of_its_instance(
     later = start_backup("tacacs-hq", destination, by="tests")
     running = queue(backup)
     with hold(running):
-        with pytest.raises(InstanceBusy, match=r"^a restore of tacacs-hq is running$"):
+        with pytest.raises(InstanceBusy, match=r"^A restore of tacacs-hq is running\.$"):
             run_backup(later.pk)
         later.refresh_from_db()
         assert later.status == "queued"
@@ -102,7 +102,7 @@ def test_a_restore_waits_for_the_backup_of_its_instance(
 ) -> None:
     running, later = start_backup("tacacs-hq", destination, by="tests"), queue(backup)
     with hold(running):
-        with pytest.raises(InstanceBusy, match=r"^a backup of tacacs-hq is running$"):
+        with pytest.raises(InstanceBusy, match=r"^A backup of tacacs-hq is running\.$"):
             run_restore(later.pk)
         later.refresh_from_db()
         assert later.status == "queued"
