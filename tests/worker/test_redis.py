@@ -67,7 +67,7 @@ def test_what_is_queued_while_redis_is_gone_runs_when_it_is_back(site: Site, por
     run_id = site.queue(["shop-0"])[0]
     assert site.status(run_id) == "queued"
     assert "queue.send-failed" in site.log()
-    assert "is the Redis of BACKUP_REDIS_URL running?" in site.manage("worker", code=1)
+    assert "Redis of BACKUP_REDIS_URL is running" in site.manage("worker", code=1)
 
     with redis_server(port, tmp_path):
         site.worker()
