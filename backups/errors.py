@@ -1,7 +1,7 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
 """Errors of backups, restores, drills and schedules, with a message and a hint for operators."""
 
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 
 class BackupError(OperatorError):

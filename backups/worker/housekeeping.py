@@ -21,7 +21,7 @@ from backups.service.schedules import repair
 from backups.worker.q2.enqueue import send_message
 from backups.worker.q2.scheduler import Entry, keep
 from backups.worker.tasks import dispatch_lost, enqueue
-from destinations.operator_error import OperatorError, sentences
+from destinations.lib.operator_error import OperatorError, sentences
 
 TICK = "backups.worker.housekeeping.tick"
 START_UP = "backups.worker.housekeeping.start_up"

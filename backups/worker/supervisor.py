@@ -22,7 +22,7 @@ from backups.worker.q2.cluster import QueueCluster
 from backups.worker.shutdown import end_all
 from backups.worker.tasks import dispatch_waiting
 from backups.worker.watchdog import Watchdog
-from destinations.os_signals import handled
+from destinations.lib.os_signals import handled
 
 # exit codes
 CLEAN, FAILED, HANGS = 0, 1, os.EX_TEMPFAIL

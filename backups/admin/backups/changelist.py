@@ -30,7 +30,7 @@ from backups.admin.shared.permissions import may
 from backups.admin.shared.status import status_of
 from backups.admin.shared.views import page_url
 from backups.models import BackupExecution
-from destinations.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size
 
 
 @admin.register(BackupExecution)

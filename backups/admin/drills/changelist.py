@@ -15,7 +15,7 @@ from backups.admin.shared.filters import InstanceFilter
 from backups.admin.shared.status import status_of
 from backups.admin.shared.views import page_url
 from backups.models import DrillExecution
-from destinations.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size
 
 
 @admin.register(DrillExecution)

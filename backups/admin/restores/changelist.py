@@ -20,7 +20,7 @@ from backups.admin.shared.status import status_of
 from backups.admin.shared.views import page_url
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.querysets import RunQuerySet
-from destinations.formats import human_duration
+from destinations.lib.formats import human_duration
 
 
 @admin.register(RestoreExecution)

@@ -17,8 +17,8 @@ from backups.admin.shared.permissions import VIEW
 from backups.admin.shared.views import actor
 from backups.lib import audit
 from backups.models import BackupExecution
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
 
 Work = Callable[[HttpRequest, BackupDestination], HttpResponseBase]
 View = Callable[[HttpRequest, str], HttpResponseBase]

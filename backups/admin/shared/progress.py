@@ -12,7 +12,7 @@ from backups.admin.shared.timeline import steps
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.describe import describe_progress
-from destinations.formats import human_duration
+from destinations.lib.formats import human_duration
 
 AnyRuns = TypeVar("AnyRuns", bound=RunQuerySet[Any])
 Status = Run.Status

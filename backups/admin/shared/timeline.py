@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from backups.admin.shared import formats
 from backups.models import RestoreExecution, Run
-from destinations.formats import human_duration
+from destinations.lib.formats import human_duration
 
 Status = Run.Status
 # the wait and the end have steps of their own

@@ -18,7 +18,7 @@ from django.urls import reverse
 from backups.admin.shared.permissions import Action, AnyRun
 from backups.lib import audit
 from backups.models import Run
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 Work = Callable[[HttpRequest, AnyRun], HttpResponseBase]
 View = Callable[[HttpRequest, str], HttpResponseBase]

@@ -9,7 +9,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import Run
 from backups.models.run import LONGEST_COMMENT
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 # the waiting run may be claimed between the failed insert and the query for it
 ATTEMPTS = 5

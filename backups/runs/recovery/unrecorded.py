@@ -17,7 +17,7 @@ from backups.models import Run
 from backups.runs import finish
 from backups.runs.finish import Ending
 from backups.runs.registry import kind_of
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 # The file gets this size before anything is changed, so that the end can be saved on a disk that is full by then.
 RESERVED_BYTES = 64 << 10

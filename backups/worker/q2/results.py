@@ -4,7 +4,7 @@ from typing import Any
 
 from django_q.signals import post_execute_in_worker
 
-from destinations.redaction import redact_cut
+from destinations.lib.redaction import redact_cut
 
 # characters at the begin and at the end of a traceback that are stored: the message may be at either
 FIRST, LAST = 2_000, 18_000
