@@ -1,5 +1,5 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
-"""What operators are told when something cannot be done."""
+"""Errors of backups, restores, drills and schedules, with a message and a hint for operators."""
 
 from destinations.lib.operator_error import OperatorError
 
@@ -7,36 +7,36 @@ from destinations.lib.operator_error import OperatorError
 class BackupError(OperatorError):
     """A refusal or failure of a backup, a restore, a drill or a schedule.
 
-    `untouched` is true where it is certain that what was to be changed is what it was before.
+    `untouched` is true only where it is certain that nothing was changed.
     """
 
     untouched = False
 
 
 class InstanceError(BackupError):
-    """The instance is unknown, or its description in instances.toml is wrong."""
+    """The instance is unknown, or its entry in instances.toml has errors."""
 
 
 class ComponentError(BackupError):
-    """A component cannot be exported whole."""
+    """A component cannot be exported completely."""
 
 
 class MissingComponent(ComponentError):
-    """A file of the component is not there."""
+    """A file of the component does not exist."""
 
 
 class DamagedComponent(ComponentError):
-    """A file of the component is there, but is not what it should be."""
+    """A file of the component exists, but its content is damaged or of another kind."""
 
 
 class ScratchFailed(ComponentError):
-    """The place where a copy lies is full or fails: that says nothing of the data."""
+    """The scratch folder is full or fails; the data itself may be good."""
 
 
 class NotCheckable(ComponentError):
-    """A database cannot be checked, counted or read here: that says nothing of the data.
+    """A database cannot be checked, counted or read on this host; the data itself may be good.
 
-    `reason` is why, as part of a sentence about the database.
+    `reason` says why, as part of a sentence about the database.
     """
 
     def __init__(self, message: str, hint: str = "", *, reason: str = "") -> None:
@@ -45,13 +45,13 @@ class NotCheckable(ComponentError):
 
 
 class Untouched(ComponentError):
-    """A component could not be restored, and is what it was before."""
+    """A component could not be restored, and is unchanged."""
 
     untouched = True
 
 
 class InstanceBusy(BackupError):
-    """Another execution of the same instance is running."""
+    """Another run of the same instance is running."""
 
 
 class WorkspaceBusy(BackupError):
@@ -59,25 +59,25 @@ class WorkspaceBusy(BackupError):
 
 
 class NotQueued(BackupError):
-    """The execution was taken, cancelled or ended before."""
+    """The run was claimed, cancelled or ended before."""
 
 
 class Cancelled(BackupError):
-    """Somebody asked the execution to stop."""
+    """The run was cancelled."""
 
 
 class Interrupted(BackupError):
-    """The execution lost its row: it was taken for dead, or its process is told to end."""
+    """The run must stop: its row was ended by another process, or its own process is being terminated."""
 
 
 class Unrecorded(BackupError):
-    """A restore has ended, and the database of the site could not take its end."""
+    """A restore has ended, and its end could not be written to the database of the site."""
 
     exit_status = 3
 
 
 class TimedOut(BackupError):
-    """The execution took longer than BACKUP_TIMEOUT."""
+    """The run took longer than BACKUP_TIMEOUT."""
 
 
 class NotDeletable(BackupError):

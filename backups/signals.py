@@ -1,21 +1,22 @@
-"""What other code may listen to.
+"""Signals for code outside of this project.
 
-A receiver that fails is logged (``django.dispatch``) and nobody else misses anything: each is sent with `send_robust`.
+Each is sent with `send_robust`: an error in one receiver is logged (``django.dispatch``) and the others are called.
 """
 
 from django.dispatch import Signal
 
-# sent with `execution` whenever one ends, whatever its status, and may start the next of its instance
+# sent with `execution` (the row) when a backup, restore or drill has ended, whatever its status
 execution_finished = Signal()
-# sent with `destination` and `message` whenever no key at hand opens a backup that is kept there
+# sent with `destination` and `message` when no available key opens a backup that is stored there
 keys_lost = Signal()
-# sent with `schedule` and `message` whenever a scheduled backup failed or could not be started
+# sent with `schedule` and `message` when a scheduled backup failed or could not be started
 schedule_failed = Signal()
-# sent with `execution` and `drill` (the row of the run) whenever a drill came to a verdict, which `execution.drill` has
+# sent with `execution` (the backup) and `drill` (the row of the run) when a drill has a verdict, in `execution.drill`
 drill_finished = Signal()
-# the same of a verification; `execution.verification` has the verdict
+# the same for a verification; the verdict is in `execution.verification`
 verification_finished = Signal()
-# sent with `execution` and `message` whenever a backup completes that lacks data which the one before it had
+# sent with `execution` and `message` when a backup completes that lacks data which the one before it had
 data_dropped = Signal()
-# sent once with `instance` (its name) and `message` when its newest good backup is older than its schedules promise
+# sent once with `instance` (its name) and `message` when the instance becomes overdue: its newest good backup is older
+# than its schedules allow
 instance_late = Signal()

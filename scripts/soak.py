@@ -95,7 +95,7 @@ def problems(arena: Arena, queued: list[str]) -> Iterator[str]:
     for run_id in queued:
         if site.status(run_id) not in ENDED:
             yield f"{run_id} is still {site.status(run_id)}"
-        if (claims := log.count(f"backup.claimed execution={run_id}")) > 1:
+        if (claims := log.count(f"backup.claimed backup={run_id}")) > 1:
             yield f"{run_id} was claimed {claims} times"
     completed = sorted(f"nas/{path}" for (path,) in site.rows(
         "SELECT backup_path FROM backup_executions WHERE status = 'completed'"

@@ -1,4 +1,4 @@
-"""Who reads an archive at its destination at this moment: it is not deleted meanwhile."""
+"""Leases on archives: an archive that a process reads at its destination is not deleted meanwhile."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""One run of a backup, and the archive it made."""
+"""The backup: a run, and the archive that it made."""
 
 from typing import ClassVar
 
@@ -73,7 +73,7 @@ class BackupExecution(Run):
     compressed_size_bytes = models.BigIntegerField(null=True, blank=True, help_text="size of the archive")
     files_included = models.PositiveIntegerField(null=True, blank=True)
     manifest_json = models.JSONField(null=True, blank=True)
-    # retention asks for it of thousands of rows, and manifests are stored apart from them
+    # a column of its own: retention reads it of thousands of rows, and a manifest may have megabytes
     manifest_date = models.GeneratedField(
         expression=KT("manifest_json__backup_metadata__timestamp_utc"), output_field=models.TextField(), db_persist=True
     )
@@ -127,11 +127,11 @@ class BackupExecution(Run):
                 condition=~Q(backup_path="") & Q(deleted_at=None),
                 name="one_execution_per_archive",
             ),
-            # two clusters, a restart or the hour that exists twice start one run for a slot
+            # idempotent: two clusters, a restart or the hour that exists twice start one run for a due time
             models.UniqueConstraint(
                 fields=["schedule", "scheduled_for", "attempt"], name="one_execution_per_slot_and_attempt"
             ),
-            # a second press finds the first one, whose backup will hold the same
+            # a second request gets the run that waits already: its backup will hold the same data
             models.UniqueConstraint(
                 fields=["instance", "destination"],
                 condition=Q(status="queued", kind="manual", owner="queue"),
@@ -190,14 +190,14 @@ class BackupExecution(Run):
 
     @property
     def flaw(self) -> str:
-        """Why the archive is known not to be good; empty while nothing speaks against it."""
+        """Why the archive is known to be bad; empty when no drill or verification failed."""
         if self.drill_failed:
             return "its drill failed"
         return "its verification failed" if self.verification_failed else ""
 
     @property
     def open_drop(self) -> bool:
-        """True while this backup lacks data that the one before it had, and no person has confirmed that."""
+        """True while this backup lacks data that the one before it had, and the drop is not confirmed."""
         return self.status == self.Status.COMPLETED and bool(self.drops) and self.drop_confirmed_at is None
 
     @property

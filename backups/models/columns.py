@@ -1,4 +1,4 @@
-"""What the JSON columns hold, entry by entry. Others read them too: a key keeps its name and its meaning."""
+"""Types of the JSON columns. The keys are part of what ``--json`` prints: names and meanings are stable."""
 
 from typing import NotRequired, TypeAlias, TypedDict, TypeVar
 
@@ -14,7 +14,7 @@ Sections = dict[str, dict[str, str]]
 
 
 class HookNote(TypedDict):
-    """What a hook printed, in `hook_output`; its exit code is None after the timeout."""
+    """An entry of `hook_output`: what a hook printed; `exit_code` is None after the timeout."""
 
     hook: str
     at: str
@@ -23,7 +23,7 @@ class HookNote(TypedDict):
 
 
 class ComponentOutcome(TypedDict):
-    """What became of one target of a restore, in `outcome`: a state of `RestoreExecution.State`, and what was taken."""
+    """An entry of `outcome`, for one target of a restore; `state` is one of `RestoreExecution.State`."""
 
     state: str
     component: str
@@ -33,7 +33,7 @@ class ComponentOutcome(TypedDict):
 
 
 class Counts(TypedDict):
-    """What a drill or a verification counted in an archive that is good, in `findings`; of another nearly nothing."""
+    """The column `findings`: what a drill or a verification counted. Of a bad archive most keys are absent."""
 
     checking_seconds: NotRequired[float]
     archive_bytes: NotRequired[int]
@@ -45,7 +45,7 @@ class Counts(TypedDict):
 
 
 class DrillResult(Counts):
-    """What a backup keeps of its last drill and verification, and ``--json`` prints. `at` in ISO 8601."""
+    """The columns `drill` and `verification` of a backup: the last result of each. `at` in ISO 8601."""
 
     verdict: str
     at: str
@@ -59,7 +59,7 @@ class DrillResult(Counts):
 
 
 class DropEntry(TypedDict):
-    """Data that was there before and is not in this backup; with `confirmed_at`, a person said that it is to be so."""
+    """Data that the backup before had and this one lacks; `confirmed_at` is set when a person confirmed the drop."""
 
     component: str
     table: str

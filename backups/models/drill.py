@@ -1,4 +1,4 @@
-"""One drill or verification of an archive: who asked for it, how far it is, and what it says of the archive."""
+"""Drills and verifications of archives."""
 
 from typing import ClassVar
 
@@ -10,9 +10,9 @@ from backups.models.run import Run
 
 
 class DrillExecution(Run):
-    """`verdict` is about the archive, `status` about the run.
+    """One drill or verification. `verdict` is about the archive, `status` about the run.
 
-    A run that failed without a verdict, such as one whose destination did not answer, says nothing of the archive.
+    A failed run without a verdict (the destination did not answer, for example) proves nothing about the archive.
     """
 
     noun = "drill"
@@ -59,7 +59,7 @@ class DrillExecution(Run):
         db_table = "drill_executions"
         verbose_name = "drill"
         ordering: ClassVar = ["-created_at", "-id"]
-        # whoever sees a backup sees what was found out about it
+        # the permission to view a backup includes its drills
         default_permissions = ()
         constraints: ClassVar = [
             models.UniqueConstraint(

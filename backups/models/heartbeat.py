@@ -1,4 +1,4 @@
-"""Signs of life of the processes that do the work, for those who look on: pages, checks, other hosts."""
+"""Heartbeats of workers and schedulers, read by pages, checks and other hosts."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """One row a worker, one a queue for the scheduler; `name` is what makes it that one."""
+    """One row for each worker, and one for the scheduler of each queue."""
 
     class Kind(models.TextChoices):
         WORKER = "worker"

@@ -1,4 +1,4 @@
-"""What is known of an instance besides its runs."""
+"""State of an instance that belongs to no run."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from backups.models.querysets import InstanceStateQuerySet
 
 
 class InstanceState(models.Model):
-    """One row an instance: locked while a run of it is claimed, so that a backup and a restore never start at once."""
+    """One row for each instance, locked during a claim: a backup and a restore never start at once."""
 
     instance = models.CharField(max_length=64, primary_key=True)
     restart_required_since = models.DateTimeField(null=True, blank=True)

@@ -1,4 +1,4 @@
-"""Whether the keys at hand still open what lies at a destination."""
+"""Results of key checks: do the available keys still open the backups at a destination?"""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from destinations.models import BackupDestination
 
 
 class KeyCheck(models.Model):
-    """The latest look at a destination: one row each. What is written stays until the keys were tried again."""
+    """The latest key check of a destination; `problem` stays until a later check has a result."""
 
     destination = models.OneToOneField(
         BackupDestination, primary_key=True, on_delete=models.CASCADE, related_name="key_check"

@@ -1,4 +1,4 @@
-"""Temporary files at a destination that no execution of ours accounts for, and since when we know them."""
+"""Partial uploads at a destination that belong to no backup of this site, and when each was first seen."""
 
 from typing import ClassVar
 

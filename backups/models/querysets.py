@@ -1,6 +1,6 @@
-"""Typed QuerySets of the models, with the conditions that more than one place needs.
+"""Typed QuerySets of the models, with the conditions that more than one module needs.
 
-They import no service: a condition that depends on a setting or on a clock belongs to the service that knows it.
+A condition that depends on a setting or on the clock belongs to the service that uses it.
 """
 
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from backups.models.run import Run
     from backups.models.schedule import BackupSchedule
 
-# Partial indexes take their condition from here, because they serve only a query that has the same one. The values are
-# literals because the enumerations are nested in the models, which import this module.
+# Partial indexes use these too: a database uses such an index only for a query with the same condition.
+# The values are literals because the enumerations are nested in the models, which import this module.
 STORED = Q(status="completed", deleted_at=None, missing_at=None)
 MISSING = Q(status="completed", deleted_at=None, missing_at__isnull=False)
 MADE_HERE = Q(status="completed", adopted=False) & ~Q(kind="safety")
@@ -31,7 +31,7 @@ AnyRun = TypeVar("AnyRun", bound="Run", covariant=True)
 
 
 class RunQuerySet(models.QuerySet[AnyRun]):
-    # where the large columns of the backup are that a restore or a drill is about
+    # of a restore or a drill, whose backup holds the large columns
     large_columns: ClassVar[tuple[str, ...]] = tuple(f"execution__{column}" for column in LARGE_COLUMNS)
 
     def queued(self) -> Self:
@@ -58,7 +58,7 @@ class RunQuerySet(models.QuerySet[AnyRun]):
         return self.order_by("-created_at", "-pk")
 
     def without_manifest(self) -> Self:
-        """Leave the manifest and the configuration of the backup in the database until they are asked for."""
+        """Defer the manifest and the configuration of the backup."""
         return self.defer(*self.large_columns)
 
 
@@ -66,11 +66,11 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
     large_columns = LARGE_COLUMNS
 
     def stored(self) -> Self:
-        """Return those whose archive is at its destination by our records."""
+        """Return those whose archive is at its destination according to the rows."""
         return self.filter(STORED)
 
     def missing(self) -> Self:
-        """Return those whose archive the destination lost: it is gone, and nothing here deleted it."""
+        """Return those whose archive is gone from the destination although this site did not delete it."""
         return self.filter(MISSING)
 
     def good(self) -> Self:
@@ -78,7 +78,7 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
         return self.filter(STORED, FLAWLESS, deleting_at=None)
 
     def with_open_drop(self) -> Self:
-        """Return those that lack data of the backup before them, which no person has confirmed."""
+        """Return those that lack data of the backup before them, with the drop not yet confirmed."""
         return self.filter(OPEN_DROP)
 
     def without_open_drop(self) -> Self:
@@ -89,11 +89,11 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
         return self.exclude(kind=self.model.Kind.SAFETY)
 
     def made_here(self) -> Self:
-        """Return the completed backups that this site made of its own accord: neither adopted nor safety backups."""
+        """Return the completed backups that this site made: no adopted ones and no safety backups."""
         return self.filter(MADE_HERE)
 
     def last_made_here(self, instance: str) -> "BackupExecution | None":
-        """Return the newest backup of `instance` that this site made of its own accord, with its destination."""
+        """Return the newest of the backups `made_here` of `instance`, with its destination."""
         return self.of_instance(instance).made_here().select_related("destination").order_by("-started_at").first()
 
 

@@ -1,4 +1,4 @@
-"""One run of a restore: what it took, what it touched, how it ended, and what undid it."""
+"""The restore: a run, the archive and components it was given, and what became of each component."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ class RestoreExecution(Run):
     noun = "restore"
 
     class State(models.TextChoices):
-        """What became of a component that was to be restored, in `outcome`."""
+        """The state of a component, in `outcome`."""
 
         APPLYING = "applying"
         RESTORED = "restored"
@@ -95,18 +95,18 @@ class RestoreExecution(Run):
             models.Index(fields=["instance", "status", "-created_at"], name="restore_instance"),
         ]
 
-    # in the process that runs it: the hook was asked to stop the service
+    # set by the process that runs it, once the hook that stops the service has been started
     service_stopped = False
 
     @property
     def touched(self) -> dict[str, str]:
-        """The components that are, or may be, other than before, and where they lie; first touched first."""
+        """The components that the restore has changed or may have changed, and their paths, in order of change."""
         states = (self.State.APPLYING, self.State.RESTORED)
         return {note["component"]: note["path"] for note in self.outcome.values() if note["state"] in states}
 
     @property
     def is_proven(self) -> bool:
-        """True when all its data was applied and verified: only the end of the run, or its record, can be missing."""
+        """True when all data was applied and verified; only the end of the run, or its record, may be missing."""
         states = {note["state"] for note in self.outcome.values()}
         return self.stage == self.Stage.FINISHING and states == {self.State.RESTORED}
 

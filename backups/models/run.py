@@ -1,4 +1,4 @@
-"""What every run has, of a backup, a restore or a drill: queue entry, claim, heartbeat, progress, end."""
+"""The abstract model of backups, restores and drills: queue entry, claim, heartbeat, progress, end."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ def new_id() -> str:
 
 
 class Run(models.Model):
-    """The row is the truth; a queue message only carries its id."""
+    """One run. The row holds its whole state; a queue message only carries its id."""
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -39,13 +39,13 @@ class Run(models.Model):
 
     ACTIVE: ClassVar[tuple[Status, ...]] = (Status.QUEUED, Status.RUNNING)
     UNSUCCESSFUL: ClassVar[tuple[Status, ...]] = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
-    # what its machinery is called by: task, place, process
+    # names the kind in tasks, slots, child processes and log fields
     noun: ClassVar[str]
-    # whether nothing else may run on the instance meanwhile
+    # True: no other run of a kind that needs the instance may run on it at the same time
     needs_instance: ClassVar[bool] = True
     # each kind of run has stages of its own
     stage: "models.CharField[Any, str]"
-    # of each stage: how much of the whole is done, in percent, when it begins and when it ends
+    # progress in percent at the begin and at the end of each stage
     shares: ClassVar[Mapping[str, tuple[int, int]]]
     get_stage_display: Callable[[], str]
 
@@ -101,9 +101,9 @@ class Run(models.Model):
 
     objects = RunQuerySet.as_manager()
 
-    # changes of this run that the database could not take: they go with its end
+    # changes that the database did not take: they are written together with the end of the run
     unwritten: dict[str, Any] | None = None
-    # in the process that runs it: an error has ended it, and its kind has taken care of that
+    # set by the process that runs it, so that `RunKind.settle` is called once
     settled = False
 
     class Meta:
@@ -111,16 +111,21 @@ class Run(models.Model):
 
     @property
     def word(self) -> str:
-        """What people and log events call it."""
+        """The name of the kind in log events and on pages; `noun` unless a kind has variants."""
         return self.noun
 
+    @property
+    def log_key(self) -> dict[str, object]:
+        """The field that identifies the run in log lines: ``backup=``, ``restore=`` or ``drill=``."""
+        return {self.noun: self.pk}
+
     def log_fields(self) -> dict[str, object]:
-        """Return what the log says of its end besides."""
+        """Return further fields for the log line about the end of the run."""
         return {"archive": str(self)}
 
     @property
     def is_part_of_another(self) -> bool:
-        """True for a run that another kind of run on the same instance started, and waits for."""
+        """True for a step of another run on the same instance, such as the safety backup of a restore."""
         return False
 
     @property
@@ -135,7 +140,10 @@ class Run(models.Model):
         return (self.completed_at or timezone.now()) - self.started_at
 
     def moved(self, from_status: Status, *conditions: models.Q, **changes: Any) -> bool:
-        """Change the row only if it still has `from_status` and meets `conditions`; False when somebody was first."""
+        """Update the row by a conditional UPDATE: only if it has `from_status` and meets `conditions`.
+
+        False when another process changed it first; the fields of the object are then unchanged too.
+        """
         rows = type(self).objects.filter(*conditions, pk=self.pk, status=from_status)
         updated = rows.update(**changes)
         if updated:
@@ -144,13 +152,10 @@ class Run(models.Model):
         return bool(updated)
 
     def kept(self, **changes: Any) -> None:
-        """Change the running row, for a run that goes on also where the database cannot be written.
-
-        From the first change that it does not take, all of them stay in memory, in `unwritten`: each attempt may take
-        as long as the database makes others wait.
-        """
+        """Update the running row, or keep the changes in memory, in `unwritten`, when the database fails."""
         for field, value in changes.items():
             setattr(self, field, value)
+        # no further attempt after the first failure: each may take as long as the database's lock timeout
         if self.unwritten:
             self.unwritten |= changes
             return

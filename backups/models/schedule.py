@@ -1,4 +1,4 @@
-"""When backups happen by themselves, and how that went."""
+"""Schedules: when backups are started, and the result of the last one."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""The list of the entries of a tree in an archive, kept for previews: compressed and sealed, never read as a whole."""
+"""Lists of the entries of a tree in an archive, for previews: compressed, encrypted, and read block by block."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from backups.models.run import new_id
 
 
 class TreeList(models.Model):
-    """One list. `blocks` is their number, empty while it is being written: a list that is not whole says nothing."""
+    """One list. `blocks` is their number, empty while the list is being written; an unfinished list is not used."""
 
     id = models.TextField(primary_key=True, default=new_id, editable=False)
     execution = models.ForeignKey(BackupExecution, on_delete=models.CASCADE, related_name="tree_lists")

@@ -1,1 +1,1 @@
-"""What a run is, whatever it does: claimed, watched, settled, and ended after a crash."""
+"""The common template of backups, restores and drills: claim, progress, finish, recovery after a crash."""

@@ -1,4 +1,4 @@
-"""The state of executions as pages poll it and ``--json`` prints it."""
+"""The state of runs as JSON: what pages poll and ``--json`` prints."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,69 +7,70 @@ from django.utils import timezone
 
 from backups.models import BackupExecution, Run
 
-SILENCE = timedelta(seconds=30)
+# longer than a heartbeat is normally late
+SILENT_AFTER = timedelta(seconds=30)
 
 
-def backup_status(execution_id: str) -> dict[str, Any]:
-    """Return status, stage and progress of one execution. Raises BackupExecution.DoesNotExist."""
-    return describe_progress(BackupExecution.objects.without_manifest().get(pk=execution_id))
+def backup_status(backup_id: str) -> dict[str, Any]:
+    """Return status, stage and progress of one backup. Raises BackupExecution.DoesNotExist."""
+    return describe_progress(BackupExecution.objects.without_manifest().get(pk=backup_id))
 
 
-def describe_progress(execution: Run) -> dict[str, Any]:
-    """Return what changes while an execution runs. Sizes in bytes, times in ISO 8601, duration in seconds."""
-    running = execution.status == Run.Status.RUNNING
-    silent = running and (execution.heartbeat_at is None or timezone.now() - execution.heartbeat_at > SILENCE)
+def describe_progress(run: Run) -> dict[str, Any]:
+    """Return what changes while a run runs: sizes in bytes, duration in seconds."""
+    running = run.status == Run.Status.RUNNING
+    silent = running and (run.heartbeat_at is None or timezone.now() - run.heartbeat_at > SILENT_AFTER)
     return {
-        "id": execution.pk,
-        "status": execution.status,
-        "stage": execution.stage,
-        "percent": execution.progress_percent,
-        "bytes": execution.progress_bytes,
-        "active": execution.is_active,
+        "id": run.pk,
+        "status": run.status,
+        "stage": run.stage,
+        "percent": run.progress_percent,
+        "bytes": run.progress_bytes,
+        "active": run.is_active,
         "silent": silent,
-        "duration_seconds": seconds_of(execution),
-        "error_message": execution.error_message,
-        "error_hint": execution.error_hint,
+        "duration_seconds": seconds_of(run),
+        "error_message": run.error_message,
+        "error_hint": run.error_hint,
     }
 
 
-def describe(execution: BackupExecution) -> dict[str, Any]:
-    """Return everything an operator's script may want to know of one execution."""
+def describe(backup: BackupExecution) -> dict[str, Any]:
+    """Return what ``--json`` prints of a backup: sizes in bytes, times in ISO 8601, duration in seconds."""
     return {
-        "id": execution.pk,
-        "instance": execution.instance,
-        "destination": execution.destination.name,
-        "kind": execution.kind,
-        "status": execution.status,
-        "triggered_by": execution.triggered_by,
-        "comment": execution.comment,
-        "created_at": iso(execution.created_at),
-        "started_at": iso(execution.started_at),
-        "completed_at": iso(execution.completed_at),
-        "duration_seconds": seconds_of(execution),
-        "backup_filename": execution.backup_filename,
-        "backup_path": execution.backup_path,
-        "archive_sha256": execution.archive_sha256,
-        "encryption": execution.encryption,
-        "recipients": execution.recipients,
-        "size_bytes": execution.size_bytes,
-        "compressed_size_bytes": execution.compressed_size_bytes,
-        "files_included": execution.files_included,
-        "warnings": execution.warnings,
-        "error_message": execution.error_message,
-        "error_hint": execution.error_hint,
-        "verified_at": iso(execution.verified_at),
-        "drill": execution.drill,
-        "verification": execution.verification,
-        "drops": execution.drops,
-        "drop_confirmed_at": iso(execution.drop_confirmed_at),
-        "drop_confirmed_by": execution.drop_confirmed_by,
-        "pinned": execution.pinned,
-        "pin_reason": execution.pin_reason,
-        "adopted": execution.adopted,
-        "missing_at": iso(execution.missing_at),
-        "deleted_at": iso(execution.deleted_at),
-        "deleted_reason": execution.deleted_reason,
+        "id": backup.pk,
+        "instance": backup.instance,
+        "destination": backup.destination.name,
+        "kind": backup.kind,
+        "status": backup.status,
+        "triggered_by": backup.triggered_by,
+        "comment": backup.comment,
+        "created_at": iso(backup.created_at),
+        "started_at": iso(backup.started_at),
+        "completed_at": iso(backup.completed_at),
+        "duration_seconds": seconds_of(backup),
+        "backup_filename": backup.backup_filename,
+        "backup_path": backup.backup_path,
+        "archive_sha256": backup.archive_sha256,
+        "encryption": backup.encryption,
+        "recipients": backup.recipients,
+        "size_bytes": backup.size_bytes,
+        "compressed_size_bytes": backup.compressed_size_bytes,
+        "files_included": backup.files_included,
+        "warnings": backup.warnings,
+        "error_message": backup.error_message,
+        "error_hint": backup.error_hint,
+        "verified_at": iso(backup.verified_at),
+        "drill": backup.drill,
+        "verification": backup.verification,
+        "drops": backup.drops,
+        "drop_confirmed_at": iso(backup.drop_confirmed_at),
+        "drop_confirmed_by": backup.drop_confirmed_by,
+        "pinned": backup.pinned,
+        "pin_reason": backup.pin_reason,
+        "adopted": backup.adopted,
+        "missing_at": iso(backup.missing_at),
+        "deleted_at": iso(backup.deleted_at),
+        "deleted_reason": backup.deleted_reason,
     }
 
 
@@ -77,6 +78,7 @@ def iso(moment: Any) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def seconds_of(execution: Run) -> float | None:
-    duration = execution.duration
+def seconds_of(run: Run) -> float | None:
+    """Return how long the run took, or has taken until now, rounded to milliseconds; None before its start."""
+    duration = run.duration
     return None if duration is None else round(duration.total_seconds(), 3)

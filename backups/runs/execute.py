@@ -1,4 +1,4 @@
-"""The template of every run: workspace, reap, claim, work under a monitor, complete or settle."""
+"""The template of every run: workspace, reap, claim, work with a monitor, then complete or settle."""
 
 import logging
 from collections.abc import Callable
@@ -26,10 +26,10 @@ Work = Callable[[AnyRun, Monitor, Path], Any]
 
 
 def execute(kind: RunKind[AnyRun], run_id: str) -> AnyRun:
-    """Run the queued run of that id to its end, and record that end whatever it is.
+    """Run the queued run `run_id` to its end, and record the end, whatever it is.
 
-    Raises InstanceBusy and leaves it queued when its instance is in use, NotQueued when it is not queued, waited too
-    long or is for the process that made it; after any other failure the row says why, and the error is raised again.
+    Raises InstanceBusy, with the run still queued, when its instance is in use, and NotQueued when it cannot be
+    claimed. After any other failure the row has the reason, and the error is raised again.
     """
     run = kind.rows().get(pk=run_id)
     with workspace(run.pk) as directory:
@@ -48,20 +48,20 @@ def run_here(
     work: Work[AnyRun] | None = None,
     within: Monitor | None = None,
 ) -> tuple[AnyRun, Any]:
-    """Make a run by `make(id)`, which gives it to this process, and carry it out; return it and what its work made.
+    """Create a run of this process by `make(id)` and carry it out; return it and the result of its work.
 
-    The workspace is locked before the row is there: at no moment is there a row whose process lives and holds no lock.
-    A run that cannot begin ends at once, as cancelled when its instance is busy, or with `hint`. What is raised is
-    raised again.
+    A run that cannot be claimed ends at once: as cancelled when its instance is busy, else as interrupted with `hint`.
+    The error is raised again.
     """
     run_id = run_id or new_id()
+    # the lock comes before the row: a row whose process lives always has its lock, so the reaper is never wrong
     with workspace(run_id) as directory:
         try:
             run = make(run_id)
             made = carry_out(run, directory, work=work, within=within)
         except InstanceBusy:
             if (row := kind.rows().filter(pk=run_id).first()) is not None:
-                with suppress(BackupError):  # another process ended it first
+                with suppress(BackupError):  # raised when another process ended it first
                     finish.cancel(row, by=by)
             raise
         except BaseException as error:
@@ -73,9 +73,9 @@ def run_here(
 
 
 def carry_out(run: AnyRun, directory: Path, *, work: Work[AnyRun] | None = None, within: Monitor | None = None) -> Any:
-    """Claim `run` and take it to its end in its workspace; return what its work made. Raises as `execute`.
+    """Claim `run`, do its work in its workspace and record the end; return the result of the work. Raises as `execute`.
 
-    `work` replaces that of its kind, and `within` is the monitor of the run that it is a part of.
+    `work` replaces the work of its kind; `within` is the monitor of the run that this one is a step of.
     """
     kind = kind_of(run)
     try:
@@ -94,7 +94,7 @@ def carry_out(run: AnyRun, directory: Path, *, work: Work[AnyRun] | None = None,
     except (InstanceBusy, NotQueued, Unrecorded):
         raise
     except BaseException as error:
-        # the one signal that counts may come where nothing holds it back: between an error and its handling
+        # SIGTERM may arrive between an error above and its handler, where it is not blocked
         _settle(run, directory, error)
         raise
     finally:
@@ -104,21 +104,23 @@ def carry_out(run: AnyRun, directory: Path, *, work: Work[AnyRun] | None = None,
 
 
 def _settle(run: Run, directory: Path, error: BaseException) -> None:
-    """Let the kind settle `run`, once. The next signal must not stop that half way."""
+    """Call the kind's `settle`, once for each run."""
+    # a second signal must not interrupt a rollback
     with undisturbed():
         if run.settled:
             return
         run.settled = True
         if not isinstance(error, OperatorError):
-            audit.crashed(f"{run.word}.crashed", error, execution=run.pk)
+            audit.crashed(f"{run.word}.crashed", error, **run.log_key)
         kind_of(run).settle(run, directory, error)
 
 
 def _end_unclaimed(kind: RunKind[Any], run_id: str, error: BaseException, hint: str) -> None:
-    """End the row when it is still queued. Where the database cannot be written the next tick does it."""
+    """End the row if it is still queued."""
     try:
         row = kind.rows().filter(pk=run_id, status=Run.Status.QUEUED).first()
         if row is not None:
             finish.unstarted(row, sentences(finish.message_of(error), "Nothing was changed."), hint)
     except DatabaseProblem as problem:
-        audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, execution=run_id, error=problem)
+        # the next tick ends the row
+        audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, **{kind.noun: run_id}, error=problem)

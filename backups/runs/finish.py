@@ -1,4 +1,4 @@
-"""How a run ends: the one place that sets each final status, and that calls what follows it."""
+"""The end of a run: the only module that sets a final status, and that calls the steps after the end."""
 
 import logging
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Status = Run.Status
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends, and what its row then says."""
+    """The final status of a run, with the message and the hint for its row."""
 
     status: Status
     message: str = ""
@@ -28,12 +28,12 @@ class Ending:
 
 
 def completed(run: Run, **facts: Any) -> bool:
-    """Mark a running `run` as completed; what it made must be in the row already, or be in `facts`."""
+    """Record that a running `run` is completed; its results are in the row already, or in `facts`."""
     return recorded(run, Ending(Status.COMPLETED), **facts)
 
 
 def failed(run: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
-    """Record why `run` did not complete, as `ending_of` tells; and `facts`."""
+    """Record the end that `ending_of` derives from `error`, and `facts`."""
     return recorded(run, ending_of(error, aftermath), **facts)
 
 
@@ -43,26 +43,26 @@ def interrupted(run: Run, message: str, hint: str) -> bool:
 
 
 def unstarted(run: Run, message: str, hint: str) -> bool:
-    """Record that a queued `run` could not even be claimed: its process came to nothing."""
+    """Record that a queued `run` was never claimed because its process failed."""
     return recorded(run, Ending(Status.INTERRUPTED, message, hint), before=Status.QUEUED)
 
 
 def expired(run: Run, message: str, hint: str) -> bool:
-    """Record that a queued `run` waited longer than it may."""
+    """Record that a queued `run` waited too long."""
     return recorded(run, Ending(Status.FAILED, message, hint), before=Status.QUEUED)
 
 
 def cancel(run: Run, *, by: audit.Actor) -> None:
-    """Stop `run`: at once when it is queued, at its next checkpoint when it runs.
+    """Cancel `run`: at once when it is queued, at its next checkpoint when it runs.
 
-    A restore that has begun to change the instance is rolled back. Raises BackupError when `run` has ended already.
+    A restore that has changed the instance is rolled back. Raises BackupError when `run` has ended already.
     """
     now, name = timezone.now(), audit.name_of(by)
     request = {"cancel_requested_at": now, "cancel_requested_by": name}
-    ending = Ending(Status.CANCELLED, f"cancelled by {name} before it started")
+    ending = Ending(Status.CANCELLED, f"Cancelled by {name} before it started.")
     if not recorded(run, ending, before=Status.QUEUED, **request) and not run.moved(Status.RUNNING, **request):
-        raise BackupError(f"execution {run.pk} has ended already")
-    audit.log(f"{run.word}.cancel-requested", execution=run.pk, instance=run.instance, by=name)
+        raise BackupError(f"The {run.noun} {run.pk} has ended already.")
+    audit.log(f"{run.word}.cancel-requested", **run.log_key, instance=run.instance, by=name)
     audit.note(by, run, f"Cancelled the {run.word} of {run.instance}.")
 
 
@@ -80,16 +80,19 @@ def ending_of(error: BaseException, aftermath: str = "") -> Ending:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the sentence for the operator; for an unexpected error, its type (its text may hold anything)."""
+    """Return the message for the operator; of an unexpected error only its type, because its text may hold secrets."""
     if isinstance(error, OperatorError):
         return error.message
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return told_to_end(error)
-    return f"unexpected error {type(error).__name__}, see the log"
+    return f"Unexpected error {type(error).__name__}, see the log."
 
 
 def recorded(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **facts: Any) -> bool:
-    """Record `ending` and `facts` in the row of `run`; False when it has not the status `before` any more."""
+    """Record `ending` and `facts` in the row of `run`, then call the steps after the end and the signal's receivers.
+
+    False, and nothing else happens, when the status is no longer `before`.
+    """
     now, kind = timezone.now(), kind_of(run)
     ending = _cancelled(run, ending)
     good = ending.status == Status.COMPLETED
@@ -103,44 +106,37 @@ def recorded(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **fac
         if not good:
             kind.discard(run)
     run.unwritten = None
-    # a person who takes back what waits is no error
+    # cancelling a waiting run is not an error
     expected = good or (before, ending.status) == (Status.QUEUED, Status.CANCELLED)
     audit.log(
         f"{run.word}.{ending.status.value}",
         logging.INFO if expected else logging.ERROR,
-        execution=run.pk,
+        **run.log_key,
         instance=run.instance,
         stage=run.stage,
         **run.log_fields(),
         error=run.error_message,
     )
-    _after_end(run)
+    # the end is recorded already: a failing step neither fails the run nor prevents the next step
+    for step in kind.after_end:
+        try:
+            step(run)
+        except Exception as error:
+            audit.crashed("run.after-end-failed", error, **run.log_key, step=step.__name__)
+    execution_finished.send_robust(sender=type(run), execution=run)
     return True
 
 
 def _cancelled(run: Run, ending: Ending) -> Ending:
-    """A run that did not stop when it was cancelled, so that its process was ended, is cancelled all the same."""
+    """Return a cancelled end for a run that was cancelled, did not stop, and whose process was then terminated."""
     if ending.status != Status.INTERRUPTED:
         return ending
     rows = type(run).objects.filter(pk=run.pk, cancel_requested_at__isnull=False)
     by = rows.values_list("cancel_requested_by", flat=True).first()
     if by is None:
         return ending
-    why = f"cancelled by {by}"
+    why = f"Cancelled by {by}."
     if kind_of(run).rolls_back:
         # whoever ended it, the row has to say what became of the instance, and how to undo it
         return Ending(Status.CANCELLED, sentences(why, ending.message), ending.hint)
     return Ending(Status.CANCELLED, why)
-
-
-def _after_end(run: Run) -> None:
-    """Call what the site does after each end, then the receivers of other code.
-
-    The end is recorded: a step that fails must not look like a failure of the run, and keeps no other from its turn.
-    """
-    for step in kind_of(run).after_end:
-        try:
-            step(run)
-        except Exception as error:
-            audit.crashed("run.after-end-failed", error, execution=run.pk, step=step.__name__)
-    execution_finished.send_robust(sender=type(run), execution=run)

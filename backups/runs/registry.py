@@ -1,17 +1,16 @@
-"""Kinds of runs: backup, restore and drill are carried out by one template, and each brings its own steps.
+"""Kinds of runs: backup, restore and drill share the template `execute`, and each brings its own steps.
 
-What happens to a run, and where:
+The states and steps of a run, and their modules:
 
-- reserve: a worker's task keeps the queued row for itself for a minute (`queue.queues`), then starts a process for it.
+- reserve: a worker's task reserves the queued row for a minute (`queue.queues`), then starts a process for it.
 - reap: runs of the instance whose process is gone are ended first, so that the instance is free (`recovery.reap`).
 - claim: queued becomes running, by one conditional UPDATE (`claim`).
-- work: the steps of the kind; a Monitor writes heartbeat and progress, and stops them on a cancel (`progress`).
+- work: the steps of the kind; a Monitor writes heartbeat and progress, and raises on a cancel (`progress`).
 - complete or settle: the kind records the end, after its work or after an error (`finish` sets the status).
-- after_end: what follows every final status, also that of a queued run which is cancelled (`finish`).
-- recover: the reaper lets the kind end a run whose process is gone.
+- after_end: steps after every final status, also after that of a queued run which is cancelled (`finish`).
+- recover: the reaper calls this step of the kind for a run whose process is gone.
 
-`execute` is the template. The kinds are registered in `apps.ready`, as Django does with checks: nothing in this package
-imports a use case.
+The kinds are registered in `apps.ready`: this package imports no use case.
 """
 
 from abc import ABC, abstractmethod
@@ -31,22 +30,22 @@ AnyRun = TypeVar("AnyRun", bound=Run)
 
 
 class RunKind(ABC, Generic[AnyRun]):
-    """What one kind of run does differently from the others."""
+    """The steps and limits of one kind of run."""
 
     model: type[AnyRun]
-    # rows that its steps need besides its own
+    # for select_related: rows that its steps need
     related: tuple[str, ...] = ()
-    # how long it may take to end in good order once it is told to; then it is killed
+    # between SIGTERM and SIGKILL
     ending_seconds = 10.0
-    # hint of a run that ended before it began
-    again = "run it again"
-    # The instance of a dead run is brought back where it lies, by whoever holds the lock of the workspace. Its row says
-    # what became of the instance whatever ended it.
+    # hint of a run that ended before its claim
+    again = "Run it again."
+    # True: recovery rolls the instance back, on its host, with the lock of the workspace; and the row says what became
+    # of the instance, whatever ended the run
     rolls_back = False
-    # fields of a run that did not complete
+    # values of fields for a run that did not complete
     cleared: Mapping[str, Any] = MappingProxyType({})
-    # fields that are kept beside the workspace when the database cannot take the end
-    kept: tuple[str, ...] = ("warnings",)
+    # fields that are saved with an end which cannot be written to the database
+    saved_fields: tuple[str, ...] = ("warnings",)
 
     def __init__(self) -> None:
         self.after_end: list[Callable[[AnyRun], None]] = []
@@ -57,7 +56,7 @@ class RunKind(ABC, Generic[AnyRun]):
 
     @property
     def slots(self) -> int:
-        """How many of them workers run at once on one host."""
+        """How many of them the workers of a host run at once."""
         return 1
 
     def rows(self) -> "RunQuerySet[AnyRun]":
@@ -65,7 +64,7 @@ class RunKind(ABC, Generic[AnyRun]):
 
     @abstractmethod
     def work(self, run: AnyRun, monitor: Monitor, directory: Path) -> Any:
-        """Do what the claimed `run` is for, in its workspace `directory`; return what `complete` needs."""
+        """Do the work of the claimed `run` in its workspace `directory`; return what `complete` needs."""
 
     @abstractmethod
     def complete(self, run: AnyRun, made: Any) -> None:
@@ -73,44 +72,44 @@ class RunKind(ABC, Generic[AnyRun]):
 
     @abstractmethod
     def settle(self, run: AnyRun, directory: Path, error: BaseException) -> None:
-        """Take back what `error` left half done, and record the end. No signal interrupts it; it is called once."""
+        """Clean up or roll back after `error`, and record the end. Called once, with signals blocked."""
 
     @abstractmethod
     def recover(self, run: AnyRun, message: str) -> bool:
-        """Clean up after the process of the running `run`, which is gone, and record the end; `message` begins it.
+        """Clean up after the dead process of the running `run`, and record the end; `message` begins its text.
 
         False when another process was first.
         """
 
     def follow_up(self, run: AnyRun) -> None:
-        """Do what comes after a run that raised nothing, when its workspace is gone."""
+        """Run after a successful run, when its workspace is removed."""
 
     def sweep(self, run: AnyRun) -> None:
-        """Remove what the dead process of the interrupted `run` left outside of its workspace."""
+        """Remove what the dead process of the interrupted `run` left outside its workspace."""
 
     def discard(self, run: AnyRun) -> None:
-        """Delete what belongs to a run that did not complete, in the transaction that ends it."""
+        """Delete rows of a run that did not complete, in the transaction that records the end."""
 
     def record_late(self, run: AnyRun, facts: dict[str, Any]) -> None:
-        """Do what belongs to a completed `run` whose end is recorded later; may change the `facts` of its row."""
+        """Make up for steps of a completed `run` whose end is recorded late; may change the `facts` for its row."""
 
     def startable(self, now: datetime) -> Q:
-        """Match the queued runs that may still begin."""
+        """Match the queued runs that may still be claimed."""
         return Q()
 
     def expired(self, now: datetime) -> Q | None:
-        """Match the queued runs that waited too long; None when that is never so."""
+        """Match the queued runs that waited too long; None for a kind that never expires."""
         return None
 
     def is_expired(self, run: AnyRun, now: datetime) -> bool:
-        """Say the same of one queued run."""
+        """True when the queued `run` waited too long."""
         return False
 
     def expiry_message(self) -> str:
-        return "it waited too long"
+        return "It waited too long."
 
     def host_knows_better(self, run: AnyRun) -> bool:
-        """True when only the host of `run` can clean up after it: other hosts wait longer before they end it."""
+        """True when only the host of `run` can clean up after it; other hosts then wait longer before they reap it."""
         return False
 
 
@@ -118,13 +117,13 @@ _kinds: dict[str, RunKind[Any]] = {}
 
 
 def register(kind: RunKind[Any], *after_end: Callable[[Any], None]) -> None:
-    """Make `kind` known, and let `after_end` be called with each run of it that has ended, in this order."""
+    """Register `kind`; the steps `after_end` are called, in this order, with each run of it that has ended."""
     _kinds[kind.noun] = kind
     kind.after_end += [step for step in after_end if step not in kind.after_end]
 
 
 def kinds() -> list[RunKind[Any]]:
-    """Return all kinds, in the order in which they were registered."""
+    """Return all kinds in the order of their registration."""
     return list(_kinds.values())
 
 
@@ -137,6 +136,6 @@ def kind_of(run: AnyRun) -> RunKind[AnyRun]:
 
 
 def find_run(run_id: str) -> Run | None:
-    """Return the run with that id, of whatever kind."""
+    """Return the run with that id, of any kind."""
     found = (kind.rows().filter(pk=run_id).first() for kind in kinds())
     return next((run for run in found if run is not None), None)

@@ -1,4 +1,4 @@
-"""Scratch folders of executions: private, locked while their process lives, swept when it died."""
+"""Scratch folders of runs: private, locked while their process lives, removed by a sweep after it died."""
 
 import os
 import shutil
@@ -14,95 +14,97 @@ from backups.errors import BackupError, WorkspaceBusy
 from backups.lib import locks
 from backups.lib.os_signals import undisturbed
 
-LOOKING_SECONDS = 2.0
-WRITABLE = "see that this user may write there and that the disk is not full"
+LOCK_WAIT_SECONDS = 2.0
+WRITABLE = "Check that this user may write there and that the disk is not full."
 
 
 def root() -> Path:
-    """Return the folder of all workspaces, made with mode 0700 when it is absent."""
+    """Return the folder of all workspaces, and create it with mode 0700 when it does not exist."""
     path = Path(settings.BACKUP_WORKSPACE_ROOT)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BackupError(
-            f"the workspace {path} cannot be made: {os.strerror(error.errno or 0)}",
-            hint="set BACKUP_WORKSPACE_ROOT to a folder that this user may write to",
+            f"The workspace {path} cannot be created: {os.strerror(error.errno or 0)}.",
+            hint="Set BACKUP_WORKSPACE_ROOT to a folder that this user may write to.",
         ) from error
     return path
 
 
-def _lock_path(execution_id: str) -> Path:
-    return root() / f"{execution_id}.lock"
+def _lock_path(run_id: str) -> Path:
+    return root() / f"{run_id}.lock"
 
 
 @contextmanager
-def workspace(execution_id: str) -> Iterator[Path]:
-    """Yield an empty 0700 folder and hold its lock; remove both whatever happens.
+def workspace(run_id: str) -> Iterator[Path]:
+    """Yield an empty folder with mode 0700 and hold its lock; remove both at the end.
 
-    The kernel drops the lock when the process dies, which is how `abandoned` knows at once.
+    The kernel releases the lock when the process dies: `abandoned` depends on that.
     """
-    lock = _lock_path(execution_id)
-    descriptor = _acquire(lock, execution_id)
-    stays = False
+    lock = _lock_path(run_id)
+    descriptor = _acquire(lock, run_id)
+    lock_stays = False
     try:
-        directory = _emptied(root() / execution_id)
+        directory = _create_empty(root() / run_id)
         try:
             yield directory
         except DatabaseProblem:
-            # the row may say that this goes on: the lock without a holder says that it does not
-            stays = True
+            # the row may still say that the run is running; the lock file without a holder lets the reaper end it
+            lock_stays = True
             raise
         finally:
             with undisturbed():
                 shutil.rmtree(directory)
-                if not stays:
+                if not lock_stays:
                     lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
 
-def _emptied(directory: Path) -> Path:
+def _create_empty(directory: Path) -> Path:
     shutil.rmtree(directory, ignore_errors=True)
     try:
         directory.mkdir(mode=0o700)
     except OSError as error:
         raise BackupError(
-            f"the workspace {directory} cannot be made: {os.strerror(error.errno or 0)}", hint=WRITABLE
+            f"The workspace {directory} cannot be created: {os.strerror(error.errno or 0)}.", hint=WRITABLE
         ) from error
     return directory
 
 
-def _acquire(lock: Path, execution_id: str) -> int:
-    """Take the lock; a process that looks whether it is abandoned holds it for a moment only."""
-    deadline = time.monotonic() + LOOKING_SECONDS
+def _acquire(lock: Path, run_id: str) -> int:
+    """Take the lock. Waits a little, because a process that checks for abandoned workspaces holds it for a moment."""
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     try:
         while (descriptor := locks.acquire(lock)) is None:
             if time.monotonic() > deadline:
-                raise WorkspaceBusy(f"execution {execution_id} is being worked on by another process")
+                raise WorkspaceBusy(f"Another process is working on the run {run_id}.")
             time.sleep(0.01)
     except OSError as error:
-        raise BackupError(f"the lock {lock} cannot be made: {os.strerror(error.errno or 0)}", hint=WRITABLE) from error
+        raise BackupError(
+            f"The lock {lock} cannot be created: {os.strerror(error.errno or 0)}.", hint=WRITABLE
+        ) from error
     return descriptor
 
 
-def holder_of(execution_id: str) -> locks.Holder:
-    """Return whether the process that works in the workspace of that execution lives, as far as can be seen here."""
-    return locks.holder_of(_lock_path(execution_id))
+def holder_of(run_id: str) -> locks.Holder:
+    """Return what the lock of that workspace says of its process, as far as this host can see."""
+    return locks.holder_of(_lock_path(run_id))
 
 
-def abandoned(execution_id: str) -> bool:
-    """True when the execution had a workspace here and the process that held its lock is gone."""
-    return holder_of(execution_id) is locks.Holder.GONE
+def abandoned(run_id: str) -> bool:
+    """True when the run has a workspace here and the process that held its lock is gone."""
+    return holder_of(run_id) is locks.Holder.GONE
 
 
 def is_local() -> bool:
-    """True unless workspaces lie where other hosts may work too."""
+    """True unless the workspaces are on a file system that other hosts may share."""
     return locks.is_local(root())
 
 
-def sweep(execution_id: str) -> bool:
-    """Remove what a dead execution left in its workspace; False when there is nothing, or a process works in it."""
-    lock = _lock_path(execution_id)
+def sweep(run_id: str) -> bool:
+    """Remove the workspace of a dead run; False when there is none, or a process works in it."""
+    lock = _lock_path(run_id)
     try:
         descriptor = locks.acquire(lock, create=False)
     except FileNotFoundError:
@@ -111,7 +113,7 @@ def sweep(execution_id: str) -> bool:
         return False
     try:
         with suppress(FileNotFoundError):
-            shutil.rmtree(root() / execution_id)
+            shutil.rmtree(root() / run_id)
         lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
@@ -128,6 +130,6 @@ def require_space(directory: Path, needed: int) -> None:
     free = shutil.disk_usage(directory).free
     if free < needed:
         raise BackupError(
-            f"the workspace {directory.parent} has {free:,} bytes free, this needs about {needed:,}",
-            hint="free space there, or set BACKUP_WORKSPACE_ROOT to a larger disk",
+            f"The workspace {directory.parent} has {free:,} bytes free, this needs about {needed:,}.",
+            hint="Free space there, or set BACKUP_WORKSPACE_ROOT to a larger disk.",
         )

@@ -1,1 +1,1 @@
-"""The process that an operator starts on each host: it keeps django-q2's processes, and ends with all of them."""
+"""The worker: supervises the processes of django-q2, runs queued runs in child processes, and runs the tick."""

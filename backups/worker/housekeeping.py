@@ -1,8 +1,13 @@
-"""What is looked after once a minute, in a worker or by the command `tick`."""
+"""The tick: the housekeeping steps that a worker, or the command `tick`, runs once a minute for each queue."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
+from django.apps import AppConfig
 from django.conf import settings
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 
 from backups.errors import BackupError
 from backups.lib import audit, locks
@@ -10,17 +15,15 @@ from backups.runs import workspace
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
 from backups.runs.recovery.reap import reap
-from backups.service.automation import drills as drill_regularly
-from backups.service.automation import overdue as lateness
-from backups.service.automation import schedules as schedule
-from backups.service.automation import watch
-from backups.service.keys import check as custody
-from backups.service.schedules import repair as schedule_repair
-from backups.worker.q2.enqueue import ring
-from backups.worker.tasks import dispatch_forgotten, enqueue
-from backups.worker.tick import TICK, keep_tick
+from backups.service.automation import drills, overdue, schedules, watch
+from backups.service.keys import check
+from backups.service.schedules import repair
+from backups.worker.q2.enqueue import send_message
+from backups.worker.q2.scheduler import Entry, keep
+from backups.worker.tasks import dispatch_lost, enqueue
 from destinations.lib.operator_error import OperatorError, sentences
 
+TICK = "backups.worker.housekeeping.tick"
 START_UP = "backups.worker.housekeeping.start_up"
 
 
@@ -30,114 +33,125 @@ def end_dead_runs(_queue: str) -> str:
     return ", ".join(f"{run.noun} {run.pk} {run.status}" for run in ended)
 
 
-def call_again(queue: str) -> str:
-    """Only for the queue of this tick: where no worker answers, messages would pile up."""
-    count = dispatch_forgotten(queue)
-    return f"called a worker again for {count} waiting runs" if count else ""
-
-
 def start_scheduled(queue: str) -> str:
-    """Start the backups whose time has come; a schedule that lost its next run gets one again."""
-    schedule_repair.repair(queue)
-    started = schedule.fire_due(queue)
-    for execution in started:
-        enqueue(execution)
+    """Start the scheduled backups that are due; a schedule without a next run gets one."""
+    repair.repair(queue)
+    started = schedules.fire_due(queue)
+    for backup in started:
+        enqueue(backup)
     return f"started {len(started)} scheduled backups" if started else ""
 
 
 def watch_configurations(queue: str) -> str:
-    """Sync what services declare and back up changes of their configuration."""
+    """Sync the backups that services declare, and back up changed configurations."""
     started = watch.watch(queue)
-    for execution in started:
-        enqueue(execution)
+    for backup in started:
+        enqueue(backup)
     return f"started {len(started)} backups of changed configurations" if started else ""
 
 
+def tell_late(queue: str) -> str:
+    """Log and signal each instance that has become overdue."""
+    names = overdue.tell_late(queue)
+    return f"late: {', '.join(names)}" if names else ""
+
+
 def drill_due(queue: str) -> str:
-    """Start the drill that is due, when there is one and no other waits or runs."""
-    run = drill_regularly.start_due(queue)
+    """Start the drill that is due, unless another drill waits or runs."""
+    run = drills.start_due(queue)
     if run is None:
         return ""
     enqueue(run)
     return f"started the {run}"
 
 
-def tell_late(queue: str) -> str:
-    """Log and signal every instance whose newest good backup has become older than its schedules promise."""
-    names = lateness.tell_late(queue)
-    return f"late: {', '.join(names)}" if names else ""
+def dispatch_again(queue: str) -> str:
+    # only for the queue of this tick: in a queue without a worker, messages would pile up
+    count = dispatch_lost(queue)
+    return f"sent the message again for {count} waiting runs" if count else ""
 
 
 def repair_schedules(queue: str) -> str:
     return "repaired the schedule of the tick" if keep_tick(queue) else ""
 
 
-def forget_old_workers(_queue: str) -> str:
+def delete_old_heartbeats(_queue: str) -> str:
     count = heartbeats.forget_old()
-    return f"forgot {count} workers of long ago" if count else ""
+    return f"deleted {count} old heartbeats" if count else ""
 
 
 def check_keys(_queue: str) -> str:
-    lost = custody.check_due()
+    lost = check.check_due()
     return f"no key opens backups at {', '.join(destination.name for destination in lost)}" if lost else ""
 
 
-# Each is called with the name of the queue, and returns what it did, or nothing.
+# Each is called with the name of the queue, and returns what it did, or an empty string.
 STEPS: list[Callable[[str], str]] = [
     end_dead_runs,
     start_scheduled,
     watch_configurations,
     tell_late,
     drill_due,
-    call_again,
+    dispatch_again,
     repair_schedules,
-    forget_old_workers,
+    delete_old_heartbeats,
     check_keys,
 ]
 
 
 def tick(queue: str = "") -> str:
-    """Take every step and write the heartbeat of the scheduler; return what was done.
+    """Run all STEPS and write the heartbeat of the scheduler; return what was done.
 
-    A step that fails keeps no other from being taken. Raises BackupError at the end that names those that failed.
+    A step that fails does not prevent the others. Raises BackupError at the end, with the names of the failed steps.
     """
     queue = queue or settings.BACKUP_QUEUE
+    done: list[str] = []
+    failed: list[str] = []
     with locks.locked(workspace.root() / f"tick-{queue}") as free:
         if not free:
             return "another tick is still at work"
-        done, failed = _take_steps(queue)
+        for step in STEPS:
+            try:
+                done.append(step(queue))
+            except Exception as error:
+                audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
+                reason = error.message if isinstance(error, OperatorError) else type(error).__name__
+                failed.append(f"{step.__name__}: {reason}")
         problem = sentences(*failed)
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=problem)
     if failed:
         raise BackupError(f"Housekeeping failed: {problem}", hint="Its log says more.")
-    return "; ".join(done)
-
-
-def ring_tick(queue: str) -> bool:
-    """Let a worker take the steps now."""
-    return ring(queue, TICK, queue)
+    return "; ".join(filter(None, done))
 
 
 def start_up(queue: str) -> str:
-    """Sync what the services of `queue` declare, and start the backups that they want when a worker starts."""
+    """Sync the backups that services of `queue` declare, and start those declared for the start of a worker."""
     started = watch.start_up(queue)
-    for execution in started:
-        enqueue(execution)
+    for backup in started:
+        enqueue(backup)
     return f"started {len(started)} backups at the start of the worker" if started else ""
 
 
-def ring_start_up(queue: str) -> bool:
-    """Let a worker do that; the process that keeps the workers does no work itself."""
-    return ring(queue, START_UP, queue)
+def enqueue_tick(queue: str) -> bool:
+    """Send the message for a tick of `queue`, without waiting for the scheduler."""
+    return send_message(queue, TICK, queue)
 
 
-def _take_steps(queue: str) -> tuple[list[str], list[str]]:
-    done, failed = [], []
-    for step in STEPS:
-        try:
-            done.append(step(queue))
-        except Exception as error:
-            audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
-            reason = error.message if isinstance(error, OperatorError) else type(error).__name__
-            failed.append(f"{step.__name__}: {reason}")
-    return [text for text in done if text], failed
+def enqueue_start_up(queue: str) -> bool:
+    """Send the message for `start_up`: the supervisor itself does no work in its own process."""
+    return send_message(queue, START_UP, queue)
+
+
+def keep_tick(queue: str) -> bool:
+    """Ensure that exactly one row of the scheduler calls the tick of `queue` each minute; True when it was repaired.
+
+    Also repairs the row of an earlier release, whose task had another name.
+    """
+    entry = Entry(name=f"backupsite tick {queue}", queue=queue, task=TICK, cron="* * * * *", args=(queue,))
+    return keep(entry, latest=timedelta(minutes=2))
+
+
+@receiver(post_migrate, dispatch_uid="backups.worker.tick")
+def ensure_tick(sender: AppConfig, **_: Any) -> None:
+    if sender.name == "backups":
+        keep_tick(settings.BACKUP_QUEUE)

@@ -1,4 +1,4 @@
-"""Ending every process that a worker started, in good order first."""
+"""Shutdown of a worker: all processes that it started end, gracefully if possible."""
 
 import os
 import time
@@ -13,30 +13,26 @@ from backups.runs.registry import RunKind, kinds
 from backups.worker.q2.cluster import QueueCluster
 
 POLL_SECONDS = 0.05
-# A run that is told to end has its own time for it; this is for the processes around it.
+# for the processes around a run, in addition to the `ending_seconds` of its kind
 MARGIN_SECONDS = 5.0
 
 
 def end_all(cluster: QueueCluster, *, hurry: Callable[[], bool]) -> bool:
-    """Let the runs finish within BACKUP_STOP_GRACE seconds, then tell them to end, then kill what is left.
+    """Let the runs finish within BACKUP_STOP_GRACE seconds, then send SIGTERM, then SIGKILL to what is left.
 
-    True when nothing had to be killed. `hurry` is asked whether to tell them at once.
+    True when nothing had to be killed. When `hurry` returns True the grace period ends at once.
     """
-    cluster.ask_to_end()
+    cluster.request_stop()
     _wait(lambda: not _busy() or not cluster.is_alive or hurry(), settings.BACKUP_STOP_GRACE)
     cluster.terminate()
     limit = MARGIN_SECONDS + max((kind.ending_seconds for kind in _busy()), default=0.0)
-    if _wait(_none_left, limit):
+    # the process table is not read atomically, and may miss a process whose parent dies meanwhile: two readings
+    if _wait(lambda: not descendants(os.getpid()) and not descendants(os.getpid()), limit):
         return True
     while left := descendants(os.getpid()):
         kill_all(left)
         time.sleep(POLL_SECONDS)
     return False
-
-
-def _none_left() -> bool:
-    """Processes are looked at one after the other, and one whose parent dies meanwhile may be missed: look twice."""
-    return not descendants(os.getpid()) and not descendants(os.getpid())
 
 
 def _busy() -> list[RunKind[Any]]:

@@ -1,4 +1,4 @@
-"""Keeping the processes of one queue: they end with us, and we end when they do."""
+"""The supervisor of the processes of one queue: it ends when they end, and they end when it ends."""
 
 import logging
 import os
@@ -17,14 +17,14 @@ from backups.lib.log_handlers import log_problem
 from backups.lib.processes import adopt_orphans, bury_orphans
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
-from backups.worker.housekeeping import ring_start_up, ring_tick
+from backups.worker.housekeeping import enqueue_start_up, enqueue_tick, keep_tick
 from backups.worker.q2.cluster import QueueCluster
 from backups.worker.shutdown import end_all
 from backups.worker.tasks import dispatch_waiting
-from backups.worker.tick import keep_tick
 from backups.worker.watchdog import Watchdog
 from destinations.lib.os_signals import handled
 
+# exit codes
 CLEAN, FAILED, HANGS = 0, 1, os.EX_TEMPFAIL
 POLL_SECONDS = 0.1
 BEAT_SECONDS = 10.0
@@ -40,26 +40,30 @@ class Supervisor:
         self._started_at = timezone.now()
 
     def run(self) -> int:
-        """Work until a signal tells to end, and return 0; 1 when processes died or had to be killed, 75 when they hang.
+        """Work until a signal, and return 0; 1 when processes died or had to be killed, 75 when they hang.
 
-        Raises BackupError when they cannot be started, DatabaseError when the database cannot be used at first.
+        Raises BackupError when they cannot be started, DatabaseError when the database cannot be used at the start.
         """
         self._beat()
         heartbeats.forget_dead(self.queue)
         adopt_orphans()
         cluster = QueueCluster(self.queue)
-        # its processes inherit this: told to end all at once, as by a closed terminal, they leave that to us
-        with handled(self._note):
+        # the processes inherit this handler: a signal to the whole group, as from a closed terminal, ends none of them
+        # at once, and this process shuts them down in order
+        with handled(self._count_signal):
             try:
                 self._start(cluster)
-                code = self._attend(cluster)
+                code = self._watch(cluster)
             finally:
                 clean = end_all(cluster, hurry=lambda: self._signals > 1)
         code = code if clean else code or FAILED
-        self._say_goodbye(code)
+        audit.log("worker.ended", queue=self.queue, worker=self.name, exit_code=code)
+        if code == CLEAN:
+            with self._database_may_fail():
+                heartbeats.stopped(self.name)
         return code
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _count_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
 
     def _start(self, cluster: QueueCluster) -> None:
@@ -67,41 +71,39 @@ class Supervisor:
             cluster.start()
         except RuntimeError as error:
             if not self._signals:
-                raise BackupError(str(error), hint="is the Redis of BACKUP_REDIS_URL running?") from error
+                raise BackupError(str(error), hint="Check that the Redis of BACKUP_REDIS_URL is running.") from error
         audit.log("worker.started", queue=self.queue, worker=self.name)
-        with self._patience():
-            ring_start_up(self.queue)
+        with self._database_may_fail():
+            enqueue_start_up(self.queue)
             release_dead()
-            ring_tick(self.queue)
+            enqueue_tick(self.queue)
             dispatch_waiting(self.queue)
 
-    def _attend(self, cluster: QueueCluster) -> int:
+    def _watch(self, cluster: QueueCluster) -> int:
+        """Write heartbeats and check the cluster until it must end; return the exit code."""
         watchdog = Watchdog(cluster, self.queue)
         next_beat = 0.0
         while not self._signals:
             if not cluster.is_alive:
-                return self._died()
+                time.sleep(POLL_SECONDS)  # a signal to the whole group may reach the cluster before this process
+                if self._signals:
+                    return CLEAN
+                audit.log("worker.died", logging.ERROR, queue=self.queue, worker=self.name)
+                return FAILED
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + BEAT_SECONDS
-                if reason := self._look(watchdog):
+                if reason := self._beat_and_check(watchdog):
                     audit.log("worker.hangs", logging.ERROR, queue=self.queue, worker=self.name, reason=reason)
                     return HANGS
             bury_orphans(but=cluster.pid)
             time.sleep(POLL_SECONDS)
         return CLEAN
 
-    def _died(self) -> int:
-        time.sleep(POLL_SECONDS)  # a signal to the whole group may reach it before us
-        if self._signals:
-            return CLEAN
-        audit.log("worker.died", logging.ERROR, queue=self.queue, worker=self.name)
-        return FAILED
-
-    def _look(self, watchdog: Watchdog) -> str:
-        """Write the sign of life and return the watchdog's verdict."""
-        with self._patience():
+    def _beat_and_check(self, watchdog: Watchdog) -> str:
+        """Write the heartbeat and return the watchdog's reason to restart; nothing while the database fails."""
+        with self._database_may_fail():
             self._beat()
-            return watchdog.verdict()
+            return watchdog.reason_to_restart()
         return ""
 
     def _beat(self) -> None:
@@ -111,16 +113,10 @@ class Supervisor:
         keep_tick(self.queue)
 
     @contextmanager
-    def _patience(self) -> Iterator[None]:
-        """A database that is away for a while is no reason to end."""
+    def _database_may_fail(self) -> Iterator[None]:
+        """Log an error of the database and continue: it may be unavailable for a while."""
         try:
             yield
         except DatabaseProblem as error:
             audit.log("worker.heartbeat-failed", logging.WARNING, queue=self.queue, worker=self.name, error=error)
             connection.close()
-
-    def _say_goodbye(self, code: int) -> None:
-        audit.log("worker.ended", queue=self.queue, worker=self.name, exit_code=code)
-        if code == CLEAN:
-            with self._patience():
-                heartbeats.stopped(self.name)

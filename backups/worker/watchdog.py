@@ -1,4 +1,4 @@
-"""A worker that looks healthy and does nothing: told from one that has nothing to do."""
+"""The watchdog: detects a worker whose processes are alive but no longer take messages."""
 
 import time
 from datetime import timedelta
@@ -13,41 +13,36 @@ from backups.runs.recovery.heartbeats import Kind
 from backups.runs.registry import kinds
 from backups.worker.q2.cluster import QueueCluster
 
-# Longer than the two minutes within which the tick calls a second time for a run whose message was lost.
+# Longer than the two minutes after which the tick has dispatched a run again whose message was lost.
 WAITING_SECONDS = 180
-# Every minute brings a tick to one of the workers of a queue: that ten in a row all go to others is no chance.
+# One of the workers of a queue gets a tick each minute: ten in a row for the others are no coincidence.
 IDLE_SECONDS = 600
-ANSWERING = timedelta(seconds=60)
+ALIVE_WITHIN = timedelta(seconds=60)
 
 
 class Watchdog:
-    """A process of django-q2 that is killed may take a lock with it; then the others wait for ever."""
+    """Compares waiting runs and received messages; a killed process of django-q2 may block the others by a lock."""
 
     def __init__(self, cluster: QueueCluster, queue: str) -> None:
         self._cluster, self._queue = cluster, queue
         self._waiting_since: float | None = None
 
-    def verdict(self) -> str:
-        """Return why this worker must be started again, or nothing. To be asked every few seconds."""
+    def reason_to_restart(self) -> str:
+        """Return why this worker must be restarted, or nothing. Called every few seconds."""
         if not all(map(all_free, kinds())):
             self._waiting_since = None
             return ""
-        return self._nobody_takes() or self._nothing_arrives()
-
-    def _nobody_takes(self) -> str:
-        if not any(waiting(kind.model, self._queue).exists() for kind in kinds()):
+        if any(waiting(kind.model, self._queue).exists() for kind in kinds()):
+            now = time.monotonic()
+            since = self._waiting_since = self._waiting_since or now
+            if now - since > WAITING_SECONDS + 3 * settings.Q_CLUSTER.get("poll", 0.2):
+                return f"runs wait for {now - since:.0f} seconds and nothing takes them"
+        else:
             self._waiting_since = None
-            return ""
-        now = time.monotonic()
-        since = self._waiting_since = self._waiting_since or now
-        allowed = WAITING_SECONDS + 3 * settings.Q_CLUSTER.get("poll", 0.2)
-        return f"runs wait for {now - since:.0f} seconds and nothing takes them" if now - since > allowed else ""
-
-    def _nothing_arrives(self) -> str:
         idle = self._cluster.idle_seconds
         if idle < IDLE_SECONDS:
             return ""
         workers = Heartbeat.objects.filter(
-            kind=Kind.WORKER, queue=self._queue, stopped_at=None, beat_at__gt=timezone.now() - ANSWERING
+            kind=Kind.WORKER, queue=self._queue, stopped_at=None, beat_at__gt=timezone.now() - ALIVE_WITHIN
         ).count()
         return f"no message, not even a tick, for {idle:.0f} seconds" if idle > IDLE_SECONDS * max(1, workers) else ""

@@ -195,7 +195,7 @@ def test_a_handler_that_raises_ends_no_restore_and_its_event_goes_to_standard_er
         logging.getLogger("backups").removeHandler(handler)
     assert tacacs_state(tacacs_root) == good
     said = capfd.readouterr().err
-    assert f"INFO restore.completed execution={backup.restores.get().pk}" in said
+    assert f"INFO restore.completed restore={backup.restores.get().pk}" in said
     assert f"(the log failed: {type(error).__name__})" in said
     assert "hunter2" not in said
 
@@ -228,7 +228,7 @@ def test_commands_work_with_a_log_file_that_cannot_be_opened_and_say_so_once(sit
     problem = f"The log file {elsewhere['LOG_FILE']} cannot be written: No such file or directory."
     assert ended.err.count(problem) == 1
     # what the log would have had
-    assert "INFO backups backup.completed execution=" in ended.err
+    assert "INFO backups backup.completed backup=" in ended.err
     assert ended.out.startswith("completed  ")
 
     checked = site.run("check", **elsewhere)
@@ -247,7 +247,7 @@ def test_a_log_file_that_breaks_while_a_restore_applies_does_not_fail_it(site: S
     assert tacacs_state(site.instance) == good
     assert rows(site, "status", "restore_executions") == [("completed",)]
     assert ended.err.count("cannot be written: Is a directory.") == 1
-    assert "restore.completed execution=" in ended.err
+    assert "restore.completed restore=" in ended.err
 
 
 @pytest.mark.django_db

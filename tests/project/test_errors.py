@@ -13,7 +13,7 @@ import pytest
 import backups
 import backupsite
 import destinations
-from backups import archive, components, instances
+from backups import archive, components, instances, runs, worker
 from backups.archive import encryption
 from backups.components import sqlite
 from backups.components.sqlite import restore as sqlite_restore
@@ -37,6 +37,7 @@ from tests.support.paths import PROJECT
 SENTENCES: tuple[ModuleType, ...] = (
     destinations, archive, cadence, components, drill, encryption, instances, interrupts, replacing, restore, retention,
     sources, sqlite, sqlite_proof, sqlite_restore, sqlite_schema,
+    runs, worker,
 )  # fmt: skip
 # they become errors, or messages of checks
 CARRIERS = {Mistake.__name__: 1, Problem.__name__: 2}

@@ -1,4 +1,4 @@
-"""The template of every run: who gets the instance, what follows each end, what a kind brings."""
+"""The template of every run: the claim of the instance, the steps after each end, the steps of a kind."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 @contextmanager
-def heard() -> Iterator[list[tuple[str, str]]]:
+def finished_runs() -> Iterator[list[tuple[str, str]]]:
     """Collect the id and status of each run that the signal reports."""
     found: list[tuple[str, str]] = []
 
@@ -80,7 +80,7 @@ def test_a_queued_run_that_is_cancelled_is_in_the_books_of_its_schedule_and_sign
 ) -> None:
     slot = Slot(nightly, timezone.now(), 1)
     run = start_backup("tacacs-hq", destination, by="tests", kind=BackupExecution.Kind.SCHEDULED, slot=slot)
-    with heard() as ended:
+    with finished_runs() as ended:
         finish.cancel(run, by="alice")
     nightly.refresh_from_db()
     destination.refresh_from_db()
@@ -94,7 +94,7 @@ def test_a_queued_run_that_is_cancelled_is_in_the_books_of_its_schedule_and_sign
 def test_the_cancel_of_a_running_one_ends_nothing_yet(tacacs_root: Path, destination: BackupDestination) -> None:
     run = start_backup("tacacs-hq", destination, by="tests")
     claim(run)
-    with heard() as ended:
+    with finished_runs() as ended:
         finish.cancel(run, by="alice")
     assert (ended, run.status, run.cancel_requested_by) == ([], "running", "alice")
 
@@ -110,7 +110,7 @@ def test_a_step_after_the_end_that_fails_is_logged_and_keeps_no_other_from_its_t
     before = list(BACKUP.after_end)
     register(BACKUP, fails, lambda run: called.append(run.pk))
     try:
-        with heard() as ended:
+        with finished_runs() as ended:
             done = backup_now("tacacs-hq", destination, by="tests")
     finally:
         BACKUP.after_end[:] = before

@@ -1,4 +1,4 @@
-"""Programs of the operator around a restore: no shell, a timeout, output kept without secrets, nobody left hanging."""
+"""Hooks: no shell, a timeout, output stored without secrets, no process left behind after the timeout."""
 
 import json
 import os
@@ -125,19 +125,21 @@ print("and on\\ntakes", os.fstat(1).st_blocks * 512)
 
 
 def test_one_that_fails_is_an_error_with_its_output_kept(hook: Hook, run: RestoreExecution) -> None:
-    with pytest.raises(BackupError, match=r"^the hook before_restore \(sh\) failed with exit code 7$") as failed:
+    with pytest.raises(BackupError, match=r"^The hook before_restore \(sh\) failed with exit code 7\.$") as failed:
         hook("sh", "-c", "echo no; exit 7")
-    assert failed.value.hint == "its output is kept with the run"
+    assert failed.value.hint == "Its output is stored with the run."
     assert (kept(run)["output"], kept(run)["exit_code"]) == ("no\n", 7)
 
 
 def test_one_that_is_killed_is_an_error(hook: Hook, run: RestoreExecution) -> None:
-    with pytest.raises(BackupError, match=r"failed with exit code -9$"):
+    with pytest.raises(BackupError, match=r"failed with exit code -9\.$"):
         hook("sh", "-c", "kill -9 $$")
 
 
 def test_one_that_does_not_exist_is_an_error(hook: Hook) -> None:
-    with pytest.raises(BackupError, match=r"^the hook /no/such/program cannot be started: No such file or directory$"):
+    with pytest.raises(
+        BackupError, match=r"^The hook /no/such/program cannot be started: No such file or directory\.$"
+    ):
         hook("/no/such/program")
 
 
@@ -158,14 +160,14 @@ def ends_soon(pid: int) -> bool:
 def test_the_timeout_ends_it_and_all_that_it_started(hook: Hook, run: RestoreExecution, tmp_path: Path) -> None:
     children = tmp_path / "children"
     began = time.monotonic()
-    with pytest.raises(BackupError, match=r"^the hook before_restore \(sh\) did not end within 1 s$"):
+    with pytest.raises(BackupError, match=r"^The hook before_restore \(sh\) did not end within 1 s\.$"):
         hook("sh", "-c", f"trap '' TERM; sleep 60 & echo $! > {children}; echo waiting; wait", timeout=1)
     assert time.monotonic() - began < 5
     assert kept(run)["output"] == "waiting\n"
     assert ends_soon(int(children.read_text()))
 
 
-def test_a_service_that_it_leaves_behind_lives_on_and_nobody_waits_for_it(hook: Hook, tmp_path: Path) -> None:
+def test_a_service_that_it_leaves_behind_lives_on_and_is_not_waited_for(hook: Hook, tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     began = time.monotonic()
     note = hook("sh", "-c", f"sleep 30 & echo $! > {pidfile}; echo started")

@@ -1,4 +1,4 @@
-"""A second press finds the first one: of manual backups, drills and verifications one waits where one will do."""
+"""Deduplication: a request for a backup, drill or verification that waits already creates no second run."""
 
 import threading
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def test_the_second_press_is_led_to_the_first(destination: BackupDestination) ->
         with pytest.raises(AlreadyWaiting) as led:
             press(destination)
         assert led.value.run == first
-        assert led.value.message == f"a backup of shop to nas is waiting already: {first.pk}, asked for by alice"
+        assert led.value.message == f"A backup of shop to nas is waiting already: {first.pk}, requested by alice."
     assert waiting() == [first.pk]
 
 
@@ -84,8 +84,8 @@ def test_a_comment_of_the_second_is_kept_beside_that_of_the_first(destination: B
     assert said == {
         "": "",
         "before the upgrade": "",
-        "before the move": "the comment was added to the one that it has: before the move",
-        "x" * 490: f"the comment was not kept, because the one that it has leaves no room: {'x' * 490}",
+        "before the move": "The comment was added to the existing one: before the move.",
+        "x" * 490: f"The comment was not stored, because the existing comment leaves no room: {'x' * 490}.",
     }
 
 
@@ -101,13 +101,13 @@ def test_when_a_worker_takes_the_first_in_that_moment_the_second_waits_behind_it
     destination: BackupDestination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = press(destination, "one")
-    said = once._said
+    add_comment = once._add_comment
 
     def taken(run: Run, comment: str) -> str | None:
         first.moved(Status.QUEUED, status="running", worker="elsewhere:1", heartbeat_at=timezone.now())
-        return said(run, comment)
+        return add_comment(run, comment)
 
-    monkeypatch.setattr(once, "_said", taken)
+    monkeypatch.setattr(once, "_add_comment", taken)
     second = press(destination, "two")
     first.refresh_from_db()
     assert (first.comment, second.comment, second.status) == ("one", "two", "queued")
@@ -164,7 +164,7 @@ def test_drills_and_verifications_of_a_backup_wait_once_each(destination: Backup
         with pytest.raises(AlreadyWaiting) as led:
             start_drill(backup, by="bob", kind=kind)
         assert led.value.run == first[kind]
-        assert led.value.message == f"a {kind} of {backup} is waiting already: {first[kind].pk}, asked for by alice"
+        assert led.value.message == f"A {kind} of {backup} is waiting already: {first[kind].pk}, requested by alice."
         start_drill(other, by="bob", kind=kind)
 
 
@@ -191,7 +191,7 @@ def test_the_command_says_which_one_waits_and_ends_with_0(destination: BackupDes
     again = command("backup", "shop", "--queue", "--comment", "before the move", "--json")
     assert (again.code, again.data["id"], again.data["already_waiting"]) == (0, first["id"], True)
     assert again.data["comment"] == "before the move"
-    assert again.data["note"] == "the comment was added to the one that it has: before the move"
+    assert again.data["note"] == "The comment was added to the existing one: before the move."
     said = command("backup", "shop", "--queue").out
     assert said.startswith(f"waiting already as {first['id']}, asked for by ")
     assert waiting() == [first["id"]]
@@ -211,4 +211,4 @@ def test_who_asked_again_stands_in_the_history_of_the_one_that_waits(destination
         start_backup("shop", destination, by=a_user(), comment="why")
     entry = LogEntry.objects.get(object_id=first.pk)
     assert entry.user.get_username() == "bob"
-    assert entry.get_change_message() == "Asked for it again; the comment was added to the one that it has: why."
+    assert entry.get_change_message() == "Requested again. The comment was added to the existing one: why."

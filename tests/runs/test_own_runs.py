@@ -26,7 +26,8 @@ from backups.runs.recovery import liveness
 from backups.runs.recovery.reap import reap
 from backups.service.backup.run import backup_now
 from backups.service.drill.run import drill, verify_execution
-from backups.service.restore.start import restore_now
+from backups.service.restore.request import RestoreRequest
+from backups.service.restore.start import restore_now, start_restore
 from backups.worker import tasks
 from backups.worker.housekeeping import tick
 from destinations.lib.operator_error import sentences
@@ -42,20 +43,20 @@ from tests.support.sites.worker_site import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 Listing = Callable[[], list[str]]
 # a command of manage.py whose process gets a signal right before it claims its run
-STRUCK = """
+SIGNALLED = """
 import os, sys, time
 os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
 import django
 django.setup()
 from backups.runs import execute
 claim = execute.claim
-def strike(run):
+def claim_after_signal(run):
     if run.noun == "{noun}":
         print("made", flush=True)
         os.kill(os.getpid(), {number})
         time.sleep(0.05)
     return claim(run)
-execute.claim = strike
+execute.claim = claim_after_signal
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", *{arguments!r}])
 """
@@ -73,12 +74,12 @@ def backup(store: Path, back_up: BackUp) -> BackupExecution:
 
 
 @pytest.fixture
-def struck(home: Path, backup: BackupExecution) -> Iterator["Struck"]:
+def signalled(home: Path, backup: BackupExecution) -> Iterator["Signalled"]:
     with ExitStack() as processes:
-        yield Struck(home, backup, processes)
+        yield Signalled(home, backup, processes)
 
 
-class Struck:
+class Signalled:
     """Commands whose process gets a signal between the making and the claim of its run."""
 
     def __init__(self, home: Path, backup: BackupExecution, processes: ExitStack) -> None:
@@ -88,7 +89,7 @@ class Struck:
         """Return the process when the signal was sent."""
         what = {"restore": [self.backup.pk, "--confirm", "--accept-unsigned"], "backup": ["store"]}
         arguments = [command, *what.get(command, [self.backup.pk])]
-        script = STRUCK.format(noun=MODELS[command].noun, number=int(number), arguments=arguments)
+        script = SIGNALLED.format(noun=MODELS[command].noun, number=int(number), arguments=arguments)
         process = subprocess.Popen(
             [*before, sys.executable, "-c", script], cwd=PROJECT, env=environment(self.home, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -114,10 +115,10 @@ def row_of(command: str) -> Run:
 
 @pytest.mark.parametrize("command", MODELS)
 def test_a_command_that_is_killed_before_it_begins_leaves_nothing_for_a_worker(
-    command: str, struck: Struck, store: Path, workspaces: Listing
+    command: str, signalled: Signalled, store: Path, workspaces: Listing
 ) -> None:
     (store / "uploads" / "one.bin").write_bytes(b"later")
-    row = struck.kill(command)
+    row = signalled.kill(command)
     assert (row.status, row.owner) == ("queued", "process")
     type(row)._default_manager.update(rang_at=timezone.now(), created_at=timezone.now() - timedelta(minutes=5))
 
@@ -135,12 +136,12 @@ def test_a_command_that_is_killed_before_it_begins_leaves_nothing_for_a_worker(
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
 def test_the_next_command_ends_what_a_dead_one_left_and_does_not_wait_for_it(
-    command: str, struck: Struck, home: Path
+    command: str, signalled: Signalled, home: Path
 ) -> None:
-    dead = struck.kill(command)
+    dead = signalled.kill(command)
     options = ["--confirm", "--accept-unsigned"] if command == "restore" else []
 
-    ended = manage(home, command, struck.backup.pk if command == "restore" else "store", *options)
+    ended = manage(home, command, signalled.backup.pk if command == "restore" else "store", *options)
 
     assert ended.returncode == 0, ended.stderr
     dead.refresh_from_db()
@@ -148,21 +149,21 @@ def test_the_next_command_ends_what_a_dead_one_left_and_does_not_wait_for_it(
     assert row_of(command).status == "completed"
 
 
-def test_a_page_queues_a_restore_at_once_when_a_command_left_a_dead_one(struck: Struck) -> None:
-    dead = struck.kill("restore")
-    again = queue(struck.backup)
+def test_a_page_queues_a_restore_at_once_when_a_command_left_a_dead_one(signalled: Signalled) -> None:
+    dead = signalled.kill("restore")
+    again = queue(signalled.backup)
     dead.refresh_from_db()
     assert (dead.status, again.status, again.owner) == ("interrupted", "queued", "queue")
 
 
 @pytest.mark.parametrize("command", MODELS)
-def test_while_its_process_lives_it_is_neither_taken_nor_ended(command: str, struck: Struck) -> None:
-    process = struck.start(command, signal.SIGSTOP)
+def test_while_its_process_lives_it_is_neither_taken_nor_ended(command: str, signalled: Signalled) -> None:
+    process = signalled.start(command, signal.SIGSTOP)
     row = row_of(command)
     type(row)._default_manager.filter(pk=row.pk).update(reserved_at=timezone.now() - timedelta(days=1))
 
     assert reap() == []
-    with pytest.raises(NotQueued, match=f"belongs to the process that made it \\({row.worker}\\)"):
+    with pytest.raises(NotQueued, match=f"belongs to the process that created it \\({row.worker}\\)"):
         claim(row)
 
     process.kill()
@@ -171,10 +172,10 @@ def test_while_its_process_lives_it_is_neither_taken_nor_ended(command: str, str
 
 
 def test_a_stopped_command_whose_run_was_ended_meanwhile_does_nothing_when_it_goes_on(
-    struck: Struck, store: Path, settings: Settings
+    signalled: Signalled, store: Path, settings: Settings
 ) -> None:
     (store / "uploads" / "one.bin").write_bytes(b"later")
-    process = struck.start("restore", signal.SIGSTOP)
+    process = signalled.start("restore", signal.SIGSTOP)
     RestoreExecution.objects.update(created_at=timezone.now() - timedelta(minutes=16))
     assert [run.status for run in reap()] == ["failed"]
 
@@ -188,9 +189,9 @@ def test_a_stopped_command_whose_run_was_ended_meanwhile_does_nothing_when_it_go
 
 @pytest.mark.parametrize(("command", "number"), list(zip(MODELS, [signal.SIGTERM, signal.SIGINT] * 2, strict=True)))
 def test_a_command_that_is_told_to_end_before_it_begins_ends_its_row_itself(
-    command: str, number: int, struck: Struck, workspaces: Listing
+    command: str, number: int, signalled: Signalled, workspaces: Listing
 ) -> None:
-    process = struck.start(command, number)
+    process = signalled.start(command, number)
     process.communicate(timeout=60)
     row = row_of(command)
     assert row.status == "interrupted"
@@ -213,7 +214,7 @@ def test_each_way_to_run_one_here_holds_its_lock_before_its_row_is_there(
         backup_now("store", destination, by="tests")
         verify_execution(backup, by="tests")
         drill(backup, by="tests")
-        restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_here(backup)
     finally:
         post_save.disconnect(look)
 
@@ -228,13 +229,13 @@ def test_an_error_of_the_database_before_the_claim_leaves_no_row_waiting(
     full = OperationalError("database or disk is full")
     monkeypatch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
     with pytest.raises(OperationalError):
-        restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+        restore_here(backup)
     row = RestoreExecution.objects.get()
     assert row.status == "interrupted"
     assert row.error_message == sentences(finish.message_of(full), "Nothing was changed.")
 
 
-def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its_process_lives(
+def test_a_row_that_could_not_even_be_ended_is_ended_by_the_next_reap_though_its_process_lives(
     backup: BackupExecution, monkeypatch: pytest.MonkeyPatch, workspaces: Listing
 ) -> None:
     full = OperationalError("database or disk is full")
@@ -242,11 +243,17 @@ def test_a_row_that_could_not_even_be_ended_is_ended_at_the_next_look_though_its
         patch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
         patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
-            restore_now(lambda run_id: queue(backup, run_id=run_id), "store", by="tests")
+            restore_here(backup)
     row = RestoreExecution.objects.get()
     assert (row.status, row.process) == ("queued", identity())
     assert [run.pk for run in reap()] == [row.pk]
     assert workspaces() == []
+
+
+def restore_here(backup: BackupExecution) -> None:
+    """Restore `backup` in this process."""
+    confirmed = RestoreRequest(source=backup, instance="store", archive_sha256=backup.archive_sha256)
+    restore_now(lambda run_id: start_restore(confirmed, by="tests", run_id=run_id), "store", by="tests")
 
 
 def an_own_restore(backup: BackupExecution, **fields: object) -> RestoreExecution:
@@ -328,7 +335,7 @@ def test_a_lock_of_another_user_tells_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_process_of_another_pid_namespace_is_seen_by_its_lock_or_by_its_heartbeat(
-    shared: bool, struck: Struck, tmp_path: Path
+    shared: bool, signalled: Signalled, tmp_path: Path
 ) -> None:
     if os.geteuid() != 0:
         missing("only root can make a pid namespace")
@@ -336,7 +343,7 @@ def test_a_process_of_another_pid_namespace_is_seen_by_its_lock_or_by_its_heartb
     second = ["sh", "-c", '"$@"; exit $?', "sh"]
     unshare = [require("unshare"), "--pid", "--fork", "--mount-proc", "--kill-child", *second]
     more = {} if shared else {"BACKUP_WORKSPACE_ROOT": str(tmp_path / "elsewhere")}
-    process = struck.start("restore", signal.SIGSTOP, *unshare, **more)
+    process = signalled.start("restore", signal.SIGSTOP, *unshare, **more)
     row = RestoreExecution.objects.get()
     assert row.process.split("/")[1] != identity().split("/")[1]
     assert reap() == []
@@ -352,11 +359,11 @@ def test_a_process_of_another_pid_namespace_is_seen_by_its_lock_or_by_its_heartb
 
 
 def test_a_safety_backup_whose_restore_is_killed_before_it_begins_is_for_no_worker(
-    struck: Struck, home: Path, store: Path
+    signalled: Signalled, home: Path, store: Path
 ) -> None:
-    script = STRUCK.format(
+    script = SIGNALLED.format(
         noun="backup", number=int(signal.SIGKILL),
-        arguments=["restore", struck.backup.pk, "--confirm", "--accept-unsigned"],
+        arguments=["restore", signalled.backup.pk, "--confirm", "--accept-unsigned"],
     )  # fmt: skip
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env=environment(home), check=False, timeout=60)
     safety = BackupExecution.objects.get(kind="safety")

@@ -1,4 +1,4 @@
-"""Who is called for a run: the queue of its instance, at the right moment, and not again and again."""
+"""Dispatch: the message for a run goes to the queue of its instance, after the commit, and not repeatedly."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from backups.lib.processes import identity
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.queue.holder import this_worker
 from backups.runs.queue.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
-from backups.worker.tasks import backup, dispatch_forgotten, dispatch_waiting, enqueue, start_next
+from backups.worker.tasks import backup, dispatch_lost, dispatch_waiting, enqueue, start_next
 from tests.support.rows import an_execution
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +88,7 @@ def test_enqueueing_calls_the_worker_of_the_instance_with_nothing_but_the_id(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_is_called_for_a_row_that_is_rolled_back() -> None:
+def test_no_message_is_sent_for_a_row_that_is_rolled_back() -> None:
     run = queued()
 
     with pytest.raises(RuntimeError, match="the page failed"), transaction.atomic():
@@ -98,7 +98,7 @@ def test_nobody_is_called_for_a_row_that_is_rolled_back() -> None:
     assert messages() == []
 
 
-def test_a_run_that_is_not_queued_any_more_calls_nobody(
+def test_no_message_is_sent_for_a_run_that_is_not_queued_any_more(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     run = queued()
@@ -114,7 +114,7 @@ def test_a_run_that_a_process_made_for_itself_is_never_for_a_worker() -> None:
     own = queued("own", owner="process", age=timedelta(minutes=2), rang_at=timezone.now())
 
     assert not waiting(BackupExecution, "backups").exists()
-    assert (dispatch_waiting("backups"), dispatch_forgotten("backups"), messages()) == (0, 0, [])
+    assert (dispatch_waiting("backups"), dispatch_lost("backups"), messages()) == (0, 0, [])
     assert not reserve(BackupExecution.objects.get(pk=own.pk))
     assert backup(own.pk) == "nothing waits"
 
@@ -147,11 +147,11 @@ def test_a_call_is_repeated_after_a_minute_and_never_piles_up(settings: Settings
     for number in range(5):
         queued(f"shop-{number}", age=timedelta(minutes=10 - number))
 
-    assert [dispatch_forgotten("backups") for _ in range(4)] == [2, 2, 1, 0]
+    assert [dispatch_lost("backups") for _ in range(4)] == [2, 2, 1, 0]
     assert len(messages()) == 5
 
     BackupExecution.objects.update(rang_at=timezone.now() - timedelta(seconds=61))
-    assert dispatch_forgotten("backups") == 2
+    assert dispatch_lost("backups") == 2
 
 
 def test_two_that_call_for_the_same_run_at_once_leave_one_message() -> None:

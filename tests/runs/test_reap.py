@@ -1,4 +1,4 @@
-"""What becomes of runs whose process died, here or on another host."""
+"""The reaper: runs whose process died, on this host or on another."""
 
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -112,4 +112,4 @@ def test_a_run_that_was_cancelled_and_then_died_counts_as_cancelled(destination:
     reap()
 
     execution.refresh_from_db()
-    assert (execution.status, execution.error_message) == (Status.CANCELLED, "cancelled by alice")
+    assert (execution.status, execution.error_message) == (Status.CANCELLED, "Cancelled by alice.")

@@ -1,4 +1,4 @@
-"""Drills in a worker: beside backups, supervised, and gone without a trace when they are killed."""
+"""Drills in a worker: in parallel to backups, supervised, and cleaned up after a kill."""
 
 import os
 import signal
@@ -88,7 +88,7 @@ def test_a_drill_that_is_killed_is_interrupted_and_leaves_no_workspace(site: Sit
 
     eventually(lambda: status(site, run_id) == "interrupted")
     row = drill_row(site, run_id)
-    assert row["error_message"] == "its process was killed by SIGKILL in stage checking"
+    assert row["error_message"] == "Its process was killed by SIGKILL in stage checking."
     assert row["verdict"] == ""
     eventually(lambda: is_gone(site), within=5)
     assert site.rows("SELECT drill FROM backup_executions WHERE id = ?", backup) == [(None,)]
@@ -134,12 +134,12 @@ def test_a_drill_that_is_cancelled_ends_and_keeps_no_verdict(site: Site) -> None
 
     eventually(lambda: status(site, run_id) == "cancelled", within=10)
     assert status(site, waiting) == "cancelled"
-    assert drill_row(site, run_id)["error_message"] == "cancelled by alice"
+    assert drill_row(site, run_id)["error_message"] == "Cancelled by alice."
     assert drill_row(site, run_id)["verdict"] == ""
     eventually(lambda: process not in site.processes() and is_gone(site), within=5)
 
 
-def test_a_drill_that_nobody_was_called_for_is_found_by_the_tick(site: Site) -> None:
+def test_a_drill_whose_message_was_lost_is_dispatched_by_the_tick(site: Site) -> None:
     backup = backed_up(site)
     run_id = queue_drill(site, backup)
     site.execute("DELETE FROM django_q_ormq")

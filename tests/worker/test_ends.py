@@ -1,4 +1,4 @@
-"""A worker that is told to end, that loses its processes, or that hangs."""
+"""A worker that is terminated, whose processes die, or that hangs."""
 
 import os
 import signal

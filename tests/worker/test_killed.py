@@ -1,4 +1,4 @@
-"""Killed in the middle of a real backup, at whatever level: nothing runs on, and nothing is left."""
+"""SIGKILL during a real backup, to each level of processes: no process survives, and no file is left."""
 
 import os
 import signal
@@ -55,7 +55,7 @@ def is_clean(site: Site, run_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("strike", "code"),
+    ("kill_target", "code"),
     [
         (kill_the_run, None),
         (kill_its_task, None),
@@ -65,12 +65,12 @@ def is_clean(site: Site, run_id: str) -> None:
     ],
 )
 def test_afterwards_nothing_runs_and_nothing_is_left(
-    site: Site, frozen: tuple[Worker, str, int], strike: Callable[[Worker, int], None], code: int | None
+    site: Site, frozen: tuple[Worker, str, int], kill_target: Callable[[Worker, int], None], code: int | None
 ) -> None:
     worker, run_id, process = frozen
 
-    strike(worker, process)
-    if strike is not kill_the_run:
+    kill_target(worker, process)
+    if kill_target is not kill_the_run:
         os.kill(process, signal.SIGCONT)
     if code is not None:
         assert worker.ended() == code
@@ -79,7 +79,7 @@ def test_afterwards_nothing_runs_and_nothing_is_left(
     is_clean(site, run_id)
     if code is not None:
         eventually(lambda: site.processes() == [], within=5)
-    if strike is kill_the_sentinel:
+    if kill_target is kill_the_sentinel:
         assert "worker.died" in worker.log.read_text()
 
 
@@ -90,7 +90,7 @@ def test_a_killed_run_says_by_what_and_the_worker_goes_on(site: Site, frozen: tu
     os.kill(process, signal.SIGKILL)
 
     eventually(lambda: site.status(again) == "completed")
-    assert site.run(run_id)["error_message"] == "its process was killed by SIGKILL in stage uploading"
+    assert site.run(run_id)["error_message"] == "Its process was killed by SIGKILL in stage uploading."
     assert site.run(run_id)["error_hint"]
     site.leaves_nothing()
 

@@ -13,7 +13,7 @@ MOST_BATCHES = 5
 def run_all(site: Site, count: int) -> list[str]:
     """Queue `count` backups for two workers with folders of their own, as two hosts have, and wait for their ends.
 
-    Which worker hears of a run is chance: as long as one has not run any, there are more.
+    Which worker gets a message is chance: more backups are queued until both workers have run one.
     """
     names = site.declare(count)
     for host in HOSTS:
@@ -28,7 +28,7 @@ def run_all(site: Site, count: int) -> list[str]:
 
 
 def claimed(site: Site, host: str) -> list[str]:
-    return re.findall(r"backup\.claimed execution=(\S+)", (site.home / f"{host}.log").read_text())
+    return re.findall(r"backup\.claimed backup=(\S+)", (site.home / f"{host}.log").read_text())
 
 
 def each_ran_once(site: Site, queued: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Redis carries the messages; what it loses, the rows still know."""
+"""Redis as the broker: a lost message loses no run."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def test_each_backup_runs_once_and_no_message_is_left(site: Site, port: int, tmp
         site.worker()
         eventually(lambda: site.statuses() == ["completed"])
 
-        assert [site.log().count(f"backup.claimed execution={run_id}") for run_id in queued] == [1] * 4
+        assert [site.log().count(f"backup.claimed backup={run_id}") for run_id in queued] == [1] * 4
         assert eventually(lambda: client.llen("django_q:backups:q") == 0)
         site.leaves_nothing()
         site.stop_workers()
@@ -66,8 +66,8 @@ def test_what_is_queued_while_redis_is_gone_runs_when_it_is_back(site: Site, por
     require("redis-server")
     run_id = site.queue(["shop-0"])[0]
     assert site.status(run_id) == "queued"
-    assert "queue.ring-failed" in site.log()
-    assert "is the Redis of BACKUP_REDIS_URL running?" in site.manage("worker", code=1)
+    assert "queue.send-failed" in site.log()
+    assert "Redis of BACKUP_REDIS_URL is running" in site.manage("worker", code=1)
 
     with redis_server(port, tmp_path):
         site.worker()

@@ -1,4 +1,4 @@
-"""Restores in a worker: they have a place of their own, and what is cut short is put back."""
+"""Restores in a worker: they have their own slot, and an interrupted one is rolled back."""
 
 import os
 import signal
@@ -51,8 +51,8 @@ def test_a_restore_does_not_wait_behind_backups(site: Site) -> None:
     lock.close()
 
 
-@pytest.mark.parametrize("strike", ["the worker is told to end", "everything is killed"])
-def test_a_restore_that_is_cut_short_leaves_the_state_before_it(site: Site, strike: str) -> None:
+@pytest.mark.parametrize("event", ["the worker is terminated", "everything is killed"])
+def test_a_restore_that_is_cut_short_leaves_the_state_before_it(site: Site, event: str) -> None:
     site.fill_big(48)
     worker = site.worker(BACKUP_STOP_GRACE="0")
     run_id = backed_up(site, worker)
@@ -61,7 +61,7 @@ def test_a_restore_that_is_cut_short_leaves_the_state_before_it(site: Site, stri
     restore_id = a_restore(site, run_id)
     eventually(lambda: restore_row(site, restore_id)[1] in ("stopping", "applying"), every=0.001)
 
-    if strike == "everything is killed":
+    if event == "everything is killed":
         for pid in site.processes():
             os.kill(pid, signal.SIGKILL)
     else:

@@ -1,4 +1,4 @@
-"""How a run ends that a worker watches over: cancelled, too late, deaf, stillborn, or twice at once."""
+"""The child process of a run: cancelled, timed out, unresponsive, failed at its start, or requested twice."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import pytest
 from tests.support.processes.process_table import children_of
 from tests.support.sites.worker_site import Site, Worker, eventually
 
-IMPATIENT = """
+SHORT_TIMEOUTS = """
 import backups.worker.child_process as s
 from backups.service.backup.run import BACKUP
 s.MARGIN_SECONDS = 1
@@ -26,7 +26,7 @@ def test_a_run_that_is_cancelled_ends_within_seconds(site: Site) -> None:
     cancel(site, run_id)
 
     eventually(lambda: site.status(run_id) == "cancelled", within=5)
-    assert site.run(run_id)["error_message"] == "cancelled by alice"
+    assert site.run(run_id)["error_message"] == "Cancelled by alice."
     eventually(lambda: process not in processes_of(worker), within=5)
     site.leaves_nothing()
     lock.close()
@@ -57,20 +57,20 @@ def test_a_run_that_takes_too_long_fails_and_says_after_how_long(site: Site) -> 
     lock.close()
 
 
-@pytest.mark.parametrize(("wish", "status"), [("cancel", "cancelled"), ("time", "interrupted")])
-def test_a_run_that_does_not_listen_is_killed(site: Site, wish: str, status: str) -> None:
+@pytest.mark.parametrize(("reason", "status"), [("cancel", "cancelled"), ("time", "interrupted")])
+def test_a_run_that_does_not_respond_is_killed(site: Site, reason: str, status: str) -> None:
     lock = site.lock_shop()
     run_id = site.queue(["shop-0"])[0]
-    site.worker(script=IMPATIENT, BACKUP_TIMEOUT="2" if wish == "time" else "600")
+    site.worker(script=SHORT_TIMEOUTS, BACKUP_TIMEOUT="2" if reason == "time" else "600")
     os.kill(site.exporting(run_id), signal.SIGSTOP)
 
-    if wish == "cancel":
+    if reason == "cancel":
         cancel(site, run_id)
 
     eventually(lambda: site.status(run_id) == status)
     said = site.run(run_id)["error_message"]
-    assert said.startswith("cancelled by alice" if wish == "cancel" else "It ran longer than 2 seconds")
-    assert wish == "cancel" or "killed by SIGKILL" in said
+    assert said.startswith("Cancelled by alice" if reason == "cancel" else "It ran longer than 2 seconds")
+    assert reason == "cancel" or "killed by SIGKILL" in said
     site.leaves_nothing()
     lock.close()
 
@@ -84,13 +84,13 @@ def test_a_run_that_cannot_even_begin_says_why_and_is_not_tried_for_ever(site: S
 
     eventually(lambda: site.status(run_id) == "interrupted")
 
-    assert site.run(run_id)["error_message"] == "its process ended with exit code 1 before it began"
+    assert site.run(run_id)["error_message"] == "Its process ended with exit code 1 before it began."
 
 
 def test_two_messages_for_a_run_start_one_process(site: Site) -> None:
     run_id = site.queue(["shop-0"])[0]
-    again = f"for _ in range(4): ring('backups', 'backups.worker.tasks.backup', {run_id!r})"
-    site.python(f"from backups.worker.q2.enqueue import ring\n{again}")
+    again = f"for _ in range(4): send_message('backups', 'backups.worker.tasks.backup', {run_id!r})"
+    site.python(f"from backups.worker.q2.enqueue import send_message\n{again}")
     worker = site.worker()
 
     eventually(lambda: site.status(run_id) == "completed")

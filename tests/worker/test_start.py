@@ -1,4 +1,4 @@
-"""What a worker does when it starts: it reads what services declare, and backs up those that ask for it."""
+"""The start of a worker: it syncs what services declare, and runs the backups declared for the start."""
 
 from tests.support.sites.worker_site import TINY, Site, eventually
 

@@ -1,4 +1,4 @@
-"""A worker in the foreground of a terminal that is closed, or from whose keyboard it is told to end."""
+"""A worker in the foreground of a terminal: the terminal is closed, or a key sends a signal."""
 
 import signal
 import sqlite3
@@ -75,7 +75,7 @@ def test_a_worker_works_with_a_log_file_that_it_may_not_write_and_the_front_page
     eventually(lambda: site.rows("SELECT problem FROM backup_heartbeats WHERE kind = 'worker'") == [(problem,)])
     eventually(lambda: problem in worker.log.read_text())
     # of the run, a process of its own, and of the worker
-    eventually(lambda: "backup.completed execution=" in worker.log.read_text())
+    eventually(lambda: "backup.completed backup=" in worker.log.read_text())
     assert "Traceback" not in worker.log.read_text()
 
     log.parent.mkdir()

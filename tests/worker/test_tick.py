@@ -1,4 +1,4 @@
-"""What is looked after each minute."""
+"""The tick: its steps, its heartbeat, and its row of the scheduler."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,8 +16,7 @@ from backups.lib import locks
 from backups.models import BackupExecution, Heartbeat
 from backups.runs import workspace
 from backups.worker import housekeeping
-from backups.worker.housekeeping import tick
-from backups.worker.tick import keep_tick
+from backups.worker.housekeeping import keep_tick, tick
 from tests.support.rows import an_execution
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +38,7 @@ def test_the_tick_is_scheduled_once_a_minute_for_its_queue(home: Path, settings:
     [
         {"cron": "0 0 1 1 *"},
         {"func": "os.system"},
-        {"cluster": "nobody"},
+        {"cluster": "other"},
         {"repeats": 0},
         {"schedule_type": Schedule.DAILY},
         {"hook": "os.abort"},
@@ -83,12 +82,12 @@ def test_each_queue_has_a_tick_of_its_own(home: Path) -> None:
     }
 
 
-def test_the_tick_calls_again_for_a_run_that_nobody_took(home: Path) -> None:
+def test_the_tick_dispatches_again_a_run_whose_message_was_lost(home: Path) -> None:
     execution = an_execution(
         "unknown", status=Status.QUEUED, rang_at=timezone.now() - timedelta(seconds=90), age=timedelta(minutes=2)
     )
 
-    assert "called a worker again for 1 waiting runs" in tick()
+    assert "sent the message again for 1 waiting runs" in tick()
     assert tick() == ""
 
     assert [row.task["args"] for row in OrmQ.objects.all()] == [(execution.pk,)]

@@ -1,1 +1,1 @@
-"""Who may start a waiting run, and how many run at once."""
+"""Queues of waiting runs: their workers, reservation, ownership, slots and deduplication."""

@@ -1,4 +1,4 @@
-"""Who runs something: the process and its host, as rows name them."""
+"""The process that owns a run, as the row names it: host, pid and process identity."""
 
 import os
 import socket
@@ -19,19 +19,19 @@ def on_this_host(worker: str) -> bool:
     return worker.startswith(f"{socket.gethostname()}:")
 
 
-def run_by_us(now: datetime) -> dict[str, Any]:
-    """Return the fields of a run that this process runs."""
+def running_fields(now: datetime) -> dict[str, Any]:
+    """Return the fields of a running run of this process."""
     running = {"worker": this_worker(), "process": identity(), "heartbeat_at": now}
     return running | {"reserved_at": None, "reserved_by": ""}
 
 
-def reserved_by_us(now: datetime) -> dict[str, Any]:
-    """Return the fields of a queued run that this process is about to start."""
+def reservation_fields(now: datetime) -> dict[str, Any]:
+    """Return the fields of a queued run that this process has reserved."""
     return {"worker": this_worker(), "reserved_by": identity(), "reserved_at": now}
 
 
 def owned_here(run_id: str) -> dict[str, Any]:
-    """Return the fields of a run that only this process may claim, nothing for one that any worker may."""
+    """Return the fields of a queued run that only this process may claim; none without a `run_id`, for any worker."""
     if not run_id:
         return {}
-    return {"pk": run_id, "owner": Run.Owner.PROCESS, "process": identity(), **reserved_by_us(timezone.now())}
+    return {"pk": run_id, "owner": Run.Owner.PROCESS, "process": identity(), **reservation_fields(timezone.now())}

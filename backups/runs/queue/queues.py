@@ -1,4 +1,4 @@
-"""Which worker an instance belongs to: the host that holds its files runs `worker` for its queue."""
+"""Queues: each instance belongs to one, whose worker runs on the host that holds the files of the instance."""
 
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -10,14 +10,15 @@ from django.utils import timezone
 from backups.instances import inventory
 from backups.lib.processes import identity, is_gone
 from backups.models import Run
-from backups.runs.queue.holder import reserved_by_us
+from backups.runs.queue.holder import reservation_fields
 from backups.runs.registry import kinds
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
 FREE: dict[str, Any] = {"worker": "", "reserved_by": "", "reserved_at": None}
-NOBODY_CAME = timedelta(minutes=1)
-# what a worker may take; the others are run by the process that made them
+# after that a message counts as lost, and a reservation as abandoned
+RESERVED_FOR = timedelta(minutes=1)
+# any worker may claim these; the others belong to the process that created them
 QUEUED = Q(status=Run.Status.QUEUED, owner=Run.Owner.QUEUE)
 
 
@@ -36,7 +37,7 @@ def queues() -> dict[str, list[str]]:
 
 
 def of_queue(runs: "QuerySet[AnyRow]", queue: str) -> "QuerySet[AnyRow]":
-    """Return those of `runs` whose instance belongs to `queue`. An instance that is unknown belongs to the default."""
+    """Return those of `runs` whose instance belongs to `queue`; unknown instances belong to BACKUP_QUEUE."""
     if queue != settings.BACKUP_QUEUE:
         return runs.filter(instance__in=queues().get(queue, []))
     elsewhere = [name for other, names in queues().items() if other != queue for name in names]
@@ -46,41 +47,42 @@ def of_queue(runs: "QuerySet[AnyRow]", queue: str) -> "QuerySet[AnyRow]":
 def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     """Return the queued runs of `queue` that a worker may start now, oldest first.
 
-    Each was dispatched, or is older than a minute. Of those that need their instance, none else runs
-    there, or is about to.
+    Runs whose instance is in use, and reserved runs, are left out.
     """
-    handed_over = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - NOBODY_CAME)
-    runs = model.objects.filter(handed_over, QUEUED)
+    # the process that created a newer run without a message is about to send it
+    dispatched = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - RESERVED_FOR)
+    runs = model.objects.filter(dispatched, QUEUED)
     if model.needs_instance:
         for other in (kind for kind in kinds() if kind.model.needs_instance):
-            runs = runs.exclude(instance__in=other.model.objects.filter(in_hand()).values("instance"))
+            runs = runs.exclude(instance__in=other.model.objects.filter(running_or_reserved()).values("instance"))
     else:
-        runs = runs.exclude(in_hand())
+        runs = runs.exclude(running_or_reserved())
     return of_queue(runs, queue).order_by("created_at", "pk")
 
 
-def in_hand() -> Q:
-    """A run that runs, or that a task has reserved and is about to start."""
-    reserved = Q(status=Run.Status.QUEUED, reserved_at__gte=timezone.now() - NOBODY_CAME)
+def running_or_reserved() -> Q:
+    """Match the runs that run, and those that a task has reserved and is about to start."""
+    reserved = Q(status=Run.Status.QUEUED, reserved_at__gte=timezone.now() - RESERVED_FOR)
     return Q(status=Run.Status.RUNNING) | reserved
 
 
 def reserve(run: Run) -> bool:
-    """Keep the queued `run` for this process; False when another was first.
+    """Reserve the queued `run` for this process, for a minute; False when another process was first.
 
-    It lasts a minute, and longer each time it is repeated. Two messages then start no two processes for one run.
+    Calling it again extends the reservation.
     """
+    # without it two messages for one run would start two processes
     unchanged = Q(owner=Run.Owner.QUEUE, reserved_at=run.reserved_at)
-    return run.moved(Run.Status.QUEUED, unchanged, **reserved_by_us(timezone.now()))
+    return run.moved(Run.Status.QUEUED, unchanged, **reservation_fields(timezone.now()))
 
 
 def release(run: Run) -> None:
-    """Leave the queued `run` to others again."""
+    """Release the reservation of `run` by this process."""
     run.moved(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, reserved_by=identity()), **FREE)
 
 
 def release_dead() -> int:
-    """Leave to others what tasks of this host had reserved and then died; return how many runs."""
+    """Release the reservations of tasks of this host that died; return how many."""
     reserved = [run for kind in kinds() for run in kind.rows().filter(QUEUED, reserved_at__isnull=False)]
     dead = [run for run in reserved if is_gone(run.reserved_by)]
     return sum(run.moved(Run.Status.QUEUED, Q(reserved_by=run.reserved_by), **FREE) for run in dead)

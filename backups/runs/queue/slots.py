@@ -1,4 +1,4 @@
-"""How much runs at once on this host: a run that a worker starts takes one of a fixed number of slots."""
+"""Slots: a fixed number for each kind limits how many runs the workers of this host start at once."""
 
 import time
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from backups.lib import locks
 from backups.runs import workspace
 from backups.runs.registry import RunKind
 
-LOOKING_SECONDS = 0.05
+LOCK_WAIT_SECONDS = 0.05
 
 
 def _locks(kind: RunKind[Any]) -> list[Path]:
-    # each kind has slots of its own: a restore must not wait behind backups
+    # each kind has its own slots, so that a restore never waits for backups; the folder keeps the name that workers of
+    # earlier releases use, because during an upgrade both run
     folder = workspace.root() / "places"
     folder.mkdir(mode=0o700, exist_ok=True)
     return [folder / f"{kind.noun}-{number}" for number in range(kind.slots)]
@@ -22,14 +23,14 @@ def _locks(kind: RunKind[Any]) -> list[Path]:
 
 @contextmanager
 def slot(kind: RunKind[Any]) -> Iterator[bool]:
-    """Hold a slot for a run of this kind meanwhile; yields False when all are taken.
+    """Hold a slot for a run of this kind; yields False when all are taken.
 
-    Slots are locks of the kernel: a worker that is killed gives its slot back.
+    Slots are file locks: the kernel releases the slot of a worker that is killed.
     """
     with ExitStack() as held:
         taken = _take_one(kind, held)
         if not taken:
-            time.sleep(LOOKING_SECONDS)  # a process that looks holds them for a moment too
+            time.sleep(LOCK_WAIT_SECONDS)  # `all_free` of another process holds them for a moment
             taken = _take_one(kind, held)
         yield taken
 
@@ -39,6 +40,6 @@ def _take_one(kind: RunKind[Any], held: ExitStack) -> bool:
 
 
 def all_free(kind: RunKind[Any]) -> bool:
-    """True when no run of this kind is at work here for a worker."""
+    """True when no worker of this host holds a slot of this kind."""
     with ExitStack() as held:
         return all(held.enter_context(locks.locked(path)) for path in _locks(kind))

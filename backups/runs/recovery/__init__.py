@@ -1,1 +1,1 @@
-"""Which runs have lost their process, and how those end."""
+"""Detection of runs whose process is gone (liveness, heartbeats), and their recovery (reap)."""

@@ -1,4 +1,4 @@
-"""Heartbeats of workers and schedulers, as rows that every host and page can read."""
+"""Heartbeats of workers and schedulers."""
 
 import os
 import socket
@@ -10,8 +10,8 @@ from backups.lib.processes import is_living
 from backups.models import Heartbeat
 
 Kind = Heartbeat.Kind
-FORGET_AFTER = timedelta(days=7)
-# what is dated further ahead than clocks of several hosts differ was written while a clock was wrong
+KEEP_FOR = timedelta(days=7)
+# between the clocks of several hosts; a heartbeat further in the future was written while a clock was wrong
 CLOCKS_DIFFER = timedelta(minutes=2)
 
 
@@ -26,7 +26,7 @@ def beat(name: str, kind: Kind, queue: str, *, started_at: datetime | None = Non
 
 
 def stopped(name: str) -> None:
-    """Note that it ended in good order."""
+    """Record that the process of the heartbeat `name` ended cleanly."""
     Heartbeat.objects.filter(name=name).update(stopped_at=timezone.now())
 
 
@@ -39,12 +39,13 @@ def scheduler_name(queue: str) -> str:
 
 
 def forget_old() -> int:
-    """Remove the rows of workers that are long gone; return how many."""
-    return Heartbeat.objects.filter(beat_at__lt=timezone.now() - FORGET_AFTER).delete()[0]
+    """Delete heartbeats that are older than a week; return how many."""
+    return Heartbeat.objects.filter(beat_at__lt=timezone.now() - KEEP_FOR).delete()[0]
 
 
 def forget_dead(queue: str) -> None:
-    """Remove the rows of workers of `queue` on this host that are gone: one that starts again and again leaves one."""
+    """Delete the heartbeats of workers of `queue` on this host whose process is gone."""
+    # a worker in a restart loop would leave one row each time
     for row in Heartbeat.objects.filter(kind=Kind.WORKER, queue=queue, host=socket.gethostname()):
         if not is_living(row.pid):
             row.delete()

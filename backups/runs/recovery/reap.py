@@ -1,4 +1,4 @@
-"""Ending the runs of processes that died: a killed one runs no `finally`."""
+"""The reaper: ends runs whose process died without recording the end."""
 
 from django.utils import timezone
 
@@ -14,9 +14,9 @@ HINT = "Look for the reason in the log of that host, then run it again."
 
 
 def reap(*, instance: str | None = None) -> list[Run]:
-    """End every run that will not be carried out any more, sweep what its process left, and return them.
+    """End the running runs whose process is gone, and those of `reap_queued`; return them.
 
-    These are the running ones whose process is gone, as `is_dead` tells, and those of `reap_queued`.
+    Also removes abandoned workspaces, and records ends that the database did not take before.
     """
     now = timezone.now()
     reaped = reap_queued(instance=instance)
@@ -27,35 +27,26 @@ def reap(*, instance: str | None = None) -> list[Run]:
         dead = [run for run in running if is_dead(run, now)]
         reaped += [run for run in dead if recover(run, f"The process that ran it ({run.worker}) died")]
     for run_id in workspace.leftovers():
-        _sweep_leftover(run_id)
+        run = find_run(run_id)
+        owned = run is not None and (run.status, run.owner) == (Status.QUEUED, Owner.PROCESS)
+        # `is_dead` needs the lock file of these
+        if owned or (run is not None and run.status == Status.RUNNING):
+            continue
+        if workspace.sweep(run_id) and run is not None and run.status == Status.INTERRUPTED:
+            kind_of(run).sweep(run)
     for run_id in unrecorded.run_ids():
-        _record_late(run_id)
+        run = find_run(run_id)
+        if run is not None and run.status == Status.RUNNING:
+            continue
+        if run is not None:
+            unrecorded.record(run)
+        unrecorded.forget(run_id)
     return reaped
 
 
 def recover(run: Run, reason: str) -> bool:
-    """End a running `run` whose process is gone as its kind does that; `reason` begins the message.
+    """Let the kind recover the running `run`, whose process is gone; `reason` begins the message.
 
-    False when another process was first, or is at it.
+    False when another process has recovered it or is doing so.
     """
     return kind_of(run).recover(run, f"{reason} in stage {run.stage}.")
-
-
-def _record_late(run_id: str) -> None:
-    """Record the end that was kept of a run which no process here has to end any more."""
-    run = find_run(run_id)
-    if run is not None and run.status == Status.RUNNING:
-        return
-    if run is not None:
-        unrecorded.record(run)
-    unrecorded.forget(run_id)
-
-
-def _sweep_leftover(run_id: str) -> None:
-    """Remove a workspace whose run has ended elsewhere, and what its process left outside of it."""
-    run = find_run(run_id)
-    # the lock of the workspace is what tells whether these are dead
-    if run is not None and (run.status == Status.RUNNING or (run.status, run.owner) == (Status.QUEUED, Owner.PROCESS)):
-        return
-    if workspace.sweep(run_id) and run is not None and run.status == Status.INTERRUPTED:
-        kind_of(run).sweep(run)

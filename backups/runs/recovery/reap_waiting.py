@@ -1,4 +1,4 @@
-"""Ending queued runs that nothing will carry out: their process died, or they waited too long."""
+"""Reaping queued runs: those whose process died before the claim, and those that expired."""
 
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,8 @@ Status, Owner = Run.Status, Run.Owner
 
 
 def reap_queued(*, instance: str | None = None) -> list[Run]:
-    """End the runs that a process made for itself and then died, and those that expired; return them.
-
-    Nothing of an instance was touched for any of them, so there is nothing to recover: it takes a moment.
-    """
+    """End the queued runs whose own process died, and those that expired; return them."""
+    # none of them has changed an instance, so there is nothing to recover
     now = timezone.now()
     ended: list[Run] = []
     for kind in kinds():
@@ -31,7 +29,7 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
 
 
 def _end(kind: RunKind[Any], run: Run, now: datetime) -> bool:
-    """End `run` if it is one of these; False for another one, or when another process was first."""
+    """End `run` if it expired or its process is dead; else False, also when another process ended it first."""
     if kind.is_expired(run, now):
         return finish.expired(run, kind.expiry_message(), kind.again)
     if run.owner != Owner.PROCESS or not is_dead(run, now):

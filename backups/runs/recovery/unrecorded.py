@@ -1,4 +1,4 @@
-"""Ends of runs that the site's database could not take: a file beside the workspace keeps each until it can."""
+"""Ends of runs that could not be written to the database: each is saved in a file until the tick records it."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from backups.runs.finish import Ending
 from backups.runs.registry import kind_of
 from destinations.lib.operator_error import sentences
 
-# The file is made, with this size, before anything is changed: a disk that is full by then has room for the end.
+# The file gets this size before anything is changed, so that the end can be saved on a disk that is full by then.
 RESERVED_BYTES = 64 << 10
 SUFFIX = ".end"
 Status = Run.Status
@@ -30,7 +30,7 @@ def _path(run_id: str) -> Path:
 
 
 def reserve(run: Run) -> None:
-    """Make room for the end of `run`. Raises BackupError when there is none, and nothing was changed yet."""
+    """Create the file for the end of `run`, with its full size. Raises BackupError when there is no space."""
     try:
         _write(_path(run.pk), b"")
     except OSError as error:
@@ -42,7 +42,7 @@ def reserve(run: Run) -> None:
 
 
 def save(run: Run, ending: Ending) -> Path | None:
-    """Keep `ending` and what the row of `run` lacks; return where, None when the disk does not take it either."""
+    """Save `ending` and unwritten fields of `run`; return the path, None when that fails too."""
     kept: dict[str, Any] = {
         run.noun: run.pk,
         "instance": run.instance,
@@ -50,7 +50,7 @@ def save(run: Run, ending: Ending) -> Path | None:
         "error_message": ending.message,
         "error_hint": ending.hint,
         "completed_at": timezone.now().isoformat(),
-        **{name: getattr(run, name) for name in kind_of(run).kept},
+        **{name: getattr(run, name) for name in kind_of(run).saved_fields},
     }
     text = json.dumps(kept | {"hook_output": run.hook_output})
     if len(text) > RESERVED_BYTES:
@@ -63,13 +63,13 @@ def save(run: Run, ending: Ending) -> Path | None:
 
 
 def keep(run: Run, ending: Ending, problem: Exception, *, done: str) -> Unrecorded:
-    """Save `ending`, which the database could not take, and return the error that tells the operator.
+    """Save `ending`, which the database did not take, and return the error for the operator.
 
-    `done` is what a completed run tells.
+    `done` is its message when the run is completed.
     """
     path = save(run, ending)
     audit.log(
-        f"{run.noun}.unrecorded", logging.CRITICAL, execution=run.pk, instance=run.instance, file=path,
+        f"{run.noun}.unrecorded", logging.CRITICAL, **run.log_key, instance=run.instance, file=path,
         error=problem, status=ending.status, message=ending.message,
     )  # fmt: skip
     what = ending.message or done
@@ -86,7 +86,7 @@ def keep(run: Run, ending: Ending, problem: Exception, *, done: str) -> Unrecord
 
 
 def exists(run_id: str) -> bool:
-    """True while that run, which changes data, has not recorded its end: it is under way, or that is overdue."""
+    """True while that run has a file for its end: it is running, or its end is not recorded yet."""
     try:
         return _path(run_id).exists()
     except PermissionError:  # workspaces of another user, whose lock is out of reach as well
@@ -94,15 +94,13 @@ def exists(run_id: str) -> bool:
 
 
 def record(run: Run) -> bool:
-    """Write the end that was kept into the row of `run`; False when none was, or the row says more already.
-
-    One that another host has taken for dead meanwhile says that it may be half done: what was kept knows better.
-    """
+    """Record the saved end in the row of `run`; False when there is none, or the row has a final status already."""
     kept = _read(run.pk)
+    # interrupted: another host reaped it meanwhile, without knowing how it ended
     if kept is None or run.status not in (Status.RUNNING, Status.INTERRUPTED):
         return False
     ending = Ending(Status(kept["status"]), kept["error_message"], kept["error_hint"])
-    known: dict[str, Any] = {name: kept[name] for name in (*kind_of(run).kept, "hook_output") if name in kept}
+    known: dict[str, Any] = {name: kept[name] for name in (*kind_of(run).saved_fields, "hook_output") if name in kept}
     known["completed_at"] = datetime.fromisoformat(kept["completed_at"])
     if ending.status == Status.COMPLETED:
         kind_of(run).record_late(run, known)
@@ -110,23 +108,23 @@ def record(run: Run) -> bool:
 
 
 def forget(run_id: str) -> None:
-    """Remove the file. One that stays does no harm: its row has ended, and the next tick removes it."""
+    """Remove the file. One that stays is removed by the next tick, because its row has ended."""
     with suppress(OSError):
         _path(run_id).unlink(missing_ok=True)
 
 
 def run_ids() -> list[str]:
-    """Return the runs that have such a file here, those under way too."""
+    """Return the ids of the runs with such a file, also those that are running."""
     return [path.stem for path in Path(settings.BACKUP_WORKSPACE_ROOT).glob(f"*{SUFFIX}")]
 
 
 def waiting() -> dict[Path, dict[str, Any]]:
-    """Return the ends that wait to be recorded, by their files."""
+    """Return the saved ends that are not recorded yet, by their files."""
     return {_path(run_id): kept for run_id in run_ids() if (kept := _read(run_id)) is not None}
 
 
 def _read(run_id: str) -> dict[str, Any] | None:
-    """Return what was kept; None where nothing was, or what cannot be read by this user, or at all."""
+    """Return the saved end; None when there is none or it cannot be read."""
     try:
         kept = json.loads(_path(run_id).read_bytes().strip() or b"null")
     except (OSError, ValueError):
@@ -135,7 +133,7 @@ def _read(run_id: str) -> dict[str, Any] | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write in place: the blocks are there already."""
+    """Write in place, into the blocks that the file has already."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         data = content.ljust(RESERVED_BYTES)

@@ -35,7 +35,7 @@ class RestoreKind(RunKind[RestoreExecution]):
     ending_seconds = 600.0  # long enough to roll back
     again = confirmation.AGAIN
     rolls_back = True
-    kept = ("outcome", "warnings")
+    saved_fields = ("outcome", "warnings")
 
     def work(self, run: RestoreExecution, monitor: Monitor, directory: Path) -> None:
         _run(run, monitor, directory)

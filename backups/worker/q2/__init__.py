@@ -1,7 +1,7 @@
-"""The only place that knows django-q2, which is our doorbell: a message says "look at row N", and the row is the truth.
+"""The only package that imports django_q. It carries messages with ids of runs; the rows hold their state.
 
-messages    ringing for a worker
-plan        the rows of its scheduler
-cluster     its processes, as our worker needs them
-results     what it keeps of a message that failed
+enqueue     sends a message to a worker
+scheduler   writes the rows of django-q2's scheduler
+cluster     starts and ends the processes of django-q2
+results     redacts what django-q2 stores of a failed message
 """

@@ -1,4 +1,4 @@
-"""The processes of django-q2, so that they end when they are told to and die with the one that started them."""
+"""The processes of django-q2: they shut down on request, and die with the process that started them."""
 
 import multiprocessing
 import os
@@ -16,31 +16,31 @@ from django_q.signals import post_spawn, pre_execute
 from backups.lib.processes import die_with, forks_die_with_their_parents
 from backups.worker.q2.results import hide_secrets_in_results
 
-# Shared by the worker and all its forks: without a lock, which a killed process could take with it.
-_called_at = multiprocessing.get_context("fork").RawValue("d", 0.0)
+# Shared by the worker and its forks, without a lock: a killed process could hold it for ever.
+_message_at = multiprocessing.get_context("fork").RawValue("d", 0.0)
 _ending = multiprocessing.get_context("fork").RawValue("b", 0)
 
 
 def is_ending() -> bool:
-    """True in a worker that was told to end: it begins nothing new."""
+    """True in the processes of a worker that is shutting down: they start no run."""
     return bool(_ending.value)
 
 
 class QueueCluster:
-    """django-q2's cluster for one queue. Of its sketch only the processes are used; signals are the caller's."""
+    """django-q2's cluster for one queue, without its signal handlers: the caller handles signals."""
 
     def __init__(self, queue: str) -> None:
-        Conf.CLUSTER_NAME = queue  # read when it is used; the environment variable is read at import, too early for us
-        _ending.value, _called_at.value = 0, time.monotonic()
-        post_spawn.connect(_spawned, dispatch_uid="backups.worker.q2")
-        pre_execute.connect(_called, dispatch_uid="backups.worker.q2")
+        Conf.CLUSTER_NAME = queue  # the environment variable is read at import, before the queue is known
+        _ending.value, _message_at.value = 0, time.monotonic()
+        post_spawn.connect(_handle_sigterm, dispatch_uid="backups.worker.q2")
+        pre_execute.connect(_record_message, dispatch_uid="backups.worker.q2")
         hide_secrets_in_results()
         self._cluster = Cluster()
 
     def start(self) -> None:
         """Raises RuntimeError when it cannot start, for example because Redis does not answer."""
         forks_die_with_their_parents()
-        connections.close_all()  # a fork must not talk, or say goodbye, through the connection of its parent
+        connections.close_all()  # a fork must not use, or close, the connection of its parent
         self._cluster.start()
 
     @property
@@ -55,24 +55,24 @@ class QueueCluster:
 
     @property
     def idle_seconds(self) -> float:
-        """Seconds since one of its processes took up a message."""
-        return time.monotonic() - float(_called_at.value)
+        """Seconds since one of its processes received a message."""
+        return time.monotonic() - float(_message_at.value)
 
-    def ask_to_end(self) -> None:
-        """Let it finish what it does and begin nothing more."""
+    def request_stop(self) -> None:
+        """Let the processes finish their current runs and start no others."""
         _ending.value = 1
         if self.is_alive:
-            # by a thread, because a process that was killed may have taken the event's lock with it
+            # in a thread: the lock of the event may be held by a process that was killed
             threading.Thread(target=self._cluster.stop_event.set, daemon=True).start()
 
     def terminate(self) -> None:
-        """End the sentinel, and with it, by SIGTERM, whatever its processes are doing."""
+        """Send SIGTERM to the sentinel, and thereby to its processes and their runs."""
         if self.is_alive:
             self._cluster.sentinel.terminate()
 
 
-def _spawned(**_: Any) -> None:
-    """In a process that runs tasks: end by SIGTERM, and in such a way that `finally` runs."""
+def _handle_sigterm(**_: Any) -> None:
+    """In a process that runs tasks: turn SIGTERM into SystemExit, so that `finally` blocks run."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -82,5 +82,5 @@ def _spawned(**_: Any) -> None:
     die_with(os.getppid(), signal.SIGTERM)
 
 
-def _called(**_: Any) -> None:
-    _called_at.value = time.monotonic()
+def _record_message(**_: Any) -> None:
+    _message_at.value = time.monotonic()

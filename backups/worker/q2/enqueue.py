@@ -1,4 +1,4 @@
-"""Ringing for a worker."""
+"""Messages to workers."""
 
 import logging
 
@@ -10,22 +10,22 @@ from backups.lib import audit
 
 BROKER_ERRORS: tuple[type[Exception], ...] = (DatabaseProblem, OSError)
 if "redis" in settings.Q_CLUSTER:
-    # a tenth of a second of every process, so only where it is used
+    # the import takes a tenth of a second of every process
     from redis.exceptions import RedisError
 
     BROKER_ERRORS += (RedisError,)
 
 
-def ring(queue: str, task: str, *args: str) -> bool:
-    """Ask a worker of `queue` to call the function `task`; False when the message could not be left.
+def send_message(queue: str, task: str, *args: str) -> bool:
+    """Send a message that lets a worker of `queue` call the function `task`; False when the broker fails.
 
-    Only names and ids go into a message. One that is lost is made good by the tick: the row still waits.
+    `args` are names and ids. When a message is lost the row still waits, and the tick sends another.
     """
     name = " ".join([task.rpartition(".")[2], *args])[:100]
     try:
-        # the setting of that name is read by whoever asks, not by the worker: say it here
+        # of the process that sends, django-q2 would read the setting `ack_failures`; the argument does not depend on it
         async_task(task, *args, cluster=queue, group=queue, task_name=name, ack_failure=True)
     except BROKER_ERRORS as error:
-        audit.log("queue.ring-failed", logging.WARNING, queue=queue, task=name, error=error)
+        audit.log("queue.send-failed", logging.WARNING, queue=queue, task=name, error=error)
         return False
     return True

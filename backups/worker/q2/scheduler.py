@@ -1,7 +1,7 @@
-"""Rows of the scheduler of django-q2: this is their one writer. CRON only, because its other kinds drift with DST."""
+"""Rows of the scheduler of django-q2, written only here. CRON only, because its other types drift with DST."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.utils import timezone
 from django_q.models import Schedule
@@ -30,7 +30,7 @@ class Entry:
 
 
 def keep(entry: Entry, *, latest: timedelta) -> bool:
-    """See to it that exactly one row says `entry` and is due within `latest`; True when something was repaired."""
+    """Ensure that exactly one row equals `entry` and is due within `latest`; True when something was repaired."""
     row, *surplus = Schedule.objects.filter(name=entry.name).order_by("pk") or [None]
     for extra in surplus:
         extra.delete()
@@ -38,12 +38,8 @@ def keep(entry: Entry, *, latest: timedelta) -> bool:
         Schedule.objects.create(name=entry.name, next_run=timezone.now(), **entry.fields())
         return True
     wrong = {field: value for field, value in entry.fields().items() if getattr(row, field) != value}
-    if wrong or _is_beyond(row.next_run, latest):
-        # a new cron expression moves nothing by itself, and a clock that was ahead for a while leaves a far date
+    if wrong or row.next_run is None or row.next_run > timezone.now() + latest:
+        # django-q2 does not recompute the next run after a change, and a clock that was ahead leaves a distant one
         Schedule.objects.filter(pk=row.pk).update(next_run=timezone.now(), **wrong)
         return True
     return bool(surplus)
-
-
-def _is_beyond(next_run: datetime | None, latest: timedelta) -> bool:
-    return next_run is None or next_run > timezone.now() + latest

@@ -83,7 +83,7 @@ def test_a_queued_one_is_cancelled_at_once() -> None:
     assert execution.status == Status.CANCELLED
     assert page.messages() == ["success"]
     assert page.run().status == "cancelled"
-    assert page.notice("error").field("message").text == "cancelled by bob before it started."
+    assert page.notice("error").field("message").text == "Cancelled by bob before it started."
     assert notes() == ["Cancelled the backup of shop."]
 
 

@@ -152,7 +152,7 @@ def test_who_presses_again_is_led_to_the_one_that_waits() -> None:
     page = page_at(client, START, data | {"comment": "before the <move>"})
     said = page.message_texts("warning")
     assert len(said) == 3
-    assert all(f"{first.pk}, asked for by bob" in one for one in said)
+    assert all(f"{first.pk}, requested by bob" in one for one in said)
     assert "before the <move>" in said[2] and page.field("comment").text == "before the <move>"
     assert "<move>" not in page.html
     assert BackupExecution.objects.get().comment == "before the <move>"

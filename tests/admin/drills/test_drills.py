@@ -74,7 +74,7 @@ def test_who_presses_again_is_led_to_the_one_that_waits(action: str, client: Cli
     assert client.post(url(execution, action))["Location"] == page_of(first)
     said = page_at(client, url(execution, action), {}).message_texts("warning")
     assert len(said) == 2
-    assert all(f"{first.pk}, asked for by bob" in one for one in said)
+    assert all(f"{first.pk}, requested by bob" in one for one in said)
     assert DrillExecution.objects.count() == 1
 
 

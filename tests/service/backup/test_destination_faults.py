@@ -79,7 +79,7 @@ def test_a_workspace_too_small_is_refused_before_anything_is_copied(
 ) -> None:
     with small_disk(home / "workspaces", megabytes=1):
         execution = refused(BackupError)
-        assert f"the workspace {home}/workspaces has 1,048,576 bytes free, this needs about" in execution.error_message
+        assert f"The workspace {home}/workspaces has 1,048,576 bytes free, this needs about" in execution.error_message
         assert [stage for stage, _ in execution.timeline] == ["preparing", "failed"]
         assert archives() == []
 
@@ -109,6 +109,6 @@ def test_a_workspace_that_cannot_be_made_leaves_the_backup_queued(
 ) -> None:
     (home / "file").touch()
     settings.BACKUP_WORKSPACE_ROOT = home / "file" / "workspaces"
-    with pytest.raises(BackupError, match=r"^the workspace .* cannot be made: Not a directory$"):
+    with pytest.raises(BackupError, match=r"^The workspace .* cannot be created: Not a directory\.$"):
         back_up("shop")
     assert BackupExecution.objects.get().status == "queued"

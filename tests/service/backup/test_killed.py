@@ -192,7 +192,7 @@ def test_a_backup_that_lives_is_left_alone(begin: Begin, forks: Forks, destinati
     try:
         os.kill(pid, signal.SIGSTOP)
         assert reap() == []
-        with pytest.raises(InstanceBusy, match=r"^another backup of shop is running$"):
+        with pytest.raises(InstanceBusy, match=r"^Another backup of shop is running\.$"):
             run_backup(start_backup("shop", destination, by="tests").pk)
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -132,7 +132,7 @@ def test_a_drill_that_is_cancelled_before_it_starts_is_never_run(store: Path, ba
     with pytest.raises(NotQueued):
         run_drill(run.pk)
     run.refresh_from_db()
-    assert (run.status, run.error_message) == ("cancelled", "cancelled by alice before it started")
+    assert (run.status, run.error_message) == ("cancelled", "Cancelled by alice before it started.")
 
 
 def test_a_drill_whose_process_died_is_ended_and_lets_go_of_everything(

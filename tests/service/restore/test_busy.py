@@ -90,7 +90,7 @@ def test_a_backup_waits_for_the_restore_of_its_instance(
     later = start_backup("tacacs-hq", destination, by="tests")
     running = queue(backup)
     with hold(running):
-        with pytest.raises(InstanceBusy, match=r"^a restore of tacacs-hq is running$"):
+        with pytest.raises(InstanceBusy, match=r"^A restore of tacacs-hq is running\.$"):
             run_backup(later.pk)
         later.refresh_from_db()
         assert later.status == "queued"
@@ -103,7 +103,7 @@ def test_a_restore_waits_for_the_backup_of_its_instance(
 ) -> None:
     running, later = start_backup("tacacs-hq", destination, by="tests"), queue(backup)
     with hold(running):
-        with pytest.raises(InstanceBusy, match=r"^a backup of tacacs-hq is running$"):
+        with pytest.raises(InstanceBusy, match=r"^A backup of tacacs-hq is running\.$"):
             run_restore(later.pk)
         later.refresh_from_db()
         assert later.status == "queued"
@@ -114,6 +114,6 @@ def test_a_restore_waits_for_the_backup_of_its_instance(
 
 def test_two_processes_that_run_the_same_restore_run_it_once(backup: BackupExecution, hold: Hold) -> None:
     running = queue(backup)
-    with hold(running), pytest.raises(BackupError, match=r"is being worked on by another process$"):
+    with hold(running), pytest.raises(BackupError, match=r"^Another process is working on the run"):
         run_restore(running.pk)
     assert BackupExecution.objects.filter(kind="safety").count() == 1

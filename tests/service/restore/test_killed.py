@@ -333,7 +333,7 @@ def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
 
     def stage_and_cancel(self: progress.Monitor, entered: object, **options: int) -> None:
         real(self, entered, **options)  # type: ignore[arg-type]
-        if entered == stage and isinstance(self.execution, RestoreExecution):
+        if entered == stage and isinstance(self.run, RestoreExecution):
             cancel(RestoreExecution.objects.get(pk=queued.pk), by="alice")
             # a moment for the thread that listens
             time.sleep(0.3)

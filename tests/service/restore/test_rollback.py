@@ -207,7 +207,7 @@ def test_a_hook_that_fails_before_stops_the_restore_with_nothing_changed(
     log = home / "hooks.log"
     hooks = HOOKS.format(log=log).replace(f"echo stopped >> {log}", "echo will not; exit 3")
     declare((home / "instances.toml").read_text() + hooks)
-    with pytest.raises(BackupError, match=r"^the hook before_restore \(sh\) failed with exit code 3$"):
+    with pytest.raises(BackupError, match=r"^The hook before_restore \(sh\) failed with exit code 3\.$"):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
     row = the_restore()

@@ -51,8 +51,8 @@ def test_its_progress_never_falls_back_while_applying_and_verifying_take_turns(
 
     def noting(self: Monitor, stage: TextChoices, *, total: int = 0, done: int = 0) -> None:
         real(self, stage, total=total, done=done)
-        if isinstance(self.execution, RestoreExecution):
-            begun.append((self.execution.stage, self.execution.progress_percent))
+        if isinstance(self.run, RestoreExecution):
+            begun.append((self.run.stage, self.run.progress_percent))
 
     backup = back_up()
     monkeypatch.setattr(Monitor, "stage", noting)

@@ -1,4 +1,4 @@
-"""Several processes ask for the same at once: one row waits. And the upgrade of a site where several wait already."""
+"""Deduplication between processes, and the upgrade of a site where several equal runs wait already."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What lists do in another way on PostgreSQL: searches by an index of trigrams, figures out of generated columns."""
+"""Lists on PostgreSQL: searches with a trigram index, and figures from generated columns."""
 
 import json
 from pathlib import Path

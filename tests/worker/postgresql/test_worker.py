@@ -1,4 +1,4 @@
-"""What is different with PostgreSQL: it can be away, and several hosts use it."""
+"""Workers on PostgreSQL: an unavailable database, and several hosts."""
 
 import os
 import re
