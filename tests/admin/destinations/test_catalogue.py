@@ -1,4 +1,4 @@
-"""The page "What is there"."""
+"""The page of the catalogue."""
 
 import shutil
 
@@ -9,7 +9,6 @@ from django.utils import timezone
 from backups.models import BackupExecution
 from destinations.models import BackupDestination
 from tests.support.archives.stored import an_archive, file_of, folder_of, put, stored
-from tests.support.pages.admin_pages import LIST
 from tests.support.pages.parsed import Page, page_at
 from tests.support.rows import VIEW, a_client, a_destination
 
@@ -23,7 +22,7 @@ def nas() -> BackupDestination:
 
 
 def address(destination: BackupDestination) -> str:
-    return f"{LIST}catalogue/{destination.pk}/"
+    return f"/admin/destinations/backupdestination/{destination.pk}/catalogue/"
 
 
 def test_it_shows_what_is_there_against_what_is_recorded_and_changes_nothing(nas: BackupDestination) -> None:

@@ -14,11 +14,12 @@ from backups.service.archives.pin import pin_backup
 from destinations.formats import human_size
 from destinations.models import BackupDestination
 from tests.support.archives.stored import daily, file_of, there
-from tests.support.pages.admin_pages import LIST, url
+from tests.support.pages.admin_pages import url
 from tests.support.pages.parsed import page_at
 from tests.support.rows import VIEW, a_client, a_destination, an_execution
 
 pytestmark = pytest.mark.django_db
+DESTINATIONS = "/admin/destinations/backupdestination/"
 
 
 @pytest.fixture
@@ -27,11 +28,11 @@ def nas() -> BackupDestination:
 
 
 def preview(destination: BackupDestination) -> str:
-    return f"{LIST}retention/{destination.pk}/"
+    return f"{DESTINATIONS}{destination.pk}/retention/"
 
 
 def prune(destination: BackupDestination) -> str:
-    return f"{LIST}prune/{destination.pk}/"
+    return f"{DESTINATIONS}{destination.pk}/prune/"
 
 
 def some(destination: BackupDestination, days: int = 10) -> list[BackupExecution]:
@@ -176,14 +177,14 @@ def test_following_a_link_or_a_form_of_another_site_prunes_nothing(nas: BackupDe
 
 
 def test_an_unknown_destination_is_not_found() -> None:
-    assert a_client(VIEW).get(f"{LIST}retention/unknown/").status_code == 404
+    assert a_client(VIEW).get(f"{DESTINATIONS}unknown/retention/").status_code == 404
 
 
 def test_the_page_of_a_destination_leads_to_both_pages(nas: BackupDestination) -> None:
-    address = f"/admin/destinations/backupdestination/{nas.pk}/change/"
+    address = f"{DESTINATIONS}{nas.pk}/change/"
     page = page_at(a_client(VIEW, "import_backup", "view_backupdestination"), address)
     assert page.action("retention")["href"] == preview(nas)
-    assert page.action("catalogue")["href"] == f"{LIST}catalogue/{nas.pk}/"
+    assert page.action("catalogue")["href"] == f"{DESTINATIONS}{nas.pk}/catalogue/"
     other = page_at(a_client("view_backupdestination", name="other"), address)
     assert not {"retention", "catalogue"} & other.actions()
 

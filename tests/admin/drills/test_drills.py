@@ -22,7 +22,7 @@ from tests.support.rows import VIEW, a_client, a_drill, an_execution
 pytestmark = pytest.mark.django_db
 Run = Callable[[], BackupExecution]
 LIST = "/admin/backups/drillexecution/"
-SHOP = "/admin/backups/backupexecution/instance/shop/"
+SHOP = "/admin/backups/instances/shop/"
 
 
 @pytest.fixture

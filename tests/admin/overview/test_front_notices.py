@@ -59,7 +59,7 @@ def test_that_no_worker_answers_is_told_and_how_to_start_one() -> None:
     assert page.notice("worker", "backups").field("hint").text.endswith("manage.py worker.")
     heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=4, seconds=5))
-    assert "for 4 minutes" in page_at(client, INDEX).notice("worker").field("message").text
+    assert "for 4 min" in page_at(client, INDEX).notice("worker").field("message").text
 
 
 def test_the_workers_that_answer_are_counted() -> None:

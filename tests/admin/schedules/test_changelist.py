@@ -24,10 +24,10 @@ def test_the_list_says_what_runs_when_and_how_it_went() -> None:
     assert (found.field("state").status, found.field("last_status").status) == ("safe", "completed")
     assert found.field("detail").text.startswith("next in ")
     assert row.last_run is not None
-    assert found.facts("instance", "destination", "rhythm", "next_run", "last_run") == {
+    assert found.facts("instance", "destination", "cadence", "next_run", "last_run") == {
         "instance": "shop",
         "destination": "nas",
-        "rhythm": "cron 0 2 * * *",
+        "cadence": "cron 0 2 * * *",
         "next_run": row.next_run.isoformat(),
         "last_run": row.last_run.isoformat(),
     }

@@ -43,12 +43,12 @@ def test_a_running_execution_says_its_stage_and_progress() -> None:
 def test_a_silent_execution_says_for_how_long() -> None:
     found = polled(a_client(VIEW), running(heartbeat_at=timezone.now() - timedelta(seconds=95)))
     assert found["silent"]
-    assert found["detail"].startswith("no sign of life for 1 min 35 s")
+    assert found["detail"].startswith("no heartbeat for 1 min 35 s")
 
 
 def test_a_cancelled_one_that_still_runs_says_who_asked() -> None:
     wish = {"cancel_requested_at": timezone.now(), "cancel_requested_by": "carol"}
-    assert polled(a_client(VIEW), running(**wish))["detail"] == "stopping, as carol asked"
+    assert polled(a_client(VIEW), running(**wish))["detail"] == "stopping, cancelled by carol"
 
 
 def test_a_queued_one_waits_for_a_worker_and_asks_for_it_after_a_while() -> None:
@@ -61,7 +61,7 @@ def test_a_queued_one_waits_for_a_worker_and_asks_for_it_after_a_while() -> None
 
 def test_one_that_a_command_made_for_itself_waits_for_no_worker() -> None:
     own = an_execution(status=Status.QUEUED, owner="process", worker="vm:4711", age=timedelta(minutes=1))
-    assert polled(a_client(VIEW), own)["detail"] == "vm:4711, which made it, is about to run it"
+    assert polled(a_client(VIEW), own)["detail"] == "vm:4711, which created it, is about to run it"
 
 
 def test_a_queued_one_behind_a_running_one_says_that_it_waits_for_it() -> None:
