@@ -18,7 +18,7 @@ from tests.support.sites.browser_site import Site
 pytestmark = pytest.mark.browser
 
 
-def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_told_everywhere(
+def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_shown_everywhere(
     page: Page, site: Site, tmp_path: Path
 ) -> None:
     back_up_from_the_front_page(page)

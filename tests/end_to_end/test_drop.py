@@ -1,4 +1,4 @@
-"""Data that is gone from a running service, seen and confirmed by a person at a real browser."""
+"""Data that is gone from a running service, seen and confirmed by a person in a real browser."""
 
 import sqlite3
 from contextlib import closing

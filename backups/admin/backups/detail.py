@@ -14,6 +14,7 @@ from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
 from backups.service.drops.episodes import drops_of
 
+# of hundreds a page would be slow, and the list of drills has all of them
 RECENT_DRILLS = 10
 MOST_DROPS = 200
 

@@ -36,6 +36,7 @@ class StartForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         destination = cast("forms.ModelChoiceField[BackupDestination]", self.fields["destination"])
+        # without an empty choice the only destination is preselected
         if destination.queryset is not None and destination.queryset.count() == 1:
             destination.empty_label = None
 

@@ -39,10 +39,12 @@ class WorkspaceUpload(FileUploadHandler):
             self.problem = "More than one file was uploaded."
         elif not self.problem:
             self.path = self.directory / _plain(self.file_name or "")
+            # O_EXCL follows no link; unbuffered, because the chunks are large and a full disk has to show at once
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             self._target = os.fdopen(descriptor, "w+b", buffering=0)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        # None tells Django that no other handler gets the chunk
         if self._target is None or self.problem:
             return
         try:

@@ -95,8 +95,10 @@ class DestinationAdmin(BackupDestinationAdmin):
         self, request: HttpRequest, obj: BackupDestination | None = None, change: bool = False, **kwargs: Any
     ) -> "type[ModelForm[BackupDestination]]":
         form = super().get_form(request, obj, change, **kwargs)
+        # a new destination holds no backups that a rule could delete
         return form if obj is None else type(form.__name__, (RuleMixin, form), {})
 
 
+# the app `destinations` registers its own, which does not know backups
 admin.site.unregister(BackupDestination)
 admin.site.register(BackupDestination, DestinationAdmin)

@@ -26,7 +26,6 @@ from destinations.models import BackupDestination
 ROWS = 200
 # a page has to answer; what is left is deleted after the next backup, or by prunebackups
 TIME_LIMIT = timedelta(seconds=60)
-
 CHANGED = "What would be deleted has changed since this page was shown."
 
 
@@ -38,6 +37,7 @@ class ConfirmRuleForm(ConfirmForm):
 
     def __init__(self, destination: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(destination, *args, label=f"Type {destination} to confirm the rule", **kwargs)
+        # a focus at the end of the page would scroll the list of backups out of sight
         del self.fields["confirm"].widget.attrs["autofocus"]
 
 

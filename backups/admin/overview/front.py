@@ -27,6 +27,7 @@ LABELS = {
     Condition.NEVER: "No backup",
     Condition.DROPPED: "Data dropped",
 }
+# the banner stays one line; the table below has all of them
 NAMED_IN_BANNER = 3
 
 

@@ -55,6 +55,7 @@ def _described(found: Instance) -> dict[str, Any]:
     """Return what is shown only of an instance that the instances file describes."""
     (protection,) = protections(names=[found.name])
     drills = drill_states([found.name])[found.name]
+    # a configuration with errors must not hide the rest of the page
     problem, parts = None, []
     try:
         parts = live_components(found)

@@ -40,6 +40,7 @@ def undo_entries(request: HttpRequest, restore: RestoreExecution) -> HttpRespons
 def _first(request: HttpRequest) -> int:
     """Return the number of the first name of the page: 0 for what is no number."""
     text = request.GET.get("first", "")
+    # a longer number would be an expensive int() and no position in any list
     return int(text) if text.isdecimal() and len(text) < 16 else 0
 
 

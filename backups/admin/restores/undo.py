@@ -21,6 +21,7 @@ NOTHING_TO_UNDO = "There is nothing to undo, or not any more."
 @action_view(UNDO)
 def undo(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
     safety = restore.safety_backup
+    # checked on GET and POST: another undo may have completed since the page was shown
     if safety is None or not UNDO.applies(restore):
         raise BackupError(NOTHING_TO_UNDO, hint="This page says how the restore ended.")
     shown = preview(safety, restore.instance, undo_of=restore)

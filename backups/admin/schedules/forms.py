@@ -29,6 +29,7 @@ class ScheduleForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # a declared schedule is shown read-only, without fields
         if "type" not in self.fields:
             return
         row = self.instance
@@ -40,6 +41,7 @@ class ScheduleForm(ModelForm):
         if row._state.adding:
             self.initial["time_zone"] = settings.TIME_ZONE
         destinations = BackupDestination.objects.enabled()
+        # the form of a schedule whose destination was disabled still shows it
         if row.destination_id:
             destinations |= BackupDestination.objects.filter(pk=row.destination_id)
         destination = cast("forms.ModelChoiceField[BackupDestination]", self.fields["destination"])

@@ -12,6 +12,7 @@ from backups.service.schedules.cadence_words import in_words
 from backups.service.schedules.planning import next_runs
 
 RUNS = 5
+# of their columns; what is longer is cut
 LONGEST = {"type": 16, "expression": 128, "time_zone": 64}
 MAY = ("backups.add_backupschedule", "backups.change_backupschedule")
 

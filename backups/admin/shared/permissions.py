@@ -42,6 +42,7 @@ class Action(Generic[AnyRun]):
 
     @property
     def plain_label(self) -> str:
+        # the dots say that a page follows
         return self.label.rstrip("…")
 
     @property
@@ -78,6 +79,7 @@ def _can_be_undone(restore: RestoreExecution) -> bool:
     safety = restore.safety_backup
     if restore.is_active or safety is None or not safety.has_archive:
         return False
+    # a restore that changed nothing has nothing to undo
     return bool(restore.touched) and not restore.undone_by.completed().exists()
 
 

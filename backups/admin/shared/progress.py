@@ -27,6 +27,7 @@ ONLY_IF_REACHED = (RestoreExecution.Stage.ROLLING_BACK,)
 
 def with_progress(runs: AnyRuns) -> AnyRuns:
     """Add `busy`: whether what it would have to wait for is running: the instance is in use, or another drill runs."""
+    # annotated, because a query for each row would make lists slow
     if not runs.model.needs_instance:
         return runs.without_manifest().annotate(busy=Exists(runs.model.objects.running()))
     backup, restore = (
@@ -70,6 +71,7 @@ def steps(run: Run, now: datetime) -> list[dict[str, str]]:
     choices = run._meta.get_field("stage").flatchoices
     labels = {name: label for name, label in choices if name not in NO_STAGES}
     moments = [(str(name), datetime.fromisoformat(moment)) for name, moment in run.timeline]
+    # the row may hold a stage of an earlier version that has no label any more
     begun = [(name, moment) for name, moment in moments if name in labels]
     last_state = "now" if run.is_active else "done" if completed else "broken"
     reached: dict[str, tuple[str, datetime, timedelta]] = {}

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from backups.admin.shared.permissions import AnyRun, sees
 from backups.admin.shared.progress import live, with_progress
 
+# as many as a list shows; the URL of a poll stays short
 MOST = 50
 
 

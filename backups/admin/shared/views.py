@@ -36,6 +36,7 @@ def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
                 return HttpResponseNotAllowed(methods)
             run = get_object_or_404(action.model.objects, pk=run_id)
             by, logged = actor(request), {run.noun: run.pk, "action": action.name}
+            # `admin_view` checks only that the user is staff
             if not action.allowed(request.user):
                 audit.log(f"{run.noun}.forbidden", logging.WARNING, **logged, by=audit.name_of(by))
                 audit.note(by, run, f"Refused: {action.plain_label} without the permission {action.permission}.")

@@ -1,4 +1,4 @@
-"""The buttons of an execution: cancel, download, verify, delete."""
+"""The buttons of a backup: cancel, download, verify, delete."""
 
 import hashlib
 import logging
@@ -53,7 +53,7 @@ def test_an_action_is_refused_without_its_permission_and_the_attempt_recorded(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", NEEDED)
-def test_an_action_on_an_unknown_execution_is_not_found(admin: Client, name: str) -> None:
+def test_an_action_on_an_unknown_backup_is_not_found(admin: Client, name: str) -> None:
     assert admin.post(f"{LIST}unknown/{name}/").status_code == 404
 
 
@@ -88,7 +88,7 @@ def test_a_queued_one_is_cancelled_at_once() -> None:
 
 
 @pytest.mark.django_db
-def test_a_running_one_is_asked_to_stop() -> None:
+def test_a_running_one_is_cancelled() -> None:
     execution = an_execution(status=Status.RUNNING, heartbeat_at=timezone.now())
     page = page_at(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
     execution.refresh_from_db()

@@ -1,4 +1,4 @@
-"""The page of one execution."""
+"""The page of one backup."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from tests.support.rows import VIEW, Status, a_client, a_manifest, a_user, an_ex
 pytestmark = pytest.mark.django_db
 
 
-def test_it_tells_everything_about_a_completed_one() -> None:
+def test_it_shows_all_facts_of_a_completed_backup() -> None:
     execution = an_execution(comment="before the upgrade", age=timedelta(minutes=5))
     page = page_at(a_client(VIEW), url(execution))
     assert execution.started_at is not None and execution.completed_at is not None
@@ -108,7 +108,7 @@ def test_a_failed_one_says_what_to_do_and_where_it_stopped() -> None:
     assert "components" not in page.sections()
 
 
-def test_warnings_pins_deletions_and_losses_are_told() -> None:
+def test_warnings_pins_deletions_and_losses_are_shown() -> None:
     now = timezone.now()
     execution = an_execution(
         warnings=["uploads grew while it was read"],

@@ -1,4 +1,4 @@
-"""What the pages say of data that is gone, and the page that asks whether it is gone on purpose."""
+"""Dropped data on the pages, and the page that confirms a drop."""
 
 from datetime import timedelta
 from typing import Any

@@ -130,7 +130,7 @@ def test_when_other_backups_would_go_by_now_nothing_is_deleted_and_the_page_is_s
     assert there(rows) == list(range(10))
 
 
-def test_a_deletion_that_fails_is_told_and_the_row_stays(nas: BackupDestination) -> None:
+def test_a_deletion_that_fails_is_shown_and_the_row_stays(nas: BackupDestination) -> None:
     rows = some(nas)
     file_of(rows[9]).unlink()
     file_of(rows[9]).mkdir()
@@ -142,7 +142,7 @@ def test_a_deletion_that_fails_is_told_and_the_row_stays(nas: BackupDestination)
     assert BackupExecution.objects.get(pk=rows[9].pk).deleted_at is None
 
 
-def test_a_rule_of_the_site_that_cannot_be_meant_is_told(settings: Settings) -> None:
+def test_a_rule_of_the_site_with_errors_is_shown(settings: Settings) -> None:
     settings.BACKUP_RETENTION = {"strategy": "sometimes"}
     nas = a_destination("nas")
     some(nas, 1)
@@ -189,6 +189,6 @@ def test_the_page_of_a_destination_leads_to_both_pages(nas: BackupDestination) -
     assert not {"retention", "catalogue"} & other.actions()
 
 
-def test_the_executions_named_in_the_preview_are_links(nas: BackupDestination) -> None:
+def test_the_backups_in_the_preview_are_links(nas: BackupDestination) -> None:
     (row,) = some(nas, 1)
     assert page_at(a_client(VIEW), preview(nas)).row(row.pk).field("instance").links() == [url(row)]

@@ -1,4 +1,4 @@
-"""The form of a schedule, which refuses what never comes, and the next runs as they are typed."""
+"""The form of a schedule, which refuses a cadence without a next run, and the preview of the next runs."""
 
 from datetime import timedelta
 from typing import Any
