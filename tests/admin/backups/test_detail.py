@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups.admin.shared.permissions import ACTIONS
 from backups.lib import audit
 from backups.models import BackupExecution
 from tests.support.pages.admin_pages import LIST, url
@@ -232,3 +233,11 @@ def test_the_number_of_queries_does_not_grow_with_the_history() -> None:
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 8
     assert page_at(client, url(execution)).action("history")["href"] == url(execution, "history")
+
+
+def test_an_action_with_a_page_is_a_link_to_it_and_any_other_a_button(admin: Client) -> None:
+    page = page_at(admin, url(an_execution()))
+    shown = {action.name: page.action(action.name) for action in ACTIONS if action.name in page.actions()}
+    tags = {action.name: "a" if action.has_page else "button" for action in ACTIONS if action.name in shown}
+    assert {name: element.tag for name, element in shown.items()} == tags
+    assert set(tags.values()) == {"a", "button"}
