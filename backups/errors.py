@@ -1,7 +1,7 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
 """What operators are told when something cannot be done."""
 
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 
 class BackupError(OperatorError):

@@ -8,7 +8,7 @@ from types import TracebackType
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter
 
-from destinations.redaction import redact, redact_cut
+from destinations.lib.redaction import redact, redact_cut
 
 # of a traceback on the terminal
 FIRST, LAST = 20_000, 20_000

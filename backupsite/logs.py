@@ -2,7 +2,7 @@
 
 import logging
 
-from destinations.redaction import redact_cut
+from destinations.lib.redaction import redact_cut
 
 # Of one record: its message, and the end of its traceback. Strangers choose a path or a Host header, and a log that
 # grows by as much as they send is a full disk.

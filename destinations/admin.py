@@ -21,8 +21,8 @@ from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.forms import OPTION, form_class
 from destinations.models import BackupDestination
-from destinations.retention_fields import RETENTION_COLUMNS
-from destinations.retention_rule import RetentionError
+from destinations.policies.retention_fields import RETENTION_COLUMNS
+from destinations.policies.retention_rule import RetentionError
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[BackupDestination]

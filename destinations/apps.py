@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from django.apps import AppConfig
 from django.conf import settings
 
-from destinations import redaction
+from destinations.lib import redaction
 
 SECRET_SETTINGS = (
     "SECRET_KEY",

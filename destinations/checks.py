@@ -12,8 +12,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from destinations.exceptions import DestinationConfigError
 from destinations.migrated import may_read
 from destinations.models import BackupDestination
-from destinations.retention_fields import site_rule
-from destinations.retention_rule import RetentionError
+from destinations.policies.retention_fields import site_rule
+from destinations.policies.retention_rule import RetentionError
 
 
 @register()

@@ -9,7 +9,7 @@ from django.forms.utils import pretty_name
 from destinations.backends import Destination
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
-from destinations.retention_fields import RETENTION_COLUMNS
+from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.secrets import unseal_config
 
 if TYPE_CHECKING:

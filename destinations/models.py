@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from destinations.archives import archives_at
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
-from destinations.encryption_policy import EncryptionField, encryption_constraint
 from destinations.exceptions import DestinationConfigError, DestinationError
-from destinations.formats import counted
+from destinations.lib.formats import counted
+from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
+from destinations.policies.retention_fields import RetentionFields, retention_constraints
 from destinations.querysets import DestinationQuerySet
-from destinations.retention_fields import RetentionFields, retention_constraints
 from destinations.secrets import seal_config, unseal_config
 
 logger = logging.getLogger(__name__)

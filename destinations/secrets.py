@@ -10,7 +10,7 @@ from django.conf import settings
 
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError
-from destinations.redaction import remember
+from destinations.lib.redaction import remember
 
 PREFIX = "sealed:"
 

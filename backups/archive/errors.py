@@ -1,6 +1,6 @@
 """The base of the errors of this package."""
 
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 
 class ArchiveError(OperatorError):

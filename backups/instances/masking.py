@@ -10,9 +10,9 @@ from typing import Any
 
 from django.conf import settings
 
-from destinations.formats import as_text
-from destinations.secret_names import IN_TEXT as IN_TEXT_NAME
-from destinations.secret_names import is_secret_name
+from destinations.lib.formats import as_text
+from destinations.lib.secret_names import IN_TEXT as IN_TEXT_NAME
+from destinations.lib.secret_names import is_secret_name
 
 # Secrets in values whose key does not tell. Each pattern is linear in the length of the value: a repetition takes all
 # it can and gives nothing back, and the name of an assignment is tried at its beginning only.

@@ -23,9 +23,9 @@ from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.lib.environment_file import variables_in
 from backups.lib.proc import Interest, OpenFile, Process, base, processes
 from backups.lib.site_paths import NO_PLACES
-from destinations.formats import printable
-from destinations.operator_error import sentences
-from destinations.redaction import redact
+from destinations.lib.formats import printable
+from destinations.lib.operator_error import sentences
+from destinations.lib.redaction import redact
 
 LONGEST_SHOWN = 200
 # what stands behind the name of a file that was moved aside

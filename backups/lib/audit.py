@@ -8,8 +8,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import Model
 
 from backups.lib.os_signals import undisturbed
-from destinations.redaction import redact
-from destinations.terminal import complain
+from destinations.lib.redaction import redact
+from destinations.lib.terminal import complain
 
 logger = logging.getLogger("backups")
 

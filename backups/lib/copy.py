@@ -9,7 +9,7 @@ from typing import BinaryIO
 from backups.errors import ComponentError
 from backups.lib.atomic import create_private
 from backups.lib.paths import missing, unreadable, vanished
-from destinations.streams import Sink
+from destinations.lib.streams import Sink
 
 BLOCK = 1 << 20
 

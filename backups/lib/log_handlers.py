@@ -7,7 +7,7 @@ import stat
 import time
 from pathlib import Path
 
-from destinations.terminal import complain
+from destinations.lib.terminal import complain
 
 HINT = "let the user of this process write there; until then the lines of the log go to its standard error"
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backups.errors import TimedOut
-from destinations import os_signals
-from destinations.os_signals import undisturbed
+from destinations.lib import os_signals
+from destinations.lib.os_signals import undisturbed
 
 __all__ = ["ends_in_order", "undisturbed"]
 
 
 @contextmanager
 def ends_in_order(timeout: float = 0) -> Iterator[None]:
-    """`destinations.os_signals.ends_in_order`; after `timeout` seconds, 0 for never, TimedOut is raised."""
+    """`destinations.lib.os_signals.ends_in_order`; after `timeout` seconds, 0 for never, TimedOut is raised."""
 
     def timed_out() -> TimedOut:
         return TimedOut(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backups.archive.manifest.permissions import LONGEST_NAME, Permissions
-from destinations.formats import printable
+from destinations.lib.formats import printable
 
 # a set-user-id program is no data, and an archive must not be able to plant one
 FILE_BITS, FOLDER_BITS = 0o777, 0o3777

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.errors import BackupError
-from destinations.formats import listed
+from destinations.lib.formats import listed
 
 CHOICES = ("component", "instance", "to", "force_invalid_config", "other_instance", "accept_unsigned")
 # what goes alone, with the choices that mean nothing beside it

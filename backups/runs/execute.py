@@ -20,7 +20,7 @@ from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap import reap
 from backups.runs.registry import AnyRun, RunKind, kind_of
 from backups.runs.workspace import workspace
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 Work = Callable[[AnyRun, Monitor, Path], Any]
 

@@ -12,8 +12,8 @@ from backups.lib import audit
 from backups.models import Run
 from backups.runs.registry import kind_of
 from backups.signals import execution_finished
-from destinations.operator_error import OperatorError
-from destinations.os_signals import told_to_end
+from destinations.lib.operator_error import OperatorError
+from destinations.lib.os_signals import told_to_end
 
 Status = Run.Status
 

@@ -14,8 +14,8 @@ from backups.instances import Instance
 from backups.lib import audit
 from backups.models import Run
 from backups.models.columns import HookNote
-from destinations.redaction import MARGIN, redact_cut
-from destinations.secret_names import is_private_variable
+from destinations.lib.redaction import MARGIN, redact_cut
+from destinations.lib.secret_names import is_private_variable
 
 OUTPUT_LIMIT = 20_000
 # in bytes, of which a character of UTF-8 has up to four: more than is kept, so that no secret is torn unseen

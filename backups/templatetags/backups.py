@@ -10,7 +10,7 @@ from backups.admin.shared import formats
 from backups.admin.shared.permissions import sees
 from backups.models import InstanceState, RestoreExecution
 from backups.service.restore.half_restored import left_half_done
-from destinations.formats import human_count, human_duration, human_size, signed
+from destinations.lib.formats import human_count, human_duration, human_size, signed
 
 HALF_DONE = "_left_half_done"
 register = template.Library()

@@ -19,7 +19,7 @@ from backups.service.schedules import repair as schedule_repair
 from backups.worker.q2.enqueue import ring
 from backups.worker.tasks import dispatch_forgotten, enqueue
 from backups.worker.tick import TICK, keep_tick
-from destinations.operator_error import OperatorError, sentences
+from destinations.lib.operator_error import OperatorError, sentences
 
 START_UP = "backups.worker.housekeeping.start_up"
 

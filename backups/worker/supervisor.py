@@ -23,7 +23,7 @@ from backups.worker.shutdown import end_all
 from backups.worker.tasks import dispatch_waiting
 from backups.worker.tick import keep_tick
 from backups.worker.watchdog import Watchdog
-from destinations.os_signals import handled
+from destinations.lib.os_signals import handled
 
 CLEAN, FAILED, HANGS = 0, 1, os.EX_TEMPFAIL
 POLL_SECONDS = 0.1

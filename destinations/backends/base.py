@@ -16,9 +16,9 @@ from django.core.exceptions import ValidationError
 
 from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
 from destinations.exceptions import DestinationConfigError, VerificationFailed
-from destinations.formats import human_size
-from destinations.operator_error import sentences
-from destinations.streams import Sink
+from destinations.lib.formats import human_size
+from destinations.lib.operator_error import sentences
+from destinations.lib.streams import Sink
 
 __all__ = [
     "BLOCK_SIZE",

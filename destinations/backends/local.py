@@ -23,7 +23,7 @@ from destinations.backends.oserrors import from_os_error
 from destinations.backends.paths import MAX_DEPTH, is_filename, is_segment, part_token
 from destinations.backends.transfer import blocks_of, check_free_space, compare
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
-from destinations.streams import Sink
+from destinations.lib.streams import Sink
 
 
 def segments_below_root(path: str, root: Path) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from destinations.backends.base import BLOCK_SIZE, Progress
 from destinations.exceptions import DestinationFull, VerificationFailed
-from destinations.formats import human_size
+from destinations.lib.formats import human_size
 
 
 def blocks_of(source: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:

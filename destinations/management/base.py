@@ -12,9 +12,9 @@ from typing import Any, Literal
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from destinations.operator_error import OperatorError, sentences
-from destinations.os_signals import ToldToEnd, ends_in_order, exit_status, told_to_end
-from destinations.terminal import Output
+from destinations.lib.operator_error import OperatorError, sentences
+from destinations.lib.os_signals import ToldToEnd, ends_in_order, exit_status, told_to_end
+from destinations.lib.terminal import Output
 
 
 class Error(CommandError):

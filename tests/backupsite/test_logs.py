@@ -8,7 +8,7 @@ from pytest import LogCaptureFixture
 from pytest_django import Settings
 
 from backupsite.logs import FIRST, LAST, RedactingFormatter
-from destinations.redaction import CUT, HIDDEN
+from destinations.lib.redaction import CUT, HIDDEN
 
 MOST = FIRST + LAST + 100
 LINE = RedactingFormatter("{levelname} {message}", style="{")

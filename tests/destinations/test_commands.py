@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 
 from destinations.management.base import one_line, operator_name
 from destinations.models import BackupDestination
-from destinations.retention_fields import RETENTION_COLUMNS
+from destinations.policies.retention_fields import RETENTION_COLUMNS
 from tests.destinations.conftest import files_below
 from tests.support.paths import PROJECT
 from tests.support.secret_destination import CANARIES, KEY, PASSWORD

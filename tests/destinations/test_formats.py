@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from destinations.formats import counted, human_count, human_duration, human_size, printable, rough_duration, signed
+from destinations.lib.formats import counted, human_count, human_duration, human_size, printable, rough_duration, signed
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from destinations.os_signals import ENDING, ToldToEnd, ends_in_order, told_to_end, undisturbed
+from destinations.lib.os_signals import ENDING, ToldToEnd, ends_in_order, told_to_end, undisturbed
 from tests.support.paths import PROJECT
 
 
@@ -64,7 +64,7 @@ def test_time_that_is_up_raises_what_the_caller_wants() -> None:
 
 LATE = """
 import os, signal
-from destinations.os_signals import ToldToEnd, ends_in_order
+from destinations.lib.os_signals import ToldToEnd, ends_in_order
 class Late:
     def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGHUP):
         kill(pid, number)
@@ -88,7 +88,7 @@ def test_a_signal_when_python_ends_does_not_change_the_exit_status() -> None:
 
 NOHUP = """
 import os, signal, sys
-from destinations.os_signals import ends_in_order
+from destinations.lib.os_signals import ends_in_order
 with ends_in_order():
     os.kill(os.getpid(), signal.SIGHUP)
     print("goes on")

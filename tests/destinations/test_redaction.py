@@ -9,7 +9,7 @@ from pytest_django import Settings
 from backups.errors import BackupError
 from backupsite.logs import RedactingFormatter
 from destinations.exceptions import DestinationError
-from destinations.redaction import HIDDEN, redact, remember
+from destinations.lib.redaction import HIDDEN, redact, remember
 from destinations.secrets import seal, unseal
 
 CANARY = 'canary words, with "quotes" & ümlauts'

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from destinations.redaction import CUT, HIDDEN, MARGIN, redact, redact_cut, remember
+from destinations.lib.redaction import CUT, HIDDEN, MARGIN, redact, redact_cut, remember
 
 SECRET = "Hunter-22/canary+77"
 KNOWN = 'known "canary-77" words, & more of them'

@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from destinations.models import BackupDestination
-from destinations.retention_rule import RetentionError, Rule
+from destinations.policies.retention_rule import RetentionError, Rule
 from tests.support.pages.parsed import page_at
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,8 @@ from backups.instances import Instance
 from backups.instances.masking import masked_value
 from backups.models import BackupExecution
 from backups.runs import hooks
-from destinations.redaction import redact
-from destinations.secret_names import (
+from destinations.lib.redaction import redact
+from destinations.lib.secret_names import (
     LAST_WORDS,
     OWN_VARIABLES,
     WORDS,

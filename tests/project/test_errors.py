@@ -28,8 +28,8 @@ from backups.models import BackupExecution
 from backups.runs.queue.once import AlreadyWaiting
 from backups.service.retention import rules as retention
 from backups.service.schedules import cadence
-from destinations.operator_error import LONGEST, OperatorError, sentences
-from destinations.redaction import HIDDEN
+from destinations.lib.operator_error import LONGEST, OperatorError, sentences
+from destinations.lib.redaction import HIDDEN
 from tests.support.paths import PROJECT
 
 # where every text is a sentence; what is not here yet is to be added

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from backups.instances import masking
-from destinations import formats, redaction, secret_names
+from destinations.lib import formats, redaction, secret_names
 from tests.support.paths import PROJECT
 
 PACKAGES = ("backups", "backupsite", "destinations")
@@ -28,7 +28,7 @@ SCANS = ("search", "finditer", "findall", "sub", "split")
 METHODS = ("match", "fullmatch", *SCANS)
 # characters: where strangers' texts go through, for whole functions of many patterns, and for all other patterns
 LONG, WHOLE, SHORT = 1_000_000, 300_000, 100_000
-LONG_IN = ("destinations.redaction", "destinations.secret_names", "backups.instances.masking")
+LONG_IN = ("destinations.lib.redaction", "destinations.lib.secret_names", "backups.instances.masking")
 # of the processor, for each of the tests, which takes a fraction of it
 SECONDS = 200
 SHAPES = (

@@ -22,7 +22,7 @@ from backups.admin.shared.changelist import InstanceFilter, RunAdmin
 from backups.admin.shared.permissions import CANCEL, may
 from backups.admin.shared.views import page_url
 from backups.models import BackupExecution
-from destinations.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size
 
 
 @admin.register(BackupExecution)

@@ -14,8 +14,8 @@ from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.catalogue.import_file import import_archive as import_file
+from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError, sentences
 
 
 class ImportForm(forms.Form):

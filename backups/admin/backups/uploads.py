@@ -9,7 +9,7 @@ from typing import IO, Any
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 
-from destinations.formats import human_size
+from destinations.lib.formats import human_size
 
 BLOCK = 1 << 20
 LONGEST_NAME = 128

@@ -13,8 +13,8 @@ from backups.service.retention.plan import Planned, more_that_goes, size_of
 from destinations.admin import BackupDestinationAdmin
 from destinations.forms import OPTION
 from destinations.models import BackupDestination
-from destinations.retention_fields import RETENTION_COLUMNS, as_json
-from destinations.retention_rule import RetentionError
+from destinations.policies.retention_fields import RETENTION_COLUMNS, as_json
+from destinations.policies.retention_rule import RetentionError
 
 if TYPE_CHECKING:
 

@@ -20,7 +20,7 @@ from backups.service.retention.plan import Planned, size_of
 from backups.service.retention.prune import Pruned, foresee
 from backups.service.retention.prune import prune as prune_now
 from backups.service.retention.rule_change import confirm_rule as confirm
-from destinations.formats import counted, human_size
+from destinations.lib.formats import counted, human_size
 from destinations.models import BackupDestination
 
 ROWS = 200

@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404, redirect
 
 from backups.admin.shared.permissions import VIEW
 from backups.admin.shared.views import refuse
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
 
 Work = Callable[[HttpRequest, BackupDestination], HttpResponseBase]
 View = Callable[[HttpRequest, str], HttpResponseBase]

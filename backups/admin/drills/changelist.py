@@ -13,7 +13,7 @@ from backups.admin.shared.changelist import InstanceFilter, RunAdmin
 from backups.admin.shared.permissions import CANCEL_DRILL
 from backups.admin.shared.views import page_url
 from backups.models import DrillExecution
-from destinations.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size
 
 
 @admin.register(DrillExecution)

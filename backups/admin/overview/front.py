@@ -17,7 +17,7 @@ from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCh
 from backups.service.monitoring.drills import DrillState, drill_states
 from backups.service.monitoring.protection import FRESH, Condition, Protection, protections, taken_at
 from backups.service.monitoring.workers import WorkerState, worker_state
-from destinations.formats import counted, human_duration
+from destinations.lib.formats import counted, human_duration
 from destinations.models import BackupDestination
 
 LABELS = {

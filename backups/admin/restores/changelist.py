@@ -18,7 +18,7 @@ from backups.admin.shared.permissions import CANCEL_RESTORE
 from backups.admin.shared.views import page_url
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.querysets import RunQuerySet
-from destinations.formats import human_duration
+from destinations.lib.formats import human_duration
 
 
 @admin.register(RestoreExecution)

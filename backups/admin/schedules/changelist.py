@@ -23,7 +23,7 @@ from backups.service.automation.schedules import edit
 from backups.service.schedules.cadence import time_zone
 from backups.service.schedules.cadence_words import in_words
 from backups.service.schedules.planning import plan
-from destinations.formats import NOTHING
+from destinations.lib.formats import NOTHING
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[BackupSchedule]

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from destinations.formats import NOTHING, human_duration, rough_duration
-from destinations.operator_error import sentences
+from destinations.lib.formats import NOTHING, human_duration, rough_duration
+from destinations.lib.operator_error import sentences
 
 JUST_NOW = timedelta(seconds=5)
 

@@ -13,7 +13,7 @@ from backups.admin.shared import formats
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.describe import describe_progress
-from destinations.formats import counted, human_duration
+from destinations.lib.formats import counted, human_duration
 
 AnyRuns = TypeVar("AnyRuns", bound=RunQuerySet[Any])
 Status = Run.Status

@@ -10,7 +10,7 @@ from backups.errors import InstanceBusy
 from backups.models import RestoreExecution, Run
 from backups.runs.queue.once import AlreadyWaiting
 from backups.worker.tasks import enqueue
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 
 def start_and_enqueue(

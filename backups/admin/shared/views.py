@@ -18,8 +18,8 @@ from django.urls import URLPattern, path, reverse
 from backups.admin.shared.permissions import Action, AnyRun
 from backups.lib import audit
 from backups.models import Run
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
 
 Work = Callable[[HttpRequest, AnyRun], HttpResponseBase]
 View = Callable[[HttpRequest, str], HttpResponseBase]

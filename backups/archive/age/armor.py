@@ -7,7 +7,7 @@ from backups.archive.age.errors import AgeArmorError
 from backups.archive.age.header import PREAMBLE
 from backups.archive.age.streams import borrow
 from backups.archive.base64 import decode_base64
-from destinations.streams import Source
+from destinations.lib.streams import Source
 
 _BEGIN = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _END = b"-----END AGE ENCRYPTED FILE-----"

@@ -17,7 +17,7 @@ from backups.archive.age.payload import (
     TAG_BYTES,
     ChunkCipher,
 )
-from destinations.streams import Source
+from destinations.lib.streams import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from destinations.streams import Sink, Source
+from destinations.lib.streams import Sink, Source
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 

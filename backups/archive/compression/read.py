@@ -7,7 +7,7 @@ from isal import igzip_lib, isal_zlib
 
 from backups.archive.compression.write import zstandard_module
 from backups.archive.errors import ArchiveError
-from destinations.streams import Source
+from destinations.lib.streams import Source
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from isal import igzip_threaded
 
 from backups.archive.errors import ArchiveError
-from destinations.streams import FlushingSink
+from destinations.lib.streams import FlushingSink
 
 BLOCK_BYTES = 1024 * 1024
 MIN_LEVEL, MAX_LEVEL = 1, 9

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Self
 from backups.archive import age
 from backups.archive.encryption.base import Encryption, EncryptionError, Verdict
 from backups.archive.tar.write import Sealer
-from destinations.streams import FlushingSink, Source
+from destinations.lib.streams import FlushingSink, Source
 
 _MAGICS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 NO_KEY_HINT = (

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, ClassVar, Self
 
 from backups.archive.errors import ArchiveError
 from backups.archive.tar.write import Sealer
-from destinations.streams import FlushingSink, Source
+from destinations.lib.streams import FlushingSink, Source
 
 # Longer than the beginning of an archive that any kind needs to tell whether it can be opened.
 HEAD_BYTES = 1 << 20

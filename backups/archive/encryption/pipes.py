@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from backups.archive.encryption.base import EncryptionError
 from backups.archive.encryption.process import LOOK_SECONDS, Running, read_some
-from destinations.streams import Sink
+from destinations.lib.streams import Sink
 
 
 class PipedWriter:

@@ -12,9 +12,9 @@ from threading import Thread
 from typing import IO
 
 from backups.archive.encryption.base import EncryptionError
-from destinations.operator_error import sentences
-from destinations.redaction import MARGIN, redact_cut
-from destinations.secret_names import is_own_variable
+from destinations.lib.operator_error import sentences
+from destinations.lib.redaction import MARGIN, redact_cut
+from destinations.lib.secret_names import is_own_variable
 
 # one that asks a question which nobody sees
 STALL_SECONDS = 120.0

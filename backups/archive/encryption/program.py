@@ -12,7 +12,7 @@ from backups.archive.encryption.base import Encryption, EncryptionError, Verdict
 from backups.archive.encryption.pipes import PipedReader, PipedWriter
 from backups.archive.encryption.process import environment
 from backups.archive.tar.write import Sealer
-from destinations.streams import FlushingSink, Source
+from destinations.lib.streams import FlushingSink, Source
 
 COMPRESSED = (GZIP_MAGIC, ZSTD_MAGIC)
 _LOOK_SECONDS = 60

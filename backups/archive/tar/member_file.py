@@ -10,7 +10,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest.entry import Entry
 from backups.archive.tar.readahead import read_ahead
 from backups.archive.tar.stream import TarStream
-from destinations.streams import Source
+from destinations.lib.streams import Source
 
 
 class MemberFile:

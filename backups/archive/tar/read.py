@@ -19,7 +19,7 @@ from backups.archive.tar.directory import NewDirectory
 from backups.archive.tar.readahead import read_ahead
 from backups.archive.tar.stream import Member, TarStream
 from backups.archive.tar.verification import Budget, Verification, no_manifest
-from destinations.streams import Source
+from destinations.lib.streams import Source
 
 Progress = Callable[[int], None]
 

@@ -18,7 +18,7 @@ from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.manifest.names import MANIFEST_NAME
 from backups.archive.minisign import new_digest
 from backups.archive.tar.header import RECORD_BYTES
-from destinations.streams import FlushingSink, Sink
+from destinations.lib.streams import FlushingSink, Sink
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer

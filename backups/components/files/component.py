@@ -23,7 +23,7 @@ from backups.lib.ownership import permissions_of
 from backups.lib.paths import bytes_of, look_at
 from backups.lib.site_paths import NO_PLACES, OwnPlaces, PlacesBelow
 from backups.lib.walk import walk
-from destinations.formats import printable
+from destinations.lib.formats import printable
 
 STOP_IT = "Stop the service meanwhile, with hooks.before_restore."
 

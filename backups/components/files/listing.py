@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from backups.components.files.pack import ROOT
 from backups.components.files.read import NestedTar
 from backups.errors import ComponentError
-from destinations.streams import Sink, SkippingSource, Source
+from destinations.lib.streams import Sink, SkippingSource, Source
 
 SECOND = 10**9
 FILE, FOLDER, LINK = "file", "folder", "link"

@@ -16,7 +16,7 @@ from backups.lib.copy import copy_unchanged, open_regular
 from backups.lib.paths import unreadable, vanished
 from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
 from backups.lib.walk import FOLDER, TreeEntry, walk
-from destinations.formats import printable
+from destinations.lib.formats import printable
 
 TAR_BLOCK = 512
 ROOT = "."

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 
 from backups.components.files.pack import TAR_BLOCK
 from backups.errors import ComponentError
-from destinations.formats import printable
-from destinations.streams import SkippingSource
+from destinations.lib.formats import printable
+from destinations.lib.streams import SkippingSource
 
 BLOCK = 1 << 20
 LONGEST_NAME = 64 * 1024

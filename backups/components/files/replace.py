@@ -28,7 +28,7 @@ from backups.lib.atomic import (
 from backups.lib.mounts import mounts, mounts_below
 from backups.lib.ownership import Ownership, ownership_for
 from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
-from destinations.formats import listed
+from destinations.lib.formats import listed
 
 
 def replace_tree(

@@ -14,7 +14,7 @@ from backups.components.sqlite.untrusted.deadline import Checkpoint, watched
 from backups.components.sqlite.untrusted.limits import patience
 from backups.components.sqlite.untrusted.schema import not_understood
 from backups.errors import NotCheckable
-from destinations.formats import counted
+from destinations.lib.formats import counted
 
 
 def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> list[str]:

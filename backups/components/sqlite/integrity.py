@@ -16,7 +16,7 @@ from backups.components.sqlite.untrusted.deadline import NO_MEMORY, NOT_TEXT, Ch
 from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, patience
 from backups.components.sqlite.untrusted.schema import Schema, read_schema
 from backups.errors import DamagedComponent, NotCheckable
-from destinations.formats import counted, printable
+from destinations.lib.formats import counted, printable
 
 Execute = Callable[[str], sqlite3.Cursor]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.errors import BackupError, ComponentError, DamagedComponent
-from destinations.formats import as_text, is_text
+from destinations.lib.formats import as_text, is_text
 
 Section = Mapping[str, str]
 Configuration = Mapping[str, Section]

@@ -10,10 +10,10 @@ from backups.runs.queue.once import AlreadyWaiting
 from backups.service.backup.run import start_backup
 from backups.service.backup.run_now import backup_now
 from backups.worker.tasks import enqueue
-from destinations.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size
+from destinations.lib.os_signals import exit_status
 from destinations.management.base import Error, operator_name
 from destinations.models import BackupDestination
-from destinations.os_signals import exit_status
 
 
 class Command(BackupCommand):

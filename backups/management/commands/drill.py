@@ -9,7 +9,7 @@ from backups.models import BackupExecution, DrillExecution
 from backups.models.columns import DrillResult
 from backups.service.drill.result import result_of
 from backups.service.drill.run import drill, newest_backup
-from destinations.formats import counted, human_duration, human_size, listed
+from destinations.lib.formats import counted, human_duration, human_size, listed
 from destinations.management.base import operator_name
 
 Verdict = DrillExecution.Verdict

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand
 from backups.runs.describe import describe
 from backups.service.catalogue.import_file import import_archive
-from destinations.formats import human_size
+from destinations.lib.formats import human_size
 from destinations.management.base import operator_name
 
 

@@ -6,7 +6,7 @@ from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupExecution
 from backups.runs.describe import describe
 from backups.service.drops.episodes import summary
-from destinations.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size
 
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 

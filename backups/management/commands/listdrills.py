@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import DrillExecution
 from backups.service.drill.describe import describe_drill
-from destinations.formats import human_duration
+from destinations.lib.formats import human_duration
 
 ROW = "{:36}  {:20}  {:12}  {:11}  {:7}  {:16}  {:>9}  {}"
 

@@ -7,10 +7,10 @@ from backups.management.base import BackupCommand
 from backups.management.output.listing import Item, Sections, item_of, lines
 from backups.service.retention.plan import Plan, Planned
 from backups.service.retention.prune import foresee, prune
-from destinations.formats import human_size
+from destinations.lib.formats import human_size
+from destinations.lib.operator_error import OperatorError, sentences
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError, sentences
 
 
 class Command(BackupCommand):

@@ -25,9 +25,9 @@ from backups.service.restore.request import RestoreRequest
 from backups.service.restore.run import start_restore, start_undo, state_before
 from backups.service.restore.run_now import restore_now
 from backups.worker.tasks import enqueue
-from destinations.formats import counted, listed
+from destinations.lib.formats import counted, listed
+from destinations.lib.os_signals import ToldToEnd, exit_status
 from destinations.management.base import Error, one_line, operator_name
-from destinations.os_signals import ToldToEnd, exit_status
 
 # a person waits for it, and can press Ctrl-C; a page cannot wait so long
 SECONDS_FOR_TREES = 3600.0

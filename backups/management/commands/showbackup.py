@@ -7,7 +7,7 @@ from backups.management.base import BackupCommand, add_archive_arguments
 from backups.runs.describe import describe
 from backups.service.archives.verify import manifest_of_file
 from backups.service.drops.episodes import drops_of
-from destinations.formats import human_size
+from destinations.lib.formats import human_size
 
 ROW = "  {:12}  {:24}  {:9}  {:>10}  {:>10}  {}"
 

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.service.automation.sync import sync
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 
 class Command(BackupCommand):

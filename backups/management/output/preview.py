@@ -6,7 +6,7 @@ from backups.service.restore.preview.build import Preview
 from backups.service.restore.preview.component import ComponentPreview
 from backups.service.restore.preview.signature import SeenSignature
 from backups.service.restore.preview.tree import TreePreview
-from destinations.formats import counted, human_duration, human_size, printable
+from destinations.lib.formats import counted, human_duration, human_size, printable
 
 SHOWN_NAMES = 20
 ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"

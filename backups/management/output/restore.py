@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from backups.models import RestoreExecution
-from destinations.formats import counted, human_duration, human_size, printable
+from destinations.lib.formats import counted, human_duration, human_size, printable
 
 
 def result_text(restore: RestoreExecution) -> str:

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from backups.errors import BackupError
 from backups.lib.processes import die_with
-from destinations.os_signals import handled
+from destinations.lib.os_signals import handled
 
 GRACE_SECONDS = 30
 POLL_SECONDS = 0.2

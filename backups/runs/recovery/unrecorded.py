@@ -17,7 +17,7 @@ from backups.models import Run
 from backups.runs import finish
 from backups.runs.finish import Ending
 from backups.runs.registry import kind_of
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 # The file is made, with this size, before anything is changed: a disk that is full by then has room for the end.
 RESERVED_BYTES = 64 << 10

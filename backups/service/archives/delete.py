@@ -18,7 +18,7 @@ from backups.service.archives.signatures import delete_signature
 from backups.service.archives.tree_lists import forget_lists
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 Status = BackupExecution.Status
 

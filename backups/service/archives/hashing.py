@@ -3,7 +3,7 @@
 import hashlib
 
 from backups.archive.minisign import new_digest
-from destinations.streams import Sink
+from destinations.lib.streams import Sink
 
 
 class HashingSink:

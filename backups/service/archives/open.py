@@ -13,7 +13,7 @@ from backups.archive.encryption import KINDS, Encryption, EncryptionError
 from backups.archive.errors import ArchiveError
 from backups.service.archives.names import LEGACY
 from backups.service.archives.passphrases import passphrases_for
-from destinations.streams import Source
+from destinations.lib.streams import Source
 
 NO_KEY_HINT = (
     "set BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to what the TACACS+ server had when it made "

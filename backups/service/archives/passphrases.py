@@ -5,7 +5,7 @@ from backups.instances import Instance, inventory
 from backups.instances.declaration import declaration_of
 from backups.instances.kinds.base import LiveConfiguration
 from backups.service.archives.names import instance_in
-from destinations.redaction import remember
+from destinations.lib.redaction import remember
 
 
 def passphrases_for(filename: str) -> list[str]:

@@ -21,7 +21,7 @@ from backups.runs.workspace import workspace
 from backups.service.archives.open import opened
 from backups.service.archives.tree_lists import has_list, keep
 from destinations.exceptions import DestinationConfigError
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 Progress = Callable[[int], None]
 

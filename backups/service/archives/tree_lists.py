@@ -19,10 +19,10 @@ from backups.components.files.listing import ListedEntry, blocks, records
 from backups.errors import BackupError
 from backups.models import BackupExecution, TreeList, TreeListBlock
 from destinations.exceptions import DestinationConfigError
-from destinations.formats import counted
+from destinations.lib.formats import counted
+from destinations.lib.streams import Source
 from destinations.secrets import reseal_key, seal_key, unseal_key
 from destinations.signals import secrets_rotated
-from destinations.streams import Source
 
 Progress = Callable[[int], None]
 MAKE_HINT = "a dry run or a drill of this backup makes it"

@@ -11,7 +11,7 @@ from backups.models import InstanceState
 from backups.runs.queue.queues import queue_of
 from backups.service.monitoring.protection import Protection, protections, taken_at
 from backups.signals import instance_late
-from destinations.formats import human_duration
+from destinations.lib.formats import human_duration
 
 
 def tell_late(queue: str) -> list[str]:

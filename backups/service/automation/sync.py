@@ -22,11 +22,11 @@ from backups.service.automation.cleanup import disable_others, managed_by
 from backups.service.retention.rule_change import remember_rule, settle_rule
 from backups.service.schedules.planning import plan
 from destinations.backends import TYPES
-from destinations.formats import as_text, is_text
+from destinations.lib.formats import as_text, is_text
+from destinations.lib.operator_error import OperatorError, sentences
+from destinations.lib.redaction import SHORTEST_SECRET
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError, sentences
-from destinations.redaction import SHORTEST_SECRET
-from destinations.retention_rule import SETTINGS_OF
+from destinations.policies.retention_rule import SETTINGS_OF
 
 # keys of [backup] that are numbers of a retention rule, and the columns that hold them
 RETENTION = {

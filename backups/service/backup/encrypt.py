@@ -15,7 +15,7 @@ from backups.instances import Instance
 from backups.instances.kinds.base import LiveConfiguration
 from backups.models import BackupExecution
 from backups.service.archives.passphrases import passphrase_of, wants_encryption
-from destinations.encryption_policy import Policy
+from destinations.policies.encryption_policy import Policy
 
 KEY_HINT = "set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE, see docs/encryption.md"
 

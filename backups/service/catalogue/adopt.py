@@ -16,8 +16,8 @@ from backups.models import BackupExecution
 from backups.models.querysets import MISSING
 from backups.service.archives.open import encryption_of, opened
 from backups.service.archives.signatures import signature_state
+from destinations.lib.streams import Source
 from destinations.models import BackupDestination
-from destinations.streams import Source
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
 # older than any backup: a machine whose clock was lost

@@ -22,10 +22,10 @@ from backups.service.catalogue.adopt import Examined, examine, record_adopted
 from backups.service.drops.find import judge_adopted
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE
-from destinations.encryption_policy import Policy
 from destinations.exceptions import DestinationError, NameTaken
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
+from destinations.policies.encryption_policy import Policy
 
 COMMENT = "imported"
 

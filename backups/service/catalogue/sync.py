@@ -22,8 +22,8 @@ from backups.service.catalogue.scan import Scan, scan
 from backups.service.drops.find import judge_adopted
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
 
 Status = BackupExecution.Status
 

@@ -13,7 +13,7 @@ from backups.runs import finish
 from backups.service.drill.trial_restore import Found
 from backups.signals import drill_finished, verification_finished
 from destinations.exceptions import NotFound
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 NO_COUNTS: Counts = {"checking_seconds": 0, "archive_bytes": 0, "files": 0, "databases": 0, "rows": 0}

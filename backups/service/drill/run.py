@@ -16,7 +16,7 @@ from backups.runs.registry import RunKind
 from backups.service.archives.leases import let_go
 from backups.service.drill import result as verdict
 from backups.service.drill.trial_restore import TRIALS, Found
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 Kind = DrillExecution.Kind
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.entry import Entry
 from backups.archive.manifest.names import EXPORT_NAME
-from destinations.formats import counted, human_size, printable
+from destinations.lib.formats import counted, human_size, printable
 
 # Below these, only what became empty counts: of three rows two may go on any day.
 LEAST_COUNTED = 20

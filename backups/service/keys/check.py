@@ -25,8 +25,8 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.open import opened, recognised
 from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
-from destinations.operator_error import sentences
 
 EVERY = timedelta(days=1)
 # of one tick, which has other things to do: fifty destinations take fifty minutes of a day

@@ -24,8 +24,8 @@ from backups.service.archives.names import signature_of
 from backups.service.archives.passphrases import passphrase_of
 from backups.service.archives.signatures import site_key
 from destinations.exceptions import DestinationConfigError
+from destinations.lib.redaction import redact
 from destinations.models import BackupDestination
-from destinations.redaction import redact
 
 NEWEST = 5
 PASSPHRASE = ["passphrase"]

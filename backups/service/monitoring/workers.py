@@ -10,7 +10,7 @@ from backups.models import Heartbeat
 from backups.runs.queue.queues import queue_of, queues
 from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
 from backups.runs.registry import kinds
-from destinations.formats import rough_duration
+from destinations.lib.formats import rough_duration
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)

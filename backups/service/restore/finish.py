@@ -9,7 +9,7 @@ from backups.lib import audit
 from backups.models import RestoreExecution
 from backups.runs.hooks import run_hook
 from backups.service.restore import restart
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 
 def warn(restore: RestoreExecution, notes: Sequence[str]) -> None:

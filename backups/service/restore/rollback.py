@@ -20,7 +20,7 @@ from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.finish import warn
 from backups.service.restore.safety_archive import safety_archive
 from backups.service.restore.select import absent_parts
-from destinations.operator_error import OperatorError, sentences
+from destinations.lib.operator_error import OperatorError, sentences
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 ALL_PROVEN = "all components had been restored and proven; restart the service"

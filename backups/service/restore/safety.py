@@ -13,8 +13,8 @@ from backups.service.archives.open import opened
 from backups.service.backup.run_now import back_up_before_restore
 from backups.service.restore.safety_archive import NAME, fetch_into
 from backups.service.restore.stage import Staged
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
 
 
 def take_safety_backup(

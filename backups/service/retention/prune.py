@@ -16,9 +16,9 @@ from backups.service.retention.plan import Plan, Planned, plan_prune
 from backups.service.retention.rule_change import settle_rule
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
-from destinations.formats import human_size
+from destinations.lib.formats import human_size
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-from destinations.operator_error import OperatorError
 
 Status = BackupExecution.Status
 # then the destination is broken, and each further attempt may last until a timeout

@@ -10,8 +10,8 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.service.retention.plan import Planned, explained, more_that_goes
 from destinations.models import BackupDestination
-from destinations.retention_fields import as_json
-from destinations.retention_rule import RetentionError, Rule
+from destinations.policies.retention_fields import as_json
+from destinations.policies.retention_rule import RetentionError, Rule
 
 
 def settle_rule(destination: BackupDestination, *, now: datetime | None = None) -> list[Planned]:

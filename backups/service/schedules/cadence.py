@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from croniter import CroniterBadCronError, CroniterError, croniter
 
 from backups.errors import BackupError
-from destinations.operator_error import sentences
+from destinations.lib.operator_error import sentences
 
 UNITS = {"minutes": 60, "hours": 3600, "days": 86400}
 SHORTEST = timedelta(minutes=1)

@@ -8,7 +8,7 @@ from cron_descriptor.Exception import FormatException
 
 from backups.errors import BackupError
 from backups.service.schedules.cadence import SIZES, parse_interval
-from destinations.formats import counted
+from destinations.lib.formats import counted
 
 UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
 # the first minute, hour, day, month and weekday of a cron field

@@ -4,7 +4,7 @@ from typing import Any
 
 from django_q.signals import post_execute_in_worker
 
-from destinations.redaction import redact_cut
+from destinations.lib.redaction import redact_cut
 
 # of a traceback: its message may be at both ends
 FIRST, LAST = 2_000, 18_000

@@ -6,12 +6,12 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
 from destinations.advice import warnings_about
-from destinations.encryption_policy import Policy
 from destinations.exceptions import DestinationConfigError
+from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
-from destinations.operator_error import sentences
-from destinations.retention_fields import NUMBER_COLUMNS, RETENTION_COLUMNS, Strategy
+from destinations.policies.encryption_policy import Policy
+from destinations.policies.retention_fields import NUMBER_COLUMNS, RETENTION_COLUMNS, Strategy
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution
 from backups.service.archives.pin import pin_backup
-from destinations.formats import human_size
+from destinations.lib.formats import human_size
 from destinations.models import BackupDestination
 from tests.support.archives.stored import daily, file_of, there
 from tests.support.pages.admin_pages import url

@@ -15,7 +15,7 @@ from backups.admin.shared import formats
 from backups.admin.shared.permissions import ACKNOWLEDGE, CANCEL_RESTORE, UNDO
 from backups.admin.shared.progress import steps
 from backups.models import BackupExecution, RestoreExecution
-from destinations.formats import human_duration
+from destinations.lib.formats import human_duration
 from tests.support.pages.parsed import page_at
 from tests.support.pages.restore_pages import MAY, RESTORES, SEE, a_restore, an_outcome, page_of, running
 from tests.support.restores.component_restores import restore

@@ -23,8 +23,8 @@ from backups.service.retention.prune import Pruned, prune
 from backups.service.retention.rules import Backup, decide
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable
+from destinations.lib.os_signals import ToldToEnd, ends_in_order
 from destinations.models import BackupDestination
-from destinations.os_signals import ToldToEnd, ends_in_order
 from tests.support.archives.stored import DAY, NOW, daily, file_of, folder_of, recorded, stored, there
 from tests.support.rows import an_execution
 from tests.support.site_fixtures import BackUp

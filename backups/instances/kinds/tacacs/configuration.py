@@ -15,7 +15,7 @@ from backups.components import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.layers import Configuration, is_url
 from backups.lib.paths import confined, look_at, unreadable
-from destinations.formats import as_text, is_text
+from destinations.lib.formats import as_text, is_text
 
 OVERRIDES = "data/config_overrides.db"
 URL_CACHE = "data/config_baseline_cache.conf"

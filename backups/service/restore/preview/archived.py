@@ -18,7 +18,7 @@ from backups.runs.workspace import workspace
 from backups.service.archives.leases import reading
 from backups.service.archives.open import opened
 from backups.service.restore.select import absent_parts
-from destinations.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError
 
 # these stand near the beginning of an archive of ours, behind the manifest
 HEAD_BYTES = 8 << 20

@@ -29,7 +29,7 @@ from backups.service.restore.preview.findings import LOSS, NOTHING, UNKNOWN
 from backups.service.restore.preview.tree import MOST_NAMES, TreeComparer
 from backups.service.restore.select import Target, select
 from backups.service.restore.stage import paths_of
-from destinations.formats import listed
+from destinations.lib.formats import listed
 
 # a page has to answer: what is not compared by then is unknown
 SECONDS_FOR_TREES = 10.0

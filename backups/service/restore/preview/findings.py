@@ -15,7 +15,7 @@ from backups.lib.paths import bytes_of, look_at
 from backups.service.restore.preview.configuration import ConfigurationChange
 from backups.service.restore.preview.tables import TableChange, table_changes
 from backups.service.restore.preview.tree import TreeComparer, TreePreview
-from destinations.formats import counted, human_size, listed
+from destinations.lib.formats import counted, human_size, listed
 
 SECONDS_PER_DATABASE = 3.0
 LOCK_TIMEOUT = 1.0

@@ -17,7 +17,7 @@ from backups.lib.walk import TreeEntry, walk
 from backups.models import BackupExecution
 from backups.service.archives.tree_listing import archived_entries
 from backups.service.archives.tree_lists import kept_entries
-from destinations.formats import counted, human_size, printable
+from destinations.lib.formats import counted, human_size, printable
 
 # of each sort: a tree may have millions
 MOST_NAMES = 200

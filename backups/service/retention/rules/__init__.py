@@ -6,7 +6,7 @@ docs/retention.md is the page for operators.
 
 from backups.service.retention.rules.backup import Backup, Decision, agreed_date, reclaimed_bytes
 from backups.service.retention.rules.decide import decide
-from destinations.retention_rule import SETTINGS_OF, RetentionError, Rule
+from destinations.policies.retention_rule import SETTINGS_OF, RetentionError, Rule
 
 __all__ = [
     "SETTINGS_OF",

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from backups.service.retention.rules import gfs, hanoi, simple
 from backups.service.retention.rules.backup import Backup, Decision
 from backups.service.retention.rules.verdict import Candidate, Strategy, Verdict
-from destinations.formats import counted, rough_duration
-from destinations.retention_rule import RetentionError, Rule
+from destinations.lib.formats import counted, rough_duration
+from destinations.policies.retention_rule import RetentionError, Rule
 
 _STRATEGIES: Mapping[str, Strategy] = {"simple": simple.judge, "gfs": gfs.judge, "hanoi": hanoi.judge}
 

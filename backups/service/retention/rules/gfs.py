@@ -6,8 +6,8 @@ from datetime import datetime
 from itertools import islice
 
 from backups.service.retention.rules.verdict import Candidate, Verdict
-from destinations.formats import counted, listed
-from destinations.retention_rule import Rule
+from destinations.lib.formats import counted, listed
+from destinations.policies.retention_rule import Rule
 
 
 def _week(moment: datetime) -> str:

@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from backups.service.retention.rules.verdict import Candidate, Verdict
-from destinations.formats import counted
-from destinations.retention_rule import Rule
+from destinations.lib.formats import counted
+from destinations.policies.retention_rule import Rule
 
 
 def judge(rule: Rule, candidates: Sequence[Candidate], now: datetime) -> dict[str, Verdict]:

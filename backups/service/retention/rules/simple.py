@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from backups.service.retention.rules.verdict import Candidate, Verdict
-from destinations.formats import counted
-from destinations.retention_rule import Rule
+from destinations.lib.formats import counted
+from destinations.policies.retention_rule import Rule
 
 
 def judge(rule: Rule, candidates: Sequence[Candidate], now: datetime) -> dict[str, Verdict]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from destinations.retention_rule import Rule
+from destinations.policies.retention_rule import Rule
 
 
 class Candidate(NamedTuple):

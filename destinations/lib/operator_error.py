@@ -1,7 +1,7 @@
 """The base of every error that an operator reads, and how texts of errors are put together. Plain Python."""
 
-from destinations.formats import printable
-from destinations.redaction import redact_cut
+from destinations.lib.formats import printable
+from destinations.lib.redaction import redact_cut
 
 # of a message or a hint, in characters: libraries quote what a server answered, archives and services choose names
 LONGEST = 8_000

@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import CheckConstraint, Q
 
-from destinations.retention_rule import LARGEST_NUMBER, NUMBERS, SETTINGS_OF, RetentionError, Rule
+from destinations.policies.retention_rule import LARGEST_NUMBER, NUMBERS, SETTINGS_OF, RetentionError, Rule
 
 MAX_RETENTION_DAYS = 3650
 _COLUMNS = {"strategy": "retention_strategy", "keep_days": "retention_days"}

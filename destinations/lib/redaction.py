@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from urllib.parse import quote
 
-from destinations import secret_names
+from destinations.lib import secret_names
 
 HIDDEN = "[hidden]"
 CUT = "[cut]"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from destinations.formats import counted
-from destinations.operator_error import OperatorError
+from destinations.lib.formats import counted
+from destinations.lib.operator_error import OperatorError
 
 # A century of days, and more backups than a destination holds: far from the end of the calendar, where dates overflow.
 LARGEST_NUMBER = 36_500
