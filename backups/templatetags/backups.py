@@ -1,4 +1,4 @@
-"""What the pages of backups say, and how."""
+"""Tags and filters of the pages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,10 +28,8 @@ register.filter("sentence", formats.sentence)
 
 @register.filter
 def pairs(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the keys of `mapping` with their values.
-
-    In a template `mapping.items` is what stands under the key "items", where there is one: a table may have that name.
-    """
+    """Return the keys of `mapping` with their values."""
+    # `mapping.items` in a template is the value of the key "items" where there is one, as of a table of that name
     return list(mapping.items())
 
 
@@ -43,7 +41,7 @@ def backup_overview(context: dict[str, Any]) -> FrontPage | None:
 
 @register.simple_tag(takes_context=True)
 def restarts_due(context: dict[str, Any]) -> list[InstanceState]:
-    """Return the instances that a restore asks to be restarted; none for users who may not see restores."""
+    """Return the instances that have to be restarted after a restore; none for users who may not see restores."""
     if not _sees_restores(context):
         return []
     return list(InstanceState.objects.restart_required().order_by("instance"))
@@ -51,10 +49,10 @@ def restarts_due(context: dict[str, Any]) -> list[InstanceState]:
 
 @register.simple_tag(takes_context=True)
 def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
-    """Return the restores that left an instance neither old nor new; none for users who may not see restores."""
+    """Return the restores that left an instance half restored; none for users who may not see restores."""
     if not _sees_restores(context):
         return []
-    # the front page tells of them in its banner too
+    # kept for the request: the banner of the front page needs them too
     kept: dict[str, Any] = vars(context["request"])
     if HALF_DONE not in kept:
         kept[HALF_DONE] = left_half_done()

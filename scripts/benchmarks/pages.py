@@ -102,13 +102,13 @@ def pages() -> dict[str, str]:
         "restores, search": f"{RESTORES}?q={newest.instance}",
         "schedules": SCHEDULES,
         "destinations": DESTINATIONS,
-        "page of an instance": f"{LIST}instance/{newest.instance}/",
+        "page of an instance": f"/admin/backups/instances/{newest.instance}/",
         "page of a backup": f"{LIST}{LogEntry.objects.first().object_id}/change/",
         "page of a restore": f"{RESTORES}{RestoreExecution.objects.first().pk}/change/",
         "keys": f"{LIST}keys/",
-        "retention of a destination": f"{LIST}retention/{place[PRUNES]}/",
-        "retention where everything is kept": f"{LIST}retention/{place[KEEPS_ALL]}/",
-        "what is there": f"{LIST}catalogue/{place[PRUNES]}/",
+        "retention of a destination": f"{DESTINATIONS}{place[PRUNES]}/retention/",
+        "retention where everything is kept": f"{DESTINATIONS}{place[KEEPS_ALL]}/retention/",
+        "catalogue": f"{DESTINATIONS}{place[PRUNES]}/catalogue/",
     }
 
 

@@ -28,9 +28,7 @@ from tests.support.sites.browser_site import Site
 pytestmark = pytest.mark.browser
 
 
-def test_a_backup_from_the_front_page_completes_before_the_eyes_of_the_operator(
-    page: Page, site: Site, tmp_path: Path
-) -> None:
+def test_a_backup_from_the_front_page_completes_while_its_page_is_open(page: Page, site: Site, tmp_path: Path) -> None:
     expect(page.locator('[data-row="tacacs-demo"]')).to_have_attribute("data-status", "never")
     expect(field(page, "banner")).to_have_attribute("data-status", "bad")
     back_up_from_the_front_page(page)

@@ -18,7 +18,7 @@ from tests.support.sites.browser_site import Site
 pytestmark = pytest.mark.browser
 
 
-def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_told_everywhere(
+def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_shown_everywhere(
     page: Page, site: Site, tmp_path: Path
 ) -> None:
     back_up_from_the_front_page(page)
@@ -54,5 +54,5 @@ def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_told_everywh
     expect(field(row, "condition")).to_have_text("No good backup")
 
     drills = f"{site.url}/admin/backups/drillexecution/"
-    instance = f"{site.url}/admin/backups/backupexecution/instance/tacacs-demo/"
+    instance = f"{site.url}/admin/backups/instances/tacacs-demo/"
     assert_every_page_fits(page, [drill, verification, backup, f"{site.url}/admin/", drills, instance], tmp_path)

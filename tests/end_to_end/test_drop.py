@@ -1,4 +1,4 @@
-"""Data that is gone from a running service, seen and confirmed by a person at a real browser."""
+"""Data that is gone from a running service, seen and confirmed by a person in a real browser."""
 
 import sqlite3
 from contextlib import closing
@@ -39,7 +39,7 @@ def test_an_emptied_database_is_amber_everywhere_until_its_loss_is_confirmed(
     page.get_by_role("link", name="Confirm drop…").click()
     confirm = page.url
     expect(page.get_by_role("checkbox", name="devices")).to_be_checked()
-    page.goto(f"{site.url}/admin/backups/backupexecution/instance/tacacs-demo/")
+    page.goto(f"{site.url}/admin/backups/instances/tacacs-demo/")
     instance = page.url
     page.goto(f"{site.url}/admin/backups/backupexecution/")
     assert_every_page_fits(page, [front, backup, confirm, instance, page.url], tmp_path)

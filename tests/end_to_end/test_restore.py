@@ -1,4 +1,4 @@
-"""The worst day, at a real browser: look at what would change, restore, watch, undo, acknowledge."""
+"""A restore in a real browser: preview, restore, progress, undo, acknowledge."""
 
 import sqlite3
 from contextlib import closing
@@ -100,7 +100,7 @@ def test_a_damaged_instance_is_restored_undone_and_acknowledged(page: Page, site
     wait_until_restored(page)
     assert dump(devices) == damaged
 
-    page.get_by_role("button", name="The service was restarted and the restore is good").click()
+    page.get_by_role("button", name="Acknowledge restore").click()
     expect_message(page, "success")
     expect(field(page, "acknowledged_by")).to_be_visible()
     page.goto(f"{site.url}/admin/")

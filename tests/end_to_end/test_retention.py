@@ -1,4 +1,4 @@
-"""Rules, pins and the catalogue, by a person at a real browser."""
+"""Rules, pins and the catalogue, by a person in a real browser."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ def archives(site: Site) -> list[Path]:
     return sorted(path for path in (site.home / "backups").rglob("*.tar.gz") if path.is_file())
 
 
-def test_a_rule_is_set_looked_at_and_applied_and_what_was_lost_is_found_and_taken_in_again(
+def test_a_rule_is_set_previewed_and_applied_and_a_lost_archive_is_found_and_imported(
     page: Page, site: Site, tmp_path: Path
 ) -> None:
     for _ in range(4):
@@ -63,11 +63,11 @@ def test_a_rule_is_set_looked_at_and_applied_and_what_was_lost_is_found_and_take
 
     lost = newest.rename(tmp_path / newest.name)
     page.goto(destination)
-    page.get_by_role("link", name="What is there").click()
+    page.get_by_role("link", name="Catalogue").click()
     catalogue = page.url
     expect(page.locator('[data-section="missing"] [data-row]')).to_have_count(1)
     assert_every_page_fits(page, [catalogue], tmp_path)
-    page.get_by_role("button", name="Bring the catalogue up to date").click()
+    page.get_by_role("button", name="Update the catalogue").click()
     expect(page.get_by_text("1 marked as missing")).to_be_visible()
 
     page.goto(f"{site.url}/admin/backups/backupexecution/")

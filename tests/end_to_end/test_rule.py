@@ -1,4 +1,4 @@
-"""A stricter rule and a changed folder, by a person at a real browser."""
+"""A stricter rule and a changed folder, by a person in a real browser."""
 
 import time
 from pathlib import Path

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 FORM = "/admin/backups/backupschedule/add/"
 
 
-def test_the_next_runs_appear_while_the_expression_is_typed_and_an_impossible_one_is_told(
+def test_the_next_runs_appear_while_the_expression_is_typed_and_an_impossible_one_is_shown(
     page: Page, site: Site
 ) -> None:
     page.goto(site.url + FORM)

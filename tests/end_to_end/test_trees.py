@@ -1,4 +1,4 @@
-"""A tree of files that is about to lose some, before a person at a real browser."""
+"""A tree of files that is about to lose some, before a person in a real browser."""
 
 import os
 import shutil
@@ -96,7 +96,7 @@ def test_files_that_a_restore_deletes_are_seen_before_it_and_so_are_those_of_the
     assert_every_page_fits(page, [page.url], tmp_path)
 
 
-def test_what_cannot_be_told_is_amber(page: Page, site: Site, uploads: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_shown_is_amber(page: Page, site: Site, uploads: Path, tmp_path: Path) -> None:
     site.manage("backup", "shop")
     site.manage("shell", "--verbosity=0", "--command", FORGET)
     page.goto(f"{site.url}/admin/backups/backupexecution/?instance=shop")

@@ -71,7 +71,7 @@ def pages(*addresses: str) -> str:
 def written(settings: Settings, capfd: pytest.CaptureFixture[str]) -> str:
     """Return every text that the program wrote: rows, log, terminal, and the pages of all runs."""
     backups, restores = "/admin/backups/backupexecution/", "/admin/backups/restoreexecution/"
-    addresses = ["/admin/", backups, restores, f"{backups}instance/tacacs-hq/"]
+    addresses = ["/admin/", backups, restores, "/admin/backups/instances/tacacs-hq/"]
     for pk in BackupExecution.objects.values_list("pk", flat=True):
         addresses += [f"{backups}{pk}/change/"]
     for pk in BackupExecution.objects.filter(status="completed").values_list("pk", flat=True):

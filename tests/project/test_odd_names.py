@@ -81,10 +81,18 @@ def assert_tables(page: str) -> None:
 
 
 def pages_of(backup: BackupExecution) -> Iterator[str]:
-    yield from ("/admin/", LIST, RESTORES, DRILLS, f"{LIST}import/", f"{LIST}keys/", f"{LIST}start/?instance=items")
-    yield from (f"{LIST}instance/items/", f"{LIST}{backup.pk}/change/", f"{LIST}{backup.pk}/restore/")
-    yield from (f"{LIST}{view}/{backup.destination.pk}/" for view in ("retention", "catalogue"))
-    yield f"/admin/destinations/backupdestination/{backup.destination.pk}/change/"
+    yield from (
+        "/admin/",
+        LIST,
+        RESTORES,
+        DRILLS,
+        f"{LIST}import/",
+        "/admin/backups/keys/",
+        f"{LIST}start/?instance=items",
+    )
+    yield from ("/admin/backups/instances/items/", f"{LIST}{backup.pk}/change/", f"{LIST}{backup.pk}/restore/")
+    destination = f"/admin/destinations/backupdestination/{backup.destination.pk}/"
+    yield from (f"{destination}{view}/" for view in ("change", "retention", "catalogue"))
     yield from ("/admin/destinations/backupdestination/", "/admin/backups/backupschedule/")
 
 
@@ -138,7 +146,7 @@ def test_sections_and_overrides_with_odd_names_are_shown(tacacs_root: Path, back
         )
     backup = back_up()
     change(tacacs_root / "data/config_overrides.db", "UPDATE config_overrides SET active = 0")
-    restoring, about = f"{LIST}{backup.pk}/restore/", f"{LIST}instance/tacacs-hq/"
+    restoring, about = f"{LIST}{backup.pk}/restore/", "/admin/backups/instances/tacacs-hq/"
     found = shown(client, restoring, about, f"{LIST}{backup.pk}/change/", "/admin/")
     for page in (Page(found[restoring]), Page(found[about])):
         shown_sections = {row.rpartition("] ")[0] for row in page.rows() if row.startswith("[")}
@@ -178,6 +186,6 @@ def test_an_archive_of_another_program_chooses_its_names(
         LIST,
         f"{LIST}{row.pk}/change/",
         f"{LIST}{row.pk}/restore/",
-        f"{LIST}catalogue/{destination.pk}/",
+        f"/admin/destinations/backupdestination/{destination.pk}/catalogue/",
     )
     assert_tables(found[f"{LIST}{row.pk}/change/"])

@@ -1,4 +1,4 @@
-"""The list of executions, and the URLs of everything that is about one of them. All rows are read-only."""
+"""The list of backups, and the URLs of everything that is about one of them. All rows are read-only."""
 
 from typing import Any
 
@@ -11,23 +11,15 @@ from django.utils.safestring import SafeString
 
 from backups.admin.backups.confirm_drop import confirm_drop
 from backups.admin.backups.delete import delete_archive
-from backups.admin.backups.detail import execution_page
+from backups.admin.backups.detail import backup_page
 from backups.admin.backups.download import download
 from backups.admin.backups.drill import drill, verify
 from backups.admin.backups.import_file import import_archive
 from backups.admin.backups.pin import pin, unpin
 from backups.admin.backups.start import again, start, start_again
-from backups.admin.destinations.catalogue import catalogue
-from backups.admin.destinations.retention import confirm_rule, prune, retention
-from backups.admin.overview.instance import instance
-from backups.admin.overview.keys import keys
-from backups.admin.restores.entries import restore_entries
-from backups.admin.restores.start import restore
-from backups.admin.shared.cancel import cancel
-from backups.admin.shared.changelist import RunAdmin
-from backups.admin.shared.filters import InstanceFilter
-from backups.admin.shared.permissions import may
-from backups.admin.shared.status import status_of
+from backups.admin.shared.cancel import cancel_view
+from backups.admin.shared.changelist import InstanceFilter, RunAdmin
+from backups.admin.shared.permissions import CANCEL, may
 from backups.admin.shared.views import page_url
 from backups.models import BackupExecution
 from destinations.lib.formats import human_duration, human_size
@@ -35,8 +27,9 @@ from destinations.lib.formats import human_duration, human_size
 
 @admin.register(BackupExecution)
 class ExecutionAdmin(RunAdmin):
-    page = staticmethod(execution_page)
+    page = staticmethod(backup_page)
     related = ("destination",)
+    views = (cancel_view(CANCEL), download, verify, drill, again, pin, unpin, confirm_drop, delete_archive)
     list_display = ("name", "state", "kind", "destination", "began", "size")
     list_filter = ("status", ("instance", InstanceFilter), "destination", "kind")
     # the others have few values, which are filters
@@ -50,34 +43,7 @@ class ExecutionAdmin(RunAdmin):
         return may(request.user, "run_backup")
 
     def get_urls(self) -> list[URLPattern]:
-        views = (
-            restore,
-            restore_entries,
-            cancel,
-            download,
-            verify,
-            drill,
-            again,
-            pin,
-            unpin,
-            confirm_drop,
-            delete_archive,
-        )
-        status = status_of(self.model)
-        return [
-            self._path("start/", start),
-            self._path("import/", import_archive),
-            self._path("keys/", keys),
-            self._path("instance/<str:instance>/", instance),
-            *(
-                self._path(f"{view.__name__}/<str:destination_id>/", view)
-                for view in (retention, prune, confirm_rule, catalogue)
-            ),
-            self._path("status/", status, "statuses"),
-            self._path("<str:execution_id>/status/", status),
-            *(self._path(f"<str:execution_id>/{view.__name__}/", view) for view in views),
-            *super().get_urls(),
-        ]
+        return [self._path("start/", start), self._path("import/", import_archive), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {
@@ -92,25 +58,23 @@ class ExecutionAdmin(RunAdmin):
         start_again(request, queryset)
 
     @admin.display(description="backup", ordering="instance")
-    def name(self, execution: BackupExecution) -> SafeString:
+    def name(self, backup: BackupExecution) -> SafeString:
         link = format_html(
             '<a data-field="instance" href="{}" title="{}">{}</a>',
-            page_url(execution),
-            execution.backup_filename,
-            execution.instance,
+            page_url(backup),
+            backup.backup_filename,
+            backup.instance,
         )
         comment = '{}<small class="bs-detail" data-field="comment" title="{}">{}</small>'
-        return format_html(comment, link, execution.comment, execution.comment)
+        return format_html(comment, link, backup.comment, backup.comment)
 
     @admin.display(description="size", ordering="compressed_size_bytes")
-    def size(self, execution: BackupExecution) -> SafeString:
-        size = human_size(execution.compressed_size_bytes)
-        took = human_duration(execution.duration) if execution.duration else ""
-        value = "" if execution.compressed_size_bytes is None else execution.compressed_size_bytes
+    def size(self, backup: BackupExecution) -> SafeString:
+        size = backup.compressed_size_bytes
         return format_html(
             '<span data-field="compressed_size_bytes" data-value="{}">{}</span>'
             '<br><small class="bs-quiet" data-field="duration">{}</small>',
-            value,
-            size,
-            took,
+            "" if size is None else size,
+            human_size(size),
+            human_duration(backup.duration) if backup.duration else "",
         )

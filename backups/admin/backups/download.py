@@ -1,4 +1,4 @@
-"""Handing the archive of an execution to a person."""
+"""Downloading the archive of a backup."""
 
 from django.http import FileResponse, HttpRequest
 
@@ -9,12 +9,12 @@ from backups.service.archives.fetch import download_backup
 
 
 @action_view(DOWNLOAD)
-def download(request: HttpRequest, execution: BackupExecution) -> FileResponse:
-    """Answer with the archive as an attachment. POST, because each one is recorded: no prefetch, no history entry."""
+def download(request: HttpRequest, backup: BackupExecution) -> FileResponse:
+    """Return the archive as an attachment. POST, because each download is recorded: no prefetch, no browser history."""
     return FileResponse(
-        download_backup(execution, by=actor(request)),
+        download_backup(backup, by=actor(request)),
         as_attachment=True,
-        filename=execution.backup_filename,
+        filename=backup.backup_filename,
         content_type="application/octet-stream",
         headers={"Cache-Control": "no-store"},
     )

@@ -1,11 +1,11 @@
-"""Queueing a drill or a verification of a backup: an archive may take longer to read than a page may take."""
+"""Enqueueing a drill or a verification of a backup: reading an archive may take longer than a page may take."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 
 from backups.admin.shared.permissions import DRILL, VERIFY
-from backups.admin.shared.under_way import say_waiting
-from backups.admin.shared.views import action_view, actor, to_page
+from backups.admin.shared.under_way import warn_waiting
+from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.models import BackupExecution, DrillExecution
 from backups.runs.queue.once import AlreadyWaiting
 from backups.service.drill.run import start_drill
@@ -15,20 +15,20 @@ Kind = DrillExecution.Kind
 
 
 @action_view(DRILL)
-def drill(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
-    return _start(request, execution, Kind.DRILL)
+def drill(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
+    return _start(request, backup, Kind.DRILL)
 
 
 @action_view(VERIFY)
-def verify(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
-    return _start(request, execution, Kind.VERIFICATION)
+def verify(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
+    return _start(request, backup, Kind.VERIFICATION)
 
 
-def _start(request: HttpRequest, execution: BackupExecution, kind: DrillExecution.Kind) -> HttpResponse:
+def _start(request: HttpRequest, backup: BackupExecution, kind: DrillExecution.Kind) -> HttpResponse:
     try:
-        run = start_drill(execution, by=actor(request), kind=kind)
+        run = start_drill(backup, by=actor(request), kind=kind)
     except AlreadyWaiting as waiting:
-        return to_page(say_waiting(request, waiting))
+        return redirect_to(warn_waiting(request, waiting))
     enqueue(run)
     messages.success(request, f"The {run.word} of {run.instance} is queued.")
-    return to_page(run)
+    return redirect_to(run)

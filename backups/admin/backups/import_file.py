@@ -1,4 +1,4 @@
-"""Uploading an archive file: verified, stored and recorded while the person waits."""
+"""Importing an uploaded archive: it is verified, stored and recorded within the request."""
 
 from uuid import uuid4
 
@@ -8,12 +8,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from backups.admin.backups.uploads import WorkspaceUpload
-from backups.admin.shared.destination_views import page, refuse
 from backups.admin.shared.permissions import may
-from backups.admin.shared.views import actor, to_page
+from backups.admin.shared.views import actor, page, redirect_to, refuse
 from backups.errors import BackupError
+from backups.models import BackupExecution
 from backups.runs.workspace import workspace
-from backups.service.catalogue.import_file import import_archive as take_in
+from backups.service.catalogue.import_file import import_archive as import_file
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
 
@@ -28,11 +28,14 @@ class ImportForm(forms.Form):
 
 @csrf_exempt
 def import_archive(request: HttpRequest) -> HttpResponse:
-    """Show the form, or take in the file. The token is checked behind the upload handler: it has to come first."""
+    """Show the form, or import the file.
+
+    The CSRF token is checked by `_receive`: a check reads the request, and the upload handler has to be set before.
+    """
     if request.method not in ("GET", "POST"):
         return HttpResponseNotAllowed(["GET", "POST"])
     if not may(request.user, "import_backup"):
-        refuse(request, None, "import an archive")
+        refuse(request, "import an archive")
     if request.method == "GET":
         return _page(request, ImportForm())
     try:
@@ -54,14 +57,16 @@ def _receive(request: HttpRequest, upload: WorkspaceUpload) -> HttpResponse:
         form.add_error(None, sentences(upload.problem, "Use the command importarchive for large files."))
     elif form.is_valid() and upload.path is not None:
         try:
-            execution = take_in(upload.path, form.cleaned_data["destination"], by=actor(request))
+            backup = import_file(upload.path, form.cleaned_data["destination"], by=actor(request))
         except OperatorError as error:
             form.add_error(None, error.text)
         else:
-            messages.success(request, f"The archive {execution} was verified and taken in.")
-            return to_page(execution)
+            messages.success(request, f"The archive {backup} was verified and imported.")
+            return redirect_to(backup)
     return _page(request, form)
 
 
 def _page(request: HttpRequest, form: ImportForm) -> HttpResponse:
-    return page(request, "import", title="Import an archive", form=form, status=400 if form.is_bound else 200)
+    status = 400 if form.is_bound else 200
+    context = {"title": "Import an archive", "opts": BackupExecution._meta, "form": form}
+    return page(request, "backups/backupexecution/import", status=status, **context)

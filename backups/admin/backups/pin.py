@@ -1,13 +1,12 @@
-"""Pinning a backup, with the reason why, and taking the pin away."""
+"""Pinning a backup, with a reason, and unpinning it."""
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.sites import site
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
+from backups.admin.shared.confirm import confirm_page
 from backups.admin.shared.permissions import PIN, UNPIN
-from backups.admin.shared.views import action_view, actor, to_page
+from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.models import BackupExecution
 from backups.service.archives.pin import LONGEST_REASON, pin_backup, unpin_backup
 
@@ -16,29 +15,23 @@ class PinForm(forms.Form):
     reason = forms.CharField(
         max_length=LONGEST_REASON,
         widget=forms.TextInput(attrs={"autofocus": True}),
-        help_text="Why it must never go. Everybody who looks at this backup sees it.",
+        help_text="Why it must never be deleted. The page of this backup shows it.",
     )
 
 
 @action_view(PIN)
-def pin(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
+def pin(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
     form = PinForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        pin_backup(execution, by=actor(request), reason=form.cleaned_data["reason"])
-        messages.success(request, f"The backup {execution} is pinned: it is never deleted.")
-        return to_page(execution)
-    context = site.each_context(request) | {
-        "title": f"Pin the backup of {execution.instance}",
-        "opts": BackupExecution._meta,
-        "execution": execution,
-        "form": form,
-    }
-    page = "admin/backups/backupexecution/pin.html"
-    return TemplateResponse(request, page, context, status=400 if form.is_bound else 200)
+        pin_backup(backup, by=actor(request), reason=form.cleaned_data["reason"])
+        messages.success(request, f"The backup {backup} is pinned: it is never deleted.")
+        return redirect_to(backup)
+    title = f"Pin the backup of {backup.instance}"
+    return confirm_page(request, PIN, backup, "backups/backupexecution/pin", form, title=title)
 
 
 @action_view(UNPIN)
-def unpin(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
-    unpin_backup(execution, by=actor(request))
-    messages.success(request, f"The backup {execution} is no longer pinned: the retention rule decides about it.")
-    return to_page(execution)
+def unpin(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
+    unpin_backup(backup, by=actor(request))
+    messages.success(request, f"The backup {backup} is no longer pinned: the retention rule decides about it.")
+    return redirect_to(backup)

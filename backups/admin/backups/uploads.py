@@ -18,7 +18,7 @@ LONGEST_NAME = 128
 class WorkspaceUpload(FileUploadHandler):
     """Writes one file to `directory` with mode 0600, when `length`, the bytes of the request, fits there.
 
-    `problem` says why it did not: the rest of the request is read and thrown away then, so that the answer arrives.
+    `problem` says why it did not. The rest of the request is read and discarded then, so that the response arrives.
     """
 
     chunk_size = BLOCK
@@ -30,25 +30,27 @@ class WorkspaceUpload(FileUploadHandler):
         self.problem = ""
         free = shutil.disk_usage(directory).free
         if length > free:
-            self.problem = f"the upload has {human_size(length)}, and the workspace has {human_size(free)} free"
+            self.problem = f"The upload has {human_size(length)}, and the workspace has {human_size(free)} free."
         self._target: IO[bytes] | None = None
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
         if self.path is not None:
-            self.problem = "more than one file was uploaded"
+            self.problem = "More than one file was uploaded."
         elif not self.problem:
             self.path = self.directory / _plain(self.file_name or "")
+            # O_EXCL follows no link; unbuffered, because the chunks are large and a full disk has to show at once
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             self._target = os.fdopen(descriptor, "w+b", buffering=0)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        # None tells Django that no other handler gets the chunk
         if self._target is None or self.problem:
             return
         try:
             self._target.write(raw_data)
         except OSError as error:
-            self.problem = f"the upload cannot be written to the workspace: {error.strerror}"
+            self.problem = f"The upload cannot be written to the workspace: {error.strerror}."
 
     def file_complete(self, file_size: int) -> "UploadedFile[bytes] | None":
         target, self._target = self._target, None
@@ -60,11 +62,11 @@ class WorkspaceUpload(FileUploadHandler):
         return UploadedFile(target, self.file_name, self.content_type, file_size, self.charset, self.content_type_extra)
 
     def upload_interrupted(self) -> None:
-        self.problem = "the upload ended too early"
+        self.problem = "The upload ended too early."
         if self._target is not None:
             self._target.close()
 
 
 def _plain(name: str) -> str:
-    """Return `name` as one that errors can repeat: it comes from a browser."""
+    """Return `name`, which a browser sent, without characters that a file name or an error should not hold."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[-LONGEST_NAME:] or "archive"

@@ -1,4 +1,4 @@
-"""Destinations in the admin, where backups are: a rule that deletes more is shown and confirmed before it is saved."""
+"""The form of a destination: a retention rule that deletes more is shown and confirmed before it is saved."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,7 +29,7 @@ MOST_LISTED = 50
 class RuleMixin(_ModelForm):
     """Asks for the name of the destination when its new rule would delete more than the one before.
 
-    `waiting` is what would go besides; `shown` comes back with the form, so that nothing else goes than what it named.
+    `waiting` is what would be deleted besides; `shown` comes back with the form, so that only what it named is deleted.
     """
 
     waiting: list[Planned]
@@ -56,7 +56,7 @@ class RuleMixin(_ModelForm):
 
     @property
     def confirmation(self) -> ConfirmRuleForm:
-        """Return the fields that ask, with what was typed before."""
+        """Return the fields of the confirmation, with what was typed before."""
         typed = self.data if "confirm" in self.data else None
         return ConfirmRuleForm(self._stored().name, typed)
 
@@ -68,25 +68,23 @@ class RuleMixin(_ModelForm):
         try:
             before, after = stored.last_confirmed_rule(), self.instance.rule()
         except RetentionError:
-            # nothing is deleted by a rule of the site that cannot be meant
+            # the rule of the site has errors, and nothing is deleted by one that has
             return
         self.waiting = more_that_goes(stored, before, after, timezone.now())
-        if self.waiting and not self._is_confirmed():
-            again = " Secrets have to be entered again." if self._has_new_secrets() else ""
-            self.add_error(None, f"By this rule more backups would go. Nothing is saved yet: confirm it below.{again}")
+        confirmed = self.data.get("shown") == self.shown and self.confirmation.is_valid()
+        if self.waiting and not confirmed:
+            backend = getattr(self, "backend", None)
+            secrets = backend.secret_options if backend else ()
+            # a page never sends secrets back to the browser
+            typed = any(self.cleaned_data.get(OPTION + option) for option in secrets)
+            again = " Secrets have to be entered again." if typed else ""
+            text = f"This rule would delete more backups. Nothing is saved yet: confirm it below.{again}"
+            self.add_error(None, text)
         else:
             self.instance.confirmed_rule, self.instance.rule_pending_since = as_json(after), None
 
     def _stored(self) -> BackupDestination:
         return BackupDestination.objects.get(pk=self.instance.pk)
-
-    def _is_confirmed(self) -> bool:
-        return self.data.get("shown") == self.shown and self.confirmation.is_valid()
-
-    def _has_new_secrets(self) -> bool:
-        secrets = getattr(self, "backend", None)
-        options = secrets.secret_options if secrets else ()
-        return any(self.cleaned_data.get(OPTION + option) for option in options)
 
 
 class DestinationAdmin(BackupDestinationAdmin):
@@ -97,8 +95,10 @@ class DestinationAdmin(BackupDestinationAdmin):
         self, request: HttpRequest, obj: BackupDestination | None = None, change: bool = False, **kwargs: Any
     ) -> "type[ModelForm[BackupDestination]]":
         form = super().get_form(request, obj, change, **kwargs)
+        # a new destination holds no backups that a rule could delete
         return form if obj is None else type(form.__name__, (RuleMixin, form), {})
 
 
+# the app `destinations` registers its own, which does not know backups
 admin.site.unregister(BackupDestination)
 admin.site.register(BackupDestination, DestinationAdmin)

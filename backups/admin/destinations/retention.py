@@ -1,4 +1,4 @@
-"""What retention keeps at a destination and what it would delete, and the button that lets it."""
+"""What retention keeps at a destination and what it would delete; pruning, and confirming a rule."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
+from backups.admin.destinations.views import destination_view
 from backups.admin.shared import formats
 from backups.admin.shared.confirm import ConfirmForm
-from backups.admin.shared.destination_views import destination_view, page
 from backups.admin.shared.permissions import may
-from backups.admin.shared.views import actor
+from backups.admin.shared.views import actor, page
 from backups.service.retention.plan import Planned, size_of
 from backups.service.retention.prune import Pruned, foresee
 from backups.service.retention.prune import prune as prune_now
@@ -24,18 +24,20 @@ from destinations.lib.formats import counted, human_size
 from destinations.models import BackupDestination
 
 ROWS = 200
-# a page has to answer; what is left goes with the next backup, or with prunebackups
-PATIENCE = timedelta(seconds=60)
+# a page has to answer; what is left is deleted after the next backup, or by prunebackups
+TIME_LIMIT = timedelta(seconds=60)
+CHANGED = "What would be deleted has changed since this page was shown."
 
 
 class ConfirmRuleForm(ConfirmForm):
-    """The name of the destination is typed, as that of an instance is where an archive is deleted."""
+    """Asks for the name of the destination whose rule is confirmed."""
 
     noun = "destination"
-    untouched = "Nothing was confirmed."
+    refused = "Nothing was confirmed."
 
     def __init__(self, destination: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(destination, *args, label=f"Type {destination} to confirm the rule", **kwargs)
+        # a focus at the end of the page would scroll the list of backups out of sight
         del self.fields["confirm"].widget.attrs["autofocus"]
 
 
@@ -46,31 +48,39 @@ def retention(request: HttpRequest, destination: BackupDestination) -> HttpRespo
 
 @destination_view("backups.delete_backup", methods=("POST",))
 def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
-    """Delete what was shown: when other backups would go by now, the page is shown again instead."""
+    """Delete what was shown; where other backups would be deleted by now, show the page again instead."""
     foreseen = foresee(destination)
     if request.POST.get("shown") != fingerprint(foreseen.plan.goes):
-        messages.error(request, "What would go has changed since this page was shown. Nothing was deleted: look again.")
+        messages.error(request, f"{CHANGED} Nothing was deleted: check again.")
         return _preview(request, foreseen, status=409)
-    pruned = prune_now(destination, by=actor(request), until=timezone.now() + PATIENCE)
-    _tell(request, pruned)
-    return redirect("admin:backups_backupexecution_retention", destination.pk)
+    pruned = prune_now(destination, by=actor(request), until=timezone.now() + TIME_LIMIT)
+    count = len(pruned.deleted)
+    noun = f"{counted(count, 'backup')} {'was' if count == 1 else 'were'}"
+    messages.success(request, f"{noun} deleted, {human_size(pruned.reclaimed_bytes)} are free again.")
+    for _, reason in pruned.spared:
+        messages.warning(request, f"Spared: {formats.sentence(reason)}")
+    for warning in pruned.warnings:
+        messages.warning(request, f"Warning: {formats.sentence(warning)}")
+    if pruned.waiting:
+        messages.warning(request, f"{len(pruned.waiting)} more are left to delete: prune again, or run prunebackups.")
+    if pruned.problem:
+        messages.error(request, f"Not deleted: {formats.sentence(pruned.problem)}")
+    return redirect("admin:destinations_backupdestination_retention", destination.pk)
 
 
 @destination_view("backups.delete_backup", methods=("POST",))
 def confirm_rule(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
-    """Confirm the rule for what was shown: when more would go by now, the page is shown again instead."""
+    """Confirm the rule for what was shown; where other backups would be deleted by now, show the page again instead."""
     foreseen = foresee(destination)
     form = ConfirmRuleForm(destination.name, request.POST)
     if request.POST.get("shown") != fingerprint(foreseen.plan.waiting):
-        messages.error(
-            request, "What would go has changed since this page was shown. Nothing was confirmed: look again."
-        )
+        messages.error(request, f"{CHANGED} Nothing was confirmed: check again.")
         return _preview(request, foreseen, status=409)
     if not form.is_valid():
         return _preview(request, foreseen, form=form, status=400)
     rule = confirm(destination, by=actor(request))
     messages.success(request, f"The rule is confirmed: {rule}. It is applied after the next backup, or now.")
-    return redirect("admin:backups_backupexecution_retention", destination.pk)
+    return redirect("admin:destinations_backupdestination_retention", destination.pk)
 
 
 def _preview(
@@ -81,9 +91,10 @@ def _preview(
     entries = Paginator(plan.goes if only_goes else plan.entries, ROWS)
     return page(
         request,
-        "retention",
+        "backups/destination/retention",
         status=status,
         title=f"Retention at {plan.destination.name}",
+        destination=plan.destination,
         plan=plan,
         warnings=foreseen.warnings,
         entries=entries.get_page(request.GET.get("page")),
@@ -98,19 +109,5 @@ def _preview(
 
 
 def fingerprint(entries: Iterable[Planned]) -> str:
-    """Return what a form sends back, so that it is known which backups it showed."""
+    """Return what a form sends back, to find out whether it showed the same backups."""
     return hashlib.sha256("\n".join(sorted(entry.execution.pk for entry in entries)).encode()).hexdigest()
-
-
-def _tell(request: HttpRequest, pruned: Pruned) -> None:
-    count = len(pruned.deleted)
-    noun = f"{counted(count, 'backup')} {'was' if count == 1 else 'were'}"
-    messages.success(request, f"{noun} deleted, {human_size(pruned.reclaimed_bytes)} are free again.")
-    for _, reason in pruned.spared:
-        messages.warning(request, f"Spared: {formats.sentence(reason)}")
-    for warning in pruned.warnings:
-        messages.warning(request, f"Look at this: {formats.sentence(warning)}")
-    if pruned.waiting:
-        messages.warning(request, f"{len(pruned.waiting)} more are to go: prune again, or run prunebackups.")
-    if pruned.problem:
-        messages.error(request, f"Not deleted: {formats.sentence(pruned.problem)}")

@@ -1,4 +1,4 @@
-"""The front page: whether everything is safe, in one line, and one row for each instance."""
+"""The front page: a banner with the state of everything, and one row for each instance."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,15 +23,16 @@ from destinations.models import BackupDestination
 LABELS = {
     Condition.SAFE: "Safe",
     Condition.FAILING: "Last attempt failed",
-    Condition.LATE: "Late",
+    Condition.LATE: "Overdue",
     Condition.NEVER: "No backup",
     Condition.DROPPED: "Data dropped",
 }
+# the banner stays one line; the table below has all of them
 NAMED_IN_BANNER = 3
 
 
 class Severity(StrEnum):
-    """How bad the worst is that the page shows."""
+    """The severity of the banner: the worst of what the page shows."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -49,8 +50,43 @@ class Row:
     restart: InstanceState | None
     drills: DrillState
     config_problem: str
-    promise: str
+    freshness: str
     half_restored: RestoreExecution | None
+
+    @property
+    def needs_attention(self) -> bool:
+        state = self.state
+        troubled = state.condition is not Condition.SAFE or state.episode is not None or self.half_restored is not None
+        return troubled or bool(self.drills.failures) or self.drills.is_overdue
+
+    @property
+    def reason(self) -> str:
+        """Return why the instance needs attention: the worst reason first."""
+        state = self.state
+        if self.half_restored is not None:
+            return _reason_of_restore(self.half_restored)
+        if self.drills.failures:
+            return f"the last {self.drills.failures[0].word} of {state.name} failed"
+        if state.good is None:
+            return f"{state.name} has no backup"
+        if state.condition is Condition.LATE:
+            return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
+        if state.condition is Condition.DROPPED:
+            return f"data of {state.name} is gone since the backup before"
+        if state.condition is Condition.SAFE:
+            return f"the drill of {state.name} is overdue"
+        return f"the last attempt at {state.name} failed"
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return the warnings that the page shows of the instance."""
+        name = self.state.name
+        shown = [
+            (self.restart is not None, f"{name} has to be restarted"),
+            (bool(self.config_problem), f"the configuration of {name} has errors"),
+            (self.drills.trouble is not None, f"the last drill of {name} came to no verdict"),
+        ]
+        return [warning for is_shown, warning in shown if is_shown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +101,12 @@ class FrontPage:
     workers: WorkerState
     lost_keys: list[KeyCheck]
     log_problem: str
-    # the destinations whose rule waits for a person: nothing more goes meanwhile
+    # the destinations whose retention rule is not confirmed
     pending_rules: list[BackupDestination]
 
 
 def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]) -> FrontPage | None:
-    """Return what `user`, who sees `half_restored`, sees of the instances; None for who may not see executions."""
+    """Return what `user`, who sees `half_restored`, sees of the instances; None for users who may not see backups."""
     if not user.has_perm(VIEW):
         return None
     states = protections(with_progress(BackupExecution.objects.all()))
@@ -89,7 +125,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += ["the log file cannot be written"] if log else []
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
-    warnings += [warning for row in rows for warning in _warnings(row)]
+    warnings += [warning for row in rows for warning in row.warnings]
     severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
     return FrontPage(
         banner=banner,
@@ -131,7 +167,7 @@ def _rows(
             restart=note if (note := notes.get(state.name)) and note.restart_required_since else None,
             config_problem=note.config_problem if note else "",
             drills=drills[state.name],
-            promise=promise_in_words(state.outlook.promise),
+            freshness=freshness_in_words(state.outlook.promise),
             half_restored=broken.get(state.name),
         )
         for state in states
@@ -139,9 +175,9 @@ def _rows(
 
 
 def _live(model: type[Run], names: list[str]) -> dict[str, dict[str, Any]]:
-    """Return by instance what runs, or else what waits longest."""
+    """Return by instance the run that is running, or else the one that waits longest."""
     active = with_progress(model.objects.active().filter(instance__in=names))
-    # running comes after queued, so it is the one that stays
+    # "running" sorts after "queued", so it overwrites that in the dictionary
     return {run.instance: live(run) for run in active.order_by("status", "-created_at")}
 
 
@@ -151,23 +187,6 @@ def label_of(state: Protection, drills: DrillState) -> str:
     return LABELS[state.condition]
 
 
-def _needs_attention(row: Row) -> bool:
-    state = row.state
-    troubled = state.condition is not Condition.SAFE or state.episode is not None or row.half_restored is not None
-    return troubled or bool(row.drills.failures) or row.drills.is_overdue
-
-
-def _warnings(row: Row) -> list[str]:
-    """Return the warnings that the page shows of the instance of `row`."""
-    name = row.state.name
-    shown = [
-        (row.restart is not None, f"{name} has to be restarted"),
-        (bool(row.config_problem), f"the configuration of {name} has errors"),
-        (row.drills.trouble is not None, f"the last drill of {name} came to no verdict"),
-    ]
-    return [warning for is_shown, warning in shown if is_shown]
-
-
 def _banner(
     rows: list[Row],
     problems: tuple[Problem, ...],
@@ -175,12 +194,12 @@ def _banner(
     elsewhere: list[str],
     warnings: list[str],
 ) -> tuple[Severity, str]:
-    """Return the worst of what the page shows, and it in words. `elsewhere` is about instances that have no row."""
+    """Return severity and text of the banner. `elsewhere` are reasons about instances that have no row."""
     wrong = {problem.instance for problem in problems if problem.instance}
     count = len(rows) + len(wrong) + len(elsewhere)
-    needy = [row for row in rows if _needs_attention(row)]
+    needy = [row for row in rows if row.needs_attention]
     needy.sort(key=lambda row: (row.half_restored is None, list(Condition).index(row.state.condition)))
-    reasons = elsewhere + [f"{name} is described wrongly" for name in sorted(wrong)] + [_reason(row) for row in needy]
+    reasons = elsewhere + [f"{name} has configuration errors" for name in sorted(wrong)] + [row.reason for row in needy]
     if not count:
         return Severity.BAD, "There is nothing to back up yet: the instances file describes no instance."
     if reasons:
@@ -192,8 +211,8 @@ def _banner(
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
     subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
-    promised = any(row.state.outlook.promise for row in rows)
-    good = f"{subject} a good backup{', as fresh as promised' if promised else ' of the last 24 hours'}"
+    scheduled = any(row.state.outlook.promise for row in rows)
+    good = f"{subject} a good backup {'that is not overdue' if scheduled else 'of the last 24 hours'}"
     if warnings:
         return Severity.WARNING, f"{good}, but {_named(warnings)}."
     return Severity.GOOD, f"{good}."
@@ -204,30 +223,14 @@ def _named(reasons: list[str]) -> str:
     return "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
 
 
-def promise_in_words(promise: timedelta | None) -> str:
+def freshness_in_words(promise: timedelta | None) -> str:
+    """Return how old the last good backup may become."""
     if promise is None:
-        return f"no schedule: judged by {FRESH // timedelta(hours=1)} h"
-    return f"every {human_duration(promise)}"
+        return f"no schedule: overdue after {human_duration(FRESH)}"
+    return f"overdue after {human_duration(promise)}"
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:
     if restore.is_proven:
         return f"the end of a restore of {restore.instance} went wrong"
     return f"{restore.instance} may be half restored"
-
-
-def _reason(row: Row) -> str:
-    state = row.state
-    if row.half_restored is not None:
-        return _reason_of_restore(row.half_restored)
-    if row.drills.failures:
-        return f"the last {row.drills.failures[0].word} of {state.name} failed"
-    if state.good is None:
-        return f"{state.name} has no backup"
-    if state.condition is Condition.LATE:
-        return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
-    if state.condition is Condition.DROPPED:
-        return f"data of {state.name} is gone since the backup before"
-    if state.condition is Condition.SAFE:
-        return f"the drill of {state.name} is overdue"
-    return f"the last attempt at {state.name} failed"

@@ -1,16 +1,15 @@
-"""The page of one instance: how safe it is, what belongs to it, its schedules, its latest backups, its drift."""
+"""The page of one instance: its state, components and schedules, its latest backups, and its configuration drift."""
 
 from pathlib import Path
 from typing import Any
 
-from django.contrib.admin.sites import site
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
-from backups.admin.overview.front import label_of, promise_in_words
+from backups.admin.overview.front import freshness_in_words, label_of
 from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW
 from backups.admin.shared.progress import live, with_progress
+from backups.admin.shared.views import page
 from backups.errors import BackupError, InstanceError
 from backups.instances import Instance, get_instance
 from backups.instances.site_paths import live_components
@@ -24,53 +23,56 @@ from backups.service.schedules.describe import in_words
 RECENT = 10
 
 
-def instance(request: HttpRequest, instance: str) -> HttpResponse:
+def instance(request: HttpRequest, name: str) -> HttpResponse:
     if not request.user.has_perm(VIEW):
         raise PermissionDenied
-    recent = list(with_progress(BackupExecution.objects.of_instance(instance)).select_related("destination")[:RECENT])
-    context = site.each_context(request) | {
-        "title": f"Instance {instance}",
-        "name": instance,
-        "recent": [(execution, live(execution)) for execution in recent],
-        "schedules": _schedules(instance) if any(map(request.user.has_perm, SEE_SCHEDULES)) else None,
-        "state": InstanceState.objects.filter(instance=instance).first(),
-    }
+    recent = list(with_progress(BackupExecution.objects.of_instance(name)).select_related("destination")[:RECENT])
+    schedules = None
+    if any(map(request.user.has_perm, SEE_SCHEDULES)):
+        rows = BackupSchedule.objects.filter(instance=name).select_related("destination")
+        schedules = [(row, in_words(row.type, row.expression, row.time_zone)) for row in rows]
     try:
-        context |= _described(get_instance(instance))
+        described = _described(get_instance(name))
     except InstanceError as error:
+        # one that is gone from the file keeps the page of its history
         if not recent:
             raise Http404 from error
-        context["problem"] = error
-    return TemplateResponse(request, "admin/backups/instance.html", context)
+        described = {"problem": error}
+    return page(
+        request,
+        "backups/overview/instance",
+        title=f"Instance {name}",
+        opts=BackupExecution._meta,
+        name=name,
+        recent=[(backup, live(backup)) for backup in recent],
+        schedules=schedules,
+        state=InstanceState.objects.filter(instance=name).first(),
+        **described,
+    )
 
 
 def _described(found: Instance) -> dict[str, Any]:
+    """Return what is shown only of an instance that the instances file describes."""
     (protection,) = protections(names=[found.name])
     drills = drill_states([found.name])[found.name]
+    # a configuration with errors must not hide the rest of the page
+    problem, parts = None, []
+    try:
+        parts = live_components(found)
+    except BackupError as error:
+        problem = error
     return {
         "instance": found,
         "queue": queue_of(found.name),
         "protection": protection,
         "label": label_of(protection, drills),
         "drills": drills,
-        "promise": promise_in_words(protection.outlook.promise),
+        "freshness": freshness_in_words(protection.outlook.promise),
         "drift": drift_of(found),
-        **_components(found),
+        "components": [(part, [_within(found, path) for path in part.sources()]) for part in parts],
+        "components_problem": problem,
     }
-
-
-def _components(found: Instance) -> dict[str, Any]:
-    try:
-        parts = live_components(found)
-    except BackupError as error:
-        return {"components": [], "components_problem": error}
-    return {"components": [(part, [_within(found, path) for path in part.sources()]) for part in parts]}
 
 
 def _within(found: Instance, path: Path) -> Path:
     return path.relative_to(found.root) if path.is_relative_to(found.root) else path
-
-
-def _schedules(name: str) -> list[tuple[BackupSchedule, str]]:
-    rows = BackupSchedule.objects.filter(instance=name).select_related("destination")
-    return [(row, in_words(row.type, row.expression, row.time_zone)) for row in rows]

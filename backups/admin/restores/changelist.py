@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -13,10 +12,9 @@ from backups.admin.restores.acknowledge import acknowledge
 from backups.admin.restores.detail import restore_page
 from backups.admin.restores.entries import undo_entries
 from backups.admin.restores.undo import undo
-from backups.admin.shared.cancel import cancel_restore
-from backups.admin.shared.changelist import RunAdmin
-from backups.admin.shared.filters import InstanceFilter
-from backups.admin.shared.status import status_of
+from backups.admin.shared.cancel import cancel_view
+from backups.admin.shared.changelist import InstanceFilter, RunAdmin
+from backups.admin.shared.permissions import CANCEL_RESTORE
 from backups.admin.shared.views import page_url
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.querysets import RunQuerySet
@@ -27,6 +25,7 @@ from destinations.lib.formats import human_duration
 class RestoreAdmin(RunAdmin):
     page = staticmethod(restore_page)
     related = ("execution__destination", "safety_backup__destination")
+    views = (cancel_view(CANCEL_RESTORE), undo, undo_entries, acknowledge)
     list_display = ("name", "state", "archive", "by", "began", "took")
     list_filter = ("status", ("instance", InstanceFilter))
     list_select_related = ("execution",)
@@ -34,18 +33,8 @@ class RestoreAdmin(RunAdmin):
     search_help_text = "instance, archive, person or the whole id"
     actions = None
 
-    def get_urls(self) -> list[URLPattern]:
-        status = status_of(self.model)
-        return [
-            self._path("status/", status, "statuses"),
-            self._path("<str:execution_id>/status/", status),
-            self._path("<str:execution_id>/cancel/", cancel_restore, "cancel"),
-            *(self._path(f"<str:execution_id>/{view.__name__}/", view) for view in (undo, undo_entries, acknowledge)),
-            *super().get_urls(),
-        ]
-
     def get_queryset(self, request: HttpRequest) -> RunQuerySet[RestoreExecution]:
-        # looked up for each restore: a join would read the whole history of backups, because it is searched
+        # a subquery for each restore: with a join, a search would read the whole history of backups
         backups = BackupExecution.objects.filter(pk=OuterRef("execution"))
         restores: RunQuerySet[RestoreExecution] = super().get_queryset(request)
         return restores.alias(backup_filename=Subquery(backups.values("backup_filename")))

@@ -1,16 +1,15 @@
-"""All names of what a restore or an undo takes away, brings back and replaces in trees, page by page."""
+"""All names of what a restore or an undo deletes, adds and replaces in trees, page by page."""
 
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.admin.sites import site
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from backups.admin.restores.preview import shown_component
+from backups.admin.restores.undo import NOTHING_TO_UNDO
 from backups.admin.shared.permissions import RESTORE, UNDO
-from backups.admin.shared.views import action_view
+from backups.admin.shared.views import action_view, page
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution, Run
 from backups.service.restore.preview.build import preview
@@ -19,21 +18,19 @@ from backups.service.restore.preview.tree import MOST_NAMES
 
 
 @action_view(RESTORE)
-def restore_entries(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
-    instance = request.GET.get("into", execution.instance)
+def restore_entries(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
+    instance = request.GET.get("into", backup.instance)
     first = _first(request)
-    into = {} if instance == execution.instance else {"into": instance}
-    back = reverse("admin:backups_backupexecution_restore", args=[execution.pk]) + (
-        f"?{urlencode(into)}" if into else ""
-    )
-    shown = preview(execution, instance, first_name=first)
-    return _page(request, execution, shown, first, into, back_url=back, back_title=f"Restore {instance}?")
+    into = {} if instance == backup.instance else {"into": instance}
+    back = reverse("admin:backups_backupexecution_restore", args=[backup.pk]) + (f"?{urlencode(into)}" if into else "")
+    shown = preview(backup, instance, first_name=first)
+    return _page(request, backup, shown, first, into, back_url=back, back_title=f"Restore {instance}?")
 
 
 @action_view(UNDO)
 def undo_entries(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
     if restore.safety_backup is None or not UNDO.applies(restore):
-        raise BackupError("there is nothing to undo, or not any more", hint="this page says how the restore ended")
+        raise BackupError(NOTHING_TO_UNDO, hint="This page says how the restore ended.")
     first = _first(request)
     shown = preview(restore.safety_backup, restore.instance, undo_of=restore, first_name=first)
     back = reverse("admin:backups_restoreexecution_undo", args=[restore.pk])
@@ -42,8 +39,9 @@ def undo_entries(request: HttpRequest, restore: RestoreExecution) -> HttpRespons
 
 
 def _first(request: HttpRequest) -> int:
-    """Return the number of the first name of the page; the first page for what is no number."""
+    """Return the number of the first name of the page: 0 for what is no number."""
     text = request.GET.get("first", "")
+    # a longer number would be an expensive int() and no position in any list
     return int(text) if text.isdecimal() and len(text) < 16 else 0
 
 
@@ -52,16 +50,17 @@ def _page(
 ) -> HttpResponse:
     trees = [component for component in shown.components if component.tree is not None]
     groups = [group for one in trees if one.tree for group in (one.tree.going, one.tree.returning, one.tree.changing)]
-    context = site.each_context(request) | {
-        "title": f"Files that differ in {shown.instance}",
-        "opts": run._meta,
-        "preview": shown,
-        "archive": shown.archive,
-        "components": [shown_component(component) for component in trees],
-        "query": f"{urlencode(query)}&" if query else "",
-        "number": first + 1,
-        "before": max(0, first - MOST_NAMES) if first else None,
-        "after": first + MOST_NAMES if any(group.more for group in groups) else None,
+    return page(
+        request,
+        "backups/restoreexecution/preview/entries",
+        title=f"Files that differ in {shown.instance}",
+        opts=run._meta,
+        preview=shown,
+        archive=shown.archive,
+        components=[shown_component(component) for component in trees],
+        query=f"{urlencode(query)}&" if query else "",
+        number=first + 1,
+        previous=max(0, first - MOST_NAMES) if first else None,
+        next=first + MOST_NAMES if any(group.more for group in groups) else None,
         **more,
-    }
-    return TemplateResponse(request, "admin/backups/restoreexecution/entries.html", context)
+    )

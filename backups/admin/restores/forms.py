@@ -1,4 +1,4 @@
-"""What a person chooses and confirms before a restore."""
+"""The forms of a restore: the choice of components, and the confirmation."""
 
 from typing import Any
 
@@ -33,14 +33,14 @@ class SelectionForm(forms.Form):
 
     @property
     def ticked(self) -> list[str]:
-        """Return what is ticked on the page: everything before a person unticks some of it."""
+        """Return what is ticked on the page: everything on the first visit."""
         return self.data.getlist("components") if self.is_bound else self.wholes  # type: ignore[attr-defined]
 
     def clean_components(self) -> list[str]:
         names: list[str] = self.cleaned_data["components"]
         if CONFIG in names and any(name in self._part_names for name in names):
             raise forms.ValidationError(
-                "Tick either config or parts of it: config brings all of it back. Nothing was restored."
+                "Tick either config or parts of it: config restores all of it. Nothing was restored."
             )
         return names
 
@@ -52,11 +52,11 @@ def part_label(name: str) -> str:
 
 class RestoreForm(RestoreConfirmForm):
     allow_other_instance = forms.BooleanField(
-        error_messages={"required": "Say that it is to be restored into another instance, or choose another archive."}
+        error_messages={"required": "Tick that it is to be restored into another instance, or choose another archive."}
     )
     accept_unsigned = forms.BooleanField(
-        error_messages={"required": "Say that you know where this archive comes from, or choose another one."},
-        help_text="Nothing but its checksum in this site's record tells where it comes from. This is recorded.",
+        error_messages={"required": "Tick that you know where this archive comes from, or choose another one."},
+        help_text="Only its checksum in the database of this site says where it comes from. This is recorded.",
     )
     force_invalid_config = forms.BooleanField(
         required=False,

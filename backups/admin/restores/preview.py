@@ -1,4 +1,4 @@
-"""What the pages before a restore and before an undo show of its preview."""
+"""What the pages that prepare a restore or an undo show of its preview."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +7,12 @@ from backups.models import BackupExecution
 from backups.service.restore.preview.component import ComponentPreview
 from backups.service.restore.preview.summary import Preview
 from backups.service.restore.preview.tables import TableChange
-from backups.service.restore.preview.tree import EntryGroup, NamedEntry, TreePreview
+from backups.service.restore.preview.tree import EntryGroup, NamedEntry
 
 
 @dataclass(frozen=True, slots=True)
 class ShownGroup:
-    """Entries of a tree that go, come back or change: `total` in all; `named` are some, `more` those behind them."""
+    """Entries of a tree that are deleted, added or replaced: `total` in all, `named` on this page, `more` behind it."""
 
     name: str
     title: str
@@ -23,7 +23,7 @@ class ShownGroup:
 
 @dataclass(frozen=True, slots=True)
 class ShownComponent:
-    """`changed` tables are seen at once, those that stay the `same` are unfolded, as are the `groups` of a tree."""
+    """A component with its `changed` tables, which are shown; `same` tables and the `groups` of a tree are folded."""
 
     preview: ComponentPreview
     changed: list[TableChange]
@@ -32,7 +32,7 @@ class ShownComponent:
 
 
 def preview_context(preview: Preview, archive: BackupExecution) -> dict[str, Any]:
-    """Return what the templates need."""
+    """Return the context of the templates."""
     return {
         "preview": preview,
         "archive": archive,
@@ -43,24 +43,19 @@ def preview_context(preview: Preview, archive: BackupExecution) -> dict[str, Any
 def shown_component(component: ComponentPreview) -> ShownComponent:
     changed = [table for table in component.tables if _differs(table)]
     same = [table for table in component.tables if table not in changed]
-    return ShownComponent(component, changed, same, _groups(component.tree) if component.tree else [])
+    groups: list[ShownGroup] = []
+    if tree := component.tree:
+        groups += _group("going", tree.going, "would be deleted")
+        groups += _group("changing", tree.changing, "would be replaced")
+        groups += _group("returning", tree.returning, "would come back")
+    return ShownComponent(component, changed, same, groups)
 
 
 def _differs(table: TableChange) -> bool:
     return bool(table.difference or table.gone or table.back) or table.newest_now != table.newest_backup
 
 
-def _groups(tree: TreePreview) -> list[ShownGroup]:
-    found = [
-        _group("going", tree.going, "would be deleted"),
-        _group("changing", tree.changing, "would be replaced"),
-        _group("returning", tree.returning, "would come back"),
-    ]
-    return [group for group in found if group is not None]
-
-
-def _group(name: str, group: EntryGroup, effect: str) -> ShownGroup | None:
-    if not group.count:
-        return None
+def _group(name: str, group: EntryGroup, effect: str) -> list[ShownGroup]:
+    """Return the group; none for an empty one."""
     title = f"{group.words} {effect}{group.bytes_text}"
-    return ShownGroup(name, title, group.count, group.named, group.more)
+    return [ShownGroup(name, title, group.count, group.named, group.more)] if group.count else []

@@ -1,4 +1,4 @@
-"""What can be done with a schedule besides editing it: run it now, pause it, resume it."""
+"""The actions on a schedule: run now, pause, resume."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from backups.worker.tasks import enqueue
 
 @dataclass(frozen=True, slots=True)
 class ScheduleAction:
-    """`work` does it and returns the sentence that says so."""
+    """`work` does it and returns the message for the user."""
 
     name: str
     label: str
@@ -34,7 +34,7 @@ class ScheduleAction:
 
 
 def may_run(user: User | AnonymousUser) -> bool:
-    """True for staff who may see schedules, and run, pause and resume them."""
+    """True for staff who may see schedules and run, pause and resume them."""
     sees = any(user.has_perm(permission) for permission in SEE_SCHEDULES)
     return user.is_staff and sees and user.has_perm("backups.run_schedule")
 
@@ -59,7 +59,7 @@ def view_of(action: ScheduleAction) -> Callable[[HttpRequest, str], HttpResponse
 
 
 def perform(action: ScheduleAction, request: HttpRequest, schedules: Iterable[BackupSchedule]) -> None:
-    """Do it with each of `schedules`, and say how it went; one that cannot be done keeps no other from it."""
+    """Do it with each of `schedules` and add a message for each; one that fails does not stop the others."""
     for schedule in schedules:
         try:
             messages.success(request, action.work(request, schedule))
@@ -69,16 +69,16 @@ def perform(action: ScheduleAction, request: HttpRequest, schedules: Iterable[Ba
 
 def _run(request: HttpRequest, schedule: BackupSchedule) -> str:
     try:
-        execution = service.run_now(schedule, by=actor(request))
+        backup = service.run_now(schedule, by=actor(request))
     except AlreadyWaiting as waiting:
         return waiting_text(waiting)
-    enqueue(execution)
+    enqueue(backup)
     return f"The backup of {schedule.instance} to {schedule.destination.name} is queued."
 
 
 def _pause(request: HttpRequest, schedule: BackupSchedule) -> str:
     service.pause(schedule, by=actor(request))
-    return f"Schedule {schedule.name} is paused: it runs no more until it is resumed."
+    return f"Schedule {schedule.name} is paused until it is resumed."
 
 
 def _resume(request: HttpRequest, schedule: BackupSchedule) -> str:
@@ -87,19 +87,7 @@ def _resume(request: HttpRequest, schedule: BackupSchedule) -> str:
     return f"Schedule {schedule.name} is resumed{when}."
 
 
-def _always(_schedule: BackupSchedule) -> bool:
-    return True
-
-
-def _can_be_paused(schedule: BackupSchedule) -> bool:
-    return schedule.enabled and not schedule.managed_by
-
-
-def _can_be_resumed(schedule: BackupSchedule) -> bool:
-    return not schedule.enabled and not schedule.managed_by
-
-
-RUN = ScheduleAction("run", "Run now", _always, _run)
-PAUSE = ScheduleAction("pause", "Pause", _can_be_paused, _pause)
-RESUME = ScheduleAction("resume", "Resume", _can_be_resumed, _resume)
+RUN = ScheduleAction("run", "Run now", lambda schedule: True, _run)
+PAUSE = ScheduleAction("pause", "Pause", lambda schedule: schedule.enabled and not schedule.managed_by, _pause)
+RESUME = ScheduleAction("resume", "Resume", lambda schedule: not schedule.enabled and not schedule.managed_by, _resume)
 ACTIONS = (RUN, PAUSE, RESUME)

@@ -1,4 +1,4 @@
-"""Schedules: list and form, the next runs as they are typed, and what can be done with one."""
+"""Schedules: the list, the form with a preview of the next runs, and the actions."""
 
 from datetime import UTC, tzinfo
 from functools import partial
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[BackupSchedule]
 else:
     ModelAdmin = admin.ModelAdmin
-RHYTHM = ("type", "expression", "time_zone")
+CADENCE = ("type", "expression", "time_zone")
 RECORD = ("next_run", "last_run", "last_status", "consecutive_failures", "created_at", "created_by")
 
 
 @admin.register(BackupSchedule)
 class ScheduleAdmin(ModelAdmin):
     form = ScheduleForm
-    list_display = ("name", "state", "what", "rhythm", "next", "last")
+    list_display = ("name", "state", "what", "cadence", "next", "last")
     list_filter = ("enabled", "instance", "destination", "type", "last_status")
     list_select_related = ("destination",)
     list_per_page = 50
@@ -81,17 +81,22 @@ class ScheduleAdmin(ModelAdmin):
             schedule.destination.name,
         )
 
-    @admin.display(description="rhythm", ordering="type")
-    def rhythm(self, schedule: BackupSchedule) -> SafeString:
+    @admin.display(description="cadence", ordering="type")
+    def cadence(self, schedule: BackupSchedule) -> SafeString:
         words = in_words(schedule.type, schedule.expression, schedule.time_zone)
         raw = f"{schedule.type} {schedule.expression}"
-        return format_html('<span data-field="rhythm" data-value="{}" title="{}">{}</span>', raw, raw, words)
+        return format_html('<span data-field="cadence" data-value="{}" title="{}">{}</span>', raw, raw, words)
 
     @admin.display(description="next run", ordering="next_run")
     def next(self, schedule: BackupSchedule) -> str:
         if schedule.next_run is None:
             return NOTHING
-        local = schedule.next_run.astimezone(_zone(schedule))
+        try:
+            zone: tzinfo = time_zone(schedule.time_zone)
+        except BackupError:
+            # form and sync refuse an unknown zone, but an update of the system may remove one
+            zone = UTC
+        local = schedule.next_run.astimezone(zone)
         utc = f"{schedule.next_run:%m-%d %H:%M} UTC"
         return format_html(
             '<span data-field="next_run" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
@@ -132,7 +137,7 @@ class ScheduleAdmin(ModelAdmin):
 
     # --- form -----------------------------------------------------------------------------------------------------
     def get_fieldsets(self, request: HttpRequest, obj: BackupSchedule | None = None) -> Any:
-        fieldsets = [(None, {"fields": ("name", "instance", "destination")}), ("When", {"fields": RHYTHM})]
+        fieldsets = [(None, {"fields": ("name", "instance", "destination")}), ("When", {"fields": CADENCE})]
         return fieldsets if obj is None else [*fieldsets, ("Record", {"fields": RECORD})]
 
     def render_change_form(
@@ -145,10 +150,10 @@ class ScheduleAdmin(ModelAdmin):
         obj: BackupSchedule | None = None,
     ) -> HttpResponse:
         form = context["adminform"].form
-        typed = {name: str(form[name].value() or "") for name in RHYTHM if name in form.fields}
-        rhythm = typed or {name: getattr(obj, name) for name in RHYTHM}
+        typed = {name: str(form[name].value() or "") for name in CADENCE if name in form.fields}
+        cadence = typed or {name: getattr(obj, name) for name in CADENCE}
         context |= {
-            "preview": describe(**rhythm) if obj or form.is_bound else None,
+            "preview": describe(**cadence) if obj or form.is_bound else None,
             "editable": bool(typed),
             "buttons": buttons(obj, request.user) if obj else [],
         }
@@ -170,27 +175,20 @@ class ScheduleAdmin(ModelAdmin):
         return [path("preview/", wrap(preview), name=name("preview")), *views, *super().get_urls()]
 
 
-def _zone(schedule: BackupSchedule) -> tzinfo:
-    try:
-        return time_zone(schedule.time_zone)
-    except BackupError:  # the form and the sync refuse it; a system may lose a zone that it once knew
-        return UTC
-
-
 def _is_declared(schedule: BackupSchedule | None) -> bool:
     return schedule is not None and bool(schedule.managed_by)
 
 
 def _state(schedule: BackupSchedule) -> tuple[str, str, str]:
-    """Return the status for the colour, its label, and what comes next."""
+    """Return the status for the colour of the badge, its label, and the next run."""
     moments = filter(None, [schedule.next_run, schedule.retry_at])
     soonest = min(moments, default=None)
     coming = f"{'again' if soonest == schedule.retry_at else 'next'} {formats.until(soonest)}" if soonest else ""
     if not schedule.enabled:
-        declared = f"declared no more in the {schedule.managed_by}" if schedule.managed_by else "runs nothing"
+        declared = f"no longer declared in the {schedule.managed_by}" if schedule.managed_by else "does not run"
         return "paused", "Paused", declared
     if schedule.consecutive_failures:
         return "failing", f"Failing {schedule.consecutive_failures} in a row", coming
     if schedule.type == BackupSchedule.Type.MANUAL:
-        return "manual", "Manual", "runs when told to"
-    return ("safe", "Active", coming) if coming else ("failing", "No next run", "its rhythm is wrong: edit it")
+        return "manual", "Manual", "runs only by Run now"
+    return ("safe", "Active", coming) if coming else ("failing", "No next run", "its cadence has errors: edit it")

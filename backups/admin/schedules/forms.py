@@ -1,4 +1,4 @@
-"""Forms that more than one page needs."""
+"""The form of a schedule."""
 
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import available_timezones
@@ -21,7 +21,7 @@ EXPRESSIONS = "Cron: minute hour day month weekday, such as 0 2 * * *. Interval:
 
 
 class ScheduleForm(ModelForm):
-    """Names and rhythms are refused at their field; a rhythm also when it never comes."""
+    """Checks the cadence: one without a next run is refused too."""
 
     class Meta:
         model = BackupSchedule
@@ -29,17 +29,19 @@ class ScheduleForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # a declared schedule is shown read-only, without fields
         if "type" not in self.fields:
             return
         row = self.instance
         self.fields["instance"] = forms.ChoiceField(choices=_choices(instance_names(), row.instance))
         self.fields["time_zone"] = forms.ChoiceField(
             choices=_choices(sorted(available_timezones()), row.time_zone),
-            help_text="Of the wall clock that a cron expression follows.",
+            help_text="The time zone of a cron expression.",
         )
         if row._state.adding:
             self.initial["time_zone"] = settings.TIME_ZONE
         destinations = BackupDestination.objects.enabled()
+        # the form of a schedule whose destination was disabled still shows it
         if row.destination_id:
             destinations |= BackupDestination.objects.filter(pk=row.destination_id)
         destination = cast("forms.ModelChoiceField[BackupDestination]", self.fields["destination"])
@@ -55,16 +57,14 @@ class ScheduleForm(ModelForm):
         if type_ == Type.MANUAL:
             cleaned["expression"] = ""
         elif type_ and zone and not self.has_error("expression"):
-            self._check_rhythm(type_, cleaned.get("expression", ""), zone)
+            schedule = BackupSchedule(type=type_, expression=cleaned.get("expression", ""), time_zone=zone)
+            try:
+                next_runs(schedule, 1)
+            except BackupError as error:
+                self.add_error("expression", error.text)
         return cleaned
-
-    def _check_rhythm(self, type_: str, expression: str, zone: str) -> None:
-        try:
-            next_runs(BackupSchedule(type=type_, expression=expression, time_zone=zone), 1)
-        except BackupError as error:
-            self.add_error("expression", error.text)
 
 
 def _choices(names: list[str], current: str) -> list[tuple[str, str]]:
-    """Return `names`, and what the row has now, which may be gone from them."""
+    """Return `names`, and the value of the row, which may not be among them any more."""
     return [(name, name) for name in sorted({*names, *filter(None, [current])})]

@@ -1,33 +1,23 @@
-"""Asking a queued or running backup, restore or drill to stop."""
+"""Cancelling a queued or running backup, restore or drill."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 
-from backups.admin.shared.permissions import CANCEL, CANCEL_DRILL, CANCEL_RESTORE
-from backups.admin.shared.views import action_view, actor, to_page
-from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.admin.shared.permissions import Action, AnyRun
+from backups.admin.shared.views import View, action_view, actor, redirect_to
 from backups.runs import finish
 
 
-@action_view(CANCEL)
-def cancel(request: HttpRequest, execution: BackupExecution) -> HttpResponse:
-    return _cancel(request, execution)
+def cancel_view(action: Action[AnyRun]) -> View:
+    """Return the view that cancels runs of the model of `action`."""
 
+    @action_view(action)
+    def cancel(request: HttpRequest, run: AnyRun) -> HttpResponse:
+        finish.cancel(run, by=actor(request))
+        if run.is_active:
+            messages.success(request, f"The {run.word} of {run.instance} will stop in a moment.")
+        else:
+            messages.success(request, f"The {run.word} of {run.instance} was cancelled before it started.")
+        return redirect_to(run)
 
-@action_view(CANCEL_RESTORE)
-def cancel_restore(request: HttpRequest, restore: RestoreExecution) -> HttpResponse:
-    return _cancel(request, restore)
-
-
-@action_view(CANCEL_DRILL)
-def cancel_drill(request: HttpRequest, run: DrillExecution) -> HttpResponse:
-    return _cancel(request, run)
-
-
-def _cancel(request: HttpRequest, run: Run) -> HttpResponse:
-    finish.cancel(run, by=actor(request))
-    if run.is_active:
-        messages.success(request, f"The {run.word} of {run.instance} will stop in a moment.")
-    else:
-        messages.success(request, f"The {run.word} of {run.instance} was cancelled before it started.")
-    return to_page(run)
+    return cancel

@@ -1,10 +1,12 @@
-"""What the lists of runs have in common: all rows are read-only, those that run are shown live."""
+"""What the lists of runs have in common: read-only rows, live progress, speed with hundreds of thousands of rows."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
@@ -15,24 +17,53 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.admin.shared import formats
-from backups.admin.shared.paging import RunPaginator
 from backups.admin.shared.permissions import sees
 from backups.admin.shared.progress import live, with_progress
-from backups.admin.shared.search import MOST_LISTED, newest_of
+from backups.admin.shared.status import status_of
 from backups.models import Run
 from backups.models.querysets import RunQuerySet
+from backups.service.monitoring.history import instances_of
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
+    AnyPage = Page[Any]
 else:
-    ModelAdmin = admin.ModelAdmin
+    ModelAdmin, AnyPaginator, AnyPage = admin.ModelAdmin, Paginator, Page
 DATE_HIERARCHY_ROWS = 50_000
+# with 500,000 rows "backup" matches every one of them, and no person reads so many pages
+MOST_LISTED = 500
+# a frequent word is searched among so many newest rows
+RECENT = 10_000
+# all matches of a rare word are read and sorted: ordered by date, the query would walk the whole index
+RARE = 5_000
+
+
+class InstanceFilter(admin.AllValuesFieldListFilter):
+    """Every instance that has a run, whether instances.toml still describes it or not."""
+
+    def __init__(self, field: Any, request: Any, params: Any, model: Any, model_admin: Any, field_path: str) -> None:
+        super().__init__(field, request, params, model, model_admin, field_path)
+        self.lookup_choices: Any = instances_of(model)
+
+
+class RunPaginator(AnyPaginator):
+    """Finds the ids of a page in an index, from the nearer end of the list, and reads only the rows that it shows."""
+
+    object_list: QuerySet[Any]
+
+    def page(self, number: int | str) -> AnyPage:
+        number = self.validate_number(number)
+        rows, first = self.object_list, (number - 1) * self.per_page
+        last = min(first + self.per_page, self.count)
+        ids = rows.reverse()[self.count - last : self.count - first] if first > self.count // 2 else rows[first:last]
+        return Page(rows.filter(pk__in=ids.values("pk")), number, self)
 
 
 class RunList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        # its dates are found by a Python function for every row: seconds on a long history
+        # SQLite finds its dates by calling a Python function for every row: seconds on a long history
         if self.result_count > DATE_HIERARCHY_ROWS:
             self.date_hierarchy = None
         if self.query and self.result_count == MOST_LISTED and request.method == "GET":
@@ -41,10 +72,11 @@ class RunList(ChangeList):
 
 
 class RunAdmin(ModelAdmin):
-    """`page` is the page of one run, `related` the rows that it needs besides."""
+    """`page` is the page of one run, `related` the rows that it needs besides, `views` those of its actions."""
 
     page: ClassVar["staticmethod[[HttpRequest, Any], HttpResponse]"]
     related: ClassVar[tuple[str, ...]] = ()
+    views: ClassVar[tuple[Any, ...]]
     list_display_links = None
     list_per_page = 50
     paginator = RunPaginator
@@ -77,10 +109,24 @@ class RunAdmin(ModelAdmin):
         found, duplicates = super().get_search_results(request, queryset, search_term)
         if not search_term.strip():
             return found, duplicates
-        return newest_of(queryset, found), duplicates
+        pairs = _newest(found)
+        if not pairs:
+            return queryset.none(), duplicates
+        # the ids alone suffice; the dates tell the database which part of the index to search
+        dates = (pairs[-1][0], pairs[0][0])
+        return queryset.filter(pk__in=[pk for _, pk in pairs], created_at__range=dates), duplicates
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return RunList
+
+    def get_urls(self) -> list[URLPattern]:
+        status = status_of(self.model)
+        return [
+            self._path("status/", status, "statuses"),
+            self._path("<str:run_id>/status/", status),
+            *(self._path(f"<str:run_id>/{view.__name__}/", view) for view in self.views),
+            *super().get_urls(),
+        ]
 
     def _path(self, route: str, view: Any, name: str = "") -> URLPattern:
         wrapped = self.admin_site.admin_view(view)
@@ -101,7 +147,7 @@ class RunAdmin(ModelAdmin):
 
     @admin.display(description="status", ordering="status")
     def state(self, run: Run) -> str:
-        return render_to_string("admin/backups/status.html", {"live": live(run)})
+        return render_to_string("admin/backups/run/status.html", {"live": live(run)})
 
     @admin.display(description="started", ordering="created_at")
     def began(self, run: Run) -> SafeString:
@@ -112,3 +158,17 @@ class RunAdmin(ModelAdmin):
             formats.exact(moment),
             formats.age(moment),
         )
+
+
+def _newest(found: QuerySet[Any]) -> list[tuple[datetime, str]]:
+    """Return date and id of the newest `MOST_LISTED` of `found`, newest first, without reading all of the history."""
+    newest = found.order_by("-created_at", "-pk").values_list("created_at", "pk")
+    moments = found.model._default_manager.order_by("-created_at").values_list("created_at", flat=True)
+    if edge := moments[RECENT : RECENT + 1].first():
+        recent = list(newest.filter(created_at__gte=edge)[:MOST_LISTED])
+        if len(recent) == MOST_LISTED:
+            return recent
+        some = list(newest.order_by()[: RARE + 1])
+        if len(some) <= RARE:
+            return sorted(some, reverse=True)[:MOST_LISTED]
+    return list(newest[:MOST_LISTED])

@@ -1,4 +1,4 @@
-"""Moments as the pages show them."""
+"""Moments and sentences as the pages show them."""
 
 from datetime import datetime, timedelta
 
@@ -32,7 +32,7 @@ def exact(moment: datetime | None) -> str:
 
 
 def moment(text: str) -> datetime:
-    """Return the moment that a row keeps as ISO 8601."""
+    """Return the moment that a JSON column holds as ISO 8601."""
     return datetime.fromisoformat(text)
 
 
@@ -41,5 +41,5 @@ def clock(moment: datetime) -> str:
 
 
 def sentence(value: object) -> str:
-    """Return `value` with a full stop, so that a hint can follow. No capital: the first word may be a name."""
+    """Return `value` with a full stop, so that a hint can follow."""
     return sentences(str(value))

@@ -1,4 +1,4 @@
-"""What people did with a run."""
+"""The log entries of a run: what persons did with it."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ MOST_HISTORY = 20
 
 
 def history(run: Run) -> dict[str, Any]:
-    """Return the newest entries, newest first, as history.html shows them."""
+    """Return the context of history.html: the newest entries, newest first."""
     content_type = ContentType.objects.get_for_model(run)
     entries = LogEntry.objects.filter(content_type=content_type, object_id=run.pk).select_related("user")
     return {"history": list(entries[:MOST_HISTORY]), "most_history": MOST_HISTORY}

@@ -1,7 +1,8 @@
-"""What can be done with a run, by whom and when: one place for the buttons and for their views."""
+"""The actions on a run, who may do them and when: the buttons and their views check the same."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from django.conf import settings
@@ -18,7 +19,7 @@ AnyRun = TypeVar("AnyRun", bound=Run)
 
 @dataclass(frozen=True, slots=True)
 class Action(Generic[AnyRun]):
-    """`asks` marks those that show a page of their own first; the others do it when the button is pressed.
+    """An action on runs of `model`. One that `has_page` is confirmed on it, the others are done by their button.
 
     `destroys` marks those after which something is gone, `restores` those that BACKUP_WEB_RESTORE turns off.
     """
@@ -28,7 +29,7 @@ class Action(Generic[AnyRun]):
     permission: str
     applies: Callable[[AnyRun], bool]
     model: type[AnyRun]
-    asks: bool = False
+    has_page: bool = False
     destroys: bool = False
     restores: bool = False
 
@@ -41,6 +42,7 @@ class Action(Generic[AnyRun]):
 
     @property
     def plain_label(self) -> str:
+        # the dots say that a page follows
         return self.label.rstrip("…")
 
     @property
@@ -54,26 +56,15 @@ def may(user: User | AnonymousUser, permission: str) -> bool:
 
 
 def sees(user: User | AnonymousUser, model: type[Run]) -> bool:
-    """True for those who may look at backups and their drills, or at restores: who may start one sees how it goes."""
+    """True for users who may see runs of `model`. Drills are seen with backups."""
     if issubclass(model, BackupExecution | DrillExecution):
         return user.has_perm(VIEW)
+    # whoever may start a restore has to see how it goes
     return user.has_perm(VIEW_RESTORE) or user.has_perm(f"backups.{RESTORE.permission}")
 
 
-def _has_archive(execution: BackupExecution) -> bool:
-    return execution.has_archive
-
-
-def _has_unpinned_archive(execution: BackupExecution) -> bool:
-    return execution.has_archive and not execution.pinned
-
-
-def _is_pinned(execution: BackupExecution) -> bool:
-    return execution.pinned
-
-
-def _has_open_drop(execution: BackupExecution) -> bool:
-    return execution.open_drop
+def _has_unpinned_archive(backup: BackupExecution) -> bool:
+    return backup.has_archive and not backup.pinned
 
 
 def _can_be_cancelled(run: Run) -> bool:
@@ -88,6 +79,7 @@ def _can_be_undone(restore: RestoreExecution) -> bool:
     safety = restore.safety_backup
     if restore.is_active or safety is None or not safety.has_archive:
         return False
+    # a restore that changed nothing has nothing to undo
     return bool(restore.touched) and not restore.undone_by.completed().exists()
 
 
@@ -101,29 +93,29 @@ def _of_backup(
     permission: str,
     applies: Callable[[BackupExecution], bool],
     *,
-    asks: bool = False,
+    has_page: bool = False,
     destroys: bool = False,
     restores: bool = False,
 ) -> Action[BackupExecution]:
-    return Action(name, label, permission, applies, BackupExecution, asks, destroys, restores)
+    return Action(name, label, permission, applies, BackupExecution, has_page, destroys, restores)
 
 
-DOWNLOAD = _of_backup("download", "Download", "download_backup", _has_archive)
-VERIFY = _of_backup("verify", "Verify", "run_backup", _has_archive)
-DRILL = _of_backup("drill", "Drill", "run_backup", _has_archive)
-RESTORE = _of_backup("restore", "Restore…", "restore_backup", _has_archive, asks=True, restores=True)
+DOWNLOAD = _of_backup("download", "Download", "download_backup", attrgetter("has_archive"))
+VERIFY = _of_backup("verify", "Verify", "run_backup", attrgetter("has_archive"))
+DRILL = _of_backup("drill", "Drill", "run_backup", attrgetter("has_archive"))
+RESTORE = _of_backup("restore", "Restore…", "restore_backup", attrgetter("has_archive"), has_page=True, restores=True)
 AGAIN = _of_backup("again", "Back up again", "run_backup", _has_ended)
 CANCEL = _of_backup("cancel", "Cancel", "run_backup", _can_be_cancelled)
 DELETE = _of_backup(
-    "delete_archive", "Delete archive…", "delete_backup", _has_unpinned_archive, asks=True, destroys=True
+    "delete_archive", "Delete archive…", "delete_backup", _has_unpinned_archive, has_page=True, destroys=True
 )
-PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, asks=True)
-UNPIN = _of_backup("unpin", "Unpin", "pin_backup", _is_pinned)
-CONFIRM_DROP = _of_backup("confirm_drop", "Confirm drop…", "confirm_drop", _has_open_drop, asks=True)
+PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, has_page=True)
+UNPIN = _of_backup("unpin", "Unpin", "pin_backup", attrgetter("pinned"))
+CONFIRM_DROP = _of_backup("confirm_drop", "Confirm drop…", "confirm_drop", attrgetter("open_drop"), has_page=True)
 ACTIONS = (RESTORE, DOWNLOAD, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, CONFIRM_DROP, DELETE)
 
-UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, asks=True, restores=True)
-ACKNOWLEDGE = Action("acknowledge", "Acknowledge", "restore_backup", _can_be_acknowledged, RestoreExecution)
+UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, has_page=True, restores=True)
+ACKNOWLEDGE = Action("acknowledge", "Acknowledge restore", "restore_backup", _can_be_acknowledged, RestoreExecution)
 CANCEL_RESTORE = Action("cancel", "Cancel", "restore_backup", _can_be_cancelled, RestoreExecution)
 RESTORE_ACTIONS = (UNDO, CANCEL_RESTORE)
 

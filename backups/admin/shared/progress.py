@@ -1,26 +1,33 @@
-"""The state of a backup, a restore or a drill in words; pages and their polling show the same ones."""
+"""The state, the progress and the timeline of a run in words; pages and their polling show the same ones."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
-from backups.admin.shared.timeline import steps
+from backups.admin.shared import formats
 from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.describe import describe_progress
-from destinations.lib.formats import human_duration
+from destinations.lib.formats import counted, human_duration
 
 AnyRuns = TypeVar("AnyRuns", bound=RunQuerySet[Any])
 Status = Run.Status
-PATIENCE = timedelta(seconds=15)
+# a queued run that waits longer may have no worker
+WORKER_DUE = timedelta(seconds=15)
+# the wait in the queue and the end have steps of their own
+NO_STAGES = ("waiting", "done")
+# shown only where the run reached it
+ONLY_IF_REACHED = (RestoreExecution.Stage.ROLLING_BACK,)
 
 
 def with_progress(runs: AnyRuns) -> AnyRuns:
     """Add `busy`: whether what it would have to wait for is running: the instance is in use, or another drill runs."""
+    # annotated, because a query for each row would make lists slow
     if not runs.model.needs_instance:
         return runs.without_manifest().annotate(busy=Exists(runs.model.objects.running()))
     backup, restore = (
@@ -31,51 +38,94 @@ def with_progress(runs: AnyRuns) -> AnyRuns:
 
 
 def live(run: Run) -> dict[str, Any]:
-    """Return `describe_progress` and its words, and the URL that tells them."""
+    """Return `describe_progress` with its words, the steps of the timeline and the URL to poll."""
     now = timezone.now()
     progress = describe_progress(run)
-    words = {**_badge(run), "detail": _detail(run, progress["silent"], now)}
-    words["what"] = run.word.capitalize()
-    place = {"status_url": reverse(f"admin:backups_{run._meta.model_name}_statuses")}
-    return progress | words | place | {"steps": [step.words() for step in steps(run, now)]}
-
-
-def _badge(run: Run) -> dict[str, str]:
-    """Return the word for its state, and the tone that it is said in."""
-    special = BADGES[type(run)](run) if type(run) in BADGES else None
-    return special or {"label": run.get_status_display(), "tone": run.status}
-
-
-def _backup_badge(backup: BackupExecution) -> dict[str, str] | None:
-    if backup.has_archive and (backup.flaw or backup.open_drop):
-        return {"label": backup.get_status_display(), "tone": "late"}
-    return None
-
-
-def _drill_badge(drill: DrillExecution) -> dict[str, str] | None:
-    if drill.status == Status.COMPLETED:
-        return {"label": "Passed", "tone": drill.status}
-    if drill.status == Status.FAILED and not drill.verdict:
-        return {"label": "No verdict", "tone": "late"}
-    return None
-
-
-def _detail(run: Run, silent: bool, now: datetime) -> str:
+    label, tone = BADGES.get(type(run), _badge)(run)
     if run.status == Status.QUEUED:
-        return _waiting(run, now)
-    if run.status == Status.RUNNING:
-        return _running(run, silent, now)
-    return COMPLETED[type(run)](run) if run.status == Status.COMPLETED else run.error_message
+        detail = _waiting(run, now)
+    elif run.status == Status.RUNNING:
+        detail = _running(run, progress["silent"], now)
+    else:
+        detail = COMPLETED[type(run)](run) if run.status == Status.COMPLETED else run.error_message
+    return progress | {
+        "label": label,
+        "tone": tone,
+        "detail": detail,
+        "what": run.word.capitalize(),
+        "status_url": reverse(f"admin:backups_{run._meta.model_name}_statuses"),
+        "steps": steps(run, now),
+    }
+
+
+def steps(run: Run, now: datetime) -> list[dict[str, str]]:
+    """Return the wait in the queue, every stage whether reached or not, and the end when there is one.
+
+    The state of a step is done, now, ahead, skipped, or broken: the stage in which the run ended too early.
+    """
+    ended, completed = run.completed_at, run.status == Status.COMPLETED
+    first = run.started_at or ended or now
+    state = "now" if run.status == Status.QUEUED else "done" if run.started_at else "broken"
+    found = [_step("waiting", "Waiting", state, run.created_at, first - run.created_at)]
+
+    choices = run._meta.get_field("stage").flatchoices
+    labels = {name: label for name, label in choices if name not in NO_STAGES}
+    moments = [(str(name), datetime.fromisoformat(moment)) for name, moment in run.timeline]
+    # the row may hold a stage of an earlier version that has no label any more
+    begun = [(name, moment) for name, moment in moments if name in labels]
+    last_state = "now" if run.is_active else "done" if completed else "broken"
+    reached: dict[str, tuple[str, datetime, timedelta]] = {}
+    for (name, began), (following, end) in pairwise([*begun, ("", ended or now)]):
+        # two stages that take turns are shown once each, with all the time that each took
+        _, start, before = reached.get(name, ("", began, timedelta()))
+        reached[name] = ("done" if following else last_state, start, before + (end - began))
+    for name, label in labels.items():
+        if name in reached:
+            found.append(_step(name, label, *reached[name]))
+        elif name not in ONLY_IF_REACHED:
+            found.append(_step(name, label, "ahead" if run.is_active else "skipped"))
+    if not run.is_active:
+        found.append(_step("end", run.get_status_display(), "done" if completed else "broken", ended, run.duration))
+    return found
+
+
+def _step(
+    name: str, label: str, state: str, began: datetime | None = None, took: timedelta | None = None
+) -> dict[str, str]:
+    return {
+        "name": name,
+        "label": label,
+        "state": state,
+        "began": formats.clock(began) if began is not None else "",
+        "took": human_duration(took) if took is not None else "",
+    }
+
+
+def _badge(run: Run) -> tuple[str, str]:
+    """Return the label of the state of `run`, and the tone of its badge."""
+    return run.get_status_display(), run.status
+
+
+def _backup_badge(backup: BackupExecution) -> tuple[str, str]:
+    flawed = backup.has_archive and (backup.flaw or backup.open_drop)
+    return backup.get_status_display(), "late" if flawed else backup.status
+
+
+def _drill_badge(drill: DrillExecution) -> tuple[str, str]:
+    if drill.status == Status.COMPLETED:
+        return "Passed", drill.status
+    if drill.status == Status.FAILED and not drill.verdict:
+        return "No verdict", "late"
+    return _badge(drill)
 
 
 def _waiting(run: Run, now: datetime) -> str:
     if run.owner == Run.Owner.PROCESS:
-        return f"{run.worker}, which made it, is about to run it"
+        return f"{run.worker}, which created it, is about to run it"
     if getattr(run, "busy", False):
-        whom = run.instance if run.needs_instance else "the place for drills"
-        return f"waiting until {whom} is free"
+        return f"waiting until {run.instance if run.needs_instance else 'the slot for drills'} is free"
     waited = now - run.created_at
-    if waited < PATIENCE:
+    if waited < WORKER_DUE:
         return "waiting for a worker"
     return f"no worker took it for {human_duration(waited)}: is the worker running?"
 
@@ -83,22 +133,22 @@ def _waiting(run: Run, now: datetime) -> str:
 def _running(run: Run, silent: bool, now: datetime) -> str:
     if silent:
         last = run.heartbeat_at or run.started_at or run.created_at
-        return f"no sign of life for {human_duration(now - last)}"
+        return f"no heartbeat for {human_duration(now - last)}"
     if run.cancel_requested_at is not None:
-        return f"stopping, as {run.cancel_requested_by} asked"
+        return f"stopping, cancelled by {run.cancel_requested_by}"
     return f"{run.get_stage_display()}, {run.progress_percent}%"
 
 
-def _completed(execution: BackupExecution) -> str:
-    if execution.deleted_at is not None:
+def _completed(backup: BackupExecution) -> str:
+    if backup.deleted_at is not None:
         return "archive deleted"
-    if execution.missing_at is not None:
+    if backup.missing_at is not None:
         return "archive missing"
-    if execution.deleting_at is not None:
+    if backup.deleting_at is not None:
         return "archive is being deleted"
-    dropped = "data dropped" if execution.open_drop else ""
-    pinned = "pinned" if execution.pinned else ""
-    return ", ".join(filter(None, [dropped, execution.flaw, _warnings(execution), pinned]))
+    dropped = "data dropped" if backup.open_drop else ""
+    pinned = "pinned" if backup.pinned else ""
+    return ", ".join(filter(None, [dropped, backup.flaw, _warnings(backup), pinned]))
 
 
 def _restored(restore: RestoreExecution) -> str:
@@ -106,12 +156,11 @@ def _restored(restore: RestoreExecution) -> str:
 
 
 def _warnings(run: Run) -> str:
-    count = len(run.warnings)
-    return f"{count} warning{'s' if count > 1 else ''}" if count else ""
+    return counted(len(run.warnings), "warning") if run.warnings else ""
 
 
-# by model: the badge where it is not that of the status, and what a completed one tells
-BADGES: dict[type[Run], Callable[[Any], dict[str, str] | None]] = {
+# the badge where it is not that of the status, and the detail of a completed run, by model
+BADGES: dict[type[Run], Callable[[Any], tuple[str, str]]] = {
     BackupExecution: _backup_badge,
     DrillExecution: _drill_badge,
 }

@@ -1,4 +1,4 @@
-"""What pages poll while something runs."""
+"""The JSON that pages poll while something runs."""
 
 from collections.abc import Callable
 
@@ -8,25 +8,26 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from backups.admin.shared.permissions import AnyRun, sees
 from backups.admin.shared.progress import live, with_progress
 
+# as many as a list shows; the URL of a poll stays short
 MOST = 50
 
 
 def status_of(model: type[AnyRun]) -> Callable[..., HttpResponse]:
-    """Return a view of the runs of `model`.
+    """Return a view of the runs of `model`: ``{"executions": [...]}`` for one id, or for those in ``?ids=a,b``.
 
-    It answers ``{"executions": [...]}`` for one id, or for at most 50 in ``?ids=a,b``, which leaves unknown ones out.
+    Unknown ids in ``?ids=`` are left out.
     """
 
-    def status(request: HttpRequest, execution_id: str | None = None) -> HttpResponse:
+    def status(request: HttpRequest, run_id: str | None = None) -> HttpResponse:
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
         if not sees(request.user, model):
             raise PermissionDenied
-        ids = [execution_id] if execution_id else [text for text in request.GET.get("ids", "").split(",") if text]
+        ids = [run_id] if run_id else [text for text in request.GET.get("ids", "").split(",") if text]
         if len(ids) > MOST:
             return JsonResponse({"error": f"at most {MOST} ids at once"}, status=400)
         found = [live(run) for run in with_progress(model.objects.filter(pk__in=ids))]
-        if execution_id and not found:
+        if run_id and not found:
             raise Http404
         return JsonResponse({"executions": found}, headers={"Cache-Control": "no-store"})
 

@@ -1,9 +1,9 @@
-"""What every view that does something has in common: its method, its permission, its record and its errors."""
+"""What every view has in common: its methods, its permission, the record of a refusal, its errors and its page."""
 
 import functools
 import logging
 from collections.abc import Callable
-from typing import cast
+from typing import Any, NoReturn, cast
 
 from django.contrib import messages
 from django.contrib.admin.sites import site
@@ -13,65 +13,68 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 
 from backups.admin.shared.permissions import Action, AnyRun
 from backups.lib import audit
 from backups.models import Run
 from destinations.lib.operator_error import OperatorError
+from destinations.models import BackupDestination
 
 Work = Callable[[HttpRequest, AnyRun], HttpResponseBase]
 View = Callable[[HttpRequest, str], HttpResponseBase]
 
 
 def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
-    """Make a view of `work`: POST only (GET too where the action asks first), permission checked, errors shown."""
+    """Make a view of `work`: POST only (GET too where the action has a page), permission checked, errors shown."""
+    methods = ("GET", "POST") if action.has_page else ("POST",)
 
     def decorate(work: Work[AnyRun]) -> View:
         @functools.wraps(work)
-        def view(request: HttpRequest, execution_id: str) -> HttpResponseBase:
-            if request.method not in (("GET", "POST") if action.asks else ("POST",)):
-                return HttpResponseNotAllowed(["GET", "POST"] if action.asks else ["POST"])
-            run = get_object_or_404(action.model.objects, pk=execution_id)
+        def view(request: HttpRequest, run_id: str) -> HttpResponseBase:
+            if request.method not in methods:
+                return HttpResponseNotAllowed(methods)
+            run = get_object_or_404(action.model.objects, pk=run_id)
+            by, logged = actor(request), {run.noun: run.pk, "action": action.name}
+            # `admin_view` checks only that the user is staff
             if not action.allowed(request.user):
-                refuse(request, action, run)
+                audit.log(f"{run.noun}.forbidden", logging.WARNING, **logged, by=audit.name_of(by))
+                audit.note(by, run, f"Refused: {action.plain_label} without the permission {action.permission}.")
+                raise PermissionDenied
             if not action.is_on:
-                return _is_off(request, action, run)
+                audit.log(f"{run.noun}.switched-off", logging.WARNING, **logged, by=by)
+                title = f"{action.plain_label} is switched off here"
+                back = page_url(run)
+                return page(request, "backups/off", status=403, title=title, opts=run._meta, run=run, back_url=back)
             try:
                 return work(request, run)
             except OperatorError as error:
                 messages.error(request, f"{action.plain_label} failed: {error.text}")
-                return to_page(run)
+                return redirect_to(run)
 
         return view
 
     return decorate
 
 
-def refuse(request: HttpRequest, action: Action[AnyRun], run: AnyRun) -> None:
-    """Record the attempt and raise PermissionDenied."""
+def refuse(request: HttpRequest, action: str, destination: BackupDestination | None = None) -> NoReturn:
+    """Record an attempt that is not about one run, and raise PermissionDenied."""
     by = actor(request)
-    audit.log(
-        f"{run.noun}.forbidden", logging.WARNING, execution=run.pk, action=action.name, by=audit.name_of(by)
-    )  # fmt: skip
-    audit.note(by, run, f"Refused: {action.plain_label} without the permission {action.permission}.")
+    name = destination.name if destination else None
+    audit.log("destination.forbidden", logging.WARNING, destination=name, action=action, by=audit.name_of(by))
+    if destination is not None:
+        audit.note(by, destination, f"Refused: {action} without its permission.")
     raise PermissionDenied
 
 
-def _is_off(request: HttpRequest, action: Action[AnyRun], run: AnyRun) -> HttpResponse:
-    """Say that BACKUP_WEB_RESTORE turned the action off, and record the attempt."""
-    audit.log(f"{run.noun}.switched-off", logging.WARNING, execution=run.pk, action=action.name, by=actor(request))
-    context = site.each_context(request) | {
-        "title": f"{action.plain_label} is switched off here",
-        "opts": action.model._meta,
-        "run": run,
-        "page_url": page_url(run),
-    }
-    return TemplateResponse(request, "admin/backups/restoreexecution/off.html", context, status=403)
+def page(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    """Return the page of `template`, a path below templates/admin without its suffix, for `context`."""
+    values = site.each_context(request) | context
+    return TemplateResponse(request, f"admin/{template}.html", values, status=status)
 
 
 def actor(request: HttpRequest) -> AbstractUser:
-    """Return the user; `admin_view` let only staff through."""
+    """Return the user; `admin_view` lets only staff through."""
     return cast("AbstractUser", request.user)
 
 
@@ -79,5 +82,25 @@ def page_url(run: Run) -> str:
     return reverse(f"admin:backups_{run._meta.model_name}_change", args=[run.pk])
 
 
-def to_page(run: Run) -> HttpResponseRedirect:
+def redirect_to(run: Run) -> HttpResponseRedirect:
+    """Redirect to the page of `run`."""
     return redirect(page_url(run))
+
+
+def site_path(route: str, view: Callable[..., HttpResponseBase], name: str = "") -> URLPattern:
+    """Return a URL of the admin site, for a page that belongs to no ModelAdmin. Only staff reach `view`."""
+    return path(route, site.admin_view(view), name=name or None)
+
+
+def moved(name: str) -> Callable[..., HttpResponse]:
+    """Return a view that redirects an address of earlier versions to the page `name` for good."""
+
+    def view(request: HttpRequest, **parts: str) -> HttpResponse:
+        # a browser repeats a redirected POST as a GET, and what it sent would be lost silently
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        query = request.META.get("QUERY_STRING", "")
+        address = reverse(f"admin:{name}", kwargs=parts)
+        return redirect(f"{address}?{query}" if query else address, permanent=True)
+
+    return view

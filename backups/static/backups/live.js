@@ -5,7 +5,7 @@
   const live = () => [...document.querySelectorAll("[data-live]")];
   let wait = INTERVAL, timer;
 
-  const say = (element, selector, text) => {
+  const setText = (element, selector, text) => {
     const found = element.querySelector(selector);
     if (found.textContent !== text) found.textContent = found.title = text;
   };
@@ -18,20 +18,20 @@
     [row.cells[1].textContent, row.cells[2].textContent] = [began, took];
   };
 
-  // none, where its row left the page after it was asked for
-  const show = (execution) => document.querySelectorAll(`[data-live="${execution.id}"]`).forEach((element) => {
-    element.dataset.status = execution.status;
-    element.querySelector(".bs-badge").dataset.status = execution.tone;
-    say(element, ".bs-badge", execution.label);
-    say(element, ".bs-detail", execution.detail);
+  // there may be none: its row may have left the page since the request
+  const show = (run) => document.querySelectorAll(`[data-live="${run.id}"]`).forEach((element) => {
+    element.dataset.status = run.status;
+    element.querySelector(".bs-badge").dataset.status = run.tone;
+    setText(element, ".bs-badge", run.label);
+    setText(element, ".bs-detail", run.detail);
     const progress = element.querySelector("progress");
-    progress.value = execution.percent;
-    progress.hidden = execution.status !== "running";
-    execution.steps.forEach((step) => showStep(execution.id, step));
-    if (!execution.active) delete element.dataset.live;
+    progress.value = run.percent;
+    progress.hidden = run.status !== "running";
+    run.steps.forEach((step) => showStep(run.id, step));
+    if (!run.active) delete element.dataset.live;
   });
 
-  const ask = async (url, elements) => {
+  const fetchRuns = async (url, elements) => {
     const ids = elements.map((element) => element.dataset.live).join();
     const answer = await fetch(`${url}?ids=${ids}`, {redirect: "error", cache: "no-store"});
     if (!answer.ok) throw new Error(answer.status);
@@ -41,28 +41,28 @@
   const poll = async () => {
     if (document.hidden) return;
     const elements = live().slice(0, MOST), urls = new Set(elements.map((element) => element.dataset.statusUrl));
-    let executions;
+    let runs;
     try {
-      const answers = [...urls].map((url) => ask(url, elements.filter((element) => element.dataset.statusUrl === url)));
-      executions = (await Promise.all(answers)).flat();
+      const answers = [...urls].map((url) => fetchRuns(url, elements.filter((element) => element.dataset.statusUrl === url)));
+      runs = (await Promise.all(answers)).flat();
     } catch {
       wait = Math.min(wait * 2, SLOWEST);
-      elements.forEach((element) => say(element, ".bs-detail", "no answer from the site, trying again"));
-      again(wait);
+      elements.forEach((element) => setText(element, ".bs-detail", "no answer from the site, trying again"));
+      schedule(wait);
       return;
     }
     wait = INTERVAL;
-    executions.forEach(show);
+    runs.forEach(show);
     // a reload would undo a selection in the list
-    if (executions.some((one) => !one.active) && !document.querySelector(".action-select:checked")) location.reload();
-    again(wait);
+    if (runs.some((one) => !one.active) && !document.querySelector(".action-select:checked")) location.reload();
+    schedule(wait);
   };
 
-  const again = (delay) => {
+  const schedule = (delay) => {
     clearTimeout(timer);
     if (live().length) timer = setTimeout(poll, delay);
   };
 
-  document.addEventListener("visibilitychange", () => document.hidden || again(0));
-  again(INTERVAL);
+  document.addEventListener("visibilitychange", () => document.hidden || schedule(0));
+  schedule(INTERVAL);
 }

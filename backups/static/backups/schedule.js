@@ -1,5 +1,5 @@
 "use strict";
-// Shows the next runs of the rhythm in the form as it is typed, or what is wrong with it.
+// Shows the next runs of the cadence in the form as it is typed, or its error.
 {
   const PAUSE = 250;
   const box = document.querySelector("[data-preview-url]");
@@ -32,7 +32,7 @@
       const answer = await fetch(`${box.dataset.previewUrl}?${values}`, {redirect: "error", cache: "no-store"});
       if (!answer.ok) throw new Error(answer.status);
       const preview = await answer.json();
-      // an answer that was overtaken by a later one says nothing about what stands there now
+      // the answer to an earlier request may arrive after a later one
       if (number === asked) show(preview);
     } catch {
       show({words: "", runs: [], problem: "No answer from the site: the next runs are shown after saving."});

@@ -1,4 +1,4 @@
-"""The buttons of an execution: cancel, download, verify, delete."""
+"""The buttons of a backup: cancel, download, verify, delete."""
 
 import hashlib
 import logging
@@ -48,17 +48,17 @@ def test_an_action_is_refused_without_its_permission_and_the_attempt_recorded(
     assert (execution.status, execution.deleted_at, execution.cancel_requested_at) == (before, None, None)
     assert BackupExecution.objects.count() == 1
     assert f"without the permission {NEEDED[name]}." in notes()[0]
-    assert f"backup.forbidden execution={execution.pk} action={name} by=bob" in caplog.text
+    assert f"backup.forbidden backup={execution.pk} action={name} by=bob" in caplog.text
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", NEEDED)
-def test_an_action_on_an_unknown_execution_is_not_found(admin: Client, name: str) -> None:
+def test_an_action_on_an_unknown_backup_is_not_found(admin: Client, name: str) -> None:
     assert admin.post(f"{LIST}unknown/{name}/").status_code == 404
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", [action.name for action in ACTIONS if not action.asks])
+@pytest.mark.parametrize("name", [action.name for action in ACTIONS if not action.has_page])
 def test_following_a_link_does_nothing(admin: Client, name: str) -> None:
     execution = an_execution()
     response = admin.get(url(execution, name))
@@ -88,13 +88,13 @@ def test_a_queued_one_is_cancelled_at_once() -> None:
 
 
 @pytest.mark.django_db
-def test_a_running_one_is_asked_to_stop() -> None:
+def test_a_running_one_is_cancelled() -> None:
     execution = an_execution(status=Status.RUNNING, heartbeat_at=timezone.now())
     page = page_at(a_client(VIEW, "run_backup"), url(execution, "cancel"), {})
     execution.refresh_from_db()
     assert (execution.status, execution.cancel_requested_by) == (Status.RUNNING, "bob")
     assert page.messages() == ["success"]
-    assert page.run().field("detail").text == "stopping, as bob asked"
+    assert page.run().field("detail").text == "stopping, cancelled by bob"
     assert page.field("cancel_requested_by").text == "bob"
 
 
@@ -202,7 +202,7 @@ def test_deleting_twice_says_that_there_is_nothing_any_more() -> None:
     execution = an_execution(deleted_at=timezone.now())
     client, address = a_client(VIEW, "delete_backup"), url(execution, "delete_archive")
     for data in (None, {"confirm": "shop"}):
-        assert "there is no archive to delete any more" in page_at(client, address, data).message("error")
+        assert "There is no archive to delete any more." in page_at(client, address, data).message("error")
 
 
 @pytest.mark.django_db

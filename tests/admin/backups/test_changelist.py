@@ -1,4 +1,4 @@
-"""The list of executions."""
+"""The list of backups."""
 
 from datetime import timedelta
 from typing import Any
@@ -130,7 +130,7 @@ def test_users_without_the_permission_do_not_see_it() -> None:
     assert a_client("run_backup", "download_backup", "delete_backup").get(LIST).status_code == 403
 
 
-def test_nobody_adds_changes_or_deletes_a_row(admin: Client) -> None:
+def test_no_user_adds_changes_or_deletes_a_row(admin: Client) -> None:
     execution = an_execution()
     assert admin.get(f"{LIST}add/").status_code == 403
     assert admin.get(f"{LIST}{execution.pk}/delete/").status_code == 403

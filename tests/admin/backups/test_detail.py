@@ -1,4 +1,4 @@
-"""The page of one execution."""
+"""The page of one backup."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups.admin.shared.permissions import ACTIONS
 from backups.lib import audit
 from backups.models import BackupExecution
 from tests.support.pages.admin_pages import LIST, url
@@ -18,7 +19,7 @@ from tests.support.rows import VIEW, Status, a_client, a_manifest, a_user, an_ex
 pytestmark = pytest.mark.django_db
 
 
-def test_it_tells_everything_about_a_completed_one() -> None:
+def test_it_shows_all_facts_of_a_completed_backup() -> None:
     execution = an_execution(comment="before the upgrade", age=timedelta(minutes=5))
     page = page_at(a_client(VIEW), url(execution))
     assert execution.started_at is not None and execution.completed_at is not None
@@ -108,7 +109,7 @@ def test_a_failed_one_says_what_to_do_and_where_it_stopped() -> None:
     assert "components" not in page.sections()
 
 
-def test_warnings_pins_deletions_and_losses_are_told() -> None:
+def test_warnings_pins_deletions_and_losses_are_shown() -> None:
     now = timezone.now()
     execution = an_execution(
         warnings=["uploads grew while it was read"],
@@ -232,3 +233,11 @@ def test_the_number_of_queries_does_not_grow_with_the_history() -> None:
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 8
     assert page_at(client, url(execution)).action("history")["href"] == url(execution, "history")
+
+
+def test_an_action_with_a_page_is_a_link_to_it_and_any_other_a_button(admin: Client) -> None:
+    page = page_at(admin, url(an_execution()))
+    shown = {action.name: page.action(action.name) for action in ACTIONS if action.name in page.actions()}
+    tags = {action.name: "a" if action.has_page else "button" for action in ACTIONS if action.name in shown}
+    assert {name: element.tag for name, element in shown.items()} == tags
+    assert set(tags.values()) == {"a", "button"}

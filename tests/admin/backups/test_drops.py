@@ -1,4 +1,4 @@
-"""What the pages say of data that is gone, and the page that asks whether it is gone on purpose."""
+"""Dropped data on the pages, and the page that confirms a drop."""
 
 from datetime import timedelta
 from typing import Any
@@ -41,10 +41,10 @@ def test_the_pages_say_what_is_gone_and_not_in_green(night: BackupExecution, adm
         "table items of orders: 1,234 rows became none",
         "uploads: 90 kB became 800 B",
     ]
-    page = page_at(admin, f"{LIST}instance/shop/")
+    page = page_at(admin, "/admin/backups/instances/shop/")
     assert page.field("condition").status == "dropped"
     assert url(night) in page.notice(NOTICE, "shop").links()
-    assert NOTICE not in page_at(admin, f"{LIST}instance/wiki/").notices()
+    assert NOTICE not in page_at(admin, "/admin/backups/instances/wiki/").notices()
     page = page_at(admin, url(night))
     assert page.notice(NOTICE).status == "open"
     drops = page.section("drops")

@@ -108,7 +108,7 @@ def test_an_upload_larger_than_the_free_space_is_refused_with_both_sizes(
     assert not BackupExecution.objects.exists() and left(settings) == []
 
 
-def test_a_disk_that_fills_up_during_the_upload_is_said(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def test_a_disk_that_fills_up_during_the_upload_is_shown(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     class Full(io.FileIO):
         def write(self, data: Any) -> int:
             raise OSError(28, "No space left on device")
@@ -136,7 +136,7 @@ def test_the_form_offers_enabled_destinations_only() -> None:
     assert page.content.one("form")["enctype"] == "multipart/form-data"
 
 
-def test_a_disabled_destination_and_a_missing_file_are_said_at_their_fields() -> None:
+def test_a_disabled_destination_and_a_missing_file_are_shown_at_their_fields() -> None:
     old = a_destination("old", enabled=False)
     faults = page_at(a_client(*MAY), IMPORT, {"destination": old.pk}, status=400).faults()
     assert set(faults) == {"destination", "archive"}

@@ -7,7 +7,6 @@ from django.test import Client
 
 from backups.admin.backups.changelist import ExecutionAdmin
 from backups.admin.shared import changelist as runs
-from backups.admin.shared import search as searching
 from backups.models import BackupExecution, RestoreExecution
 from tests.support.pages.admin_pages import LIST
 from tests.support.pages.parsed import page_at
@@ -64,9 +63,9 @@ def test_the_filter_offers_nothing_where_there_is_no_run() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three are listed, four rows are recent, up to five matches are rare."""
-    monkeypatch.setattr(searching, "RECENT", 4)
-    monkeypatch.setattr(searching, "RARE", 5)
-    for module in (searching, runs):
+    monkeypatch.setattr(runs, "RECENT", 4)
+    monkeypatch.setattr(runs, "RARE", 5)
+    for module in (runs, runs):
         monkeypatch.setattr(module, "MOST_LISTED", 3)
 
 

@@ -1,4 +1,4 @@
-"""The buttons Pin and Unpin, and the page that asks for the reason."""
+"""The buttons Pin and Unpin, and the form for the reason."""
 
 import pytest
 from django.utils import timezone

@@ -68,7 +68,7 @@ def test_the_only_destination_is_chosen_already() -> None:
         ("comment", "x" * 501, "500"),
     ],
 )
-def test_what_is_wrong_is_said_at_the_field_and_nothing_starts(field: str, value: str, words: str) -> None:
+def test_what_is_wrong_is_shown_at_the_field_and_nothing_starts(field: str, value: str, words: str) -> None:
     data = {"instance": "shop", "destination": a_destination().pk, "comment": "", field: value}
     faults = page_at(may_run(), START, data, status=400).faults()
     assert list(faults) == [field]

@@ -1,4 +1,4 @@
-"""The page "What is there"."""
+"""The page of the catalogue."""
 
 import shutil
 
@@ -9,7 +9,6 @@ from django.utils import timezone
 from backups.models import BackupExecution
 from destinations.models import BackupDestination
 from tests.support.archives.stored import an_archive, file_of, folder_of, put, stored
-from tests.support.pages.admin_pages import LIST
 from tests.support.pages.parsed import Page, page_at
 from tests.support.rows import VIEW, a_client, a_destination
 
@@ -23,7 +22,7 @@ def nas() -> BackupDestination:
 
 
 def address(destination: BackupDestination) -> str:
-    return f"{LIST}catalogue/{destination.pk}/"
+    return f"/admin/destinations/backupdestination/{destination.pk}/catalogue/"
 
 
 def test_it_shows_what_is_there_against_what_is_recorded_and_changes_nothing(nas: BackupDestination) -> None:
@@ -37,13 +36,13 @@ def test_it_shows_what_is_there_against_what_is_recorded_and_changes_nothing(nas
     put(nas, "elsewhere/x.tar.gz.unknown.part", b"half")
     page = page_at(a_client(*MAY), address(nas))
     assert page.field("present").value == "1"
-    assert page.sections() == ["unknown", "missing", "changed", "leftovers", "others"]
+    assert page.sections() == ["unknown", "missing", "changed", "partial-uploads", "others"]
     assert page.section("unknown").rows() == ["elsewhere/found.tar.gz"]
     assert page.section("missing").rows() == [lost.backup_path]
     assert page.row(lost.backup_path).field("instance").text == "wiki"
     assert page.section("changed").rows() == [changed.backup_path]
     assert page.row(changed.backup_path).field("size_bytes").value == "3"
-    assert page.section("leftovers").rows() == ["elsewhere/x.tar.gz.unknown.part"]
+    assert page.section("partial-uploads").rows() == ["elsewhere/x.tar.gz.unknown.part"]
     part = page.row("elsewhere/x.tar.gz.unknown.part")
     assert (part.status, part.field("size_bytes").value) == ("kept", "4")
     assert part.field("reason").text.startswith("of unknown origin and not seen before")
@@ -72,7 +71,7 @@ def test_pressing_it_again_changes_nothing(nas: BackupDestination) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_destination_that_cannot_be_listed_is_said_to_be_so_and_nothing_is_marked(
+def test_a_destination_that_cannot_be_listed_is_shown_to_be_so_and_nothing_is_marked(
     nas: BackupDestination, method: str
 ) -> None:
     row = stored(nas, missing_at=None)

@@ -14,11 +14,12 @@ from backups.service.archives.pin import pin_backup
 from destinations.lib.formats import human_size
 from destinations.models import BackupDestination
 from tests.support.archives.stored import daily, file_of, there
-from tests.support.pages.admin_pages import LIST, url
+from tests.support.pages.admin_pages import url
 from tests.support.pages.parsed import page_at
 from tests.support.rows import VIEW, a_client, a_destination, an_execution
 
 pytestmark = pytest.mark.django_db
+DESTINATIONS = "/admin/destinations/backupdestination/"
 
 
 @pytest.fixture
@@ -27,11 +28,11 @@ def nas() -> BackupDestination:
 
 
 def preview(destination: BackupDestination) -> str:
-    return f"{LIST}retention/{destination.pk}/"
+    return f"{DESTINATIONS}{destination.pk}/retention/"
 
 
 def prune(destination: BackupDestination) -> str:
-    return f"{LIST}prune/{destination.pk}/"
+    return f"{DESTINATIONS}{destination.pk}/prune/"
 
 
 def some(destination: BackupDestination, days: int = 10) -> list[BackupExecution]:
@@ -129,7 +130,7 @@ def test_when_other_backups_would_go_by_now_nothing_is_deleted_and_the_page_is_s
     assert there(rows) == list(range(10))
 
 
-def test_a_deletion_that_fails_is_told_and_the_row_stays(nas: BackupDestination) -> None:
+def test_a_deletion_that_fails_is_shown_and_the_row_stays(nas: BackupDestination) -> None:
     rows = some(nas)
     file_of(rows[9]).unlink()
     file_of(rows[9]).mkdir()
@@ -141,7 +142,7 @@ def test_a_deletion_that_fails_is_told_and_the_row_stays(nas: BackupDestination)
     assert BackupExecution.objects.get(pk=rows[9].pk).deleted_at is None
 
 
-def test_a_rule_of_the_site_that_cannot_be_meant_is_told(settings: Settings) -> None:
+def test_a_rule_of_the_site_with_errors_is_shown(settings: Settings) -> None:
     settings.BACKUP_RETENTION = {"strategy": "sometimes"}
     nas = a_destination("nas")
     some(nas, 1)
@@ -176,18 +177,18 @@ def test_following_a_link_or_a_form_of_another_site_prunes_nothing(nas: BackupDe
 
 
 def test_an_unknown_destination_is_not_found() -> None:
-    assert a_client(VIEW).get(f"{LIST}retention/unknown/").status_code == 404
+    assert a_client(VIEW).get(f"{DESTINATIONS}unknown/retention/").status_code == 404
 
 
 def test_the_page_of_a_destination_leads_to_both_pages(nas: BackupDestination) -> None:
-    address = f"/admin/destinations/backupdestination/{nas.pk}/change/"
+    address = f"{DESTINATIONS}{nas.pk}/change/"
     page = page_at(a_client(VIEW, "import_backup", "view_backupdestination"), address)
     assert page.action("retention")["href"] == preview(nas)
-    assert page.action("catalogue")["href"] == f"{LIST}catalogue/{nas.pk}/"
+    assert page.action("catalogue")["href"] == f"{DESTINATIONS}{nas.pk}/catalogue/"
     other = page_at(a_client("view_backupdestination", name="other"), address)
     assert not {"retention", "catalogue"} & other.actions()
 
 
-def test_the_executions_named_in_the_preview_are_links(nas: BackupDestination) -> None:
+def test_the_backups_in_the_preview_are_links(nas: BackupDestination) -> None:
     (row,) = some(nas, 1)
     assert page_at(a_client(VIEW), preview(nas)).row(row.pk).field("instance").links() == [url(row)]

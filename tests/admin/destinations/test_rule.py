@@ -13,7 +13,6 @@ from backups.service.retention.prune import prune
 from backups.service.retention.rule_change import settle_rule
 from destinations.models import BackupDestination
 from tests.support.archives.stored import daily, there
-from tests.support.pages.admin_pages import LIST
 from tests.support.pages.parsed import Page, page_at
 from tests.support.rows import VIEW, a_client, a_destination
 
@@ -111,7 +110,7 @@ def test_who_may_not_change_destinations_changes_no_rule(nas: BackupDestination)
     assert days(nas) == 30
 
 
-def test_who_may_not_see_backups_is_told_how_many_and_not_which(nas: BackupDestination) -> None:
+def test_who_may_not_see_backups_is_shown_how_many_and_not_which(nas: BackupDestination) -> None:
     some(nas)
     page = page_at(a_client(CHANGE), form_of(nas), posted(retention_days="7"))
     assert page.notice(ASKED).field("more").value == "3"
@@ -136,7 +135,10 @@ def test_a_rule_that_waits_is_on_the_front_page_and_is_confirmed_where_it_shows_
     nas.refresh_from_db()
     settle_rule(nas)
     client = a_client(VIEW, SEE, "delete_backup")
-    preview, confirm = f"{LIST}retention/{nas.pk}/", f"{LIST}confirm_rule/{nas.pk}/"
+    preview, confirm = (
+        f"/admin/destinations/backupdestination/{nas.pk}/retention/",
+        f"/admin/destinations/backupdestination/{nas.pk}/confirm_rule/",
+    )
     assert preview in page_at(client, "/admin/").notice(PENDING, "nas").links()
     (listed,) = page_at(client, "/admin/destinations/backupdestination/").listed()
     assert "(not confirmed)" in listed.one("td", class_="field-retention").text

@@ -22,7 +22,7 @@ from tests.support.rows import VIEW, a_client, a_drill, an_execution
 pytestmark = pytest.mark.django_db
 Run = Callable[[], BackupExecution]
 LIST = "/admin/backups/drillexecution/"
-SHOP = "/admin/backups/backupexecution/instance/shop/"
+SHOP = "/admin/backups/instances/shop/"
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_what_waits_and_what_runs_is_on_the_front_page(client: Client) -> None:
     state = front.row("wiki").run(other.pk)
     assert (state.status, state.one("progress")["value"]) == ("running", "40")
     detail = front.row("shop").run(run.pk).field("detail").text
-    assert detail == "waiting until the place for drills is free"
+    assert detail == "waiting until the slot for drills is free"
     answer = client.get(f"{LIST}status/?ids={run.pk}").json()["executions"][0]
     assert (answer["label"], answer["tone"], answer["active"]) == ("Queued", "queued", True)
     assert [step["name"] for step in answer["steps"]] == ["waiting", "fetching", "unpacking", "checking"]

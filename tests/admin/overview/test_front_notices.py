@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 INDEX = "/admin/"
 
 
-def test_mistakes_in_the_instances_file_are_told(settings: Settings, instances: dict[str, Any]) -> None:
+def test_mistakes_in_the_instances_file_are_shown(settings: Settings, instances: dict[str, Any]) -> None:
     an_execution("shop")
     an_execution("wiki")
     instances["mail"] = {"kind": "nonsense", "root": "/"}
@@ -32,7 +32,7 @@ def test_mistakes_in_the_instances_file_are_told(settings: Settings, instances: 
     }
 
 
-def test_a_missing_instances_file_is_told(settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_instances_file_is_shown(settings: Settings, tmp_path: Path) -> None:
     settings.BACKUP_INSTANCES = None
     settings.BACKUP_INSTANCES_FILE = tmp_path / "none.toml"
     page = page_at(a_client(VIEW), INDEX)
@@ -43,7 +43,7 @@ def test_a_missing_instances_file_is_told(settings: Settings, tmp_path: Path) ->
     assert notice.field("hint").text.startswith("Create it")
 
 
-def test_what_is_wrong_with_a_configuration_is_told() -> None:
+def test_what_is_wrong_with_a_configuration_is_shown() -> None:
     InstanceState.objects.create(instance="shop", config_problem="line 183: neither a section nor a key")
     page = page_at(a_client(VIEW), INDEX)
     said = page.notice("configuration", "shop").field("message").text
@@ -52,14 +52,14 @@ def test_what_is_wrong_with_a_configuration_is_told() -> None:
 
 
 # --- who does the work --------------------------------------------------------------------------------------------
-def test_that_no_worker_answers_is_told_and_how_to_start_one() -> None:
+def test_that_no_worker_answers_is_shown_and_how_to_start_one() -> None:
     client = a_client(VIEW)
     page = page_at(client, INDEX)
     assert page.field("workers").value == "0"
     assert page.notice("worker", "backups").field("hint").text.endswith("manage.py worker.")
     heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=4, seconds=5))
-    assert "for 4 minutes" in page_at(client, INDEX).notice("worker").field("message").text
+    assert "for 4 min" in page_at(client, INDEX).notice("worker").field("message").text
 
 
 def test_the_workers_that_answer_are_counted() -> None:
@@ -71,7 +71,7 @@ def test_the_workers_that_answer_are_counted() -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_log_file_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_file_that_cannot_be_written_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     an_execution("shop")
     an_execution("wiki")
     client = a_client(VIEW)

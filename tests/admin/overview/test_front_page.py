@@ -42,11 +42,11 @@ def test_all_is_well_when_every_instance_has_a_backup_of_today() -> None:
     assert banner(client) == ("good", "All 2 instances have a good backup of the last 24 hours.")
     wiki = row(client, "wiki")
     assert (wiki.status, wiki.flags()) == ("safe", [])
-    assert wiki.facts("last_good_backup", "compressed_size_bytes", "last_failure", "promise") == {
+    assert wiki.facts("last_good_backup", "compressed_size_bytes", "last_failure", "freshness") == {
         "last_good_backup": execution.pk,
         "compressed_size_bytes": "1004096",
         "last_failure": "",
-        "promise": "",
+        "freshness": "",
     }
     assert wiki.field("started_at").text == "23 h ago"
     assert wiki.all(data_run="*") == []
@@ -211,15 +211,15 @@ def test_an_instance_is_judged_by_what_its_schedules_promise() -> None:
     client = a_client(VIEW)
     assert banner(client)[0] == "bad"
     shop, wiki = row(client, "shop"), row(client, "wiki")
-    assert (shop.status, shop.field("promise").value) == ("late", str(3 * 3600))
-    assert (wiki.status, wiki.field("promise").value) == ("safe", str(73 * 3600))
+    assert (shop.status, shop.field("freshness").value) == ("late", str(3 * 3600))
+    assert (wiki.status, wiki.field("freshness").value) == ("safe", str(73 * 3600))
     assert all(one.field("next_run").value > timezone.now().isoformat() for one in (shop, wiki))
     an_execution("shop")
-    assert banner(client) == ("good", "All 2 instances have a good backup, as fresh as promised.")
+    assert banner(client) == ("good", "All 2 instances have a good backup that is not overdue.")
     no_worker(client)
     severity, text = banner(client)
     assert severity == "warning"
-    assert text.startswith("All 2 instances have a good backup, as fresh as promised, but no worker ")
+    assert text.startswith("All 2 instances have a good backup that is not overdue, but no worker ")
 
 
 def test_failures_in_a_row_are_counted() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
 from backups.instances.masking import masked_value
@@ -19,7 +20,7 @@ SEE_SCHEDULES = "view_backupschedule"
 
 
 def url(name: str) -> str:
-    return f"{LIST}instance/{name}/"
+    return reverse("admin:backups_instance", args=[name])
 
 
 @pytest.fixture
@@ -37,19 +38,19 @@ def test_it_shows_state_components_schedules_and_the_latest_backups(tmp_path: Pa
     assert next_run is not None
     state = page.section("state")
     assert state.field("condition").status == "safe"
-    assert state.facts("last_good_backup", "last_drill", "promise", "next_run", "kind", "root") == {
+    assert state.facts("last_good_backup", "last_drill", "freshness", "next_run", "kind", "root") == {
         "last_good_backup": execution.pk,
         "last_drill": "",
-        "promise": "90000",
+        "freshness": "90000",
         "next_run": next_run.isoformat(),
         "kind": "generic",
         "root": f"{tmp_path}/shop",
     }
     assert state.field("queue").text
     assert page.section("components").row("orders").facts("kind", "source") == {"kind": "sqlite", "source": "orders.db"}
-    assert page.section("schedules").row("nightly").facts("destination", "rhythm", "next_run", "last_run") == {
+    assert page.section("schedules").row("nightly").facts("destination", "cadence", "next_run", "last_run") == {
         "destination": "nas",
-        "rhythm": "cron 0 2 * * *",
+        "cadence": "cron 0 2 * * *",
         "next_run": next_run.isoformat(),
         "last_run": "",
     }

@@ -15,7 +15,7 @@ from tests.support.pages.parsed import page_at
 from tests.support.rows import VIEW, a_client, a_destination, an_execution
 
 pytestmark = pytest.mark.django_db
-KEYS = "/admin/backups/backupexecution/keys/"
+KEYS = "/admin/backups/keys/"
 
 
 def test_it_shows_what_archives_are_encrypted_for_and_the_line_that_verifies_them(settings: Settings) -> None:

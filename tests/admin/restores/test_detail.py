@@ -11,9 +11,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from backups.admin.shared import formats
 from backups.admin.shared.permissions import ACKNOWLEDGE, CANCEL_RESTORE, UNDO
-from backups.admin.shared.timeline import steps
+from backups.admin.shared.progress import steps
 from backups.models import BackupExecution, RestoreExecution
+from destinations.lib.formats import human_duration
 from tests.support.pages.parsed import page_at
 from tests.support.pages.restore_pages import MAY, RESTORES, SEE, a_restore, an_outcome, page_of, running
 from tests.support.restores.component_restores import restore
@@ -59,10 +61,16 @@ def test_applying_and_verifying_take_turns_and_each_is_shown_once_with_all_its_t
     turns = ["applying", "proving", "applying", "proving"]
     timeline = [[stage, (began + timedelta(seconds=10 * turn)).isoformat()] for turn, stage in enumerate(turns)]
     run = running(stage="proving", timeline=timeline)
-    found = {step.name: step for step in steps(run, began + timedelta(seconds=35))}
-    assert (found["applying"].state, found["applying"].began) == ("done", began)
-    assert (found["proving"].state, found["proving"].began) == ("now", began + timedelta(seconds=10))
-    assert (found["applying"].took, found["proving"].took) == (timedelta(seconds=20), timedelta(seconds=15))
+    found = {step["name"]: step for step in steps(run, began + timedelta(seconds=35))}
+    assert found["applying"] | {"label": ""} == {
+        "name": "applying",
+        "label": "",
+        "state": "done",
+        "began": formats.clock(began),
+        "took": human_duration(timedelta(seconds=20)),
+    }
+    assert (found["proving"]["state"], found["proving"]["took"]) == ("now", human_duration(timedelta(seconds=15)))
+    assert found["proving"]["began"] == formats.clock(began + timedelta(seconds=10))
 
 
 def test_a_way_back_is_in_the_timeline_of_those_that_went_it() -> None:

@@ -86,13 +86,13 @@ def test_the_signature_of_this_site_is_shown_and_needs_no_tick(backed_up: Run, c
     assert page.inputs("accept_unsigned") == []
 
 
-def test_an_unknown_instance_is_told(client: Client) -> None:
+def test_an_unknown_instance_is_shown(client: Client) -> None:
     page = page_at(client, f"{url(an_execution(), 'restore')}?into=nowhere")
     assert "There is no instance 'nowhere'" in page.message("error")
 
 
 @pytest.mark.parametrize("damage", ["unlink", "write"])
-def test_a_live_database_that_is_gone_or_damaged_is_told(
+def test_a_live_database_that_is_gone_or_damaged_is_shown(
     backed_up: Run, client: Client, tmp_path: Path, damage: str
 ) -> None:
     execution = backed_up()
@@ -106,7 +106,7 @@ def test_a_live_database_that_is_gone_or_damaged_is_told(
     assert notice.fields("note")[0].startswith(str(database))
 
 
-def test_a_failed_drill_and_warnings_of_the_backup_are_told(client: Client) -> None:
+def test_a_failed_drill_and_warnings_of_the_backup_are_shown(client: Client) -> None:
     manifest = a_manifest(warnings=("<i>thumbnails</i> were skipped",)).to_dict()
     drill = {"verdict": "failed", "at": "2026-01-02T03:04:05+00:00", "seconds": 1.5, "error": "<b>cut</b>"}
     execution = an_execution(manifest_json=manifest, drill=drill)

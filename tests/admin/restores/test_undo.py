@@ -24,7 +24,7 @@ def test_what_was_undone_or_cannot_be_undone_has_no_button(admin: Client) -> Non
     assert (page.field("undone_by").value, page.field("undone_by")["href"]) == (undo.pk, page_of(undo))
     gone = a_restore(safety_backup=an_execution(kind="safety", deleted_at=timezone.now()))
     assert page_at(admin, page_of(gone)).actions() == {"acknowledge"}
-    assert "there is nothing to undo" in page_at(admin, page_of(gone, "undo")).message("error")
+    assert "There is nothing to undo" in page_at(admin, page_of(gone, "undo")).message("error")
 
 
 def test_the_undo_page_says_what_comes_back_and_changes_nothing(restored: RestoreExecution, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_link_changes_nothing(action: str) -> None:
     assert a_client(SEE, RUN).get(url(a_schedule(), action)).status_code == 405
 
 
-def test_the_actions_of_the_list_do_it_with_several_and_tell_of_each() -> None:
+def test_the_actions_of_the_list_do_it_with_several_and_report_each() -> None:
     rows = [a_schedule(), a_schedule("gone", instance="gone")]
     client = a_client(SEE, RUN)
     page = page_at(client, LIST, {"action": "run_now", "_selected_action": [row.pk for row in rows]})

@@ -24,10 +24,10 @@ def test_the_list_says_what_runs_when_and_how_it_went() -> None:
     assert (found.field("state").status, found.field("last_status").status) == ("safe", "completed")
     assert found.field("detail").text.startswith("next in ")
     assert row.last_run is not None
-    assert found.facts("instance", "destination", "rhythm", "next_run", "last_run") == {
+    assert found.facts("instance", "destination", "cadence", "next_run", "last_run") == {
         "instance": "shop",
         "destination": "nas",
-        "rhythm": "cron 0 2 * * *",
+        "cadence": "cron 0 2 * * *",
         "next_run": row.next_run.isoformat(),
         "last_run": row.last_run.isoformat(),
     }
@@ -39,25 +39,25 @@ def test_the_list_says_what_runs_when_and_how_it_went() -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "label", "detail"),
     [
-        ({"enabled": False}, "paused", "Paused", "runs nothing"),
+        ({"enabled": False}, "paused", "Paused", "does not run"),
         ({"consecutive_failures": 3}, "failing", "Failing 3 in a row", "next in "),
-        ({"type": "manual", "expression": ""}, "manual", "Manual", "runs when told to"),
+        ({"type": "manual", "expression": ""}, "manual", "Manual", "runs only by Run now"),
         (
             {"enabled": False, "managed_by": "configuration of shop"},
             "paused",
             "Paused",
-            "declared no more in the configuration of shop",
+            "no longer declared in the configuration of shop",
         ),
     ],
 )
-def test_the_status_tells_those_that_need_a_look(fields: dict[str, Any], status: str, label: str, detail: str) -> None:
+def test_the_status_marks_what_needs_attention(fields: dict[str, Any], status: str, label: str, detail: str) -> None:
     a_schedule(**fields)
     (row,) = page_at(a_client(SEE), LIST).listed()
     assert (row.field("state").status, row.field("state").text) == (status, label)
     assert row.field("detail").text.startswith(detail)
 
 
-def test_a_coming_retry_and_a_lost_next_run_are_told() -> None:
+def test_a_coming_retry_and_a_lost_next_run_are_shown() -> None:
     a_schedule(consecutive_failures=1)
     BackupSchedule.objects.update(retry_at=timezone.now() + timedelta(seconds=63))
     client = a_client(SEE)

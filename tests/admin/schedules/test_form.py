@@ -1,4 +1,4 @@
-"""The form of a schedule, which refuses what never comes, and the next runs as they are typed."""
+"""The form of a schedule, which refuses a cadence without a next run, and the preview of the next runs."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from backups.models import BackupSchedule
+from backups.service.schedules.describe import in_words
 from backups.service.schedules.planning import next_runs
 from tests.support.pages.parsed import page_at
 from tests.support.pages.schedule_pages import ADD, EDIT, PREVIEW, SEE, a_schedule, typed, url
@@ -54,7 +55,7 @@ def test_what_can_never_run_is_refused_at_its_field(fields: dict[str, str], fiel
     assert BackupSchedule.objects.count() == 0
 
 
-def test_a_changed_rhythm_is_planned_anew_and_a_changed_name_is_not() -> None:
+def test_a_changed_cadence_is_planned_anew_and_a_changed_name_is_not() -> None:
     row = a_schedule()
     due = timezone.now() - timedelta(seconds=30)
     BackupSchedule.objects.update(next_run=due, last_status="failed")
@@ -78,7 +79,7 @@ def test_a_manual_one_needs_no_expression_and_keeps_none() -> None:
 def test_the_page_shows_the_next_five_runs_in_local_time_and_utc() -> None:
     row = a_schedule()
     shown = page_at(a_client(SEE), url(row)).section("next-runs")
-    assert shown.field("words").text == "every day at 02:00 (Europe/Berlin)"
+    assert shown.field("words").text == in_words("cron", "0 2 * * *", "Europe/Berlin")
     assert shown.fields("utc") == [f"{run:%a %Y-%m-%d %H:%M} UTC" for run in next_runs(row, 5)]
     assert all(" 02:00 CE" in local for local in shown.fields("local"))
 
@@ -97,7 +98,11 @@ def test_the_preview_answers_five_runs_or_the_problem() -> None:
     good = client.get(PREVIEW, {"type": "cron", "expression": " 0 2 * * * ", "time_zone": "Asia/Tokyo"})
     assert "no-store" in good.headers["Cache-Control"]
     answer = good.json()
-    assert (answer["words"], answer["problem"], len(answer["runs"])) == ("every day at 02:00 (Asia/Tokyo)", "", 5)
+    assert (answer["words"], answer["problem"], len(answer["runs"])) == (
+        in_words("cron", "0 2 * * *", "Asia/Tokyo"),
+        "",
+        5,
+    )
     assert answer["runs"][0]["local"].endswith(" 02:00 JST")
     assert answer["runs"][0]["utc"].endswith(" 17:00 UTC")
     bad = client.get(PREVIEW, {"type": "cron", "expression": "61 * * * *", "time_zone": "UTC"}).json()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from backupsite.site import BackupAdminSite
 from tests.support.pages.admin_pages import LIST, START, url
 from tests.support.pages.parsed import Page, page_at
-from tests.support.rows import VIEW, Status, a_client, an_execution
+from tests.support.rows import VIEW, Status, a_client, a_destination, an_execution
 
 pytestmark = pytest.mark.django_db
 INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
@@ -29,7 +29,12 @@ PAGES: dict[str, Callable[[], str]] = {
     "completed": _change("change"),
     "running": lambda: url(an_execution(status=Status.RUNNING, heartbeat_at=timezone.now())),
     "delete": _change("delete_archive"),
+    "pin": _change("pin"),
     "history": _change("history"),
+    "instance": lambda: "/admin/backups/instances/shop/",
+    "keys": lambda: "/admin/backups/keys/",
+    "retention": lambda: f"/admin/destinations/backupdestination/{a_destination().pk}/retention/",
+    "catalogue": lambda: f"/admin/destinations/backupdestination/{a_destination().pk}/catalogue/",
 }
 
 

@@ -1,4 +1,4 @@
-"""What pages poll."""
+"""The JSON that pages poll."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,7 @@ def running(**fields: Any) -> BackupExecution:
     return an_execution(**{"status": Status.RUNNING, "heartbeat_at": timezone.now(), "stage": Stage.PACKING} | fields)
 
 
-def test_a_running_execution_says_its_stage_and_progress() -> None:
+def test_a_running_backup_says_its_stage_and_progress() -> None:
     now = timezone.now()
     timeline = [["preparing", now.isoformat()], ["packing", (now + timedelta(seconds=2)).isoformat()]]
     found = polled(a_client(VIEW), running(progress_percent=63, progress_bytes=9, timeline=timeline))
@@ -40,18 +40,18 @@ def test_a_running_execution_says_its_stage_and_progress() -> None:
     assert steps["uploading"]["began"] == ""
 
 
-def test_a_silent_execution_says_for_how_long() -> None:
+def test_a_run_without_a_heartbeat_says_for_how_long() -> None:
     found = polled(a_client(VIEW), running(heartbeat_at=timezone.now() - timedelta(seconds=95)))
     assert found["silent"]
-    assert found["detail"].startswith("no sign of life for 1 min 35 s")
+    assert found["detail"].startswith("no heartbeat for 1 min 35 s")
 
 
-def test_a_cancelled_one_that_still_runs_says_who_asked() -> None:
-    wish = {"cancel_requested_at": timezone.now(), "cancel_requested_by": "carol"}
-    assert polled(a_client(VIEW), running(**wish))["detail"] == "stopping, as carol asked"
+def test_a_cancelled_one_that_still_runs_says_who_cancelled_it() -> None:
+    cancelled = {"cancel_requested_at": timezone.now(), "cancel_requested_by": "carol"}
+    assert polled(a_client(VIEW), running(**cancelled))["detail"] == "stopping, cancelled by carol"
 
 
-def test_a_queued_one_waits_for_a_worker_and_asks_for_it_after_a_while() -> None:
+def test_a_queued_one_waits_for_a_worker_and_names_it_as_missing_after_a_while() -> None:
     client = a_client(VIEW)
     assert polled(client, an_execution(status=Status.QUEUED, age=timedelta(0)))["detail"] == "waiting for a worker"
     old = polled(client, an_execution(status=Status.QUEUED, kind="scheduled", age=timedelta(seconds=61)))
@@ -61,7 +61,7 @@ def test_a_queued_one_waits_for_a_worker_and_asks_for_it_after_a_while() -> None
 
 def test_one_that_a_command_made_for_itself_waits_for_no_worker() -> None:
     own = an_execution(status=Status.QUEUED, owner="process", worker="vm:4711", age=timedelta(minutes=1))
-    assert polled(a_client(VIEW), own)["detail"] == "vm:4711, which made it, is about to run it"
+    assert polled(a_client(VIEW), own)["detail"] == "vm:4711, which created it, is about to run it"
 
 
 def test_a_queued_one_behind_a_running_one_says_that_it_waits_for_it() -> None:
@@ -103,7 +103,7 @@ def test_an_unknown_id_is_not_found_and_only_get_is_answered() -> None:
     assert client.post(url(execution, "status")).status_code == 405
 
 
-def test_users_without_the_permission_learn_nothing() -> None:
+def test_users_without_the_permission_are_refused() -> None:
     execution = an_execution()
     other = a_client("run_backup", "download_backup", "delete_backup")
     assert other.get(url(execution, "status")).status_code == 403
