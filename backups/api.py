@@ -1,11 +1,11 @@
 """What code outside of this app may call: docs/embedding.md describes each name. Everything else may move."""
 
 from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
-from backups.instances import Instance, get_instance, instance_names, inventory
+from backups.instances import get_instance, instance_names, inventory
 from backups.lib.log_handlers import LogFile
 from backups.runs.describe import backup_status, describe
 from backups.runs.finish import cancel
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.archives.delete import delete_backup
 from backups.service.archives.extract import extract
 from backups.service.archives.fetch import download_backup
@@ -18,7 +18,7 @@ from backups.service.drill.run import (
     run_drill,
     start_drill,
     verify_archive,
-    verify_execution,
+    verify_backup,
 )
 from backups.service.restore.ending.restart import acknowledge
 from backups.service.restore.preview.build import preview
@@ -32,7 +32,6 @@ from destinations.lib.operator_error import OperatorError
 __all__ = [
     "AlreadyWaiting",
     "BackupError",
-    "Instance",
     "InstanceBusy",
     "LogFile",
     "NotQueued",
@@ -65,5 +64,5 @@ __all__ = [
     "start_restore",
     "start_undo",
     "verify_archive",
-    "verify_execution",
+    "verify_backup",
 ]

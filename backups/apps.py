@@ -21,7 +21,7 @@ class BackupsConfig(AppConfig):
         from backups.worker import tasks
         from destinations import providers
 
-        providers.add_warning_provider(site_paths.warnings_about)
+        providers.add_warning_provider(site_paths.overlap_warnings)
         providers.add_archive_counter(stored.archives_at)
         # with what is called at the end of each run, in this order
         register(

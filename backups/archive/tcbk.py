@@ -32,7 +32,7 @@ _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _DAMAGED_HINT = "The file was truncated or altered. Fetch it again or use another backup."
 
 
-def is_legacy(head: bytes) -> bool:
+def is_tcbk(head: bytes) -> bool:
     """True when a file whose first 4 bytes or more are `head` is a TCBK container."""
     return head.startswith(MAGIC)
 
@@ -44,7 +44,7 @@ def decrypt(source: BinaryIO, target: BinaryIO, passphrase: str) -> None:
     Raises ArchiveError for a wrong passphrase or a damaged container.
     """
     head = _read_fully(source, len(MAGIC) + 1 + _SALT_BYTES)
-    if not is_legacy(head) or len(head) < len(MAGIC) + 1 + _SALT_BYTES:
+    if not is_tcbk(head) or len(head) < len(MAGIC) + 1 + _SALT_BYTES:
         raise ArchiveError("This is not a complete encrypted archive of the TACACS+ server.", hint=_DAMAGED_HINT)
     version = head[len(MAGIC)]
     if version != _VERSION:

@@ -13,9 +13,9 @@ from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
 from backups.instances.kinds import components_of
-from backups.instances.mismatch import mismatches_of
-from backups.lib.paths import look_at
-from backups.lib.site_paths import NO_PLACES
+from backups.instances.mismatch import mismatches_by_instance
+from backups.lib.paths import stat_path
+from backups.lib.site_paths import NO_SITE_PATHS
 
 
 @register()
@@ -50,8 +50,10 @@ def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) ->
     components: list[tuple[Instance, list[Component]]] = []
     for instance in inventory().instances.values():
         with suppress(BackupError):  # W002 reports it
-            components.append((instance, components_of(instance.service, own=NO_PLACES)))
-    return [Warning(f"[{name}] {one}", hint=one.hint, id="backups.W003") for name, one in mismatches_of(components)]
+            components.append((instance, components_of(instance.service, own=NO_SITE_PATHS)))
+    return [
+        Warning(f"[{name}] {one}", hint=one.hint, id="backups.W003") for name, one in mismatches_by_instance(components)
+    ]
 
 
 def _missing_sources(instance: Instance) -> Iterator[str]:
@@ -60,7 +62,7 @@ def _missing_sources(instance: Instance) -> Iterator[str]:
         yield f"root: {instance.root} is not a folder that this user can reach."
         return
     try:
-        parts = components_of(instance.service, own=NO_PLACES)
+        parts = components_of(instance.service, own=NO_SITE_PATHS)
     except BackupError as error:
         yield error.message
         return
@@ -71,7 +73,7 @@ def _missing_sources(instance: Instance) -> Iterator[str]:
 
 def _unusable(path: Path) -> str:
     try:
-        look_at(path)
+        stat_path(path)
     except BackupError as error:
         return error.message
     return "" if os.access(path, os.R_OK) else f"{path} cannot be read: permission denied."

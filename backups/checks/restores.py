@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 
 from backups.models import RestoreExecution
 from backups.runs.recovery import unrecorded
-from backups.service.restore.ending.half_restored import dead_halfway, left_half_done
+from backups.service.restore.ending.half_restored import dead_not_rolled_back, not_rolled_back
 from destinations.migrated import may_read
 
 
@@ -26,7 +26,7 @@ def check_half_restored(
             hint=restore.error_hint or f"See it with: manage.py showrestore {restore.pk[:8]}",
             id="backups.W081",
         )
-        for restore in left_half_done()
+        for restore in not_rolled_back()
     ]
     dead = [
         Warning(
@@ -34,7 +34,7 @@ def check_half_restored(
             hint="Recover it, on the host of the instance: manage.py tick",
             id="backups.W081",
         )
-        for restore in dead_halfway()
+        for restore in dead_not_rolled_back()
     ]
     return [*failed, *dead]
 
@@ -49,11 +49,11 @@ def check_unrecorded(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
             hint=f"When the database can be written, run: manage.py tick. Until then it is kept in {path}.",
             id="backups.W082",
         )
-        for path, kept in unrecorded.waiting().items()
+        for path, kept in unrecorded.pending_ends().items()
     ]
 
 
 def _left(restore: RestoreExecution) -> str:
-    if restore.is_proven:
+    if restore.is_verified:
         return f"{restore.instance} was restored by {restore.pk}, whose end went wrong"
     return f"{restore.instance} may be half restored by {restore.pk}"

@@ -6,12 +6,12 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from backups.components import Component, require_foreign
+from backups.components import Component, require_outside_site_paths
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance, inventory
 from backups.instances.kinds import components_of
-from backups.instances.site_paths import configured_places, require_apart, site_places
-from backups.lib.site_paths import NO_PLACES, OwnPlaces
+from backups.instances.site_paths import all_site_paths, configured_site_paths, require_no_other_instance
+from backups.lib.site_paths import NO_SITE_PATHS, SitePaths
 from destinations.migrated import may_read
 from destinations.models import BackupDestination
 
@@ -19,7 +19,7 @@ from destinations.models import BackupDestination
 @register()
 def check_own_places(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E050: a component cannot be backed up or restored. W050: a part of a tree is left out of backups."""
-    return list(_findings(OwnPlaces(configured_places())))
+    return list(_findings(SitePaths(configured_site_paths())))
 
 
 @register(Tags.database)
@@ -29,24 +29,24 @@ def check_destination_places(
     """E050, W050: the same for the folders of destinations, which are in the database."""
     if not may_read(BackupDestination, databases):
         return []
-    known = list(_findings(OwnPlaces(configured_places())))
-    return [finding for finding in _findings(site_places()) if finding not in known]
+    known = list(_findings(SitePaths(configured_site_paths())))
+    return [finding for finding in _findings(all_site_paths()) if finding not in known]
 
 
-def _findings(own: OwnPlaces) -> Iterator[CheckMessage]:
+def _findings(own: SitePaths) -> Iterator[CheckMessage]:
     for instance in inventory().instances.values():
         try:
-            parts = components_of(instance.service, own=NO_PLACES)
+            parts = components_of(instance.service, own=NO_SITE_PATHS)
         except BackupError:  # W002 reports it
             continue
         for part in parts:
             yield from _check(instance, part, own)
 
 
-def _check(instance: Instance, part: Component, own: OwnPlaces) -> Iterator[CheckMessage]:
+def _check(instance: Instance, part: Component, own: SitePaths) -> Iterator[CheckMessage]:
     try:
-        require_foreign(part, own)
-        require_apart(instance, part)
+        require_outside_site_paths(part, own)
+        require_no_other_instance(instance, part)
     except ComponentError as error:
         yield Error(f"[{instance.name}] {error.message}", hint=error.hint, id="backups.E050")
         return

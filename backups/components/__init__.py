@@ -18,7 +18,7 @@ from backups.components.files.component import FilesComponent
 from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import ComponentError
 from backups.lib.atomic import touched
-from backups.lib.site_paths import OwnPlaces
+from backups.lib.site_paths import SitePaths
 
 __all__ = [
     "ApplyContext",
@@ -28,9 +28,9 @@ __all__ = [
     "Export",
     "ExportContext",
     "ExportedPart",
-    "is_back",
-    "put_back",
-    "require_foreign",
+    "apply_archived",
+    "equals_archive",
+    "require_outside_site_paths",
 ]
 
 
@@ -42,13 +42,13 @@ def member_name(component: str, path: Path, default: str = "") -> str:
     return component + (path.suffix if SAFE_SUFFIX.fullmatch(path.suffix) else default)
 
 
-def _sqlite(spec: ComponentSpec, own: OwnPlaces) -> Component:
+def _sqlite(spec: ComponentSpec, own: SitePaths) -> Component:
     return SQLiteComponent(
         spec.name, spec.path, member=member_name(spec.name, spec.path, ".db"), optional=spec.optional
     )
 
 
-def _files(spec: ComponentSpec, own: OwnPlaces) -> Component:
+def _files(spec: ComponentSpec, own: SitePaths) -> Component:
     return FilesComponent(
         spec.name, spec.path, member=member_name(spec.name, spec.path), optional=spec.optional, own=own
     )
@@ -57,7 +57,7 @@ def _files(spec: ComponentSpec, own: OwnPlaces) -> Component:
 REGISTRY = {"sqlite": _sqlite, "files": _files}
 
 
-def require_foreign(component: Component, own: OwnPlaces) -> Component:
+def require_outside_site_paths(component: Component, own: SitePaths) -> Component:
     """Return `component`; raise ComponentError when it is, or lies in, one of the site's `own` paths.
 
     A restore never changes those.
@@ -71,7 +71,9 @@ def require_foreign(component: Component, own: OwnPlaces) -> Component:
     return component
 
 
-def put_back(component: Component, entries: Sequence[Entry], absent: Collection[str], context: ApplyContext) -> None:
+def apply_archived(
+    component: Component, entries: Sequence[Entry], absent: Collection[str], context: ApplyContext
+) -> None:
     """Apply `entries` to the live `component`, and remove the parts that are `absent` in the archive."""
     if entries:
         component.apply(entries, context)
@@ -80,9 +82,11 @@ def put_back(component: Component, entries: Sequence[Entry], absent: Collection[
             component.remove(absent)
 
 
-def is_back(component: Component, entries: Sequence[Entry], absent: Collection[str], context: ApplyContext) -> bool:
+def equals_archive(
+    component: Component, entries: Sequence[Entry], absent: Collection[str], context: ApplyContext
+) -> bool:
     """Return whether the live `component` equals the archive; False also when it cannot be compared."""
     try:
-        return not any(map(component.exists, absent)) and (not entries or component.is_as_in(entries, context))
+        return not any(map(component.exists, absent)) and (not entries or component.matches(entries, context))
     except (ComponentError, OSError):
         return False

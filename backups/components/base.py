@@ -91,7 +91,7 @@ class ApplyContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SpaceNeeded:
     """Bytes that a restore needs on the live file system: `meanwhile` while it runs, `growth` afterwards."""
 
     meanwhile: int
@@ -152,14 +152,14 @@ class Component(ABC):
         """Replace the live component by `entries`. Raises ComponentError; then each file is the old or the new one."""
 
     @abstractmethod
-    def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def verify(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         """Verify the live component against `entries` after `apply`; return notes for the operator.
 
         Raises ComponentError when they differ.
         """
 
     @abstractmethod
-    def is_as_in(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
+    def matches(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
         """Return whether the live component equals `entries`. Raises ComponentError when it cannot be compared."""
 
     @abstractmethod
@@ -167,21 +167,21 @@ class Component(ABC):
         """Return whether the component, or that part of it, exists."""
 
     @abstractmethod
-    def tidy(self) -> None:
+    def remove_drafts(self) -> None:
         """Remove drafts that a killed restore left beside the live component."""
 
-    def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         """Check without changes whether `entries` can be applied; return notes for the operator.
 
         Raises ComponentError when they cannot.
         """
         return []
 
-    def room(self, entries: Sequence[Entry]) -> Room:
+    def space_needed(self, entries: Sequence[Entry]) -> SpaceNeeded:
         """Return an estimate of the space that `apply` needs on the file system of the live component."""
         # the new files are written beside the old ones
         new = sum(entry.size_bytes for entry in entries)
-        return Room(new, new - self.source_bytes())
+        return SpaceNeeded(new, new - self.source_bytes())
 
     def was_changed(self) -> bool:
         """Return whether another process is known to have written into the live component since `apply`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups.instances import Instance
-from backups.lib.proc import Process, base
+from backups.instances.process_scan import Process, base
 
 Identity = tuple[int, int]
 

@@ -16,13 +16,13 @@ from django.conf import settings
 from backups.components import Component
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
+from backups.instances.environment_file import variables_in
 from backups.instances.evidence import Evidence, Identity, evidence_of, identity_of
 from backups.instances.kinds import components_of
 from backups.instances.kinds.base import DatabaseSource, LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
-from backups.lib.environment_file import variables_in
-from backups.lib.proc import Interest, OpenFile, Process, base, processes
-from backups.lib.site_paths import NO_PLACES
+from backups.instances.process_scan import OpenFile, Process, ProcessFilter, base, processes
+from backups.lib.site_paths import NO_SITE_PATHS
 from destinations.lib.formats import printable
 from destinations.lib.operator_error import sentences
 from destinations.lib.redaction import redact
@@ -78,7 +78,7 @@ class Database:
         return f"Set {where}{self.source.setting} in the instances file, to the right file."
 
 
-def require_agreement(found: Iterable[Mismatch], *, only: Collection[str] | None = None) -> list[str]:
+def require_no_mismatch(found: Iterable[Mismatch], *, only: Collection[str] | None = None) -> list[str]:
     """Return `found` as warnings. Raises BackupError for certain ones, of the components `only` if given."""
     found = list(found)
     certain = [one for one in found if one.certain and (only is None or one.component in only)]
@@ -103,7 +103,7 @@ def mismatches(
     return found_in(instance, databases, processes(interest_of([(instance, databases)]))) if databases else []
 
 
-def mismatches_of(known: Iterable[tuple[Instance, Sequence[Component]]]) -> list[tuple[str, Mismatch]]:
+def mismatches_by_instance(known: Iterable[tuple[Instance, Sequence[Component]]]) -> list[tuple[str, Mismatch]]:
     """Return the mismatches of several instances with their names; the process table is read once."""
     databases = [
         (instance, databases_of(instance, parts, instance.service.live(lock_timeout=LOCK_TIMEOUT)))
@@ -127,7 +127,7 @@ def databases_of(
     in_use: set[Path] = set()
     with suppress(ComponentError):  # the live configuration cannot be read
         now = live.merged
-        in_use = {path for part in components_of(service, now, own=NO_PLACES) for path in part.databases()}
+        in_use = {path for part in components_of(service, now, own=NO_SITE_PATHS) for path in part.databases()}
     named = configuration or now
     return [
         replace(one, source=service.database_source(one.component, named), in_use=one.path in in_use)
@@ -135,9 +135,9 @@ def databases_of(
     ]
 
 
-def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> Interest:
+def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> ProcessFilter:
     every = [database for _, databases in known for database in databases]
-    return Interest(
+    return ProcessFilter(
         roots=frozenset(root for instance, _ in known for root in (instance.root, instance.root.resolve())),
         files=frozenset(name for database in every for name in database.names),
         arguments=frozenset(base(instance.service.config) for instance, _ in known if instance.service.config),

@@ -16,51 +16,51 @@ from django.db import connections
 from backups.components import Component
 from backups.errors import ComponentError
 from backups.instances import Instance, inventory
-from backups.instances.kinds import components_of, located
+from backups.instances.kinds import components_at, components_of
 from backups.instances.kinds.layers import Configuration
 from backups.lib import audit
-from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
+from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_SITE_PATHS, SitePath, SitePaths
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 
 ARCHIVES, WORKSPACES, DATABASE, KEYS, LOGS = "archives", "workspaces", "database", "keys", "logs"
 
 
-def site_places() -> OwnPlaces:
+def all_site_paths() -> SitePaths:
     """Return all paths of this site: archives, workspaces, database, keys and logs."""
-    return OwnPlaces([*configured_places(), *destination_places()])
+    return SitePaths([*configured_site_paths(), *destination_site_paths()])
 
 
-def configured_places() -> Iterator[Place]:
+def configured_site_paths() -> Iterator[SitePath]:
     """Yield the paths that are in the settings."""
-    yield Place(ARCHIVES, Path(settings.BACKUP_ROOT))
-    yield Place(WORKSPACES, Path(settings.BACKUP_WORKSPACE_ROOT))
+    yield SitePath(ARCHIVES, Path(settings.BACKUP_ROOT))
+    yield SitePath(WORKSPACES, Path(settings.BACKUP_WORKSPACE_ROOT))
     for alias in connections:
         if (file := _database_file(connections[alias].settings_dict)) is not None:
-            yield Place(DATABASE, file, DATABASE_FILES)
+            yield SitePath(DATABASE, file, DATABASE_FILES)
     for path in (*getattr(settings, "BACKUP_KEY_FILES", ()), *settings.BACKUP_ENCRYPTION_IDENTITY_FILE):
-        yield Place(KEYS, Path(path))
+        yield SitePath(KEYS, Path(path))
     logs: Mapping[str, Any] = settings.LOGGING
     for handler in logs.get("handlers", {}).values():
         if "filename" in handler:
-            yield Place(LOGS, Path(handler["filename"]), LOG_FILES)
+            yield SitePath(LOGS, Path(handler["filename"]), LOG_FILES)
 
 
-def destination_places() -> Iterator[Place]:
+def destination_site_paths() -> Iterator[SitePath]:
     """Yield the folders of all destinations, disabled ones included."""
     for destination in BackupDestination.objects.all():
         if (folder := _folder_of(destination)) is not None:
-            yield Place(ARCHIVES, folder)
+            yield SitePath(ARCHIVES, folder)
 
 
-def warnings_about(destination: BackupDestination) -> Iterator[str]:
+def overlap_warnings(destination: BackupDestination) -> Iterator[str]:
     """Yield a warning for each component that contains the folder of `destination`, or lies in it."""
     if (folder := _folder_of(destination)) is None:
         return
-    own = OwnPlaces([Place(ARCHIVES, folder)])
+    own = SitePaths([SitePath(ARCHIVES, folder)])
     for instance in inventory().instances.values():
         try:
-            components = components_of(instance.service, own=NO_PLACES)
+            components = components_of(instance.service, own=NO_SITE_PATHS)
         except ComponentError:  # reported by the check of the instances
             continue
         for component in components:
@@ -94,31 +94,31 @@ def live_components(instance: Instance, configuration: Configuration | None = No
 
     Raises ComponentError as `components_of`, and when a tree contains files of another instance.
     """
-    found = components_of(instance.service, configuration, own=site_places())
+    found = components_of(instance.service, configuration, own=all_site_paths())
     for component in found:
-        require_apart(instance, component)
+        require_no_other_instance(instance, component)
     return found
 
 
-def located_components(instance: Instance, paths: Mapping[str, str]) -> list[Component]:
+def live_components_at(instance: Instance, paths: Mapping[str, str]) -> list[Component]:
     """Return the components of `instance` at the `paths` that an earlier restore recorded. Raises as `located`."""
     # a rollback must not depend on the database
     try:
-        own = site_places()
+        own = all_site_paths()
     except DatabaseFailure as error:
         # BACKUP_ROOT, with the mounts in it, contains the folders of all present types of destinations
         audit.log("restore.destinations-unknown", logging.WARNING, instance=instance.name, error=type(error).__name__)
-        own = OwnPlaces(configured_places())
-    return located(instance.service, paths, own=own)
+        own = SitePaths(configured_site_paths())
+    return components_at(instance.service, paths, own=own)
 
 
-def require_apart(instance: Instance, component: Component) -> None:
+def require_no_other_instance(instance: Instance, component: Component) -> None:
     """Raise ComponentError for a tree that contains files of another instance."""
     # a restore would replace them while the other service runs
     if component.kind != "files":
         return
     (tree,) = component.sources()
-    here = OwnPlaces([Place("tree", tree)])
+    here = SitePaths([SitePath("tree", tree)])
     for other in inventory().instances.values():
         paths = (other.root, *other.service.named_paths()) if other.name != instance.name else ()
         for path in paths:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from backups.archive.manifest.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
 from backups.lib.mounts import mounts_below
-from backups.lib.ownership import Ownership, note_on, ownership_for
+from backups.lib.ownership import Ownership, ownership_for, ownership_note
 
 RENAME_EXCHANGE = 2  # linux/fs.h
 BLOCK = 1 << 20
@@ -47,7 +47,7 @@ def discard_draft(target: Path) -> None:
 
 
 @contextmanager
-def refusing(target: Path, error_type: type[ComponentError]) -> Iterator[None]:
+def translate_os_errors(target: Path, error_type: type[ComponentError]) -> Iterator[None]:
     """Raise an OSError of the block as `error_type` that names `target`."""
     try:
         yield
@@ -106,7 +106,7 @@ def make_parents(path: Path, permissions: Permissions | None) -> list[str]:
         # through the descriptor: who may write into the parent can swap names in it at any moment
         descriptor = os.open(folder, FOLDER)
         try:
-            notes += note_on(folder, known, wanted.give_new(descriptor))
+            notes += ownership_note(folder, known, wanted.set_on_new(descriptor))
         finally:
             os.close(descriptor)
     return notes
@@ -131,7 +131,7 @@ def replace_file(
     """
     draft = draft_of(target)
     try:
-        with untouched(), refusing(target, Untouched):
+        with untouched(), translate_os_errors(target, Untouched):
             notes = make_parents(target, permissions)
             discard(draft)
             with source.open("rb") as reading, create_private(draft) as writing:
@@ -141,13 +141,13 @@ def replace_file(
                 writing.flush()
                 # only now, when it is complete: until here the file is its creator's alone
                 if target.exists():
-                    Ownership.of(target.stat()).give(writing.fileno())
+                    Ownership.of(target.stat()).set_on(writing.fileno())
                 else:
                     holder = (neighbour or target.parent).stat()
-                    given = ownership_for(permissions, holder).give_new(writing.fileno())
-                    notes += note_on(target, permissions, given)
+                    given = ownership_for(permissions, holder).set_on_new(writing.fileno())
+                    notes += ownership_note(target, permissions, given)
                 os.fsync(writing.fileno())
-        with refusing(target, ComponentError):
+        with translate_os_errors(target, ComponentError):
             for path in obsolete:
                 path.unlink(missing_ok=True)
             draft.replace(target)
@@ -162,16 +162,16 @@ def exchange(first: Path, second: Path) -> None:
     parent = os.open(second.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
-            swap(parent, first.name, parent, second.name)
+            rename_exchange(parent, first.name, parent, second.name)
         except OSError as error:
             code = error.errno or errno.EIO
-            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}.", hint=advice(code)) from error
+            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}.", hint=exchange_hint(code)) from error
         os.fsync(parent)
     finally:
         os.close(parent)
 
 
-def swap(first_folder: int, first: str, second_folder: int, second: str) -> None:
+def rename_exchange(first_folder: int, first: str, second_folder: int, second: str) -> None:
     """Exchange two names in two open folders of one file system atomically; raises OSError.
 
     Source: renameat2(2), RENAME_EXCHANGE.
@@ -183,7 +183,7 @@ def swap(first_folder: int, first: str, second_folder: int, second: str) -> None
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def advice(code: int) -> str:
+def exchange_hint(code: int) -> str:
     """Return the hint for the errno of a failed `swap`."""
     if code in (errno.EINVAL, errno.ENOSYS, errno.EXDEV):
         return (

@@ -7,9 +7,9 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractUser
 from django.db.models import Model
 
-from backups.lib.os_signals import undisturbed
+from backups.lib.os_signals import defer_signals
 from destinations.lib.redaction import redact
-from destinations.lib.terminal import complain
+from destinations.lib.terminal import write_to_stderr
 
 logger = logging.getLogger("backups")
 
@@ -43,11 +43,11 @@ def _write(event: str, level: int, fields: dict[str, object], error: BaseExcepti
         plain = text.isprintable() and " " not in text and '"' not in text
         line += f" {key}={text if plain else json.dumps(text)}"
     # a signal while a handler reopens its file would lose the next line, which gives the reason
-    with undisturbed():
+    with defer_signals():
         try:
             logger.log(level, "%s", line, exc_info=error)
         except Exception as failure:  # of a handler: logging must not stop a backup
-            complain(redact(f"{logging.getLevelName(level)} {line} (the log failed: {type(failure).__name__})"))
+            write_to_stderr(redact(f"{logging.getLevelName(level)} {line} (the log failed: {type(failure).__name__})"))
 
 
 def note(by: Actor, target: Model, message: str) -> None:

@@ -69,7 +69,7 @@ def copy_unchanged(reading: BinaryIO, writing: Sink, name: Path, checkpoint: Cal
         )
 
 
-def same_content(path: Path, checksum: str) -> bool:
+def matches_checksum(path: Path, checksum: str) -> bool:
     """True when `path` is a file whose SHA-256 is `checksum` (hexadecimal)."""
     return path.is_file() and sha256_of(path, lambda _: None) == checksum
 

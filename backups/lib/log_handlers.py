@@ -7,7 +7,7 @@ import stat
 import time
 from pathlib import Path
 
-from destinations.lib.terminal import complain
+from destinations.lib.terminal import write_to_stderr
 
 HINT = "Give the user of this process write permission there. Until then the lines of the log go to its standard error."
 
@@ -16,7 +16,7 @@ class StandardError(logging.Handler):
     """Writes to standard error; a line that cannot be written is dropped."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        complain(_line(self, record))
+        write_to_stderr(_line(self, record))
 
 
 class LogFile(logging.Handler):
@@ -44,13 +44,13 @@ class LogFile(logging.Handler):
             self._close_descriptor()
             problem = self._describe(error)
             if problem != self.problem:
-                complain(f"WARNING {problem} Until it can be written, its lines go to standard error.")
+                write_to_stderr(f"WARNING {problem} Until it can be written, its lines go to standard error.")
             self.problem = problem
             self._since = self._since or time.strftime("%Y-%m-%dT%H:%M:%S%z")
             self._missed += 1
             # the other handler has written this line there already
             if not any(isinstance(handler, StandardError) for handler in logging.getLogger().handlers):
-                self._lost += not complain(line)
+                self._lost += not write_to_stderr(line)
         else:
             self._reset()
 

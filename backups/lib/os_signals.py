@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 from backups.errors import TimedOut
 from destinations.lib import os_signals
-from destinations.lib.os_signals import undisturbed
+from destinations.lib.os_signals import defer_signals
 
-__all__ = ["ends_in_order", "undisturbed"]
+__all__ = ["defer_signals", "graceful_termination"]
 
 
 @contextmanager
-def ends_in_order(timeout: float = 0) -> Iterator[None]:
+def graceful_termination(timeout: float = 0) -> Iterator[None]:
     """`destinations.lib.os_signals.ends_in_order`; after `timeout` seconds, 0 for never, TimedOut is raised."""
 
     def timed_out() -> TimedOut:
@@ -19,5 +19,5 @@ def ends_in_order(timeout: float = 0) -> Iterator[None]:
             f"It ran longer than {timeout:.0f} seconds.", hint="Find out which stage was slow, or raise BACKUP_TIMEOUT."
         )
 
-    with os_signals.ends_in_order(timeout, timed_out):
+    with os_signals.graceful_termination(timeout, timed_out):
         yield

@@ -44,7 +44,7 @@ class Ownership:
         shared = self.mode >> 3 & self.mode & 0o007
         return replace(self, mode=self.mode & ~0o2077 | shared << 3 | shared)
 
-    def give(self, descriptor: int) -> None:
+    def set_on(self, descriptor: int) -> None:
         """Apply owner and mode to the open file or folder."""
         info = os.fstat(descriptor)
         if (info.st_uid, info.st_gid) != (self.uid, self.gid):
@@ -55,17 +55,17 @@ class Ownership:
         if stat.S_IMODE(info.st_mode) != self.mode:
             os.fchmod(descriptor, self.mode)
 
-    def give_new(self, descriptor: int) -> "Ownership":
+    def set_on_new(self, descriptor: int) -> "Ownership":
         """Apply it to a new file or folder as far as possible; return what that has then."""
         info, wanted = os.fstat(descriptor), self
         # a file system may lack modes and owners, a container may lack the owner
         with suppress(OSError):
-            self.give(descriptor)
+            self.set_on(descriptor)
             return self
         if (owner := (info.st_uid, info.st_gid)) != (self.uid, self.gid):
             wanted = replace(self.narrowed, uid=owner[0], gid=owner[1])
         with suppress(OSError):
-            wanted.give(descriptor)
+            wanted.set_on(descriptor)
         return Ownership.of(os.fstat(descriptor))
 
 
@@ -109,7 +109,7 @@ def ownership_for(permissions: Permissions | None, holder: os.stat_result, *, fo
     return Ownership(mode, uid, other_gid).narrowed if gid is None else Ownership(mode, uid, gid)
 
 
-def foreseen_for(path: Path, permissions: Permissions | None) -> Ownership:
+def expected_ownership(path: Path, permissions: Permissions | None) -> Ownership:
     """Return the ownership that the missing file `path` would be created with."""
     holder = next(folder for folder in path.parents if folder.is_dir())
     return ownership_for(permissions, holder.stat())
@@ -139,7 +139,7 @@ def _name(lookup: Callable[[int], object], number: int) -> str | None:
     return name if 0 < len(name) <= LONGEST_NAME and name.isprintable() else None
 
 
-def note_on(path: Path, permissions: Permissions | None, given: Ownership) -> list[str]:
+def ownership_note(path: Path, permissions: Permissions | None, given: Ownership) -> list[str]:
     """Return a note when the new `path` was `given` another mode or owner than the recorded ones."""
     if permissions is None:
         return [printable(f"{path} was created with {given}: the backup does not say what it had")]

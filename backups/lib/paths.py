@@ -25,7 +25,7 @@ def confined(root: Path, path: str | Path, *, name: str = "") -> Path:
     return full
 
 
-def look_at(path: Path) -> os.stat_result:
+def stat_path(path: Path) -> os.stat_result:
     """Return the stat of `path`, links followed; raises MissingComponent or ComponentError."""
     try:
         return path.stat()
@@ -35,7 +35,7 @@ def look_at(path: Path) -> os.stat_result:
         raise unreadable(path, error) from error
 
 
-def bytes_of(path: Path) -> int:
+def size_or_zero(path: Path) -> int:
     """Return the size of the file `path` in bytes, 0 when it cannot be determined."""
     try:
         return path.stat().st_size

@@ -19,7 +19,7 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def die_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+def set_parent_death_signal(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Have the kernel send this process the signal `number` when its parent process `parent` dies."""
     _prctl(PR_SET_PDEATHSIG, number)
     # it may have died before the call
@@ -27,12 +27,12 @@ def die_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
         os.kill(os.getpid(), number)
 
 
-def adopt_orphans() -> None:
+def become_subreaper() -> None:
     """Make this process the subreaper: it becomes the parent of descendants whose own parent dies."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def forks_die_with_their_parents() -> None:
+def kill_forks_with_parent() -> None:
     """Have every later fork of this process, and forks of those, killed when its parent dies."""
     parents: list[int] = []
 
@@ -40,7 +40,7 @@ def forks_die_with_their_parents() -> None:
         parents[:] = [os.getpid()]
 
     # before the fork: in the child getppid() would be another process if the parent had died by then
-    os.register_at_fork(before=record_parent, after_in_child=lambda: die_with(parents[0]))
+    os.register_at_fork(before=record_parent, after_in_child=lambda: set_parent_death_signal(parents[0]))
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -78,7 +78,7 @@ def identity(pid: int = 0) -> str:
     return "/".join([_boot(), _namespace(), str(pid), started])
 
 
-def of_this_kernel(process: str) -> bool:
+def started_since_boot(process: str) -> bool:
     """True when the process with that identity was started on this host since its last boot, in any container."""
     boot = process.partition("/")[0]
     return boot == _boot() != UNKNOWN
@@ -135,7 +135,7 @@ def kill_all(pids: list[int]) -> None:
             continue
 
 
-def bury_orphans(*, but: int) -> None:
+def reap_orphans(*, but: int) -> None:
     """Reap the adopted processes that have ended, except the child `but`, which its own waiter reaps."""
     try:
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)) and ended.si_pid != but:

@@ -27,7 +27,7 @@ Step = tuple[Identity, Names, Path]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SitePath:
     """A file or folder of the site that holds `what`; `beside` matches the suffixes of files that belong to it."""
 
     what: str
@@ -39,10 +39,10 @@ class Place:
         return name.startswith(own) and self.beside.fullmatch(name[len(own) :]) is not None
 
 
-class PlacesBelow:
+class SitePathsBelow:
     """The site's paths below one folder, relative to it: "var/backups"."""
 
-    def __init__(self, found: Mapping[Names, Place]) -> None:
+    def __init__(self, found: Mapping[Names, SitePath]) -> None:
         # without those that lie in another one
         outermost = {
             names: place
@@ -52,7 +52,7 @@ class PlacesBelow:
         self.places = {"/".join(names): outermost[names] for names in sorted(outermost)}
         # the folders above them, parents first
         self.ways = sorted({"/".join(names[:length]) for names in outermost for length in range(1, len(names))})
-        self._by_folder: dict[str, list[tuple[str, Place]]] = {}
+        self._by_folder: dict[str, list[tuple[str, SitePath]]] = {}
         for name, place in self.places.items():
             folder, _, own = name.rpartition("/")
             self._by_folder.setdefault(folder, []).append((own, place))
@@ -72,7 +72,7 @@ class PlacesBelow:
             folder = f"{folder}/{part}" if folder else part
         return False
 
-    def existing(self, root: Path) -> Iterator[tuple[str, Place]]:
+    def existing(self, root: Path) -> Iterator[tuple[str, SitePath]]:
         """Yield the paths that exist below `root`, also when only a file with a suffix of `beside` exists."""
         for name, place in self.places.items():
             path = root / name
@@ -85,15 +85,15 @@ class PlacesBelow:
                 yield name, place
 
 
-NO_PLACES_BELOW = PlacesBelow({})
+NO_SITE_PATHS_BELOW = SitePathsBelow({})
 
 
-class OwnPlaces:
+class SitePaths:
     """All paths of the site, resolved when the object is made."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[SitePath]) -> None:
         self._mounts: list[Mount] = []
-        self._found: dict[Identity, list[tuple[Names, Place, Path]]] = {}
+        self._found: dict[Identity, list[tuple[Names, SitePath, Path]]] = {}
         places = tuple(places)
         if places:
             self._mounts = mounts()
@@ -107,7 +107,7 @@ class OwnPlaces:
                 if mount.point != where and mount.point.is_relative_to(where):
                     self._add(place, mount.point)
 
-    def _add(self, place: Place, where: Path) -> None:
+    def _add(self, place: SitePath, where: Path) -> None:
         for identity, names, _ in self._trails(where):
             self._found.setdefault(identity, []).append((names, place, where))
 
@@ -125,7 +125,7 @@ class OwnPlaces:
             if trail[0][:2] == nearest:
                 yield from trail
 
-    def holding(self, path: Path) -> Place | None:
+    def holding(self, path: Path) -> SitePath | None:
         """Return the path of the site that `path` is or lies in."""
         for identity, names, folder in self._trails(_real(path)):
             for theirs, place, where in self._found.get(identity, ()):
@@ -138,20 +138,20 @@ class OwnPlaces:
                     return place
         return None
 
-    def below(self, path: Path) -> PlacesBelow:
+    def below(self, path: Path) -> SitePathsBelow:
         """Return the paths of the site that lie below the folder `path`."""
         if not self._found:
-            return NO_PLACES_BELOW
+            return NO_SITE_PATHS_BELOW
         root, found = _real(path), {}
         for identity, names, _ in self._trails(root):
             for theirs, place, where in self._found.get(identity, ()):
                 inner = theirs[len(names) :]
                 if inner and theirs[: len(names)] == names and not _is_covered(where, root.joinpath(*inner)):
                     found[inner] = place
-        return PlacesBelow(found) if found else NO_PLACES_BELOW
+        return SitePathsBelow(found) if found else NO_SITE_PATHS_BELOW
 
 
-NO_PLACES = OwnPlaces(())
+NO_SITE_PATHS = SitePaths(())
 
 
 def _is_covered(where: Path, alias: Path) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups.lib.paths import unreadable, vanished
-from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
+from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -36,7 +36,7 @@ class TreeEntry:
         return "socket" if stat.S_ISSOCK(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
 
 
-def walk(root: Path, own: PlacesBelow = NO_PLACES_BELOW) -> Iterator[TreeEntry]:
+def walk(root: Path, own: SitePathsBelow = NO_SITE_PATHS_BELOW) -> Iterator[TreeEntry]:
     """Yield what is below `root`, sorted by name, parents first; symbolic links are not followed.
 
     The site's `own` paths and what is below them are left out. Raises ComponentError for what cannot be read or
@@ -73,7 +73,7 @@ class _Level:
         except OSError as error:
             raise unreadable(self.path, error) from error
 
-    def entries(self, own: PlacesBelow) -> Iterator[TreeEntry]:
+    def entries(self, own: SitePathsBelow) -> Iterator[TreeEntry]:
         self.unseen = False
         try:
             names = sorted(os.listdir(self.descriptor))  # noqa: PTH208 - of the open descriptor, not of the path

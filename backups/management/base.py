@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution, Run
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination

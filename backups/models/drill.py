@@ -82,5 +82,5 @@ class DrillExecution(Run):
         return {"archive": str(self.execution), **facts}
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         return str(self.kind)

@@ -105,7 +105,7 @@ class RestoreExecution(Run):
         return {note["component"]: note["path"] for note in self.outcome.values() if note["state"] in states}
 
     @property
-    def is_proven(self) -> bool:
+    def is_verified(self) -> bool:
         """True when all data was applied and verified; only the end of the run, or its record, may be missing."""
         states = {note["state"] for note in self.outcome.values()}
         return self.stage == self.Stage.FINISHING and states == {self.State.RESTORED}

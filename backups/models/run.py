@@ -110,7 +110,7 @@ class Run(models.Model):
         abstract = True
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """The name of the kind in log events and on pages; `noun` unless a kind has variants."""
         return self.noun
 
@@ -139,7 +139,7 @@ class Run(models.Model):
             return None
         return (self.completed_at or timezone.now()) - self.started_at
 
-    def moved(self, from_status: Status, *conditions: models.Q, **changes: Any) -> bool:
+    def transition(self, from_status: Status, *conditions: models.Q, **changes: Any) -> bool:
         """Update the row by a conditional UPDATE: only if it has `from_status` and meets `conditions`.
 
         False when another process changed it first; the fields of the object are then unchanged too.
@@ -151,7 +151,7 @@ class Run(models.Model):
                 setattr(self, field, value)
         return bool(updated)
 
-    def kept(self, **changes: Any) -> None:
+    def update_running(self, **changes: Any) -> None:
         """Update the running row, or keep the changes in memory, in `unwritten`, when the database fails."""
         for field, value in changes.items():
             setattr(self, field, value)
@@ -160,7 +160,7 @@ class Run(models.Model):
             self.unwritten |= changes
             return
         try:
-            self.moved(self.Status.RUNNING, **changes)
+            self.transition(self.Status.RUNNING, **changes)
         except DatabaseProblem:
             self.unwritten = changes
             connection.close_if_unusable_or_obsolete()

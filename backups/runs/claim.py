@@ -8,7 +8,7 @@ from backups.errors import InstanceBusy, NotQueued
 from backups.lib import audit
 from backups.lib.processes import identity
 from backups.models import InstanceState, Run
-from backups.runs.queue.holder import running_fields
+from backups.runs.queue.ownership import running_fields
 from backups.runs.registry import kind_of, kinds
 
 Status, Owner = Run.Status, Run.Owner
@@ -31,7 +31,7 @@ def claim(run: Run) -> None:
                 lock_instance(run.instance)
                 if not run.is_part_of_another:
                     _require_no_other_kind(run)
-            claimed = run.moved(
+            claimed = run.transition(
                 Status.QUEUED,
                 ours & kind_of(run).startable(now),
                 status=Status.RUNNING,
@@ -41,7 +41,7 @@ def claim(run: Run) -> None:
     except IntegrityError as error:
         raise InstanceBusy(f"Another {run.noun} of {run.instance} is running.", hint=WHEN_FREE) from error
     if claimed:
-        audit.log(f"{run.word}.claimed", **run.log_key, instance=run.instance, worker=run.worker)
+        audit.log(f"{run.label}.claimed", **run.log_key, instance=run.instance, worker=run.worker)
         return
     run.refresh_from_db(fields=["status", "owner", "worker"])
     if run.status == Status.QUEUED and run.owner == Owner.PROCESS:

@@ -10,7 +10,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.lib import audit
-from backups.lib.os_signals import undisturbed
+from backups.lib.os_signals import defer_signals
 from backups.models import Run
 from backups.models.run import new_id
 from backups.runs import finish
@@ -65,7 +65,7 @@ def run_here(
                     finish.cancel(row, by=by)
             raise
         except BaseException as error:
-            with undisturbed():
+            with defer_signals():
                 _end_unclaimed(kind, run_id, error, hint or kind.again)
             raise
     kind.follow_up(run)
@@ -99,19 +99,19 @@ def carry_out(run: AnyRun, directory: Path, *, work: Work[AnyRun] | None = None,
         raise
     finally:
         if run.status != Run.Status.RUNNING:
-            unrecorded.forget(run.pk)
+            unrecorded.remove_end(run.pk)
     return made
 
 
 def _settle(run: Run, directory: Path, error: BaseException) -> None:
     """Call the kind's `settle`, once for each run."""
     # a second signal must not interrupt a rollback
-    with undisturbed():
+    with defer_signals():
         if run.settled:
             return
         run.settled = True
         if not isinstance(error, OperatorError):
-            audit.crashed(f"{run.word}.crashed", error, **run.log_key)
+            audit.crashed(f"{run.label}.crashed", error, **run.log_key)
         kind_of(run).settle(run, directory, error)
 
 
@@ -120,7 +120,7 @@ def _end_unclaimed(kind: RunKind[Any], run_id: str, error: BaseException, hint: 
     try:
         row = kind.rows().filter(pk=run_id, status=Run.Status.QUEUED).first()
         if row is not None:
-            finish.unstarted(row, sentences(finish.message_of(error), "Nothing was changed."), hint)
+            finish.fail_to_start(row, sentences(finish.message_of(error), "Nothing was changed."), hint)
     except DatabaseProblem as problem:
         # the next tick ends the row
         audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, **{kind.noun: run_id}, error=problem)

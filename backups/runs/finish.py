@@ -13,7 +13,7 @@ from backups.models import Run
 from backups.runs.registry import kind_of
 from backups.signals import execution_finished
 from destinations.lib.operator_error import OperatorError, sentences
-from destinations.lib.os_signals import told_to_end
+from destinations.lib.os_signals import termination_message
 
 Status = Run.Status
 
@@ -27,29 +27,29 @@ class Ending:
     hint: str = ""
 
 
-def completed(run: Run, **facts: Any) -> bool:
+def complete(run: Run, **facts: Any) -> bool:
     """Record that a running `run` is completed; its results are in the row already, or in `facts`."""
-    return recorded(run, Ending(Status.COMPLETED), **facts)
+    return record_end(run, Ending(Status.COMPLETED), **facts)
 
 
-def failed(run: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
+def fail(run: Run, error: BaseException, aftermath: str = "", **facts: Any) -> bool:
     """Record the end that `ending_of` derives from `error`, and `facts`."""
-    return recorded(run, ending_of(error, aftermath), **facts)
+    return record_end(run, ending_of(error, aftermath), **facts)
 
 
-def interrupted(run: Run, message: str, hint: str) -> bool:
+def interrupt(run: Run, message: str, hint: str) -> bool:
     """Record that the process of `run` is gone."""
-    return recorded(run, Ending(Status.INTERRUPTED, message, hint))
+    return record_end(run, Ending(Status.INTERRUPTED, message, hint))
 
 
-def unstarted(run: Run, message: str, hint: str) -> bool:
+def fail_to_start(run: Run, message: str, hint: str) -> bool:
     """Record that a queued `run` was never claimed because its process failed."""
-    return recorded(run, Ending(Status.INTERRUPTED, message, hint), before=Status.QUEUED)
+    return record_end(run, Ending(Status.INTERRUPTED, message, hint), before=Status.QUEUED)
 
 
-def expired(run: Run, message: str, hint: str) -> bool:
+def expire(run: Run, message: str, hint: str) -> bool:
     """Record that a queued `run` waited too long."""
-    return recorded(run, Ending(Status.FAILED, message, hint), before=Status.QUEUED)
+    return record_end(run, Ending(Status.FAILED, message, hint), before=Status.QUEUED)
 
 
 def cancel(run: Run, *, by: audit.Actor) -> None:
@@ -60,10 +60,10 @@ def cancel(run: Run, *, by: audit.Actor) -> None:
     now, name = timezone.now(), audit.name_of(by)
     request = {"cancel_requested_at": now, "cancel_requested_by": name}
     ending = Ending(Status.CANCELLED, f"Cancelled by {name} before it started.")
-    if not recorded(run, ending, before=Status.QUEUED, **request) and not run.moved(Status.RUNNING, **request):
+    if not record_end(run, ending, before=Status.QUEUED, **request) and not run.transition(Status.RUNNING, **request):
         raise BackupError(f"The {run.noun} {run.pk} has ended already.")
-    audit.log(f"{run.word}.cancel-requested", **run.log_key, instance=run.instance, by=name)
-    audit.note(by, run, f"Cancelled the {run.word} of {run.instance}.")
+    audit.log(f"{run.label}.cancel-requested", **run.log_key, instance=run.instance, by=name)
+    audit.note(by, run, f"Cancelled the {run.label} of {run.instance}.")
 
 
 def ending_of(error: BaseException, aftermath: str = "") -> Ending:
@@ -84,11 +84,11 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OperatorError):
         return error.message
     if isinstance(error, SystemExit | KeyboardInterrupt):
-        return told_to_end(error)
+        return termination_message(error)
     return f"Unexpected error {type(error).__name__}, see the log."
 
 
-def recorded(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **facts: Any) -> bool:
+def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **facts: Any) -> bool:
     """Record `ending` and `facts` in the row of `run`, then call the steps after the end and the signal's receivers.
 
     False, and nothing else happens, when the status is no longer `before`.
@@ -101,7 +101,7 @@ def recorded(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **fac
     timeline = [*run.timeline, [ending.status.value, now.isoformat()]]
     facts = {**(run.unwritten or {}), **facts, "status": ending.status, "timeline": timeline}
     with transaction.atomic():
-        if not run.moved(before, **facts):
+        if not run.transition(before, **facts):
             return False
         if not good:
             kind.discard(run)
@@ -109,7 +109,7 @@ def recorded(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **fac
     # cancelling a waiting run is not an error
     expected = good or (before, ending.status) == (Status.QUEUED, Status.CANCELLED)
     audit.log(
-        f"{run.word}.{ending.status.value}",
+        f"{run.label}.{ending.status.value}",
         logging.INFO if expected else logging.ERROR,
         **run.log_key,
         instance=run.instance,

@@ -38,7 +38,7 @@ def run_hook(name: str, instance: Instance, run: Run) -> None:
         code = _execute(list(argv), instance, run, output)
         text = _text(output)
     note = HookNote(hook=name, at=timezone.now().isoformat(), exit_code=code, output=text)
-    run.kept(hook_output=[*run.hook_output, note])
+    run.update_running(hook_output=[*run.hook_output, note])
     audit.log(f"{run.noun}.hook", **run.log_key, instance=instance.name, hook=name, exit_code=code)
     if code != 0:
         how = f"did not end within {instance.hook_timeout} s" if code is None else f"failed with exit code {code}"

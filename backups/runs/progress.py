@@ -71,10 +71,10 @@ class Monitor:
             changes |= {"progress_bytes": done, "progress_percent": self._percent(stage)}
             if self._protected:
                 # a rollback must not depend on the database
-                self.run.kept(**changes)
+                self.run.update_running(**changes)
             else:
                 self._update(**changes)
-        audit.log(f"{self.run.word}.stage", **self.run.log_key, instance=self.run.instance, stage=stage.value)
+        audit.log(f"{self.run.label}.stage", **self.run.log_key, instance=self.run.instance, stage=stage.value)
         self._check_cancelled()
         self.advance(0)
 
@@ -142,7 +142,7 @@ class Monitor:
             connection.close()
 
     def _update(self, **changes: object) -> None:
-        if not self.run.moved(Run.Status.RUNNING, **changes) and not self._protected:
+        if not self.run.transition(Run.Status.RUNNING, **changes) and not self._protected:
             raise Interrupted("The run is not marked as running any more.", hint="Its page says what ended it.")
 
     def _check_cancelled(self) -> None:

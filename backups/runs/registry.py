@@ -108,7 +108,7 @@ class RunKind(ABC, Generic[AnyRun]):
     def expiry_message(self) -> str:
         return "It waited too long."
 
-    def host_knows_better(self, run: AnyRun) -> bool:
+    def only_own_host_recovers(self, run: AnyRun) -> bool:
         """True when only the host of `run` can clean up after it; other hosts then wait longer before they reap it."""
         return False
 

@@ -12,7 +12,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.lib import locks
-from backups.lib.os_signals import undisturbed
+from backups.lib.os_signals import defer_signals
 
 LOCK_WAIT_SECONDS = 2.0
 WRITABLE = "Check that this user may write there and that the disk is not full."
@@ -53,7 +53,7 @@ def workspace(run_id: str) -> Iterator[Path]:
             lock_stays = True
             raise
         finally:
-            with undisturbed():
+            with defer_signals():
                 shutil.rmtree(directory)
                 if not lock_stays:
                     lock.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ def sweep(run_id: str) -> bool:
     return True
 
 
-def leftovers() -> list[str]:
+def abandoned_ids() -> list[str]:
     """Return the ids of workspaces here whose process is gone."""
     return [path.stem for path in root().glob("*.lock") if abandoned(path.stem)]
 

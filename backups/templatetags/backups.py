@@ -9,7 +9,7 @@ from backups.admin.overview.front import FrontPage, front_page
 from backups.admin.shared import formats
 from backups.admin.shared.permissions import sees
 from backups.models import InstanceState, RestoreExecution
-from backups.service.restore.ending.half_restored import left_half_done
+from backups.service.restore.ending.half_restored import not_rolled_back
 from destinations.lib.formats import human_count, human_duration, human_size, signed
 
 HALF_DONE = "_left_half_done"
@@ -55,7 +55,7 @@ def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
     # kept for the request: the banner of the front page needs them too
     kept: dict[str, Any] = vars(context["request"])
     if HALF_DONE not in kept:
-        kept[HALF_DONE] = left_half_done()
+        kept[HALF_DONE] = not_rolled_back()
     found: list[RestoreExecution] = kept[HALF_DONE]
     return found
 

@@ -118,4 +118,4 @@ def _record_end(run: Run, child: str, returncode: int, why_ended: str) -> None:
         if why_ended or returncode == BUSY:
             release(run)
         else:
-            finish.unstarted(run, f"Its process {how} before it began.", "The reason is in the log of the worker.")
+            finish.fail_to_start(run, f"Its process {how} before it began.", "The reason is in the log of the worker.")

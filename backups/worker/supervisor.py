@@ -14,15 +14,15 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.lib.log_handlers import log_problem
-from backups.lib.processes import adopt_orphans, bury_orphans
+from backups.lib.processes import become_subreaper, reap_orphans
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
-from backups.worker.housekeeping import enqueue_start_up, enqueue_tick, keep_tick
 from backups.worker.q2.cluster import QueueCluster
 from backups.worker.shutdown import end_all
 from backups.worker.tasks import dispatch_waiting
+from backups.worker.tick import enqueue_start_up, enqueue_tick, keep_tick
 from backups.worker.watchdog import Watchdog
-from destinations.lib.os_signals import handled
+from destinations.lib.os_signals import signal_handler
 
 # exit codes
 CLEAN, FAILED, HANGS = 0, 1, os.EX_TEMPFAIL
@@ -45,12 +45,12 @@ class Supervisor:
         Raises BackupError when they cannot be started, DatabaseError when the database cannot be used at the start.
         """
         self._beat()
-        heartbeats.forget_dead(self.queue)
-        adopt_orphans()
+        heartbeats.delete_dead(self.queue)
+        become_subreaper()
         cluster = QueueCluster(self.queue)
         # the processes inherit this handler: a signal to the whole group, as from a closed terminal, ends none of them
         # at once, and this process shuts them down in order
-        with handled(self._count_signal):
+        with signal_handler(self._count_signal):
             try:
                 self._start(cluster)
                 code = self._watch(cluster)
@@ -60,7 +60,7 @@ class Supervisor:
         audit.log("worker.ended", queue=self.queue, worker=self.name, exit_code=code)
         if code == CLEAN:
             with self._database_may_fail():
-                heartbeats.stopped(self.name)
+                heartbeats.mark_stopped(self.name)
         return code
 
     def _count_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -95,7 +95,7 @@ class Supervisor:
                 if reason := self._beat_and_check(watchdog):
                     audit.log("worker.hangs", logging.ERROR, queue=self.queue, worker=self.name, reason=reason)
                     return HANGS
-            bury_orphans(but=cluster.pid)
+            reap_orphans(but=cluster.pid)
             time.sleep(POLL_SECONDS)
         return CLEAN
 

@@ -8,7 +8,7 @@ from types import FrameType
 
 # The default action of each ends the process at once. SIGHUP comes when the terminal or the SSH session closes, SIGQUIT
 # from Ctrl-\, SIGXCPU at a limit of CPU seconds, and the last two from tools meant for another program.
-ENDING = (
+TERMINATION_SIGNALS = (
     signal.SIGTERM,
     signal.SIGINT,
     signal.SIGHUP,
@@ -17,13 +17,13 @@ ENDING = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-TOLD_TO_END = "the process was told to end"
+TERMINATION_TEXT = "the process was told to end"
 _USUAL = (signal.SIGTERM, signal.SIGINT)
 _MEANING = {signal.SIGHUP: "SIGHUP: its terminal was closed", signal.SIGXCPU: "SIGXCPU: its limit of CPU time"}
 Handler = Callable[[int, FrameType | None], object]
 
 
-class ToldToEnd(SystemExit):
+class TerminationRequested(SystemExit):
     """Raised by a signal of `ENDING`; the exit status is 128 plus its number, as in shells."""
 
     def __init__(self, number: int) -> None:
@@ -31,11 +31,11 @@ class ToldToEnd(SystemExit):
         self.number = signal.Signals(number)
 
 
-def told_to_end(error: BaseException) -> str:
+def termination_message(error: BaseException) -> str:
     """Return the reason for an operator, with the signal where that is not an ordinary one."""
-    if isinstance(error, ToldToEnd) and error.number not in _USUAL:
-        return f"{TOLD_TO_END} ({_MEANING.get(error.number, error.number.name)})"
-    return TOLD_TO_END
+    if isinstance(error, TerminationRequested) and error.number not in _USUAL:
+        return f"{TERMINATION_TEXT} ({_MEANING.get(error.number, error.number.name)})"
+    return TERMINATION_TEXT
 
 
 def exit_status(error: BaseException) -> int:
@@ -46,18 +46,21 @@ def exit_status(error: BaseException) -> int:
     return code if isinstance(code, int) else 1
 
 
-def heeded(numbers: tuple[signal.Signals, ...] = ENDING) -> list[signal.Signals]:
+def not_ignored(numbers: tuple[signal.Signals, ...] = TERMINATION_SIGNALS) -> list[signal.Signals]:
     """Return those of `numbers` that the process does not ignore: `nohup` and `&` set some to be ignored."""
     return [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
 
 
-def pass_over(_number: int, _frame: FrameType | None) -> None:
+def ignore_signal(_number: int, _frame: FrameType | None) -> None:
     """A handler for signals after the first, whose clean-up must not be disturbed."""
 
 
 @contextmanager
-def handled(
-    handler: Handler, numbers: tuple[signal.Signals, ...] = ENDING, *, restore: Callable[[], bool] = lambda: True
+def signal_handler(
+    handler: Handler,
+    numbers: tuple[signal.Signals, ...] = TERMINATION_SIGNALS,
+    *,
+    restore: Callable[[], bool] = lambda: True,
 ) -> Iterator[None]:
     """Call `handler` for each of `numbers` that is not ignored. Does nothing outside the main thread.
 
@@ -67,7 +70,7 @@ def handled(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in heeded(numbers)}
+    before = {number: signal.signal(number, handler) for number in not_ignored(numbers)}
     try:
         yield
     finally:
@@ -78,30 +81,30 @@ def handled(
 
 
 @contextmanager
-def ends_in_order(
+def graceful_termination(
     timeout: float = 0, timed_out: Callable[[], Exception] = TimeoutError, *, once: bool = False
 ) -> Iterator[None]:
-    """Turn SIGINT into KeyboardInterrupt, other signals of `ENDING` into ToldToEnd, the end of `timeout` seconds into
-    what `timed_out` returns.
+    """Turn SIGINT into KeyboardInterrupt, other signals of `TERMINATION_SIGNALS` into TerminationRequested, the end of
+    `timeout` seconds into what `timed_out` returns.
 
-    Only the first of them is raised: later ones must not disturb the clean-up. With `once` they are ignored after the
-    block too, for a process that is about to end.
+    Only the first of them is raised: later ones must not disturb the clean-up. With `once` they are ignored after
+    the block too, for a process that is about to end.
     """
     received: list[int] = []
-    numbers = (*ENDING, signal.SIGALRM) if timeout else ENDING
+    numbers = (*TERMINATION_SIGNALS, signal.SIGALRM) if timeout else TERMINATION_SIGNALS
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        for other in heeded(numbers):
+        for other in not_ignored(numbers):
             # not SIG_IGN: a service started by a hook would inherit it and could not be terminated
-            signal.signal(other, pass_over)
+            signal.signal(other, ignore_signal)
         received.append(number)
         if number == signal.SIGALRM:
             raise timed_out()
         if number == signal.SIGINT:
             raise KeyboardInterrupt
-        raise ToldToEnd(number)
+        raise TerminationRequested(number)
 
-    with handled(leave, numbers, restore=lambda: not (once and received)), _alarm(timeout):
+    with signal_handler(leave, numbers, restore=lambda: not (once and received)), _alarm(timeout):
         yield
 
 
@@ -118,7 +121,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[Callable[[], None]]:
+def defer_signals() -> Iterator[Callable[[], None]]:
     """Defer the signals of `ENDING` and timeouts until the block ends, for steps that must not stop half way.
 
     Yields a function to call where such a step may stop after all: it handles the signals received until then.
@@ -129,7 +132,7 @@ def undisturbed() -> Iterator[Callable[[], None]]:
     pending: list[int] = []
     before = {
         number: signal.signal(number, lambda received, _frame: pending.append(received))
-        for number in heeded((*ENDING, signal.SIGALRM))
+        for number in not_ignored((*TERMINATION_SIGNALS, signal.SIGALRM))
     }
 
     def take_effect() -> None:

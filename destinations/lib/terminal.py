@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 
 
-def complain(text: str) -> bool:
+def write_to_stderr(text: str) -> bool:
     """Write a line to standard error, and return whether that worked."""
     # not through the buffer of `sys.stderr`: Python would write it again at exit, and fail the process with that
     data = f"{text}\n".encode("utf-8", "backslashreplace")

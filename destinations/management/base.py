@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from destinations.lib.operator_error import OperatorError, sentences
-from destinations.lib.os_signals import ToldToEnd, ends_in_order, exit_status, told_to_end
+from destinations.lib.os_signals import TerminationRequested, exit_status, graceful_termination, termination_message
 from destinations.lib.terminal import Output
 
 
@@ -77,12 +77,12 @@ class OperatorCommand(BaseCommand, ABC):
         if options["verbosity"] < 2:
             quieten()
         try:
-            with ends_in_order(once=self._signalled_once):
+            with graceful_termination(once=self._signalled_once):
                 self.run(**options)
         except OperatorError as error:
             raise Error(one_line(error.message, error.hint), returncode=error.exit_status) from error
-        except (KeyboardInterrupt, ToldToEnd) as error:
-            raise Error(one_line(told_to_end(error)), returncode=exit_status(error)) from error
+        except (KeyboardInterrupt, TerminationRequested) as error:
+            raise Error(one_line(termination_message(error)), returncode=exit_status(error)) from error
         except DatabaseError as error:
             raise Error(one_line(f"The database cannot be used: {error}", "Run 'manage.py migrate' first.")) from error
         if answer.failure is None:

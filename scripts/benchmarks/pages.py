@@ -118,7 +118,7 @@ def main(rounds: int) -> dict[str, dict[str, float]]:
     from django.test import Client
 
     from backups.models import KeyCheck
-    from backups.worker.housekeeping import tick
+    from backups.worker.tick import tick
     from destinations.models import BackupDestination
 
     client = Client(SERVER_NAME="localhost")

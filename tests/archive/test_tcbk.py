@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 
 from backups.archive.errors import ArchiveError
 from backups.archive.tar.read import unpack, verify_members
-from backups.archive.tcbk import decrypt, is_legacy
+from backups.archive.tcbk import decrypt, is_tcbk
 from tests.support.archives.crafted import SERVER_ENCRYPTED, SERVER_PASSPHRASE, SERVER_PLAIN, peak_mebibytes
 
 PASSPHRASE = "the server's own"
@@ -53,9 +53,9 @@ def test_the_servers_encrypted_archive_opens_verifies_and_unpacks(tmp_path: Path
 
 
 def test_the_container_is_known_by_its_first_bytes() -> None:
-    assert is_legacy(SERVER_ENCRYPTED.read_bytes()[:4])
-    assert not is_legacy(SERVER_PLAIN.read_bytes()[:4])
-    assert not is_legacy(b"TCB")
+    assert is_tcbk(SERVER_ENCRYPTED.read_bytes()[:4])
+    assert not is_tcbk(SERVER_PLAIN.read_bytes()[:4])
+    assert not is_tcbk(b"TCB")
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 1000, 196_608, 196_609, 500_000])

@@ -71,7 +71,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_recorded_without_i
     with pytest.raises(ZeroDivisionError):
         back_up()
     backup = BackupExecution.objects.get()
-    assert (backup.status, backup.error_message) == ("failed", "unexpected error ZeroDivisionError, see the log")
+    assert (backup.status, backup.error_message) == ("failed", "Unexpected error ZeroDivisionError, see the log.")
     *_, crashed, ended = caplog.records
     assert re.fullmatch(rf"backup\.crashed \w+={backup.pk}", crashed.getMessage())
     assert crashed.exc_info is not None

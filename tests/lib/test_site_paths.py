@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_PLACES, OwnPlaces, Place
+from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_SITE_PATHS, SitePath, SitePaths
 from backups.lib.walk import walk
 from tests.support.file_systems import bound, small_disk
 from tests.support.programs import require
 
 
-def archives(path: Path) -> OwnPlaces:
-    return OwnPlaces([Place("archives", path)])
+def archives(path: Path) -> SitePaths:
+    return SitePaths([SitePath("archives", path)])
 
 
 @pytest.fixture
@@ -169,11 +169,11 @@ def test_upper_and_lower_case_lead_to_a_place_where_they_are_the_same(caseless: 
 
 
 def test_files_beside_a_database_and_a_log_belong_to_them_and_their_neighbours_do_not(tree: Path) -> None:
-    own = OwnPlaces(
+    own = SitePaths(
         [
-            Place("database", tree / "app/site.sqlite3", DATABASE_FILES),
-            Place("logs", tree / "app/site.log", LOG_FILES),
-            Place("keys", tree / "app/key"),
+            SitePath("database", tree / "app/site.sqlite3", DATABASE_FILES),
+            SitePath("logs", tree / "app/site.log", LOG_FILES),
+            SitePath("keys", tree / "app/key"),
         ]
     )
     ours = ["site.sqlite3", "site.sqlite3-wal", "site.sqlite3-shm", "site.sqlite3-journal", "site.log", "site.log.1"]
@@ -193,7 +193,7 @@ def test_files_beside_a_database_and_a_log_belong_to_them_and_their_neighbours_d
 
 
 def test_a_place_within_a_place_is_told_once(tree: Path) -> None:
-    own = OwnPlaces([Place("archives", tree / "var/backups/nas"), Place("archives", tree / "var/backups")])
+    own = SitePaths([SitePath("archives", tree / "var/backups/nas"), SitePath("archives", tree / "var/backups")])
     assert list(own.below(tree).places) == ["var/backups"]
 
 
@@ -201,5 +201,5 @@ def test_loops_of_links_and_folders_out_of_reach_end(tree: Path) -> None:
     (tree / "a").symlink_to("b")
     (tree / "b").symlink_to("a")
     assert set(archives(tree / "a" / "x").below(tree).places) >= {"a", "b"}
-    assert NO_PLACES.below(tree).places == {}
-    assert NO_PLACES.holding(tree) is None
+    assert NO_SITE_PATHS.below(tree).places == {}
+    assert NO_SITE_PATHS.holding(tree) is None

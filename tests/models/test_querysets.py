@@ -146,9 +146,9 @@ def test_each_kind_of_run_has_the_methods_of_all_runs() -> None:
 
 def test_a_run_changes_only_while_its_row_meets_the_conditions(backups: dict[str, BackupExecution]) -> None:
     row = BackupExecution.objects.get(comment="missing")
-    assert not row.moved(Status.COMPLETED, STORED, pinned=True)
+    assert not row.transition(Status.COMPLETED, STORED, pinned=True)
     assert not BackupExecution.objects.get(pk=row.pk).pinned
-    assert backups["plain"].moved(Status.COMPLETED, STORED, pinned=True)
+    assert backups["plain"].transition(Status.COMPLETED, STORED, pinned=True)
     assert BackupExecution.objects.get(comment="plain").pinned
 
 

@@ -19,7 +19,7 @@ from backups.archive.encryption import KINDS
 from backups.archive.manifest.document import Manifest
 from backups.instances.parse import parse
 from backups.models import BackupExecution
-from backups.service.drill.run import verify_execution
+from backups.service.drill.run import verify_backup
 from backups.signals import execution_finished
 from destinations.backends import TYPES
 from destinations.exceptions import NameTaken, NotFound, VerificationFailed
@@ -203,4 +203,4 @@ def test_the_encryption_of_the_extending_page_takes_a_backup_and_opens_it(
 
     assert (execution.encryption, execution.backup_filename[-14:]) == ("mirror", ".tar.gz.mirror")
     assert file_of(execution).read_bytes().startswith(b"MIRROR\n")
-    assert verify_execution(execution, by="tests").databases == 1
+    assert verify_backup(execution, by="tests").databases == 1

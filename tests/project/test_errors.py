@@ -25,7 +25,7 @@ from backups.lib import atomic as replacing
 from backups.lib import os_signals as interrupts
 from backups.lib import paths as sources
 from backups.models import BackupExecution
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service import drill, restore
 from backups.service.retention import rules as retention
 from backups.service.schedules import cadence

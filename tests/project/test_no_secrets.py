@@ -19,9 +19,9 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import SigningKey
 from backups.errors import BackupError
 from backups.models import BackupExecution, RestoreExecution
-from backups.service.drill.run import verify_execution
+from backups.service.drill.run import verify_backup
 from backups.service.keys.check import check_keys
-from backups.worker import housekeeping
+from backups.worker import tick as housekeeping
 from destinations.backends import TYPES
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError
@@ -118,7 +118,7 @@ def fail_with_everything(settings: Settings, monkeypatch: pytest.MonkeyPatch, ba
                 back_up()
     monkeypatch.setattr(housekeeping, "STEPS", [lambda _: (_ for _ in ()).throw(BackupError(everything))])
     with suppress(BackupError):
-        async_task("backups.worker.housekeeping.tick", "backups", sync=True)
+        async_task("backups.worker.tick.tick", "backups", sync=True)
 
 
 def pages(client: Client, execution: BackupExecution) -> str:
@@ -169,7 +169,7 @@ def test_no_secret_is_in_anything_that_the_program_wrote(
     fail_with_everything(settings, monkeypatch, back_up)
     with suppress(ArchiveError):
         settings.BACKUP_ENCRYPTION_PASSPHRASE = "canary-ten-wrong"
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
     check_keys(destination)
     settings.BACKUP_ENCRYPTION_PASSPHRASE = CANARIES["the passphrase of the site"]
 

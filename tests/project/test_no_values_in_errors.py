@@ -17,7 +17,7 @@ from pytest_django import Settings
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.checks.instances import check_instances_file
-from backups.components.sqlite import explained
+from backups.components.sqlite import component_error
 from backups.errors import BackupError
 from backups.instances import get_instance, inventory
 from backups.models import BackupExecution, InstanceState, RestoreExecution
@@ -281,7 +281,7 @@ def test_sqlite_and_archives_are_told_without_what_they_hold() -> None:
     with closing(sqlite3.connect(":memory:")) as memory, pytest.raises(sqlite3.OperationalError) as failed:
         memory.execute(f"SELECT CAST(x'{RAW.hex()}' AS TEXT)").fetchall()
     assert CANARY in str(failed.value), "Python quotes no text any more"
-    assert CANARY not in explained(failed.value, Path("/x.db"), 0).message
+    assert CANARY not in component_error(failed.value, Path("/x.db"), 0).message
     for text in (RAW, b'{"a": "' + RAW + b'"}', f'{{"a": "{CANARY}'.encode(), f'{{"a": {CANARY}}}'.encode()):
         with pytest.raises(ArchiveError) as refused:
             Manifest.from_json(text)

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from backups.archive.manifest.document import Entry
-from backups.archive.tar.write import Part, write_package
+from backups.archive.tar.write import Part, write_archive
 from backups.models import BackupExecution, BackupSchedule, DrillExecution, RestoreExecution
 from backups.service.drill.run import drill
 from destinations.models import BackupDestination
@@ -172,7 +172,7 @@ def test_an_archive_of_another_program_chooses_its_names(
     )
     manifest = replace(a_manifest("items"), contents=entries, absent=(), warnings=("{{ x.items }} <script>alert(1)",))
     target = io.BytesIO()
-    write_package(target, manifest, [Part(path, entry.file) for entry in entries], level=1)
+    write_archive(target, manifest, [Part(path, entry.file) for entry in entries], level=1)
     archive = tmp_path / "archive.tar.gz"
     archive.write_bytes(target.getvalue())
     with archive.open("rb") as file:

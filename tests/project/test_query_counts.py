@@ -15,7 +15,7 @@ from pytest_django import Settings
 from backups.models import BackupExecution, BackupSchedule, InstanceState, KeyCheck, RestoreExecution
 from backups.service.keys.check import MOST_AT_ONCE, check_due
 from backups.service.monitoring.protection import protections
-from backups.worker.housekeeping import tick
+from backups.worker.tick import tick
 from tests.support.call_commands import command
 from tests.support.rows import Status, a_destination, a_manifest, an_execution
 from tests.support.site_fixtures import DEMO, TACACS

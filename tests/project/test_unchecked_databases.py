@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
-from backups.service.drill.run import drill, verify_execution
+from backups.service.drill.run import drill, verify_backup
 from backups.service.drops.holdings import Holding, drops_between, holdings_of
 from backups.service.restore.preview.build import preview
 from tests.support.call_commands import command
@@ -87,7 +87,7 @@ def test_the_preview_of_a_restore_does_not_claim_what_was_not_counted(backup: Ba
 
 
 def test_it_is_verified_unpacked_and_drilled_with_the_same_warnings(backup: BackupExecution, tmp_path: Path) -> None:
-    assert verify_execution(backup, by="tests").warnings == backup.warnings
+    assert verify_backup(backup, by="tests").warnings == backup.warnings
     unpacked = command("restore", backup.pk, "--to", tmp_path / "out", "--json").data
     assert unpacked["warnings"] == backup.warnings
     assert set(backup.warnings) <= set(drill(backup, by="tests").warnings)

@@ -194,9 +194,9 @@ def test_what_it_makes_is_not_hidden_from_others_and_signals_end_it(hook: Hook, 
 
 TOLD_TO_END = """
 import os, signal, sys
-from backups.lib.os_signals import ends_in_order
+from backups.lib.os_signals import graceful_termination
 import subprocess
-with ends_in_order():
+with graceful_termination():
     try:
         os.kill(os.getpid(), signal.SIGTERM)
     except SystemExit:

@@ -10,8 +10,8 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from backups.models import BackupExecution, BackupSchedule, DrillExecution, Run
-from backups.runs.queue import once
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue import deduplication as once
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.automation import drills as drill_regularly
 from backups.service.automation.schedules import run_now
 from backups.service.backup.run import backup_now, run_backup
@@ -45,7 +45,7 @@ def test_the_second_press_is_led_to_the_first(destination: BackupDestination) ->
 
 def test_one_that_runs_has_an_older_state_and_is_no_reason_not_to_wait_for_it(destination: BackupDestination) -> None:
     first = press(destination)
-    first.moved(Status.QUEUED, status="running", worker="elsewhere:1", heartbeat_at=timezone.now())
+    first.transition(Status.QUEUED, status="running", worker="elsewhere:1", heartbeat_at=timezone.now())
     second = press(destination)
     with pytest.raises(AlreadyWaiting):
         press(destination)
@@ -104,7 +104,7 @@ def test_when_a_worker_takes_the_first_in_that_moment_the_second_waits_behind_it
     add_comment = once._add_comment
 
     def taken(run: Run, comment: str) -> str | None:
-        first.moved(Status.QUEUED, status="running", worker="elsewhere:1", heartbeat_at=timezone.now())
+        first.transition(Status.QUEUED, status="running", worker="elsewhere:1", heartbeat_at=timezone.now())
         return add_comment(run, comment)
 
     monkeypatch.setattr(once, "_add_comment", taken)
@@ -180,7 +180,7 @@ def test_a_regular_drill_gives_way_to_the_one_that_a_person_asked_for_in_that_mo
 ) -> None:
     backup = an_execution("shop", destination=destination)
     start_drill(backup, by="alice")
-    DrillExecution.objects.update(created_at=timezone.now() - drill_regularly.PATIENCE * 2)
+    DrillExecution.objects.update(created_at=timezone.now() - drill_regularly.RETRY_AFTER * 2)
     assert drill_regularly._start("shop", timezone.now()) is None
     assert DrillExecution.objects.count() == 1
 

@@ -25,11 +25,11 @@ from backups.runs.claim import claim
 from backups.runs.recovery import liveness
 from backups.runs.recovery.reap import reap
 from backups.service.backup.run import backup_now
-from backups.service.drill.run import drill, verify_execution
+from backups.service.drill.run import drill, verify_backup
 from backups.service.restore.request import RestoreRequest
 from backups.service.restore.start import restore_now, start_restore
 from backups.worker import tasks
-from backups.worker.housekeeping import tick
+from backups.worker.tick import tick
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 from tests.support.databases.sqlite_files import rows_of
@@ -212,7 +212,7 @@ def test_each_way_to_run_one_here_holds_its_lock_before_its_row_is_there(
     post_save.connect(look)
     try:
         backup_now("store", destination, by="tests")
-        verify_execution(backup, by="tests")
+        verify_backup(backup, by="tests")
         drill(backup, by="tests")
         restore_here(backup)
     finally:
@@ -241,7 +241,7 @@ def test_a_row_that_could_not_even_be_ended_is_ended_by_the_next_reap_though_its
     full = OperationalError("database or disk is full")
     with monkeypatch.context() as patch:
         patch.setattr(execute, "claim", lambda _run: (_ for _ in ()).throw(full))
-        patch.setattr(execute.finish, "unstarted", lambda *_: (_ for _ in ()).throw(full))
+        patch.setattr(execute.finish, "fail_to_start", lambda *_: (_ for _ in ()).throw(full))
         with pytest.raises(OperationalError):
             restore_here(backup)
     row = RestoreExecution.objects.get()

@@ -13,7 +13,7 @@ from backups.errors import InstanceError
 from backups.instances import get_instance
 from backups.lib.processes import identity
 from backups.models import BackupExecution, RestoreExecution
-from backups.runs.queue.holder import this_worker
+from backups.runs.queue.ownership import this_worker
 from backups.runs.queue.queues import of_queue, queue_of, queues, release, release_dead, reserve, waiting
 from backups.worker.tasks import backup, dispatch_lost, dispatch_waiting, enqueue, start_next
 from tests.support.rows import an_execution
@@ -102,7 +102,7 @@ def test_no_message_is_sent_for_a_run_that_is_not_queued_any_more(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     run = queued()
-    run.moved(Status.QUEUED, status=Status.CANCELLED)
+    run.transition(Status.QUEUED, status=Status.CANCELLED)
 
     with django_capture_on_commit_callbacks(execute=True):
         enqueue(run)

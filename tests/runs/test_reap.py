@@ -11,7 +11,7 @@ from pytest_django import Settings
 from backups.models import BackupExecution
 from backups.runs import workspace
 from backups.runs.recovery.reap import reap
-from backups.worker.housekeeping import tick
+from backups.worker.tick import tick
 from destinations.backends.base import part_name
 from destinations.models import BackupDestination
 from tests.support.rows import an_execution
@@ -83,7 +83,7 @@ def test_the_host_that_comes_back_sweeps_what_it_left_of_a_run_that_others_ended
 ) -> None:
     execution = running(destination)
     part = leave_part(settings, execution)
-    execution.moved(Status.RUNNING, status=Status.INTERRUPTED)
+    execution.transition(Status.RUNNING, status=Status.INTERRUPTED)
     (workspace.root() / f"{execution.pk}.lock").touch()
     (workspace.root() / execution.pk).mkdir()
 
@@ -96,7 +96,7 @@ def test_the_host_that_comes_back_sweeps_what_it_left_of_a_run_that_others_ended
 def test_a_workspace_in_use_is_never_swept(destination: BackupDestination) -> None:
     execution = running(destination)
     with workspace.workspace(execution.pk) as directory:
-        execution.moved(Status.RUNNING, status=Status.INTERRUPTED)
+        execution.transition(Status.RUNNING, status=Status.INTERRUPTED)
 
         tick()
 

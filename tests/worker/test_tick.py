@@ -15,8 +15,8 @@ from backups.errors import BackupError
 from backups.lib import locks
 from backups.models import BackupExecution, Heartbeat
 from backups.runs import workspace
-from backups.worker import housekeeping
-from backups.worker.housekeeping import keep_tick, tick
+from backups.worker import tick as housekeeping
+from backups.worker.tick import keep_tick, tick
 from tests.support.rows import an_execution
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def test_the_tick_is_scheduled_once_a_minute_for_its_queue(home: Path, settings:
     row = Schedule.objects.get(name="backupsite tick backups")
 
     assert (row.func, row.cron, row.cluster, row.args) == (
-        "backups.worker.housekeeping.tick", "* * * * *", settings.BACKUP_QUEUE, "('backups',)",
+        "backups.worker.tick.tick", "* * * * *", settings.BACKUP_QUEUE, "('backups',)",
     )  # fmt: skip
     assert row.schedule_type == Schedule.CRON
     assert row.repeats == -1
@@ -54,7 +54,7 @@ def test_the_schedule_of_the_tick_is_repaired(home: Path, damage: dict[str, obje
     assert keep_tick("backups") is True
 
     row = Schedule.objects.get(name="backupsite tick backups")
-    assert (row.func, row.cron, row.cluster) == ("backups.worker.housekeeping.tick", "* * * * *", "backups")
+    assert (row.func, row.cron, row.cluster) == ("backups.worker.tick.tick", "* * * * *", "backups")
     assert row.hook is None
     assert row.repeats == -1
     assert row.next_run is not None

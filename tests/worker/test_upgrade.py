@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import Schedule
 
-from backups.worker.housekeeping import keep_tick
+from backups.worker.tick import keep_tick
 from tests.support.sites.worker_site import Site, eventually
 
 OLD_TICK = "backups.housekeeping.tick"
@@ -31,7 +31,7 @@ def test_the_scheduler_row_of_an_old_release_is_repaired_and_due_at_once(home: P
     assert keep_tick("backups") is True
 
     row = Schedule.objects.get()
-    assert (row.pk, row.func) == (old.pk, "backups.worker.housekeeping.tick")
+    assert (row.pk, row.func) == (old.pk, "backups.worker.tick.tick")
     assert row.next_run is not None and row.next_run <= timezone.now()
 
 
@@ -66,7 +66,7 @@ def test_a_worker_that_starts_on_the_rows_of_an_old_release_runs_what_waits_and_
     site.worker()
 
     eventually(lambda: site.status(run_id) == "completed")
-    assert site.rows("SELECT func FROM django_q_schedule") == [("backups.worker.housekeeping.tick",)]
+    assert site.rows("SELECT func FROM django_q_schedule") == [("backups.worker.tick.tick",)]
     eventually(lambda: failed_tasks(site) == [OLD_BACKUP] and not site.rows("SELECT 1 FROM django_q_ormq"))
     site.leaves_nothing()
 

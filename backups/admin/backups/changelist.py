@@ -26,7 +26,7 @@ from destinations.lib.formats import human_duration, human_size
 
 
 @admin.register(BackupExecution)
-class ExecutionAdmin(RunAdmin):
+class BackupAdmin(RunAdmin):
     page = staticmethod(backup_page)
     related = ("destination",)
     views = (cancel_view(CANCEL), download, verify, drill, again, pin, unpin, confirm_drop, delete_archive)

@@ -7,7 +7,7 @@ from backups.admin.shared.permissions import DRILL, VERIFY
 from backups.admin.shared.under_way import warn_waiting
 from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.models import BackupExecution, DrillExecution
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.drill.run import start_drill
 from backups.worker.tasks import enqueue
 
@@ -30,5 +30,5 @@ def _start(request: HttpRequest, backup: BackupExecution, kind: DrillExecution.K
     except AlreadyWaiting as waiting:
         return redirect_to(warn_waiting(request, waiting))
     enqueue(run)
-    messages.success(request, f"The {run.word} of {run.instance} is queued.")
+    messages.success(request, f"The {run.label} of {run.instance} is queued.")
     return redirect_to(run)

@@ -14,7 +14,7 @@ from backups.admin.shared.views import action_view, actor, page, redirect_to
 from backups.errors import BackupError
 from backups.instances import instance_names, inventory
 from backups.models import BackupExecution, Run
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue
 from destinations.models import BackupDestination

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from backups.admin.destinations.views import destination_view
 from backups.admin.shared.views import actor, page
-from backups.service.catalogue.sync import import_backups, look
+from backups.service.catalogue.sync import import_backups, scan_destination
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 
@@ -25,7 +25,7 @@ def catalogue(request: HttpRequest, destination: BackupDestination) -> HttpRespo
     context: dict[str, Any] = {"title": f"Catalogue of {destination.name}", "destination": destination}
     try:
         if request.method != "POST":
-            return page(request, "backups/destination/catalogue", **context, found=look(destination))
+            return page(request, "backups/destination/catalogue", **context, found=scan_destination(destination))
         done = import_backups(destination, by=actor(request), until=timezone.now() + TIME_LIMIT)
     except DestinationError as error:
         return page(request, "backups/destination/catalogue", **context, problem=error.text, status=502)

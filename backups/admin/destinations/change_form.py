@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from backups.admin.destinations.retention import ConfirmRuleForm, fingerprint
-from backups.service.retention.plan import Planned, more_that_goes, size_of
+from backups.service.retention.plan import Planned, more_deletions, size_of
 from destinations.admin import BackupDestinationAdmin
 from destinations.admin.forms import OPTION
 from destinations.models import BackupDestination
@@ -70,7 +70,7 @@ class RuleMixin(_ModelForm):
         except RetentionError:
             # the rule of the site has errors, and nothing is deleted by one that has
             return
-        self.waiting = more_that_goes(stored, before, after, timezone.now())
+        self.waiting = more_deletions(stored, before, after, timezone.now())
         confirmed = self.data.get("shown") == self.shown and self.confirmation.is_valid()
         if self.waiting and not confirmed:
             backend = getattr(self, "backend", None)

@@ -17,7 +17,7 @@ from backups.admin.shared.confirm import ConfirmForm
 from backups.admin.shared.permissions import may
 from backups.admin.shared.views import actor, page
 from backups.service.retention.plan import Planned, size_of
-from backups.service.retention.prune import Pruned, foresee
+from backups.service.retention.prune import Pruned, preview_prune
 from backups.service.retention.prune import prune as prune_now
 from backups.service.retention.rule_change import confirm_rule as confirm
 from destinations.lib.formats import counted, human_size
@@ -43,13 +43,13 @@ class ConfirmRuleForm(ConfirmForm):
 
 @destination_view(methods=("GET",))
 def retention(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
-    return _preview(request, foresee(destination))
+    return _preview(request, preview_prune(destination))
 
 
 @destination_view("backups.delete_backup", methods=("POST",))
 def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     """Delete what was shown; where other backups would be deleted by now, show the page again instead."""
-    foreseen = foresee(destination)
+    foreseen = preview_prune(destination)
     if request.POST.get("shown") != fingerprint(foreseen.plan.goes):
         messages.error(request, f"{CHANGED} Nothing was deleted: check again.")
         return _preview(request, foreseen, status=409)
@@ -71,7 +71,7 @@ def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
 @destination_view("backups.delete_backup", methods=("POST",))
 def confirm_rule(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     """Confirm the rule for what was shown; where other backups would be deleted by now, show the page again instead."""
-    foreseen = foresee(destination)
+    foreseen = preview_prune(destination)
     form = ConfirmRuleForm(destination.name, request.POST)
     if request.POST.get("shown") != fingerprint(foreseen.plan.waiting):
         messages.error(request, f"{CHANGED} Nothing was confirmed: check again.")

@@ -66,7 +66,7 @@ class Row:
         if self.half_restored is not None:
             return _reason_of_restore(self.half_restored)
         if self.drills.failures:
-            return f"the last {self.drills.failures[0].word} of {state.name} failed"
+            return f"the last {self.drills.failures[0].label} of {state.name} failed"
         if state.good is None:
             return f"{state.name} has no backup"
         if state.condition is Condition.LATE:
@@ -231,6 +231,6 @@ def freshness_in_words(promise: timedelta | None) -> str:
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:
-    if restore.is_proven:
+    if restore.is_verified:
         return f"the end of a restore of {restore.instance} went wrong"
     return f"{restore.instance} may be half restored"

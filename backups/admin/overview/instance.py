@@ -18,7 +18,7 @@ from backups.runs.queue.queues import queue_of
 from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
-from backups.service.schedules.describe import in_words
+from backups.service.schedules.describe import cadence_in_words
 
 RECENT = 10
 
@@ -30,7 +30,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
     schedules = None
     if any(map(request.user.has_perm, SEE_SCHEDULES)):
         rows = BackupSchedule.objects.filter(instance=name).select_related("destination")
-        schedules = [(row, in_words(row.type, row.expression, row.time_zone)) for row in rows]
+        schedules = [(row, cadence_in_words(row.type, row.expression, row.time_zone)) for row in rows]
     try:
         described = _described(get_instance(name))
     except InstanceError as error:

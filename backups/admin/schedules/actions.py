@@ -14,7 +14,7 @@ from backups.admin.shared.under_way import waiting_text
 from backups.admin.shared.views import actor
 from backups.errors import BackupError
 from backups.models import BackupSchedule
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.automation import schedules as service
 from backups.worker.tasks import enqueue
 

@@ -21,7 +21,7 @@ from backups.lib import audit
 from backups.models import BackupSchedule
 from backups.service.automation.schedules import edit
 from backups.service.schedules.cadence import time_zone
-from backups.service.schedules.describe import in_words
+from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.planning import plan
 from destinations.lib.formats import NOTHING
 
@@ -83,7 +83,7 @@ class ScheduleAdmin(ModelAdmin):
 
     @admin.display(description="cadence", ordering="type")
     def cadence(self, schedule: BackupSchedule) -> SafeString:
-        words = in_words(schedule.type, schedule.expression, schedule.time_zone)
+        words = cadence_in_words(schedule.type, schedule.expression, schedule.time_zone)
         raw = f"{schedule.type} {schedule.expression}"
         return format_html('<span data-field="cadence" data-value="{}" title="{}">{}</span>', raw, raw, words)
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import time_zone as zone_of
-from backups.service.schedules.describe import in_words
+from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.planning import next_runs
 
 RUNS = 5
@@ -38,6 +38,6 @@ def describe(type: str, expression: str, time_zone: str) -> dict[str, Any]:
             {"local": f"{run.astimezone(zone):%a %Y-%m-%d %H:%M %Z}", "utc": f"{run:%a %Y-%m-%d %H:%M} UTC"}
             for run in next_runs(schedule, RUNS)
         ]
-        return {"words": in_words(type, schedule.expression, time_zone), "runs": runs, "problem": ""}
+        return {"words": cadence_in_words(type, schedule.expression, time_zone), "runs": runs, "problem": ""}
     except BackupError as error:
         return {"words": "", "runs": [], "problem": error.text}

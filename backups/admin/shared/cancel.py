@@ -15,9 +15,9 @@ def cancel_view(action: Action[AnyRun]) -> View:
     def cancel(request: HttpRequest, run: AnyRun) -> HttpResponse:
         finish.cancel(run, by=actor(request))
         if run.is_active:
-            messages.success(request, f"The {run.word} of {run.instance} will stop in a moment.")
+            messages.success(request, f"The {run.label} of {run.instance} will stop in a moment.")
         else:
-            messages.success(request, f"The {run.word} of {run.instance} was cancelled before it started.")
+            messages.success(request, f"The {run.label} of {run.instance} was cancelled before it started.")
         return redirect_to(run)
 
     return cancel

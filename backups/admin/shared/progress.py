@@ -52,7 +52,7 @@ def live(run: Run) -> dict[str, Any]:
         "label": label,
         "tone": tone,
         "detail": detail,
-        "what": run.word.capitalize(),
+        "what": run.label.capitalize(),
         "status_url": reverse(f"admin:backups_{run._meta.model_name}_statuses"),
         "steps": steps(run, now),
     }

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from backups.admin.shared.views import redirect_to
 from backups.errors import InstanceBusy
 from backups.models import RestoreExecution, Run
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.worker.tasks import enqueue
 from destinations.lib.operator_error import sentences
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from backups.archive import age
-from backups.archive.encryption.base import Encryption, EncryptionError, Verdict
+from backups.archive.encryption.base import Encryption, EncryptionError, KeyMatch
 from backups.archive.tar.write import EncryptingSink
 from destinations.lib.streams import FlushingSink, Source
 
@@ -98,14 +98,14 @@ class Age(Encryption):
             raise EncryptionError(message, hint=NO_KEY_HINT) from error
         yield plain
 
-    def look(self, head: bytes, *, whole: bool) -> Verdict:
+    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
         identities, _ = self._identities()
         try:
             age.open_header(io.BytesIO(head), identities=identities, passphrases=self._passphrases)
         except age.AgeNoMatchError:
             by_passphrase = "scrypt" in age.inspect_header(io.BytesIO(head)).stanza_types
-            return Verdict.LOST if by_passphrase or self._identity_files else Verdict.ELSEWHERE
-        return Verdict.OPENS
+            return KeyMatch.LOST if by_passphrase or self._identity_files else KeyMatch.ELSEWHERE
+        return KeyMatch.OPENS
 
     def _identities(self) -> tuple[list[str], str]:
         """Return the identities that can be read, and what is wrong with the first file that cannot."""

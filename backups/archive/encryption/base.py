@@ -14,13 +14,13 @@ from destinations.lib.streams import FlushingSink, Source
 HEAD_BYTES = 1 << 20
 
 
-class Verdict(StrEnum):
+class KeyMatch(StrEnum):
     """Whether the configured keys open an archive."""
 
     OPENS = "opens"
     LOST = "no key opens it"
     ELSEWHERE = "its key is kept elsewhere"
-    UNTOLD = "cannot be told from its beginning"
+    UNDETERMINED = "cannot be told from its beginning"
 
 
 class EncryptionError(ArchiveError):
@@ -37,7 +37,7 @@ class Encryption(ABC):
     # recorded in the backup's row and in the manifest
     algorithm: ClassVar[str]
     # the archive is decrypted and verified before the backup completes: an operator's program may write anything
-    to_be_proven: ClassVar[bool] = False
+    needs_read_back: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -86,5 +86,5 @@ class Encryption(ABC):
         """Open the plaintext of `source`, an unbuffered file at its beginning."""
 
     @abstractmethod
-    def look(self, head: bytes, *, whole: bool) -> Verdict:
+    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
         """Return whether the configured keys open a file; `head` is its first HEAD_BYTES, or the `whole` file."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from backups.archive.compression.read import GZIP_MAGIC, ZSTD_MAGIC
-from backups.archive.encryption.base import Encryption, EncryptionError, Verdict
+from backups.archive.encryption.base import Encryption, EncryptionError, KeyMatch
 from backups.archive.encryption.pipes import PipedReader, PipedWriter
 from backups.archive.encryption.process import environment
 from backups.archive.tar.write import EncryptingSink
@@ -23,7 +23,7 @@ class Program(Encryption):
 
     name = "program"
     algorithm = "program"
-    to_be_proven = True
+    needs_read_back = True
 
     def __init__(self, *, encrypt: Sequence[str] = (), decrypt: Sequence[str] = (), extension: str = "") -> None:
         self._encrypt, self._decrypt, self._extension = list(encrypt), list(decrypt), extension
@@ -68,7 +68,7 @@ class Program(Encryption):
         with PipedReader(self._decrypt, source) as plain:
             yield plain
 
-    def look(self, head: bytes, *, whole: bool) -> Verdict:
+    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
         """Run the program on `head`: one that streams decrypts the beginning of the archive."""
         _require_program(self._decrypt)
         output = b""
@@ -80,8 +80,8 @@ class Program(Encryption):
                 start_new_session=True,
             ).stdout  # fmt: skip
         if output.startswith(COMPRESSED):
-            return Verdict.OPENS
-        return Verdict.LOST if whole else Verdict.UNTOLD
+            return KeyMatch.OPENS
+        return KeyMatch.LOST if whole else KeyMatch.UNDETERMINED
 
 
 def _require_program(argv: Sequence[str]) -> None:

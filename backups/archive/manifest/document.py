@@ -89,10 +89,10 @@ class Manifest:
     def entry(self, file: str) -> Entry | None:
         return next((entry for entry in self.contents if entry.file == file), None)
 
-    def distrusted(self) -> Self:
+    def as_untrusted(self) -> Self:
         """Return a copy whose permissions are not trusted: a restore creates files without their shared write bits."""
         entries = (
-            replace(entry, permissions=entry.permissions.distrusted()) if entry.permissions else entry
+            replace(entry, permissions=entry.permissions.as_untrusted()) if entry.permissions else entry
             for entry in self.contents
         )
         return replace(self, contents=tuple(entries))

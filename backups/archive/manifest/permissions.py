@@ -28,8 +28,8 @@ class Permissions:
     folders: tuple["Permissions", ...] = ()
     trusted: bool = True
 
-    def distrusted(self) -> Self:
-        return replace(self, folders=tuple(folder.distrusted() for folder in self.folders), trusted=False)
+    def as_untrusted(self) -> Self:
+        return replace(self, folders=tuple(folder.as_untrusted() for folder in self.folders), trusted=False)
 
     def to_dict(self) -> dict[str, Any]:
         names = {"user": self.user, "group": self.group}

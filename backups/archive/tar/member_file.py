@@ -55,7 +55,7 @@ class MemberFile:
 
 
 @contextmanager
-def reading_member(stream: Source, entry: Entry) -> Iterator[MemberFile]:
+def open_member(stream: Source, entry: Entry) -> Iterator[MemberFile]:
     """Yield the member `entry` of the compressed tar in `stream`.
 
     What was read is verified only when the block ends without an error, because the checksum is compared last. Raises

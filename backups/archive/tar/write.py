@@ -57,7 +57,7 @@ class EncryptingSink(Protocol):
         """End threads and processes without finishing the stream; does nothing after `close`."""
 
 
-def write_package(
+def write_archive(
     target: Sink,
     manifest: Manifest,
     parts: Sequence[Part],

@@ -9,12 +9,12 @@ from pathlib import Path
 from backups.components.files.pack import ROOT
 from backups.components.files.read import NestedTar
 from backups.lib.copy import open_regular
-from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
+from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from backups.lib.walk import TreeEntry, walk
 
 
 def first_difference(
-    archive: Path, live: Path, checkpoint: Callable[[int], None], own: PlacesBelow = NO_PLACES_BELOW
+    archive: Path, live: Path, checkpoint: Callable[[int], None], own: SitePathsBelow = NO_SITE_PATHS_BELOW
 ) -> str | None:
     """Return the first name below `live` that differs from `archive` in content, target, mode or owner; or None.
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from backups.lib.copy import copy_unchanged, open_regular
 from backups.lib.paths import unreadable, vanished
-from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
+from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from backups.lib.walk import FOLDER, TreeEntry, walk
 from destinations.lib.formats import printable
 
@@ -38,7 +38,7 @@ def pack_tree(
     target: Path,
     checkpoint: Callable[[int], None],
     note: Note,
-    own: PlacesBelow = NO_PLACES_BELOW,
+    own: SitePathsBelow = NO_SITE_PATHS_BELOW,
 ) -> PackedTree:
     """Write the tree at `root` into the new file `target` (0600).
 

@@ -21,13 +21,13 @@ from backups.lib.atomic import (
     draft_of,
     exchange,
     make_parents,
-    refusing,
     sync_directory,
+    translate_os_errors,
     untouched,
 )
 from backups.lib.mounts import mounts, mounts_below
 from backups.lib.ownership import Ownership, ownership_for
-from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
+from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from destinations.lib.formats import listed
 
 
@@ -37,7 +37,7 @@ def replace_tree(
     checkpoint: Callable[[int], None],
     permissions: Permissions | None = None,
     *,
-    own: PlacesBelow = NO_PLACES_BELOW,
+    own: SitePathsBelow = NO_SITE_PATHS_BELOW,
 ) -> tuple[os.stat_result, list[str]]:
     """Replace the folder `live` by the tree in `archive`; return the stat of the new folder and notes for the operator.
 
@@ -47,18 +47,18 @@ def replace_tree(
     """
     draft = draft_of(live)
     try:
-        with untouched(), refusing(live, Untouched):
+        with untouched(), translate_os_errors(live, Untouched):
             require_replaceable(live, own)
             require_folders_above_own(archive, live, own)
             notes = make_parents(live, permissions)
         with untouched():
-            with refusing(live, Untouched):
+            with translate_os_errors(live, Untouched):
                 discard(draft)
                 draft.mkdir(mode=0o700)
                 built = _unpack(archive, live, draft, checkpoint, own)
             if (found := first_difference(archive, draft, checkpoint, own)) is not None:
                 raise ComponentError(f"{live} cannot be replaced: {found} was not unpacked as it is in the backup.")
-        with refusing(live, ComponentError):
+        with translate_os_errors(live, ComponentError):
             if own and live.exists():
                 return swap_around(draft, live, own), notes
             if live.exists():
@@ -71,21 +71,21 @@ def replace_tree(
     return built, notes
 
 
-def clear_tree(live: Path, own: PlacesBelow) -> None:
+def clear_tree(live: Path, own: SitePathsBelow) -> None:
     """Empty the folder `live`, but keep the site's `own` paths and the folders above them.
 
     Raises Untouched, and ComponentError where something may have been removed already.
     """
     draft = draft_of(live)
     try:
-        with refusing(live, Untouched):
+        with translate_os_errors(live, Untouched):
             require_replaceable(live, own)
             discard(draft)
             draft.mkdir(mode=0o700)
             # the swap gives the owner and mode of the draft to `live`
             descriptor = os.open(draft, FOLDER)
             try:
-                Ownership.of(live.stat()).give(descriptor)
+                Ownership.of(live.stat()).set_on(descriptor)
             finally:
                 os.close(descriptor)
         swap_around(draft, live, own)
@@ -93,7 +93,7 @@ def clear_tree(live: Path, own: PlacesBelow) -> None:
         discard_draft(live)
 
 
-def require_replaceable(live: Path, own: PlacesBelow) -> None:
+def require_replaceable(live: Path, own: SitePathsBelow) -> None:
     """Raise Untouched when `live` is a file, or a mount point prevents the swap."""
     if live.exists() and not live.is_dir():
         raise Untouched(f"{live} is a file, the backup holds a folder.", hint="Move it away, then restore again.")
@@ -110,7 +110,7 @@ def require_replaceable(live: Path, own: PlacesBelow) -> None:
         )
 
 
-def require_folders_above_own(archive: Path, live: Path, own: PlacesBelow) -> None:
+def require_folders_above_own(archive: Path, live: Path, own: SitePathsBelow) -> None:
     """Raise Untouched when `archive` has a file or link in place of a folder above one of the site's `own` paths."""
     ways = {way for way in own.ways if os.path.isdir(live / way)}  # noqa: PTH112 - Path raises where it may not look
     if not ways:
@@ -124,12 +124,12 @@ def require_folders_above_own(archive: Path, live: Path, own: PlacesBelow) -> No
                 )
 
 
-def _named(own: PlacesBelow) -> str:
+def _named(own: SitePathsBelow) -> str:
     return listed(sorted({place.what for place in own.places.values()}))
 
 
 def _unpack(
-    archive: Path, live: Path, draft: Path, checkpoint: Callable[[int], None], own: PlacesBelow
+    archive: Path, live: Path, draft: Path, checkpoint: Callable[[int], None], own: SitePathsBelow
 ) -> os.stat_result:
     descriptor = os.open(draft, FOLDER)
     try:

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from backups.errors import ComponentError, Untouched
-from backups.lib.atomic import FOLDER, advice, refusing, swap
-from backups.lib.site_paths import PlacesBelow
+from backups.lib.atomic import FOLDER, exchange_hint, rename_exchange, translate_os_errors
+from backups.lib.site_paths import SitePathsBelow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class _Folder:
     model: os.stat_result | None
 
 
-def swap_around(draft: Path, live: Path, own: PlacesBelow) -> os.stat_result:
+def swap_around(draft: Path, live: Path, own: SitePathsBelow) -> os.stat_result:
     """Swap the contents of the folders `live` and `draft`, but not the site's `own` paths; return the stat of `live`.
 
     Raises Untouched when everything is as before, and ComponentError when it is not.
     """
     with ExitStack() as opened:
-        with refusing(live, Untouched):
+        with translate_os_errors(live, Untouched):
             folders = _open_folders(draft, live, own, opened)
             steps = [step for path, folder in folders.items() for step in _changes(path, folder, folders, own)]
             for folder in folders.values():
@@ -58,7 +58,7 @@ def swap_around(draft: Path, live: Path, own: PlacesBelow) -> os.stat_result:
         return os.fstat(folders[""].live)
 
 
-def _open_folders(draft: Path, live: Path, own: PlacesBelow, opened: ExitStack) -> dict[str, _Folder]:
+def _open_folders(draft: Path, live: Path, own: SitePathsBelow, opened: ExitStack) -> dict[str, _Folder]:
     """Open the root of the tree, called "", and the folders above the site's `own` paths."""
     folders = {"": _Folder(_opened(live, None, opened), *_built(draft, None, opened))}
     for path in own.ways:
@@ -95,7 +95,7 @@ def _built(name: str | Path, parent: int | None, opened: ExitStack) -> tuple[int
     return descriptor, model
 
 
-def _changes(path: str, folder: _Folder, folders: dict[str, _Folder], own: PlacesBelow) -> Iterator[_Step]:
+def _changes(path: str, folder: _Folder, folders: dict[str, _Folder], own: SitePathsBelow) -> Iterator[_Step]:
     live, built = set(os.listdir(folder.live)), set(os.listdir(folder.draft))  # noqa: PTH208 - of open folders
     for name in sorted(live | built):
         inner = f"{path}/{name}" if path else name
@@ -112,7 +112,7 @@ def _changes(path: str, folder: _Folder, folders: dict[str, _Folder], own: Place
 def _swapping(folder: _Folder, name: str) -> _Step:
     def do() -> None:
         with _movable(folder.live, name), _movable(folder.draft, name):
-            swap(folder.draft, name, folder.live, name)
+            rename_exchange(folder.draft, name, folder.live, name)
 
     return _Step(do, do)
 
@@ -173,4 +173,4 @@ def _carry_out(steps: list[_Step], live: Path) -> None:
                 step.undo()
         except OSError as failure:
             raise ComponentError(f"{message} The changes cannot be reverted: {failure.strerror}.") from error
-        raise Untouched(message, hint=advice(error.errno or 0)) from error
+        raise Untouched(message, hint=exchange_hint(error.errno or 0)) from error

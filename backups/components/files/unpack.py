@@ -10,7 +10,7 @@ from backups.components.files.pack import ROOT
 from backups.components.files.read import NestedTar
 from backups.lib.atomic import FOLDER
 from backups.lib.ownership import Ownership
-from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
+from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -20,7 +20,7 @@ def unpack_tree(
     root: int,
     otherwise: Ownership,
     checkpoint: Callable[[int], None],
-    own: PlacesBelow = NO_PLACES_BELOW,
+    own: SitePathsBelow = NO_SITE_PATHS_BELOW,
 ) -> None:
     """Unpack `archive` below the open, empty folder `root`.
 
@@ -65,7 +65,7 @@ def unpack_tree(
             finally:
                 os.close(descriptor)
     if not any(member.name == ROOT for member in folders):
-        otherwise.give(root)
+        otherwise.set_on(root)
 
 
 @contextmanager

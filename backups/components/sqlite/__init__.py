@@ -1,10 +1,10 @@
 """SQLite files: snapshot, check, count. Functions on paths; every call opens its own connection."""
 
 from backups.components.sqlite.connection import (
+    component_error,
     connected,
     error_text,
     exact_text,
-    explained,
     journal_of,
     locked_error,
     opened,
@@ -13,7 +13,7 @@ from backups.components.sqlite.connection import (
 )
 from backups.components.sqlite.foreign_keys import dangling_references
 from backups.components.sqlite.inspect import Facts, counts, facts
-from backups.components.sqlite.integrity import Unchecked, check, described, examine, is_about_checking, reason_of
+from backups.components.sqlite.integrity import Unchecked, check, examine, is_about_checking, reason_of, unchecked_notes
 from backups.components.sqlite.live import LiveTable, live_tables
 from backups.components.sqlite.snapshot import LOCK_POLL_SECONDS, deadline, snapshot
 from backups.components.sqlite.untrusted.deadline import run_with_deadline
@@ -28,15 +28,14 @@ __all__ = [
     "LiveTable",
     "Unchecked",
     "check",
+    "component_error",
     "connected",
     "counts",
     "dangling_references",
     "deadline",
-    "described",
     "error_text",
     "exact_text",
     "examine",
-    "explained",
     "facts",
     "is_about_checking",
     "journal_of",
@@ -52,4 +51,5 @@ __all__ = [
     "snapshot",
     "time_limit",
     "tolerate_schema",
+    "unchecked_notes",
 ]

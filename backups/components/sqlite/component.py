@@ -5,15 +5,15 @@ from pathlib import Path
 
 from backups.archive.manifest.document import Entry
 from backups.components import sqlite
-from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart, Room
+from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart, SpaceNeeded
 from backups.components.sqlite.restore import SIDE_FILES, restore_into
 from backups.components.sqlite.schema_comparison import schema_notes
 from backups.components.sqlite.verify import FileState, file_state, is_same, verify_restored
 from backups.errors import ComponentError
-from backups.lib.atomic import discard_draft, refusing, replace_file, touched
-from backups.lib.copy import copy_stable, same_content
+from backups.lib.atomic import discard_draft, replace_file, touched, translate_os_errors
+from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
-from backups.lib.paths import bytes_of, look_at
+from backups.lib.paths import size_or_zero, stat_path
 
 
 class SQLiteComponent(Component):
@@ -38,7 +38,7 @@ class SQLiteComponent(Component):
         return [self.path]
 
     def source_bytes(self) -> int:
-        return bytes_of(self.path) + bytes_of(self._beside("-wal"))
+        return size_or_zero(self.path) + size_or_zero(self._beside("-wal"))
 
     def _beside(self, suffix: str) -> Path:
         live = self.live
@@ -47,7 +47,7 @@ class SQLiteComponent(Component):
     def export(self, context: ExportContext) -> Export:
         target = context.directory / self.member
         # by path, not by descriptor: closing one releases the POSIX locks of every connection of this process
-        permissions = permissions_of(look_at(self.path), self.path)
+        permissions = permissions_of(stat_path(self.path), self.path)
         sqlite.snapshot(self.path, target, lock_timeout=context.lock_timeout, checkpoint=context.checkpoint)
         return Export([ExportedPart(self.name, target, self.member, "database", permissions)])
 
@@ -76,16 +76,16 @@ class SQLiteComponent(Component):
         names = [entry.file.removeprefix(main.file) for entry in side]
         return set(names) <= set(SIDE_FILES) and all(entry.type == "data" for entry in side)
 
-    def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         main, *_ = entries
         if main.type != "database":
             return []
         return schema_notes(context.staged / main.file, self.live, self.name)
 
-    def room(self, entries: Sequence[Entry]) -> Room:
+    def space_needed(self, entries: Sequence[Entry]) -> SpaceNeeded:
         # a write-ahead log takes every new page before the file does, a rollback journal every old one
         new, old = sum(entry.size_bytes for entry in entries), self.source_bytes()
-        return Room(max(new, old) + max(0, new - old), new - old)
+        return SpaceNeeded(max(new, old) + max(0, new - old), new - old)
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         main, *side = entries
@@ -112,7 +112,7 @@ class SQLiteComponent(Component):
                     )
         self._applied_state = file_state(live)
 
-    def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def verify(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         main, *side = entries
         if main.type == "database":
             tables, uncounted = main.tables, [item.table for item in main.not_counted]
@@ -133,10 +133,10 @@ class SQLiteComponent(Component):
         # -shm does not count: every process that opens the database makes it anew
         logs = [path for suffix in ("-wal", "-journal") if (path := self._beside(suffix)).exists()]
         return set(logs) <= set(wanted) and all(
-            same_content(path, checksum) for path, checksum in ({self.live: main.checksum_sha256} | wanted).items()
+            matches_checksum(path, checksum) for path, checksum in ({self.live: main.checksum_sha256} | wanted).items()
         )
 
-    def is_as_in(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
+    def matches(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
         main, *side = entries
         if main.type != "database":
             return self._holds_files(main, side)
@@ -150,12 +150,12 @@ class SQLiteComponent(Component):
     def exists(self, part: str = "") -> bool:
         return self.live.exists()
 
-    def tidy(self) -> None:
+    def remove_drafts(self) -> None:
         for path in (self.live, *(self._beside(suffix) for suffix in SIDE_FILES)):
             discard_draft(path)
 
     def remove(self, parts: Collection[str] = ("",)) -> None:
-        with refusing(self.live, ComponentError):
+        with translate_os_errors(self.live, ComponentError):
             self.live.unlink(missing_ok=True)
             for suffix in SIDE_FILES:
                 self._beside(suffix).unlink(missing_ok=True)

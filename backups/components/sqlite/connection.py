@@ -81,7 +81,7 @@ def locked_error(path: Path, lock_timeout: float) -> ComponentError:
     )
 
 
-def explained(error: sqlite3.Error, path: Path, lock_timeout: float) -> ComponentError:
+def component_error(error: sqlite3.Error, path: Path, lock_timeout: float) -> ComponentError:
     """Translate an error of SQLite into a ComponentError with a hint for the operator."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

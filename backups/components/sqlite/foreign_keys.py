@@ -8,7 +8,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from backups.components.sqlite.connection import connected, explained
+from backups.components.sqlite.connection import component_error, connected
 from backups.components.sqlite.integrity import is_about_checking, reason_of
 from backups.components.sqlite.untrusted.deadline import Checkpoint, run_with_deadline
 from backups.components.sqlite.untrusted.limits import time_limit
@@ -42,7 +42,7 @@ def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) 
         reason = error.reason
     except sqlite3.Error as error:
         if not is_about_checking(error):
-            raise explained(error, path, 0) from error
+            raise component_error(error, path, 0) from error
         reason = reason_of(error)
     if reason:
         return [f"the foreign keys of {path.name} cannot be checked: {reason}"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from backups.components.sqlite.connection import connected, explained, quoted
+from backups.components.sqlite.connection import component_error, connected, quoted
 from backups.components.sqlite.integrity import Unchecked, is_about_checking, reason_of
 from backups.components.sqlite.untrusted.application import TROUBLE, Stubs
 from backups.components.sqlite.untrusted.deadline import Checkpoint, run_with_deadline
@@ -73,7 +73,7 @@ def facts(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> Facts:
     except NotCheckable as error:
         return counting.facts(error.reason)
     except sqlite3.Error as error:
-        raise explained(error, Path(path.name), 0) from error
+        raise component_error(error, Path(path.name), 0) from error
     return counting.facts()
 
 

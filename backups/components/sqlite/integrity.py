@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from backups.components.sqlite.connection import connected, explained, quoted
+from backups.components.sqlite.connection import component_error, connected, quoted
 from backups.components.sqlite.untrusted.application import TROUBLE, Stubs
 from backups.components.sqlite.untrusted.deadline import NO_MEMORY, NOT_TEXT, Checkpoint, run_with_deadline
 from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, time_limit
@@ -53,7 +53,7 @@ def check(path: Path, *, full: bool = False, checkpoint: Checkpoint = lambda _: 
     except NotCheckable as error:
         return (Unchecked("", error.reason),)
     except sqlite3.Error as error:
-        raise explained(error, Path(path.name), 0) from error
+        raise component_error(error, Path(path.name), 0) from error
 
 
 def examine(connection: sqlite3.Connection, *, path: Path, name: str, full: bool = False) -> tuple[Unchecked, ...]:
@@ -191,7 +191,7 @@ def reason_of(error: BaseException) -> str:
     return NOT_TEXT if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:LONGEST_REASON]
 
 
-def described(unchecked: Sequence[Unchecked], name: str, *, counting: bool = False) -> list[str]:
+def unchecked_notes(unchecked: Sequence[Unchecked], name: str, *, counting: bool = False) -> list[str]:
     """Return notes on what of the database `name` was not checked, or counted; at most MAX_NAMED tables are named."""
     found = []
     for item in unchecked[:MAX_NAMED]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from backups.components.sqlite.connection import connected, explained
+from backups.components.sqlite.connection import component_error, connected
 from backups.components.sqlite.inspect import count, newest_first, time_column, time_text
 from backups.components.sqlite.integrity import is_about_checking, reason_of
 from backups.components.sqlite.untrusted.application import TROUBLE
@@ -15,7 +15,7 @@ from backups.components.sqlite.untrusted.deadline import run_with_deadline
 from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, limit_values
 from backups.components.sqlite.untrusted.schema import read_schema
 from backups.errors import NotCheckable
-from backups.lib.paths import look_at
+from backups.lib.paths import stat_path
 
 SHAPE = 19  # characters of a time that show its format: "2026-11-23 01:44:40"
 
@@ -38,13 +38,13 @@ def live_tables(path: Path, since: Mapping[str, str], *, lock_timeout: float, se
     Raises MissingComponent, DamagedComponent, or ComponentError when it is locked for `lock_timeout` seconds, needs
     more than `seconds`, or has a table that cannot be counted here.
     """
-    look_at(path)
+    stat_path(path)
     try:
         return run_with_deadline(partial(connected, path), partial(_tables, path, since, lock_timeout), seconds=seconds)
     except NotCheckable as error:
         raise NotCheckable(f"{path} cannot be counted: {error.reason}.", reason=error.reason) from error
     except sqlite3.Error as error:
-        raise explained(error, path, lock_timeout) from error
+        raise component_error(error, path, lock_timeout) from error
 
 
 def _tables(

@@ -79,7 +79,7 @@ def untouched_error(error: sqlite3.Error, path: Path, lock_timeout: float) -> Un
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         hint = "Check that this user may write the file and its folder."
         return Untouched(f"{path} cannot be written: {sqlite.error_text(error)}.", hint=hint)
-    known = sqlite.explained(error, path, lock_timeout)
+    known = sqlite.component_error(error, path, lock_timeout)
     return Untouched(known.message, hint=known.hint)
 
 
@@ -190,7 +190,7 @@ def _shrink_wal(live: Path, lock_timeout: float) -> None:
         # the rows are safe in the log: neither is a reason to fail
         code = getattr(error, "sqlite_errorname", "") or ""
         if not code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) and code not in NO_SPACE:
-            raise sqlite.explained(error, live, lock_timeout) from error
+            raise sqlite.component_error(error, live, lock_timeout) from error
 
 
 def _create(staged: Path, live: Path, checkpoint: Checkpoint, permissions: Permissions | None) -> list[str]:

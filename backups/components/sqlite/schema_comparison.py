@@ -7,7 +7,7 @@ from pathlib import Path
 from backups.components import sqlite
 from backups.components.sqlite.untrusted.deadline import Opening
 from backups.errors import ComponentError, NotCheckable
-from backups.lib.paths import bytes_of
+from backups.lib.paths import size_or_zero
 
 Schema = Mapping[str, frozenset[str]]
 MAX_NAMED = 5
@@ -21,7 +21,7 @@ def schema_notes(staged: Path, live: Path, name: str) -> list[str]:
     # reading a database in WAL mode creates log files, which are not to be left beside one that has none
     logs = [live.with_name(live.name + suffix) for suffix in ("-wal", "-journal")]
     try:
-        immutable = not any(map(bytes_of, logs))
+        immutable = not any(map(size_or_zero, logs))
         now, encoding = _read(lambda: sqlite.connected(live, immutable=immutable), live)
     except (sqlite3.Error, OSError, NotCheckable):
         return []  # the safety backup reports why it cannot be read

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backups.components.sqlite.connection import connected, explained, locked_error, opened, tolerate_schema
+from backups.components.sqlite.connection import component_error, connected, locked_error, opened, tolerate_schema
 from backups.components.sqlite.untrusted.deadline import Checkpoint
 from backups.errors import ComponentError
-from backups.lib.paths import look_at
+from backups.lib.paths import stat_path
 
 PAGES_PER_STEP = 1024
 LOCK_POLL_SECONDS = 0.05
@@ -25,7 +25,7 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
     `checkpoint` is called after every step with the bytes just copied and may raise to stop. Raises ComponentError when
     the source is locked for `lock_timeout` seconds, unreadable, corrupt or not a database.
     """
-    if not stat.S_ISREG(look_at(source).st_mode):
+    if not stat.S_ISREG(stat_path(source).st_mode):
         raise ComponentError(f"{source} is not a file.", hint="Correct the path of the component.")
     try:
         with connected(source) as reading, _scratch(target) as writing:
@@ -42,7 +42,7 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
             reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=LOCK_POLL_SECONDS)
             writing.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
-        raise explained(error, source, lock_timeout) from error
+        raise component_error(error, source, lock_timeout) from error
     target.chmod(0o600)
 
 

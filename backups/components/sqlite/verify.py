@@ -10,7 +10,7 @@ from pathlib import Path
 from backups.components import sqlite
 from backups.components.sqlite.restore import writable
 from backups.errors import ComponentError, DamagedComponent, NotCheckable
-from backups.lib.paths import bytes_of
+from backups.lib.paths import size_or_zero
 
 WRITER_WAIT_SECONDS = 2.0
 BLOCK = 1 << 20
@@ -26,7 +26,7 @@ def file_state(live: Path) -> FileState:
     """Return inode, size and time of the database and of its write-ahead log: a write changes one of them."""
     log = live.with_name(live.name + "-wal")
     # reading creates an empty log
-    return (_stamp(live), _stamp(log) if bytes_of(log) else None)
+    return (_stamp(live), _stamp(log) if size_or_zero(log) else None)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -66,7 +66,7 @@ def verify_restored(
     except DamagedComponent as error:
         raise ComponentError(error.message) from error
     except sqlite3.Error as error:
-        raise sqlite.explained(error, live, lock_timeout) from error
+        raise sqlite.component_error(error, live, lock_timeout) from error
 
 
 def _verified(
@@ -79,7 +79,7 @@ def _verified(
     connection.execute("PRAGMA query_only=ON")
     unchecked = sqlite.examine(connection, path=live, name=f"the restored {live}")
     found = sqlite.counts(connection, live)
-    notes = sqlite.described(unchecked, live.name)
+    notes = sqlite.unchecked_notes(unchecked, live.name)
     if not found.differences(tables, uncounted):
         return notes
     # other processes may write as soon as the restore commits: then the counts may differ
@@ -114,7 +114,7 @@ def is_same(staged: Path, live: Path, *, lock_timeout: float) -> bool:
         sqlite.snapshot(live, copy, lock_timeout=lock_timeout, checkpoint=lambda _: None)
         return _same_pages(staged, copy) or (_is_empty(staged) and _is_empty(copy))
     except sqlite3.Error as error:
-        raise sqlite.explained(error, live, lock_timeout) from error
+        raise sqlite.component_error(error, live, lock_timeout) from error
     finally:
         copy.unlink(missing_ok=True)
 

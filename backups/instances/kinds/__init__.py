@@ -6,16 +6,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.entry import FOREIGN_COMPONENTS
-from backups.components import Component, require_foreign
+from backups.components import Component, require_outside_site_paths
 from backups.errors import ComponentError
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.generic import GenericService
 from backups.instances.kinds.layers import Configuration
 from backups.instances.kinds.tacacs.kind import TacacsServer
 from backups.lib.paths import confined
-from backups.lib.site_paths import OwnPlaces
+from backups.lib.site_paths import SitePaths
 
-__all__ = ["KINDS", "components_of", "kind_of", "located", "register"]
+__all__ = ["KINDS", "components_at", "components_of", "kind_of", "register"]
 
 KINDS: dict[str, type[ServiceKind]] = {}
 
@@ -41,7 +41,7 @@ def kind_of(manifest: Manifest) -> type[ServiceKind] | None:
 
 
 def components_of(
-    service: ServiceKind, configuration: Configuration | None = None, *, own: OwnPlaces
+    service: ServiceKind, configuration: Configuration | None = None, *, own: SitePaths
 ) -> list[Component]:
     """Return the components of `service` in the order of their export, without the site's `own` paths in them.
 
@@ -49,10 +49,10 @@ def components_of(
     when a component lies outside of the root or in one of those paths.
     """
     named = service.live().merged if configuration is None else configuration
-    return [require_foreign(component, own) for component in service.components(named, own)]
+    return [require_outside_site_paths(component, own) for component in service.components(named, own)]
 
 
-def located(service: ServiceKind, paths: Mapping[str, str], *, own: OwnPlaces) -> list[Component]:
+def components_at(service: ServiceKind, paths: Mapping[str, str], *, own: SitePaths) -> list[Component]:
     """Return the components of `service` at `paths`, which an earlier restore recorded, whatever is configured now.
 
     Raises ComponentError for one that the instance no longer has, or that lies outside of the root or in one of the
@@ -66,5 +66,5 @@ def located(service: ServiceKind, paths: Mapping[str, str], *, own: OwnPlaces) -
                 f"Instance {service.name} has no component {name} any more.",
                 hint="Describe it again in the instances file.",
             )
-        found.append(require_foreign(component, own))
+        found.append(require_outside_site_paths(component, own))
     return found

@@ -14,7 +14,7 @@ from backups.archive.manifest.names import EXPORT_NAME
 from backups.components.base import Component
 from backups.errors import ComponentError
 from backups.instances.kinds.layers import Configuration, Layers, is_url, merged, no_configuration, parse_export
-from backups.lib.site_paths import OwnPlaces
+from backups.lib.site_paths import SitePaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ class ServiceKind(ABC):
         """Return the names of all components in the order of their export."""
 
     @abstractmethod
-    def components(self, configuration: Configuration, own: OwnPlaces) -> list[Component]:
+    def components(self, configuration: Configuration, own: SitePaths) -> list[Component]:
         """Return the components at their paths in `configuration`, in the order of their export.
 
         The site's `own` paths are left out of trees. Raises ComponentError when a path lies outside of the root.
         """
 
     @abstractmethod
-    def component_at(self, name: str, path: Path, own: OwnPlaces) -> Component | None:
+    def component_at(self, name: str, path: Path, own: SitePaths) -> Component | None:
         """Return the component `name` at `path`, which an earlier restore recorded; None if the service has none."""
 
     def named_paths(self) -> list[Path]:

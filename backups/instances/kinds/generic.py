@@ -10,7 +10,7 @@ from backups.instances.fields import NAME, Mistake, flag, require_known, text, w
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import Configuration
 from backups.lib.paths import confined
-from backups.lib.site_paths import OwnPlaces
+from backups.lib.site_paths import SitePaths
 
 COMPONENT_KEYS = frozenset({"kind", "path", "optional"})
 # names of members of the archive: the manifest and the merged configuration
@@ -39,12 +39,12 @@ class GenericService(ServiceKind):
     def component_names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.specs)
 
-    def components(self, configuration: Configuration, own: OwnPlaces) -> list[Component]:
+    def components(self, configuration: Configuration, own: SitePaths) -> list[Component]:
         for spec in self.specs:
             confined(self.root, spec.path)
         return [REGISTRY[spec.kind](spec, own) for spec in self.specs]
 
-    def component_at(self, name: str, path: Path, own: OwnPlaces) -> Component | None:
+    def component_at(self, name: str, path: Path, own: SitePaths) -> Component | None:
         specs = (spec for spec in self.specs if spec.name == name)
         return next((REGISTRY[spec.kind](replace(spec, path=path), own) for spec in specs), None)
 

@@ -6,7 +6,7 @@ from backups.management.base import BackupCommand
 from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.runs.describe import describe
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.backup.run import backup_now
 from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.archive.encryption import Verdict
+from backups.archive.encryption import KeyMatch
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.service.keys.check import HINT, SampleResult, check_keys
@@ -39,7 +39,7 @@ class Command(BackupCommand):
         ]
         # before the error: the other results are reported in any case
         self.respond(data, _text(results, unreachable))
-        lost = sum(result.verdict is Verdict.LOST for result in results)
+        lost = sum(result.verdict is KeyMatch.LOST for result in results)
         if lost:
             raise BackupError(f"{lost} of {len(results)} backups cannot be opened any more.", hint=HINT)
         if unreachable:

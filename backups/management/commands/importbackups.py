@@ -6,7 +6,7 @@ from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.management.output.listing import Sections, item_of, lines
 from backups.service.catalogue.scan import Scan
-from backups.service.catalogue.sync import Imported, import_backups, look
+from backups.service.catalogue.sync import Imported, import_backups, scan_destination
 from destinations.lib.formats import counted
 from destinations.lib.operator_error import sentences
 from destinations.management.base import operator_name
@@ -22,7 +22,7 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         destination = self.find_destination(options["destination"])
         done = None if options["dry_run"] else import_backups(destination, by=operator_name())
-        found = done.scan if done else look(destination)
+        found = done.scan if done else scan_destination(destination)
         sections = imported(done) if done else scanned(found)
         head = {"destination": destination.name, "dry_run": options["dry_run"], "present": found.present}
         text = f"{destination.name}: {found.present} archives are there as recorded"

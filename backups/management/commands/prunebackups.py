@@ -6,7 +6,7 @@ from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.management.output.listing import Item, Sections, item_of, lines
 from backups.service.retention.plan import Plan, Planned
-from backups.service.retention.prune import foresee, prune
+from backups.service.retention.prune import preview_prune, prune
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.management.base import operator_name
@@ -45,7 +45,7 @@ class Command(BackupCommand):
 
 
 def preview(destination: BackupDestination) -> tuple[Sections, int, str]:
-    foreseen = foresee(destination)
+    foreseen = preview_prune(destination)
     plan, warnings = foreseen.plan, [{"reason": warning} for warning in foreseen.warnings]
     kept = [entry for entry in plan.entries if entry.keep]
     sections = {"goes": _items(plan.goes), "stays": _items(kept)} | ({"warning": warnings} if warnings else {})

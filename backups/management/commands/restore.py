@@ -17,16 +17,16 @@ from backups.models.run import new_id
 from backups.runs.finish import cancel, message_of
 from backups.service.archives.extract import extract
 from backups.service.restore.describe import describe_restore
-from backups.service.restore.dry_run import rehearse
+from backups.service.restore.dry_run import dry_run_restore
 from backups.service.restore.ending.restart import acknowledge
 from backups.service.restore.preview.build import preview
-from backups.service.restore.preview.signature import SeenSignature, seen_signature
+from backups.service.restore.preview.signature import PreviewedSignature, preview_signature
 from backups.service.restore.preview.summary import Preview
 from backups.service.restore.request import RestoreRequest
 from backups.service.restore.start import restore_now, start_restore, start_undo, state_before
 from backups.worker.tasks import enqueue
 from destinations.lib.formats import counted, listed
-from destinations.lib.os_signals import ToldToEnd, exit_status
+from destinations.lib.os_signals import TerminationRequested, exit_status
 from destinations.management.base import Error, one_line, operator_name
 
 # longer than for a page: the operator of a command can wait, and press Ctrl-C
@@ -132,7 +132,7 @@ class Command(BackupCommand):
         backup = self.find_backup(options["id"])
         return Target(backup, options["instance"] or backup.instance, options["components"])
 
-    def _preview_of(self, target: Target, signature: SeenSignature) -> Preview:
+    def _preview_of(self, target: Target, signature: PreviewedSignature) -> Preview:
         return preview(
             target.source,
             target.instance,
@@ -143,16 +143,16 @@ class Command(BackupCommand):
         )
 
     def _preview(self, target: Target) -> None:
-        signature = seen_signature(target.source)
+        signature = preview_signature(target.source)
         shown = self._preview_of(target, signature)
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
         self.respond(data, preview_text(shown, signature, undo=target.undo_of is not None))
         raise BackupError(NOT_CONFIRMED, hint="To restore what it shows, run the command again with --confirm.")
 
     def _dry_run(self, target: Target, **options: Any) -> None:
-        signature = seen_signature(target.source)
+        signature = preview_signature(target.source)
         shown = self._preview_of(target, signature)
-        done = rehearse(_request(target, shown.archive_sha256, **options))
+        done = dry_run_restore(_request(target, shown.archive_sha256, **options))
         if any(component.tree is not None and component.tree.unknown for component in shown.components):
             # the backup had no list of the contents of a tree; the dry run has made one from the archive
             shown = self._preview_of(target, signature)
@@ -199,7 +199,7 @@ class Command(BackupCommand):
                 self.respond(describe_restore(restore), "")
             hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it."
             message = one_line(restore.error_message or message_of(error), hint)
-            code = exit_status(error) if isinstance(error, KeyboardInterrupt | ToldToEnd) else 1
+            code = exit_status(error) if isinstance(error, KeyboardInterrupt | TerminationRequested) else 1
             # that the instance is changed matters more than what ended the restore
             raise Error(message, returncode=NOT_AS_BEFORE if restore.touched else code) from error
 

@@ -5,8 +5,8 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError, InstanceBusy
-from backups.lib.os_signals import ends_in_order
-from backups.lib.processes import die_with
+from backups.lib.os_signals import graceful_termination
+from backups.lib.processes import set_parent_death_signal
 from backups.management.base import BackupCommand
 from backups.runs.execute import execute
 from backups.runs.registry import kind_named, kinds
@@ -25,12 +25,12 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         if options["parent"] is not None:
             # a worker that was killed must not leave its run behind
-            die_with(options["parent"], signal.SIGTERM)
+            set_parent_death_signal(options["parent"], signal.SIGTERM)
         kind = kind_named(options["kind"])
         if not kind.model.objects.filter(pk=options["id"]).exists():
             raise BackupError(f"There is no {kind.noun} {options['id']!r}.")
         try:
-            with ends_in_order(settings.BACKUP_TIMEOUT):
+            with graceful_termination(settings.BACKUP_TIMEOUT):
                 run = execute(kind, options["id"])
         except InstanceBusy as busy:
             self.stderr.write(busy.message)

@@ -4,7 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.runs.describe import describe
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.automation.schedules import run_now
 from backups.service.schedules.describe import find_schedule
 from backups.worker.tasks import enqueue

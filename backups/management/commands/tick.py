@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
-from backups.worker.housekeeping import tick
+from backups.worker.tick import tick
 
 
 class Command(BackupCommand):

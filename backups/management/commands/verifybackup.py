@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand, add_archive_arguments
-from backups.service.drill.run import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_backup
 from destinations.management.base import operator_name
 
 
@@ -20,7 +20,7 @@ class Command(BackupCommand):
         else:
             backup = self.find_backup(options["id"])
             subject = backup.backup_filename
-            verified = verify_execution(backup, by=operator_name())
+            verified = verify_backup(backup, by=operator_name())
         data = {
             "verified": True,
             "subject": subject,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from backups.service.restore.preview.component import ComponentPreview
-from backups.service.restore.preview.signature import SeenSignature
+from backups.service.restore.preview.signature import PreviewedSignature
 from backups.service.restore.preview.summary import Preview
 from backups.service.restore.preview.tree import TreePreview
 from destinations.lib.formats import counted, human_duration, human_size, printable
@@ -12,12 +12,12 @@ SHOWN_NAMES = 20
 ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"
 
 
-def preview_text(shown: Preview, signature: SeenSignature, *, undo: bool) -> str:
+def preview_text(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> str:
     # a row whose last columns are empty ends in spaces
     return "\n".join(line.rstrip() for line in _lines(shown, signature, undo=undo))
 
 
-def _lines(shown: Preview, signature: SeenSignature, *, undo: bool) -> Iterator[str]:
+def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iterator[str]:
     yield from _head(shown)
     yield f"             {printable(signature.text)}"
     yield ""

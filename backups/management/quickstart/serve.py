@@ -15,8 +15,8 @@ from types import FrameType
 from django.conf import settings
 
 from backups.errors import BackupError
-from backups.lib.processes import die_with
-from destinations.lib.os_signals import handled
+from backups.lib.processes import set_parent_death_signal
+from destinations.lib.os_signals import signal_handler
 
 GRACE_SECONDS = 30
 POLL_SECONDS = 0.2
@@ -49,7 +49,7 @@ def require_free(host: str, port: int) -> None:
 def children(commands: dict[str, list[str]]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """Start the commands, and terminate them at the end; after GRACE_SECONDS they are killed."""
     running: dict[str, subprocess.Popen[bytes]] = {}
-    die_with_us = partial(die_with, os.getpid(), signal.SIGTERM)
+    die_with_us = partial(set_parent_death_signal, os.getpid(), signal.SIGTERM)
     try:
         for name, argv in commands.items():
             # in a session of its own: Ctrl-C reaches only this process, which terminates them in order
@@ -79,7 +79,7 @@ def serve(host: str, port: int) -> str | None:
         ],
         "The worker": [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), "worker"],
     }  # fmt: skip
-    with handled(stop), children(commands) as running:
+    with signal_handler(stop), children(commands) as running:
         while not stop.received:
             for name, process in running.items():
                 if (code := process.poll()) is not None:

@@ -14,7 +14,7 @@ from backups.errors import BackupError
 from backups.instances import Inventory, instance_names, inventory, read_inventory
 from backups.models import BackupExecution
 from backups.service.backup.run import backup_now
-from backups.service.drill.run import verify_execution
+from backups.service.drill.run import verify_backup
 from destinations.models import BackupDestination
 
 DEMO = Path("tests/data/instance")
@@ -123,6 +123,6 @@ def first_backups(destination: BackupDestination, by: str) -> list[str]:
         if BackupExecution.objects.of_instance(name).completed().exists():
             continue
         backup = backup_now(name, destination, by=by, comment="first backup, by quickstart")
-        verify_execution(backup, by=by)
+        verify_backup(backup, by=by)
         done.append(f"backup      {name}: {backup.backup_path}, verified")
     return done

@@ -10,7 +10,7 @@ from django.utils import timezone
 from backups.instances import inventory
 from backups.lib.processes import identity, is_gone
 from backups.models import Run
-from backups.runs.queue.holder import reservation_fields
+from backups.runs.queue.ownership import reservation_fields
 from backups.runs.registry import kinds
 
 AnyRun = TypeVar("AnyRun", bound=Run)
@@ -73,16 +73,16 @@ def reserve(run: Run) -> bool:
     """
     # without it two messages for one run would start two processes
     unchanged = Q(owner=Run.Owner.QUEUE, reserved_at=run.reserved_at)
-    return run.moved(Run.Status.QUEUED, unchanged, **reservation_fields(timezone.now()))
+    return run.transition(Run.Status.QUEUED, unchanged, **reservation_fields(timezone.now()))
 
 
 def release(run: Run) -> None:
     """Release the reservation of `run` by this process."""
-    run.moved(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, reserved_by=identity()), **FREE)
+    run.transition(Run.Status.QUEUED, Q(owner=Run.Owner.QUEUE, reserved_by=identity()), **FREE)
 
 
 def release_dead() -> int:
     """Release the reservations of tasks of this host that died; return how many."""
     reserved = [run for kind in kinds() for run in kind.rows().filter(QUEUED, reserved_at__isnull=False)]
     dead = [run for run in reserved if is_gone(run.reserved_by)]
-    return sum(run.moved(Run.Status.QUEUED, Q(reserved_by=run.reserved_by), **FREE) for run in dead)
+    return sum(run.transition(Run.Status.QUEUED, Q(reserved_by=run.reserved_by), **FREE) for run in dead)

@@ -12,7 +12,7 @@ from backups.models import Heartbeat
 Kind = Heartbeat.Kind
 KEEP_FOR = timedelta(days=7)
 # between the clocks of several hosts; a heartbeat further in the future was written while a clock was wrong
-CLOCKS_DIFFER = timedelta(minutes=2)
+CLOCK_SKEW = timedelta(minutes=2)
 
 
 def beat(name: str, kind: Kind, queue: str, *, started_at: datetime | None = None, problem: str = "") -> None:
@@ -25,7 +25,7 @@ def beat(name: str, kind: Kind, queue: str, *, started_at: datetime | None = Non
     )
 
 
-def stopped(name: str) -> None:
+def mark_stopped(name: str) -> None:
     """Record that the process of the heartbeat `name` ended cleanly."""
     Heartbeat.objects.filter(name=name).update(stopped_at=timezone.now())
 
@@ -38,12 +38,12 @@ def scheduler_name(queue: str) -> str:
     return f"scheduler of {queue}"
 
 
-def forget_old() -> int:
+def delete_old() -> int:
     """Delete heartbeats that are older than a week; return how many."""
     return Heartbeat.objects.filter(beat_at__lt=timezone.now() - KEEP_FOR).delete()[0]
 
 
-def forget_dead(queue: str) -> None:
+def delete_dead(queue: str) -> None:
     """Delete the heartbeats of workers of `queue` on this host whose process is gone."""
     # a worker in a restart loop would leave one row each time
     for row in Heartbeat.objects.filter(kind=Kind.WORKER, queue=queue, host=socket.gethostname()):

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from backups.lib.locks import Holder
-from backups.lib.processes import is_gone, of_this_kernel
+from backups.lib.processes import is_gone, started_since_boot
 from backups.models import Run
 from backups.runs import workspace
-from backups.runs.queue.holder import on_this_host
+from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery import unrecorded
 from backups.runs.registry import kind_of
 
@@ -27,7 +27,7 @@ def is_dead(run: Run, now: datetime) -> bool:
     holder = workspace.holder_of(run.pk)
     if unrecorded.exists(run.pk) and holder in (Holder.GONE, Holder.ABSENT):
         return True  # it was killed, or its end could not be recorded
-    here = on_this_host(run.worker)
+    here = is_on_this_host(run.worker)
     kind = kind_of(run)
     # it may have changed its instance: only a process on the host of the instance, with the lock, may recover it
     rolls_back = kind.rolls_back and run.status == Status.RUNNING
@@ -39,7 +39,7 @@ def is_dead(run: Run, now: datetime) -> bool:
     if holder in (Holder.ABSENT, Holder.HIDDEN) and not rolls_back and is_gone(run.process):
         return True
     timeout = timedelta(seconds=settings.BACKUP_HEARTBEAT_TIMEOUT)
-    if not here and holder is not Holder.GONE and kind.host_knows_better(run):
+    if not here and holder is not Holder.GONE and kind.only_own_host_recovers(run):
         timeout *= TIMEOUT_FACTOR
     last = (run.reserved_at if run.status == Status.QUEUED else run.heartbeat_at) or run.started_at
     return last is None or now - last > timeout
@@ -49,4 +49,4 @@ def _free_everywhere(run: Run) -> bool:
     """True when the free lock of `run` cannot be held on another host."""
     # a network file system may keep a lock within the host that took it, so the lock of another kernel, or of this host
     # before its last boot, counts only on a local file system
-    return of_this_kernel(run.process) or (not run.process and on_this_host(run.worker)) or workspace.is_local()
+    return started_since_boot(run.process) or (not run.process and is_on_this_host(run.worker)) or workspace.is_local()

@@ -10,7 +10,7 @@ from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.registry import find_run, kind_of, kinds
 
 Status, Owner = Run.Status, Run.Owner
-HINT = "Look for the reason in the log of that host, then run it again."
+HOST_LOG_HINT = "Look for the reason in the log of that host, then run it again."
 
 
 def reap(*, instance: str | None = None) -> list[Run]:
@@ -26,7 +26,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
             running = running.filter(instance=instance)
         dead = [run for run in running if is_dead(run, now)]
         reaped += [run for run in dead if recover(run, f"The process that ran it ({run.worker}) died")]
-    for run_id in workspace.leftovers():
+    for run_id in workspace.abandoned_ids():
         run = find_run(run_id)
         owned = run is not None and (run.status, run.owner) == (Status.QUEUED, Owner.PROCESS)
         # `is_dead` needs the lock file of these
@@ -40,7 +40,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
             continue
         if run is not None:
             unrecorded.record(run)
-        unrecorded.forget(run_id)
+        unrecorded.remove_end(run_id)
     return reaped
 
 

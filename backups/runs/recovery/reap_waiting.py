@@ -31,8 +31,8 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
 def _end(kind: RunKind[Any], run: Run, now: datetime) -> bool:
     """End `run` if it expired or its process is dead; else False, also when another process ended it first."""
     if kind.is_expired(run, now):
-        return finish.expired(run, kind.expiry_message(), kind.again)
+        return finish.expire(run, kind.expiry_message(), kind.again)
     if run.owner != Owner.PROCESS or not is_dead(run, now):
         return False
     message = f"The process that was to run it ({run.worker}) died before it began. Nothing was changed."
-    return finish.unstarted(run, message, kind.again)
+    return finish.fail_to_start(run, message, kind.again)

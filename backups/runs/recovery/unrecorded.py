@@ -34,7 +34,7 @@ def reserve(run: Run) -> None:
     try:
         _write(_path(run.pk), b"")
     except OSError as error:
-        forget(run.pk)
+        remove_end(run.pk)
         raise BackupError(
             f"The workspace {settings.BACKUP_WORKSPACE_ROOT} cannot be written: {os.strerror(error.errno or 0)}.",
             hint="Free space there, or set BACKUP_WORKSPACE_ROOT to a larger disk.",
@@ -62,7 +62,7 @@ def save(run: Run, ending: Ending) -> Path | None:
     return _path(run.pk)
 
 
-def keep(run: Run, ending: Ending, problem: Exception, *, done: str) -> Unrecorded:
+def save_and_report(run: Run, ending: Ending, problem: Exception, *, done: str) -> Unrecorded:
     """Save `ending`, which the database did not take, and return the error for the operator.
 
     `done` is its message when the run is completed.
@@ -104,10 +104,10 @@ def record(run: Run) -> bool:
     known["completed_at"] = datetime.fromisoformat(kept["completed_at"])
     if ending.status == Status.COMPLETED:
         kind_of(run).record_late(run, known)
-    return finish.recorded(run, ending, before=Status(run.status), **known)
+    return finish.record_end(run, ending, before=Status(run.status), **known)
 
 
-def forget(run_id: str) -> None:
+def remove_end(run_id: str) -> None:
     """Remove the file. One that stays is removed by the next tick, because its row has ended."""
     with suppress(OSError):
         _path(run_id).unlink(missing_ok=True)
@@ -118,7 +118,7 @@ def run_ids() -> list[str]:
     return [path.stem for path in Path(settings.BACKUP_WORKSPACE_ROOT).glob(f"*{SUFFIX}")]
 
 
-def waiting() -> dict[Path, dict[str, Any]]:
+def pending_ends() -> dict[Path, dict[str, Any]]:
     """Return the saved ends that are not recorded yet, by their files."""
     return {_path(run_id): kept for run_id in run_ids() if (kept := _read(run_id)) is not None}
 

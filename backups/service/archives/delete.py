@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups.errors import NotDeletable
 from backups.lib import audit
-from backups.lib.os_signals import undisturbed
+from backups.lib.os_signals import defer_signals
 from backups.models import BackupExecution
 from backups.models.querysets import STORED
 from backups.service.archives.leases import not_being_deleted, used_backups
@@ -44,7 +44,7 @@ def delete_backup(backup: BackupExecution, *, by: audit.Actor, reason: str) -> N
 def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.Actor, reason: str) -> None:
     """Delete the archive at its `destination`, which is open already. Raises as `delete_backup`."""
     # a deleted archive must be recorded as deleted, even when the process is terminated in between
-    with _locked(backup), undisturbed():
+    with _locked(backup), defer_signals():
         try:
             destination.delete(backup.backup_path)
         except NotFound:
@@ -55,7 +55,7 @@ def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.
             # harmless without its archive, whose deletion is recorded all the same
             audit.log("backup.signature-left", logging.WARNING, backup=backup.pk, error=error.message)
         with transaction.atomic():
-            backup.moved(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
+            backup.transition(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
             forget_lists(backup)
     audit.log(
         "backup.deleted", backup=backup.pk, instance=backup.instance, by=audit.name_of(by),
@@ -69,7 +69,7 @@ def _locked(backup: BackupExecution) -> Iterator[None]:
     """Lock the archive against pinning, reading and a second deletion; `leases` explains the order."""
     now = timezone.now()
     free = STORED & Q(pinned=False) & not_being_deleted(now)
-    taken = backup.moved(Status.COMPLETED, free, deleting_at=now)
+    taken = backup.transition(Status.COMPLETED, free, deleting_at=now)
     backup.refresh_from_db(fields=["status", "deleting_at", "deleted_at", "missing_at", "pinned", "pin_reason"])
     if not taken:
         _require_deletable(backup)
@@ -79,7 +79,7 @@ def _locked(backup: BackupExecution) -> Iterator[None]:
             raise NotDeletable(f"{backup} is in use.", hint="Wait until nothing restores, verifies or downloads it.")
         yield
     finally:
-        backup.moved(Status.COMPLETED, deleting_at=None)
+        backup.transition(Status.COMPLETED, deleting_at=None)
 
 
 def _require_deletable(backup: BackupExecution) -> None:

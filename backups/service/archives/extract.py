@@ -14,15 +14,15 @@ from backups.archive.tar.read import unpack
 from backups.components.files.unpack import unpack_tree
 from backups.errors import BackupError
 from backups.instances import inventory
-from backups.instances.site_paths import site_places
+from backups.instances.site_paths import all_site_paths
 from backups.lib import audit
 from backups.lib.atomic import FOLDER, create_private, discard
 from backups.lib.ownership import Ownership, ownership_for
-from backups.lib.site_paths import OwnPlaces, Place
+from backups.lib.site_paths import SitePath, SitePaths
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import fetch
-from backups.service.archives.open import opened
+from backups.service.archives.open import open_archive
 from backups.service.archives.verify import check_database, manifest_of_file
 
 Progress = Callable[[int], None]
@@ -63,20 +63,20 @@ def extract(
     """
     # an extracted copy must not become part of a service, or lie between archives
     known = inventory().instances.values()
-    roots = OwnPlaces(Place(f"instance {instance.name}", instance.root) for instance in known)
+    roots = SitePaths(SitePath(f"instance {instance.name}", instance.root) for instance in known)
     if (place := roots.holding(directory)) is not None:
         raise _taken(directory, place.path, place.what)
-    if (place := site_places().holding(directory)) is not None:
+    if (place := all_site_paths().holding(directory)) is not None:
         raise _taken(directory, place.path, f"the {place.what} of this site")
     with workspace(str(uuid4())) as scratch:
         archive = source if isinstance(source, Path) else fetch(source, scratch)
-        done = lay_out(archive, directory, scratch, components)
+        done = unpack_archive(archive, directory, scratch, components)
     # single files get their recorded permissions, as trees have them; those without a record stay 0600
     for entry in done.files:
         if entry.permissions is not None:
             descriptor = os.open(directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                ownership_for(entry.permissions.distrusted(), os.fstat(descriptor)).give_new(descriptor)
+                ownership_for(entry.permissions.as_untrusted(), os.fstat(descriptor)).set_on_new(descriptor)
             finally:
                 os.close(descriptor)
     fields = {"directory": directory, "files": len(done.entries), "by": audit.name_of(by)}
@@ -88,7 +88,7 @@ def extract(
     return done
 
 
-def lay_out(
+def unpack_archive(
     archive: Path,
     directory: Path,
     scratch: Path,
@@ -120,7 +120,7 @@ def lay_out(
             f"{parent} has {free:,} bytes free, this needs about {needed:,}.", hint="Name a folder on a larger disk."
         )
     try:
-        with opened(archive, scratch) as stream:
+        with open_archive(archive, scratch) as stream:
             unpack(stream, directory, names=[entry.file for entry in entries], progress=progress)
         with _emptied_on_error(directory, made=made):
             notes = tuple(

@@ -13,7 +13,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.workspace import require_space, workspace
-from backups.service.archives.leases import reading
+from backups.service.archives.leases import read_lease
 from destinations.lib.streams import Sink
 
 
@@ -44,7 +44,7 @@ def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int],
         raise BackupError(f"Backup {backup.pk} has no archive: it is {state}.")
     require_space(directory, backup.compressed_size_bytes or 0)
     path = directory / backup.backup_filename
-    with reading(backup), path.open("xb") as file, backup.destination.open() as destination:
+    with read_lease(backup), path.open("xb") as file, backup.destination.open() as destination:
         path.chmod(0o600)
         sink = HashingSink(file)
         destination.get(backup.backup_path, sink, progress=progress)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import ArchiveUse, BackupExecution, DrillExecution, RestoreExecution
-from backups.runs.queue.holder import this_worker
+from backups.runs.queue.ownership import this_worker
 
 # the lease of a reader that was killed expires; no download lasts that long
 LONGEST_USE = timedelta(days=1)
@@ -22,7 +22,7 @@ LONGEST_DELETION = timedelta(minutes=15)
 
 
 @contextmanager
-def reading(backup: BackupExecution) -> Iterator[None]:
+def read_lease(backup: BackupExecution) -> Iterator[None]:
     """Hold a lease on the archive of `backup`. Raises BackupError when it is being deleted."""
     use = ArchiveUse.objects.create(execution=backup, worker=this_worker(), since=timezone.now())
     try:
@@ -43,7 +43,7 @@ def not_being_deleted(now: datetime) -> Q:
     return Q(deleting_at=None) | Q(deleting_at__lt=now - LONGEST_DELETION)
 
 
-def let_go(worker: str) -> None:
+def release_leases(worker: str) -> None:
     """Release the leases of the process `worker`, which has ended."""
     ArchiveUse.objects.filter(worker=worker).delete()
 

@@ -23,7 +23,7 @@ _HEADER_BYTES = 64
 
 
 @contextmanager
-def opened(path: Path, directory: Path) -> Iterator[Source]:
+def open_archive(path: Path, directory: Path) -> Iterator[Source]:
     """Yield the compressed tar in the archive file `path`; `directory` takes what has to be decrypted first.
 
     Raises ArchiveError that names the file when it cannot be read, when no configured key opens it, or when a read of
@@ -38,10 +38,10 @@ def opened(path: Path, directory: Path) -> Iterator[Source]:
     with source:
         head = source.read(_HEADER_BYTES)
         source.seek(0)
-        if legacy.is_legacy(head):
+        if legacy.is_tcbk(head):
             with _legacy(source, path, directory) as plain:
                 yield plain
-        elif (encryption := recognised(head, path.name)) is not None:
+        elif (encryption := recognised_encryption(head, path.name)) is not None:
             with _named(path, AgeError, EncryptionError), encryption.reader(source) as plain:
                 yield plain
         else:
@@ -50,13 +50,13 @@ def opened(path: Path, directory: Path) -> Iterator[Source]:
 
 def encryption_of(head: bytes, filename: str) -> str:
     """Return the name of what a file of that name, which begins with `head`, is encrypted with; "" for nothing."""
-    if legacy.is_legacy(head):
+    if legacy.is_tcbk(head):
         return LEGACY
-    encryption = recognised(head, filename)
+    encryption = recognised_encryption(head, filename)
     return "" if encryption is None else encryption.name
 
 
-def recognised(head: bytes, filename: str) -> Encryption | None:
+def recognised_encryption(head: bytes, filename: str) -> Encryption | None:
     """Return the kind of encryption, with every key at hand, of a file of that name that begins with `head`."""
     for kind in KINDS.values():
         if kind.configured(settings).recognises(head, filename):

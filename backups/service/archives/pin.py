@@ -25,7 +25,7 @@ def pin_backup(backup: BackupExecution, *, by: audit.Actor, reason: str) -> None
             f"A pin needs a reason of at most {LONGEST_REASON} characters.", hint="Give the reason for keeping it."
         )
     free = STORED & Q(pinned=False) & not_being_deleted(timezone.now())
-    changed = backup.moved(Status.COMPLETED, free, pinned=True, pin_reason=reason)
+    changed = backup.transition(Status.COMPLETED, free, pinned=True, pin_reason=reason)
     _reload(backup)
     if not changed:
         if backup.pinned:

@@ -103,7 +103,7 @@ def read_signature(destination: Destination, path: str) -> bytes | None:
         return None
 
 
-def text_beside(path: Path) -> bytes | None:
+def read_signature_file(path: Path) -> bytes | None:
     """Return the signature beside the archive file `path`; None where there is none. Raises ArchiveError."""
     beside = path.with_name(signature_of(path.name))
     try:
@@ -122,7 +122,7 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
     match or is malformed, and what the destination raises.
     """
     if isinstance(subject, Path):
-        text = text_beside(subject)
+        text = read_signature_file(subject)
         return _read(text, subject.name, lambda: minisign.file_digest(subject))
     with subject.destination.open() as destination:
         text = read_signature(destination, subject.backup_path)
@@ -135,7 +135,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     Raises BackupError for one that is missing or foreign, unless that was accepted; ArchiveError for a bad one, always.
     """
     if restore.execution is None:
-        text = text_beside(Path(restore.archive_file))
+        text = read_signature_file(Path(restore.archive_file))
     else:
         with restore.execution.destination.open() as destination:
             text = read_signature(destination, restore.execution.backup_path)
@@ -175,5 +175,5 @@ def _digest_of(backup: BackupExecution, destination: Destination) -> bytes:
                 f"{where} is not what was recorded: its SHA-256 differs.",
                 hint="It was changed or damaged there: use another backup.",
             )
-        backup.moved(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
+        backup.transition(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
     return bytes.fromhex(backup.archive_blake2b)

@@ -10,7 +10,7 @@ from uuid import uuid4
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.entry import Entry
-from backups.archive.tar.member_file import reading_member
+from backups.archive.tar.member_file import open_member
 from backups.components import ExportedPart
 from backups.components.files.listing import ListedEntry, entries_in, write_list
 from backups.components.files.read import NestedTar
@@ -18,7 +18,7 @@ from backups.errors import ComponentError
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace
-from backups.service.archives.open import opened
+from backups.service.archives.open import open_archive
 from backups.service.archives.tree_lists import has_list, keep
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import OperatorError
@@ -66,7 +66,7 @@ def keep_archived(
     """Keep lists of the trees in the file `archive` that `backup` has no list of; `directory` is scratch."""
     for entry in _unlisted(backup, manifest):
         with _logged_errors(backup, entry), TemporaryFile(dir=directory) as made:
-            with opened(archive, directory) as stream, reading_member(stream, entry) as member:
+            with open_archive(archive, directory) as stream, open_member(stream, entry) as member:
                 write_list(member, entry.file, made)
             made.seek(0)
             keep(backup, entry, made, progress)
@@ -94,7 +94,7 @@ def archived_entries(archive: Path, entry: Entry) -> Iterator[Iterator[ListedEnt
     """
     with (
         workspace(str(uuid4())) as directory,
-        opened(archive, directory) as stream,
-        reading_member(stream, entry) as member,
+        open_archive(archive, directory) as stream,
+        open_member(stream, entry) as member,
     ):
         yield entries_in(NestedTar(member, entry.file), entry.file)

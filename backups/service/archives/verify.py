@@ -10,7 +10,7 @@ from backups.archive.tar.read import read_manifest, unpack
 from backups.components import sqlite
 from backups.errors import ComponentError
 from backups.runs.workspace import require_space, workspace
-from backups.service.archives.open import opened
+from backups.service.archives.open import open_archive
 
 Progress = Callable[[int], None]
 
@@ -44,7 +44,7 @@ class Unpacked:
 
 def manifest_of_file(path: Path) -> Manifest:
     """Return the manifest of the archive file `path`. Raises ArchiveError."""
-    with workspace(str(uuid4())) as directory, opened(path, directory) as stream:
+    with workspace(str(uuid4())) as directory, open_archive(path, directory) as stream:
         return read_manifest(stream)
 
 
@@ -61,7 +61,7 @@ def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _:
     databases = tuple(entry for entry in manifest.contents if entry.type == "database")
     require_space(directory, sum(entry.size_bytes for entry in databases))
     scratch = directory / "verify"
-    with opened(path, directory) as stream:
+    with open_archive(path, directory) as stream:
         unpack(stream, scratch, names=[entry.file for entry in databases], progress=progress)
     return Unpacked(manifest, scratch, databases)
 
@@ -92,6 +92,6 @@ def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: 
     if None not in (entry.records, found.records) and entry.records != found.records:
         raise ComponentError(f"{entry.file} holds {found.records} rows, the manifest counts {entry.records}.")
     return [
-        *sqlite.described(unchecked, entry.file),
-        *sqlite.described(found.uncounted, entry.file, counting=True),
+        *sqlite.unchecked_notes(unchecked, entry.file),
+        *sqlite.unchecked_notes(found.uncounted, entry.file, counting=True),
     ]

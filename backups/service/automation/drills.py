@@ -8,15 +8,15 @@ from django.utils import timezone
 from backups.instances import instance_names
 from backups.models import DrillExecution
 from backups.runs.claim import lock_instance
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.runs.queue.queues import of_queue, queue_of
-from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.runs.recovery.heartbeats import CLOCK_SKEW
 from backups.service.drill.run import newest_good_backup, start_drill
 from backups.service.monitoring.drills import drill_states, drills_every
 
 BY = "regular drill"
 # after a drill without a verdict
-PATIENCE = timedelta(hours=6)
+RETRY_AFTER = timedelta(hours=6)
 
 
 def start_due(queue: str) -> DrillExecution | None:
@@ -42,7 +42,7 @@ def _start(name: str, now: datetime) -> DrillExecution | None:
     # of several processes one starts the drill; the others then find it below
     lock_instance(name)
     drills = DrillExecution.objects.filter(instance=name, kind=DrillExecution.Kind.DRILL)
-    if drills.filter(created_at__range=(now - PATIENCE, now + CLOCKS_DIFFER)).exists():
+    if drills.filter(created_at__range=(now - RETRY_AFTER, now + CLOCK_SKEW)).exists():
         return None
     backup = newest_good_backup(name)
     try:

@@ -14,7 +14,7 @@ from backups.signals import instance_late
 from destinations.lib.formats import human_duration
 
 
-def tell_late(queue: str) -> list[str]:
+def report_overdue(queue: str) -> list[str]:
     """Log and signal each instance of `queue` that has become overdue; return their names.
 
     Each is reported once, until it is fresh again. An instance without an automatic schedule is never overdue.

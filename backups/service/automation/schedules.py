@@ -23,7 +23,7 @@ Kind, Status = BackupExecution.Kind, Run.Status
 LATE_AFTER = timedelta(minutes=5)
 
 
-def fire_due(queue: str) -> list[BackupExecution]:
+def start_due(queue: str) -> list[BackupExecution]:
     """Queue the due slots and retries of the schedules of `queue`; return the backups, which the caller enqueues."""
     now = timezone.now()
     enabled = of_queue(BackupSchedule.objects.enabled(), queue)

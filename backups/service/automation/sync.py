@@ -19,7 +19,7 @@ from backups.lib import audit
 from backups.models import BackupSchedule, InstanceState
 from backups.runs.claim import lock_instance
 from backups.service.automation.cleanup import disable_undeclared, managed_by
-from backups.service.retention.rule_change import remember_rule, settle_rule
+from backups.service.retention.rule_change import keep_rule_as_confirmed, settle_rule
 from backups.service.schedules.planning import plan
 from destinations.backends import TYPES
 from destinations.lib.formats import as_text, is_text
@@ -103,7 +103,7 @@ def _destination(
     try:
         # the rule in force: a new one that would delete more is compared with it
         if existing is not None and row.confirmed_rule is None:
-            remember_rule(row)
+            keep_rule_as_confirmed(row)
         _require_text(section)
         row.type = section.get("type", "local")
         row.configure(values)

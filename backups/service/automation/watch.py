@@ -28,7 +28,7 @@ Kind = BackupExecution.Kind
 BY = "watch of the configuration"
 
 
-def watch(queue: str) -> list[BackupExecution]:
+def back_up_changes(queue: str) -> list[BackupExecution]:
     """Read the configuration of each instance of `queue`: sync what it declares, queue backups of changes.
 
     Return the backups, which the caller enqueues. A configuration that cannot be read is logged, and the others follow.

@@ -88,7 +88,7 @@ def verify_encrypted(
     Skipped when this host has no key to decrypt with. Raises BackupError when the archive does not open.
     """
     # only for external programs, whose command lines the site configures
-    if not (encryption.to_be_proven and encryption.can_read_back()):
+    if not (encryption.needs_read_back and encryption.can_read_back()):
         return
     try:
         with archive.open("rb", buffering=0) as source, encryption.reader(source) as plain:

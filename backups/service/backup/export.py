@@ -69,7 +69,7 @@ class _Check:
         unchecked = self.proof.result() if self.proof else ()
         uncounted = self.facts.result().uncounted if self.facts else ()
         name = self.part.name
-        return [*sqlite.described(unchecked, name), *sqlite.described(uncounted, name, counting=True)]
+        return [*sqlite.unchecked_notes(unchecked, name), *sqlite.unchecked_notes(uncounted, name, counting=True)]
 
 
 @contextmanager

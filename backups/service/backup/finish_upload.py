@@ -35,9 +35,9 @@ def recover_upload(backup: BackupExecution) -> bool:
         record(backup, path)
     except Interrupted:
         return False
-    backup.moved(BackupExecution.Status.RUNNING, warnings=[*backup.warnings, NOTE])
+    backup.transition(BackupExecution.Status.RUNNING, warnings=[*backup.warnings, NOTE])
     audit.log("backup.recovered", backup=backup.pk, instance=backup.instance, file=path)
-    return finish.completed(backup)
+    return finish.complete(backup)
 
 
 def sweep_destination(backup: BackupExecution) -> None:

@@ -6,9 +6,9 @@ from django.conf import settings
 
 from backups.archive.encryption import Encryption
 from backups.archive.manifest.document import Manifest
-from backups.archive.tar.write import Part, write_package
+from backups.archive.tar.write import Part, write_archive
 from backups.errors import BackupError
-from backups.lib.os_signals import undisturbed
+from backups.lib.os_signals import defer_signals
 from backups.runs.progress import Monitor
 from backups.service.backup.export import Contents
 from backups.service.backup.upload import Made
@@ -22,13 +22,13 @@ def pack(
     archive.touch(mode=0o600)
     try:
         # a signal between any two steps would leave the compressor's threads waiting for each other
-        with undisturbed() as checkpoint, archive.open("wb", buffering=0) as target:
+        with defer_signals() as checkpoint, archive.open("wb", buffering=0) as target:
 
             def progress(delta: int) -> None:
                 monitor.advance(delta)
                 checkpoint()
 
-            packed = write_package(
+            packed = write_archive(
                 target,
                 manifest,
                 [Part(part.path, part.name) for part in contents.parts],

@@ -15,7 +15,7 @@ from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.instances.masking import masked
-from backups.instances.mismatch import mismatches, require_agreement
+from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.instances.site_paths import live_components
 from backups.lib import audit
 from backups.models import BackupExecution
@@ -23,8 +23,8 @@ from backups.runs import finish, workspace
 from backups.runs.execute import execute, run_here
 from backups.runs.hooks import run_hook
 from backups.runs.progress import Monitor
-from backups.runs.queue.holder import on_this_host
-from backups.runs.recovery.reap import HINT
+from backups.runs.queue.ownership import is_on_this_host
+from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
 from backups.service.archives.signatures import site_key
@@ -68,23 +68,23 @@ class BackupKind(RunKind[BackupExecution]):
         _run(run, monitor, directory, parts)
 
     def complete(self, run: BackupExecution, made: None) -> None:
-        finish.completed(run)
+        finish.complete(run)
 
     def settle(self, run: BackupExecution, directory: Path, error: BaseException) -> None:
         # the process may be terminated between the upload and the change of status
         if run.backup_path:
-            finish.completed(run)
+            finish.complete(run)
             return
         with suppress(DestinationError):
             if run.planned_path and not isinstance(error, Exception):
                 if recover_upload(run):
                     return
                 sweep_destination(run)
-        finish.failed(run, error)
+        finish.fail(run, error)
 
     def recover(self, run: BackupExecution, message: str) -> bool:
         """Complete a backup whose archive was uploaded whole; any other one is interrupted."""
-        if on_this_host(run.worker):
+        if is_on_this_host(run.worker):
             workspace.sweep(run.pk)
         try:
             sweep_destination(run)
@@ -92,7 +92,7 @@ class BackupKind(RunKind[BackupExecution]):
                 return True
         except DestinationError as error:
             message = sentences(message, f"Its partial uploads at {run.destination.name} are unknown: {error.message}")
-        return finish.interrupted(run, message, HINT)
+        return finish.interrupt(run, message, HOST_LOG_HINT)
 
     def sweep(self, run: BackupExecution) -> None:
         try:
@@ -107,7 +107,7 @@ class BackupKind(RunKind[BackupExecution]):
         if run.status == Status.COMPLETED and not run.is_part_of_another:
             prune_after(run)
 
-    def host_knows_better(self, run: BackupExecution) -> bool:
+    def only_own_host_recovers(self, run: BackupExecution) -> bool:
         """True for a destination in a folder: on another host the same path may be another folder."""
         try:
             return not destination_class(run.destination.type).off_box
@@ -142,7 +142,7 @@ def backup_now(
     return backup
 
 
-def back_up_before_restore(
+def make_safety_backup(
     instance: str,
     destination: BackupDestination,
     *,
@@ -191,7 +191,7 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
     parts = live_components(instance, live.merged) if given is None else given
     # the restore has checked this before its safety backup
     only = () if backup.kind == Kind.SAFETY else None
-    warnings = require_agreement(mismatches(instance, parts, live), only=only)
+    warnings = require_no_mismatch(mismatches(instance, parts, live), only=only)
     estimate = sum(part.source_bytes() for part in parts)
     require_space(directory, estimate + SPARE_BYTES)
 
@@ -206,7 +206,7 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
             kept = {
                 name: masked(layer, instance.service.is_secret) for name, layer in contents.config_info.layers.items()
             }
-            backup.moved(Status.RUNNING, config_json=kept)
+            backup.transition(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
         made = pack(contents, manifest, encryption, directory, monitor)
@@ -225,4 +225,4 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
         run_hook("after_backup", instance, backup)
     except BackupError as error:
         # the archive is stored: a failing hook does not make the backup a failed one
-        backup.moved(Status.RUNNING, warnings=[*backup.warnings, error.message])
+        backup.transition(Status.RUNNING, warnings=[*backup.warnings, error.message])

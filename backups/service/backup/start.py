@@ -8,8 +8,8 @@ from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
-from backups.runs.queue.holder import owned_here
-from backups.runs.queue.once import create_once
+from backups.runs.queue.deduplication import create_once
+from backups.runs.queue.ownership import process_owner_fields
 from destinations.models import BackupDestination
 
 Kind = BackupExecution.Kind
@@ -64,7 +64,7 @@ def start_backup(
         attempt=slot.attempt if slot else 1,
         pinned=bool(pin_reason),
         pin_reason=pin_reason,
-        **owned_here(run_id),
+        **process_owner_fields(run_id),
     )
     # scheduled ones are kept unique by a constraint on their slot, safety backups belong to their restore
     waits = {"instance": instance, "destination": destination, "kind": Kind.MANUAL}

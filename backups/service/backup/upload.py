@@ -87,5 +87,5 @@ def record(backup: BackupExecution, path: str) -> None:
 
 
 def _change(backup: BackupExecution, **changes: object) -> None:
-    if not backup.moved(BackupExecution.Status.RUNNING, **changes):
+    if not backup.transition(BackupExecution.Status.RUNNING, **changes):
         raise Interrupted("The backup is not marked as running any more.", hint="See its page for who ended it.")

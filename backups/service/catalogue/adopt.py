@@ -14,7 +14,7 @@ from backups.instances.fields import NAME
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
-from backups.service.archives.open import encryption_of, opened
+from backups.service.archives.open import encryption_of, open_archive
 from backups.service.archives.signatures import signature_state
 from destinations.lib.streams import Source
 from destinations.models import BackupDestination
@@ -53,7 +53,7 @@ def examine(path: Path, directory: Path, *, sha256: str, blake2b: str) -> Examin
     """Compare every member of the archive file `path` with its manifest. Raises ArchiveError."""
     with path.open("rb") as file:
         encryption = encryption_of(file.read(_HEAD_BYTES), path.name)
-    with opened(path, directory) as stream:
+    with open_archive(path, directory) as stream:
         source = _HeadKept(stream)
         manifest = verify_members(source)
     if not NAME.fullmatch(manifest.instance_name):
@@ -137,7 +137,7 @@ def _record_moved(
         return None
     place: dict[str, object] = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
     place |= {"verified_at": verified_at} if verified_at else {}
-    if not backup.moved(Status.COMPLETED, MISSING, **place):
+    if not backup.transition(Status.COMPLETED, MISSING, **place):
         return None
     audit.log("backup.moved", backup=backup.pk, instance=backup.instance, file=path)
     return backup

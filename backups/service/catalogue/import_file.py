@@ -15,11 +15,11 @@ from backups.models.run import new_id
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
-from backups.service.archives.signatures import delete_signature, signature_state, store_signature, text_beside
+from backups.service.archives.signatures import delete_signature, read_signature_file, signature_state, store_signature
 from backups.service.archives.tree_listing import keep_archived
 from backups.service.archives.verify import verify_file
 from backups.service.catalogue.adopt import Examined, examine, record_adopted
-from backups.service.drops.find import judge_adopted
+from backups.service.drops.find import record_drops_of_adopted
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE
 from destinations.exceptions import DestinationError, NameTaken
@@ -51,7 +51,7 @@ def import_archive(path: Path, destination: BackupDestination, *, by: audit.Acto
             backup = _store(opened, path, destination, found, verified.warnings, by)
         with workspace(str(uuid4())) as directory:
             keep_archived(backup, found.manifest, path, directory)
-        judge_adopted([backup])
+        record_drops_of_adopted([backup])
     except OperatorError as error:
         audit.log(
             "archive.import-refused", logging.WARNING, file=path.name, destination=destination.name,
@@ -103,7 +103,7 @@ def _store(
     """Upload the archive and record it."""
     token = new_id()
     # of whoever made the archive; this site does not sign it, because that would mean that it was made here
-    signature = text_beside(path)
+    signature = read_signature_file(path)
     stored = _put(opened, path, destination, found, token)
     try:
         if signature is not None:

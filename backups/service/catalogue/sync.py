@@ -22,7 +22,7 @@ from backups.service.archives.tree_listing import keep_archived
 from backups.service.catalogue.adopt import examine, record_adopted
 from backups.service.catalogue.partials import record_seen
 from backups.service.catalogue.scan import Scan, scan
-from backups.service.drops.find import judge_adopted
+from backups.service.drops.find import record_drops_of_adopted
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError
@@ -48,7 +48,7 @@ class Imported:
     waiting: list[StoredFile] = field(default_factory=list)
 
 
-def look(destination: BackupDestination) -> Scan:
+def scan_destination(destination: BackupDestination) -> Scan:
     """Scan `destination`. Raises DestinationError."""
     with destination.open() as opened:
         return scan(opened, destination, timezone.now())
@@ -82,7 +82,7 @@ def import_backups(
                 done.waiting.append(file)
             else:
                 _adopt(opened, destination, file, done, by)
-    judge_adopted(done.adopted)
+    record_drops_of_adopted(done.adopted)
     # an archive that was found at another path is not missing
     done.missing = [backup for backup in done.missing if backup not in done.moved]
     audit.log(
@@ -96,11 +96,11 @@ def import_backups(
 def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
     for backup in done.scan.missing:
         # conditional: it may have been deleted since the scan
-        if backup.moved(Status.COMPLETED, STORED, Q(deleting_at=None), missing_at=now):
+        if backup.transition(Status.COMPLETED, STORED, Q(deleting_at=None), missing_at=now):
             done.missing.append(backup)
             _log("backup.missing", backup, destination, logging.ERROR)
     for backup in done.scan.returned:
-        if backup.moved(Status.COMPLETED, MISSING, missing_at=None):
+        if backup.transition(Status.COMPLETED, MISSING, missing_at=None):
             done.returned.append(backup)
             _log("backup.returned", backup, destination, logging.INFO)
     for backup, size in done.scan.changed:

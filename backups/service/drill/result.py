@@ -49,24 +49,24 @@ def record_passed(run: DrillExecution, found: TrialResult) -> None:
     if run.kind == Kind.DRILL:
         # a drill makes every check of a verification, and more: an earlier one that failed is outdated
         changes["verification"] = None
-    run.execution.moved(Status.COMPLETED, **changes)
+    run.execution.transition(Status.COMPLETED, **changes)
     facts = {"seconds": run.seconds, "bytes": run.bytes, "findings": run.findings, "warnings": run.warnings}
-    if finish.completed(run, verdict=run.verdict, **facts):
+    if finish.complete(run, verdict=run.verdict, **facts):
         _send_signal(run)
 
 
 def record_failed(run: DrillExecution, error: BaseException) -> None:
     """End the run; where `error` is about the archive, record before with the backup that it is not good."""
     if not is_about_the_archive(error):
-        finish.failed(run, error)
+        finish.fail(run, error)
         return
     run.error_message = finish.message_of(error)
     run.error_hint = error.hint if isinstance(error, OperatorError) else ""
     run.seconds = round(run.duration.total_seconds(), 3) if run.duration else 0.0
     run.verdict = Verdict.FAILED.value
     run.findings = {"sqlite_version": sqlite3.sqlite_version}
-    run.execution.moved(Status.COMPLETED, **{"verified_at": None, run.kind: result_of(run)})
-    if finish.failed(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
+    run.execution.transition(Status.COMPLETED, **{"verified_at": None, run.kind: result_of(run)})
+    if finish.fail(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
         _send_signal(run)
 
 

@@ -11,11 +11,11 @@ from backups.models.run import new_id
 from backups.runs import finish, workspace
 from backups.runs.execute import execute, run_here
 from backups.runs.progress import Monitor
-from backups.runs.queue.holder import on_this_host, owned_here
-from backups.runs.queue.once import create_once
-from backups.runs.recovery.reap import HINT
+from backups.runs.queue.deduplication import create_once
+from backups.runs.queue.ownership import is_on_this_host, process_owner_fields
+from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
-from backups.service.archives.leases import let_go
+from backups.service.archives.leases import release_leases
 from backups.service.archives.signatures import signature_state
 from backups.service.archives.verify import Verified, verify_file
 from backups.service.drill.result import record_failed, record_passed
@@ -60,15 +60,15 @@ def start_drill(
         execution=backup,
         kind=kind,
         triggered_by=audit.name_of(by),
-        **owned_here(run_id),
+        **process_owner_fields(run_id),
     )
     same = {"execution": backup, "kind": kind}
-    create_once(run, {} if run_id else same, what=f"{run.word} of {backup}", by=by)
+    create_once(run, {} if run_id else same, what=f"{run.label} of {backup}", by=by)
     audit.log(
-        f"{run.word}.queued", drill=run.pk, instance=run.instance, backup=backup.pk, archive=str(backup),
+        f"{run.label}.queued", drill=run.pk, instance=run.instance, backup=backup.pk, archive=str(backup),
         by=run.triggered_by,
     )  # fmt: skip
-    audit.note(by, backup, f"Started a {run.word}.")
+    audit.note(by, backup, f"Started a {run.label}.")
     audit.note(by, run, f"Started the {run}.")
     return run
 
@@ -93,10 +93,10 @@ class DrillKind(RunKind[DrillExecution]):
         record_failed(run, error)
 
     def recover(self, run: DrillExecution, message: str) -> bool:
-        if on_this_host(run.worker):
+        if is_on_this_host(run.worker):
             workspace.sweep(run.pk)
-        let_go(run.worker)
-        return finish.interrupted(run, message, HINT)
+        release_leases(run.worker)
+        return finish.interrupt(run, message, HOST_LOG_HINT)
 
 
 DRILL = DrillKind()
@@ -124,7 +124,7 @@ def drill(backup: BackupExecution, *, by: audit.Actor) -> DrillExecution:
     return run
 
 
-def verify_execution(backup: BackupExecution, *, by: audit.Actor) -> Verified:
+def verify_backup(backup: BackupExecution, *, by: audit.Actor) -> Verified:
     """Fetch the archive of `backup`, verify it in this process and record the result.
 
     Raises OperatorError with the first fault.
@@ -134,7 +134,7 @@ def verify_execution(backup: BackupExecution, *, by: audit.Actor) -> Verified:
 
 
 def verify_archive(path: Path) -> Verified:
-    """Verify an archive file, which need not be in the catalogue. Raises as `verify_execution`."""
+    """Verify an archive file, which need not be in the catalogue. Raises as `verify_backup`."""
     signature = signature_state(path)
     with workspace.workspace(str(uuid4())) as directory:
         return replace(verify_file(path, directory), signature=str(signature))

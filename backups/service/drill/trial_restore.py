@@ -19,7 +19,7 @@ from backups.instances.kinds.layers import CONFIG
 from backups.models import BackupExecution, DrillExecution
 from backups.runs.progress import Monitor
 from backups.runs.workspace import require_space
-from backups.service.archives.extract import Extracted, lay_out
+from backups.service.archives.extract import Extracted, unpack_archive
 from backups.service.archives.fetch import fetch
 from backups.service.archives.signatures import Signature, State, signature_state
 from backups.service.archives.tree_listing import keep_unpacked
@@ -68,7 +68,7 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     require_space(directory, 2 * (backup.size_bytes or 0) + (backup.compressed_size_bytes or 0))
     signature, archive = _fetched(backup, monitor, directory)
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
-    restored = lay_out(archive, directory / "restored", directory, keep_tars=True, progress=monitor.advance)
+    restored = unpack_archive(archive, directory / "restored", directory, keep_tars=True, progress=monitor.advance)
     # measured here: a restore does no more than that
     seconds = time.monotonic() - began
     monitor.stage(Stage.CHECKING, total=restored.size_bytes)

@@ -19,7 +19,7 @@ from backups.models import BackupExecution
 from backups.models.columns import DropEntry
 from backups.models.querysets import BackupQuerySet
 from backups.runs.claim import lock_instance
-from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.runs.recovery.heartbeats import CLOCK_SKEW
 from backups.service.drops.holdings import Drop
 from backups.signals import data_dropped
 
@@ -129,7 +129,7 @@ def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by
         return False
     closed = all(map(_is_closed, entries))
     record = {"drop_confirmed_at": at, "drop_confirmed_by": by} if closed else {}
-    return row.moved(Status.COMPLETED, drops=entries, **record)
+    return row.transition(Status.COMPLETED, drops=entries, **record)
 
 
 def comparable() -> BackupQuerySet:
@@ -139,7 +139,7 @@ def comparable() -> BackupQuerySet:
 
 def _dated() -> BackupQuerySet:
     """Return comparable backups, without those dated in the future by a clock that was ahead."""
-    return comparable().filter(started_at__lte=timezone.now() + CLOCKS_DIFFER)
+    return comparable().filter(started_at__lte=timezone.now() + CLOCK_SKEW)
 
 
 def entry_of(drop: Drop) -> DropEntry:

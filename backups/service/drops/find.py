@@ -22,19 +22,19 @@ def record_drops(backup: BackupExecution, manifest: Manifest) -> Manifest:
     found = [] if backup.kind == Kind.SAFETY else _find(backup, manifest)
     if not found:
         return manifest
-    backup.moved(Status.RUNNING, drops=[entry_of(drop) for drop in found])
+    backup.transition(Status.RUNNING, drops=[entry_of(drop) for drop in found])
     return replace(
         manifest, warnings=manifest.warnings + tuple(sentences(f"Data dropped: {text}") for text in named(found))
     )
 
 
-def judge_adopted(backups: Iterable[BackupExecution]) -> None:
+def record_drops_of_adopted(backups: Iterable[BackupExecution]) -> None:
     """Record the drops in the rows of adopted archives, oldest first."""
     dated = [row for row in backups if row.started_at is not None and row.kind != Kind.SAFETY]
     for backup in sorted(dated, key=lambda row: (row.started_at, row.pk)):
         manifest = _manifest(backup.pk)
         if manifest is not None and (found := _find(backup, manifest)):
-            backup.moved(Status.COMPLETED, drops=[entry_of(drop) for drop in found])
+            backup.transition(Status.COMPLETED, drops=[entry_of(drop) for drop in found])
             log_drop(backup)
 
 

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive import tcbk
-from backups.archive.encryption import HEAD_BYTES, Verdict
+from backups.archive.encryption import HEAD_BYTES, KeyMatch
 from backups.archive.errors import ArchiveError
 from backups.archive.tar.read import read_manifest
 from backups.errors import BackupError
@@ -22,7 +22,7 @@ from backups.lib import audit
 from backups.models import BackupExecution, KeyCheck
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import fetch
-from backups.service.archives.open import opened, recognised
+from backups.service.archives.open import open_archive, recognised_encryption
 from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import sentences
@@ -35,10 +35,10 @@ MOST_AT_ONCE = 1
 RETRY_AFTER = timedelta(hours=1)
 NOTHING = "no backup there is encrypted"
 OUTCOMES = {
-    Verdict.LOST: "cannot be opened",
-    Verdict.OPENS: "opened",
-    Verdict.ELSEWHERE: "not tried, for keys that are kept elsewhere",
-    Verdict.UNTOLD: "not known from the head of the archive",
+    KeyMatch.LOST: "cannot be opened",
+    KeyMatch.OPENS: "opened",
+    KeyMatch.ELSEWHERE: "not tried, for keys that are kept elsewhere",
+    KeyMatch.UNDETERMINED: "not known from the head of the archive",
 }
 HINT = (
     "Find the key that was in use then, and add it to BACKUP_ENCRYPTION_IDENTITY_FILE or "
@@ -51,7 +51,7 @@ class SampleResult:
     """Whether the keys open one sampled archive, or the reason why that is not known."""
 
     backup: BackupExecution
-    verdict: Verdict
+    verdict: KeyMatch
     reason: str = ""
 
 
@@ -80,7 +80,7 @@ def check_due() -> list[BackupDestination]:
         if not _claim(destination, timezone.now()):
             continue
         try:
-            if any(result.verdict is Verdict.LOST for result in check_keys(destination)):
+            if any(result.verdict is KeyMatch.LOST for result in check_keys(destination)):
                 lost.append(destination)
         except DestinationError as error:
             outcome = f"it did not answer: {error.message}"
@@ -106,32 +106,32 @@ def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
     try:
         with backup.destination.open() as destination:
             head = destination.head(backup.backup_path, HEAD_BYTES)
-        if tcbk.is_legacy(head):
+        if tcbk.is_tcbk(head):
             # it is authenticated at its end only
-            verdict = Verdict.UNTOLD
-        elif (encryption := recognised(head, backup.backup_filename)) is None:
+            verdict = KeyMatch.UNDETERMINED
+        elif (encryption := recognised_encryption(head, backup.backup_filename)) is None:
             raise ArchiveError("It is recorded as encrypted, but its head is of no known encryption.")
         else:
             verdict = encryption.look(head, whole=len(head) < HEAD_BYTES)
-        if verdict is Verdict.UNTOLD and whole:
-            with workspace(str(uuid4())) as directory, opened(fetch(backup, directory), directory) as stream:
+        if verdict is KeyMatch.UNDETERMINED and whole:
+            with workspace(str(uuid4())) as directory, open_archive(fetch(backup, directory), directory) as stream:
                 read_manifest(stream)
-            verdict = Verdict.OPENS
+            verdict = KeyMatch.OPENS
     except NotFound:
         # the catalogue reports it as missing
-        return SampleResult(backup, Verdict.UNTOLD, "it is not at the destination")
+        return SampleResult(backup, KeyMatch.UNDETERMINED, "it is not at the destination")
     except ArchiveError as error:
-        return SampleResult(backup, Verdict.LOST, error.message)
+        return SampleResult(backup, KeyMatch.LOST, error.message)
     except BackupError as error:
         # of the workspace or of the download, such as a full disk: it says nothing about the keys
-        return SampleResult(backup, Verdict.UNTOLD, error.message)
+        return SampleResult(backup, KeyMatch.UNDETERMINED, error.message)
     return SampleResult(backup, verdict)
 
 
 def _record(destination: BackupDestination, results: list[SampleResult]) -> None:
     """Store the outcome. A problem is logged and signalled when it is new, and then once a day."""
     now = timezone.now()
-    lost = [result for result in results if result.verdict is Verdict.LOST]
+    lost = [result for result in results if result.verdict is KeyMatch.LOST]
     names = ", ".join(result.backup.backup_filename for result in lost)
     reason = next((result.reason for result in lost if result.reason), "")
     problem = sentences(f"No key at hand opens {names} at {destination.name}", reason) if lost else ""

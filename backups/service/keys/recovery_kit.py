@@ -17,7 +17,7 @@ from backups.archive.manifest.document import Manifest
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.instances.kinds import components_of
-from backups.lib.site_paths import NO_PLACES
+from backups.lib.site_paths import NO_SITE_PATHS
 from backups.models import BackupExecution
 from backups.service.archives.names import signature_of
 from backups.service.archives.passphrases import passphrase_of
@@ -159,7 +159,7 @@ def _parts(instance: Instance, backup: BackupExecution) -> list[Part]:
     except ArchiveError:
         return []
     try:
-        components = components_of(instance.service, own=NO_PLACES)
+        components = components_of(instance.service, own=NO_SITE_PATHS)
         paths = {component.name: [str(path) for path in component.sources()] for component in components}
     except BackupError:
         # without its live paths the page is still worth printing

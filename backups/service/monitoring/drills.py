@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups.instances import inventory
 from backups.models import DrillExecution, InstanceState
-from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.runs.recovery.heartbeats import CLOCK_SKEW
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 DECIDED = [Verdict.PASSED, Verdict.FAILED]
@@ -83,7 +83,7 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
 def _newest(names: Sequence[str], now: datetime) -> Iterable[DrillExecution]:
     """Return the newest run of each sort and instance, by one index seek for each that was ever drilled."""
     # a run created while the clock was ahead would hide every later one
-    dated = DrillExecution.objects.filter(created_at__lte=now + CLOCKS_DIFFER, instance=OuterRef("instance"))
+    dated = DrillExecution.objects.filter(created_at__lte=now + CLOCK_SKEW, instance=OuterRef("instance"))
     newest_first = dated.newest_first().values("pk")
     newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
     rows = InstanceState.objects.filter(instance__in=names).annotate(**newest).values_list(*newest)

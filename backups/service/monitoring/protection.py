@@ -13,9 +13,9 @@ from django.utils import timezone
 from backups.instances import instance_names
 from backups.models import BackupExecution, InstanceState
 from backups.models.querysets import BackupQuerySet
-from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.runs.recovery.heartbeats import CLOCK_SKEW
 from backups.service.drops.episodes import Episode, open_episodes
-from backups.service.schedules.freshness import Outlook, outlooks
+from backups.service.schedules.freshness import Freshness, freshness_by_instance
 
 Status = BackupExecution.Status
 # SQLite returns the text "null" for a JSON null
@@ -47,7 +47,7 @@ class Protection:
     good: BackupExecution | None
     failure: BackupExecution | None
     active: BackupExecution | None
-    outlook: Outlook
+    outlook: Freshness
     drifted: bool
     episode: Episode | None = None
 
@@ -67,12 +67,12 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     if backups is None:
         backups = BackupExecution.objects.without_manifest()
     names, now = instance_names() if names is None else names, timezone.now()
-    schedules, episodes = outlooks(names), open_episodes(names)
+    schedules, episodes = freshness_by_instance(names), open_episodes(names)
     # as the watch saw each configuration last: no page reads the files of 200 instances
     hashes = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
     # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
     # fresh until that time has come.
-    dated = BackupExecution.objects.good().filter(started_at__isnull=False, started_at__lte=now + CLOCKS_DIFFER)
+    dated = BackupExecution.objects.good().filter(started_at__isnull=False, started_at__lte=now + CLOCK_SKEW)
     good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
     failed = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.FAILED))
     interrupted = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.INTERRUPTED))
@@ -87,7 +87,7 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
             good.get(name),
             _later(failed.get(name), interrupted.get(name)),
             active.get(name),
-            schedules.get(name, Outlook()),
+            schedules.get(name, Freshness()),
             hashes.get(name, ""),
             episodes.get(name),
             now,
@@ -124,7 +124,7 @@ def _protection(
     good: BackupExecution | None,
     failure: BackupExecution | None,
     active: BackupExecution | None,
-    outlook: Outlook,
+    outlook: Freshness,
     config_hash: str,
     episode: Episode | None,
     now: datetime,

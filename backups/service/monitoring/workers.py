@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from backups.models import Heartbeat
 from backups.runs.queue.queues import queue_of, queues
-from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, Kind, scheduler_name
+from backups.runs.recovery.heartbeats import CLOCK_SKEW, Kind, scheduler_name
 from backups.runs.registry import kinds
 from destinations.lib.formats import rough_duration
 
@@ -52,7 +52,7 @@ def worker_state() -> WorkerState:
 
 def _answers(row: Heartbeat, now: datetime) -> bool:
     # by a host whose clock is a little ahead, a heartbeat may be in the future
-    return row.stopped_at is None and -CLOCKS_DIFFER < now - row.beat_at < WORKER_SILENCE
+    return row.stopped_at is None and -CLOCK_SKEW < now - row.beat_at < WORKER_SILENCE
 
 
 def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | None:

@@ -1,6 +1,6 @@
 """Apply a staged restore to the live instance, component by component, and verify each."""
 
-from backups.components import ApplyContext, put_back
+from backups.components import ApplyContext, apply_archived
 from backups.errors import BackupError
 from backups.instances import Instance
 from backups.lib.paths import confined
@@ -26,14 +26,14 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
         # before the component is touched: whatever kills this process, the row says what to roll back
         _record(restore, step, State.APPLYING)
         try:
-            put_back(step.component, step.entries, step.absent, context)
+            apply_archived(step.component, step.entries, step.absent, context)
         except BackupError as error:
             if error.untouched:
                 _record(restore, step, State.UNCHANGED)
             raise
         applied += sum(entry.size_bytes for entry in step.entries)
         monitor.stage(Stage.PROVING, total=total, done=applied)
-        warn(restore, step.component.prove(step.entries, context) if step.entries else [])
+        warn(restore, step.component.verify(step.entries, context) if step.entries else [])
         _record(restore, step, State.RESTORED)
 
 
@@ -46,5 +46,5 @@ def _record(restore: RestoreExecution, step: Step, state: str) -> None:
         "rows": rows,
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }
-    if not restore.moved(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
+    if not restore.transition(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
         raise BackupError("The restore is not marked as running any more.", hint="Its page says what ended it.")

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError, InstanceBusy
 from backups.models import RestoreExecution
-from backups.runs.recovery.heartbeats import CLOCKS_DIFFER
+from backups.runs.recovery.heartbeats import CLOCK_SKEW
 from backups.runs.recovery.liveness import is_dead
 
 State, Status = RestoreExecution.State, RestoreExecution.Status
@@ -22,7 +22,7 @@ def limit() -> timedelta:
 def valid(now: datetime) -> Q:
     """Match restores whose confirmation is still valid."""
     # one of the future was dated by a clock that was wrong
-    return Q(created_at__gt=now - limit(), created_at__lte=now + CLOCKS_DIFFER)
+    return Q(created_at__gt=now - limit(), created_at__lte=now + CLOCK_SKEW)
 
 
 def expired(now: datetime) -> Q:
@@ -30,7 +30,7 @@ def expired(now: datetime) -> Q:
 
 
 def is_expired(restore: RestoreExecution, now: datetime) -> bool:
-    return not now - limit() < restore.created_at <= now + CLOCKS_DIFFER
+    return not now - limit() < restore.created_at <= now + CLOCK_SKEW
 
 
 def expiry_message() -> str:

@@ -12,7 +12,7 @@ from backups.service.restore.stage import archive_of, stage
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class DryRunResult:
     """What was unpacked and verified; `notes` are the warnings that a restore would record."""
 
     files: int
@@ -21,7 +21,7 @@ class Rehearsal:
     notes: tuple[str, ...]
 
 
-def rehearse(request: RestoreRequest) -> Rehearsal:
+def dry_run_restore(request: RestoreRequest) -> DryRunResult:
     """Fetch, unpack and verify what a restore would take. Nothing is changed or recorded.
 
     Raises OperatorError with what would stop the restore.
@@ -34,7 +34,7 @@ def rehearse(request: RestoreRequest) -> Rehearsal:
     entries = [entry for step in staged.steps for entry in step.entries]
     forced = require_valid(staged.findings, forced=request.force_invalid_config or request.undo_of is not None)
     elsewhere = require_same_files(staged, instance, restore)
-    return Rehearsal(
+    return DryRunResult(
         files=len(entries),
         databases=sum(entry.type == "database" for entry in entries),
         rows=sum(entry.records or 0 for entry in entries),

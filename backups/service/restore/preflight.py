@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backups.errors import BackupError
 from backups.instances import Instance
-from backups.instances.mismatch import mismatches, require_agreement
+from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.restore.stage import Staged
@@ -34,7 +34,7 @@ def require_same_files(staged: Staged, instance: Instance, restore: RestoreExecu
     """
     # an undo goes where the restore went
     only = () if restore.undo_of is not None else [step.component.name for step in staged.steps]
-    return require_agreement(
+    return require_no_mismatch(
         mismatches(instance, staged.live, staged.live_configuration, staged.configuration), only=only
     )
 
@@ -49,7 +49,7 @@ def require_room(staged: Staged, directory: Path) -> None:
             continue
         folder = _existing(step.component.sources()[0].resolve().parent)
         device = folder.stat().st_dev
-        room = step.component.room(step.entries)
+        room = step.component.space_needed(step.entries)
         needed, free = grown.get(device, 0) + room.meanwhile, shutil.disk_usage(folder).free
         if needed > free:
             raise BackupError(

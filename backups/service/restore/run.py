@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from backups.errors import BackupError
 from backups.instances import get_instance
-from backups.lib.os_signals import undisturbed
+from backups.lib.os_signals import defer_signals
 from backups.models import RestoreExecution
 from backups.runs.execute import execute
 from backups.runs.hooks import run_hook
@@ -92,7 +92,7 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     accepted = require_signature(restore, archive)
     warn(restore, accepted.notes)
     staged = stage(archive, instance, restore, directory, monitor.advance, trusted=accepted.trusted)
-    restore.moved(Status.RUNNING, archive_instance=staged.manifest.instance_name)
+    restore.transition(Status.RUNNING, archive_instance=staged.manifest.instance_name)
     warn(restore, [*staged.notes, *require_valid(staged.findings, forced=restore.force_invalid_config)])
     warn(restore, require_same_files(staged, instance, restore))
     require_room(staged, directory)
@@ -107,5 +107,5 @@ def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
     restore.service_stopped = True
     run_hook("before_restore", instance, restore)
     apply_all(restore, instance, staged, monitor)
-    with undisturbed():
+    with defer_signals():
         finish_restore(restore, instance, monitor, directory)

@@ -11,8 +11,8 @@ from backups.instances import Instance
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.progress import Monitor
 from backups.service.archives.fetch import fetch
-from backups.service.archives.open import opened
-from backups.service.backup.run import back_up_before_restore
+from backups.service.archives.open import open_archive
+from backups.service.backup.run import make_safety_backup
 from backups.service.restore.stage import Staged
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
@@ -29,7 +29,7 @@ def take_safety_backup(
     Raises BackupError when it does not complete and verify; the restore stops there.
     """
     try:
-        safety = back_up_before_restore(
+        safety = make_safety_backup(
             instance.name,
             safety_destination(restore),
             by=restore.triggered_by,
@@ -41,7 +41,7 @@ def take_safety_backup(
         safety.refresh_from_db()
         # it stays in the workspace: a rollback must not depend on the destination
         archive = _fetch_into(safety, directory, lambda _: monitor.advance(0))
-        with opened(archive, directory) as stream:
+        with open_archive(archive, directory) as stream:
             verify_members(stream, lambda _: monitor.advance(0))
     except (Cancelled, Interrupted, TimedOut):
         raise
@@ -50,7 +50,7 @@ def take_safety_backup(
             f"The safety backup failed: {error.message}",
             hint=error.hint or "Correct that, then restore again.",
         ) from error
-    if not restore.moved(restore.Status.RUNNING, safety_backup=safety):
+    if not restore.transition(restore.Status.RUNNING, safety_backup=safety):
         raise BackupError("The restore is not marked as running any more.", hint="Its page says what ended it.")
 
 

@@ -13,13 +13,13 @@ from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
-from backups.instances.site_paths import live_components, located_components
+from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.copy import copy_stable, sha256_of
-from backups.lib.paths import bytes_of
+from backups.lib.paths import size_or_zero
 from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.archives.fetch import fetch
-from backups.service.archives.open import opened
+from backups.service.archives.open import open_archive
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import check_database, manifest_of_file
 from backups.service.restore.select import Target, absent_parts, entries_for, select
@@ -69,7 +69,7 @@ def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[i
     source = Path(restore.archive_file)
     archive = directory / "fetched" / source.name
     archive.parent.mkdir(mode=0o700)
-    require_space(directory, bytes_of(source))
+    require_space(directory, size_or_zero(source))
     try:
         copy_stable(source, archive, progress)
     except ComponentError as error:
@@ -95,7 +95,7 @@ def stage(
     """
     manifest = manifest_of_file(archive)
     if not trusted:
-        manifest = manifest.distrusted()
+        manifest = manifest.as_untrusted()
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
     if restore.undo_of is not None:
         names = list(restore.undo_of.touched)
@@ -106,7 +106,7 @@ def stage(
     wanted |= {entry.file for entry in manifest.contents if entry.file == EXPORT_NAME}
     require_space(directory, sum(entry.size_bytes for entry in manifest.contents if entry.file in wanted))
     staged = directory / "staged"
-    with opened(archive, directory) as stream:
+    with open_archive(archive, directory) as stream:
         unpack(stream, staged, names=wanted, progress=progress)
     # frees its space for the safety backup
     archive.unlink()
@@ -138,7 +138,7 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
     """
     live_configuration = instance.service.live()
     if restore.undo_of is not None:
-        live = located_components(instance, restore.undo_of.touched)
+        live = live_components_at(instance, restore.undo_of.touched)
         targets = [Target(component.name, component.name) for component in live]
         steps = _steps(targets, live, manifest, instance, restore)
         return Staged(manifest, staged, live, steps, [], _foreseen(steps, staged), live_configuration)
@@ -163,7 +163,7 @@ def _left_out(restore: RestoreExecution, manifest: Manifest, instance: Instance)
 
 def _foreseen(steps: Sequence[Step], staged: Path) -> list[str]:
     context = ApplyContext(staged, 0, lambda _: None)
-    return [note for step in steps if step.entries for note in step.component.foresee(step.entries, context)]
+    return [note for step in steps if step.entries for note in step.component.preflight(step.entries, context)]
 
 
 def _steps(

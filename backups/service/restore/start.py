@@ -11,7 +11,7 @@ from backups.lib import audit
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs.claim import lock_instance
 from backups.runs.execute import run_here
-from backups.runs.queue.holder import owned_here
+from backups.runs.queue.ownership import process_owner_fields
 from backups.runs.recovery.reap import reap
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.service.restore.confirmation import changes_of, require_none_under_way, require_unchanged
@@ -29,7 +29,7 @@ def start_restore(request: RestoreRequest, *, by: audit.Actor, run_id: str = "")
     """
     instance, backup = request.instance, request.backup
     reap_queued(instance=instance)
-    restore = request.row(triggered_by=audit.name_of(by), **owned_here(run_id))
+    restore = request.row(triggered_by=audit.name_of(by), **process_owner_fields(run_id))
     try:
         get_instance(instance)
         if backup is not None and not backup.has_archive:

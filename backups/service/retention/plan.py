@@ -15,7 +15,7 @@ from backups.service.archives.leases import used_backups
 from backups.service.archives.names import time_in
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, agreed_date, decide
-from backups.service.schedules.freshness import promised_ages
+from backups.service.schedules.freshness import max_ages
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
@@ -86,14 +86,14 @@ def plan_prune(
     with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
         entries = _planned(rows, _decide(rule, backups, now, destination))
-        waiting = more_that_goes(destination, confirmed, rule, now)
+        waiting = more_deletions(destination, confirmed, rule, now)
         if waiting:
             before = _planned(rows, _decide(confirmed, backups, now, destination))
             entries = [_both(one, other, rule) for one, other in zip(entries, before, strict=True)]
     return Plan(destination, rule, entries, confirmed, waiting)
 
 
-def more_that_goes(
+def more_deletions(
     destination: BackupDestination, before: Rule | None, after: Rule | None, now: datetime
 ) -> list[Planned]:
     """Return what the rule `after` would delete at `destination` and the rule `before` would not: now, or else with
@@ -197,5 +197,5 @@ def _decide(
     if rule is None:
         return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
     names = {backup.instance for backup in backups}
-    promised = promised_ages(names, promising) if promising is not None else {}
+    promised = max_ages(names, promising) if promising is not None else {}
     return decide(rule, backups, now, dict.fromkeys(names) | promised)

@@ -93,7 +93,7 @@ def prune(
     return pruned
 
 
-def foresee(destination: BackupDestination) -> Pruned:
+def preview_prune(destination: BackupDestination) -> Pruned:
     """Return the plan and warnings of `prune` as a dry run.
 
     A destination that does not answer is a warning too; the plan is by the database then. Raises BackupError for an
@@ -127,7 +127,7 @@ def prune_after(backup: BackupExecution) -> None:
     if len(warnings) > MOST_WARNINGS:
         warnings = [*warnings[:MOST_WARNINGS], f"There are {len(warnings) - MOST_WARNINGS} more like these in the log."]
     if warnings:
-        backup.moved(Status.COMPLETED, warnings=[*backup.warnings, *warnings])
+        backup.transition(Status.COMPLETED, warnings=[*backup.warnings, *warnings])
 
 
 def _replan_without_flawed(opened: Destination, pruned: Pruned, now: datetime, instance: str | None) -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.service.retention.plan import Planned, invalid_rules_refused, more_that_goes
+from backups.service.retention.plan import Planned, invalid_rules_refused, more_deletions
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import as_json
 from destinations.policies.retention_rule import RetentionError, Rule
@@ -22,7 +22,7 @@ def settle_rule(destination: BackupDestination, *, now: datetime | None = None) 
     now = now or timezone.now()
     with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
-    waiting = more_that_goes(destination, confirmed, rule, now)
+    waiting = more_deletions(destination, confirmed, rule, now)
     if not waiting:
         _put_in_force(destination, rule)
     elif destination.rule_pending_since is None:
@@ -34,7 +34,7 @@ def settle_rule(destination: BackupDestination, *, now: datetime | None = None) 
     return waiting
 
 
-def remember_rule(destination: BackupDestination) -> None:
+def keep_rule_as_confirmed(destination: BackupDestination) -> None:
     """Set the rule that `destination` has as the confirmed one, before it is replaced; nothing is saved."""
     with suppress(RetentionError):  # an invalid one has deleted nothing
         destination.confirmed_rule = as_json(destination.rule())

@@ -51,7 +51,7 @@ def summary(schedule: BackupSchedule) -> str:
     return f"{schedule.name}: {where}, {cadence} ({schedule.time_zone}), {state}, {last}"
 
 
-def in_words(type_: str, expression: str, zone: str) -> str:
+def cadence_in_words(type_: str, expression: str, zone: str) -> str:
     """Return for example "at 02:00, every day (Europe/Berlin)", "every 15 minutes" or "only when started by hand"."""
     if type_ == "manual":
         return "only when started by hand"

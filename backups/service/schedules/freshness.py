@@ -21,7 +21,7 @@ GRACE = timedelta(hours=1)
 
 
 @dataclass(slots=True)
-class Outlook:
+class Freshness:
     """The freshness that the enabled schedules of one instance promise together.
 
     `promise` is the highest age of the newest good backup, None when no schedule runs by itself; `since` is when the
@@ -34,16 +34,18 @@ class Outlook:
     failures: int = 0
 
 
-def promised_ages(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, timedelta]:
+def max_ages(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, timedelta]:
     """Return how old the newest good backup (at `destination`, where given) of each of `instances` may be, by name.
 
     Those without an enabled schedule are left out. One query.
     """
-    found = outlooks(instances, destination)
+    found = freshness_by_instance(instances, destination)
     return {name: outlook.promise for name, outlook in found.items() if outlook.promise is not None}
 
 
-def outlooks(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, Outlook]:
+def freshness_by_instance(
+    instances: Iterable[str], destination: BackupDestination | None = None
+) -> dict[str, Freshness]:
     """Return the outlook of each of `instances` that has an enabled schedule, in one query.
 
     A schedule promises its longest gap among the next ten runs, and an hour; the strictest schedule counts.
@@ -52,13 +54,13 @@ def outlooks(instances: Iterable[str], destination: BackupDestination | None = N
     if destination is not None:
         schedules = schedules.filter(destination=destination)
     now = timezone.now()
-    found: dict[str, Outlook] = {}
+    found: dict[str, Freshness] = {}
     for schedule in schedules:
-        _add(found.setdefault(schedule.instance, Outlook()), schedule, now)
+        _add(found.setdefault(schedule.instance, Freshness()), schedule, now)
     return found
 
 
-def _add(outlook: Outlook, schedule: BackupSchedule, now: datetime) -> None:
+def _add(outlook: Freshness, schedule: BackupSchedule, now: datetime) -> None:
     outlook.failures = max(outlook.failures, schedule.consecutive_failures)
     outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
     # not from the cache for a custom cadence, whose function may be corrected meanwhile

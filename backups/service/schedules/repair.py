@@ -9,11 +9,11 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupSchedule, Heartbeat
 from backups.runs.queue.queues import of_queue
-from backups.runs.recovery.heartbeats import CLOCKS_DIFFER, scheduler_name
+from backups.runs.recovery.heartbeats import CLOCK_SKEW, scheduler_name
 from backups.service.schedules.planning import RETRY_AFTER, next_runs, plan
 
 
-def repair(queue: str) -> None:
+def repair_schedules(queue: str) -> None:
     """Plan each enabled schedule of `queue` that has no next run, for example after an error that was corrected.
 
     When the clock was ahead for a while, also those whose next run was moved too far ahead by it.
@@ -22,7 +22,7 @@ def repair(queue: str) -> None:
     lost = BackupSchedule.objects.enabled().filter(next_run=None).exclude(type=BackupSchedule.Type.MANUAL)
     for schedule in of_queue(lost, queue):
         _plan(schedule)
-    if Heartbeat.objects.filter(name=scheduler_name(queue), beat_at__gt=now + CLOCKS_DIFFER).exists():
+    if Heartbeat.objects.filter(name=scheduler_name(queue), beat_at__gt=now + CLOCK_SKEW).exists():
         replan_ahead(queue)
 
 

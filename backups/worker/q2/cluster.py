@@ -13,7 +13,7 @@ from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.signals import post_spawn, pre_execute
 
-from backups.lib.processes import die_with, forks_die_with_their_parents
+from backups.lib.processes import kill_forks_with_parent, set_parent_death_signal
 from backups.worker.q2.results import hide_secrets_in_results
 
 # Shared by the worker and its forks, without a lock: a killed process could hold it for ever.
@@ -39,7 +39,7 @@ class QueueCluster:
 
     def start(self) -> None:
         """Raises RuntimeError when it cannot start, for example because Redis does not answer."""
-        forks_die_with_their_parents()
+        kill_forks_with_parent()
         connections.close_all()  # a fork must not use, or close, the connection of its parent
         self._cluster.start()
 
@@ -79,7 +79,7 @@ def _handle_sigterm(**_: Any) -> None:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)
-    die_with(os.getppid(), signal.SIGTERM)
+    set_parent_death_signal(os.getppid(), signal.SIGTERM)
 
 
 def _record_message(**_: Any) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from backups.admin.backups.changelist import ExecutionAdmin
+from backups.admin.backups.changelist import BackupAdmin
 from backups.admin.shared import changelist as runs
 from backups.models import BackupExecution, RestoreExecution
 from tests.support.pages.admin_pages import LIST
@@ -29,7 +29,7 @@ def history(count: int, **fields: object) -> list[str]:
 
 @pytest.mark.parametrize("order", ["", "&o=1", "&o=-1", "&o=5", "&o=-5", "&o=6", "&o=-6"])
 def test_every_row_is_on_one_page_in_the_order_of_the_list(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExecutionAdmin, "list_per_page", 4)
+    monkeypatch.setattr(BackupAdmin, "list_per_page", 4)
     client = a_client(VIEW)
     for number in range(11):
         size = number * 7 % 11 or None
@@ -37,13 +37,13 @@ def test_every_row_is_on_one_page_in_the_order_of_the_list(order: str, monkeypat
     pages = [shown(client, f"?p={page}{order}") for page in (1, 2, 3)]
     assert [len(page) for page in pages] == [4, 4, 3]
     listed = [pk for page in pages for pk in page]
-    monkeypatch.setattr(ExecutionAdmin, "list_per_page", 100)
+    monkeypatch.setattr(BackupAdmin, "list_per_page", 100)
     assert listed == shown(client, f"?{order}")
     assert set(listed) == set(BackupExecution.objects.values_list("pk", flat=True))
 
 
 def test_a_page_behind_the_end_leads_back_to_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ExecutionAdmin, "list_per_page", 2)
+    monkeypatch.setattr(BackupAdmin, "list_per_page", 2)
     history(3)
     assert a_client(VIEW).get(f"{LIST}?p=9").url == f"{LIST}?e=1"
 
@@ -99,7 +99,7 @@ def test_a_filter_reaches_the_older_matches_of_a_search(small: None) -> None:
 def test_what_is_selected_across_pages_of_a_search_is_what_it_lists(
     small: None, admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ExecutionAdmin, "list_per_page", 2)
+    monkeypatch.setattr(BackupAdmin, "list_per_page", 2)
     for number in range(6):
         an_execution(f"wiki{number}", comment="before the upgrade", age=timedelta(hours=number + 1))
     selected = {"action": "back_up_again", "_selected_action": ["x"], "select_across": "1"}

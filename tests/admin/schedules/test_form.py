@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from backups.models import BackupSchedule
-from backups.service.schedules.describe import in_words
+from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.planning import next_runs
 from tests.support.pages.parsed import page_at
 from tests.support.pages.schedule_pages import ADD, EDIT, PREVIEW, SEE, a_schedule, typed, url
@@ -79,7 +79,7 @@ def test_a_manual_one_needs_no_expression_and_keeps_none() -> None:
 def test_the_page_shows_the_next_five_runs_in_local_time_and_utc() -> None:
     row = a_schedule()
     shown = page_at(a_client(SEE), url(row)).section("next-runs")
-    assert shown.field("words").text == in_words("cron", "0 2 * * *", "Europe/Berlin")
+    assert shown.field("words").text == cadence_in_words("cron", "0 2 * * *", "Europe/Berlin")
     assert shown.fields("utc") == [f"{run:%a %Y-%m-%d %H:%M} UTC" for run in next_runs(row, 5)]
     assert all(" 02:00 CE" in local for local in shown.fields("local"))
 
@@ -99,7 +99,7 @@ def test_the_preview_answers_five_runs_or_the_problem() -> None:
     assert "no-store" in good.headers["Cache-Control"]
     answer = good.json()
     assert (answer["words"], answer["problem"], len(answer["runs"])) == (
-        in_words("cron", "0 2 * * *", "Asia/Tokyo"),
+        cadence_in_words("cron", "0 2 * * *", "Asia/Tokyo"),
         "",
         5,
     )

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from backups.archive.encryption import EncryptionError, Program, Verdict
+from backups.archive.encryption import EncryptionError, KeyMatch, Program
 from backups.archive.encryption import process as running
 from backups.archive.tar.read import verify_members
-from backups.archive.tar.write import write_package
+from backups.archive.tar.write import write_archive
 from tests.support.archives.crafted import FILES, manifest_of, parts_of, peak_mebibytes
 
 MIB = 1 << 20
@@ -53,7 +53,7 @@ def sealed(encrypt: list[str], tmp_path: Path, files: dict[str, bytes] = SEVERAL
     archive = tmp_path / "archive.tar.gz.flip"
     with archive.open("wb", buffering=0) as target:
         program = Program(encrypt=encrypt)
-        write_package(target, manifest_of(files), parts_of(files, tmp_path / "parts"), wrap=program.writer)
+        write_archive(target, manifest_of(files), parts_of(files, tmp_path / "parts"), wrap=program.writer)
     return archive
 
 
@@ -142,7 +142,7 @@ def test_a_cancelled_backup_kills_the_program_and_all_it_started(tmp_path: Path,
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        write_package(
+        write_archive(
             io.BytesIO(), manifest_of(dict(FILES)), parts_of(FILES, tmp_path / "parts"),
             wrap=Program(encrypt=python(code)).writer, progress=cancel, compression=compression,
         )  # fmt: skip
@@ -154,7 +154,7 @@ def test_a_cancelled_backup_kills_the_program_and_all_it_started(tmp_path: Path,
 
 def test_a_full_disk_is_its_own_error_and_ends_the_program(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"), Path("/dev/full").open("wb", buffering=0) as target:
-        write_package(
+        write_archive(
             target, manifest_of(SEVERAL_BLOCKS), parts_of(SEVERAL_BLOCKS, tmp_path), wrap=Program(encrypt=FLIP).writer
         )
 
@@ -197,7 +197,7 @@ PACK = """
 import os, sys, hashlib
 sys.path.insert(0, ".")
 from pathlib import Path
-from backups.archive.tar.write import Part, write_package
+from backups.archive.tar.write import Part, write_archive
 from backups.archive.tar.read import verify_members
 from backups.archive.encryption import Program
 from tests.support.archives.crafted import manifest_of
@@ -209,7 +209,7 @@ entry = Entry("big", path.stat().st_size, hashlib.file_digest(path.open("rb"), "
 manifest = replace(manifest_of({}), contents=(entry,))
 archive = path.with_name("archive")
 with archive.open("wb", buffering=0) as target:
-    write_package(target, manifest, [Part(path, "big")], wrap=Program(encrypt=FLIP).writer)
+    write_archive(target, manifest, [Part(path, "big")], wrap=Program(encrypt=FLIP).writer)
 with archive.open("rb", buffering=0) as source, Program(decrypt=UNFLIP).reader(source) as plain:
     verify_members(plain)
 """
@@ -239,8 +239,8 @@ def test_archives_are_recognised_by_their_extension(head: bytes, name: str, mine
 
 def test_the_beginning_of_an_archive_shows_whether_the_program_opens_it(tmp_path: Path) -> None:
     head = sealed(FLIP, tmp_path).read_bytes()[:MIB]
-    assert Program(decrypt=UNFLIP).look(head, whole=False) is Verdict.OPENS
-    for whole, verdict in ((False, Verdict.UNTOLD), (True, Verdict.LOST)):
+    assert Program(decrypt=UNFLIP).look(head, whole=False) is KeyMatch.OPENS
+    for whole, verdict in ((False, KeyMatch.UNDETERMINED), (True, KeyMatch.LOST)):
         assert Program(decrypt=python("sys.exit(2)")).look(head, whole=whole) is verdict
 
 

@@ -16,7 +16,7 @@ import pytest
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.tar.read import verify_members
-from backups.archive.tar.write import Part, write_package
+from backups.archive.tar.write import Part, write_archive
 from tests.support.archives.crafted import FILES, manifest_of, pack, pack_counted, parts_of, peak_mebibytes, with_entry
 from tests.support.programs import require
 
@@ -72,7 +72,7 @@ def test_members_are_plain_ustar_files_of_root_that_only_root_reads(tmp_path: Pa
     parts = parts_of(FILES, tmp_path)
     os.utime(parts[0].path, (1_700_000_000.75, 1_700_000_000.75))
     target = io.BytesIO()
-    write_package(target, manifest_of(FILES), parts)
+    write_archive(target, manifest_of(FILES), parts)
     target.seek(0)
     with tarfile.open(fileobj=target) as archive:
         members = archive.getmembers()
@@ -102,8 +102,8 @@ def test_equal_input_gives_equal_archives_whose_header_holds_no_time(tmp_path: P
     os.utime(tmp_path / "big.db", (1, 1))
     parts = [Part(tmp_path / "big.db", "big.db")]
     second, third = io.BytesIO(), io.BytesIO()
-    write_package(second, manifest_of(SEVERAL_BLOCKS), parts)
-    write_package(third, manifest_of(SEVERAL_BLOCKS), parts)
+    write_archive(second, manifest_of(SEVERAL_BLOCKS), parts)
+    write_archive(third, manifest_of(SEVERAL_BLOCKS), parts)
     assert second.getvalue() == third.getvalue()
     assert first[:10] == second.getvalue()[:10]
     assert first[3:8] == bytes(5)
@@ -111,7 +111,7 @@ def test_equal_input_gives_equal_archives_whose_header_holds_no_time(tmp_path: P
 
 def test_the_wrap_gets_the_whole_stream_is_closed_and_is_part_of_the_checksum(tmp_path: Path) -> None:
     target = io.BytesIO()
-    packed = write_package(target, manifest_of(FILES), parts_of(FILES, tmp_path), wrap=Recorder)
+    packed = write_archive(target, manifest_of(FILES), parts_of(FILES, tmp_path), wrap=Recorder)
     written = target.getvalue()
     assert written[:1] + written[-1:] == b"<>"
     assert verify_members(io.BytesIO(written[1:-1])) == manifest_of(FILES)
@@ -122,7 +122,7 @@ def test_the_wrap_gets_the_whole_stream_is_closed_and_is_part_of_the_checksum(tm
 def test_progress_adds_up_to_the_bytes_packed(tmp_path: Path) -> None:
     deltas: list[int] = []
     parts = parts_of(SEVERAL_BLOCKS, tmp_path)
-    write_package(io.BytesIO(), manifest_of(SEVERAL_BLOCKS), parts, progress=deltas.append)
+    write_archive(io.BytesIO(), manifest_of(SEVERAL_BLOCKS), parts, progress=deltas.append)
     assert sum(deltas) == 5 * MIB + 17
     assert max(deltas) <= MIB
 
@@ -145,7 +145,7 @@ def test_cancelling_stops_the_threads_and_the_target_gets_nothing_more(tmp_path:
 
     parts = parts_of(SEVERAL_BLOCKS, tmp_path)
     with pytest.raises(Cancelled):
-        write_package(
+        write_archive(
             target, manifest_of(SEVERAL_BLOCKS), parts, wrap=Recorder, progress=cancel, compression=compression
         )
     assert not target.getvalue().endswith(b">")
@@ -157,7 +157,7 @@ def test_cancelling_stops_the_threads_and_the_target_gets_nothing_more(tmp_path:
 def test_a_full_disk_is_its_own_oserror_and_leaves_no_thread(tmp_path: Path, buffering: int) -> None:
     parts = parts_of(SEVERAL_BLOCKS, tmp_path)
     with pytest.raises(OSError, match="No space left"), Path("/dev/full").open("wb", buffering=buffering) as target:
-        write_package(target, manifest_of(SEVERAL_BLOCKS), parts)
+        write_archive(target, manifest_of(SEVERAL_BLOCKS), parts)
 
 
 def test_a_file_that_shrank_grew_or_changed_since_its_check_is_refused_by_name(tmp_path: Path) -> None:
@@ -165,25 +165,25 @@ def test_a_file_that_shrank_grew_or_changed_since_its_check_is_refused_by_name(t
         parts = parts_of(FILES, tmp_path)
         parts[1].path.write_bytes(content)
         with pytest.raises(ArchiveError, match=r"shop\.conf changed between its check and its packing"):
-            write_package(io.BytesIO(), manifest_of(FILES), parts)
+            write_archive(io.BytesIO(), manifest_of(FILES), parts)
 
 
 def test_a_file_that_is_gone_is_an_oserror_that_names_it(tmp_path: Path) -> None:
     parts = parts_of(FILES, tmp_path)
     parts[1].path.unlink()
     with pytest.raises(FileNotFoundError, match=r"shop\.conf"):
-        write_package(io.BytesIO(), manifest_of(FILES), parts)
+        write_archive(io.BytesIO(), manifest_of(FILES), parts)
 
 
 def test_parts_and_manifest_must_agree_exactly(tmp_path: Path) -> None:
     manifest, parts = manifest_of(FILES), parts_of(FILES, tmp_path)
     target = io.BytesIO()
     with pytest.raises(ArchiveError, match=r"lists shop\.conf, but it is not among"):
-        write_package(target, manifest, [parts[0], parts[2]])
+        write_archive(target, manifest, [parts[0], parts[2]])
     with pytest.raises(ArchiveError, match=r"shop\.conf is to be packed, but the manifest does not list it"):
-        write_package(target, replace(manifest, contents=(manifest.contents[0], manifest.contents[2])), parts)
+        write_archive(target, replace(manifest, contents=(manifest.contents[0], manifest.contents[2])), parts)
     with pytest.raises(ArchiveError, match=r"shop\.conf is to be packed twice"):
-        write_package(target, manifest, [*parts, parts[1]])
+        write_archive(target, manifest, [*parts, parts[1]])
     assert target.getvalue() == b""
 
 
@@ -192,14 +192,14 @@ def test_a_manifest_that_could_not_be_read_back_is_not_written(tmp_path: Path) -
     parts = [*parts_of(FILES, tmp_path), Part(tmp_path / "empty", "../etc/passwd")]
     target = io.BytesIO()
     with pytest.raises(ArchiveError, match="not a plain file name"):
-        write_package(target, bad, parts)
+        write_archive(target, bad, parts)
     assert target.getvalue() == b""
 
 
 MEASURE = """
 import sys
 from pathlib import Path
-from backups.archive.tar.write import Part, write_package
+from backups.archive.tar.write import Part, write_archive
 from backups.archive.tar.read import verify_members
 from tests.support.archives.crafted import manifest_of
 import hashlib
@@ -210,7 +210,7 @@ with path.open("rb") as source:
 manifest = manifest_of({"big": b""})
 entry = replace(manifest.contents[0], size_bytes=path.stat().st_size, checksum_sha256=checksum)
 with path.with_suffix(".gz").open("wb") as target:
-    write_package(target, replace(manifest, contents=(entry,)), [Part(path, "big")])
+    write_archive(target, replace(manifest, contents=(entry,)), [Part(path, "big")])
 with path.with_suffix(".gz").open("rb") as archive:
     verify_members(archive)
 """

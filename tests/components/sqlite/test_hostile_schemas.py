@@ -136,7 +136,7 @@ def test_a_collation_of_any_name_gets_a_stub_and_is_no_error_of_permissions(tmp_
     assert sqlite.facts(path).tables == {"t": 2}
     with pytest.raises(sqlite3.Error) as refused:
         sqlite.rows(path, "SELECT x FROM t ORDER BY x")
-    error = sqlite.explained(refused.value, path, 0)
+    error = sqlite.component_error(refused.value, path, 0)
     assert (error.hint, "cannot be read" in error.message) == ("", True)
 
 
@@ -246,13 +246,15 @@ def test_a_finding_beside_a_table_that_cannot_be_checked_is_still_damage(tmp_pat
 
 def test_every_reason_is_named_up_to_a_number(tmp_path: Path) -> None:
     unchecked = [sqlite.Unchecked(f"t{number}", "a reason") for number in range(8)]
-    assert sqlite.described(unchecked, "live.db") == [
+    assert sqlite.unchecked_notes(unchecked, "live.db") == [
         *(f"live.db: table t{number} was not checked: a reason" for number in range(5)),
         "live.db: 3 more tables not checked",
     ]
-    assert sqlite.described([sqlite.Unchecked("", "a reason")], "live.db") == ["live.db was not checked: a reason"]
+    assert sqlite.unchecked_notes([sqlite.Unchecked("", "a reason")], "live.db") == [
+        "live.db was not checked: a reason"
+    ]
     odd = sqlite.Unchecked("t\x1b[31m\n" + "x" * 1000, "a reason")
-    (text,) = sqlite.described([odd], "live.db")
+    (text,) = sqlite.unchecked_notes([odd], "live.db")
     assert (text.isprintable(), len(text) < 300) == (True, True)
 
 
@@ -283,6 +285,6 @@ def test_an_endless_statement_on_any_connection_ends(tmp_path: Path, settings: S
     path = make(tmp_path / "live.db", f"CREATE VIEW v AS {ENDLESS_VIEW}")
     with sqlite.connected(path) as connection, pytest.raises(sqlite3.OperationalError) as ended:
         connection.execute("SELECT count(*) FROM v").fetchall()
-    error = sqlite.explained(ended.value, path, 0)
+    error = sqlite.component_error(ended.value, path, 0)
     assert isinstance(error, NotCheckable)
     assert isinstance(error, ComponentError)

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Entry, Manifest
-from backups.archive.tar.write import Part, write_package
+from backups.archive.tar.write import Part, write_archive
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.archives.extract import extract
@@ -123,7 +123,7 @@ def test_a_database_that_is_not_what_the_manifest_counts_leaves_nothing(
     checksum = hashlib.sha256(database.read_bytes()).hexdigest()
     lie = Entry("orders.db", database.stat().st_size, checksum, "database", "orders", 51, {"orders": 51})
     with (tmp_path / "lie.tar.gz").open("wb") as archive:
-        write_package(archive, a_manifest("store", contents=(lie,), absent=()), [Part(database, "orders.db")])
+        write_archive(archive, a_manifest("store", contents=(lie,), absent=()), [Part(database, "orders.db")])
     with pytest.raises(BackupError, match=r"orders.db does not hold the rows that the manifest counts: orders"):
         extract(tmp_path / "lie.tar.gz", tmp_path / "out", by="tests")
     assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from backups.service.archives.delete import delete_backup
 from backups.service.archives.signatures import Signature, State, signature_state, site_key
 from backups.service.backup import run as backup_service
 from backups.service.backup import upload
-from backups.service.drill.run import verify_execution
+from backups.service.drill.run import verify_backup
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError, DestinationFull
 from destinations.models import BackupDestination
@@ -117,7 +117,7 @@ def test_a_bad_signature_is_refused_whatever_a_person_accepts(execution: BackupE
             look(execution)
     assert the_restore().outcome == {}
     with pytest.raises(ArchiveError):
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
 
 
 def test_an_archive_that_was_changed_with_the_record_does_not_fit_its_signature(execution: BackupExecution) -> None:

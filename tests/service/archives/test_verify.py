@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, ComponentError
 from backups.models import BackupExecution
-from backups.service.drill.run import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_backup
 from destinations.exceptions import DestinationUnavailable, NotFound
 from tests.instances.kinds.tacacs.test_component import ARCHIVE
 from tests.support.archives.stored import file_of
@@ -59,7 +59,7 @@ def replaced(archive: Path, target: Path, file: str, data: bytes, **facts: Any) 
 
 
 def test_a_good_backup_is_verified_and_the_time_recorded(execution: BackupExecution, workspaces: Listing) -> None:
-    verified = verify_execution(execution, by="tests")
+    verified = verify_backup(execution, by="tests")
     assert (len(verified.manifest.contents), verified.databases) == (8, 6)
     execution.refresh_from_db()
     assert execution.verified_at is not None
@@ -104,7 +104,7 @@ def test_damage_is_found_at_the_destination_and_in_a_file(
     with pytest.raises(
         ArchiveError, match=r"^tacacs-hq/manual/.* at nas is not what was uploaded: its SHA-256 differs\.$"
     ):
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
     with pytest.raises(ArchiveError):
         verify_archive(shutil.copy(archive, tmp_path / "copy.tar.gz"))
     assert workspaces() == []
@@ -115,10 +115,10 @@ def test_another_backup_under_the_name_is_found(execution: BackupExecution, back
     for suffix in ("", ".minisig"):
         shutil.copy(f"{file_of(other)}{suffix}", f"{file_of(execution)}{suffix}")
     with pytest.raises(ArchiveError, match="does not fit the file"):
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
     Path(f"{file_of(execution)}.minisig").unlink()
     with pytest.raises(ArchiveError, match="SHA-256 differs"):
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
     assert verify_archive(file_of(execution)).databases == 6
 
 
@@ -175,7 +175,7 @@ def test_a_file_missing_or_extra_is_named(execution: BackupExecution, tmp_path: 
 def test_an_archive_that_is_gone_is_named(execution: BackupExecution, home: Path) -> None:
     file_of(execution).rename(home / "taken")
     with pytest.raises((NotFound, DestinationUnavailable)) as refused:
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
     assert str(home / "backups" / "nas") in refused.value.message
     assert refused.value.hint
 
@@ -184,16 +184,16 @@ def test_a_backup_that_failed_has_nothing_to_verify(execution: BackupExecution) 
     BackupExecution.objects.update(status="failed")
     execution.refresh_from_db()
     with pytest.raises(BackupError, match=r"^backup-tacacs-hq-.* has no archive to verify\.$"):
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
 
 
 def test_a_backup_found_damaged_does_not_count_as_verified_any_more(execution: BackupExecution) -> None:
     person = User.objects.create_user("ada")
-    verify_execution(execution, by=person)
+    verify_backup(execution, by=person)
     archive = file_of(execution)
     archive.write_bytes(flipped(archive.read_bytes(), 5000))
     with pytest.raises(ArchiveError):
-        verify_execution(execution, by=person)
+        verify_backup(execution, by=person)
     execution.refresh_from_db()
     assert (execution.verified_at, execution.flaw) == (None, "its verification failed")
     assert execution.verification is not None
@@ -204,9 +204,9 @@ def test_a_backup_found_damaged_does_not_count_as_verified_any_more(execution: B
 
 
 def test_a_destination_that_is_away_says_nothing_about_the_archive(execution: BackupExecution, home: Path) -> None:
-    verify_execution(execution, by="tests")
+    verify_backup(execution, by="tests")
     (home / "backups").rename(home / "away")
     with pytest.raises(DestinationUnavailable):
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
     execution.refresh_from_db()
     assert execution.verified_at is not None

@@ -10,7 +10,7 @@ from backups.archive.age import AgeError
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service.drill.run import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_backup
 from destinations.backends import TYPES
 from destinations.models import BackupDestination
 from tests.support.archives.age_files import OTHER_IDENTITY, PASSPHRASE, RECIPIENT, identity_file
@@ -120,7 +120,7 @@ def test_keys_that_cannot_work_are_found_before_anything_is_exported(
 
 def refusal(execution: BackupExecution) -> ArchiveError:
     with pytest.raises(ArchiveError) as caught:
-        verify_execution(execution, by="tests")
+        verify_backup(execution, by="tests")
     assert execution.backup_filename in caught.value.message
     return caught.value
 

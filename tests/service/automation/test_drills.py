@@ -13,7 +13,7 @@ from backups.instances import inventory
 from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.service.automation.drills import start_due
 from backups.service.monitoring.drills import drill_states
-from backups.worker.housekeeping import drill_due
+from backups.worker.tick import drill_due
 from tests.support.pages.parsed import page_at
 from tests.support.rows import VIEW, a_client, an_execution
 

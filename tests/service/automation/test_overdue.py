@@ -10,10 +10,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.models import BackupSchedule, InstanceState
-from backups.service.automation.overdue import tell_late
+from backups.service.automation.overdue import report_overdue
 from backups.service.schedules.planning import plan
 from backups.signals import instance_late
-from backups.worker.housekeeping import tell_late as step
+from backups.worker.tick import report_overdue as step
 from tests.support.rows import a_destination, an_execution
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def a_schedule(instance: str = "shop", *, age: timedelta = timedelta(days=9), **
 def test_a_backup_within_the_limit_is_not_overdue(reported: list[tuple[str, str]]) -> None:
     a_schedule()
     an_execution("shop", age=6.9 * HOURS)
-    assert tell_late(QUEUE) == []
+    assert report_overdue(QUEUE) == []
     assert reported == []
 
 
@@ -75,27 +75,27 @@ def test_a_backup_of_a_time_when_the_clock_was_ahead_is_not_taken_for_a_fresh_on
     a_schedule()
     an_execution("shop", age=8 * HOURS)
     an_execution("shop", age=-9000 * HOURS)
-    assert tell_late(QUEUE) == ["shop"]
+    assert report_overdue(QUEUE) == ["shop"]
 
 
 def test_after_it_was_fresh_it_is_reported_again(reported: list[tuple[str, str]]) -> None:
     a_schedule()
     old = an_execution("shop", age=8 * HOURS)
-    tell_late(QUEUE)
+    report_overdue(QUEUE)
     fresh = an_execution("shop")
-    assert tell_late(QUEUE) == []
+    assert report_overdue(QUEUE) == []
     assert InstanceState.objects.get().late_since is None
     fresh.delete()
-    assert tell_late(QUEUE) == ["shop"]
+    assert report_overdue(QUEUE) == ["shop"]
     assert [name for name, _ in reported] == ["shop", "shop"]
     assert old.pk
 
 
 def test_without_any_backup_it_is_overdue_once_the_first_one_should_be_there(reported: list[tuple[str, str]]) -> None:
     row = a_schedule(age=6 * HOURS)
-    assert tell_late(QUEUE) == []
+    assert report_overdue(QUEUE) == []
     BackupSchedule.objects.filter(pk=row.pk).update(created_at=timezone.now() - 8 * HOURS)
-    assert tell_late(QUEUE) == ["shop"]
+    assert report_overdue(QUEUE) == ["shop"]
     assert reported == [
         ("shop", "There is no good backup of shop, but its schedules make one every 7 h.")
     ]  # fmt: skip
@@ -107,12 +107,12 @@ def test_without_an_automatic_schedule_nothing_is_overdue(
 ) -> None:
     a_schedule(**fields)
     an_execution("shop", age=90 * HOURS)
-    assert tell_late(QUEUE) == []
+    assert report_overdue(QUEUE) == []
     assert reported == []
 
 
 def test_each_queue_reports_its_own_instances() -> None:
     for name in ("shop", "wiki"):
         a_schedule(name)
-    assert tell_late(QUEUE) == ["shop"]
-    assert tell_late("elsewhere") == ["wiki"]
+    assert report_overdue(QUEUE) == ["shop"]
+    assert report_overdue("elsewhere") == ["wiki"]

@@ -13,11 +13,11 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule
 from backups.runs import finish
-from backups.service.automation.schedules import fire_due, pause, resume
+from backups.service.automation.schedules import pause, resume, start_due
 from backups.service.backup.run import run_backup
-from backups.service.schedules.freshness import promised_ages
+from backups.service.schedules.freshness import max_ages
 from backups.service.schedules.planning import next_runs, plan
-from backups.service.schedules.repair import repair
+from backups.service.schedules.repair import repair_schedules
 from backups.signals import schedule_failed
 from destinations.models import BackupDestination
 
@@ -40,23 +40,23 @@ def due(row: BackupSchedule, *, ago: timedelta = timedelta(seconds=10)) -> None:
 
 def ended(execution: BackupExecution, error: Exception) -> BackupSchedule:
     """End `execution` as its process would, and return its schedule as it is then."""
-    execution.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
-    finish.failed(execution, error)
+    execution.transition(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
+    finish.fail(execution, error)
     assert execution.schedule is not None
     return BackupSchedule.objects.get(pk=execution.schedule.pk)
 
 
 def test_nothing_runs_before_its_time(nightly: BackupSchedule) -> None:
-    assert fire_due(QUEUE) == []
+    assert start_due(QUEUE) == []
     assert BackupExecution.objects.count() == 0
 
 
 def test_a_due_slot_starts_one_run_and_moves_on(nightly: BackupSchedule) -> None:
     due(nightly)
-    (started,) = fire_due(QUEUE)
+    (started,) = start_due(QUEUE)
     assert (started.kind, started.status, started.instance) == ("scheduled", "queued", "tacacs-hq")
     assert started.triggered_by == "schedule nightly"
-    assert fire_due(QUEUE) == []
+    assert start_due(QUEUE) == []
     nightly.refresh_from_db()
     assert nightly.next_run == next_runs(nightly, 1)[0]
 
@@ -64,15 +64,15 @@ def test_a_due_slot_starts_one_run_and_moves_on(nightly: BackupSchedule) -> None
 def test_a_slot_that_another_process_took_is_not_started_again(nightly: BackupSchedule) -> None:
     due(nightly)
     slot = BackupSchedule.objects.get(pk=nightly.pk).next_run
-    (started,) = fire_due(QUEUE)
+    (started,) = start_due(QUEUE)
     BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=slot)
-    assert fire_due(QUEUE) == []
+    assert start_due(QUEUE) == []
     assert list(BackupExecution.objects.all()) == [started]
 
 
 def test_the_database_itself_refuses_a_second_run_of_a_slot(nightly: BackupSchedule) -> None:
     due(nightly)
-    (started,) = fire_due(QUEUE)
+    (started,) = start_due(QUEUE)
     with pytest.raises(IntegrityError):
         BackupExecution.objects.create(
             instance="tacacs-hq",
@@ -91,7 +91,7 @@ def test_two_threads_that_fire_at_once_start_one_run(nightly: BackupSchedule) ->
 
     def fire() -> None:
         barrier.wait()
-        found.append(len(fire_due(QUEUE)))
+        found.append(len(start_due(QUEUE)))
         connection.close()
 
     threads = [threading.Thread(target=fire) for _ in range(2)]
@@ -105,17 +105,17 @@ def test_two_threads_that_fire_at_once_start_one_run(nightly: BackupSchedule) ->
 
 def test_slots_that_were_missed_run_once_and_say_so(nightly: BackupSchedule) -> None:
     due(nightly, ago=timedelta(days=3, hours=2))
-    (started,) = fire_due(QUEUE)
+    (started,) = start_due(QUEUE)
     assert "; slots were missed since 20" in started.comment
     assert started.scheduled_for is not None
     assert started.scheduled_for > timezone.now() - timedelta(days=1)
-    assert fire_due(QUEUE) == []
+    assert start_due(QUEUE) == []
 
 
 def test_a_paused_schedule_runs_nothing_and_resumes_at_its_next_slot(nightly: BackupSchedule) -> None:
     due(nightly)
     pause(BackupSchedule.objects.get(pk=nightly.pk), by="tests")
-    assert fire_due(QUEUE) == []
+    assert start_due(QUEUE) == []
     row = BackupSchedule.objects.get(pk=nightly.pk)
     resume(row, by="tests")
     assert row.next_run is not None
@@ -124,23 +124,23 @@ def test_a_paused_schedule_runs_nothing_and_resumes_at_its_next_slot(nightly: Ba
 
 def test_a_schedule_of_another_queue_is_left_alone(nightly: BackupSchedule) -> None:
     due(nightly)
-    assert fire_due("elsewhere") == []
-    assert len(fire_due(QUEUE)) == 1
+    assert start_due("elsewhere") == []
+    assert len(start_due(QUEUE)) == 1
 
 
 def test_a_failure_is_tried_again_after_one_five_and_fifteen_minutes(nightly: BackupSchedule) -> None:
     far = timezone.now() + timedelta(days=1)
     due(nightly)
-    (execution,) = fire_due(QUEUE)
+    (execution,) = start_due(QUEUE)
     for attempt, minutes in enumerate((1, 5, 15), start=1):
         BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=far)
         row = ended(execution, OSError("gone"))
         assert (row.consecutive_failures, row.last_status) == (attempt, "failed")
         assert row.retry_at is not None
         assert abs(row.retry_at - timezone.now() - timedelta(minutes=minutes)) < timedelta(seconds=5)
-        assert fire_due(QUEUE) == []
+        assert start_due(QUEUE) == []
         BackupSchedule.objects.filter(pk=nightly.pk).update(retry_at=timezone.now())
-        (execution,) = fire_due(QUEUE)
+        (execution,) = start_due(QUEUE)
         assert execution.attempt == attempt + 1
     BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=far)
     row = ended(execution, OSError("gone"))
@@ -149,7 +149,7 @@ def test_a_failure_is_tried_again_after_one_five_and_fifteen_minutes(nightly: Ba
 
 def test_no_retry_is_planned_when_the_next_slot_comes_first(nightly: BackupSchedule) -> None:
     due(nightly)
-    (execution,) = fire_due(QUEUE)
+    (execution,) = start_due(QUEUE)
     BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=timezone.now() + timedelta(seconds=30))
     assert ended(execution, OSError("gone")).retry_at is None
 
@@ -158,7 +158,7 @@ def test_no_retry_is_planned_when_the_next_slot_comes_first(nightly: BackupSched
 def test_a_success_clears_the_failures(nightly: BackupSchedule) -> None:
     BackupSchedule.objects.filter(pk=nightly.pk).update(consecutive_failures=3)
     due(nightly)
-    (execution,) = fire_due(QUEUE)
+    (execution,) = start_due(QUEUE)
     run_backup(execution.pk)
     row = BackupSchedule.objects.get(pk=nightly.pk)
     assert (row.consecutive_failures, row.last_status, row.retry_at) == (0, "completed", None)
@@ -176,7 +176,7 @@ def test_a_run_that_cannot_even_start_counts_as_a_failure_and_is_signalled(night
     try:
         BackupDestination.objects.update(enabled=False)
         due(nightly)
-        assert fire_due(QUEUE) == []
+        assert start_due(QUEUE) == []
     finally:
         schedule_failed.disconnect(receive)
     nightly.refresh_from_db()
@@ -188,27 +188,27 @@ def test_a_run_that_cannot_even_start_counts_as_a_failure_and_is_signalled(night
 
 def test_a_schedule_that_lost_its_next_run_gets_one_again(nightly: BackupSchedule) -> None:
     BackupSchedule.objects.filter(pk=nightly.pk).update(next_run=None)
-    repair(QUEUE)
+    repair_schedules(QUEUE)
     nightly.refresh_from_db()
     assert nightly.next_run is not None
 
 
 def test_the_strictest_schedule_is_the_promise(nightly: BackupSchedule) -> None:
-    assert promised_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=25)}
+    assert max_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=25)}
     plan(
         BackupSchedule(
             name="often", instance="tacacs-hq", destination=nightly.destination, type="interval", expression="hours:6"
         )
     )
-    assert promised_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=7)}
-    assert promised_ages(["unknown"]) == {}
+    assert max_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=7)}
+    assert max_ages(["unknown"]) == {}
     BackupSchedule.objects.update(enabled=False)
-    assert promised_ages(["tacacs-hq"]) == {}
+    assert max_ages(["tacacs-hq"]) == {}
 
 
 def test_a_schedule_that_cannot_be_read_promises_so_little_that_nothing_is_pruned(nightly: BackupSchedule) -> None:
     BackupSchedule.objects.update(expression="0 3 31 2 *")
-    assert promised_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=1)}
+    assert max_ages(["tacacs-hq"]) == {"tacacs-hq": timedelta(hours=1)}
 
 
 def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -15,11 +15,11 @@ from backups.errors import BackupError
 from backups.models import BackupExecution, BackupSchedule, Heartbeat
 from backups.runs import finish
 from backups.runs.recovery.heartbeats import scheduler_name
-from backups.service.automation.schedules import edit, fire_due, pause, resume, run_now
+from backups.service.automation.schedules import edit, pause, resume, run_now, start_due
 from backups.service.backup.run import run_backup
 from backups.service.schedules.planning import next_runs, plan
 from backups.signals import schedule_failed
-from backups.worker.housekeeping import tick
+from backups.worker.tick import tick
 from destinations.models import BackupDestination
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,14 +65,14 @@ def change(row: BackupSchedule, **values: Any) -> None:
 
 def a_due_run(row: BackupSchedule) -> BackupExecution:
     change(row, next_run=timezone.now() - timedelta(seconds=1))
-    (started,) = fire_due(QUEUE)
+    (started,) = start_due(QUEUE)
     change(row, next_run=timezone.now() + DAY)
     return started
 
 
 def fail(execution: BackupExecution) -> None:
-    execution.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
-    finish.failed(execution, OSError("gone"))
+    execution.transition(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
+    finish.fail(execution, OSError("gone"))
 
 
 @pytest.mark.parametrize(("type_", "expression"), [("interval", "minutes:1"), ("cron", "*/5 8-17 * * 1-5")])
@@ -81,18 +81,18 @@ def test_after_a_year_off_one_run_stands_for_all_that_was_missed(
 ) -> None:
     since = timezone.now() - 366 * DAY
     change(nightly, type=type_, expression=expression, next_run=since)
-    (started,) = fire_due(QUEUE)
+    (started,) = start_due(QUEUE)
     assert started.scheduled_for is not None
     assert started.scheduled_for > timezone.now() - 4 * DAY
     assert started.comment.endswith(f"slots were missed since {since:%Y-%m-%d %H:%M} UTC")
-    assert fire_due(QUEUE) == []
+    assert start_due(QUEUE) == []
 
 
 def test_while_a_run_waits_no_second_one_joins_it(nightly: BackupSchedule, caplog: pytest.LogCaptureFixture) -> None:
     waiting = a_due_run(nightly)
     change(nightly, next_run=timezone.now() - timedelta(seconds=1))
     with caplog.at_level(logging.INFO, "backups"):
-        assert fire_due(QUEUE) == []
+        assert start_due(QUEUE) == []
     assert "schedule.slot-covered schedule=nightly" in caplog.text
     assert now_of(nightly).next_run == next_runs(nightly, 1)[0]
     run_backup(waiting.pk)
@@ -105,8 +105,8 @@ def test_a_schedule_deleted_under_its_run_costs_the_backup_nothing(nightly: Back
     BackupExecution.objects.update(schedule=None)
     stale = BackupExecution.objects.get(pk=execution.pk)
     stale.schedule_id = nightly.pk
-    stale.moved(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
-    assert finish.failed(stale, OSError("gone"))
+    stale.transition(Status.QUEUED, status=Status.RUNNING, started_at=timezone.now())
+    assert finish.fail(stale, OSError("gone"))
     assert BackupExecution.objects.get().status == Status.FAILED
     with pytest.raises(BackupError, match="Schedule nightly was deleted"):
         resume(nightly, by="tests")
@@ -118,11 +118,11 @@ def test_a_listener_that_fails_loses_no_failure_and_stops_no_other_schedule(
     closed = BackupDestination.objects.create(name="closed", type="local", config_json={"path": "x"}, enabled=False)
     broken = a_schedule("broken", closed)
     BackupSchedule.objects.update(next_run=timezone.now() - timedelta(seconds=1))
-    assert len(fire_due(QUEUE)) == 1
+    assert len(start_due(QUEUE)) == 1
     assert deaf == ["Destination closed is disabled."]
     assert now_of(broken).consecutive_failures == 1
     assert "the mail server is away" in caplog.text
-    assert fire_due(QUEUE) == []
+    assert start_due(QUEUE) == []
     assert deaf == ["Destination closed is disabled."]
 
 
@@ -179,7 +179,7 @@ def test_a_schedule_whose_instance_is_gone_fails_loudly_at_each_slot_and_can_be_
     declare("")
     for failures in (1, 2):
         change(nightly, next_run=timezone.now() - timedelta(seconds=1))
-        assert fire_due(QUEUE) == []
+        assert start_due(QUEUE) == []
         assert now_of(nightly).consecutive_failures == failures
     assert "There is no instance 'tacacs-hq'" in caplog.text
     call_command("pauseschedule", "nightly")

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.service.automation import sync as sync_module
-from backups.service.automation.watch import start_up, watch
+from backups.service.automation.watch import back_up_changes, start_up
 from backups.service.backup.run import run_backup
 from destinations.models import BackupDestination
 
@@ -40,67 +40,67 @@ def later(seconds: float) -> None:
 
 def test_a_change_is_backed_up_once_it_has_been_stable(config: Path, back_up: BackUp) -> None:
     back_up()
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
     later(61)
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
     change(config, 7)
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
     later(30)
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
     later(61)
-    (started,) = watch(QUEUE)
+    (started,) = back_up_changes(QUEUE)
     assert (started.kind, started.status) == ("config_change", "queued")
 
 
 def test_a_change_that_goes_on_changing_waits(config: Path, back_up: BackUp) -> None:
     back_up()
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     for port in (7, 8):
         change(config, 5)
         config.write_text(config.read_text() + f"\n[extra{port}]\nkey = {port}\n")
-        assert watch(QUEUE) == []
+        assert back_up_changes(QUEUE) == []
         later(59)
-        assert watch(QUEUE) == []
+        assert back_up_changes(QUEUE) == []
 
 
 def test_after_the_backup_all_is_quiet_until_the_next_change(config: Path, back_up: BackUp, settings: Settings) -> None:
     back_up()
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     change(config, 7)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     later(61)
-    (started,) = watch(QUEUE)
-    assert watch(QUEUE) == []
+    (started,) = back_up_changes(QUEUE)
+    assert back_up_changes(QUEUE) == []
     run_backup(started.pk)
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
 
 
 def test_changes_are_backed_up_at_most_once_an_interval(config: Path, back_up: BackUp) -> None:
     back_up()
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     change(config, 7)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     later(61)
-    (started,) = watch(QUEUE)
+    (started,) = back_up_changes(QUEUE)
     run_backup(started.pk)
     config.write_text(config.read_text() + "\n[more]\nkey = 1\n")
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     later(61)
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
     BackupExecution.objects.filter(pk=started.pk).update(created_at=timezone.now() - timedelta(seconds=601))
-    assert len(watch(QUEUE)) == 1
+    assert len(back_up_changes(QUEUE)) == 1
 
 
 def test_a_changed_override_counts_as_a_change(config: Path, back_up: BackUp) -> None:
     back_up()
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     live = sqlite3.connect(config.parent.parent / "data" / "config_overrides.db")
     live.execute("UPDATE config_overrides SET value = 'ERROR' WHERE key = 'log_level'")
     live.commit()
     live.close()
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     later(61)
-    assert len(watch(QUEUE)) == 1
+    assert len(back_up_changes(QUEUE)) == 1
 
 
 def test_an_instance_can_switch_its_watch_off(config: Path, back_up: BackUp, declare: Callable[[str], None]) -> None:
@@ -108,17 +108,17 @@ def test_an_instance_can_switch_its_watch_off(config: Path, back_up: BackUp, dec
     declare(
         f'[tacacs-hq]\nkind = "tacacs"\nroot = "{config.parent.parent}"\nconfig = "config/tacacs.conf"\nwatch = false\n'
     )
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     change(config, 7)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     later(61)
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
 
 
 def test_an_instance_that_was_never_backed_up_is_left_to_its_schedules(config: Path) -> None:
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     later(61)
-    assert watch(QUEUE) == []
+    assert back_up_changes(QUEUE) == []
 
 
 def test_a_broken_configuration_is_logged_and_stops_no_other(
@@ -130,18 +130,18 @@ def test_a_broken_configuration_is_logged_and_stops_no_other(
     hq = f'[tacacs-hq]\nkind = "tacacs"\nroot = "{config.parent.parent}"\nconfig = "config/tacacs.conf"\n'
     declare(f'[a-broken]\nkind = "tacacs"\nroot = "{broken}"\nconfig = "b.conf"\n' + hq)
     back_up()
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     change(config, 7)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     later(61)
-    assert len(watch(QUEUE)) == 1
+    assert len(back_up_changes(QUEUE)) == 1
     assert "watch.failed instance=a-broken" in caplog.text
 
 
 def test_a_changed_file_is_synced(config: Path, back_up: BackUp) -> None:
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     config.write_text(config.read_text() + "\n[backup.schedules.nightly]\ndestination = nas\nschedule = 0 2 * * *\n")
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert BackupSchedule.objects.get().name == "tacacs-hq-nightly"
 
 
@@ -186,16 +186,16 @@ def test_tables_of_the_instances_file_are_synced_when_it_changes(
     settings.BACKUP_QUEUE = QUEUE
     generic = GENERIC.format(root=home)
     declare(generic)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert enabled_rows() == {}
     declare(generic + BOX)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
     declare(generic)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert enabled_rows() == {"shop-daily": False, "shop-box": False}
     declare(generic + BOX)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
 
 
@@ -205,19 +205,19 @@ def test_what_an_instance_declared_is_disabled_when_it_is_gone_and_comes_back_wi
     settings.BACKUP_QUEUE = QUEUE
     generic = GENERIC.format(root=home) + BOX
     declare(generic)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     for unreadable in ("not a table\n", generic.replace('kind = "generic"', 'kind = "unknown"')):
         declare(unreadable)
-        watch(QUEUE)
+        back_up_changes(QUEUE)
         assert enabled_rows() == {"shop-daily": True, "shop-box": True}
     declare("")
-    watch("elsewhere")
+    back_up_changes("elsewhere")
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert enabled_rows() == {"shop-daily": False, "shop-box": False}
     assert "config.removed instance=shop" in caplog.text
     declare(generic)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert enabled_rows() == {"shop-daily": True, "shop-box": True}
 
 
@@ -226,9 +226,9 @@ def test_a_sync_that_failed_is_tried_again(config: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(sync_module, "lock_instance", lambda _name: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            watch(QUEUE)
+            back_up_changes(QUEUE)
     assert enabled_rows() == {}
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert enabled_rows() == {"tacacs-hq-box": True}
 
 
@@ -242,7 +242,7 @@ def test_a_problem_of_a_configuration_is_logged_once_and_kept_until_it_is_correc
         return InstanceState.objects.get(instance="tacacs-hq").config_problem
 
     sound = config.read_text()
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     mistakes = (
         (sound + "\nnonsense\n", "neither a section nor a key"),
         (sound + BAD, "Its destination does not exist"),
@@ -251,9 +251,9 @@ def test_a_problem_of_a_configuration_is_logged_once_and_kept_until_it_is_correc
         caplog.clear()
         config.write_text(broken)
         for _ in range(3):
-            watch(QUEUE)
+            back_up_changes(QUEUE)
         assert words in problem()
         assert caplog.text.count(words) == 1
     config.write_text(sound)
-    watch(QUEUE)
+    back_up_changes(QUEUE)
     assert problem() == ""

@@ -16,7 +16,7 @@ from backups.archive import age
 from backups.archive.manifest.document import Manifest
 from backups.service.archives.fetch import download_backup
 from backups.service.archives.signatures import site_key
-from backups.service.drill.run import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_backup
 from destinations.models import BackupDestination
 from tests.support.archives.age_files import (
     IDENTITY,
@@ -71,7 +71,7 @@ def test_row_and_manifest_say_which_keys_open_it_and_nothing_secret(
     settings.BACKUP_ENCRYPTION_RECIPIENTS = [RECIPIENT, OTHER_RECIPIENT]
     execution = back_up("shop")
     fingerprints = [age.fingerprint(RECIPIENT), age.fingerprint(OTHER_RECIPIENT)]
-    manifest = verify_execution(execution, by="tests").manifest
+    manifest = verify_backup(execution, by="tests").manifest
 
     assert (execution.encryption, execution.recipients) == ("age", fingerprints)
     assert (manifest.encrypted, manifest.encryption_algorithm) == (True, "age-v1")
@@ -98,7 +98,7 @@ def test_a_passphrase_encrypts_and_age_opens_it_in_a_terminal(
 
     assert (execution.encryption, execution.recipients) == ("age", ["passphrase"])
     assert (unpacked(plain.read_bytes(), tmp_path / "out") / "orders.db").exists()
-    assert verify_execution(execution, by="tests").databases == 1
+    assert verify_backup(execution, by="tests").databases == 1
 
 
 def test_an_old_passphrase_and_an_old_identity_still_open_what_was_made_with_them(
@@ -114,8 +114,8 @@ def test_an_old_passphrase_and_an_old_identity_still_open_what_was_made_with_the
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = [*files, str(identity_file(tmp_path, IDENTITY))]
     settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES = ["never used", "the first of them"]
 
-    assert verify_execution(first, by="tests").databases == 1
-    assert verify_execution(second, by="tests").databases == 1
+    assert verify_backup(first, by="tests").databases == 1
+    assert verify_backup(second, by="tests").databases == 1
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
@@ -212,7 +212,7 @@ def test_the_passphrase_in_the_configuration_of_a_service_encrypts_its_backups_a
     assert (execution.encryption, execution.recipients) == ("age", ["passphrase"])
     with file_of(execution).open("rb") as file:
         assert age.inspect_header(file).stanza_types == ("scrypt",)
-    assert verify_execution(execution, by="tests").databases == 6
+    assert verify_backup(execution, by="tests").databases == 6
 
 
 def test_the_key_of_the_site_wins_over_that_of_the_service(tacacs_root: Path, identity: Path, back_up: BackUp) -> None:

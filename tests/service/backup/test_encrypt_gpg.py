@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backups.archive.encryption import Verdict
+from backups.archive.encryption import KeyMatch
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.archives.signatures import State, signature_state
 from backups.service.catalogue.import_file import import_archive
 from backups.service.catalogue.sync import import_backups
-from backups.service.drill.run import verify_archive, verify_execution
+from backups.service.drill.run import verify_archive, verify_backup
 from backups.service.keys.check import check_keys
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of
@@ -75,7 +75,7 @@ def test_it_is_signed_verified_and_restored(execution: BackupExecution, shop: Pa
         connection.execute("DELETE FROM orders")
         connection.commit()
 
-    assert verify_execution(execution, by="tests").databases == 1
+    assert verify_backup(execution, by="tests").databases == 1
     done = restore(execution)
 
     assert rows_of(shop / "orders.db") == before
@@ -108,7 +108,7 @@ def test_it_is_adopted_and_imported_as_what_it_is(
 def test_a_key_that_is_not_there_is_told_with_what_gpg_says(
     execution: BackupExecution, settings: Settings, tmp_path: Path, destination: BackupDestination, workspaces: Listing
 ) -> None:
-    assert [look.verdict for look in check_keys(destination)] == [Verdict.OPENS]
+    assert [look.verdict for look in check_keys(destination)] == [KeyMatch.OPENS]
     empty = tmp_path / "empty"
     empty.mkdir(mode=0o700)
     settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = [
@@ -121,8 +121,8 @@ def test_a_key_that_is_not_there_is_told_with_what_gpg_says(
     ]
 
     with pytest.raises(ArchiveError, match=r"cannot be opened: The program gpg failed with exit status 2: .*"):
-        verify_execution(execution, by="tests")
-    assert [look.verdict for look in check_keys(destination)] == [Verdict.LOST]
+        verify_backup(execution, by="tests")
+    assert [look.verdict for look in check_keys(destination)] == [KeyMatch.LOST]
     assert workspaces() == []
 
 

@@ -20,7 +20,7 @@ from backups.runs.recovery.reap import reap
 from backups.service.backup.finish_upload import NOTE
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
-from backups.service.drill.run import verify_execution
+from backups.service.drill.run import verify_backup
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of
 from tests.support.databases.sqlite_files import make_database
@@ -97,7 +97,7 @@ def test_a_process_killed_at_any_moment_leaves_nothing_behind(
         assert_only_whole_archives(archives, workspaces)
         assert execution.status in ("interrupted", "completed")
         if execution.status == "completed":
-            verify_execution(execution, by="tests")
+            verify_backup(execution, by="tests")
         else:
             assert execution.error_message.startswith(f"The process that ran it ({execution.worker}) died in stage")
             assert execution.error_hint
@@ -125,7 +125,7 @@ def die_at(home: Path, execution: BackupExecution, module: str, name: str, how: 
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("backups.service.backup.upload", "record"), ("backups.runs.finish", "completed")]
+    ("module", "name"), [("backups.service.backup.upload", "record"), ("backups.runs.finish", "complete")]
 )
 def test_an_archive_that_was_uploaded_whole_is_not_lost_with_its_process(
     shop: Path, home: Path, destination: BackupDestination, archives: Listing, workspaces: Listing,
@@ -138,7 +138,7 @@ def test_an_archive_that_was_uploaded_whole_is_not_lost_with_its_process(
     execution.refresh_from_db()
     assert execution.status == "completed"
     assert execution.warnings == [NOTE]
-    assert verify_execution(execution, by="tests").databases == 1
+    assert verify_backup(execution, by="tests").databases == 1
     assert_only_whole_archives(archives, workspaces)
 
 

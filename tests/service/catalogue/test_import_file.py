@@ -22,8 +22,8 @@ from backups.models import BackupExecution
 from backups.service.archives.signatures import signature_state
 from backups.service.catalogue import import_file
 from backups.service.catalogue.import_file import import_archive
-from backups.service.catalogue.sync import look
-from backups.service.drill.run import verify_execution
+from backups.service.catalogue.sync import scan_destination
+from backups.service.drill.run import verify_backup
 from destinations.backends.folder import Folder
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError, DestinationFull
@@ -72,8 +72,8 @@ def test_an_archive_file_is_verified_stored_under_its_name_and_recorded(
     assert BackupDestination.objects.get().established
     assert workspaces() == []
     assert f"backup.adopted backup={row.pk}" in caplog.text and "by=tests" in caplog.text
-    verify_execution(row, by="tests")
-    found = look(BackupDestination.objects.get())
+    verify_backup(row, by="tests")
+    found = scan_destination(BackupDestination.objects.get())
     assert (found.present, found.unknown, found.leftovers) == (1, [], [])
 
 

@@ -20,8 +20,8 @@ from backups.archive.age import generate_identity
 from backups.models import BackupExecution, LeftoverPart
 from backups.service.archives.pin import pin_backup
 from backups.service.archives.signatures import signature_state
-from backups.service.catalogue.sync import Imported, import_backups, look
-from backups.service.drill.run import verify_execution
+from backups.service.catalogue.sync import Imported, import_backups, scan_destination
+from backups.service.drill.run import verify_backup
 from backups.service.monitoring.protection import Condition, protections
 from backups.service.retention.plan import plan_prune
 from backups.service.retention.prune import prune
@@ -73,7 +73,7 @@ def test_an_unknown_archive_is_adopted_with_everything_its_manifest_says(
     assert (row.triggered_by, row.warnings, row.comment) == ("cron", ["one was open"], "found at the destination")
     assert BackupDestination.objects.get().established
     assert f"backup.adopted backup={row.pk} instance=app destination=nas" in caplog.text
-    verify_execution(row, by="tests")
+    verify_backup(row, by="tests")
 
 
 def test_a_second_import_finds_everything_as_recorded(destination: BackupDestination) -> None:
@@ -90,7 +90,7 @@ def test_a_look_changes_nothing(destination: BackupDestination) -> None:
     put(destination, "other/copy.tar.zst", b"looked at by name alone")
     put(destination, "readme.txt", b"hello")
     part(destination, "unknown")
-    found = look(destination)
+    found = scan_destination(destination)
     assert [file.path for file in found.unknown] == ["other/copy.tar.zst"]
     assert paths(found.missing) == [lost.backup_path]
     assert [file.path for file in found.others] == ["readme.txt"]
@@ -122,7 +122,7 @@ def test_the_whole_catalogue_is_rebuilt_on_an_empty_database(
     assert sorted(paths(list(BackupExecution.objects.filter(instance="wiki")))) == sorted(paths(others))
     assert set(BackupExecution.objects.values_list("adopted", flat=True)) == {True}
     for row in rows:
-        verify_execution(row, by="tests")
+        verify_backup(row, by="tests")
 
 
 @pytest.mark.parametrize("key", ["passphrase", "identity"])
@@ -161,7 +161,7 @@ def test_a_signature_belongs_to_its_archive_and_one_that_does_not_fit_is_refused
     tacacs_root: Path, destination: BackupDestination, back_up: BackUp
 ) -> None:
     made, other = back_up(), back_up()
-    assert look(destination).others == []
+    assert scan_destination(destination).others == []
     signature = folder_of(destination) / f"{made.backup_path}.minisig"
     signature.write_bytes((folder_of(destination) / f"{other.backup_path}.minisig").read_bytes())
     BackupExecution.objects.all().delete()
@@ -169,7 +169,7 @@ def test_a_signature_belongs_to_its_archive_and_one_that_does_not_fit_is_refused
     assert paths(done.adopted) == [other.backup_path]
     assert [path for path, _ in done.refused] == [made.backup_path]
     file_of(made).unlink()
-    assert [file.path for file in look(destination).others] == [f"{made.backup_path}.minisig"]
+    assert [file.path for file in scan_destination(destination).others] == [f"{made.backup_path}.minisig"]
 
 
 def test_adopted_archives_push_no_backup_out_and_go_by_the_rule(destination: BackupDestination) -> None:
@@ -219,7 +219,7 @@ def test_an_archive_without_a_date_to_rely_on_is_never_pruned_and_makes_no_insta
     run(destination)
     ((entry,), (state,)) = plan_prune(destination, timezone.now()).entries, protections()
     assert entry.keep
-    assert entry.reason in ("kept because nobody can say when it was taken", "kept because its date is in the future")
+    assert entry.reason in ("kept because its date is unknown", "kept because its date is in the future")
     assert state.condition is Condition.NEVER
 
 
@@ -269,7 +269,7 @@ def test_the_servers_own_archives_are_adopted_the_encrypted_one_with_its_passphr
     settings.BACKUP_ENCRYPTION_PASSPHRASE = SERVER_PASSPHRASE
     (row,) = run(destination).adopted
     assert (row.instance, row.encryption, row.kind) == ("tacacs-hq", "tcbk", "manual")
-    verify_execution(row, by="tests")
+    verify_backup(row, by="tests")
     assert SERVER_PASSPHRASE not in json.dumps(row.manifest_json)
 
 
@@ -337,7 +337,7 @@ def test_an_archive_that_came_back_after_it_was_deleted_is_a_new_backup(destinat
 def test_what_an_execution_is_uploading_is_not_unknown(destination: BackupDestination) -> None:
     an_execution("app", destination=destination, status="running", planned_path=PLACE)
     put(destination, PLACE, an_archive())
-    assert (run(destination).adopted, look(destination).unknown) == ([], [])
+    assert (run(destination).adopted, scan_destination(destination).unknown) == ([], [])
 
 
 def test_what_is_recorded_or_deleted_while_the_listing_runs_is_neither_unknown_nor_missing(
@@ -357,7 +357,7 @@ def test_what_is_recorded_or_deleted_while_the_listing_runs_is_neither_unknown_n
         delete(late)
 
     monkeypatch.setattr(LocalDestination, "list", list_slowly)
-    found = look(destination)
+    found = scan_destination(destination)
     assert (found.unknown, found.missing) == ([], [])
 
 

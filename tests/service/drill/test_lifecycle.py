@@ -13,11 +13,11 @@ from backups.errors import BackupError, NotDeletable, NotQueued
 from backups.models import ArchiveUse, BackupExecution, DrillExecution
 from backups.runs import workspace
 from backups.runs.finish import cancel, message_of
-from backups.runs.queue.holder import this_worker
+from backups.runs.queue.ownership import this_worker
 from backups.runs.recovery.reap import reap
 from backups.service.archives.delete import delete_backup
 from backups.service.drill import trial_restore as trial
-from backups.service.drill.run import drill, run_drill, start_drill, verify_execution
+from backups.service.drill.run import drill, run_drill, start_drill, verify_backup
 from tests.service.drill.test_run import heard
 from tests.support.call_commands import command, refused
 from tests.support.rows import an_execution
@@ -53,7 +53,7 @@ def test_a_scratch_place_that_is_full_says_nothing_of_the_archive(
     tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = back_up()
-    monkeypatch.setattr(trial, "lay_out", _no_space)
+    monkeypatch.setattr(trial, "unpack_archive", _no_space)
     run = drill(backup, by="tests")
     assert (run.status, run.verdict) == ("failed", "")
     assert run.error_message == "The workspace cannot be written: No space left on device."
@@ -81,7 +81,7 @@ def test_every_drill_and_verification_is_listed(store: Path, back_up: BackUp) ->
     assert command("listdrills").out == "no drills\n"
     backup = back_up("store")
     drill(backup, by="tests")
-    verify_execution(backup, by="bob")
+    verify_backup(backup, by="bob")
     newest, oldest = command("listdrills", "store", "--json").data
     assert (newest["kind"], newest["verdict"], newest["by"], newest["backup"]) == (
         "verification", "passed", "bob", backup.pk,
@@ -122,7 +122,7 @@ def test_a_drill_waits_for_no_backup_and_keeps_none_waiting(store: Path, back_up
     assert drill(backup, by="tests").verdict == "passed"
     BackupExecution.objects.filter(pk=running.pk).update(status="failed")
     run = start_drill(backup, by="tests")
-    run.moved(run.Status.QUEUED, status="running", worker=this_worker(), heartbeat_at=timezone.now())
+    run.transition(run.Status.QUEUED, status="running", worker=this_worker(), heartbeat_at=timezone.now())
     assert back_up("store").status == "completed"
 
 
@@ -142,7 +142,7 @@ def test_a_drill_whose_process_died_is_ended_and_lets_go_of_everything(
     run = start_drill(backup, by="tests")
     host = this_worker().partition(":")[0]
     dead = f"{host}:999999999"
-    run.moved(run.Status.QUEUED, status="running", worker=dead, stage="checking", heartbeat_at=timezone.now())
+    run.transition(run.Status.QUEUED, status="running", worker=dead, stage="checking", heartbeat_at=timezone.now())
     ArchiveUse.objects.create(execution=backup, worker=dead, since=timezone.now())
     (workspace.root() / run.pk).mkdir()
     (workspace.root() / f"{run.pk}.lock").touch()

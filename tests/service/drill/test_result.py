@@ -12,7 +12,7 @@ from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, Cancelled, ComponentError, NotCheckable, ScratchFailed, TimedOut
 from backups.models import BackupExecution, DrillExecution
 from backups.service.drill.result import is_about_the_archive
-from backups.service.drill.run import drill, newest_good_backup, verify_execution
+from backups.service.drill.run import drill, newest_good_backup, verify_backup
 from backups.service.monitoring.protection import protections
 from backups.service.retention.plan import plan_prune
 from backups.signals import verification_finished
@@ -71,11 +71,11 @@ def test_a_failed_verification_is_kept_until_one_passes(
     backup = back_up()
     archive = file_of(backup)
     whole = archive.read_bytes()
-    verify_execution(backup, by="tests")
+    verify_backup(backup, by="tests")
     archive.write_bytes(flipped(whole, len(whole) // 2))
     caplog.clear()
     with heard() as signals, pytest.raises(ArchiveError):
-        verify_execution(backup, by="tests")
+        verify_backup(backup, by="tests")
     backup.refresh_from_db()
     assert (backup.flaw, backup.verified_at) == ("its verification failed", None)
     assert backup.verification is not None
@@ -90,7 +90,7 @@ def test_a_failed_verification_is_kept_until_one_passes(
     assert newest_good_backup("tacacs-hq") is None
 
     archive.write_bytes(whole)
-    verify_execution(backup, by="tests")
+    verify_backup(backup, by="tests")
     backup.refresh_from_db()
     assert (backup.flaw, backup.verified_at is not None) == ("", True)
     assert newest_good_backup("tacacs-hq") == backup
@@ -105,7 +105,7 @@ def test_a_drill_that_passes_refutes_a_failed_verification_but_not_the_other_way
     backup.refresh_from_db()
     assert backup.flaw == ""
     a_drill(backup, verdict="failed", error_message="an index lost an entry")
-    verify_execution(backup, by="tests")
+    verify_backup(backup, by="tests")
     backup.refresh_from_db()
     assert (backup.flaw, backup.verified_at is not None) == ("its drill failed", True), "a verification sees less"
 

@@ -10,13 +10,13 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from backups.archive.encryption import HEAD_BYTES, Verdict
+from backups.archive.encryption import HEAD_BYTES, KeyMatch
 from backups.models import BackupExecution, KeyCheck
 from backups.service.archives.delete import delete_backup
 from backups.service.keys import check
 from backups.service.keys.check import check_due, check_keys
 from backups.signals import keys_lost
-from backups.worker import housekeeping
+from backups.worker import tick as housekeeping
 from destinations.backends import Destination
 from destinations.models import BackupDestination
 from tests.support.archives.age_files import IDENTITY, OTHER_IDENTITY, OTHER_RECIPIENT, PASSPHRASE, identity_file
@@ -30,7 +30,7 @@ from tests.support.site_fixtures import BackUp
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def verdicts(destination: BackupDestination, *, whole: bool = False) -> list[Verdict]:
+def verdicts(destination: BackupDestination, *, whole: bool = False) -> list[KeyMatch]:
     return [result.verdict for result in check_keys(destination, whole=whole)]
 
 
@@ -46,7 +46,7 @@ def test_the_oldest_and_the_newest_of_each_set_of_keys_are_tried(
     results = check_keys(destination)
 
     assert [result.backup for result in results] == [first[0], first[2], second]
-    assert [result.verdict for result in results] == [Verdict.OPENS, Verdict.OPENS, Verdict.LOST]
+    assert [result.verdict for result in results] == [KeyMatch.OPENS, KeyMatch.OPENS, KeyMatch.LOST]
 
 
 def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
@@ -86,7 +86,7 @@ def test_archives_for_identities_that_are_kept_elsewhere_are_no_alarm(
     shop: Path, recipient: str, destination: BackupDestination, back_up: BackUp
 ) -> None:
     back_up("shop")
-    assert verdicts(destination) == [Verdict.ELSEWHERE]
+    assert verdicts(destination) == [KeyMatch.ELSEWHERE]
     row = KeyCheck.objects.get()
     assert (row.problem, row.outcome) == ("", "1 not tried, for keys that are kept elsewhere")
 
@@ -96,7 +96,7 @@ def test_an_identity_file_that_cannot_be_read_is_an_alarm(
 ) -> None:
     back_up("shop")
     identity.unlink()
-    assert verdicts(destination) == [Verdict.LOST]
+    assert verdicts(destination) == [KeyMatch.LOST]
 
 
 def test_a_passphrase_that_was_changed_without_keeping_the_old_one_is_found(
@@ -104,11 +104,11 @@ def test_a_passphrase_that_was_changed_without_keeping_the_old_one_is_found(
 ) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     back_up("shop")
-    assert verdicts(destination) == [Verdict.OPENS]
+    assert verdicts(destination) == [KeyMatch.OPENS]
     settings.BACKUP_ENCRYPTION_PASSPHRASE = "a new one"
-    assert verdicts(destination) == [Verdict.LOST]
+    assert verdicts(destination) == [KeyMatch.LOST]
     settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES = [PASSPHRASE]
-    assert verdicts(destination) == [Verdict.OPENS]
+    assert verdicts(destination) == [KeyMatch.OPENS]
 
 
 def test_only_the_beginning_of_a_large_archive_is_fetched(
@@ -123,7 +123,7 @@ def test_only_the_beginning_of_a_large_archive_is_fetched(
         Destination, "head", lambda self, path, length: asked.append(length) or head(self, path, length)
     )
 
-    assert verdicts(destination) == [Verdict.OPENS]
+    assert verdicts(destination) == [KeyMatch.OPENS]
     assert asked == [HEAD_BYTES]
 
 
@@ -133,7 +133,7 @@ def test_a_header_that_is_damaged_is_an_alarm_that_says_so(
     archive = file_of(back_up("shop"))
     archive.write_bytes(archive.read_bytes().replace(b"X25519", b"X2551\xff", 1))
     (result,) = check_keys(destination)
-    assert result.verdict is Verdict.LOST
+    assert result.verdict is KeyMatch.LOST
     assert "age file" in KeyCheck.objects.get().problem
 
 
@@ -143,21 +143,22 @@ def test_an_archive_that_is_gone_is_left_to_the_catalogue(
     gone = file_of(back_up("shop"))
     back_up("shop")
     gone.unlink()
-    assert verdicts(destination) == [Verdict.UNTOLD, Verdict.OPENS]
+    assert verdicts(destination) == [KeyMatch.UNDETERMINED, KeyMatch.OPENS]
 
 
 @pytest.mark.parametrize(
-    ("passphrase", "verdict"), [(SERVER_PASSPHRASE, Verdict.OPENS), ("another one", Verdict.LOST), ("", Verdict.LOST)]
+    ("passphrase", "verdict"),
+    [(SERVER_PASSPHRASE, KeyMatch.OPENS), ("another one", KeyMatch.LOST), ("", KeyMatch.LOST)],
 )
 def test_the_servers_own_container_is_tried_as_a_whole_by_the_command_only(
-    destination: BackupDestination, settings: Settings, passphrase: str, verdict: Verdict
+    destination: BackupDestination, settings: Settings, passphrase: str, verdict: KeyMatch
 ) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = passphrase
     execution = stored(destination, encryption="tcbk")
     data = SERVER_ENCRYPTED.read_bytes()
     file_of(execution).write_bytes(data)
     BackupExecution.objects.update(archive_sha256=hashlib.sha256(data).hexdigest())
-    assert verdicts(destination) == [Verdict.UNTOLD]
+    assert verdicts(destination) == [KeyMatch.UNDETERMINED]
     assert verdicts(destination, whole=True) == [verdict]
 
 
@@ -242,7 +243,7 @@ def test_an_archive_that_was_deleted_is_no_alarm_any_more(
 ) -> None:
     execution = back_up("shop")
     identity.unlink()
-    assert verdicts(destination) == [Verdict.LOST]
+    assert verdicts(destination) == [KeyMatch.LOST]
     delete_backup(execution, by="tests", reason="not needed")
     KeyCheck.objects.update(next_at=timezone.now())
     assert check_due() == []

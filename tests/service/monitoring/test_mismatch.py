@@ -14,13 +14,13 @@ from django.core.checks import Warning as CheckWarning
 from backups.checks.instances import check_databases_in_use
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances import process_scan as proc
 from backups.instances.kinds import components_of
 from backups.instances.mismatch import Mismatch, mismatches
-from backups.lib import proc
-from backups.lib.proc import Interest, processes
-from backups.lib.site_paths import NO_PLACES
+from backups.instances.process_scan import ProcessFilter, processes
+from backups.lib.site_paths import NO_SITE_PATHS
 from backups.models import BackupExecution
-from backups.service.restore.dry_run import rehearse
+from backups.service.restore.dry_run import dry_run_restore
 from backups.service.restore.preview.build import preview
 from backups.service.restore.request import RestoreRequest
 from tests.support.databases.sqlite_files import make_database, rows_of
@@ -106,7 +106,7 @@ def seen(name: str = "tacacs-hq") -> list[tuple[str, bool]]:
 
 def found(name: str = "tacacs-hq") -> list[Mismatch]:
     instance = get_instance(name)
-    return mismatches(instance, components_of(instance.service, own=NO_PLACES))
+    return mismatches(instance, components_of(instance.service, own=NO_SITE_PATHS))
 
 
 def test_a_variable_that_moves_a_database_fails_the_backup_before_anything_is_exported(
@@ -224,10 +224,10 @@ def test_our_own_environment_and_that_of_our_parents_say_nothing_of_the_server(
     """The command below has the variable in its environment, and the folder and the file of the service."""
     monkeypatch.chdir(root)
     program = (
-        "import os, sqlite3, sys; from backups.lib import proc; from pathlib import Path;"
+        "import os, sqlite3, sys; from backups.instances import process_scan as proc; from pathlib import Path;"
         "c = sqlite3.connect(sys.argv[1]); c.execute('CREATE TABLE t(x)'); c.commit();"
         "names = frozenset([Path(sys.argv[1]).name]);"
-        "interest = proc.Interest(frozenset([Path.cwd()]), names, frozenset(), frozenset());"
+        "interest = proc.ProcessFilter(frozenset([Path.cwd()]), names, frozenset(), frozenset());"
         "print([p.pid for p in proc.processes(interest) if p.pid in (os.getpid(), os.getppid())])"
     )
     run = subprocess.run(
@@ -311,7 +311,7 @@ def test_a_restore_into_a_database_that_the_server_does_not_use_is_refused_and_c
             restore(backup, components=["devices"])
         assert the_restore().safety_backup is None
         with pytest.raises(BackupError, match=VARIABLE):
-            rehearse(
+            dry_run_restore(
                 RestoreRequest(
                     source=backup, instance="tacacs-hq", archive_sha256=backup.archive_sha256, components=["devices"]
                 )
@@ -489,10 +489,10 @@ def test_of_a_process_of_another_user_root_sees_everything_and_that_user_nothing
 LOOK = """
 import os, sys
 from pathlib import Path
-from backups.lib.proc import Interest, processes
+from backups.instances.process_scan import ProcessFilter, processes
 os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 names = [["devices.db", "local_auth.db"], ["tacacs.conf"], ["TACACS_DEVICES_DATABASE"]]
-for process in processes(Interest(frozenset([Path(sys.argv[1])]), *map(frozenset, names))):
+for process in processes(ProcessFilter(frozenset([Path(sys.argv[1])]), *map(frozenset, names))):
     if str(process.pid) == sys.argv[2]:
         print(process.folder, process.files, dict(process.environment))
 """
@@ -525,7 +525,7 @@ def test_a_look_at_thousands_of_processes_ends_in_time(tmp_path: Path, monkeypat
     looked = []
     clock = iter(range(10_000))
     monkeypatch.setattr(proc.time, "monotonic", lambda: looked.append(1) or next(clock) / 100)
-    interest = Interest(frozenset([Path("/srv")]), frozenset(["x.db"]), frozenset(), frozenset())
+    interest = ProcessFilter(frozenset([Path("/srv")]), frozenset(["x.db"]), frozenset(), frozenset())
     assert processes(interest, seconds=3.0) == []
     # a hundredth of a second for each look: it stops after three seconds
     assert 300 <= len(looked) <= 3003

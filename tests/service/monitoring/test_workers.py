@@ -154,7 +154,7 @@ def test_a_heartbeat_is_one_row_that_moves_on_and_keeps_its_start() -> None:
     assert (row.started_at, row.name) == (began, f"worker {row.host}:{row.pid}")
     assert timezone.now() - row.beat_at < timedelta(seconds=5)
 
-    heartbeats.stopped(name)
+    heartbeats.mark_stopped(name)
     row.refresh_from_db()
     assert row.stopped_at is not None
 
@@ -164,7 +164,7 @@ def test_a_worker_that_starts_forgets_those_of_its_queue_that_died_on_its_host()
     dead = a_worker(**here, pid=999_999_999)
     kept = [a_worker(**here, pid=os.getpid()), a_worker("branch", **here, pid=999_999_999), a_worker(pid=999_999_999)]
 
-    heartbeats.forget_dead("backups")
+    heartbeats.delete_dead("backups")
 
     assert not Heartbeat.objects.filter(name=dead.name).exists()
     assert Heartbeat.objects.count() == len(kept)

@@ -18,8 +18,8 @@ from backups.service.restore.preview.build import preview
 from backups.service.restore.run import run_restore
 from backups.service.restore.start import start_undo
 from backups.worker import tasks
-from backups.worker.housekeeping import tick
 from backups.worker.tasks import enqueue
+from backups.worker.tick import tick
 from tests.support.pages.restore_pages import an_outcome
 from tests.support.processes.project_programs import manage
 from tests.support.restores.instance_restores import Tree, queue, restore, tree, undo
@@ -102,7 +102,9 @@ def test_an_expired_one_blocks_no_other_even_before_the_tick(backup: BackupExecu
 
 def test_one_that_runs_never_expires(backup: BackupExecution) -> None:
     running = aged(queue(backup), days=1)
-    running.moved(RestoreExecution.Status.QUEUED, status="running", worker="elsewhere:1", heartbeat_at=timezone.now())
+    running.transition(
+        RestoreExecution.Status.QUEUED, status="running", worker="elsewhere:1", heartbeat_at=timezone.now()
+    )
     tick()
     running.refresh_from_db()
     assert running.status == "running"

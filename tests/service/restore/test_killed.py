@@ -19,7 +19,7 @@ from backups.lib import atomic as replacing
 from backups.models import BackupExecution, RestoreExecution
 from backups.runs import finish, progress
 from backups.runs.finish import cancel
-from backups.runs.recovery.reap import HINT, reap
+from backups.runs.recovery.reap import HOST_LOG_HINT, reap
 from backups.service.backup import pack as packing
 from backups.service.restore import apply as applying
 from backups.service.restore import run as engine
@@ -106,22 +106,22 @@ MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "fetching": (killed_at(engine, "archive_of", after=True), "old", False),
     "staged": (killed_at(engine, "stage", after=True), "old", False),
     "safety begins": (killed_at(engine, "take_safety_backup"), "old", False),
-    "safety packs": (killed_at(packing, "write_package"), "old", False),
+    "safety packs": (killed_at(packing, "write_archive"), "old", False),
     "safety is stored": (killed_at(safety, "verify_members"), "old", False),
     "safety is taken": (killed_at(engine, "take_safety_backup", after=True), "old", False),
     "service is stopped": (killed_at(engine, "run_hook", after=True), "old", True),
-    "first is to be applied": (killed_at(applying, "put_back"), "old", True),
-    "first is applied": (killed_at(applying, "put_back", after=True), "old", True),
+    "first is to be applied": (killed_at(applying, "apply_archived"), "old", True),
+    "first is applied": (killed_at(applying, "apply_archived", after=True), "old", True),
     "file is replaced": (killed_at(replacing, "sync_directory"), "old", True),
     "copying": (killed_at(sqlite_restore, "_copy_into", 3), "old", True),
     "log is folded back": (killed_at(sqlite_restore, "_shrink_wal", 2), "old", True),
-    "third is proven": (killed_at(applying, "put_back", 4), "old", True),
-    "last is applied": (killed_at(applying, "put_back", 6, after=True), "old", True),
+    "third is proven": (killed_at(applying, "apply_archived", 4), "old", True),
+    "last is applied": (killed_at(applying, "apply_archived", 6, after=True), "old", True),
     "all are proven": (killed_at(engine, "finish_restore"), "old", True),
     "restart is asked for": (killed_at(finishing, "start_service"), "new", True),
     "service is started": (killed_at(finishing, "start_service", after=True), "new", True),
     # the first end is that of the safety backup
-    "end is recorded": (killed_at(finish, "recorded", 2), "new", True),
+    "end is recorded": (killed_at(finish, "record_end", 2), "new", True),
 }
 
 
@@ -154,7 +154,7 @@ def assert_told(row: RestoreExecution, state: str) -> bool:
         assert row.error_hint == RESTART_HINT
         return True
     assert row.error_message.endswith((". Nothing was changed.", ". What it had changed was rolled back."))
-    assert row.error_hint == HINT
+    assert row.error_hint == HOST_LOG_HINT
     return False
 
 
@@ -186,10 +186,9 @@ def test_a_restore_killed_at_any_moment_leaves_the_instance_whole(
 def test_a_restore_killed_while_it_verifies_what_it_applied_is_rolled_back_and_its_service_started(
     after: bool, scene: Scene, victims: Victims, workspaces: Listing
 ) -> None:
-    prove = "backups.components.sqlite.component.SQLiteComponent.prove"
-    assert victims.run(scene.queue(), killed_at(prove, 2, after=after)) == -signal.SIGKILL
+    assert victims.run(scene.queue(), killed_at(SQLiteComponent, "verify", 2, after=after)) == -signal.SIGKILL
     row = the_restore()
-    assert (row.stage, row.is_proven) == ("proving", False)
+    assert (row.stage, row.is_verified) == ("proving", False)
     assert not scene.is_old()
     reap()
     assert scene.is_old()
@@ -204,8 +203,8 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 ) -> None:
     code = victims.run(
         scene.queue(),
-        killed_at(applying, "put_back", 5, how=signal.SIGTERM),
-        killed_at(rollback, "put_back", 2, after=True),
+        killed_at(applying, "apply_archived", 5, how=signal.SIGTERM),
+        killed_at(rollback, "apply_archived", 2, after=True),
     )
     assert code == -signal.SIGKILL
     assert the_restore().stage == "rolling back"
@@ -220,7 +219,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_reaper(
 def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
     scene: Scene, victims: Victims, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert victims.run(scene.queue(), killed_at(applying, "put_back", 5)) == -signal.SIGKILL
+    assert victims.run(scene.queue(), killed_at(applying, "apply_archived", 5)) == -signal.SIGKILL
 
     class PowerCut(BaseException):
         pass
@@ -243,9 +242,9 @@ def test_a_reaper_that_is_killed_leaves_the_rest_to_the_next_one(
 SIGNALLED = {
     "fetching": (killed_at(engine, "archive_of", how=signal.SIGTERM), "Nothing was changed."),
     "safety": (killed_at(safety, "verify_members", how=signal.SIGTERM), "Nothing was changed."),
-    "applying": (killed_at(applying, "put_back", 3, how=signal.SIGTERM), "What it had changed was rolled back."),
+    "applying": (killed_at(applying, "apply_archived", 3, how=signal.SIGTERM), "What it had changed was rolled back."),
     "applied": (
-        killed_at(applying, "put_back", 6, after=True, how=signal.SIGTERM),
+        killed_at(applying, "apply_archived", 6, after=True, how=signal.SIGTERM),
         "What it had changed was rolled back.",
     ),
 }
@@ -277,8 +276,8 @@ def test_a_signal_during_the_rollback_waits_and_the_first_reason_stays(
 ) -> None:
     code = victims.run(
         scene.queue(),
-        killed_at(SQLiteComponent, "prove", 4, how=signal.SIGALRM),
-        killed_at(rollback, "put_back", 1, how=signal.SIGTERM),
+        killed_at(SQLiteComponent, "verify", 4, how=signal.SIGALRM),
+        killed_at(rollback, "apply_archived", 1, how=signal.SIGTERM),
     )
     assert code == 1
     assert scene.is_old()
@@ -292,7 +291,7 @@ def test_a_signal_during_the_rollback_waits_and_the_first_reason_stays(
 def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the limit of processes is reached."""
     started: list[str] = []
-    start, apply = threading.Thread.start, applying.put_back
+    start, apply = threading.Thread.start, applying.apply_archived
 
     def scarce(thread: threading.Thread) -> None:
         if thread.name.startswith("monitor-"):
@@ -308,7 +307,7 @@ def test_a_rollback_needs_no_thread(scene: Scene, workspaces: Listing, monkeypat
 
     queued = scene.queue()
     monkeypatch.setattr(threading.Thread, "start", scarce)
-    monkeypatch.setattr(applying, "put_back", apply_and_fail)
+    monkeypatch.setattr(applying, "apply_archived", apply_and_fail)
     with pytest.raises(ComponentError):
         run_restore(queued.pk)
     assert started[2:] == [f"monitor-{queued.pk}"]
@@ -353,7 +352,7 @@ TREE_MOMENTS = {
     "tree is to be swapped": (killed_at(component_tree, "exchange"), "old"),
     "tree is swapped": (killed_at(component_tree, "exchange", after=True), "new"),
     "old tree is to be removed": (killed_at(component_tree, "discard_draft", 1), "new"),
-    "tree is proven": (killed_at(FilesComponent, "prove", after=True), "new"),
+    "tree is proven": (killed_at(FilesComponent, "verify", after=True), "new"),
 }
 
 

@@ -19,14 +19,14 @@ from backups.components.files import replace_around as around
 from backups.components.files.component import FilesComponent
 from backups.errors import ComponentError, Untouched
 from backups.instances import get_instance
-from backups.instances.site_paths import live_components, located_components
+from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.atomic import discard
 from backups.models import BackupExecution
 from backups.runs.recovery.reap import reap
 from backups.service.archives.extract import extract
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
-from backups.service.restore.dry_run import rehearse
+from backups.service.restore.dry_run import dry_run_restore
 from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.tree import TreePreview
 from backups.service.restore.request import RestoreRequest
@@ -330,7 +330,7 @@ def test_what_is_in_the_way_of_the_archives_in_the_backup_refuses_the_restore_an
     host.work()
     new, before = host.service(), host.stored()
     for attempt in (
-        lambda: rehearse(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256)),
+        lambda: dry_run_restore(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256)),
         lambda: restore(backup),
     ):
         with pytest.raises(Untouched, match=r"later is no folder in the backup, and now leads to archives"):
@@ -348,7 +348,7 @@ def test_a_tree_that_is_a_mount_point_and_holds_archives_is_refused_beforehand(
     before = host.stored()
     refusal = r"srv cannot be replaced: it is a mount point, and holds archives of this site."
     with pytest.raises(Untouched, match=refusal):
-        rehearse(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256))
+        dry_run_restore(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256))
     with pytest.raises(Untouched, match=refusal):
         restore(backup)
     assert any("it is a mount point" in text for text in preview(backup, "host").refusals)
@@ -396,7 +396,7 @@ def test_a_dry_run_and_the_record_of_the_restore_say_what_stays(host: Host) -> N
     host.keep_archives_in(host.root / "backups")
     backup = host.back_up()
     stays = f"{host.root}/backups holds archives of this site and stays as it is"
-    rehearse(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256))
+    dry_run_restore(RestoreRequest(source=backup, instance="host", archive_sha256=backup.archive_sha256))
     assert stays in restore(backup).warnings
 
 
@@ -454,10 +454,10 @@ from pathlib import Path
 from backups.components.base import ApplyContext, ExportContext
 from backups.components.files.component import FilesComponent
 from backups.archive.manifest.document import Entry
-from backups.lib.site_paths import OwnPlaces, Place
+from backups.lib.site_paths import SitePath, SitePaths
 os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 tree, staged = map(Path, sys.argv[1:])
-own = OwnPlaces([Place("archives", tree / "var" / "backups")])
+own = SitePaths([SitePath("archives", tree / "var" / "backups")])
 component = FilesComponent("all", tree, member="all", own=own)
 component.export(ExportContext(staged, 1.0, lambda _: None))
 (tree / "app" / "data").unlink(); (tree / "app").chmod(0o700); (tree / "new").mkdir(0o500)
@@ -465,7 +465,7 @@ component.export(ExportContext(staged, 1.0, lambda _: None))
 context = ApplyContext(staged, 1.0, lambda _: None)
 entries = [Entry("all.tar", 0, "0" * 64, "data", "all")]
 component.apply(entries, context)
-print(component.prove(entries, context), component.is_as_in(entries, context))
+print(component.verify(entries, context), component.matches(entries, context))
 """
 
 
@@ -497,24 +497,24 @@ def test_the_way_back_needs_no_database_to_know_the_places(host: Host) -> None:
     try:
         with pytest.raises(DatabaseError):
             live_components(get_instance("host"))
-        (component,) = located_components(get_instance("host"), {"all": str(host.root)})
+        (component,) = live_components_at(get_instance("host"), {"all": str(host.root)})
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE gone RENAME TO backup_destinations")
     assert isinstance(component, FilesComponent)
-    assert list(component.own_below().places) == ["backups"]
+    assert list(component.site_paths_below().places) == ["backups"]
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------
 MOMENTS = {
     "before the first step": killed_at(around, "_carry_out"),
-    "after the first swap": killed_at(around, "swap", 1, after=True),
-    "before the second swap": killed_at(around, "swap", 2),
+    "after the first swap": killed_at(around, "rename_exchange", 1, after=True),
+    "before the second swap": killed_at(around, "rename_exchange", 2),
     "between moves": killed_at(around.os, "rename", 1, after=True),
-    "before modes": killed_at(around, "_dress", 1),
-    "after modes": killed_at(around, "_dress", 1, after=True),
+    "before modes": killed_at(around, "_set_metadata", 1),
+    "after modes": killed_at(around, "_set_metadata", 1, after=True),
     "old one is to be removed": killed_at(component_tree, "discard_draft"),
-    "is proven": killed_at(FilesComponent, "prove", after=True),
+    "is proven": killed_at(FilesComponent, "verify", after=True),
 }
 
 

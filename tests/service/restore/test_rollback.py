@@ -97,7 +97,9 @@ def test_a_component_that_cannot_be_applied_takes_all_of_them_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backup, before = spoilt
-    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, nth, when, ComponentError("The disk said no.")))
+    monkeypatch.setattr(
+        applying, "apply_archived", Fault(applying.apply_archived, nth, when, ComponentError("The disk said no."))
+    )
     with pytest.raises(ComponentError, match=r"^The disk said no\.$"):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
@@ -114,8 +116,8 @@ def test_a_component_that_cannot_be_proven_takes_all_of_them_back(
 ) -> None:
     backup, before = spoilt
     # the configuration proves its overrides through the same function
-    fault = Fault(SQLiteComponent.prove, nth, "before", ComponentError("not as in the backup"))
-    monkeypatch.setattr(SQLiteComponent, "prove", lambda *arguments: fault(*arguments))
+    fault = Fault(SQLiteComponent.verify, nth, "before", ComponentError("not as in the backup"))
+    monkeypatch.setattr(SQLiteComponent, "verify", lambda *arguments: fault(*arguments))
     with pytest.raises(ComponentError, match=r"^not as in the backup$"):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
@@ -132,7 +134,7 @@ def test_an_error_that_nobody_foresaw_takes_everything_back_and_keeps_its_text_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     backup, before = spoilt
-    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", error))
+    monkeypatch.setattr(applying, "apply_archived", Fault(applying.apply_archived, 3, "after", error))
     with pytest.raises(type(error)):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)
@@ -231,14 +233,14 @@ def test_a_hook_that_fails_after_is_a_warning_for_everybody_to_see(
 
 
 def fault_in_rollback(monkeypatch: pytest.MonkeyPatch, component: str) -> None:
-    real = rollback.put_back
+    real = rollback.apply_archived
 
-    def put_back(target: Component, *arguments: Any) -> None:
+    def apply_archived(target: Component, *arguments: Any) -> None:
         if target.name == component:
             raise ComponentError(f"{component} will not")
         real(target, *arguments)
 
-    monkeypatch.setattr(rollback, "put_back", put_back)
+    monkeypatch.setattr(rollback, "apply_archived", apply_archived)
 
 
 def test_a_rollback_that_fails_says_what_to_do_and_the_undo_then_works(
@@ -246,7 +248,9 @@ def test_a_rollback_that_fails_says_what_to_do_and_the_undo_then_works(
 ) -> None:
     backup, before = spoilt
     with monkeypatch.context() as patch:
-        patch.setattr(applying, "put_back", Fault(applying.put_back, 4, "after", ComponentError("The disk said no.")))
+        patch.setattr(
+            applying, "apply_archived", Fault(applying.apply_archived, 4, "after", ComponentError("The disk said no."))
+        )
         fault_in_rollback(patch, "devices")
         with pytest.raises(BackupError) as failed:
             restore(backup)
@@ -271,16 +275,16 @@ def test_whatever_fails_in_a_rollback_keeps_no_other_component_from_it_and_the_r
     error: Exception, spoilt: Any, tacacs_root: Path, hook_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, before = spoilt
-    real = rollback.put_back
+    real = rollback.apply_archived
 
-    def put_back(target: Component, *arguments: Any) -> None:
+    def apply_archived(target: Component, *arguments: Any) -> None:
         if target.name == "devices":
             raise error
         real(target, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(applying, "put_back", Fault(applying.put_back, 4, "after", RecursionError()))
-        patch.setattr(rollback, "put_back", put_back)
+        patch.setattr(applying, "apply_archived", Fault(applying.apply_archived, 4, "after", RecursionError()))
+        patch.setattr(rollback, "apply_archived", apply_archived)
         with pytest.raises(BackupError):
             restore(backup)
     row = the_restore()
@@ -334,7 +338,7 @@ def test_a_signal_between_an_error_and_its_handling_keeps_nothing_from_being_put
     spoilt: Any, tacacs_root: Path, hook_log: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, before = spoilt
-    real, came = execute.undisturbed, []
+    real, came = execute.defer_signals, []
 
     @contextmanager
     def too_late() -> Iterator[Callable[[], None]]:
@@ -344,8 +348,10 @@ def test_a_signal_between_an_error_and_its_handling_keeps_nothing_from_being_put
         with real() as take_effect:
             yield take_effect
 
-    monkeypatch.setattr(execute, "undisturbed", too_late)
-    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("The disk said no.")))
+    monkeypatch.setattr(execute, "defer_signals", too_late)
+    monkeypatch.setattr(
+        applying, "apply_archived", Fault(applying.apply_archived, 3, "after", ComponentError("The disk said no."))
+    )
     with pytest.raises(KeyboardInterrupt):
         restore(backup)
     assert came
@@ -360,17 +366,19 @@ def test_what_another_host_took_for_half_done_is_corrected_by_what_was_kept(
     spoilt: Any, hook_log: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, _ = spoilt
-    monkeypatch.setattr(applying, "put_back", Fault(applying.put_back, 3, "after", ComponentError("The disk said no.")))
+    monkeypatch.setattr(
+        applying, "apply_archived", Fault(applying.apply_archived, 3, "after", ComponentError("The disk said no."))
+    )
     with pytest.raises(ComponentError):
         restore(backup)
     row = the_restore()
     unrecorded.save(row, Ending(row.Status.FAILED, row.error_message, row.error_hint))
     halfway = {name: note | {"state": "applying"} for name, note in row.outcome.items()}
     told = {"error_message": "It died. It may be half done.", "error_hint": "undo it", "outcome": halfway}
-    row.moved(row.Status.FAILED, status="interrupted", **told)
+    row.transition(row.Status.FAILED, status="interrupted", **told)
     assert check_half_restored(None, databases=["default"])
 
-    assert [kept["status"] for kept in unrecorded.waiting().values()] == ["failed"]
+    assert [kept["status"] for kept in unrecorded.pending_ends().values()] == ["failed"]
     reap()
 
     row = the_restore()
@@ -384,13 +392,13 @@ def test_a_rollback_needs_no_destination(
     spoilt: Any, tacacs_root: Path, home: Path, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, before = spoilt
-    fault = Fault(applying.put_back, 2, "after", ComponentError("The disk said no."))
+    fault = Fault(applying.apply_archived, 2, "after", ComponentError("The disk said no."))
 
     def gone(*arguments: Any) -> None:
         shutil.rmtree(home / "backups", ignore_errors=True)
         fault(*arguments)
 
-    monkeypatch.setattr(applying, "put_back", gone)
+    monkeypatch.setattr(applying, "apply_archived", gone)
     with pytest.raises(ComponentError):
         restore(backup)
     assert_as_before(tacacs_root, before, workspaces)

@@ -17,13 +17,13 @@ from backups.errors import BackupError, NotDeletable
 from backups.models import ArchiveUse, BackupExecution, BackupSchedule, RestoreExecution
 from backups.service.archives.delete import delete_backup
 from backups.service.archives.fetch import fetch
-from backups.service.archives.leases import LONGEST_DELETION, LONGEST_USE, reading
+from backups.service.archives.leases import LONGEST_DELETION, LONGEST_USE, read_lease
 from backups.service.retention.plan import plan_prune
 from backups.service.retention.prune import Pruned, prune
 from backups.service.retention.rules import Backup, decide
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable
-from destinations.lib.os_signals import ToldToEnd, ends_in_order
+from destinations.lib.os_signals import TerminationRequested, graceful_termination
 from destinations.models import BackupDestination
 from tests.support.archives.stored import DAY, NOW, daily, file_of, folder_of, recorded, stored, there
 from tests.support.rows import an_execution
@@ -274,13 +274,13 @@ def test_a_reader_that_was_killed_holds_an_archive_for_a_day_at_most(nas: Backup
 def test_an_archive_that_is_being_deleted_is_not_read_and_a_killed_deletion_lets_go(nas: BackupDestination) -> None:
     row = stored(nas)
     BackupExecution.objects.update(deleting_at=timezone.now())
-    with pytest.raises(BackupError, match="is being deleted right now"), reading(row):
+    with pytest.raises(BackupError, match="is being deleted right now"), read_lease(row):
         pass
     with pytest.raises(NotDeletable, match="is being deleted by another process"):
         delete_backup(row, by="tests", reason="to see")
     assert not ArchiveUse.objects.exists()
     BackupExecution.objects.update(deleting_at=timezone.now() - LONGEST_DELETION - timedelta(seconds=1))
-    with reading(row):
+    with read_lease(row):
         pass
     delete_backup(row, by="tests", reason="to see")
     assert not file_of(row).exists()
@@ -504,7 +504,7 @@ def test_a_deletion_that_a_signal_strikes_is_recorded_before_the_process_ends(
         signal.raise_signal(signal.SIGHUP)
 
     monkeypatch.setattr(LocalDestination, "delete", delete_and_hang_up)
-    with pytest.raises(ToldToEnd), ends_in_order():
+    with pytest.raises(TerminationRequested), graceful_termination():
         delete_backup(backup, by="tests", reason="test")
     backup.refresh_from_db()
     assert (file.exists(), backup.deleted_at is not None, backup.deleting_at) == (False, True, None)

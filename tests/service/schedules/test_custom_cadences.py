@@ -78,7 +78,7 @@ def test_a_broken_one_keeps_no_other_schedule_from_running(destination: BackupDe
     plan(bad)
     BackupSchedule.objects.update(next_run=timezone.now())
     settings.BACKUP_CUSTOM_CADENCES = {"first-workday": f"{MODULE}.fails"}
-    (started,) = schedule.fire_due(settings.BACKUP_QUEUE)
+    (started,) = schedule.start_due(settings.BACKUP_QUEUE)
     bad.refresh_from_db()
     assert started.schedule == good
     assert (bad.last_status, bad.consecutive_failures, bad.next_run) == ("failed", 1, None)

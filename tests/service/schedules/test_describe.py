@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backups.errors import BackupError
 from backups.service.schedules.cadence import parse_cron, upcoming
-from backups.service.schedules.describe import in_words
+from backups.service.schedules.describe import cadence_in_words
 
 ZONE = "Europe/Berlin"
 SUNDAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
     ],
 )
 def test_a_cadence_is_said_in_words(type_: str, expression: str, words: str) -> None:
-    assert in_words(type_, expression, ZONE) == words
+    assert cadence_in_words(type_, expression, ZONE) == words
 
 
 def test_uneven_steps_run_when_the_words_say() -> None:
@@ -84,7 +84,7 @@ def test_every_expression_that_a_schedule_may_have_has_words_without_gaps(expres
         parse_cron(expression, "UTC")
     except BackupError:
         assume(False)
-    words = in_words("cron", expression, "UTC")
+    words = cadence_in_words("cron", expression, "UTC")
     # the library cannot say a star or a step inside a list
     in_list = any("," in field and not {"*", "/"}.isdisjoint(field) for field in expression.split())
     assert words.startswith("cron ") <= in_list
@@ -93,4 +93,4 @@ def test_every_expression_that_a_schedule_may_have_has_words_without_gaps(expres
 
 @given(st.text(max_size=40))
 def test_a_text_that_is_no_cron_expression_raises_nothing(text: str) -> None:
-    assert in_words("cron", text, "UTC")
+    assert cadence_in_words("cron", text, "UTC")

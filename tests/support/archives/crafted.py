@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry, Manifest
-from backups.archive.tar.write import Packed, Part, write_package
+from backups.archive.tar.write import Packed, Part, write_archive
 from tests.support.paths import DATA
 
 RECORD = 512
@@ -71,7 +71,7 @@ def pack_counted(
 ) -> tuple[bytes, Packed]:
     target = io.BytesIO()
     parts = parts_of(files, directory)
-    packed = write_package(target, manifest_of(files), parts, compression=compression, level=level)
+    packed = write_archive(target, manifest_of(files), parts, compression=compression, level=level)
     return target.getvalue(), packed
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from backups.archive.manifest.document import Entry
-from backups.archive.tar.write import Part, write_package
+from backups.archive.tar.write import Part, write_archive
 from backups.models import BackupExecution
 from destinations.models import BackupDestination
 from tests.support.rows import a_manifest, an_execution
@@ -41,7 +41,7 @@ def an_archive(
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        write_package(target, manifest, [Part(Path(file.name), "orders.db")], level=1)
+        write_archive(target, manifest, [Part(Path(file.name), "orders.db")], level=1)
     return target.getvalue()
 
 

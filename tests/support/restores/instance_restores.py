@@ -28,14 +28,16 @@ def restore(source: BackupExecution | Path, instance: str = "", **options: objec
     return run_restore(queue(source, instance, **options).pk)
 
 
-def queue(source: BackupExecution | Path, instance: str = "", **options: object) -> RestoreExecution:
+def queue(
+    source: BackupExecution | Path, instance: str = "", *, run_id: str = "", **options: object
+) -> RestoreExecution:
     """Queue the restore of `source` as a person confirms it: with the digest of what they were shown."""
     asked: dict[str, Any] = {
         "instance": "tacacs-hq" if isinstance(source, Path) else source.instance,
         "archive_sha256": sha256(source) if isinstance(source, Path) else source.archive_sha256,
     }
     asked |= {"instance": instance} if instance else {}
-    return start_restore(RestoreRequest(source=source, **asked | options), by="tests")
+    return start_restore(RestoreRequest(source=source, **asked | options), by="tests", run_id=run_id)
 
 
 def undo(restore: RestoreExecution) -> RestoreExecution:

@@ -15,7 +15,7 @@ import sys
 from backups.models import BackupExecution
 from backups.service.backup.start import start_backup
 from backups.service.drill.run import start_drill
-from backups.runs.queue.once import AlreadyWaiting
+from backups.runs.queue.deduplication import AlreadyWaiting
 from destinations.models import BackupDestination
 nas = BackupDestination.objects.get()
 backup = BackupExecution.objects.get(status="completed")

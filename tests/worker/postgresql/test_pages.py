@@ -13,7 +13,7 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
-from backups.admin.backups.changelist import ExecutionAdmin
+from backups.admin.backups.changelist import BackupAdmin
 from backups.models import BackupExecution
 from backups.service.retention.plan import plan_prune
 from destinations.models import BackupDestination
@@ -30,7 +30,7 @@ for number in range(9):
     )
 client = Client(SERVER_NAME="localhost")
 client.force_login(User.objects.create_superuser("admin"))
-ExecutionAdmin.list_per_page = 4
+BackupAdmin.list_per_page = 4
 def shown(query):
     return "".join(pk[7] for pk in page_at(client, "/admin/backups/backupexecution/" + query).listed_runs())
 entries = plan_prune(nas, now).entries

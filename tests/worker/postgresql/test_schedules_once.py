@@ -22,7 +22,7 @@ TICK = """
 import time
 from datetime import timedelta
 from django.db.models import F
-from backups.worker.housekeeping import start_scheduled
+from backups.worker.tick import start_scheduled
 from backups.models import BackupSchedule
 for number in range({rounds}):
     time.sleep(max(0, {start} + 1.2 * number - time.time()))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups.lib.paths import bytes_of
+from backups.lib.paths import size_or_zero
 
 BYTES_PER_SECOND = 5_000_000  # read rate of the slowest disk
 INSTRUCTIONS_PER_CALLBACK = 100_000  # of SQLite's virtual machine: about a millisecond
@@ -39,7 +39,7 @@ LIMITS = {
 
 def time_limit(path: Path) -> float:
     """Return how many seconds work on `path` may take: BACKUP_CHECK_TIMEOUT, and more for a large file."""
-    return float(settings.BACKUP_CHECK_TIMEOUT) + bytes_of(path) / BYTES_PER_SECOND
+    return float(settings.BACKUP_CHECK_TIMEOUT) + size_or_zero(path) / BYTES_PER_SECOND
 
 
 def set_limits(connection: sqlite3.Connection, *, seconds: float, attached: int) -> None:

@@ -22,10 +22,10 @@ from backups.instances.kinds.tacacs.configuration import (
     parse_configuration,
     read_live_text,
 )
-from backups.lib.atomic import discard_draft, refusing, replace_file, touched
-from backups.lib.copy import copy_stable, same_content
+from backups.lib.atomic import discard_draft, replace_file, touched, translate_os_errors
+from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
-from backups.lib.paths import bytes_of
+from backups.lib.paths import size_or_zero
 
 KEPT = f"{OVERRIDES} keeps its bytes, {EXPORT_NAME} has those that are no text as \\udc80 to \\udcff"
 
@@ -50,7 +50,7 @@ class ConfigurationComponent(Component):
         return [self.baseline, self.overrides.path]
 
     def source_bytes(self) -> int:
-        return self.overrides.source_bytes() + bytes_of(self.baseline)
+        return self.overrides.source_bytes() + size_or_zero(self.baseline)
 
     def export(self, context: ExportContext) -> Export:
         # the merged export is made from the exported copies, so that they agree
@@ -126,9 +126,9 @@ class ConfigurationComponent(Component):
         overrides, file = self._split(entries)
         return bool(overrides or file) and (not overrides or self.overrides.accepts(overrides))
 
-    def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         overrides, _ = self._split(entries)
-        return self.overrides.foresee(overrides, context) if overrides else []
+        return self.overrides.preflight(overrides, context) if overrides else []
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         # the merged export is information only and is not applied
@@ -140,18 +140,18 @@ class ConfigurationComponent(Component):
                 live = self.baseline.resolve()
                 self._notes = replace_file(context.staged / FILE, live, permissions=file.permissions)
 
-    def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def verify(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         overrides, file = self._split(entries)
         if not self._holds(file):
             raise ComponentError(f"{self.baseline} is not what the restore has just written.")
-        return self._notes + (self.overrides.prove(overrides, context) if overrides else [])
+        return self._notes + (self.overrides.verify(overrides, context) if overrides else [])
 
     def _holds(self, file: Entry | None) -> bool:
-        return file is None or self.server.config_is_url or same_content(self.baseline, file.checksum_sha256)
+        return file is None or self.server.config_is_url or matches_checksum(self.baseline, file.checksum_sha256)
 
-    def is_as_in(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
+    def matches(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
         overrides, file = self._split(entries)
-        return self._holds(file) and (not overrides or self.overrides.is_as_in(overrides, context))
+        return self._holds(file) and (not overrides or self.overrides.matches(overrides, context))
 
     def was_changed(self) -> bool:
         return self.overrides.was_changed()
@@ -167,11 +167,11 @@ class ConfigurationComponent(Component):
     def remove(self, parts: Collection[str] = ("",)) -> None:
         if ("" in parts or "file" in parts) and not self.server.config_is_url:
             live = self.baseline.resolve()
-            with refusing(live, ComponentError):
+            with translate_os_errors(live, ComponentError):
                 live.unlink(missing_ok=True)
         if "" in parts or "overrides" in parts:
             self.overrides.remove()
 
-    def tidy(self) -> None:
+    def remove_drafts(self) -> None:
         discard_draft(self.baseline.resolve())
-        self.overrides.tidy()
+        self.overrides.remove_drafts()

@@ -14,7 +14,7 @@ from pathlib import Path
 from backups.components import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.layers import Configuration, is_url
-from backups.lib.paths import confined, look_at, unreadable
+from backups.lib.paths import confined, stat_path, unreadable
 from destinations.lib.formats import as_text, is_text
 
 OVERRIDES = "data/config_overrides.db"
@@ -118,12 +118,12 @@ def read_live_text(path: Path) -> str:
 def read_live_overrides(path: Path, lock_timeout: float) -> Sections:
     """Return the active overrides; empty when the database does not exist. Raises ComponentError."""
     try:
-        look_at(path)
+        stat_path(path)
         return active_overrides(path, lock_timeout=lock_timeout)
     except MissingComponent:
         return {}
     except sqlite3.Error as error:
-        raise sqlite.explained(error, path, lock_timeout) from error
+        raise sqlite.component_error(error, path, lock_timeout) from error
 
 
 def active_overrides(path: Path, *, lock_timeout: float = 0) -> Sections:

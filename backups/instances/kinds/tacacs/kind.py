@@ -17,7 +17,7 @@ from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, Arc
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
 from backups.instances.kinds.tacacs.configuration import DATABASES, Server
 from backups.instances.kinds.tacacs.section import ConfigurationSection
-from backups.lib.site_paths import OwnPlaces
+from backups.lib.site_paths import SitePaths
 
 OPTIONAL = ("overrides", *DATABASES)
 INSTANCE_ID = "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT 1"
@@ -72,12 +72,12 @@ class TacacsServer(ServiceKind):
     def component_names(self) -> tuple[str, ...]:
         return (CONFIG, *DATABASES)
 
-    def components(self, configuration: Configuration, own: OwnPlaces) -> list[Component]:
+    def components(self, configuration: Configuration, own: SitePaths) -> list[Component]:
         paths = {name: self.server.database_path(name, configuration) for name in DATABASES}
         databases = [self._database(name, path) for name, path in paths.items()]
         return [ConfigurationComponent(CONFIG, self.server), *databases]
 
-    def component_at(self, name: str, path: Path, own: OwnPlaces) -> Component | None:
+    def component_at(self, name: str, path: Path, own: SitePaths) -> Component | None:
         if name == CONFIG:
             return ConfigurationComponent(CONFIG, self.server)
         return self._database(name, path) if name in DATABASES else None
@@ -124,7 +124,7 @@ class TacacsServer(ServiceKind):
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):
                 return self.name
-            raise sqlite.explained(error, overrides, 0) from error
+            raise sqlite.component_error(error, overrides, 0) from error
         return str(rows[0][0]) if rows else self.name
 
     @classmethod

@@ -44,7 +44,7 @@ class ConfigurationSection(ConfigurationComponent):
                 draft.write_bytes(with_section(read_live_text(self.baseline), self.section, lines).encode())
                 replace_file(draft, self.baseline.resolve())
 
-    def foresee(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         return []
 
     def _apply_overrides(
@@ -86,7 +86,7 @@ class ConfigurationSection(ConfigurationComponent):
         except sqlite3.Error as error:
             raise untouched_error(error, path, lock_timeout) from error
 
-    def prove(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
+    def verify(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         live = LiveServer(self.service, self.server)
         if live.merged.get(self.section) != live.after_section(self.section, context.staged).get(self.section):
             raise ComponentError(f"Section [{self.section}] is not as in the backup after the restore.")

@@ -14,7 +14,7 @@ from destinations.lib.operator_error import sentences
 
 def warn(restore: RestoreExecution, notes: Sequence[str]) -> None:
     if notes:
-        restore.kept(warnings=[*restore.warnings, *notes])
+        restore.update_running(warnings=[*restore.warnings, *notes])
 
 
 def complete(restore: RestoreExecution, instance: Instance) -> None:

@@ -8,7 +8,7 @@ from backups.runs.recovery.liveness import is_dead
 Status = RestoreExecution.Status
 
 
-def left_half_done() -> list[RestoreExecution]:
+def not_rolled_back() -> list[RestoreExecution]:
     """Return the ended restores that were not rolled back, newest first, until each is undone or acknowledged."""
     unacknowledged = RestoreExecution.objects.filter(
         status__in=RestoreExecution.UNSUCCESSFUL, acknowledged_at=None, safety_backup__isnull=False
@@ -16,7 +16,7 @@ def left_half_done() -> list[RestoreExecution]:
     return [restore for restore in unacknowledged if restore.touched]
 
 
-def dead_halfway() -> list[RestoreExecution]:
+def dead_not_rolled_back() -> list[RestoreExecution]:
     """Return the running restores whose process died while it changed the instance: the next tick rolls them back."""
     now = timezone.now()
     return [restore for restore in RestoreExecution.objects.running() if restore.touched and is_dead(restore, now)]

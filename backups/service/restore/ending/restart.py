@@ -72,4 +72,4 @@ def _acknowledge(restore: RestoreExecution, by: audit.Actor) -> None:
     safety = restore.safety_backup
     # a person may have pinned it for another reason since
     if safety is not None and restore.pk in safety.pin_reason:
-        safety.moved(safety.Status.COMPLETED, pinned=False, pin_reason="")
+        safety.transition(safety.Status.COMPLETED, pinned=False, pin_reason="")

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from backups.archive.manifest.document import Manifest
 from backups.archive.tar.read import unpack
-from backups.components import ApplyContext, is_back, put_back
+from backups.components import ApplyContext, apply_archived, equals_archive
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
-from backups.instances.site_paths import located_components
+from backups.instances.site_paths import live_components_at
 from backups.lib import audit
 from backups.models import RestoreExecution
 from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
-from backups.service.archives.open import opened
+from backups.service.archives.open import open_archive
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.ending.finish import warn
 from backups.service.restore.safety import safety_archive
@@ -72,7 +72,7 @@ def _roll_back_all(
     manifest = manifest_of_file(archive)
     wanted = {entry.file for name in restore.touched for entry in manifest.entries_of(name)}
     staged = directory / "rollback"
-    with opened(archive, directory) as stream:
+    with open_archive(archive, directory) as stream:
         unpack(stream, staged, names=wanted)
     context = ApplyContext(staged, lock_timeout, checkpoint)
     failures: list[Exception] = []
@@ -91,20 +91,20 @@ def _roll_back_one(
     restore: RestoreExecution, instance: Instance, name: str, path: str, manifest: Manifest, context: ApplyContext
 ) -> list[str]:
     """Roll back the component `name`, which was restored to `path`; return warnings."""
-    (component,) = located_components(instance, {name: path})
+    (component,) = live_components_at(instance, {name: path})
     entries, absent = manifest.entries_of(component.name), absent_parts(manifest, component.name)
     if not entries and not absent:
         raise ComponentError(f"The safety backup has no entry for {component.name}.")
     notes: list[str] = []
     # what is as it was is not replaced: what the service writes into it meanwhile stays
-    if not is_back(component, entries, absent, context):
+    if not equals_archive(component, entries, absent, context):
         # until it is verified, what it holds is not known
         _set_state(restore, component.name, State.APPLYING)
-        put_back(component, entries, absent, context)
-        notes = component.prove(entries, context) if entries else []
-        if not is_back(component, entries, absent, context) and not component.was_changed():
+        apply_archived(component, entries, absent, context)
+        notes = component.verify(entries, context) if entries else []
+        if not equals_archive(component, entries, absent, context) and not component.was_changed():
             raise ComponentError(f"{component.name} is not what it was before the restore.")
-    component.tidy()
+    component.remove_drafts()
     return notes
 
 
@@ -113,7 +113,7 @@ def _set_state(restore: RestoreExecution, component: str, state: str) -> None:
         name: note | {"state": state} if note["component"] == component else note
         for name, note in restore.outcome.items()
     }
-    restore.kept(outcome=outcome)
+    restore.update_running(outcome=outcome)
 
 
 def aftermath(restore: RestoreExecution) -> str:
@@ -122,7 +122,7 @@ def aftermath(restore: RestoreExecution) -> str:
     if not restore.touched:
         rolled_back = State.ROLLED_BACK in states.values()
         return "What it had changed was rolled back." if rolled_back else "Nothing was changed."
-    if restore.is_proven:
+    if restore.is_verified:
         return ALL_VERIFIED
     meanings = {
         State.RESTORED: "as in the archive",

@@ -8,14 +8,14 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.instances import Instance, get_instance
-from backups.lib.os_signals import undisturbed
+from backups.lib.os_signals import defer_signals
 from backups.models import RestoreExecution
 from backups.runs import finish
 from backups.runs.finish import Ending
 from backups.runs.progress import Monitor
-from backups.runs.queue.holder import on_this_host
+from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery import unrecorded
-from backups.runs.recovery.reap import HINT
+from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.workspace import workspace
 from backups.service.restore.ending.finish import complete, start_service
 from backups.service.restore.ending.rollback import ALL_VERIFIED, aftermath, roll_back, rollback_failed
@@ -79,11 +79,11 @@ def recover_dead(restore: RestoreExecution, message: str) -> bool:
     `message` begins that of the row. False when another process was first, or is at it.
     """
     undo = f"'manage.py restore --undo {restore.pk} --confirm'"
-    if not on_this_host(restore.worker):
+    if not is_on_this_host(restore.worker):
         if not restore.touched:
-            return finish.interrupted(restore, sentences(message, "Nothing was changed."), HINT)
+            return finish.interrupt(restore, sentences(message, "Nothing was changed."), HOST_LOG_HINT)
         half = sentences(message, "It may be half done.", aftermath(restore))
-        return finish.interrupted(restore, half, f"On host {restore.worker.partition(':')[0]}, run {undo}.")
+        return finish.interrupt(restore, half, f"On host {restore.worker.partition(':')[0]}, run {undo}.")
     try:
         # The lock of the workspace decides who recovers. A process that was taken for dead, but lives, holds it itself.
         with workspace(restore.pk) as directory:
@@ -91,7 +91,7 @@ def recover_dead(restore: RestoreExecution, message: str) -> bool:
             if restore.status != Status.RUNNING:
                 return False
             ended = unrecorded.record(restore) or _recover_here(restore, directory, message, f"Run {undo}.")
-            unrecorded.forget(restore.pk)
+            unrecorded.remove_end(restore.pk)
             return ended
     except WorkspaceBusy:
         return False
@@ -99,17 +99,17 @@ def recover_dead(restore: RestoreExecution, message: str) -> bool:
 
 def _recover_here(restore: RestoreExecution, directory: Path, message: str, undo: str) -> bool:
     try:
-        with undisturbed():
+        with defer_signals():
             result = _roll_back_or_complete(restore, directory, message)
-        hint = RESTART_HINT if result == ALL_VERIFIED else HINT
+        hint = RESTART_HINT if result == ALL_VERIFIED else HOST_LOG_HINT
     except BackupError as error:
         result, hint = sentences(error.message, aftermath(restore)), error.hint or undo
     ending = Ending(Status.INTERRUPTED, sentences(message, result), hint)
     try:
-        return finish.recorded(restore, ending)
+        return finish.record_end(restore, ending)
     except DatabaseProblem as problem:
         # its service runs again: the next reaper must not roll back a second time
-        raise unrecorded.keep(restore, ending, problem, done=ALL_VERIFIED) from problem
+        raise unrecorded.save_and_report(restore, ending, problem, done=ALL_VERIFIED) from problem
 
 
 def _roll_back_or_complete(restore: RestoreExecution, directory: Path, message: str) -> str:
@@ -119,7 +119,7 @@ def _roll_back_or_complete(restore: RestoreExecution, directory: Path, message: 
     """
     instance = get_instance(restore.instance)
     with Monitor(restore, protected=True) as monitor:
-        if restore.is_proven:
+        if restore.is_verified:
             complete(restore, instance)
             return ALL_VERIFIED
         stopped = restore.stage in STOPPED
@@ -145,15 +145,15 @@ def _save_before_service_start(restore: RestoreExecution, ending: Ending) -> Non
 
 def _record(restore: RestoreExecution, ending: Ending, directory: Path) -> None:
     try:
-        finish.recorded(restore, ending)
+        finish.record_end(restore, ending)
     except DatabaseProblem:
         restore.status = Status.RUNNING
         # the workspace may be what fills the disk of the database: without it, the second attempt may succeed
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         try:
-            finish.recorded(restore, ending)
+            finish.record_end(restore, ending)
         except DatabaseProblem as problem:
             restore.status = Status.RUNNING
-            raise unrecorded.keep(restore, ending, problem, done=ALL_VERIFIED) from problem
-    unrecorded.forget(restore.pk)
+            raise unrecorded.save_and_report(restore, ending, problem, done=ALL_VERIFIED) from problem
+    unrecorded.remove_end(restore.pk)

@@ -15,8 +15,8 @@ from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import CONFIG, Configuration, Layers, merged, parse_export
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace
-from backups.service.archives.leases import reading
-from backups.service.archives.open import opened
+from backups.service.archives.leases import read_lease
+from backups.service.archives.open import open_archive
 from backups.service.restore.select import absent_parts
 from destinations.lib.operator_error import OperatorError
 
@@ -68,7 +68,7 @@ def archived_side(source: BackupExecution | Path, manifest: Manifest, service: S
 def _head(backup: BackupExecution, directory: Path) -> Path:
     """Download the beginning of the archive only."""
     path = directory / "head"
-    with reading(backup), backup.destination.open() as destination:
+    with read_lease(backup), backup.destination.open() as destination:
         path.write_bytes(destination.head(backup.backup_path, HEAD_BYTES))
     return path
 
@@ -89,6 +89,6 @@ def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind)
 
 
 def _extract(path: Path, entries: Collection[Entry], directory: Path) -> None:
-    with opened(path, directory) as stream:
+    with open_archive(path, directory) as stream:
         for name, content in read_members(stream, entries, max_bytes=LONGEST).items():
             (directory / name).write_bytes(content)

@@ -12,7 +12,7 @@ from backups.instances import Instance, get_instance
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG, SECTION
 from backups.instances.mismatch import mismatches
-from backups.instances.site_paths import live_components, located_components
+from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.copy import sha256_of
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archives.verify import manifest_of_file
@@ -54,7 +54,7 @@ def preview(
         names = list(undo_of.touched)
         targets = [Target(name, name) for name in names]
     else:
-        manifest = manifest if trusted else manifest.distrusted()
+        manifest = manifest if trusted else manifest.as_untrusted()
         names = list(dict.fromkeys([*manifest.components, *known.component_names]))
         targets = select(components, manifest, known)
     comparison = None
@@ -109,7 +109,7 @@ def _live_components(
 ) -> dict[str, Component]:
     """Return the components at the paths that the restore would replace."""
     if undo_of is not None:
-        found = located_components(instance, undo_of.touched)
+        found = live_components_at(instance, undo_of.touched)
     elif comparison is None:
         found = live_components(instance)
     else:

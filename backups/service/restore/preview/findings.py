@@ -10,8 +10,8 @@ from backups.components.sqlite import live_tables
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import Instance
 from backups.lib.copy import sha256_of
-from backups.lib.ownership import foreseen_for
-from backups.lib.paths import bytes_of, look_at
+from backups.lib.ownership import expected_ownership
+from backups.lib.paths import size_or_zero, stat_path
 from backups.service.restore.preview.configuration import ConfigurationChange
 from backups.service.restore.preview.tables import TableChange, table_changes
 from backups.service.restore.preview.tree import TreeComparer, TreePreview
@@ -44,10 +44,10 @@ class Findings:
     def examine(self, path: Path, entry: Entry) -> bool:
         """True when `path` can be read; if not, a note says why."""
         try:
-            look_at(path)
+            stat_path(path)
         except MissingComponent:
             self.state = "missing"
-            known = "" if entry.is_tree else f" with {foreseen_for(path, entry.permissions)}"
+            known = "" if entry.is_tree else f" with {expected_ownership(path, entry.permissions)}"
             self._note(f"{path} does not exist now and will be created{known}")
             if not self.instance.root.is_dir():
                 # it may lie on the host that runs the queue of the instance
@@ -78,7 +78,7 @@ class Findings:
             elif there and path.is_dir():
                 self.add_unknown(f"{path} is a folder now, the backup holds a file: a restore would stop there")
             elif there and self._differs(path, entry, comparer):
-                self.lost.append(f"the present content of {path.name} ({human_size(bytes_of(path))})")
+                self.lost.append(f"the present content of {path.name} ({human_size(size_or_zero(path))})")
         elif entry.file in self.instance.service.layers.values() and not self.instance.service.config_is_url:
             # besides the keys, which `add_keys` takes: whether anything else in the file differs
             path = component.path_of(entry)
@@ -112,8 +112,8 @@ class Findings:
         if path.exists() and not path.is_dir():
             self.add_unknown(f"{path} is a file now, the backup holds a folder: a restore would stop there")
             return
-        self.notes += component.staying()
-        self.tree = tree = comparer.compare(path, entry, component.own_below())
+        self.notes += component.site_path_notes()
+        self.tree = tree = comparer.compare(path, entry, component.site_paths_below())
         self.lost += tree.lost(self.name)
         if tree.same:
             self._assume(ONLY_LOOKED_AT)
@@ -123,7 +123,9 @@ class Findings:
     def _differs(self, path: Path, entry: Entry, comparer: TreeComparer) -> bool:
         """True when the live `path` is known to hold other bytes than `entry`; a note says why that is unknown."""
         try:
-            return bytes_of(path) != entry.size_bytes or sha256_of(path, comparer.checkpoint) != entry.checksum_sha256
+            return (
+                size_or_zero(path) != entry.size_bytes or sha256_of(path, comparer.checkpoint) != entry.checksum_sha256
+            )
         except BackupError as error:
             self.add_unknown(f"{path} cannot be compared: {error.message}")
         except OSError as error:

@@ -11,7 +11,7 @@ from destinations.lib.operator_error import sentences
 
 
 @dataclass(frozen=True, slots=True)
-class SeenSignature:
+class PreviewedSignature:
     """`bad` is why a restore refuses the archive, whatever a person accepts; `unknown` why it cannot be checked."""
 
     text: str
@@ -26,13 +26,13 @@ class SeenSignature:
         return f"The archive is {self.text}: it needs --accept-unsigned."
 
 
-def seen_signature(source: BackupExecution | Path) -> SeenSignature:
+def preview_signature(source: BackupExecution | Path) -> PreviewedSignature:
     """Check the signature of `source`. Nothing is raised: the result has what is wrong."""
     try:
         signature = signature_state(source)
     except ArchiveError as error:
-        return SeenSignature("not to be trusted", bad=error.message)
+        return PreviewedSignature("not to be trusted", bad=error.message)
     except DestinationError as error:
         unknown = sentences(f"Its signature cannot be read: {error.message}")
-        return SeenSignature(unknown, unknown=unknown)
-    return SeenSignature(str(signature), trusted=signature.state is State.SIGNED)
+        return PreviewedSignature(unknown, unknown=unknown)
+    return PreviewedSignature(str(signature), trusted=signature.state is State.SIGNED)

@@ -11,7 +11,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest.entry import Entry
 from backups.components.files.compare_listing import Differences, TreeComparison
 from backups.errors import BackupError
-from backups.lib.site_paths import NO_PLACES_BELOW, PlacesBelow
+from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from backups.lib.walk import TreeEntry, walk
 from backups.models import BackupExecution
 from backups.service.archives.tree_listing import archived_entries
@@ -101,7 +101,7 @@ class TreeComparer:
         self._until = time.monotonic() + seconds
         self._first, self._most = first, most
 
-    def compare(self, path: Path, entry: Entry, own: PlacesBelow = NO_PLACES_BELOW) -> TreePreview:
+    def compare(self, path: Path, entry: Entry, own: SitePathsBelow = NO_SITE_PATHS_BELOW) -> TreePreview:
         """Compare the folder `path`, which may be missing, with the tree of `entry`. Nothing is raised.
 
         What lies in the site's `own` places stays, so it counts on neither side.

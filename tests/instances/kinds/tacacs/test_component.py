@@ -14,7 +14,7 @@ from backups.components import ConfigInfo, Export, ExportContext
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import get_instance
 from backups.instances.kinds import components_of
-from backups.lib.site_paths import NO_PLACES
+from backups.lib.site_paths import NO_SITE_PATHS
 from tests.support.databases.sqlite_files import exclusively_locked, leave_hot_journal, rows_of
 from tests.support.paths import DATA
 from tests.support.site_fixtures import Declare
@@ -26,7 +26,7 @@ HASH = "55984cae84e838a072b29c9e48e2dc3274720d95b3489ccbefdcc6ac0e735347"
 def export(folder: Path) -> Export:
     """Export the configuration of tacacs-hq into the new `folder`."""
     folder.mkdir()
-    component, *_ = components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+    component, *_ = components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
     return component.export(ExportContext(folder, 1.0, lambda _: None))
 
 
@@ -101,7 +101,9 @@ def test_an_inactive_override_does_not_count(tacacs_root: Path, tmp_path: Path) 
 
 def test_an_override_decides_where_a_database_is_looked_for(tacacs_root: Path) -> None:
     override(tacacs_root, "devices", "database", "data/moved.db", "string", 1)
-    paths = {part.name: part.sources()[0] for part in components_of(get_instance("tacacs-hq").service, own=NO_PLACES)}
+    paths = {
+        part.name: part.sources()[0] for part in components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
+    }
     assert paths["devices"] == tacacs_root / "data" / "moved.db"
     assert paths["audit"] == tacacs_root / "data" / "audit_trail.db"
 
@@ -144,7 +146,7 @@ def test_a_url_source_is_not_backed_up_but_its_cached_text_is_merged(
 def test_a_url_source_that_was_never_fetched_is_named(tacacs_root: Path, declare: Declare) -> None:
     declare(f'[tacacs-hq]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "https://config.invalid/tacacs.conf"')
     with pytest.raises(ComponentError, match=rf"^{tacacs_root}/data/config_baseline_cache\.conf does not exist\.$"):
-        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+        components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
 
 
 INVALID = {
@@ -160,7 +162,7 @@ def test_an_invalid_file_is_named_with_its_line_and_no_content(text: str, findin
     path = tacacs_root / "config" / "tacacs.conf"
     path.write_text(text)
     with pytest.raises(DamagedComponent) as refused:
-        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+        components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
     assert refused.value.message == f"{path} is not a configuration file: {finding}."
     assert "hush" not in refused.value.message + refused.value.hint
 
@@ -169,7 +171,7 @@ def test_a_file_that_is_not_utf8_is_named(tacacs_root: Path) -> None:
     path = tacacs_root / "config" / "tacacs.conf"
     path.write_bytes(b"[server]\nhost = caf\xe9\n")
     with pytest.raises(DamagedComponent, match=rf"^{path} is not UTF-8: byte 19\.$"):
-        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+        components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
 
 
 def test_a_configuration_the_server_would_refuse_is_backed_up_with_a_warning(tacacs_root: Path, tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_overrides_without_their_table_are_named(tacacs_root: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE config_overrides")
     with pytest.raises(ComponentError, match=rf"^{path} cannot be read: no such table: config_overrides\.$"):
-        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+        components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
 
 
 def test_overrides_that_stay_locked_are_an_error_in_time(tacacs_root: Path) -> None:
@@ -191,7 +193,7 @@ def test_overrides_that_stay_locked_are_an_error_in_time(tacacs_root: Path) -> N
     with exclusively_locked(path):
         began = time.monotonic()
         with pytest.raises(ComponentError, match=rf"^{path} stayed locked by another process for 1 s\.$"):
-            components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+            components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
         assert 1 <= time.monotonic() - began < 3
 
 
@@ -204,7 +206,7 @@ def test_overrides_with_a_journal_of_a_killed_process_are_named(tacacs_root: Pat
         connection.commit()
     leave_hot_journal(path)
     with pytest.raises(BackupError, match="holds an unfinished transaction of a process that died"):
-        components_of(get_instance("tacacs-hq").service, own=NO_PLACES)
+        components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
 
 
 def test_the_hash_does_not_depend_on_the_order_of_keys(tacacs_root: Path, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_an_invalid_configuration_can_be_forced_and_that_is_recorded(file: Path,
     edit(file, "port = 49\n", "port = 0\n")
     backup = back_up()
     edit(file, "port = 0\n", "port = 49\n")
-    assert failure(backup, "config").message.endswith("[server] port is not between 1 and 65535")
+    assert failure(backup, "config").message.endswith("[server] port is not between 1 and 65535.")
     done = restore(backup, "config", force_invalid_config=True)
     assert live()["server"]["port"] == "0"
     assert done.force_invalid_config

@@ -65,7 +65,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Interest:
+class ProcessFilter:
     """Selects a process by its working folder (in one of `roots`), by an open file (its name begins with one of
     `files`) or by an argument (its last path component is one of `arguments`).
 
@@ -78,7 +78,7 @@ class Interest:
     variables: frozenset[str]
 
 
-def processes(interest: Interest, *, seconds: float = SECONDS) -> list[Process]:
+def processes(interest: ProcessFilter, *, seconds: float = SECONDS) -> list[Process]:
     """Return the processes that `interest` selects, without this one and its ancestors; raises nothing."""
     until = time.monotonic() + seconds
     # open files and environment of our ancestors (a shell, a process manager) are no evidence of a service
@@ -97,7 +97,7 @@ def processes(interest: Interest, *, seconds: float = SECONDS) -> list[Process]:
     return [process for process in inspected if process is not None]
 
 
-def _inspect(pid: int, interest: Interest) -> Process | None:
+def _inspect(pid: int, interest: ProcessFilter) -> Process | None:
     folder = PROC / str(pid)
     if not (line := _read(folder / "cmdline")):
         return None  # a thread of the kernel, or a process that has ended

@@ -41,7 +41,7 @@ def create_once(run: Run, same: dict[str, Any], *, what: str, by: audit.Actor) -
         waiting = type(run).objects.for_workers().filter(**same).first()
         if waiting is not None and (note := _add_comment(waiting, run.comment)) is not None:
             audit.log(
-                f"{waiting.word}.already-waiting", **waiting.log_key, instance=waiting.instance, by=run.triggered_by
+                f"{waiting.label}.already-waiting", **waiting.log_key, instance=waiting.instance, by=run.triggered_by
             )
             audit.note(by, waiting, sentences("Requested again.", note))
             message = f"A {what} is waiting already: {waiting.pk}, requested by {waiting.triggered_by}."
@@ -55,6 +55,6 @@ def _add_comment(waiting: Run, comment: str) -> str | None:
     both = f"{waiting.comment}; {comment}".removeprefix("; ")
     if len(both) > LONGEST_COMMENT:
         return f"The comment was not stored, because the existing comment leaves no room: {comment}."
-    if not waiting.moved(Run.Status.QUEUED, Q(comment=waiting.comment), comment=both):
+    if not waiting.transition(Run.Status.QUEUED, Q(comment=waiting.comment), comment=both):
         return None
     return f"The comment was added to the existing one: {comment}."

@@ -23,8 +23,8 @@ from backups.worker.q2.scheduler import Entry, keep
 from backups.worker.tasks import dispatch_lost, enqueue
 from destinations.lib.operator_error import OperatorError, sentences
 
-TICK = "backups.worker.housekeeping.tick"
-START_UP = "backups.worker.housekeeping.start_up"
+TICK = "backups.worker.tick.tick"
+START_UP = "backups.worker.tick.start_up"
 
 
 def end_dead_runs(_queue: str) -> str:
@@ -35,8 +35,8 @@ def end_dead_runs(_queue: str) -> str:
 
 def start_scheduled(queue: str) -> str:
     """Start the scheduled backups that are due; a schedule without a next run gets one."""
-    repair.repair(queue)
-    started = schedules.fire_due(queue)
+    repair.repair_schedules(queue)
+    started = schedules.start_due(queue)
     for backup in started:
         enqueue(backup)
     return f"started {len(started)} scheduled backups" if started else ""
@@ -44,15 +44,15 @@ def start_scheduled(queue: str) -> str:
 
 def watch_configurations(queue: str) -> str:
     """Sync the backups that services declare, and back up changed configurations."""
-    started = watch.watch(queue)
+    started = watch.back_up_changes(queue)
     for backup in started:
         enqueue(backup)
     return f"started {len(started)} backups of changed configurations" if started else ""
 
 
-def tell_late(queue: str) -> str:
+def report_overdue(queue: str) -> str:
     """Log and signal each instance that has become overdue."""
-    names = overdue.tell_late(queue)
+    names = overdue.report_overdue(queue)
     return f"late: {', '.join(names)}" if names else ""
 
 
@@ -76,7 +76,7 @@ def repair_schedules(queue: str) -> str:
 
 
 def delete_old_heartbeats(_queue: str) -> str:
-    count = heartbeats.forget_old()
+    count = heartbeats.delete_old()
     return f"deleted {count} old heartbeats" if count else ""
 
 
@@ -90,7 +90,7 @@ STEPS: list[Callable[[str], str]] = [
     end_dead_runs,
     start_scheduled,
     watch_configurations,
-    tell_late,
+    report_overdue,
     drill_due,
     dispatch_again,
     repair_schedules,
@@ -117,10 +117,10 @@ def tick(queue: str = "") -> str:
                 audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
                 reason = error.message if isinstance(error, OperatorError) else type(error).__name__
                 failed.append(f"{step.__name__}: {reason}")
-        problem = sentences(*failed)
-        heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=problem)
+        message = sentences(*failed)
+        heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
     if failed:
-        raise BackupError(f"Housekeeping failed: {problem}", hint="Its log says more.")
+        raise BackupError(sentences("Housekeeping failed", message), hint="Its log says more.")
     return "; ".join(filter(None, done))
 
 

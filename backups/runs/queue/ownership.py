@@ -15,7 +15,7 @@ def this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def on_this_host(worker: str) -> bool:
+def is_on_this_host(worker: str) -> bool:
     return worker.startswith(f"{socket.gethostname()}:")
 
 
@@ -30,7 +30,7 @@ def reservation_fields(now: datetime) -> dict[str, Any]:
     return {"worker": this_worker(), "reserved_by": identity(), "reserved_at": now}
 
 
-def owned_here(run_id: str) -> dict[str, Any]:
+def process_owner_fields(run_id: str) -> dict[str, Any]:
     """Return the fields of a queued run that only this process may claim; none without a `run_id`, for any worker."""
     if not run_id:
         return {}
