@@ -128,7 +128,7 @@ def pages(client: Client, execution: BackupExecution) -> str:
     backups, restores, places = (f"/admin/{name}/" for name in names)
     (destination,) = BackupDestination.objects.values_list("pk", flat=True)
     addresses = [
-        "/admin/", backups, restores, places, f"{backups}keys/", f"{backups}{execution.pk}/restore/",
+        "/admin/", backups, restores, places, "/admin/backups/keys/", f"{backups}{execution.pk}/restore/",
         f"{restores}{restored.pk}/change/", f"{places}{destination}/change/", f"{places}{destination}/history/",
         *(f"{backups}{pk}/change/" for pk in BackupExecution.objects.values_list("pk", flat=True)),
     ]  # fmt: skip

@@ -341,7 +341,7 @@ def test_a_tree_that_is_a_mount_point_is_refused(live: Path, tmp_path: Path, mou
     (point / "kept").write_text("kept")
     with pytest.raises(Untouched, match=r"mounted cannot be replaced: Device or resource busy\.$") as refused:
         replace_tree(archive, point, lambda _: None)
-    assert refused.value.hint == "Check the permissions, and that it is no mount point."
+    assert refused.value.hint == "Check the permissions, and that it is not a mount point."
     assert [path.name for path in point.iterdir()] == ["kept"]
     assert drafts(live.parent) == []
 

@@ -99,5 +99,5 @@ def test_the_check_is_quiet_about_functions_that_are_there() -> None:
 def test_the_check_names_a_function_that_cannot_be_used(path: str, problem: str, settings: Settings) -> None:
     settings.BACKUP_CUSTOM_CADENCES = {"mine": path}
     (found,) = [check for check in run_checks() if check.id == "backups.E030"]
-    assert found.msg == f"BACKUP_CUSTOM_CADENCES: mine={path}: {problem}"
+    assert found.msg == f"BACKUP_CUSTOM_CADENCES: mine={path}: {problem}."
     assert found.hint is not None
