@@ -18,7 +18,7 @@ class BackupsConfig(AppConfig):
         from backups.service.monitoring import history  # noqa: F401
         from backups.service.restore import run as restore
         from backups.service.retention import stored
-        from backups.worker import tasks
+        from backups.worker import tasks, tick  # noqa: F401
         from destinations import providers
 
         providers.add_warning_provider(site_paths.overlap_warnings)

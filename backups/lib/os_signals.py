@@ -12,7 +12,7 @@ __all__ = ["defer_signals", "graceful_termination"]
 
 @contextmanager
 def graceful_termination(timeout: float = 0) -> Iterator[None]:
-    """`destinations.lib.os_signals.ends_in_order`; after `timeout` seconds, 0 for never, TimedOut is raised."""
+    """`destinations.lib.os_signals.graceful_termination`; after `timeout` seconds, 0 for never, TimedOut is raised."""
 
     def timed_out() -> TimedOut:
         return TimedOut(

@@ -120,7 +120,9 @@ def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **f
     # the end is recorded already: a failing step neither fails the run nor prevents the next step
     for step in kind.after_end:
         try:
-            step(run)
+            # PostgreSQL refuses what follows a failed statement of an outer transaction
+            with transaction.atomic():
+                step(run)
         except Exception as error:
             audit.crashed("run.after-end-failed", error, **run.log_key, step=step.__name__)
     execution_finished.send_robust(sender=type(run), execution=run)

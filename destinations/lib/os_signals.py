@@ -17,14 +17,14 @@ TERMINATION_SIGNALS = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-TERMINATION_TEXT = "the process was told to end"
+TERMINATION_TEXT = "The process was told to end"
 _USUAL = (signal.SIGTERM, signal.SIGINT)
 _MEANING = {signal.SIGHUP: "SIGHUP: its terminal was closed", signal.SIGXCPU: "SIGXCPU: its limit of CPU time"}
 Handler = Callable[[int, FrameType | None], object]
 
 
 class TerminationRequested(SystemExit):
-    """Raised by a signal of `ENDING`; the exit status is 128 plus its number, as in shells."""
+    """Raised by a signal of `TERMINATION_SIGNALS`; the exit status is 128 plus its number, as in shells."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -34,8 +34,8 @@ class TerminationRequested(SystemExit):
 def termination_message(error: BaseException) -> str:
     """Return the reason for an operator, with the signal where that is not an ordinary one."""
     if isinstance(error, TerminationRequested) and error.number not in _USUAL:
-        return f"{TERMINATION_TEXT} ({_MEANING.get(error.number, error.number.name)})"
-    return TERMINATION_TEXT
+        return f"{TERMINATION_TEXT} ({_MEANING.get(error.number, error.number.name)})."
+    return f"{TERMINATION_TEXT}."
 
 
 def exit_status(error: BaseException) -> int:
@@ -122,7 +122,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def defer_signals() -> Iterator[Callable[[], None]]:
-    """Defer the signals of `ENDING` and timeouts until the block ends, for steps that must not stop half way.
+    """Defer `TERMINATION_SIGNALS` and timeouts until the block ends, for steps that must not stop half way.
 
     Yields a function to call where such a step may stop after all: it handles the signals received until then.
     """

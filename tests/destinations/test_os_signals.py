@@ -35,7 +35,7 @@ def test_each_signal_that_would_end_the_process_raises_and_the_next_is_passed_ov
             for other in TERMINATION_SIGNALS:
                 signal.raise_signal(other)
     assert told.value.code == 128 + number
-    assert termination_message(told.value).startswith("the process was told to end")
+    assert termination_message(told.value).startswith("The process was told to end")
 
 
 def test_a_signal_that_was_ignored_stays_ignored() -> None:

@@ -164,6 +164,6 @@ def test_a_command_that_is_told_to_end_leaves_an_ended_row_and_no_workspace(site
 
     assert process.wait(timeout=30) != 0
     assert site.rows("SELECT status, verdict, error_message FROM drill_executions") == [
-        ("interrupted", "", "the process was told to end")
+        ("interrupted", "", "The process was told to end.")
     ]
     assert is_gone(site)

@@ -65,7 +65,7 @@ def test_after_the_grace_a_run_is_ended_and_says_so_and_what_waits_goes_on_waiti
 
     assert worker.ended() == 0
     assert [site.status(run_id) for run_id in queued] == ["interrupted", "queued", "queued", "queued"]
-    assert site.run(queued[0])["error_message"] == "the process was told to end"
+    assert site.run(queued[0])["error_message"] == "The process was told to end."
     assert site.processes() == []
     site.leaves_nothing()
     lock.close()

@@ -85,3 +85,11 @@ def test_an_old_message_that_a_running_worker_cannot_execute_loses_no_run(site: 
     eventually(lambda: site.status(run_id) == "completed")
     assert site.log().count(f"backup.claimed backup={run_id}") == 1
     site.leaves_nothing()
+
+
+def test_migrate_makes_the_scheduler_row_before_any_worker_ran(site: Site) -> None:
+    shown = site.python(
+        "from django_q.models import Schedule; print(list(Schedule.objects.values_list('func', flat=True)))"
+    )
+
+    assert shown.strip() == "['backups.worker.tick.tick']"

@@ -121,7 +121,8 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
 
     named = {state.name for state in states}
     elsewhere = [_reason_of_restore(restore) for name, restore in broken.items() if name not in named]
-    warnings = [problem.message for problem in workers.problems]
+    # each is part of one sentence there
+    warnings = [problem.message[0].lower() + problem.message[1:].rstrip(".") for problem in workers.problems]
     warnings += ["the log file cannot be written"] if log else []
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += ["no destination is enabled"] if may_run and not destinations else []

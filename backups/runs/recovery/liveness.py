@@ -41,7 +41,8 @@ def is_dead(run: Run, now: datetime) -> bool:
     timeout = timedelta(seconds=settings.BACKUP_HEARTBEAT_TIMEOUT)
     if not here and holder is not Holder.GONE and kind.only_own_host_recovers(run):
         timeout *= TIMEOUT_FACTOR
-    last = (run.reserved_at if run.status == Status.QUEUED else run.heartbeat_at) or run.started_at
+    # a release before reservations had columns of their own wrote the heartbeat of a queued run
+    last = (run.reserved_at if run.status == Status.QUEUED else None) or run.heartbeat_at or run.started_at
     return last is None or now - last > timeout
 
 

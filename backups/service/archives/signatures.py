@@ -145,7 +145,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     if not (signed or restore.accept_unsigned or is_undo):
         raise BackupError(f"{archive.name} is {signature}.", hint=ACCEPT_HINT)
     audit.log(
-        "restore.signature", backup=restore.pk, instance=restore.instance, state=signature.state.value,
+        "restore.signature", restore=restore.pk, instance=restore.instance, state=signature.state.value,
         key=signature.key_id,
     )  # fmt: skip
     notes = () if signed else (f"Accepted: the archive is {signature}.",)

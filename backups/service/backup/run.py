@@ -176,7 +176,9 @@ def make_safety_backup(
 
 
 def record_at_destination(backup: BackupExecution) -> None:
-    """Record at its destination how the latest backup ended."""
+    """Record at its destination how the latest backup ended, unless it was cancelled before it began."""
+    if backup.started_at is None and backup.status == Status.CANCELLED:
+        return
     at = backup.completed_at or timezone.now()
     backup.destination.record_backup(backup.status, at, stored=backup.status == Status.COMPLETED)
 

@@ -11,6 +11,7 @@ from backups.runs.queue.queues import queue_of, queues
 from backups.runs.recovery.heartbeats import CLOCK_SKEW, Kind, scheduler_name
 from backups.runs.registry import kinds
 from destinations.lib.formats import rough_duration
+from destinations.lib.operator_error import sentences
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)
@@ -60,31 +61,31 @@ def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | N
     if not any(_answers(row, now) for row in workers):
         command = "manage.py worker" + ("" if queue == settings.BACKUP_QUEUE else f" --queue {queue}")
         where = f"on {workers[0].host}" if workers else "on the host that holds the files"
-        return Problem(queue, _silence(queue, workers, now), f"start one {where}: {command}")
+        return Problem(queue, _silence(queue, workers, now), f"Start one {where}: {command}.")
     scheduler = next((row for row in rows if row.name == scheduler_name(queue)), None)
     # a worker that has just started may not have called the scheduler yet
     began = max(row.started_at for row in workers if _answers(row, now))
     quiet = now - max(began, scheduler.beat_at if scheduler else began)
     if quiet > SCHEDULER_SILENCE:
-        message = f"the scheduler{_of(queue)} has not run for {rough_duration(quiet)}"
-        return Problem(queue, message, "restart the worker; its log says why")
+        message = f"The scheduler{_of(queue)} has not run for {rough_duration(quiet)}."
+        return Problem(queue, message, "Restart the worker; its log says why.")
     if scheduler and scheduler.problem:
-        return Problem(queue, f"housekeeping{_of(queue)} fails: {scheduler.problem}", "its log says more")
+        return Problem(queue, sentences(f"Housekeeping{_of(queue)} fails: {scheduler.problem}"), "Its log says more.")
     if logless := next((row for row in workers if _answers(row, now) and row.problem), None):
-        return Problem(queue, f"the worker{_of(queue)} on {logless.host}: {logless.problem}", LOG_HINT)
+        return Problem(queue, sentences(f"The worker{_of(queue)} on {logless.host}: {logless.problem}"), LOG_HINT)
     return None
 
 
 def _silence(queue: str, workers: list[Heartbeat], now: datetime) -> str:
     if not workers:
-        return f"no worker{_of(queue)} has ever answered"
+        return f"No worker{_of(queue)} has ever answered."
     last = workers[0]
     if last.stopped_at is not None:
-        return f"the worker{_of(queue)} on {last.host} was stopped {rough_duration(now - last.stopped_at)} ago"
+        return f"The worker{_of(queue)} on {last.host} was stopped {rough_duration(now - last.stopped_at)} ago."
     if last.beat_at > now:
         ahead = rough_duration(last.beat_at - now)
-        return f"the worker{_of(queue)} on {last.host} answered {ahead} in the future: a clock is wrong"
-    return f"no worker{_of(queue)} has answered for {rough_duration(now - last.beat_at)}"
+        return f"The worker{_of(queue)} on {last.host} answered {ahead} in the future: a clock is wrong."
+    return f"No worker{_of(queue)} has answered for {rough_duration(now - last.beat_at)}."
 
 
 def _of(queue: str) -> str:

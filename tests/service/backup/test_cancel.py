@@ -54,6 +54,8 @@ def test_a_queued_backup_is_cancelled_at_once(shop: Path, destination: BackupDes
     execution.refresh_from_db()
     assert (execution.status, execution.error_message) == ("cancelled", "Cancelled by ada before it started.")
     assert execution.completed_at is not None
+    destination.refresh_from_db()
+    assert (destination.last_backup_at, destination.last_backup_status) == (None, "")
     with pytest.raises(NotQueued, match=r"is cancelled, not queued\.$"):
         run_backup(execution.pk)
 

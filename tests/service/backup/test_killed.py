@@ -172,7 +172,7 @@ def test_a_process_that_is_told_to_end_ends_in_order(
         assert_only_whole_archives(archives, workspaces)
         if execution.status == "interrupted":
             assert code == 128 + signal.SIGTERM, forks.log
-            assert execution.error_message == "the process was told to end"
+            assert execution.error_message == "The process was told to end."
     assert "interrupted" in statuses
     assert set(statuses) <= {"interrupted", "completed"}
 

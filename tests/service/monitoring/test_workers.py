@@ -67,7 +67,7 @@ def test_nothing_is_said_when_a_worker_answers_and_its_scheduler_runs() -> None:
 def test_a_site_without_a_worker_says_so_and_how_to_start_one() -> None:
     assert problems() == [
         Problem(
-            "backups", "no worker has ever answered", "start one on the host that holds the files: manage.py worker"
+            "backups", "No worker has ever answered.", "Start one on the host that holds the files: manage.py worker."
         )
     ]
 
@@ -77,7 +77,7 @@ def test_a_silent_worker_is_named_with_its_host_and_the_length_of_the_silence(si
     a_worker(silent=silent, up=99_999)
 
     assert problems() == [
-        Problem("backups", f"no worker has answered for {words}", "start one on hq: manage.py worker")
+        Problem("backups", f"No worker has answered for {words}.", "Start one on hq: manage.py worker.")
     ]
 
 
@@ -85,14 +85,14 @@ def test_a_sign_of_life_from_the_future_is_none() -> None:
     a_worker(silent=-7200)
 
     assert [problem.message for problem in problems()] == [
-        "the worker on hq answered 1 h in the future: a clock is wrong"
+        "The worker on hq answered 1 h in the future: a clock is wrong."
     ]
 
 
 def test_a_worker_that_was_stopped_is_distinguished_from_one_that_died() -> None:
     a_worker(stopped_at=timezone.now() - timedelta(minutes=3))
 
-    assert [problem.message for problem in problems()] == ["the worker on hq was stopped 3 min ago"]
+    assert [problem.message for problem in problems()] == ["The worker on hq was stopped 3 min ago."]
     assert worker_state().alive == ()
 
 
@@ -104,8 +104,8 @@ def test_each_queue_that_instances_name_needs_a_worker_of_its_own(declare: Calla
     assert problems() == [
         Problem(
             "branch",
-            "no worker of queue branch has ever answered",
-            "start one on the host that holds the files: manage.py worker --queue branch",
+            "No worker of queue branch has ever answered.",
+            "Start one on the host that holds the files: manage.py worker --queue branch.",
         )
     ]
 
@@ -117,7 +117,7 @@ def test_a_queue_without_instances_needs_no_worker_unless_a_run_waits_in_it(decl
     assert problems() == []
 
     an_execution("unknown", status=BackupExecution.Status.QUEUED)
-    assert [problem.message for problem in problems()] == ["no worker has ever answered"]
+    assert [problem.message for problem in problems()] == ["No worker has ever answered."]
 
 
 def test_a_scheduler_that_does_not_run_while_its_worker_answers_is_a_problem() -> None:
@@ -125,7 +125,7 @@ def test_a_scheduler_that_does_not_run_while_its_worker_answers_is_a_problem() -
     a_scheduler(silent=7 * 60 + 1)
 
     assert problems() == [
-        Problem("backups", "the scheduler has not run for 7 min", "restart the worker; its log says why")
+        Problem("backups", "The scheduler has not run for 7 min.", "Restart the worker; its log says why.")
     ]
 
 
@@ -140,7 +140,7 @@ def test_housekeeping_that_fails_is_a_problem() -> None:
     a_worker()
     a_scheduler(problem="end_dead_runs: the disk is gone")
 
-    assert [problem.message for problem in problems()] == ["housekeeping fails: end_dead_runs: the disk is gone"]
+    assert [problem.message for problem in problems()] == ["Housekeeping fails: end_dead_runs: the disk is gone."]
 
 
 def test_a_heartbeat_is_one_row_that_moves_on_and_keeps_its_start() -> None:
@@ -174,5 +174,5 @@ def test_the_check_of_the_database_reports_that_no_worker_answers(home: Path) ->
     messages = run_checks(tags=["database"], databases=["default"])
 
     found = [(message.id, message.msg) for message in messages if message.id == "backups.W024"]
-    assert found == [("backups.W024", "no worker has ever answered")]
+    assert found == [("backups.W024", "No worker has ever answered.")]
     assert "backups.W024" not in [message.id for message in run_checks(databases=None)]
