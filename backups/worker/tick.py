@@ -120,7 +120,7 @@ def tick(queue: str = "") -> str:
         message = sentences(*failed)
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
     if failed:
-        raise BackupError(sentences("Housekeeping failed", message), hint="Its log says more.")
+        raise BackupError(sentences(f"Housekeeping failed: {message}"), hint="Its log says more.")
     return "; ".join(filter(None, done))
 
 

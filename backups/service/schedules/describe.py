@@ -81,7 +81,7 @@ def _cron(expression: str, zone: str) -> str:
     except FormatException:
         return f"cron {expression} ({zone})"
     # inside a list the library has no words for a star and an L, and leaves a gap for a step
-    if re.search(r"\*|\bL\b|  ", words):
+    if re.search(r"\*|\bL\b|  |, ?$", words):
         return f"cron {expression} ({zone})"
     words = words[0].lower() + words[1:]
     return words if fields[1:] == ["*"] * 4 else f"{words} ({zone})"

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from backups.errors import BackupError
@@ -79,6 +79,7 @@ def expressions(draw: st.DrawFn) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(expressions())
+@example("* 0 * 1,1/1 *")
 def test_every_expression_that_a_schedule_may_have_has_words_without_gaps(expression: str) -> None:
     try:
         parse_cron(expression, "UTC")
