@@ -86,7 +86,8 @@ def test_a_queued_run_that_is_cancelled_is_in_the_books_of_its_schedule_and_sign
     destination.refresh_from_db()
     assert ended == [(run.pk, "cancelled")]
     assert (nightly.last_status, nightly.consecutive_failures, nightly.retry_at) == ("cancelled", 0, None)
-    assert destination.last_backup_status == "cancelled"
+    # nothing was stored there, and nothing was tried
+    assert (destination.last_backup_at, destination.last_backup_status) == (None, "")
     run.refresh_from_db()
     assert (run.cancel_requested_by, run.timeline[-1][0]) == ("alice", "cancelled")
 
