@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, cast
 
 from django.contrib import messages
@@ -15,7 +15,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from backups.admin.shared.permissions import Action, AnyRun
+from backups.admin.shared.history import history
+from backups.admin.shared.permissions import Action, AnyRun, buttons
+from backups.admin.shared.progress import live
 from backups.lib import audit
 from backups.models import Run
 from destinations.lib.operator_error import OperatorError
@@ -71,6 +73,14 @@ def page(request: HttpRequest, template: str, *, status: int = 200, **context: A
     """Return the page of `template`, a path below templates/admin without its suffix, for `context`."""
     values = site.each_context(request) | context
     return TemplateResponse(request, f"admin/{template}.html", values, status=status)
+
+
+def run_page(
+    request: HttpRequest, template: str, run: AnyRun, actions: Iterable[Action[AnyRun]], **context: Any
+) -> HttpResponse:
+    """Return the page about `run`: its state, buttons for those of `actions` that are possible now, and its history."""
+    common: dict[str, Any] = {"opts": run._meta, "run": run, "live": live(run), "buttons": buttons(run, actions, request.user)}
+    return page(request, template, **common, **history(run), **context)
 
 
 def actor(request: HttpRequest) -> AbstractUser:
