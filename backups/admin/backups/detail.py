@@ -11,6 +11,7 @@ from backups.admin.shared.views import run_page
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
+from backups.service.archives.openable import no_key_for
 from backups.service.drops.episodes import drops_of
 
 # of hundreds a page would be slow, and the list of drills has all of them
@@ -36,6 +37,7 @@ def backup_page(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
         ACTIONS,
         title=f"Backup of {backup.instance}",
         ratio=ratio,
+        no_key=no_key_for(backup) if backup.has_archive else None,
         restores_are_off=RESTORE.applies(backup) and RESTORE.allowed(request.user) and not RESTORE.is_on,
         drills=[(drill, live(drill)) for drill in with_progress(backup.drills.all())[:RECENT_DRILLS]],
         drill_list=f"{reverse('admin:backups_drillexecution_changelist')}?execution={backup.pk}",
