@@ -11,12 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
 from destinations.admin.forms import OPTION, form_class
+from destinations.admin.moments import stamp_ago
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.models import BackupDestination
@@ -73,12 +72,9 @@ class BackupDestinationAdmin(_ModelAdmin):
             return "never"
         status = destination.last_backup_status
         return format_html(
-            '<time class="bs-moment" data-field="last_backup_at" data-value="{}" datetime="{}" title="{}">'
-            "{} ago</time> {}",
+            '<span data-field="last_backup_at" data-value="{}">{}</span> {}',
             at.isoformat(),
-            at.isoformat(),
-            timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z"),
-            timesince(at, depth=1),
+            stamp_ago(at),
             _badge("last_backup_status", status, status, "good" if status == "completed" else "bad"),
         )
 

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 
+from backups.admin.shared import formats
 from backups.admin.shared.permissions import SEE_SCHEDULES
 from backups.admin.shared.under_way import waiting_text
 from backups.admin.shared.views import actor
@@ -83,7 +84,7 @@ def _pause(request: HttpRequest, schedule: BackupSchedule) -> str:
 
 def _resume(request: HttpRequest, schedule: BackupSchedule) -> str:
     service.resume(schedule, by=actor(request))
-    when = f": it runs next at {schedule.next_run:%Y-%m-%d %H:%M} UTC" if schedule.next_run else ""
+    when = f": it runs next at {formats.minute(schedule.next_run)}" if schedule.next_run else ""
     return f"Schedule {schedule.name} is resumed{when}."
 
 

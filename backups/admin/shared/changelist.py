@@ -153,9 +153,9 @@ class RunAdmin(ModelAdmin):
     def began(self, run: Run) -> SafeString:
         moment = run.started_at or run.created_at
         return format_html(
-            '<span data-field="started_at" data-value="{}" title="{}">{}</span>',
+            '<span data-field="started_at" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
             moment.isoformat(),
-            formats.exact(moment),
+            formats.stamp(moment),
             formats.age(moment),
         )
 
