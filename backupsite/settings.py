@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "backupsite.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "backupsite.middleware.no_null_characters",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "backups.admin.overview.time_zone.user_time_zone",

@@ -18,6 +18,7 @@ from destinations.admin.forms import OPTION, form_class
 from destinations.admin.moments import stamp_ago
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.lib.lists import BoundedLists
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.policies.retention_rule import RetentionError
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 @admin.register(BackupDestination)
-class BackupDestinationAdmin(_ModelAdmin):
+class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
     list_display = ("name", "state", "type_badge", "last_backup", "retention", "created_by")
     list_filter = ("type", "enabled", "last_backup_status")
     search_fields = ("=id", "name", "created_by")

@@ -21,6 +21,7 @@ from backups.service.automation.schedules import edit
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.planning import plan
 from destinations.lib.formats import NOTHING
+from destinations.lib.lists import BoundedLists
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[BackupSchedule]
@@ -31,7 +32,7 @@ RECORD = ("next_run", "last_run", "last_status", "consecutive_failures", "create
 
 
 @admin.register(BackupSchedule)
-class ScheduleAdmin(ModelAdmin):
+class ScheduleAdmin(BoundedLists, ModelAdmin):
     form = ScheduleForm
     list_display = ("name", "state", "what", "cadence", "next", "last")
     list_filter = ("enabled", "instance", "destination", "type", "last_status")

@@ -79,7 +79,12 @@ def run_page(
     request: HttpRequest, template: str, run: AnyRun, actions: Iterable[Action[AnyRun]], **context: Any
 ) -> HttpResponse:
     """Return the page about `run`: its state, buttons for those of `actions` that are possible now, and its history."""
-    common: dict[str, Any] = {"opts": run._meta, "run": run, "live": live(run), "buttons": buttons(run, actions, request.user)}
+    common: dict[str, Any] = {
+        "opts": run._meta,
+        "run": run,
+        "live": live(run),
+        "buttons": buttons(run, actions, request.user),
+    }
     return page(request, template, **common, **history(run), **context)
 
 
