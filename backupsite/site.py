@@ -1,8 +1,12 @@
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 from destinations.lib.lists import BoundedLists
 
@@ -31,3 +35,15 @@ class BackupAdminSite(admin.AdminSite):
         if not issubclass(base, BoundedLists):
             base = type(base.__name__, (BoundedLists, base), {})
         super().register(model_or_iterable, base, **options)
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., HttpResponseBase]:
+        wrapped = super().admin_view(view, cacheable)
+
+        @functools.wraps(wrapped)
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            # Django shows the form for the sign-in, which says nothing about what was sent
+            if request.method == "POST" and request.user.is_anonymous and request.path != reverse("admin:logout"):
+                messages.warning(request, "You were signed out, so nothing was done. Sign in, and do it again.")
+            return wrapped(request, *args, **kwargs)
+
+        return inner

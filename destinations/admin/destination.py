@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from destinations.admin.forms import OPTION, form_class
+from destinations.admin.methods import wrong_method
 from destinations.admin.moments import stamp_ago
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
@@ -180,7 +181,7 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return wrong_method(request, ("POST",), "admin:destinations_backupdestination_change", object_id)
         if not self.has_test_permission(request):
             raise PermissionDenied
         destination = self.get_object(request, unquote(object_id))

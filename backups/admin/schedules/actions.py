@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from backups.admin.shared import formats
@@ -18,6 +18,7 @@ from backups.models import BackupSchedule
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.automation import schedules as service
 from backups.worker.tasks import enqueue
+from destinations.admin.methods import wrong_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def view_of(action: ScheduleAction) -> Callable[[HttpRequest, str], HttpResponse
 
     def view(request: HttpRequest, schedule_id: str) -> HttpResponse:
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return wrong_method(request, ("POST",), "admin:backups_backupschedule_change", schedule_id)
         schedule = get_object_or_404(BackupSchedule.objects.select_related("destination"), pk=schedule_id)
         if not may_run(request.user):
             raise PermissionDenied

@@ -20,6 +20,7 @@ from backups.admin.shared.permissions import Action, AnyRun, buttons
 from backups.admin.shared.progress import live
 from backups.lib import audit
 from backups.models import Run
+from destinations.admin.methods import wrong_method
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 
@@ -35,7 +36,7 @@ def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
         @functools.wraps(work)
         def view(request: HttpRequest, run_id: str) -> HttpResponseBase:
             if request.method not in methods:
-                return HttpResponseNotAllowed(methods)
+                return wrong_method(request, methods, f"admin:backups_{action.model._meta.model_name}_change", run_id)
             run = get_object_or_404(action.model.objects, pk=run_id)
             by, logged = actor(request), {run.noun: run.pk, "action": action.name}
             # `admin_view` checks only that the user is staff
