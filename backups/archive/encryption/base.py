@@ -65,6 +65,13 @@ class Encryption(ABC):
     def can_read_back(self) -> bool:
         """True when the configured keys open what is written."""
 
+    def missing_key(self, recipients: Sequence[str]) -> EncryptionError | None:
+        """Return why no configured key opens an archive for `recipients`, the public names of its keys.
+
+        None where one does, or where that cannot be told from the names.
+        """
+        return None
+
     @abstractmethod
     def metadata(self) -> dict[str, object]:
         """Return the public description of the keys for the manifest."""

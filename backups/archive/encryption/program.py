@@ -50,6 +50,13 @@ class Program(Encryption):
     def can_read_back(self) -> bool:
         return bool(self._decrypt)
 
+    def missing_key(self, recipients: Sequence[str]) -> EncryptionError | None:
+        try:
+            _require_program(self._decrypt)
+        except EncryptionError as error:
+            return error
+        return None
+
     def metadata(self) -> dict[str, object]:
         return {"program": Path(self._encrypt[0]).name}
 

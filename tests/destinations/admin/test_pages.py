@@ -50,7 +50,7 @@ def test_the_list_shows_state_type_and_age_of_the_last_backup(nas: BackupDestina
         "last_backup_status": "failed",
     }
     assert row.field("last_backup_at").value == at.isoformat()
-    assert row.field("last_backup_at").text == "3 hours ago"
+    assert row.field("last_backup_at").text == f"{at:%Y-%m-%d %H:%M} (3 h ago)"
     assert len(found.columns()) == 6
 
 

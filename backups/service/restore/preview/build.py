@@ -15,6 +15,7 @@ from backups.instances.mismatch import mismatches
 from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.copy import sha256_of
 from backups.models import BackupExecution, RestoreExecution
+from backups.service.archives.openable import no_key_for
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.confirmation import changes_of
 from backups.service.restore.preview.archived import archived_side
@@ -69,6 +70,8 @@ def preview(
     found = [_compared(name, live, manifest, targets, comparison, comparer, undo, known) for name in names]
     selected = [component for component in found if component.selected]
     kind = kind_of(manifest)
+    # the manifest of a file was read from it, so a key opened it
+    no_key = no_key_for(source, look=True) if isinstance(source, BackupExecution) else None
     return Preview(
         instance=instance,
         archive=str(source),
@@ -85,7 +88,10 @@ def preview(
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=(*manifest.warnings, *map(str, elsewhere)),
-        refusals=tuple(refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo)),
+        refusals=(
+            *([no_key.text] if no_key else []),
+            *refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo),
+        ),
         components=tuple(found),
         loss=total_loss(selected),
         status=worst_status(selected),
