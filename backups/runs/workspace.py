@@ -45,7 +45,14 @@ def workspace(run_id: str) -> Iterator[Path]:
     descriptor = _acquire(lock, run_id)
     lock_stays = False
     try:
-        directory = _create_empty(root() / run_id)
+        directory = root() / run_id
+        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            directory.mkdir(mode=0o700)
+        except OSError as error:
+            raise BackupError(
+                f"The workspace {directory} cannot be created: {os.strerror(error.errno or 0)}.", hint=WRITABLE
+            ) from error
         try:
             yield directory
         except DatabaseProblem:
@@ -59,17 +66,6 @@ def workspace(run_id: str) -> Iterator[Path]:
                     lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
-
-
-def _create_empty(directory: Path) -> Path:
-    shutil.rmtree(directory, ignore_errors=True)
-    try:
-        directory.mkdir(mode=0o700)
-    except OSError as error:
-        raise BackupError(
-            f"The workspace {directory} cannot be created: {os.strerror(error.errno or 0)}.", hint=WRITABLE
-        ) from error
-    return directory
 
 
 def _acquire(lock: Path, run_id: str) -> int:

@@ -32,7 +32,14 @@ MARGIN_SECONDS = 20
 
 def supervise(kind: RunKind[Any], run: Run) -> str:
     """Run the queued `run`, which this process has reserved, in a child process; return its final status."""
-    process = _start(kind, run)
+    paths = [path for path in sys.path if path]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "django", "runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid())],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     child = identity(process.pid)
     why_ended = "The worker was terminated"
     try:
@@ -43,17 +50,6 @@ def supervise(kind: RunKind[Any], run: Run) -> str:
         run.refresh_from_db()
         _record_end(run, child, process.returncode, why_ended)
     return str(run.status)
-
-
-def _start(kind: RunKind[Any], run: Run) -> "subprocess.Popen[bytes]":
-    paths = [path for path in sys.path if path]
-    return subprocess.Popen(
-        [sys.executable, "-m", "django", "runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid())],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def _has_ended(process: "subprocess.Popen[bytes]") -> bool:

@@ -210,16 +210,12 @@ def _files_in(folder: Folder, prefix: str) -> Iterator[tuple[str, os.stat_result
         elif stat.S_ISLNK(info.st_mode) and is_filename(name):
             raise from_os_error(OSError(errno.ELOOP, ""), "list", f"{folder.where}/{name}")
         elif stat.S_ISDIR(info.st_mode) and is_segment(name) and prefix.count("/") < MAX_DEPTH - 1:
-            yield from _files_below(folder, name, prefix)
-
-
-def _files_below(folder: Folder, name: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        child = folder.enter(name)
-    except NotFound:  # removed since its parent was listed
-        return
-    with child:
-        yield from _files_in(child, f"{prefix}{name}/")
+            try:
+                child = folder.enter(name)
+            except NotFound:  # removed since its parent was listed
+                continue
+            with child:
+                yield from _files_in(child, f"{prefix}{name}/")
 
 
 def _verify(folder: Folder, part: str, size: int, sha256: str | None, progress: Progress | None) -> None:

@@ -89,7 +89,10 @@ def plan_prune(
         waiting = more_deletions(destination, confirmed, rule, now)
         if waiting:
             before = _planned(rows, _decide(confirmed, backups, now, destination))
-            entries = [_both(one, other, rule) for one, other in zip(entries, before, strict=True)]
+            for number, (new, old) in enumerate(zip(entries, before, strict=True)):
+                if old.keep and not new.keep:
+                    why = f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
+                    entries[number] = replace(new, keep=True, reason=why)
     return Plan(destination, rule, entries, confirmed, waiting)
 
 
@@ -123,15 +126,6 @@ def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> 
         Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
         for row, decision in zip(rows, decisions, strict=True)
     ]
-
-
-def _both(new: Planned, old: Planned, rule: Rule | None) -> Planned:
-    """Keep what the new rule deletes and the one before keeps, as the new one is not confirmed."""
-    if new.keep or not old.keep:
-        return new
-    return replace(
-        new, keep=True, reason=f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
-    )
 
 
 @contextmanager

@@ -174,7 +174,12 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
         else:
             # rows may have changed since the plan: the protections are checked again for each
             try:
-                _require_others(entry.execution, pruned.plan.min_keep)
+                others = BackupExecution.objects.good().exclude(pk=entry.execution.pk)
+                others = others.filter(destination=entry.execution.destination_id, instance=entry.execution.instance)
+                if not entry.execution.open_drop:
+                    others = others.without_open_drop()
+                if others.count() < (least := pruned.plan.min_keep):
+                    raise NotDeletable(f"Fewer than {least} good backups of {entry.execution.instance} would remain.")
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)
                 if is_before(entry.execution, episode):
                     raise NotDeletable(f"{entry.execution} is from before a drop of data that is not confirmed.")
@@ -188,13 +193,3 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
             else:
                 in_a_row = 0
                 pruned.deleted.append(entry)
-
-
-def _require_others(backup: BackupExecution, least: int) -> None:
-    """Raise NotDeletable when fewer than `least` other good backups of the instance are at the destination."""
-    others = BackupExecution.objects.good().filter(destination=backup.destination_id, instance=backup.instance)
-    others = others.exclude(pk=backup.pk)
-    if not backup.open_drop:
-        others = others.without_open_drop()
-    if others.count() < least:
-        raise NotDeletable(f"Fewer than {least} good backups of {backup.instance} would remain.")

@@ -56,21 +56,18 @@ def freshness_by_instance(
     now = timezone.now()
     found: dict[str, Freshness] = {}
     for schedule in schedules:
-        _add(found.setdefault(schedule.instance, Freshness()), schedule, now)
+        outlook = found.setdefault(schedule.instance, Freshness())
+        outlook.failures = max(outlook.failures, schedule.consecutive_failures)
+        outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
+        # not from the cache for a custom cadence, whose function may be corrected meanwhile
+        longest_gap = _longest_gap if schedule.type == Type.CUSTOM else _cached_longest_gap
+        # the same argument all day, for the cache
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        age = longest_gap(schedule.type, schedule.expression, schedule.time_zone, today)
+        if age is not None:
+            outlook.promise = min(age, outlook.promise or age)
+            outlook.since = min(schedule.created_at, outlook.since or schedule.created_at)
     return found
-
-
-def _add(outlook: Freshness, schedule: BackupSchedule, now: datetime) -> None:
-    outlook.failures = max(outlook.failures, schedule.consecutive_failures)
-    outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
-    # not from the cache for a custom cadence, whose function may be corrected meanwhile
-    longest_gap = _longest_gap if schedule.type == Type.CUSTOM else _cached_longest_gap
-    # the same argument all day, for the cache
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    age = longest_gap(schedule.type, schedule.expression, schedule.time_zone, today)
-    if age is not None:
-        outlook.promise = min(age, outlook.promise or age)
-        outlook.since = min(schedule.created_at, outlook.since or schedule.created_at)
 
 
 def _longest_gap(type_: str, expression: str, zone: str, moment: datetime) -> timedelta | None:

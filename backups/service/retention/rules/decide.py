@@ -1,7 +1,7 @@
 """The decision about each backup: the protections of every strategy, then the rule."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from backups.service.retention.rules import gfs, hanoi, simple
@@ -52,7 +52,10 @@ def decide(
 def _judge_instance(
     rule: Rule, backups: Mapping[str, Backup], now: datetime, promised: timedelta | None
 ) -> dict[str, Verdict]:
-    candidates = _candidates(backups.values(), now)
+    good = (backup for backup in backups.values() if backup.completed and not backup.flaw)
+    dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
+    # a backup of the future would win each bucket until its date has come
+    candidates = sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
     displacing = [candidate for candidate in candidates if backups[candidate.id].may_displace_others]
     proven = {backup.id for backup in backups.values() if backup.proven}
     verdicts = _with_floors(rule, candidates, now, proven)
@@ -68,12 +71,6 @@ def _judge_instance(
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
     return verdicts | protected
-
-
-def _candidates(backups: Iterable[Backup], now: datetime) -> list[Candidate]:
-    good = (backup for backup in backups if backup.completed and not backup.flaw)
-    dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
-    return sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
 
 
 def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, proven: set[str]) -> dict[str, Verdict]:
