@@ -14,6 +14,7 @@ from django.utils import timezone
 from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.instances.site_paths import live_components
@@ -63,12 +64,16 @@ class BackupKind(RunKind[BackupExecution]):
         directory: Path,
         *,
         parts: Sequence[Component] | None = None,
+        live: LiveConfiguration | None = None,
     ) -> None:
-        """Export, pack, encrypt and upload; `parts` replaces the components that the instance has now."""
+        """Export, pack, encrypt and upload.
+
+        `parts` replaces the components that the instance has now; `live` is its configuration where it was read before.
+        """
         monitor.stage(Stage.PREPARING)
         require_enabled(run.destination)
         instance = get_instance(run.instance)
-        live = instance.service.live()
+        live = live or instance.service.live()
         encryption = encryption_for(run, instance, live)
         site_key()  # raises now instead of after the upload, when the signing key is missing
         parts = live_components(instance, live.merged) if parts is None else parts
@@ -192,12 +197,14 @@ def make_safety_backup(
     comment: str,
     pin_reason: str,
     parts: Sequence[Component],
+    live: LiveConfiguration,
     within: Monitor,
 ) -> BackupExecution:
     """Take the safety backup of a restore, pinned from its creation so that retention never deletes it.
 
-    `parts` are the components, because the configuration of the instance may be damaged; `within` is the monitor of the
-    restore, whose cancelling stops the backup too. Raises as `backup_now`.
+    `parts` are the components, because the configuration of the instance may be damaged; `live` is that configuration,
+    as the restore has read it; `within` is the monitor of the restore, whose cancelling stops the backup too. Raises as
+    `backup_now`.
     """
 
     def make(own_id: str) -> BackupExecution:
@@ -212,7 +219,7 @@ def make_safety_backup(
         )
 
     hint = "It belongs to a restore: run that again."
-    work = partial(BACKUP.work, parts=parts)
+    work = partial(BACKUP.work, parts=parts, live=live)
     backup, _ = run_here(BACKUP, make, by=by, hint=hint, work=work, within=within)
     return backup
 

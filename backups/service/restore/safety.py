@@ -36,6 +36,7 @@ def take_safety_backup(
             comment=f"before restore {restore.pk}",
             pin_reason=f"safety backup of restore {restore.pk}, until that is acknowledged",
             parts=staged.live,
+            live=staged.live_configuration,
             within=monitor,
         )
         safety.refresh_from_db()
