@@ -19,8 +19,8 @@ class Heartbeat(models.Model):
     pid = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
-    stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it ended in good order")
-    problem = models.TextField(blank=True, help_text="what went wrong in its latest round")
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it was shut down")
+    problem = models.TextField(blank=True, help_text="the error in its latest round")
 
     class Meta:
         db_table = "backup_heartbeats"

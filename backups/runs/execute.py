@@ -70,7 +70,7 @@ def run_here(
                     unclaimed = kind.rows().filter(pk=run_id, status=Run.Status.QUEUED).first()
                     if unclaimed is not None:
                         message = sentences(finish.message_of(error), "Nothing was changed.")
-                        finish.fail_to_start(unclaimed, message, hint or kind.again)
+                        finish.fail_to_start(unclaimed, message, hint or kind.retry_hint)
                 except DatabaseProblem as problem:
                     # the next tick ends the row
                     audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, **{kind.noun: run_id}, error=problem)

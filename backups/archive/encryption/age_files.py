@@ -98,7 +98,7 @@ class Age(Encryption):
             raise EncryptionError(message, hint=NO_KEY_HINT) from error
         yield plain
 
-    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
+    def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         identities, _ = self._identities()
         try:
             age.open_header(io.BytesIO(head), identities=identities, passphrases=self._passphrases)

@@ -23,10 +23,10 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
             queued = queued.filter(instance=instance)
         for run in queued:
             if kind.is_expired(run, now):
-                done = finish.expire(run, kind.expiry_message(), kind.again)
+                done = finish.expire(run, kind.expiry_message(), kind.retry_hint)
             elif run.owner == Owner.PROCESS and is_dead(run, now):
                 message = f"The process that was to run it ({run.worker}) died before it began. Nothing was changed."
-                done = finish.fail_to_start(run, message, kind.again)
+                done = finish.fail_to_start(run, message, kind.retry_hint)
             else:
                 continue
             # not when another process ended it first

@@ -176,7 +176,7 @@ def report_drop(backup: BackupExecution) -> None:
     if backup.open_drop:
         log_drop(backup)
         message = f"{backup} of {backup.instance} lacks data that was there before: {summary(backup)}"
-        data_dropped.send_robust(sender=BackupExecution, execution=backup, message=message)
+        data_dropped.send_robust(sender=BackupExecution, backup=backup, message=message, execution=backup)
 
 
 def log_drop(backup: BackupExecution) -> None:

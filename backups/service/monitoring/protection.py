@@ -28,7 +28,8 @@ class Condition(Enum):
     """The most urgent first."""
 
     NEVER = "never"
-    LATE = "late"
+    # the value is `data-status` on pages, which scripts read
+    OVERDUE = "late"
     FAILING = "failing"
     DROPPED = "dropped"
     SAFE = "safe"
@@ -89,8 +90,8 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
             failure = None
         if newest is None:
             condition = Condition.NEVER
-        elif now - taken_at(newest) > (outlook.promise or FRESH):
-            condition = Condition.LATE
+        elif now - taken_at(newest) > (outlook.max_age or FRESH):
+            condition = Condition.OVERDUE
         elif failure is not None:
             condition = Condition.FAILING
         else:

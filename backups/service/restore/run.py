@@ -33,7 +33,7 @@ class RestoreKind(RunKind[RestoreExecution]):
     model = RestoreExecution
     related = ("execution__destination", "undo_of")
     ending_seconds = 600.0  # long enough to roll back
-    again = confirmation.AGAIN
+    retry_hint = confirmation.AGAIN
     rolls_back = True
     saved_fields = ("outcome", "warnings")
 

@@ -54,12 +54,12 @@ class Plan:
     waiting: list[Planned] = field(default_factory=list)
 
     @property
-    def goes(self) -> list[Planned]:
+    def to_delete(self) -> list[Planned]:
         return [entry for entry in self.entries if not entry.keep]
 
     @property
     def reclaimed_bytes(self) -> int:
-        return size_of(self.goes)
+        return size_of(self.to_delete)
 
     @property
     def min_keep(self) -> int:
@@ -185,11 +185,11 @@ def taken_at(backup: BackupExecution, claim_of_manifest: str | None) -> datetime
 
 
 def _decide(
-    rule: Rule | None, backups: list[Backup], now: datetime, promising: BackupDestination | None
+    rule: Rule | None, backups: list[Backup], now: datetime, scheduled_at: BackupDestination | None
 ) -> list[Decision]:
-    """Decide, with the freshness that schedules promise at the destination `promising`; None leaves it out."""
+    """Decide, with the ages that the schedules at the destination `scheduled_at` allow; None leaves them out."""
     if rule is None:
         return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
     names = {backup.instance for backup in backups}
-    promised = max_ages(names, promising) if promising is not None else {}
-    return decide(rule, backups, now, dict.fromkeys(names) | promised)
+    ages = max_ages(names, scheduled_at) if scheduled_at is not None else {}
+    return decide(rule, backups, now, dict.fromkeys(names) | ages)

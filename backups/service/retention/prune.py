@@ -75,7 +75,7 @@ def prune(
     destination.refresh_from_db()
     settle_rule(destination, now=now)
     pruned = Pruned(plan_prune(destination, now, instance=instance))
-    if pruned.plan.goes:
+    if pruned.plan.to_delete:
         with destination.open() as opened:
             _replan_without_flawed(opened, pruned, now, instance)
             _delete_all(opened, pruned, by, until)
@@ -85,7 +85,7 @@ def prune(
         audit.log(
             "retention.failed", logging.ERROR, destination=destination.name, backup=entry.execution.pk, error=reason
         )
-    if pruned.plan.goes:
+    if pruned.plan.to_delete:
         audit.log(
             "retention.pruned", destination=destination.name, by=audit.name_of(by), deleted=len(pruned.deleted),
             spared=len(pruned.spared), failed=len(pruned.failed), bytes=pruned.reclaimed_bytes,
@@ -101,7 +101,7 @@ def preview_prune(destination: BackupDestination) -> Pruned:
     """
     now = timezone.now()
     pruned = Pruned(plan_prune(destination, now))
-    if pruned.plan.goes:
+    if pruned.plan.to_delete:
         try:
             with destination.open() as opened:
                 _replan_without_flawed(opened, pruned, now, None)
@@ -132,7 +132,7 @@ def prune_after(backup: BackupExecution) -> None:
 
 def _replan_without_flawed(opened: Destination, pruned: Pruned, now: datetime, instance: str | None) -> None:
     """Plan again until no archive that is not at the destination as recorded counts as a kept backup."""
-    instances = sorted({entry.execution.instance for entry in pruned.plan.goes})
+    instances = sorted({entry.execution.instance for entry in pruned.plan.to_delete})
     sizes = {file.path: file.size_bytes for name in instances for file in opened.list(name)}
     flaws: dict[str, str] = {}
     while found := _flaws(opened, pruned.plan, instances, sizes, known=flaws):
@@ -166,7 +166,7 @@ def _flaws(
 
 def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: datetime | None) -> None:
     in_a_row = 0
-    for entry in reversed(pruned.plan.goes):
+    for entry in reversed(pruned.plan.to_delete):
         if until is not None and timezone.now() >= until:
             pruned.waiting.append(entry)
         elif in_a_row == MOST_FAILURES_IN_A_ROW:

@@ -188,7 +188,7 @@ def test_a_restore_killed_while_it_verifies_what_it_applied_is_rolled_back_and_i
 ) -> None:
     assert victims.run(scene.queue(), killed_at(SQLiteComponent, "verify", 2, after=after)) == -signal.SIGKILL
     row = the_restore()
-    assert (row.stage, row.is_verified) == ("proving", False)
+    assert (row.stage, row.is_verified) == ("verifying data", False)
     assert not scene.is_old()
     reap()
     assert scene.is_old()
@@ -322,7 +322,7 @@ def test_a_signal_after_the_last_proof_does_not_take_the_restore_back(scene: Sce
     assert scene.hook_log.read_text() == "stopped\nstarted\n"
 
 
-@pytest.mark.parametrize("stage", ["fetching", "verifying", "safety", "applying", "proving"])
+@pytest.mark.parametrize("stage", ["fetching", "verifying", "safety", "applying", "verifying data"])
 def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
     stage: str, scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

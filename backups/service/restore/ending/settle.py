@@ -23,8 +23,8 @@ from destinations.lib.operator_error import sentences
 
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 RESTART_HINT = "Restart the service, check that it works, then acknowledge the restore."
-# from this stage on its service may have been stopped for the restore
-STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.PROVING, Stage.FINISHING, Stage.ROLLING_BACK)
+# in every other stage, one of another release too, the service may have been stopped and has to be started again
+BEFORE_STOPPING = (Stage.WAITING, Stage.FETCHING, Stage.VERIFYING, Stage.SAFETY)
 
 
 def finish_restore(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:
@@ -122,7 +122,7 @@ def _roll_back_or_complete(restore: RestoreExecution, directory: Path, message: 
         if restore.is_verified:
             complete(restore, instance)
             return ALL_VERIFIED
-        stopped = restore.stage in STOPPED
+        stopped = restore.stage not in BEFORE_STOPPING
         try:
             if restore.touched:
                 roll_back(restore, instance, monitor, directory, BackupError("Its process died."))

@@ -83,7 +83,7 @@ def compared(
     for part in absent_parts(manifest, name) if "" in (chosen or [""]) else ():
         findings.add_removal(part)
     if configuration.unknown:
-        findings.add_unknown(f"the configuration cannot be compared: {configuration.unknown}")
+        findings.add_unknown(f"The configuration cannot be compared: {configuration.unknown}")
     findings.add_keys(configuration.changes)
     return ComponentPreview(
         name,
