@@ -41,6 +41,7 @@ def unseal(value: str) -> str:
         plain = _keys().decrypt(value.removeprefix(PREFIX)).decode()
     except InvalidToken:
         raise ValueError("no key opens this sealed value") from None
+    # libraries quote options in their errors: from now on it is redacted
     remember(plain)
     return plain
 

@@ -46,6 +46,7 @@ def workspace(run_id: str) -> Iterator[Path]:
     lock_stays = False
     try:
         directory = root() / run_id
+        # of an earlier process with this run, which died: the lock is ours now
         shutil.rmtree(directory, ignore_errors=True)
         try:
             directory.mkdir(mode=0o700)
@@ -60,6 +61,7 @@ def workspace(run_id: str) -> Iterator[Path]:
             lock_stays = True
             raise
         finally:
+            # a signal in between would leave data of the service on the disk
             with defer_signals():
                 shutil.rmtree(directory)
                 if not lock_stays:
@@ -69,12 +71,13 @@ def workspace(run_id: str) -> Iterator[Path]:
 
 
 def _acquire(lock: Path, run_id: str) -> int:
-    """Take the lock. Waits a little, because a process that checks for abandoned workspaces holds it for a moment."""
+    """Take the lock; raises WorkspaceBusy when another process keeps it."""
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     try:
         while (descriptor := locks.acquire(lock)) is None:
             if time.monotonic() > deadline:
                 raise WorkspaceBusy(f"Another process is working on the run {run_id}.")
+            # a process that looks for abandoned workspaces holds the lock for a moment
             time.sleep(0.01)
     except OSError as error:
         raise BackupError(

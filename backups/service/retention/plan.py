@@ -86,6 +86,7 @@ def plan_prune(
     with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
         entries = _planned(rows, _decide(rule, backups, now, destination))
+        # as long as the rule waits for its confirmation, a backup goes only where both rules let it go
         waiting = more_deletions(destination, confirmed, rule, now)
         if waiting:
             before = _planned(rows, _decide(confirmed, backups, now, destination))
@@ -109,6 +110,7 @@ def more_deletions(
     rows = list(_archives(destination, None))
     # what a temporary protection keeps now, for example while a backup is overdue, is deleted later without a question
     backups = [backup.without_temporary_protection() for backup in _as_backups(rows, {})]
+    # a rule may delete nothing now and a lot as soon as the next backup is there
     coming = [
         Backup(id=f"the next of {name}", instance=name, taken_at=now, completed=True)
         for name in sorted({backup.instance for backup in backups})
@@ -152,6 +154,7 @@ def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
     rows = list(rows)
     used = used_backups()
     episodes = open_episodes({row.instance for row in rows})
+    # the state before such a restore may still be needed
     unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
     return [
         Backup(
@@ -181,6 +184,7 @@ def taken_at(backup: BackupExecution, claim_of_manifest: str | None) -> datetime
         in_manifest = datetime.fromisoformat(str(claim_of_manifest)) if claim_of_manifest else None
     except ValueError:
         return None
+    # a date that was changed in one of the three must not move a backup in or out of a rule
     return agreed_date([backup.started_at, in_manifest, time_in(backup.backup_filename)])
 
 
