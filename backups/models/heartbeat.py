@@ -17,6 +17,7 @@ class Heartbeat(models.Model):
     queue = models.CharField(max_length=64)
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
+    process = models.CharField(max_length=128, blank=True, db_default="", help_text="identity of its process")
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it was shut down")

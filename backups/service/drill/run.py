@@ -97,7 +97,7 @@ class DrillKind(RunKind[DrillExecution]):
         if is_on_this_host(run.worker):
             workspace.sweep(run.pk)
         # they would keep the archive from being deleted
-        release_leases(run.worker)
+        release_leases(run)
         return finish.interrupt(run, message, HOST_LOG_HINT)
 
 
