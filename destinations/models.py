@@ -112,6 +112,7 @@ class BackupDestination(EncryptionField, RetentionFields):
             moved = bool(stored._location())
         if not moved:
             return
+        # where nothing is recorded, the place may be corrected
         count = archives_at(self)
         if count:
             raise ValidationError(

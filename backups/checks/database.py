@@ -33,6 +33,7 @@ def check_database(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
         if "journal_mode=wal" not in options.get("init_command", "").replace(" ", "").lower():
             text = "SQLite: journal_mode should be WAL: a page that reads would block the workers."
             found.append(Warning(text, hint=HINT, id="backups.W021"))
+        # 5 is the default of Python's sqlite3
         if options.get("timeout", 5) < LEAST_LOCK_SECONDS:
             text = f"SQLite: timeout should be at least {LEAST_LOCK_SECONDS} seconds: several processes write."
             found.append(Warning(text, hint=HINT, id="backups.W022"))

@@ -16,6 +16,7 @@ class DrillExecution(Run):
     """
 
     noun = "drill"
+    # it works on a copy of the archive: backups and restores of the instance go on
     needs_instance = False
 
     class Kind(models.TextChoices):

@@ -46,6 +46,7 @@ def claim(run: Run) -> None:
     if claimed:
         audit.log(f"{run.label}.claimed", **run.log_key, instance=run.instance, worker=run.worker)
         return
+    # the error says what became of it
     run.refresh_from_db(fields=["status", "owner", "worker"])
     if run.status == Status.QUEUED and run.owner == Owner.PROCESS:
         raise NotQueued(

@@ -42,6 +42,7 @@ def workspace(run_id: str) -> Iterator[Path]:
     The kernel releases the lock when the process dies: `abandoned` depends on that.
     """
     lock = _lock_path(run_id)
+    # before the folder: one without a holder is swept
     descriptor = _acquire(lock, run_id)
     lock_stays = False
     try:

@@ -85,6 +85,7 @@ def _damaged(reason: str) -> ArchiveError:
 def _gunzip(compressed: _Input) -> Iterator[bytes]:
     """Decompress gzip (RFC 1952); consecutive members are one stream."""
     while compressed.peek(1):
+        # read here: the decompressor would accept flags and extra fields that no writer of archives sets
         header = compressed.take(10)
         if not header.startswith(GZIP_MAGIC):
             raise _damaged("there is data after the end of its compressed stream")
@@ -110,6 +111,7 @@ def _gunzip(compressed: _Input) -> Iterator[bytes]:
             size += len(data)
             if data:
                 yield data
+        # the decompressor reads past the end of its member, into the trailer and the next one
         compressed.push_back(inflater.unused_data)
         trailer = checksum.to_bytes(4, "little") + (size % 2**32).to_bytes(4, "little")
         if compressed.take(8) != trailer:

@@ -24,6 +24,7 @@ class Command(BackupCommand):
         for destination in chosen:
             try:
                 results += check_keys(destination, whole=True)
+            # the other destinations are checked all the same
             except DestinationError as error:
                 unreachable.append(f"no answer  {destination.name}: {error.message}")
         data = [

@@ -30,6 +30,7 @@ class Command(BackupCommand):
         if run.verdict != Verdict.PASSED:
             outcome = "failed" if run.verdict == Verdict.FAILED else "has no verdict"
             message = sentences(f"The drill of {backup} {outcome}", run.error_message)
+            # a script sees by the exit status that the archive cannot be relied on
             raise BackupError(message, hint=run.error_hint)
         done = result_of(run)
         found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]

@@ -126,8 +126,10 @@ def _rows_lost(component: str, old: Holding, new: Holding, percent: int) -> Iter
         # the number of rows is unknown, so that sizes are compared
         if _is_lost(old.database_bytes, new.database_bytes, LEAST_BYTES, percent):
             yield Drop(component, "", "bytes", old.database_bytes, new.database_bytes)
+    # one drop for the whole component, instead of one for each of its tables
     elif _is_lost(old.rows, new.rows, LEAST_COUNTED, percent):
         yield Drop(component, "", "rows", old.rows, new.rows)
+    # without counts of single tables, as in archives of the service itself, there is nothing more to compare
     elif new.tables:
         for table, rows in old.tables.items():
             left = new.tables.get(table, 0)

@@ -81,6 +81,7 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
             if failed and backup.has_archive:
                 failures.append(run)
         last, trouble = drills.get(name), troubles.get(name)
+        # a drill with a verdict after it: whatever was wrong is over
         if last is not None and trouble is not None and last.created_at > trouble.created_at:
             trouble = None
         states[name] = DrillState(every=drills_every(name), last=last, failures=tuple(failures), trouble=trouble)

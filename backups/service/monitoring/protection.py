@@ -86,6 +86,7 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     for name in names:
         newest, failure = good.get(name), _later(failed.get(name), interrupted.get(name))
         outlook, episode = schedules.get(name, Freshness()), episodes.get(name)
+        # a failure before the newest good backup is over
         if newest is not None and failure is not None and _later(newest, failure) is newest:
             failure = None
         if newest is None:

@@ -166,6 +166,7 @@ def _flaws(
 
 def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: datetime | None) -> None:
     in_a_row = 0
+    # the oldest first: when it is cut short, the newer ones are still there
     for entry in reversed(pruned.plan.to_delete):
         if until is not None and timezone.now() >= until:
             pruned.waiting.append(entry)

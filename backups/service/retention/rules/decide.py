@@ -30,6 +30,7 @@ def decide(
     for backup in backups:
         if backup.id in seen:
             raise RetentionError(f"Backup {backup.id} occurs twice in a retention run.", "Pass every row once.")
+        # a missing entry would read as no schedule, and delete while backups are overdue
         if backup.instance not in max_ages:
             raise RetentionError(
                 f"It is not known how old the newest backup of instance {backup.instance!r} may be.",
@@ -70,6 +71,7 @@ def _judge_instance(
     if hold:
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
+    # a protection wins over every rule
     return verdicts | protected
 
 
