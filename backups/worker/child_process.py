@@ -32,12 +32,14 @@ MARGIN_SECONDS = 20
 
 def supervise(kind: RunKind[Any], run: Run) -> str:
     """Run the queued `run`, which this process has reserved, in a child process; return its final status."""
+    # the child imports what this process imports, whatever its working directory is
     paths = [path for path in sys.path if path]
     process = subprocess.Popen(
         [sys.executable, "-m", "django", "runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid())],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        # a signal to the group of the worker, as from a closed terminal, must not end the run at once
         start_new_session=True,
     )
     child = identity(process.pid)
@@ -112,6 +114,7 @@ def _record_end(run: Run, child: str, returncode: int, why_ended: str) -> None:
         recover(run, f"{why_ended}; its process {how}" if why_ended else f"Its process {how}")
     elif run.status == Run.Status.QUEUED and run.reserved_by == identity():
         if why_ended or returncode == BUSY:
+            # it did nothing yet: another worker or a later message starts it
             release(run)
         else:
             finish.fail_to_start(run, f"Its process {how} before it began.", "The reason is in the log of the worker.")

@@ -28,6 +28,7 @@ def read_lease(backup: BackupExecution) -> Iterator[None]:
     use = ArchiveUse.objects.create(execution=backup, worker=this_worker(), process=identity(), since=timezone.now())
     try:
         backup.refresh_from_db(fields=["deleting_at", "deleted_at", "missing_at", "status"])
+        # after the lease is written: a deletion that begins later sees it
         if being_deleted(backup):
             raise BackupError(f"{backup} is being deleted right now.", hint="Use another backup.")
         yield

@@ -117,6 +117,7 @@ def export_components(
                 contents.warnings += check.notes()
         if not contents.entries and not as_found:
             hint = "See the warnings: every component is optional and absent."
+            # an empty archive would count as a good backup
             raise BackupError("Nothing could be exported.", hint=hint)
         yield contents
 

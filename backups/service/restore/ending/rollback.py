@@ -38,6 +38,7 @@ def roll_back(
         shutil.rmtree(directory / "staged", ignore_errors=True)
         archive = safety_archive(restore, directory)
         manifest = manifest_of_file(archive)
+        # what was not touched may have changed since, and stays
         wanted = {entry.file for name in restore.touched for entry in manifest.entries_of(name)}
         staged = directory / "rollback"
         with open_archive(archive, directory) as stream:

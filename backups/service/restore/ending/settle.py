@@ -59,6 +59,7 @@ def _roll_back_and_start(restore: RestoreExecution, directory: Path, error: Base
     failure = error
     try:
         instance = get_instance(restore.instance)
+    # instances.toml was changed meanwhile: without its paths nothing can be rolled back
     except BackupError as unknown:
         return rollback_failed(restore, error, unknown)
     with Monitor(restore, protected=True) as monitor:
@@ -79,6 +80,7 @@ def recover_dead(restore: RestoreExecution, message: str) -> bool:
     `message` begins that of the row. False when another process was first, or is at it.
     """
     undo = f"'manage.py restore --undo {restore.pk} --confirm'"
+    # the files of the instance and the workspace are on that host
     if not is_on_this_host(restore.worker):
         if not restore.touched:
             return finish.interrupt(restore, sentences(message, "Nothing was changed."), HOST_LOG_HINT)
@@ -119,6 +121,7 @@ def _roll_back_or_complete(restore: RestoreExecution, directory: Path, message: 
     """
     instance = get_instance(restore.instance)
     with Monitor(restore, protected=True) as monitor:
+        # a rollback would undo a restore that is complete
         if restore.is_verified:
             complete(restore, instance)
             return ALL_VERIFIED

@@ -97,6 +97,7 @@ def stage(
     if not trusted:
         manifest = manifest.as_untrusted()
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
+    # an undo takes exactly what its restore changed
     if restore.undo_of is not None:
         names = list(restore.undo_of.touched)
     else:
