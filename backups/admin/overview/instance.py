@@ -66,7 +66,7 @@ def _described(found: Instance) -> dict[str, Any]:
         "protection": protection,
         "label": label_of(protection, drills),
         "drills": drills,
-        "freshness": freshness_in_words(protection.outlook.promise),
+        "freshness": freshness_in_words(protection.outlook.max_age),
         "drift": drift_of(found),
         "components": [(part, part.sources()) for part in parts],
         "components_problem": problem,

@@ -69,6 +69,7 @@ class Age(Encryption):
     def can_read_back(self) -> bool:
         if not self._recipients:
             return bool(self._passphrase)
+        # what was encrypted here has to be decrypted here, which a recipient alone does not allow
         identities, _ = self._identities()
         for identity in identities:
             # a post-quantum identity has no recipient that is encrypted to here
@@ -124,11 +125,12 @@ class Age(Encryption):
             raise EncryptionError(message, hint=NO_KEY_HINT) from error
         yield plain
 
-    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
+    def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         identities, _ = self._identities()
         try:
             age.open_header(io.BytesIO(head), identities=identities, passphrases=self._passphrases)
         except age.AgeNoMatchError:
+            # an identity may be kept elsewhere on purpose; a passphrase that encrypts here is configured here
             by_passphrase = "scrypt" in age.inspect_header(io.BytesIO(head)).stanza_types
             return KeyMatch.LOST if by_passphrase or self._identity_files else KeyMatch.ELSEWHERE
         return KeyMatch.OPENS

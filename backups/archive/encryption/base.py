@@ -93,5 +93,5 @@ class Encryption(ABC):
         """Open the plaintext of `source`, an unbuffered file at its beginning."""
 
     @abstractmethod
-    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
+    def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         """Return whether the configured keys open a file; `head` is its first HEAD_BYTES, or the `whole` file."""

@@ -75,7 +75,7 @@ class Program(Encryption):
         with PipedReader(self._decrypt, source) as plain:
             yield plain
 
-    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
+    def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         """Run the program on `head`: one that streams decrypts the beginning of the archive."""
         _require_program(self._decrypt)
         output = b""

@@ -24,6 +24,7 @@ class Command(BackupCommand):
         for destination in chosen:
             try:
                 results += check_keys(destination, whole=True)
+            # the other destinations are checked all the same
             except DestinationError as error:
                 unreachable.append(f"no answer  {destination.name}: {error.message}")
         data = [
@@ -37,8 +38,13 @@ class Command(BackupCommand):
             }
             for result in results
         ]
+        lines = [
+            f"{result.verdict.name.lower():10} {result.backup.backup_filename} at {result.backup.destination.name}"
+            + (f": {result.reason}" if result.reason else "")
+            for result in results
+        ]
         # before the error: the other results are reported in any case
-        self.respond(data, _text(results, unreachable))
+        self.respond(data, "\n".join([*lines, *unreachable]) or "no backup is encrypted")
         lost = sum(result.verdict is KeyMatch.LOST for result in results)
         if lost:
             raise BackupError(f"{lost} of {len(results)} backups cannot be opened any more.", hint=HINT)
@@ -46,12 +52,3 @@ class Command(BackupCommand):
             raise BackupError(
                 f"{len(unreachable)} of {len(chosen)} destinations did not answer.", hint="Run `testdestination`."
             )
-
-
-def _text(results: list[SampleResult], unreachable: list[str]) -> str:
-    lines = [
-        f"{result.verdict.name.lower():10} {result.backup.backup_filename} at {result.backup.destination.name}"
-        + (f": {result.reason}" if result.reason else "")
-        for result in results
-    ]
-    return "\n".join([*lines, *unreachable]) or "no backup is encrypted"

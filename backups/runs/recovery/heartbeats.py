@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from backups.lib.processes import is_living
+from backups.lib.processes import identity, is_gone, is_living
 from backups.models import Heartbeat
 
 Kind = Heartbeat.Kind
@@ -19,7 +19,7 @@ def beat(name: str, kind: Kind, queue: str, *, started_at: datetime | None = Non
     """Write the heartbeat `name` of this process."""
     now = timezone.now()
     current = {"kind": kind, "queue": queue, "host": socket.gethostname(), "pid": os.getpid(), "beat_at": now}
-    current |= {"stopped_at": None, "problem": problem}
+    current |= {"process": identity(), "stopped_at": None, "problem": problem}
     Heartbeat.objects.update_or_create(
         name=name, defaults=current, create_defaults=current | {"started_at": started_at or now}
     )
@@ -47,5 +47,6 @@ def delete_dead(queue: str) -> None:
     """Delete the heartbeats of workers of `queue` on this host whose process is gone."""
     # a worker in a restart loop would leave one row each time
     for row in Heartbeat.objects.filter(kind=Kind.WORKER, queue=queue, host=socket.gethostname()):
-        if not is_living(row.pid):
+        # another process may have its pid by now; a release before that column wrote no process
+        if is_gone(row.process) if row.process else not is_living(row.pid):
             row.delete()

@@ -32,7 +32,7 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
                 _record(restore, step, State.UNCHANGED)
             raise
         applied += sum(entry.size_bytes for entry in step.entries)
-        monitor.stage(Stage.PROVING, total=total, done=applied)
+        monitor.stage(Stage.VERIFYING_DATA, total=total, done=applied)
         warn(restore, step.component.verify(step.entries, context) if step.entries else [])
         _record(restore, step, State.RESTORED)
 

@@ -27,6 +27,7 @@ HORIZON_YEARS = 41
 SIZES = (60, 24, 31, 12, 7)
 # characters of a cron expression: one that names every value of its five fields is shorter
 LONGEST_CRON = 500
+STEP = re.compile(r"/(\d+)")
 INTERVAL_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -142,7 +143,8 @@ def parse_cron(expression: str, zone: str) -> Cron:
     fields = expression.split()
     if len(fields) != 5 or not re.fullmatch(r"[0-9A-Za-z*/,\- ]+", expression) or re.search(r"\b[RrHh]", expression):
         raise BackupError(f"{expression!r} is not a cron expression.", hint=hint)
-    if too_long := [step for field, size in zip(fields, SIZES, strict=True) for step in _steps(field) if step > size]:
+    steps = [(int(step), size) for field, size in zip(fields, SIZES, strict=True) for step in STEP.findall(field)]
+    if too_long := [step for step, size in steps if step > size]:
         raise BackupError(f"{expression!r} counts by {too_long[0]}, past the end of its field.", hint=hint)
     cron = Cron(" ".join(fields), time_zone(zone))
     try:
@@ -153,11 +155,6 @@ def parse_cron(expression: str, zone: str) -> Cron:
     except (CroniterError, OverflowError) as error:
         raise BackupError(f"{expression!r} names a day that never comes.") from error
     return cron
-
-
-def _steps(field: str) -> list[int]:
-    """Return the steps of a field, which follow a slash."""
-    return [int(step) for step in re.findall(r"/(\d+)", field)]
 
 
 def time_zone(name: str) -> ZoneInfo:

@@ -58,9 +58,9 @@ def test_a_running_one_is_live_with_its_stages() -> None:
 
 def test_applying_and_verifying_take_turns_and_each_is_shown_once_with_all_its_time() -> None:
     began = timezone.now() - timedelta(minutes=1)
-    turns = ["applying", "proving", "applying", "proving"]
+    turns = ["applying", "verifying data", "applying", "verifying data"]
     timeline = [[stage, (began + timedelta(seconds=10 * turn)).isoformat()] for turn, stage in enumerate(turns)]
-    run = running(stage="proving", timeline=timeline)
+    run = running(stage="verifying data", timeline=timeline)
     found = {step["name"]: step for step in steps(run, began + timedelta(seconds=35))}
     assert found["applying"] | {"label": ""} == {
         "name": "applying",
@@ -69,8 +69,9 @@ def test_applying_and_verifying_take_turns_and_each_is_shown_once_with_all_its_t
         "began": formats.clock(began),
         "took": human_duration(timedelta(seconds=20)),
     }
-    assert (found["proving"]["state"], found["proving"]["took"]) == ("now", human_duration(timedelta(seconds=15)))
-    assert found["proving"]["began"] == formats.clock(began + timedelta(seconds=10))
+    verifying = found["verifying data"]
+    assert (verifying["state"], verifying["took"]) == ("now", human_duration(timedelta(seconds=15)))
+    assert verifying["began"] == formats.clock(began + timedelta(seconds=10))
 
 
 def test_a_way_back_is_in_the_timeline_of_those_that_went_it() -> None:

@@ -79,7 +79,7 @@ def test_what_a_person_confirmed_is_the_state_to_compare_with_and_lets_older_bac
         assert (night.open_drop, night.drop_confirmed_by) == (False, "alice")
         assert night.drop_confirmed_at is not None
         assert all(entry["confirmed_by"] == "alice" for entry in night.drops)
-    assert [entry.execution for entry in plan_prune(two, nights[1].completed_at + HOUR).goes] == full[::-1]
+    assert [entry.execution for entry in plan_prune(two, nights[1].completed_at + HOUR).to_delete] == full[::-1]
     assert back_up("shop").drops is None
     assert there(full) == []
 
@@ -93,10 +93,10 @@ def test_a_drop_is_found_at_another_destination_too_and_holds_what_is_there(
     other = BackupDestination(name="other", type="local", created_by="tests")
     other.configure({})
     other.save()
-    assert [entry.execution for entry in plan_prune(two, old.started_at + 99 * HOUR).goes] == [old]
+    assert [entry.execution for entry in plan_prune(two, old.started_at + 99 * HOUR).to_delete] == [old]
     lacking(2 * HOUR, destination=other)
     plan = plan_prune(two, old.started_at + 99 * HOUR)
-    assert plan.goes == []
+    assert plan.to_delete == []
     assert "it is from before a drop of data that is not confirmed" in plan.entries[-1].reason
 
 
@@ -106,9 +106,9 @@ def test_backups_that_age_are_held_as_well_while_a_drop_is_open(destination: Bac
     rows = [held(age * 24 * HOUR, destination=destination) for age in range(20, 25)]
     night = lacking(HOUR, destination=destination)
     now = night.started_at + 2 * HOUR
-    assert plan_prune(destination, now).goes == []
+    assert plan_prune(destination, now).to_delete == []
     confirm_drop(night, by="alice")
-    assert {entry.execution for entry in plan_prune(destination, now).goes} == set(rows)
+    assert {entry.execution for entry in plan_prune(destination, now).to_delete} == set(rows)
 
 
 def test_what_lacks_data_is_no_replacement_for_the_least_number_of_good_backups(two: BackupDestination) -> None:
@@ -132,7 +132,7 @@ def test_a_drop_found_after_the_plan_was_made_is_seen_before_anything_is_deleted
     two.keep_count = 1
     two.save()
     planned = plan_prune(two, rows[1].completed_at + HOUR)
-    assert [entry.execution for entry in planned.goes] == [rows[0]]
+    assert [entry.execution for entry in planned.to_delete] == [rows[0]]
     lacking(timedelta(0), destination=two)
     monkeypatch.setattr(prune_service, "plan_prune", lambda *_, **__: planned)
     pruned = prune(two, by="tests")

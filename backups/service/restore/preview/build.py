@@ -48,6 +48,7 @@ def preview(
     for an unknown instance or component, or without an archive, ArchiveError for a file that is not an archive.
     """
     known = get_instance(instance)
+    service = known.service
     # read first: a restore that changes the instance meanwhile makes the confirmation of this preview invalid
     changes_seen = changes_of(instance)
     manifest, digest = _manifest_and_digest(source)
@@ -58,9 +59,7 @@ def preview(
         manifest = manifest if trusted else manifest.as_untrusted()
         names = list(dict.fromkeys([*manifest.components, *known.component_names]))
         targets = select(components, manifest, known)
-    comparison = None
-    if known.service.layers:
-        comparison = ConfigurationComparison(known, archived_side(source, manifest, known.service))
+    comparison = ConfigurationComparison(known, archived_side(source, manifest, service)) if service.layers else None
     parts = [target.part for target in targets if target.component == CONFIG]
     foreseen = comparison.of(parts) if comparison and parts else ConfigurationPreview()
     live = _live_components(known, comparison, foreseen, undo_of)

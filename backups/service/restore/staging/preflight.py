@@ -48,6 +48,7 @@ def require_room(staged: Staged, directory: Path) -> None:
         if not step.entries:
             continue
         folder = _existing(step.component.sources()[0].resolve().parent)
+        # components on one file system share its free space
         device = folder.stat().st_dev
         room = step.component.space_needed(step.entries)
         needed, free = grown.get(device, 0) + room.meanwhile, shutil.disk_usage(folder).free

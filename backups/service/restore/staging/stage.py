@@ -97,6 +97,7 @@ def stage(
     if not trusted:
         manifest = manifest.as_untrusted()
     require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
+    # an undo takes exactly what its restore changed
     if restore.undo_of is not None:
         names = list(restore.undo_of.touched)
     else:
@@ -148,17 +149,14 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
     findings = instance.service.findings(configuration) if parts else []
     live = live_components(instance, configuration)
     steps = _steps(targets, live, manifest, instance, restore)
-    notes = [*_left_out(restore, manifest, instance), *_foreseen(steps, staged)]
+    notes = []
+    if not restore.components:
+        # a restore of everything leaves this out
+        unknown = [name for name in manifest.components if name not in instance.component_names]
+        notes = [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
+        notes += [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
+    notes += _foreseen(steps, staged)
     return Staged(manifest, staged, live, steps, findings, notes, live_configuration, configuration)
-
-
-def _left_out(restore: RestoreExecution, manifest: Manifest, instance: Instance) -> list[str]:
-    """Return warnings of what a restore of everything cannot restore."""
-    if restore.components:
-        return []
-    unknown = [name for name in manifest.components if name not in instance.component_names]
-    notes = [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
-    return notes + [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
 
 
 def _foreseen(steps: Sequence[Step], staged: Path) -> list[str]:

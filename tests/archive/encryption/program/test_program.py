@@ -81,9 +81,9 @@ def test_archives_are_recognised_by_their_extension(head: bytes, name: str, mine
 
 def test_the_beginning_of_an_archive_shows_whether_the_program_opens_it(tmp_path: Path) -> None:
     head = sealed(FLIP, tmp_path).read_bytes()[:MIB]
-    assert Program(decrypt=UNFLIP).look(head, whole=False) is KeyMatch.OPENS
+    assert Program(decrypt=UNFLIP).match_keys(head, whole=False) is KeyMatch.OPENS
     for whole, verdict in ((False, KeyMatch.UNDETERMINED), (True, KeyMatch.LOST)):
-        assert Program(decrypt=python("sys.exit(2)")).look(head, whole=whole) is verdict
+        assert Program(decrypt=python("sys.exit(2)")).match_keys(head, whole=whole) is verdict
 
 
 def test_its_settings_are_those_of_the_site() -> None:

@@ -116,7 +116,7 @@ def test_a_restore_killed_while_it_verifies_what_it_applied_is_rolled_back_and_i
 ) -> None:
     assert victims.run(scene.queue(), killed_at(SQLiteComponent, "verify", 2, after=after)) == -signal.SIGKILL
     row = the_restore()
-    assert (row.stage, row.is_verified) == ("proving", False)
+    assert (row.stage, row.is_verified) == ("verifying data", False)
     assert not scene.is_old()
     reap()
     assert scene.is_old()

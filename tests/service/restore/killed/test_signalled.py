@@ -107,7 +107,7 @@ def test_a_signal_after_the_last_proof_does_not_take_the_restore_back(scene: Sce
     assert scene.hook_log.read_text() == "stopped\nstarted\n"
 
 
-@pytest.mark.parametrize("stage", ["fetching", "verifying", "safety", "applying", "proving"])
+@pytest.mark.parametrize("stage", ["fetching", "verifying", "safety", "applying", "verifying data"])
 def test_a_restore_that_is_cancelled_stops_and_takes_back_what_it_changed(
     stage: str, scene: Scene, workspaces: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

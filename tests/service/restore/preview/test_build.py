@@ -51,7 +51,7 @@ def test_missing_damaged_and_locked_files_are_said(tacacs_root: Path, back_up: B
     with exclusively_locked(data / "audit_trail.db"):
         shown = preview(backup, "tacacs-hq")
     assert {found.name: (found.state, found.notes) for found in shown.components if found.state != "present"} == {
-        "devices": ("missing", (f"{data}/devices.db does not exist now and will be created with {as_it_was}",)),
+        "devices": ("missing", (f"{data}/devices.db does not exist now and will be created with {as_it_was}.",)),
         "users": ("damaged", (f"{data}/local_auth.db is not a SQLite database. It will be replaced.",)),
         "audit": ("unreadable", (f"{data}/audit_trail.db stayed locked by another process for 1 s.",)),
     }
@@ -61,7 +61,9 @@ def test_missing_damaged_and_locked_files_are_said(tacacs_root: Path, back_up: B
 def test_a_tree_that_is_missing_is_said(shop: Path, back_up: BackUp) -> None:
     backup = back_up("shop")
     shutil.rmtree(shop / "uploads")
-    assert part(preview(backup, "shop"), "uploads").notes == (f"{shop}/uploads does not exist now and will be created",)
+    assert part(preview(backup, "shop"), "uploads").notes == (
+        f"{shop}/uploads does not exist now and will be created.",
+    )
 
 
 def test_what_is_not_in_the_backup_cannot_be_selected(shop: Path, back_up: BackUp) -> None:
@@ -97,7 +99,7 @@ def test_an_undo_shows_what_the_safety_backup_brings_back_and_takes_away(shop: P
     assert done.safety_backup is not None
     shown = preview(done.safety_backup, "shop", undo_of=done)
     assert shown.loss == "At least 10 orders rows and all of uploads will be gone."
-    assert part(shown, "uploads").notes == ("uploads did not exist when the backup was made and will be removed",)
+    assert part(shown, "uploads").notes == ("uploads did not exist when the backup was made and will be removed.",)
 
 
 def test_the_servers_own_archives_are_previewed_like_ours(tacacs_root: Path, home: Path, settings: Settings) -> None:

@@ -70,7 +70,7 @@ def test_a_row_without_configuration_has_it_read_from_the_first_bytes_of_the_arc
     (home / "backups").rename(home / "offline")
     shown = part(preview(backup, "tacacs-hq"), "config")
     assert shown.configuration == ()
-    assert shown.notes[0].startswith("the configuration cannot be compared: ")
+    assert shown.notes[0].startswith("The configuration cannot be compared: ")
     assert "offline" not in shown.notes[0]
 
 
@@ -78,5 +78,5 @@ def test_a_broken_live_configuration_is_said_and_the_rest_is_compared(tacacs_roo
     backup = back_up()
     (tacacs_root / "config" / "tacacs.conf").write_text("no section\n")
     shown = preview(backup, "tacacs-hq")
-    assert part(shown, "config").notes[0].startswith("the configuration cannot be compared: ")
+    assert part(shown, "config").notes[0].startswith("The configuration cannot be compared: ")
     assert part(shown, "devices").tables[1].now == 300

@@ -58,7 +58,7 @@ def test_while_backups_are_later_than_a_schedule_promises_nothing_goes(nas: Back
     others = daily(nas, 5, "app2", newest=NOW - 30 * DAY)
     schedule = BackupSchedule(name="nightly", instance="app", destination=nas, expression="0 2 * * *")
     schedule.save()
-    assert reason(nas, rows[4]).startswith("kept because the newest good backup is 28 days older than its schedule pro")
+    assert reason(nas, rows[4]).startswith("kept because the newest good backup is 28 days older than its schedules")
     run(nas)
     assert (there(rows), there(others)) == ([0, 1, 2, 3, 4], [0, 1])
     fresh = stored(nas, taken_at=NOW - DAY / 2)
