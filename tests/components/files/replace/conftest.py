@@ -9,6 +9,12 @@ from tests.support.processes.unprivileged_user import NOBODY
 
 
 @pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """Return a folder of the disk, in which trees are exchanged and synced."""
+    return disk_path
+
+
+@pytest.fixture
 def live(tmp_path: Path) -> Path:
     """A tree with everything that a tree may hold."""
     root = tmp_path / "service" / "files"

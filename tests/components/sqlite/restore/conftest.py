@@ -11,6 +11,12 @@ from tests.support.databases.sqlite_files import make_database
 
 
 @pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """Return a folder of the disk, in which SQLite locks, syncs and maps its files."""
+    return disk_path
+
+
+@pytest.fixture
 def live(tmp_path: Path) -> Path:
     folder = tmp_path / "service"
     folder.mkdir()
