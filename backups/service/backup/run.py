@@ -186,6 +186,9 @@ def record_at_destination(backup: BackupExecution) -> None:
 def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequence[Component] | None) -> None:
     monitor.stage(Stage.PREPARING)
     require_enabled(backup.destination)
+    with backup.destination.open() as destination:
+        # now, instead of after hours of packing
+        destination.require_reachable()
     instance = get_instance(backup.instance)
     live = instance.service.live()
     encryption = encryption_for(backup, instance, live)
