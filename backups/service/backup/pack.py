@@ -12,6 +12,7 @@ from backups.lib.os_signals import defer_signals
 from backups.runs.progress import Monitor
 from backups.service.backup.export import Contents
 from backups.service.backup.upload import Made
+from destinations.lib.disks import write_hint
 
 
 def pack(
@@ -40,6 +41,6 @@ def pack(
             )
     except OSError as error:
         raise BackupError(
-            f"The archive cannot be written in {directory}: {error.strerror}.", hint="Free space there."
+            f"The archive cannot be written in {directory}: {error.strerror}.", hint=write_hint(error, directory)
         ) from error
     return Made(archive, packed, manifest, encryption)

@@ -72,6 +72,9 @@ class BackupKind(RunKind[BackupExecution]):
         """
         monitor.stage(Stage.PREPARING)
         require_enabled(run.destination)
+        with run.destination.open() as destination:
+            # now, instead of after hours of packing
+            destination.require_reachable()
         instance = get_instance(run.instance)
         live = live or instance.service.live()
         encryption = encryption_for(run, instance, live)

@@ -15,7 +15,7 @@ from destinations.lib.operator_error import sentences
 
 WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)
-LOG_HINT = "let the user that runs it write there; until then its log goes to standard error"
+LOG_HINT = "let the user that runs it write there, or free space; until then its log goes to standard error"
 
 
 @dataclass(frozen=True, slots=True)
