@@ -146,7 +146,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
         raise BackupError(f"{archive.name} is {signature}.", hint=ACCEPT_HINT)
     audit.log(
         "restore.signature", restore=restore.pk, instance=restore.instance, state=signature.state.value,
-        key=signature.key_id,
+        key_id=signature.key_id,
     )  # fmt: skip
     notes = () if signed else (f"Accepted: the archive is {signature}.",)
     return Accepted(notes, trusted=signed or is_undo)

@@ -153,9 +153,11 @@ class ConfigurationComparison:
         return tuple(change for change in found if change is not None)
 
     def _change(self, section: str, key: str, now: str | None, after: str | None) -> ConfigurationChange | None:
-        if now is None:
-            return None if after is None else ConfigurationChange(section, key, None, after)
         secret = self._service.is_secret(section, key)
+        # a row of an earlier version holds in plain text what its list of names did not have
+        shown = None if after is None else masked_value(key, after, secret=secret)
+        if now is None:
+            return None if shown is None else ConfigurationChange(section, key, None, shown)
         if after is not None and is_masked(after, key, now, secret=secret):
             return None
-        return ConfigurationChange(section, key, masked_value(key, now, secret=secret), after)
+        return ConfigurationChange(section, key, masked_value(key, now, secret=secret), shown)
