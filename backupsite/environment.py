@@ -3,6 +3,7 @@
 import os
 import shlex
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 # every file that a setting was read from
 files_read: set[Path] = set()
 
+REDIS_SCHEMES = ("redis", "rediss", "unix")
 WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -35,7 +37,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
     def db_url(self, var: str = "DATABASE_URL", default: Any = "", engine: Any = None) -> dict[str, Any]:
         """Return the settings of a database. Raises ImproperlyConfigured that never repeats the URL."""
         try:
-            _require_url(text_of(var))
+            _require_url(text_of(var), self.DB_SCHEMES)
             with warnings.catch_warnings():
                 # the library's warnings repeat the URL
                 warnings.simplefilter("error", UserWarning)
@@ -48,7 +50,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
         """Return the URL of a Redis, "" without one. Raises ImproperlyConfigured that never repeats it."""
         url = text_of(var)
         try:
-            _require_url(url)
+            _require_url(url, REDIS_SCHEMES)
         except ValueError:
             raise _not_a_url(var, "a Redis") from None
         return url
@@ -72,15 +74,18 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
             raise ImproperlyConfigured(f"The setting {var} is not a command: a quotation mark is missing.") from None
 
 
-def _require_url(url: str) -> None:
-    """Raise ValueError where a password with a character that URLs reserve ended the host early; "" is no mistake."""
+def _require_url(url: str, schemes: Collection[str]) -> None:
+    """Raise ValueError for another scheme, and where a password with a reserved character ended the host early.
+
+    An empty one is no mistake.
+    """
     if not url or url.startswith("sqlite:"):
         return
     parts = urlsplit(url)
     # a port that is no number raises it too
     no_host = parts.port is not None and not parts.hostname
     no_end = "@" in parts.path + parts.query + parts.fragment
-    if not parts.scheme or no_host or no_end:
+    if parts.scheme not in schemes or no_host or no_end:
         raise ValueError("not a URL")
 
 

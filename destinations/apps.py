@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -20,6 +21,10 @@ def configured_secrets() -> Iterator[str]:
         value = getattr(settings, name, "")
         yield from [value] if isinstance(value, str) else value
     yield from (database["PASSWORD"] for database in settings.DATABASES.values() if database.get("PASSWORD"))
+    if isinstance(redis := getattr(settings, "Q_CLUSTER", {}).get("redis"), str) and (
+        password := urlsplit(redis).password
+    ):
+        yield from (password, unquote(password))
 
 
 class DestinationsConfig(AppConfig):
