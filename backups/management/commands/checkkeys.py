@@ -7,6 +7,7 @@ from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.service.keys.check import HINT, SampleResult, check_keys
 from destinations.exceptions import DestinationError
+from destinations.lib.formats import printable
 from destinations.models import BackupDestination
 
 
@@ -54,4 +55,4 @@ def _text(results: list[SampleResult], unreachable: list[str]) -> str:
         + (f": {result.reason}" if result.reason else "")
         for result in results
     ]
-    return "\n".join([*lines, *unreachable]) or "no backup is encrypted"
+    return "\n".join(map(printable, [*lines, *unreachable])) or "no backup is encrypted"

@@ -6,7 +6,7 @@ from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupExecution
 from backups.runs.describe import describe
 from backups.service.drops.episodes import summary
-from destinations.lib.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size, printable
 
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 
@@ -36,7 +36,7 @@ def table(backups: list[BackupExecution]) -> str:
     if not backups:
         return "no backups"
     head = ROW.format("id", "instance", "status", "kind", "created (UTC)", "size", "took", "file or error")
-    return "\n".join([head, *(_row(backup) for backup in backups)])
+    return "\n".join([head, *(printable(_row(backup)) for backup in backups)])
 
 
 def _row(backup: BackupExecution) -> str:
