@@ -1,5 +1,7 @@
 from django.contrib import admin
 
+from backupsite.sign_in import SignInForm
+
 
 class BackupAdminSite(admin.AdminSite):
     site_header = "backupsite"
@@ -8,3 +10,4 @@ class BackupAdminSite(admin.AdminSite):
     index_template = "admin/backups/index.html"
     site_url = None
     enable_nav_sidebar = False
+    login_form = SignInForm
