@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+# what Windows puts at the beginning of a text file
+MARK = "\ufeff"
 # every file that a setting was read from
 files_read: set[Path] = set()
 
@@ -63,6 +65,14 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
         """Return the lines that are not empty, unchanged: a passphrase may hold commas and spaces."""
         return [line for line in text_of(var).splitlines() if line]
 
+    def marked_lines(self, var: str) -> list[str]:
+        """Return the first line of the file of `var` with the byte order mark before it; none where it has none.
+
+        Earlier versions took the mark as a part of the passphrase: archives may be encrypted with it.
+        """
+        text = text_of(var, marked=True)
+        return [text.splitlines()[0]] if text.startswith(MARK) else []
+
     def argv(self, var: str) -> list[str]:
         """Return a command split into words by the quoting rules of the shell; it runs without a shell.
 
@@ -104,8 +114,10 @@ def _stripped(value: Any) -> Any:
     return value
 
 
-def text_of(var: str) -> str:
+def text_of(var: str, *, marked: bool = False) -> str:
     """Return the value of `var` or of the file in `var`_FILE, without the line break at its end.
+
+    A byte order mark at the beginning of the file is left out unless `marked`.
 
     Raises ImproperlyConfigured for a file that cannot be read or is empty: without the secret that it should hold,
     archives would be stored in plain, or a new key be made.
@@ -119,6 +131,6 @@ def text_of(var: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ImproperlyConfigured(f"The file {path} of the setting {var}_FILE cannot be read: {reason}.") from None
-    if not text.strip():
+    if not text.removeprefix(MARK).strip():
         raise ImproperlyConfigured(f"The file {path} of the setting {var}_FILE is empty.")
-    return text
+    return text if marked else text.removeprefix(MARK)

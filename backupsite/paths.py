@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
 
 from backups.archive.minisign import SigningKey
 
@@ -38,7 +39,12 @@ def generated_secret(path: Path, make: Callable[[], str]) -> str:
             pass
         finally:
             draft.unlink()
-    return path.read_text().strip()
+    secret = path.read_text().strip()
+    if not secret:
+        raise ImproperlyConfigured(
+            f"The key file {path} is empty: restore it from a copy, or remove it so that a new key is made."
+        )
+    return secret
 
 
 def key_files(home: Path) -> list[Path]:
