@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
 from backups.archive.minisign import SigningKeyError
-from backups.models import KeyCheck, SigningKeyUse
+from backups.models import BackupExecution, KeyCheck, SigningKeyUse
 from backups.service.archives.signatures import lost_keys
 from backups.service.keys.check import HINT, check_all
 from destinations.migrated import may_read
@@ -20,7 +20,7 @@ def check_signing_keys(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """W049: archives were signed with a key that this site has no more: a lost one is replaced at the next start."""
-    if not may_read(SigningKeyUse, databases):
+    if not (may_read(SigningKeyUse, databases) and may_read(BackupExecution, databases)):
         return []
     try:
         keys = lost_keys()
@@ -42,7 +42,7 @@ def check_signing_keys(
 def check_archives(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E046: no key opens a backup any more. W048: that is not known. As `checkkeys`, for `manage.py check --deploy`."""
     try:
-        if not may_read(KeyCheck, ["default"]):
+        if not (may_read(KeyCheck, ["default"]) and may_read(BackupExecution, ["default"])):
             return []
         report = check_all(BackupDestination.objects.all())
     except DatabaseError:

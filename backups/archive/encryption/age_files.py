@@ -133,9 +133,9 @@ def require_typeable(passphrase: str) -> None:
         )
     if unseen := next((character for character in passphrase if _is_unseen(character)), None):
         raise EncryptionError(
-            f"The encryption passphrase holds a character that cannot be seen or is not what it looks like, "
+            "The encryption passphrase holds a character that cannot be seen or is not what it looks like, "
             f"U+{ord(unseen):04X}.",
-            hint="Type it anew, and move the one of now to BACKUP_ENCRYPTION_OLD_PASSPHRASES: it opens what it made.",
+            hint="Type it anew, and move the present one to BACKUP_ENCRYPTION_OLD_PASSPHRASES: it opens what it made.",
         )
 
 
