@@ -39,9 +39,14 @@ def generated_secret(path: Path, make: Callable[[], str]) -> str:
     try:
         if not path.exists():
             _make_once(path, make() + "\n")
-        return path.read_text().strip()
+        secret = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable("file", path, error) from error
+    if not secret:
+        raise ImproperlyConfigured(
+            f"The key file {path} is empty: restore it from a copy, or remove it so that a new key is made."
+        )
+    return secret
 
 
 def _make_once(path: Path, text: str) -> None:

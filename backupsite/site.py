@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
+from backupsite.sign_in import SignInForm
 from destinations.lib.lists import BoundedLists
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class BackupAdminSite(admin.AdminSite):
     index_template = "admin/backups/index.html"
     site_url = None
     enable_nav_sidebar = False
+    login_form = SignInForm
 
     def register(
         self,

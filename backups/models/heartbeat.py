@@ -22,6 +22,10 @@ class Heartbeat(models.Model):
     beat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it was shut down")
     problem = models.TextField(blank=True, help_text="the error in its latest round")
+    # a database default: a worker of an earlier release writes rows without it
+    key_fingerprint = models.CharField(
+        max_length=16, blank=True, db_default="", help_text="of its SECRET_KEY, which signs the messages of the queue"
+    )
 
     class Meta:
         db_table = "backup_heartbeats"

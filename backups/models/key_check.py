@@ -1,4 +1,4 @@
-"""Results of key checks: do the available keys still open the backups at a destination?"""
+"""Results of key checks: do the available keys still open the backups at a destination? And what signed them."""
 
 from typing import ClassVar
 
@@ -27,3 +27,17 @@ class KeyCheck(models.Model):
 
     def __str__(self) -> str:
         return self.problem or f"keys for {self.destination_id} checked"
+
+
+class SigningKeyUse(models.Model):
+    """A key that signed archives of this site: one that is gone would be replaced by a new one without a word."""
+
+    public_key = models.CharField(max_length=100, primary_key=True, help_text="as `minisign -P` takes it")
+    last_used_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "backup_signing_key_uses"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.public_key

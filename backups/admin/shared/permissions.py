@@ -34,7 +34,7 @@ class Action(Generic[AnyRun]):
     restores: bool = False
 
     def allowed(self, user: User | AnonymousUser) -> bool:
-        return user.is_staff and sees(user, self.model) and user.has_perm(f"backups.{self.permission}")
+        return may(user, self.permission) and sees(user, self.model)
 
     @property
     def is_on(self) -> bool:
@@ -60,7 +60,7 @@ def sees(user: User | AnonymousUser, model: type[Run]) -> bool:
     if issubclass(model, BackupExecution | DrillExecution):
         return user.has_perm(VIEW)
     # whoever may start a restore has to see how it goes
-    return user.has_perm(VIEW_RESTORE) or user.has_perm(f"backups.{RESTORE.permission}")
+    return user.has_perm(VIEW_RESTORE) or user.has_perms([VIEW, f"backups.{RESTORE.permission}"])
 
 
 def _has_unpinned_archive(backup: BackupExecution) -> bool:

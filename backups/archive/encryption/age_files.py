@@ -1,6 +1,7 @@
 """Encryption in the age format, to recipients or with a passphrase (the default kind)."""
 
 import io
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,10 @@ NO_RECIPIENT = "passphrase"
 IDENTITY_HINT = (
     "Bring the identity to this host and name its file in BACKUP_ENCRYPTION_IDENTITY_FILE for as long as it takes, or "
     "restore on the host that has it."
+)
+# joiners, fillers and variation selectors that Unicode does not count as format characters
+_FILLERS = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 NO_KEY_HINT = (
     "Set BACKUP_ENCRYPTION_IDENTITY_FILE, BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to the key "
@@ -148,12 +153,25 @@ class Age(Encryption):
 
 
 def require_typeable(passphrase: str) -> None:
-    """Raise EncryptionError for a passphrase that cannot be typed at the prompt of the age program."""
+    """Raise EncryptionError for a passphrase that cannot be typed at the prompt of the age program, as it is seen."""
     if any(unicodedata.category(character) == "Cc" for character in passphrase):
         raise EncryptionError(
             "The encryption passphrase holds a line break or another control character, which cannot be typed.",
             hint="Use one line of text, so that it can be typed at the prompt of the age program.",
         )
+    if unseen := next((character for character in passphrase if _is_unseen(character)), None):
+        raise EncryptionError(
+            "The encryption passphrase holds a character that cannot be seen or is not what it looks like, "
+            f"U+{ord(unseen):04X}.",
+            hint="Type it anew, and move the present one to BACKUP_ENCRYPTION_OLD_PASSPHRASES: it opens what it made.",
+        )
+
+
+def _is_unseen(character: str) -> bool:
+    """Return whether `character` shows nothing, or shows as a space without being one."""
+    return character != " " and (
+        unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp") or _FILLERS.fullmatch(character) is not None
+    )
 
 
 def read_identities(path: Path) -> tuple[str, ...]:
@@ -165,7 +183,7 @@ def read_identities(path: Path) -> tuple[str, ...]:
                 f"The identity file {path} is itself encrypted.",
                 hint="Decrypt it to another file (age --decrypt --output FILE), mode 0600, and name that one.",
             )
-        return age.parse_identity_file(content.decode("utf-8"))
+        return age.parse_identity_file(content.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise EncryptionError(

@@ -6,7 +6,7 @@ from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupExecution
 from backups.runs.describe import describe
 from backups.service.drops.episodes import summary
-from destinations.lib.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size, printable
 
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 
@@ -49,5 +49,5 @@ def table(backups: list[BackupExecution]) -> str:
             human_duration(backup.duration),
             (backup.backup_filename or backup.error_message) + dropped,
         )
-        lines.append(line)
+        lines.append(printable(line))
     return "\n".join(lines)

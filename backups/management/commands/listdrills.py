@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import DrillExecution
 from backups.service.drill.result import describe_drill
-from destinations.lib.formats import human_duration
+from destinations.lib.formats import human_duration, printable
 
 ROW = "{:36}  {:20}  {:12}  {:11}  {:7}  {:16}  {:>9}  {}"
 
@@ -42,4 +42,4 @@ def table(runs: list[DrillExecution]) -> str:
         )
         for run in runs
     ]
-    return "\n".join([head, *rows])
+    return "\n".join([head, *map(printable, rows)])

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import RestoreExecution
 from backups.service.restore.describe import describe_restores
-from destinations.lib.formats import human_duration
+from destinations.lib.formats import human_duration, printable
 
 ROW = "{:36}  {:20}  {:11}  {:16}  {:>9}  {}"
 
@@ -40,4 +40,4 @@ def table(restores: list[RestoreExecution]) -> str:
         )
         for restore in restores
     ]
-    return "\n".join([head, *rows])
+    return "\n".join([head, *map(printable, rows)])

@@ -14,7 +14,7 @@ ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"
 
 def preview_text(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> str:
     # a row whose last columns are empty ends in spaces
-    return "\n".join(line.rstrip() for line in _lines(shown, signature, undo=undo))
+    return "\n".join(printable(line.rstrip()) for line in _lines(shown, signature, undo=undo))
 
 
 def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iterator[str]:
@@ -26,7 +26,7 @@ def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iter
     yield f"             made by {shown.triggered_by} on {shown.hostname} with {shown.application},"
     yield f"             format {shown.format}, {human_size(shown.size_bytes)} unpacked"
     yield f"             SHA-256 {shown.archive_sha256}"
-    yield f"             {printable(signature.text)}"
+    yield f"             {signature.text}"
     yield ""
     selected = [component for component in shown.components if component.selected]
     yield ROW.format("component", "table", "now", "backup", "difference", "newest now", "newest in the backup")
@@ -36,20 +36,20 @@ def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iter
         label = f"  {component.name:12}  "
         for item in component.configuration:
             yield f"{label}[{item.section}] {item.key}: {_value(item.now)} -> {_value(item.backup)}"
-        yield from (f"{label}{printable(note)}" for note in component.notes)
+        yield from (f"{label}{note}" for note in component.notes)
         if component.tree is not None:
             yield from _entries(component.name, component.tree)
         if component.loss:
-            yield f"{label}{printable(component.loss)}"
+            yield f"{label}{component.loss}"
     yield ""
     for component in shown.components:
         if not component.selectable:
             yield f"left alone   {component.name}: {component.reason}"
         elif not component.selected:
             yield f"left alone   {component.name}"
-    yield from (f"warning      {printable(text)}" for text in shown.warnings)
+    yield from (f"warning      {text}" for text in shown.warnings)
     refusals = (*shown.refusals, signature.refusal(undo=undo))
-    yield from (f"refused      {printable(text)}" for text in refusals if text)
+    yield from (f"refused      {text}" for text in refusals if text)
     assumed = dict.fromkeys(text for component in selected for text in component.assumed)
     yield from (f"assumed      {text}" for text in assumed)
     yield f"loss         {shown.loss}"

@@ -7,7 +7,7 @@ from destinations.lib.formats import counted, human_duration, human_size, printa
 
 
 def result_text(restore: RestoreExecution) -> str:
-    return "\n".join(_lines(restore))
+    return "\n".join(map(printable, _lines(restore)))
 
 
 def _lines(restore: RestoreExecution) -> Iterator[str]:

@@ -15,6 +15,8 @@ from backups.instances import Inventory, instance_names, inventory, read_invento
 from backups.models import BackupExecution
 from backups.service.backup.run import backup_now
 from backups.service.drill.run import verify_backup
+from backups.service.keys.check import check_all
+from destinations.lib.formats import counted
 from destinations.models import BackupDestination
 
 DEMO = Path("tests/data/instance")
@@ -116,6 +118,18 @@ def provide_admin() -> str:
     password = secrets.token_urlsafe(12)
     users.create_superuser(username="admin", email="", password=password)
     return f"admin user  admin\npassword    {password}"
+
+
+def check_keys() -> tuple[str, str]:
+    """Try the keys on what lies at the destinations. Return what was found, and what is wrong."""
+    report = check_all(BackupDestination.objects.all())
+    if not (report.lost or report.unreachable):
+        return f"keys        open what is encrypted: {counted(len(report.results), 'archive')} tried", ""
+    problem = next(
+        (f"No key opens {lost.backup.backup_filename} at {lost.backup.destination.name}." for lost in report.lost),
+        next((f"{name} did not answer: {reason}" for name, reason in report.unreachable.items()), ""),
+    )
+    return f"keys        {problem}", problem
 
 
 def first_backups(destination: BackupDestination, by: str) -> list[str]:

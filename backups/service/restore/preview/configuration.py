@@ -150,12 +150,13 @@ class ConfigurationComparison:
         found = []
         for section, key in keys:
             now, then = live.get(section, {}).get(key), after.get(section, {}).get(key)
-            if now is None:
-                if then is not None:
-                    found.append(ConfigurationChange(section, key, None, then))
-                continue
             secret = self._service.is_secret(section, key)
+            # a row of an earlier version holds in plain text what its list of names did not have
+            shown = None if then is None else masked_value(key, then, secret=secret)
+            if now is None:
+                if shown is not None:
+                    found.append(ConfigurationChange(section, key, None, shown))
             # of a secret only the mask is known: the same value has the same mask
-            if then is None or not is_masked(then, key, now, secret=secret):
-                found.append(ConfigurationChange(section, key, masked_value(key, now, secret=secret), then))
+            elif then is None or not is_masked(then, key, now, secret=secret):
+                found.append(ConfigurationChange(section, key, masked_value(key, now, secret=secret), shown))
         return tuple(found)
