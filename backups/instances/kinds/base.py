@@ -50,6 +50,8 @@ class ServiceKind(ABC):
     default_state: ClassVar[str] = "."
     # the layers of its configuration, lowest first, with the file of each in the archive
     layers: ClassVar[Mapping[str, str]] = {}
+    # the values of keys that neither a layer nor the environment sets
+    defaults: ClassVar[Configuration] = {}
     # whether a layer or a section can be restored alone: see `section` and `LiveConfiguration.after`
     divisible: ClassVar[bool] = False
     # the component of each file, in archives that the service writes itself
@@ -103,6 +105,13 @@ class ServiceKind(ABC):
 
     def read_layers(self, lock_timeout: float) -> Layers:
         """Read the present `layers`. `lock_timeout` is in seconds. Raises ComponentError."""
+        return {}
+
+    def read_environment(self) -> Configuration:
+        """Read what the environment of the service sets: above the `defaults`, below the `layers`.
+
+        No archive holds it. Raises ComponentError.
+        """
         return {}
 
     @classmethod
@@ -162,8 +171,17 @@ class LiveConfiguration:
         return self.service.read_layers(self.lock_timeout)
 
     @cached_property
+    def environment(self) -> Configuration:
+        return self.service.read_environment()
+
+    @cached_property
+    def below(self) -> Configuration:
+        """Return what lies below the layers, which no restore changes."""
+        return merged({"environment": self.environment}, below=self.service.defaults)
+
+    @cached_property
     def merged(self) -> Configuration:
-        return merged(self.layers)
+        return merged(self.layers, below=self.below)
 
     def after(self, parts: Collection[str], directory: Path, absent: Collection[str]) -> Configuration:
         """Return the configuration after a restore of `parts` from the archive that is unpacked in `directory`.
@@ -191,12 +209,22 @@ class ArchivedConfiguration:
     def layers(self) -> Layers:
         return self.kind.read_archived(self.directory, self.absent)
 
+    @cached_property
+    def export(self) -> Configuration | None:
+        """Return the merged export; None if the archive has none."""
+        path = self.directory / EXPORT_NAME
+        return parse_export(path.read_bytes()) if path.exists() else None
+
+    @property
+    def sections(self) -> list[str]:
+        """Return the sections that the layers have; those of the export if the lowest layer came from a URL."""
+        return list(merged(self.layers) if self.has_lowest else self.export or {})
+
     @property
     def merged(self) -> Configuration:
         """Return the merged layers; the merged export if the lowest layer came from a URL."""
-        if self.has_lowest:
-            return merged(self.layers)
-        export = self.directory / EXPORT_NAME
-        if not export.exists():
+        if not self.has_lowest and self.export is None:
             raise no_configuration()
-        return parse_export(export.read_bytes())
+        # a key that is in the export and in no layer was set by the environment of the service at that time
+        below = merged({"export": self.export or {}}, below=self.kind.defaults)
+        return merged(self.layers, below=below) if self.has_lowest else below

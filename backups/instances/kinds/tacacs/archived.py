@@ -106,7 +106,7 @@ class LiveServer(LiveConfiguration):
         else:
             text, origin = self.text, str(self.server.baseline_path())
         for section in sections_of(parts):
-            require_section(section, archived.merged)
+            require_section(section, archived.sections)
             database = self.server.overrides_path()
             if archived.override_rows(section) and not database.exists():
                 raise BackupError(
@@ -119,7 +119,7 @@ class LiveServer(LiveConfiguration):
             others = {name: values for name, values in overrides.items() if name != section}
             values = (archived.overrides() or {}).get(section)
             overrides = others | {section: values} if values else others
-        return merged({"file": parse_configuration(text, origin), "overrides": overrides})
+        return merged({"file": parse_configuration(text, origin), "overrides": overrides}, below=self.below)
 
     def after_section(self, section: str, directory: Path) -> Configuration:
         return self.after([SECTION + section], directory, ())

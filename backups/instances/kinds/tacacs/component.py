@@ -22,6 +22,7 @@ from backups.instances.kinds.tacacs.configuration import (
     parse_configuration,
     read_live_text,
 )
+from backups.instances.kinds.tacacs.defaults import DEFAULTS
 from backups.lib.atomic import discard_draft, replace_file, touched, translate_os_errors
 from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
@@ -65,8 +66,9 @@ class ConfigurationComponent(Component):
                 raise DamagedComponent(
                     f"{self.overrides.path} holds no readable overrides: {sqlite.error_text(error)}."
                 ) from error
-        layers = {"file": parse_configuration(read_live_text(baseline), str(self.baseline)), "overrides": overrides}
-        configuration = merged(layers)
+        file = parse_configuration(read_live_text(baseline), str(self.baseline))
+        layers = {"file": file, "overrides": overrides}
+        configuration = merged(layers, below=DEFAULTS)
         if self.server.config_is_url:
             # not backed up: a restore could not change it where it is served
             baseline.unlink()

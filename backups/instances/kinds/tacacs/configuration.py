@@ -1,6 +1,7 @@
 """Reading the configuration of a TACACS+ server, and the database files that it names.
 
-Active overrides (``data/config_overrides.db``) take precedence over the file, or over the cached text of the URL.
+Active overrides (``data/config_overrides.db``) take precedence over the file, or over the cached text of the URL; below
+that lie the environment of the server and its defaults.
 """
 
 import configparser
@@ -14,18 +15,19 @@ from pathlib import Path
 from backups.components import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.layers import Configuration, is_url
+from backups.instances.kinds.tacacs.defaults import DEFAULTS
 from backups.lib.paths import confined, stat_path, unreadable
 from destinations.lib.formats import as_text, is_text
 
 OVERRIDES = "data/config_overrides.db"
 URL_CACHE = "data/config_baseline_cache.conf"
-# component: (section and key that name the database, the server's default, name in the archive)
+# component: (section and key that name the database, name in the archive)
 DATABASES = {
-    "devices": ("devices", "database", "data/devices.db", "devices.db"),
-    "users": ("auth", "local_auth_db", "data/local_auth.db", "local_auth.db"),
-    "accounting": ("database", "accounting_db", "data/tacacs_accounting.db", "tacacs_accounting.db"),
-    "metrics": ("database", "metrics_history_db", "data/metrics_history.db", "metrics_history.db"),
-    "audit": ("database", "audit_trail_db", "data/audit_trail.db", "audit_trail.db"),
+    "devices": ("devices", "database", "devices.db"),
+    "users": ("auth", "local_auth_db", "local_auth.db"),
+    "accounting": ("database", "accounting_db", "tacacs_accounting.db"),
+    "metrics": ("database", "metrics_history_db", "metrics_history.db"),
+    "audit": ("database", "audit_trail_db", "audit_trail.db"),
 }
 
 
@@ -62,8 +64,8 @@ class Server:
         """
         if component in self.databases:
             return confined(self.root, self.databases[component])
-        section, key, default, _ = DATABASES[component]
-        value = configuration.get(section, {}).get(key) or default
+        section, key, _ = DATABASES[component]
+        value = configuration.get(section, {}).get(key) or DEFAULTS[section][key]
         if not is_text(value):
             raise ComponentError(
                 f"[{section}] {key} is not UTF-8 text.", hint="Correct it in the service's configuration."

@@ -11,11 +11,12 @@ from backups.components import Component, sqlite
 from backups.components.sqlite.component import SQLiteComponent
 from backups.instances.fields import Mistake, require_known, text, within
 from backups.instances.kinds.base import ArchivedConfiguration, DatabaseSource, LiveConfiguration, ServiceKind
-from backups.instances.kinds.layers import CONFIG, Configuration, is_url
+from backups.instances.kinds.layers import CONFIG, Configuration, Merged, is_url
 from backups.instances.kinds.tacacs import rules
 from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, ArchivedServer, LiveServer
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
 from backups.instances.kinds.tacacs.configuration import DATABASES, Server
+from backups.instances.kinds.tacacs.defaults import DEFAULTS
 from backups.instances.kinds.tacacs.section import ConfigurationSection
 from backups.lib.site_paths import SitePaths
 
@@ -29,6 +30,7 @@ class TacacsServer(ServiceKind):
     keys: ClassVar[frozenset[str]] = frozenset({"config", "optional", "databases", "environment_file"})
     default_state = "data"
     layers: ClassVar[Mapping[str, str]] = LAYERS
+    defaults = DEFAULTS
     divisible = True
     foreign_components: ClassVar[Mapping[str, str]] = {
         FILE: CONFIG,
@@ -94,9 +96,9 @@ class TacacsServer(ServiceKind):
         stated = setting in self.server.databases
         if component not in DATABASES:
             return DatabaseSource(OVERRIDES, setting=f"databases.{setting}", stated=stated)
-        section, key, _, member = DATABASES[component]
-        # a key in the configuration takes precedence over the environment; an unreadable one leaves that unknown
-        free = configuration and key not in configuration.get(section, {})
+        section, key, member = DATABASES[component]
+        # a key in a layer takes precedence over the environment; an unreadable configuration leaves that unknown
+        free = isinstance(configuration, Merged) and (section, key) not in configuration.set_by_layers
         return DatabaseSource(
             member,
             key=f"[{section}] {key}",
