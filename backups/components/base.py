@@ -62,6 +62,8 @@ class Export:
     warnings: list[str] = field(default_factory=list)
     absent: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    # absent as expected, which is no warning
+    not_yet_made: list[tuple[str, str]] = field(default_factory=list)
     config_info: ConfigInfo | None = None
     salvaged: bool = False
 
@@ -99,9 +101,14 @@ class SpaceNeeded:
 
 
 class Component(ABC):
-    """A part of an instance. A kind of component is a package here and a line in the registry."""
+    """A part of an instance. A kind of component is a package here and a line in the registry.
+
+    Without an `optional` component a backup is made all the same. A component `made_at_first_use` may be missing until a
+    backup has held it.
+    """
 
     kind: ClassVar[str]
+    made_at_first_use = False
 
     def __init__(self, name: str, *, optional: bool = False) -> None:
         self.name = name

@@ -200,7 +200,7 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
     monitor.stage(Stage.EXPORTING, total=2 * estimate)
     scratch = directory / "export"
     scratch.mkdir(mode=0o700)
-    with export_components(parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
+    with export_components(instance, parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
         contents.warnings[:0] = warnings
         manifest = record_drops(backup, build_manifest(contents, instance, backup))
         manifest = with_encryption(manifest, encryption)

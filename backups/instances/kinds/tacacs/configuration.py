@@ -29,7 +29,8 @@ DATABASES = {
     "metrics": ("database", "metrics_history_db", "metrics_history.db"),
     "audit": ("database", "audit_trail_db", "audit_trail.db"),
 }
-
+# databases that the server makes when it first writes into them, and not at its start
+MADE_AT_FIRST_USE = frozenset({"metrics", "audit"})
 
 Sections = dict[str, dict[str, str]]
 

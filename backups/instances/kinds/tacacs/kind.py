@@ -15,7 +15,7 @@ from backups.instances.kinds.layers import CONFIG, Configuration, Merged, is_url
 from backups.instances.kinds.tacacs import rules
 from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, ArchivedServer, LiveServer
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
-from backups.instances.kinds.tacacs.configuration import DATABASES, Server
+from backups.instances.kinds.tacacs.configuration import DATABASES, MADE_AT_FIRST_USE, Server
 from backups.instances.kinds.tacacs.defaults import DEFAULTS
 from backups.instances.kinds.tacacs.section import ConfigurationSection
 from backups.lib.site_paths import SitePaths
@@ -86,7 +86,8 @@ class TacacsServer(ServiceKind):
 
     def _database(self, name: str, path: Path) -> Component:
         *_, member = DATABASES[name]
-        return SQLiteComponent(name, path, member=member, optional=name in self.server.optional)
+        optional, first_use = name in self.server.optional, name in MADE_AT_FIRST_USE
+        return SQLiteComponent(name, path, member=member, optional=optional, made_at_first_use=first_use)
 
     def section(self, name: str, *, by: str) -> Component:
         return ConfigurationSection(CONFIG, self, self.server, name, by=by)
