@@ -12,11 +12,13 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
+from backups.instances.declaration import declaration_of
 from backups.instances.kinds import components_of
 from backups.instances.mismatch import mismatches_by_instance
 from backups.lib.paths import stat_path
 from backups.lib.site_paths import NO_SITE_PATHS
 from backups.models import BackupExecution
+from backups.service.automation.declared import problems_of
 from backups.service.backup.held_before import last_backup_with
 from destinations.migrated import may_read
 
@@ -57,6 +59,18 @@ def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) ->
     return [
         Warning(f"[{name}] {one}", hint=one.hint, id="backups.W003") for name, one in mismatches_by_instance(components)
     ]
+
+
+@register()
+def check_declarations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """W005: the destinations and schedules that a service declares have errors."""
+    found: list[CheckMessage] = []
+    for instance in inventory().instances.values():
+        with suppress(BackupError):  # W002 reports it
+            problems = problems_of(declaration_of(instance))
+            hint = "Correct it where it is declared: docs/schedules.md."
+            found += [Warning(f"[{instance.name}] {problem}", hint=hint, id="backups.W005") for problem in problems]
+    return found
 
 
 @register(Tags.database)

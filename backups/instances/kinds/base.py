@@ -54,6 +54,8 @@ class ServiceKind(ABC):
     defaults: ClassVar[Configuration] = {}
     # whether a layer or a section can be restored alone: see `section` and `LiveConfiguration.after`
     divisible: ClassVar[bool] = False
+    # whether its own scheduler takes weekday 0 of a cron expression for Monday
+    counts_weekdays_from_monday: ClassVar[bool] = False
     # the component of each file, in archives that the service writes itself
     foreign_components: ClassVar[Mapping[str, str]] = {}
 

@@ -15,9 +15,18 @@ from backups.service.backup.upload import Made
 
 
 def pack(
-    contents: Contents, manifest: Manifest, encryption: Encryption | None, directory: Path, monitor: Monitor
+    contents: Contents,
+    manifest: Manifest,
+    encryption: Encryption | None,
+    directory: Path,
+    monitor: Monitor,
+    *,
+    level: int | None = None,
 ) -> Made:
-    """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full."""
+    """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full.
+
+    `level` is that of the compression, by default the setting of the site.
+    """
     archive = directory / "archive"
     archive.touch(mode=0o600)
     try:
@@ -33,7 +42,7 @@ def pack(
                 manifest,
                 [Part(part.path, part.name) for part in contents.parts],
                 compression=settings.BACKUP_COMPRESSION,
-                level=settings.BACKUP_COMPRESSION_LEVEL,
+                level=level or settings.BACKUP_COMPRESSION_LEVEL,
                 wrap=encryption.writer if encryption else None,
                 progress=progress,
             )

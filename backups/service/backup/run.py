@@ -14,6 +14,7 @@ from django.utils import timezone
 from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances.declaration import declaration_of
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.instances.site_paths import live_components
@@ -211,7 +212,8 @@ def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequ
             backup.transition(Status.RUNNING, config_json=kept)
 
         monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
-        made = pack(contents, manifest, encryption, directory, monitor)
+        level = declaration_of(instance, live).compression_level if given is None else None
+        made = pack(contents, manifest, encryption, directory, monitor, level=level)
         unlisted = keep_exported(backup, contents.parts, contents.entries, monitor.advance)
     # the upload needs no second copy on the disk
     shutil.rmtree(scratch)

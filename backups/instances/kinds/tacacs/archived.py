@@ -23,7 +23,6 @@ from backups.instances.kinds.tacacs.configuration import (
     active_overrides,
     parse_configuration,
     read_live_overrides,
-    read_live_text,
 )
 from backups.instances.kinds.tacacs.ini import section_text, with_section
 
@@ -82,7 +81,7 @@ class LiveServer(LiveConfiguration):
 
     @cached_property
     def text(self) -> str:
-        return read_live_text(self.server.baseline_path())
+        return self.server.baseline_text()
 
     @cached_property
     def overrides(self) -> Sections:

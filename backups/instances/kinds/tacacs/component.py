@@ -50,6 +50,10 @@ class ConfigurationComponent(Component):
     def paths(self) -> list[Path]:
         return [self.baseline, self.overrides.path]
 
+    def location(self) -> Path:
+        # the text of a URL is not restored
+        return self.overrides.path if self.server.config_is_url else self.baseline
+
     def source_bytes(self) -> int:
         return self.overrides.source_bytes() + size_or_zero(self.baseline)
 
@@ -119,7 +123,7 @@ class ConfigurationComponent(Component):
         return ExportedPart(self.name, copy, FILE, "config", permissions_of(info, self.baseline))
 
     def path_of(self, entry: Entry) -> Path:
-        return self.overrides.path if entry.file.startswith(OVERRIDES) else self.baseline
+        return self.overrides.path if entry.file.startswith(OVERRIDES) else self.location()
 
     def database_of(self, entry: Entry) -> Path | None:
         return self.overrides.path if entry.file == OVERRIDES else None

@@ -55,6 +55,19 @@ class Server:
         """Return the path of the lowest layer: the file, or the service's cache of the URL."""
         return confined(self.root, URL_CACHE if self.config_is_url else self.config)
 
+    def baseline_text(self) -> str:
+        """Return the text of the lowest layer. Raises ComponentError."""
+        path = self.baseline_path()
+        try:
+            return read_live_text(path)
+        except MissingComponent as error:
+            if not self.config_is_url:
+                raise
+            raise MissingComponent(
+                f"{path} does not exist. The server keeps the text of its URL there once it has fetched it.",
+                hint="Start the server where it reaches the URL, then back up again.",
+            ) from error
+
     def overrides_path(self) -> Path:
         return confined(self.root, self.databases.get("overrides", Path(OVERRIDES)))
 
@@ -140,7 +153,8 @@ def active_overrides(path: Path, *, lock_timeout: float = 0) -> Sections:
     for section, key, value, value_type in sqlite.rows(path, query, lock_timeout=lock_timeout, exact=True):
         # in the order of ids: the newest row of a key wins
         values = overrides.setdefault(as_text(_exact(section)), {})
-        values[as_text(_exact(key))] = exported_value(_exact(value), _exact(value_type or "string"))
+        # the parser of the server lower-cases keys
+        values[as_text(_exact(key)).lower()] = exported_value(_exact(value), _exact(value_type or ""))
     return overrides
 
 
@@ -153,9 +167,13 @@ def exported_value(value: str, value_type: str) -> str:
     """Return an override as the export writes it: booleans as true or false, dict and list as JSON."""
     if value_type in ("boolean", "bool"):
         return "true" if value.strip().lower() in ("true", "1", "yes", "on") else "false"
-    if value_type in ("json", "dict", "list"):
-        try:
-            return json.dumps(json.loads(value))
-        except json.JSONDecodeError:
-            return value
-    return value
+    if value_type in ("string", "integer"):
+        return value
+    # without a type, or of an unknown one, it is JSON as far as it can be read as such
+    try:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    if isinstance(read, bool):
+        return "true" if read else "false"
+    return json.dumps(read) if isinstance(read, dict | list) else str(read)

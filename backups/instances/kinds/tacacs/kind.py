@@ -17,8 +17,10 @@ from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, Arc
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
 from backups.instances.kinds.tacacs.configuration import DATABASES, MADE_AT_FIRST_USE, Server
 from backups.instances.kinds.tacacs.defaults import DEFAULTS
+from backups.instances.kinds.tacacs.ini import plain_value
 from backups.instances.kinds.tacacs.section import ConfigurationSection
 from backups.lib.site_paths import SitePaths
+from destinations.lib.secret_names import is_secret_name
 
 OPTIONAL = ("overrides", *DATABASES)
 INSTANCE_ID = "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT 1"
@@ -32,6 +34,7 @@ class TacacsServer(ServiceKind):
     layers: ClassVar[Mapping[str, str]] = LAYERS
     defaults = DEFAULTS
     divisible = True
+    counts_weekdays_from_monday = True
     foreign_components: ClassVar[Mapping[str, str]] = {
         FILE: CONFIG,
         OVERRIDES: CONFIG,
@@ -118,6 +121,16 @@ class TacacsServer(ServiceKind):
     @classmethod
     def findings(cls, configuration: Configuration) -> list[str]:
         return rules.findings(configuration)
+
+    def declared(self, configuration: Configuration) -> Configuration:
+        """Return `configuration` without the comments and quotation marks that INI files have in values.
+
+        Secrets stay as they are: they may contain both.
+        """
+        return {
+            section: {key: value if is_secret_name(key) else plain_value(value) for key, value in values.items()}
+            for section, values in configuration.items()
+        }
 
     def instance_id(self, members: Mapping[str, Path]) -> str:
         if (overrides := members.get(OVERRIDES)) is None:
