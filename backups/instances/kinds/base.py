@@ -13,7 +13,8 @@ from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.components.base import Component
 from backups.errors import ComponentError
-from backups.instances.kinds.layers import Configuration, Layers, is_url, merged, no_configuration, parse_export
+from backups.instances.environment import Environment
+from backups.instances.kinds.layers import Configuration, Layers, Merged, is_url, merged, no_configuration, parse_export
 from backups.lib.site_paths import SitePaths
 
 
@@ -52,6 +53,8 @@ class ServiceKind(ABC):
     layers: ClassVar[Mapping[str, str]] = {}
     # the values of keys that neither a layer nor the environment sets
     defaults: ClassVar[Configuration] = {}
+    # the section and key that each variable of its environment sets
+    variables: ClassVar[Mapping[str, tuple[str, str]]] = {}
     # whether a layer or a section can be restored alone: see `section` and `LiveConfiguration.after`
     divisible: ClassVar[bool] = False
     # whether its own scheduler takes weekday 0 of a cron expression for Monday
@@ -61,8 +64,8 @@ class ServiceKind(ABC):
 
     # the configuration file or URL that its processes are started with; empty if there is none
     config: str = ""
-    # the file with the environment variables that it is started with
-    environment_file: Path | None = None
+    # the environment that it is started with
+    environment = Environment()
 
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
@@ -112,9 +115,9 @@ class ServiceKind(ABC):
     def read_environment(self) -> Configuration:
         """Read what the environment of the service sets: above the `defaults`, below the `layers`.
 
-        No archive holds it. Raises ComponentError.
+        Raises ComponentError.
         """
-        return {}
+        return self.environment.configuration(self.variables)
 
     @classmethod
     def archived(cls, directory: Path, absent: Collection[str] = ()) -> "ArchivedConfiguration":
@@ -182,7 +185,7 @@ class LiveConfiguration:
         return merged({"environment": self.environment}, below=self.service.defaults)
 
     @cached_property
-    def merged(self) -> Configuration:
+    def merged(self) -> Merged:
         return merged(self.layers, below=self.below)
 
     def after(self, parts: Collection[str], directory: Path, absent: Collection[str]) -> Configuration:

@@ -379,34 +379,6 @@ def test_what_the_instances_file_says_is_taken_at_its_word(
         assert any(VARIABLE in text for text in back_up().warnings)
 
 
-@pytest.mark.parametrize(
-    ("line", "certain"),
-    [
-        ("TACACS_DEVICES_DATABASE={other}", True),
-        ('  export TACACS_DEVICES_DATABASE = "{other}"', True),
-        ("TACACS_DEVICES_DATABASE='/app/data/devices.db'", False),
-        ("TACACS_DEVICES_DATABASE=data/devices.db", None),
-        ("#TACACS_DEVICES_DATABASE={other}", None),
-        ("TACACS_DEVICES_DATABASE=", None),
-        ("TACACS_DEVICES_DATABASES={other}", None),
-    ],
-)
-def test_an_environment_file_is_read_without_a_process(
-    root: Path, other: Path, tmp_path: Path, declare: Declare, line: str, certain: bool | None
-) -> None:
-    file = tmp_path / "default"
-    file.write_text(f"; a comment\n\nPORT=49\n=/none\n{line.format(other=other)}\nno assignment\n")
-    declare(TACACS.format(root=root) + f'environment_file = "{file}"\n')
-    assert seen() == ([] if certain is None else [("devices", certain)])
-
-
-def test_an_environment_file_that_cannot_be_read_is_said(root: Path, tmp_path: Path, declare: Declare) -> None:
-    declare(TACACS.format(root=root) + f'environment_file = "{tmp_path}/none"\n')
-    assert seen() == [("config", False)]
-    (tmp_path / "none").write_bytes(b"A=\xff\n")
-    assert seen() == [("config", False)]
-
-
 def replace_by_rename(root: Path) -> None:
     shutil.copy(root / "orders.db", root / "orders.new")
     (root / "orders.new").replace(root / "orders.db")
@@ -535,3 +507,24 @@ def test_a_value_that_is_an_address_with_a_password_is_not_shown(root: Path) -> 
     with server(root / "data/local_auth.db", cwd=root, TACACS_DEVICES_DATABASE="postgres://u:hunter22@host/devices"):
         (message,) = map(str, found())
     assert VARIABLE in message and "hunter22" not in message
+
+
+def test_a_process_with_another_environment_than_the_instances_file_is_a_warning(root: Path, declare: Declare) -> None:
+    with server(
+        root / "data/devices.db", cwd=root, TACACS_LDAP_BIND_PASSWORD="hunter2", TACACS_DEVICES_DEFAULT_GROUP="x"
+    ):
+        assert found() == []  # the file has both keys
+    without_key(root, "ldap", "bind_password")
+    with server(
+        root / "data/devices.db", cwd=root, TACACS_LDAP_BIND_PASSWORD="hunter2", TACACS_DEVICES_DEFAULT_GROUP="x"
+    ):
+        (one,) = found()
+        assert (one.component, one.certain) == ("config", False)
+        assert "TACACS_LDAP_BIND_PASSWORD" in str(one)
+        assert not [text for text in ("hunter2", "DEFAULT_GROUP") if text in str(one)]
+
+        declare(TACACS.format(root=root) + 'environment = { TACACS_LDAP_BIND_PASSWORD = "hunter2" }\n')
+        assert found() == []
+
+    with server(root / "data/devices.db", cwd=root):
+        assert [one.component for one in found()] == ["config"]

@@ -22,7 +22,7 @@ from backups.instances.kinds.tacacs.configuration import (
     parse_configuration,
     read_live_text,
 )
-from backups.instances.kinds.tacacs.defaults import DEFAULTS
+from backups.instances.kinds.tacacs.defaults import DEFAULTS, VARIABLES
 from backups.lib.atomic import discard_draft, replace_file, touched, translate_os_errors
 from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
@@ -71,8 +71,9 @@ class ConfigurationComponent(Component):
                     f"{self.overrides.path} holds no readable overrides: {sqlite.error_text(error)}."
                 ) from error
         file = parse_configuration(read_live_text(baseline), str(self.baseline))
+        environment = self.server.environment.configuration(VARIABLES)
         layers = {"file": file, "overrides": overrides}
-        configuration = merged(layers, below=DEFAULTS)
+        configuration = merged(layers, below=merged({"environment": environment}, below=DEFAULTS))
         if self.server.config_is_url:
             # not backed up: a restore could not change it where it is served
             baseline.unlink()
@@ -86,7 +87,9 @@ class ConfigurationComponent(Component):
         export.warnings += [f"the configuration is not valid: {finding}" for finding in findings]
         export.warnings += [f"the override of {where} is not UTF-8 text: {KEPT}" for where in undecodable(overrides)]
         source = "url" if self.server.config_is_url else "file"
-        export.config_info = ConfigInfo(source, configuration_hash(configuration), bool(overrides), layers)
+        export.config_info = ConfigInfo(
+            source, configuration_hash(configuration), bool(overrides), {"environment": environment} | layers
+        )
         return export
 
     def _export_overrides(self, context: ExportContext) -> Export:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from backups.components import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
+from backups.instances.environment import Environment
 from backups.instances.kinds.layers import Configuration, is_url
 from backups.instances.kinds.tacacs.defaults import DEFAULTS
 from backups.lib.paths import confined, stat_path, unreadable
@@ -46,6 +47,7 @@ class Server:
     optional: frozenset[str] = frozenset()
     # paths of its databases by component, which take precedence over its configuration
     databases: Mapping[str, Path] = field(default_factory=dict)
+    environment: Environment = field(default_factory=Environment)
 
     @property
     def config_is_url(self) -> bool:

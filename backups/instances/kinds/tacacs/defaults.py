@@ -1,4 +1,4 @@
-"""The TACACS+ server's own defaults, which it uses for every key that neither a layer nor its environment sets.
+"""The TACACS+ server's own defaults, for keys that neither a layer nor its environment sets, and its variables.
 
 Source: its defaults of December 2025. A key that is not here has none.
 """
@@ -177,4 +177,12 @@ DEFAULTS: Configuration = {
         "userinfo_endpoint": "",
         "client_private_key_id": "",
     },
+}
+# keys without a default that its environment may set too
+WITHOUT_DEFAULT = {"server": ("instance_name",), "okta": ("org_url", "verify_tls", "timeout", "default_okta_group")}
+VARIABLES = {
+    f"TACACS_{section}_{key}".upper(): (section, key)
+    for sections in (DEFAULTS, WITHOUT_DEFAULT)
+    for section, keys in sections.items()
+    for key in keys
 }

@@ -9,6 +9,8 @@ from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.components import Component, sqlite
 from backups.components.sqlite.component import SQLiteComponent
+from backups.instances.environment import KEYS as ENVIRONMENT_KEYS
+from backups.instances.environment import parse_environment
 from backups.instances.fields import Mistake, require_known, text, within
 from backups.instances.kinds.base import ArchivedConfiguration, DatabaseSource, LiveConfiguration, ServiceKind
 from backups.instances.kinds.layers import CONFIG, Configuration, Merged, is_url
@@ -16,7 +18,7 @@ from backups.instances.kinds.tacacs import rules
 from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, ArchivedServer, LiveServer
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
 from backups.instances.kinds.tacacs.configuration import DATABASES, MADE_AT_FIRST_USE, Server
-from backups.instances.kinds.tacacs.defaults import DEFAULTS
+from backups.instances.kinds.tacacs.defaults import DEFAULTS, VARIABLES
 from backups.instances.kinds.tacacs.ini import plain_value
 from backups.instances.kinds.tacacs.section import ConfigurationSection
 from backups.lib.site_paths import SitePaths
@@ -29,10 +31,11 @@ INSTANCE_ID = "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT
 class TacacsServer(ServiceKind):
     kind = "tacacs"
     label = "TACACS+ server"
-    keys: ClassVar[frozenset[str]] = frozenset({"config", "optional", "databases", "environment_file"})
+    keys: ClassVar[frozenset[str]] = frozenset({"config", "optional", "databases"}) | ENVIRONMENT_KEYS
     default_state = "data"
     layers: ClassVar[Mapping[str, str]] = LAYERS
     defaults = DEFAULTS
+    variables: ClassVar[Mapping[str, tuple[str, str]]] = VARIABLES
     divisible = True
     counts_weekdays_from_monday = True
     foreign_components: ClassVar[Mapping[str, str]] = {
@@ -42,11 +45,11 @@ class TacacsServer(ServiceKind):
         **{member: component for component, (*_, member) in DATABASES.items()},
     }
 
-    def __init__(self, server: Server, environment_file: Path | None = None) -> None:
+    def __init__(self, server: Server) -> None:
         super().__init__(server.name, server.root)
         self.server = server
         self.config = server.config
-        self.environment_file = environment_file
+        self.environment = server.environment
 
     @classmethod
     def parse(cls, name: str, root: Path, table: Mapping[str, Any]) -> Self:
@@ -67,11 +70,7 @@ class TacacsServer(ServiceKind):
             component: within(root, text(databases, component, prefix="databases."), f"databases.{component}")
             for component in databases
         }
-        server = Server(name, root, config, frozenset(optional), paths)
-        environment_file = text(table, "environment_file", default="")
-        if environment_file and not Path(environment_file).is_absolute():
-            raise Mistake("environment_file", "The path is not absolute.")
-        return cls(server, Path(environment_file) if environment_file else None)
+        return cls(Server(name, root, config, frozenset(optional), paths, parse_environment(table)))
 
     @property
     def component_names(self) -> tuple[str, ...]:
