@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from destinations.lib.migrated import may_read
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
@@ -12,6 +11,7 @@ from backups.archive.minisign import SigningKeyError
 from backups.models import BackupExecution, KeyCheck, SigningKeyUse
 from backups.service.archives.signatures import lost_keys
 from backups.service.keys.check import HINT, check_all
+from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0005_reservation'),
+        ('backups', '0008_process_identity'),
     ]
 
     operations = [

@@ -16,9 +16,18 @@ from destinations.lib.disks import write_hint
 
 
 def pack(
-    contents: Contents, manifest: Manifest, encryption: Encryption | None, directory: Path, monitor: Monitor
+    contents: Contents,
+    manifest: Manifest,
+    encryption: Encryption | None,
+    directory: Path,
+    monitor: Monitor,
+    *,
+    level: int | None = None,
 ) -> Made:
-    """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full."""
+    """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full.
+
+    `level` is that of the compression, by default the setting of the site.
+    """
     archive = directory / "archive"
     # `open` would create it with what the umask allows
     archive.touch(mode=0o600)
@@ -35,7 +44,7 @@ def pack(
                 manifest,
                 [Part(part.path, part.name) for part in contents.parts],
                 compression=settings.BACKUP_COMPRESSION,
-                level=settings.BACKUP_COMPRESSION_LEVEL,
+                level=level or settings.BACKUP_COMPRESSION_LEVEL,
                 wrap=encryption.writer if encryption else None,
                 progress=progress,
             )

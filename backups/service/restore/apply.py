@@ -42,7 +42,7 @@ def _record(restore: RestoreExecution, step: Step, state: str) -> None:
     note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
-        "path": str(step.component.sources()[0]),
+        "path": str(step.component.location()),
         "rows": rows,
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }

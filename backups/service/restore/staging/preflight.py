@@ -48,7 +48,7 @@ def require_room(staged: Staged, directory: Path) -> None:
     for step in staged.steps:
         if not step.entries:
             continue
-        folder = _existing(step.component.sources()[0].resolve().parent)
+        folder = _existing(step.component.location().resolve().parent)
         # components on one file system share its free space
         device = folder.stat().st_dev
         room = step.component.space_needed(step.entries)
