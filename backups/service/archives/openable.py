@@ -36,7 +36,7 @@ def no_key_for(backup: BackupExecution, *, look: bool = False) -> EncryptionErro
         try:
             with backup.destination.open() as destination:
                 head = destination.head(backup.backup_path, HEAD_BYTES)
-            match = encryption.look(head, whole=len(head) < HEAD_BYTES)
+            match = encryption.match_keys(head, whole=len(head) < HEAD_BYTES)
         except (DestinationError, ArchiveError):
             return None
         if match in (KeyMatch.LOST, KeyMatch.ELSEWHERE):
