@@ -84,7 +84,10 @@ def _can_be_undone(restore: RestoreExecution) -> bool:
 
 
 def _can_be_acknowledged(restore: RestoreExecution) -> bool:
-    return not restore.is_active and restore.acknowledged_at is None and restore.safety_backup_id is not None
+    if restore.is_active or restore.acknowledged_at is not None or restore.safety_backup_id is None:
+        return False
+    # of one that was undone nothing is left to be judged: acknowledging the undo acknowledges it too
+    return not restore.undone_by.completed().exists()
 
 
 def _of_backup(
