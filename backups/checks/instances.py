@@ -16,6 +16,7 @@ from backups.instances.kinds import components_of
 from backups.instances.mismatch import mismatches_by_instance
 from backups.lib.paths import stat_path
 from backups.lib.site_paths import NO_SITE_PATHS
+from destinations.lib.formats import printable
 
 
 @register()
@@ -76,4 +77,4 @@ def _unusable(path: Path) -> str:
         stat_path(path)
     except BackupError as error:
         return error.message
-    return "" if os.access(path, os.R_OK) else f"{path} cannot be read: permission denied."
+    return "" if os.access(path, os.R_OK) else printable(f"{path} cannot be read: permission denied.")

@@ -19,6 +19,7 @@ from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
 from backups.service.schedules.describe import cadence_in_words
+from destinations.lib.formats import printable
 
 RECENT = 10
 
@@ -74,5 +75,5 @@ def _described(found: Instance) -> dict[str, Any]:
     }
 
 
-def _within(found: Instance, path: Path) -> Path:
-    return path.relative_to(found.root) if path.is_relative_to(found.root) else path
+def _within(found: Instance, path: Path) -> str:
+    return printable(str(path.relative_to(found.root) if path.is_relative_to(found.root) else path))

@@ -17,6 +17,7 @@ from backups.lib.copy import sha256_of
 from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.version import APPLICATION
+from destinations.lib.formats import printable
 
 CHECKING_THREADS = 2
 
@@ -162,10 +163,12 @@ def _collect(export: Export, contents: Contents) -> None:
     contents.parts += export.parts
     # a salvaged database was checked, and is sound
     contents.as_found |= {part.name for part in export.parts if export.salvaged and part.type != "database"}
-    contents.absent += [Absent(name, reason) for name, reason in export.absent]
+    # they may name paths that are not UTF-8, which a manifest must not hold
+    absent = [(name, printable(reason)) for name, reason in export.absent]
+    contents.absent += [Absent(name, reason) for name, reason in absent]
     contents.left_out += export.left_out
-    contents.warnings += export.warnings
-    contents.warnings += [f"{name} is not in this backup: {reason}" for name, reason in export.absent]
+    contents.warnings += map(printable, export.warnings)
+    contents.warnings += [f"{name} is not in this backup: {reason}" for name, reason in absent]
     contents.config_info = contents.config_info or export.config_info
 
 
