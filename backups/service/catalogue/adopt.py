@@ -11,6 +11,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.archive.tar.read import verify_members
 from backups.instances.fields import NAME
+from backups.instances.identity import instance_of
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
@@ -89,7 +90,7 @@ def record_adopted(
         return moved
     taken_at, now = found.taken_at, timezone.now()
     values = {
-        "instance": found.manifest.instance_name,
+        "instance": instance_of(found.manifest),
         "destination": destination,
         "kind": found.kind,
         "status": Status.COMPLETED,
