@@ -127,6 +127,12 @@ class BackupExecution(Run):
                 condition=~Q(backup_path="") & Q(deleted_at=None),
                 name="one_execution_per_archive",
             ),
+            # an archive counts once for retention and protection, however often it is found, imported or copied there
+            models.UniqueConstraint(
+                fields=["destination", "archive_sha256"],
+                condition=~Q(archive_sha256="") & Q(deleted_at=None, status__in=["queued", "running", "completed"]),
+                name="one_backup_per_archive",
+            ),
             # idempotent: two clusters, a restart or the hour that exists twice start one run for a due time
             models.UniqueConstraint(
                 fields=["schedule", "scheduled_for", "attempt"], name="one_execution_per_slot_and_attempt"

@@ -120,6 +120,8 @@ def _drill_badge(drill: DrillExecution) -> tuple[str, str]:
 
 
 def _waiting(run: Run, now: datetime) -> str:
+    if run.owner == Run.Owner.PROCESS and getattr(run, "adopted", False):
+        return f"being imported by {run.worker}"
     if run.owner == Run.Owner.PROCESS:
         return f"{run.worker}, which created it, is about to run it"
     if getattr(run, "busy", False):

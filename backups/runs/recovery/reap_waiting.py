@@ -16,7 +16,7 @@ Status, Owner = Run.Status, Run.Owner
 
 def reap_queued(*, instance: str | None = None) -> list[Run]:
     """End the queued runs whose own process died, and those that expired; return them."""
-    # none of them has changed an instance, so there is nothing to recover
+    # none of them has changed an instance, so there is nothing to roll back
     now = timezone.now()
     ended: list[Run] = []
     for kind in kinds():
@@ -34,5 +34,7 @@ def _end(kind: RunKind[Any], run: Run, now: datetime) -> bool:
         return finish.expire(run, kind.expiry_message(), kind.again)
     if run.owner != Owner.PROCESS or not is_dead(run, now):
         return False
+    if kind.recover_queued(run):
+        return True
     message = f"The process that was to run it ({run.worker}) died before it began. Nothing was changed."
     return finish.fail_to_start(run, message, kind.again)
