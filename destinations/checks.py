@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from destinations.exceptions import DestinationConfigError
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import site_rule
 from destinations.policies.retention_rule import RetentionError

@@ -7,12 +7,17 @@ from collections.abc import Mapping
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.dispatch import Signal
 
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.redaction import remember
 
 PREFIX = "sealed:"
+
+# sent by `rotatesecrets`: a receiver seals its own secrets again under the first key of BACKUP_SECRETS_KEY, and raises
+# DestinationConfigError for those that no key opens
+secrets_rotated = Signal()
 
 
 def _keys() -> MultiFernet:

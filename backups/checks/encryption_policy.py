@@ -13,7 +13,7 @@ from backups.service.archives.passphrases import passphrase_of, wants_encryption
 from backups.service.backup.encrypt import KEY_HINT
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 from destinations.policies.encryption_policy import Policy
 

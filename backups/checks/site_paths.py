@@ -12,7 +12,7 @@ from backups.instances import Instance, inventory
 from backups.instances.kinds import components_of
 from backups.instances.site_paths import all_site_paths, configured_site_paths, require_no_other_instance
 from backups.lib.site_paths import NO_SITE_PATHS, SitePaths
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 
 

@@ -24,7 +24,7 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.signatures import Signature, State, signature_state
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import sentences
 
 Kind, Stage = DrillExecution.Kind, DrillExecution.Stage

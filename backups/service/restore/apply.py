@@ -10,7 +10,7 @@ from backups.models import RestoreExecution
 from backups.models.columns import ComponentOutcome
 from backups.runs.progress import Monitor
 from backups.service.restore.ending.finish import warn
-from backups.service.restore.stage import Staged, Step
+from backups.service.restore.staging.stage import Staged, Step
 from destinations.lib.formats import as_text, is_text
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status

@@ -6,9 +6,9 @@ from uuid import uuid4
 from backups.instances import get_instance
 from backups.runs.workspace import workspace
 from backups.service.archives.signatures import require_signature
-from backups.service.restore.preflight import require_same_files, require_valid
 from backups.service.restore.request import RestoreRequest
-from backups.service.restore.stage import archive_of, stage
+from backups.service.restore.staging.preflight import require_same_files, require_valid
+from backups.service.restore.staging.stage import archive_of, stage
 
 
 @dataclass(frozen=True, slots=True)

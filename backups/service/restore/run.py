@@ -22,9 +22,9 @@ from backups.service.restore.confirmation import require_unchanged
 from backups.service.restore.ending import restart
 from backups.service.restore.ending.finish import warn
 from backups.service.restore.ending.settle import finish_restore, recover_dead, settle
-from backups.service.restore.preflight import require_room, require_same_files, require_valid
 from backups.service.restore.safety import take_safety_backup
-from backups.service.restore.stage import archive_of, stage
+from backups.service.restore.staging.preflight import require_room, require_same_files, require_valid
+from backups.service.restore.staging.stage import archive_of, stage
 
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 

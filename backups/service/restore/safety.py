@@ -13,7 +13,7 @@ from backups.runs.progress import Monitor
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
 from backups.service.backup.run import make_safety_backup
-from backups.service.restore.stage import Staged
+from backups.service.restore.staging.stage import Staged
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 

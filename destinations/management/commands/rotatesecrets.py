@@ -6,8 +6,7 @@ from django.db import transaction
 from destinations.exceptions import DestinationConfigError
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination
-from destinations.secrets import seal_config
-from destinations.signals import secrets_rotated
+from destinations.secrets import seal_config, secrets_rotated
 
 logger = logging.getLogger(__name__)
 OTHERS = "keys of other apps"

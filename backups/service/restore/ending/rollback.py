@@ -19,7 +19,7 @@ from backups.service.archives.open import open_archive
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.ending.finish import warn
 from backups.service.restore.safety import safety_archive
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import OperatorError, sentences
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status

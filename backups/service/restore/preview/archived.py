@@ -17,7 +17,7 @@ from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.archives.leases import read_lease
 from backups.service.archives.open import open_archive
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import OperatorError
 
 # the files of the configuration follow the manifest at the beginning of an archive

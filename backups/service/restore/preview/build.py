@@ -24,7 +24,7 @@ from backups.service.restore.preview.configuration import ConfigurationCompariso
 from backups.service.restore.preview.refusals import refusals
 from backups.service.restore.preview.summary import Preview, total_loss, worst_status
 from backups.service.restore.preview.tree import MOST_NAMES, TreeComparer
-from backups.service.restore.select import Target, select, unowned_notes
+from backups.service.restore.staging.select import Target, select, unowned_notes
 
 # a page has to be answered: what is not compared by then is unknown
 SECONDS_FOR_TREES = 10.0

@@ -10,7 +10,7 @@ from backups.service.restore.preview.configuration import ConfigurationChange, C
 from backups.service.restore.preview.findings import UNCOMPARED, Findings
 from backups.service.restore.preview.tables import TableChange
 from backups.service.restore.preview.tree import TreeComparer, TreePreview
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 
 
 @dataclass(frozen=True, slots=True)

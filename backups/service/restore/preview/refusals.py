@@ -10,7 +10,7 @@ from backups.instances import Instance
 from backups.instances.identity import reason_not_of
 from backups.instances.mismatch import Mismatch
 from backups.service.restore.preview.configuration import ConfigurationPreview
-from backups.service.restore.select import Target
+from backups.service.restore.staging.select import Target
 
 
 def refusals(

@@ -9,7 +9,7 @@ from backups.instances import Instance
 from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
-from backups.service.restore.stage import Staged
+from backups.service.restore.staging.stage import Staged
 from destinations.lib.operator_error import sentences
 
 

@@ -23,7 +23,7 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import check_database, manifest_of_file
-from backups.service.restore.select import Target, absent_parts, entries_for, select, unowned_notes
+from backups.service.restore.staging.select import Target, absent_parts, entries_for, select, unowned_notes
 from destinations.lib.operator_error import sentences
 
 OPEN_AGAIN_HINT = "Open the preview again."
