@@ -18,6 +18,7 @@ from backups.runs.queue.queues import queue_of
 from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
+from backups.service.monitoring.restore_points import restore_points_of
 from backups.service.schedules.describe import cadence_in_words
 from destinations.lib.formats import printable
 
@@ -47,6 +48,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         name=name,
         recent=[(backup, live(backup)) for backup in recent],
         schedules=schedules,
+        points=restore_points_of(name),
         state=InstanceState.objects.filter(instance=name).first(),
         **described,
     )

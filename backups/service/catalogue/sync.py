@@ -10,15 +10,15 @@ from pathlib import Path
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from backups.lib import audit
 from backups.models import BackupExecution
-from backups.models.querysets import MISSING, STORED
+from backups.models.querysets import MISSING
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
+from backups.service.archives.missing import mark_missing
 from backups.service.archives.tree_listing import keep_archived
 from backups.service.catalogue.adopt import examine, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
@@ -100,10 +100,9 @@ def import_backups(
 
 def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
     for backup in done.scan.missing:
-        # conditional: it may have been deleted since the scan
-        if backup.transition(Status.COMPLETED, STORED, Q(deleting_at=None), missing_at=now):
+        backup.destination = destination
+        if mark_missing(backup, now):
             done.missing.append(backup)
-            _log("backup.missing", backup, destination, logging.ERROR)
     for backup in done.scan.returned:
         if backup.transition(Status.COMPLETED, MISSING, missing_at=None):
             done.returned.append(backup)
