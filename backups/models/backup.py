@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.fields.json import KT
 
 from backups.models.columns import DrillResult, DropEntry, Json, KeptConfiguration
-from backups.models.querysets import MADE_HERE, OPEN_DROP, STORED, BackupQuerySet
+from backups.models.querysets import DELETED, DRILLED, MADE_HERE, MISSING, OPEN_DROP, STORED, BackupQuerySet
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
 from destinations.models import BackupDestination
@@ -101,6 +101,9 @@ class BackupExecution(Run):
     drop_confirmed_by = models.CharField(max_length=150, blank=True)
     deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion locked the archive")
     deleted_at = models.DateTimeField(null=True, blank=True)
+    deleted_by = models.CharField(
+        max_length=150, blank=True, db_default="", help_text="who deleted the archive; retention for a rule"
+    )
     deleted_reason = models.CharField(max_length=255, blank=True)
 
     objects = BackupQuerySet.as_manager()  # type: ignore[misc]  # the plugin makes that of Run a class variable
@@ -128,6 +131,12 @@ class BackupExecution(Run):
                 fields=["destination", "backup_path"],
                 condition=~Q(backup_path="") & Q(deleted_at=None),
                 name="one_execution_per_archive",
+            ),
+            # an archive counts once for retention and protection, however often it is found, imported or copied there
+            models.UniqueConstraint(
+                fields=["destination", "archive_sha256"],
+                condition=~Q(archive_sha256="") & Q(deleted_at=None, status__in=["queued", "running", "completed"]),
+                name="one_backup_per_archive",
             ),
             # idempotent: two clusters, a restart or the hour that exists twice start one run for a due time
             models.UniqueConstraint(
@@ -173,6 +182,18 @@ class BackupExecution(Run):
                 condition=OPEN_DROP,
                 name="execution_open_drop",
             ),
+            # Restore points and filters of the list: a column that an index lacks lies behind the manifest in the row.
+            # An index that begins with the status misleads SQLite about those of other queries, unless it is partial.
+            models.Index(
+                fields=["instance", "status", "deleted_at", "missing_at", "-created_at", "-id"],
+                name="execution_points",
+            ),
+            models.Index(fields=["deleted_at", "missing_at", "status", "-created_at", "-id"], name="execution_archive"),
+            models.Index(fields=["encryption", "status", "-created_at", "-id"], name="execution_encryption"),
+            models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
+            models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
+            models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
+            models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
         ]
 
     def __str__(self) -> str:
@@ -201,6 +222,10 @@ class BackupExecution(Run):
     def open_drop(self) -> bool:
         """True while this backup lacks data that the one before it had, and the drop is not confirmed."""
         return self.status == self.Status.COMPLETED and bool(self.drops) and self.drop_confirmed_at is None
+
+    @property
+    def is_missing(self) -> bool:
+        return self.status == self.Status.COMPLETED and self.deleted_at is None and self.missing_at is not None
 
     @property
     def has_archive(self) -> bool:

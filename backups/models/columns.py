@@ -23,7 +23,10 @@ class HookNote(TypedDict):
 
 
 class ComponentOutcome(TypedDict):
-    """An entry of `outcome`, for one target of a restore; `state` is one of `RestoreExecution.State`."""
+    """An entry of `outcome`, for one target of a restore; `state` is one of `RestoreExecution.State`.
+
+    `path_hex` are the bytes of a path that is not UTF-8, in hexadecimal: `path` shows it escaped.
+    """
 
     state: str
     component: str
@@ -31,6 +34,7 @@ class ComponentOutcome(TypedDict):
     # None for what has no rows, such as a folder of files
     rows: int | None
     bytes: int
+    path_hex: NotRequired[str]
 
 
 class Counts(TypedDict):

@@ -1,5 +1,6 @@
 """The restore: a run, the archive and components it was given, and what became of each component."""
 
+import os
 from typing import ClassVar
 
 from django.db import models
@@ -8,6 +9,10 @@ from django.db.models import Q
 from backups.models.backup import BackupExecution
 from backups.models.columns import ComponentOutcome, Json
 from backups.models.run import Run
+
+
+def _path_of(note: ComponentOutcome) -> str:
+    return os.fsdecode(bytes.fromhex(note["path_hex"])) if "path_hex" in note else note["path"]
 
 
 class RestoreExecution(Run):
@@ -109,7 +114,7 @@ class RestoreExecution(Run):
     def touched(self) -> dict[str, str]:
         """The components that the restore has changed or may have changed, and their paths, in order of change."""
         states = (self.State.APPLYING, self.State.RESTORED)
-        return {note["component"]: note["path"] for note in self.outcome.values() if note["state"] in states}
+        return {note["component"]: _path_of(note) for note in self.outcome.values() if note["state"] in states}
 
     @property
     def is_verified(self) -> bool:

@@ -74,6 +74,13 @@ class RunKind(ABC, Generic[AnyRun]):
     def settle(self, run: AnyRun, directory: Path, error: BaseException) -> None:
         """Clean up or roll back after `error`, and record the end. Called once, with signals blocked."""
 
+    def recover_queued(self, run: AnyRun) -> bool:
+        """Record the end of the queued `run` of a dead process that had begun its work without a claim.
+
+        False for a run that had not begun: all but imports.
+        """
+        return False
+
     @abstractmethod
     def recover(self, run: AnyRun, message: str) -> bool:
         """Clean up after the dead process of the running `run`, and record the end; `message` begins its text.

@@ -17,6 +17,7 @@ from backups.lib.log_handlers import log_problem
 from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
 from backups.service.monitoring.drills import DrillState, drill_states
 from backups.service.monitoring.protection import FRESH, Condition, Protection, protections, taken_at
+from backups.service.monitoring.restore_points import missing_by_instance
 from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import counted, human_duration
 from destinations.models import BackupDestination
@@ -54,6 +55,7 @@ class Row:
     config_problem: str
     freshness: str
     half_restored: RestoreExecution | None
+    missing: int
 
     @property
     def needs_attention(self) -> bool:
@@ -108,6 +110,8 @@ class FrontPage:
     log_problem: str
     # the destinations whose retention rule is not confirmed
     pending_rules: list[BackupDestination]
+    # how many archives are gone from their destinations, by instance
+    missing: dict[str, int]
 
     @property
     def restarts(self) -> list[Row]:
@@ -124,7 +128,8 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
     broken = {restore.instance: restore for restore in half_restored}
-    rows = _rows(states, destinations, broken, see_restores=see_restores)
+    missing = missing_by_instance()
+    rows = _rows(states, destinations, broken, missing, see_restores=see_restores)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
 
@@ -134,6 +139,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings = [problem.message[0].lower() + problem.message[1:].rstrip(".") for problem in workers.problems]
     warnings += ["the log file cannot be written"] if log else []
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
+    warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
     warnings += [warning for row in rows for warning in row.warnings]
     severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
@@ -149,6 +155,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
         lost_keys=lost_keys,
         log_problem=log,
         pending_rules=pending_rules,
+        missing=missing,
     )
 
 
@@ -156,6 +163,7 @@ def _rows(
     states: list[Protection],
     destinations: list[BackupDestination],
     broken: dict[str, RestoreExecution],
+    missing: dict[str, int],
     *,
     see_restores: bool,
 ) -> list[Row]:
@@ -179,6 +187,7 @@ def _rows(
             drills=drills[state.name],
             freshness=freshness_in_words(state.outlook.max_age),
             half_restored=broken.get(state.name),
+            missing=missing.get(state.name, 0),
         )
         for state in states
     ]

@@ -20,6 +20,7 @@ from backups.service.keys.recovery_kit import recovery_kit as kit
 from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
+from backups.service.monitoring.restore_points import restore_points_of
 from backups.service.schedules.describe import cadence_in_words
 
 RECENT = 10
@@ -49,6 +50,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         recent=[(backup, live(backup)) for backup in recent],
         schedules=schedules,
         may_print_kit=may(request.user, "download_backup"),
+        points=restore_points_of(name),
         state=InstanceState.objects.filter(instance=name).first(),
         **described,
     )

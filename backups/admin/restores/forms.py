@@ -68,7 +68,7 @@ class RestoreForm(RestoreConfirmForm):
         super().__init__(preview, *args, label=f"Type {preview.instance} to restore it")
         label = f"Restore the data of {preview.archive_instance} into {preview.instance}"
         self.fields["allow_other_instance"].label = label
-        if preview.archive_instance == preview.instance:
+        if not preview.other_instance:
             del self.fields["allow_other_instance"]
         self.fields["accept_unsigned"].label = f"Restore it although it is {signature}"
         if signature is None or signature.state is State.SIGNED:

@@ -131,7 +131,8 @@ DELETE = _of_backup(
 PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, has_page=True)
 UNPIN = _of_backup("unpin", "Unpin", "pin_backup", attrgetter("pinned"))
 CONFIRM_DROP = _of_backup("confirm_drop", "Confirm drop…", "confirm_drop", attrgetter("open_drop"), has_page=True)
-ACTIONS = (RESTORE, DOWNLOAD, SIGNATURE, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, CONFIRM_DROP, DELETE)
+ACCEPT_LOSS = _of_backup("accept_loss", "Accept loss…", "delete_backup", attrgetter("is_missing"), has_page=True)
+ACTIONS = (RESTORE, DOWNLOAD, SIGNATURE, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, CONFIRM_DROP, DELETE, ACCEPT_LOSS)
 
 UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, has_page=True, restores=True)
 ACKNOWLEDGE = Action("acknowledge", "Acknowledge restore", "restore_backup", _can_be_acknowledged, RestoreExecution)

@@ -4,6 +4,7 @@ Source: https://www.sqlite.org/c3ref/backup_finish.html - the backup API writes 
 after a step that fails, the live database is unchanged.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -128,7 +129,7 @@ def _repage(staged: Path, live: Path, page_size: int, checkpoint: Checkpoint) ->
         sqlite.limit_values(connection, sqlite.STORED_BYTES)
         connection.execute(f"PRAGMA page_size={page_size}")
         # not in place, which would need space in the folder of temporary files too
-        connection.execute("VACUUM INTO ?", [str(repaged)])
+        connection.execute("VACUUM INTO CAST(? AS TEXT)", [os.fsencode(repaged)])
 
     try:
         sqlite.run_with_deadline(

@@ -156,6 +156,13 @@ class ServiceKind(ABC):
         """
         return self.name
 
+    def own_id(self, lock_timeout: float) -> str:
+        """Return the id by which the live service knows itself, whatever it is called; empty where it has none.
+
+        Raises ComponentError.
+        """
+        return ""
+
     def server_version(self, members: Mapping[str, Path]) -> str:
         """Return the version of the service, for the manifest. Raises ComponentError."""
         return "unknown"

@@ -37,7 +37,7 @@ class Command(BackupCommand):
 def contents(manifest: Manifest) -> str:
     head = [
         f"{manifest.instance_name} on {manifest.hostname}, {manifest.backup_type}, {manifest.timestamp_utc},"
-        f" by {manifest.triggered_by}",
+        f" by {manifest.triggered_by}" + (f", SQLite {manifest.sqlite_version}" if manifest.sqlite_version else ""),
         ROW.format("component", "file", "type", "rows", "size", "SHA-256"),
     ]
     rows = [

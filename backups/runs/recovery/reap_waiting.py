@@ -13,7 +13,7 @@ Status, Owner = Run.Status, Run.Owner
 
 def reap_queued(*, instance: str | None = None) -> list[Run]:
     """End the queued runs whose own process died, and those that expired; return them."""
-    # none of them has changed an instance, so there is nothing to recover
+    # none of them has changed an instance, so there is nothing to roll back
     now = timezone.now()
     ended: list[Run] = []
     for kind in kinds():
@@ -26,7 +26,7 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
                 done = finish.expire(run, kind.expiry_message(), kind.retry_hint)
             elif run.owner == Owner.PROCESS and is_dead(run, now):
                 message = f"The process that was to run it ({run.worker}) died before it began. Nothing was changed."
-                done = finish.fail_to_start(run, message, kind.retry_hint)
+                done = kind.recover_queued(run) or finish.fail_to_start(run, message, kind.retry_hint)
             else:
                 continue
             # not when another process ended it first

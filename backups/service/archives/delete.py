@@ -55,7 +55,12 @@ def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.
             # harmless without its archive, whose deletion is recorded all the same
             audit.log("backup.signature-left", logging.WARNING, backup=backup.pk, error=error.message)
         with transaction.atomic():
-            backup.transition(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
+            backup.transition(
+                Status.COMPLETED,
+                deleted_at=timezone.now(),
+                deleted_by=audit.name_of(by),
+                deleted_reason=reason[:255],
+            )
             forget_lists(backup)
     audit.log(
         "backup.deleted", backup=backup.pk, instance=backup.instance, by=audit.name_of(by),

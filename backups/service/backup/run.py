@@ -29,6 +29,7 @@ from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
+from backups.service.archives.imported import recover_import
 from backups.service.archives.signatures import site_key
 from backups.service.archives.tree_listing import keep_exported
 from backups.service.archives.tree_lists import forget_lists
@@ -145,6 +146,9 @@ class BackupKind(RunKind[BackupExecution]):
         except DestinationError as error:
             message = sentences(message, f"Its partial uploads at {run.destination.name} are unknown: {error.message}")
         return finish.interrupt(run, message, HOST_LOG_HINT)
+
+    def recover_queued(self, run: BackupExecution) -> bool:
+        return run.adopted and recover_import(run)
 
     def sweep(self, run: BackupExecution) -> None:
         try:

@@ -1,5 +1,7 @@
 """Apply a staged restore to the live instance, component by component, and verify each."""
 
+import os
+
 from backups.components import ApplyContext, apply_archived
 from backups.errors import BackupError
 from backups.instances import Instance
@@ -9,6 +11,7 @@ from backups.models.columns import ComponentOutcome
 from backups.runs.progress import Monitor
 from backups.service.restore.ending.finish import warn
 from backups.service.restore.staging.stage import Staged, Step
+from destinations.lib.formats import as_text, is_text
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -39,12 +42,16 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
 
 def _record(restore: RestoreExecution, step: Step, state: str) -> None:
     counts = [entry.records for entry in step.entries if entry.records is not None]
+    path = str(step.component.location())
     note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
-        "path": str(step.component.location()),
+        "path": as_text(path),
         "rows": sum(counts) if counts else None,
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }
+    if not is_text(path):
+        # a database may refuse lone surrogates, and a rollback needs the exact path
+        note["path_hex"] = os.fsencode(path).hex()
     if not restore.transition(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
         raise BackupError("The restore is not marked as running any more.", hint="Its page says what ended it.")

@@ -39,7 +39,7 @@ def dry_run_restore(request: RestoreRequest) -> DryRunResult:
         files=len(entries),
         databases=sum(entry.type == "database" for entry in entries),
         rows=sum(entry.records or 0 for entry in entries),
-        notes=(*accepted.notes, *forced, *elsewhere),
+        notes=(*accepted.notes, *staged.notes, *forced, *elsewhere),
     )
 
 

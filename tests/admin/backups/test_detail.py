@@ -129,6 +129,8 @@ def test_warnings_pins_deletions_and_losses_are_shown() -> None:
     page = page_at(a_client(VIEW, name="carol"), url(lost))
     assert page.field("missing_at").value == now.isoformat()
     verified = page.field("verified_at")
+    assert (verified.status, verified.value) == ("gone", now.isoformat())
+    verified = page_at(a_client(VIEW, name="dave"), url(an_execution(verified_at=now))).field("verified_at")
     assert (verified.status, verified.value) == ("verified", now.isoformat())
     assert "(just now)" in verified.text
 
@@ -201,7 +203,7 @@ def test_buttons_are_those_that_the_user_may_press(permissions: tuple[str, ...],
         ({"status": Status.RUNNING, "cancel_requested_at": timezone.now()}, set()),
         ({"status": Status.FAILED}, {"again"}),
         ({"deleted_at": timezone.now()}, {"again"}),
-        ({"missing_at": timezone.now()}, {"again"}),
+        ({"missing_at": timezone.now()}, {"again", "accept_loss"}),
         ({"pinned": True}, {"again", "verify", "drill", "restore", "download", "download_signature", "unpin"}),
     ],
 )

@@ -9,6 +9,7 @@ from backups.archive.manifest.document import Manifest
 from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
+from backups.instances.identity import identity_notes, reason_not_of
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG, SECTION
 from backups.instances.mismatch import mismatches
@@ -24,7 +25,7 @@ from backups.service.restore.preview.configuration import ConfigurationCompariso
 from backups.service.restore.preview.refusals import refusals
 from backups.service.restore.preview.summary import Preview, total_loss, worst_status
 from backups.service.restore.preview.tree import MOST_NAMES, TreeComparer
-from backups.service.restore.staging.select import Target, select
+from backups.service.restore.staging.select import Target, select, unowned_notes
 
 # a page has to be answered: what is not compared by then is unknown
 SECONDS_FOR_TREES = 10.0
@@ -77,6 +78,7 @@ def preview(
         archive_sha256=digest,
         changes_seen=changes_seen,
         archive_instance=manifest.instance_name,
+        other_instance=bool(reason_not_of(manifest, known)),
         taken_at=manifest.taken_at,
         age=timezone.now() - manifest.taken_at if manifest.taken_at else None,
         triggered_by=manifest.triggered_by,
@@ -86,7 +88,7 @@ def preview(
         application=manifest.application or f"{kind.label if kind else 'unknown'} {manifest.server_version}",
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
-        warnings=(*manifest.warnings, *map(str, elsewhere)),
+        warnings=(*manifest.warnings, *([] if undo else _notes(manifest, known)), *map(str, elsewhere)),
         refusals=(
             *([no_key.text] if no_key else []),
             *refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo),
@@ -95,6 +97,10 @@ def preview(
         loss=total_loss(selected),
         status=worst_status(selected),
     )
+
+
+def _notes(manifest: Manifest, instance: Instance) -> list[str]:
+    return [*identity_notes(manifest, instance), *unowned_notes(manifest, instance)]
 
 
 def _manifest_and_digest(source: BackupExecution | Path) -> tuple[Manifest, str]:

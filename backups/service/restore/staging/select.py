@@ -7,6 +7,9 @@ from backups.archive.manifest.document import Entry, Manifest
 from backups.errors import BackupError
 from backups.instances import Instance
 from backups.instances.kinds.layers import CONFIG, SECTION
+from destinations.lib.formats import listed, printable
+
+MOST_FILES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,16 @@ def entries_for(target: Target, manifest: Manifest, instance: Instance) -> tuple
         if not entries:
             raise BackupError(f"The archive has no {start}, so {target.name} cannot be restored.")
     return entries
+
+
+def unowned_notes(manifest: Manifest, instance: Instance) -> list[str]:
+    """Return a note on the files of the archive that belong to no component, which no restore brings back."""
+    files = [printable(entry.file) for entry in manifest.contents if entry.component is None]
+    if not files:
+        return []
+    named = listed([*files[:MOST_FILES], *([f"{len(files) - MOST_FILES} more"] if len(files) > MOST_FILES else [])])
+    verb = "belongs" if len(files) == 1 else "belong"
+    return [f"The archive also holds {named}, which {verb} to no component of {instance.name}."]
 
 
 def absent_parts(manifest: Manifest, component: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from backups.archive.tar.read import unpack
 from backups.components import ApplyContext, Component
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
+from backups.instances.identity import identity_notes, reason_not_of
 from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.instances.site_paths import live_components, live_components_at
@@ -22,7 +23,7 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import check_database, manifest_of_file
-from backups.service.restore.staging.select import Target, absent_parts, entries_for, select
+from backups.service.restore.staging.select import Target, absent_parts, entries_for, select, unowned_notes
 from destinations.lib.operator_error import sentences
 
 OPEN_AGAIN_HINT = "Open the preview again."
@@ -96,7 +97,9 @@ def stage(
     manifest = manifest_of_file(archive)
     if not trusted:
         manifest = manifest.as_untrusted()
-    require_same_instance(manifest, instance, allow_other=restore.allow_other_instance)
+    reason = reason_not_of(manifest, instance)
+    if reason and not restore.allow_other_instance:
+        raise BackupError(reason, hint="To restore it into this instance all the same, use --other-instance.")
     # an undo takes exactly what its restore changed
     if restore.undo_of is not None:
         names = list(restore.undo_of.touched)
@@ -124,14 +127,6 @@ def stage(
     return replace(assembled, notes=[*notes, *assembled.notes])
 
 
-def require_same_instance(manifest: Manifest, instance: Instance, *, allow_other: bool) -> None:
-    if manifest.instance_name != instance.name and not allow_other:
-        raise BackupError(
-            f"The archive is of instance {manifest.instance_name}, not of {instance.name}.",
-            hint="To restore it into this instance all the same, use --other-instance.",
-        )
-
-
 def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: RestoreExecution) -> Staged:
     """Find the live components and what each is restored from; return both with `manifest` and `staged`.
 
@@ -149,11 +144,12 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
     findings = instance.service.findings(configuration) if parts else []
     live = live_components(instance, configuration)
     steps = _steps(targets, live, manifest, instance, restore)
-    notes = []
+    notes = identity_notes(manifest, instance)
     if not restore.components:
         # a restore of everything leaves this out
         unknown = [name for name in manifest.components if name not in instance.component_names]
         notes = [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
+        notes += unowned_notes(manifest, instance)
         notes += [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
     notes += _foreseen(steps, staged)
     return Staged(manifest, staged, live, steps, findings, notes, live_configuration, configuration)

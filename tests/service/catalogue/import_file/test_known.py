@@ -42,14 +42,14 @@ def test_the_copy_of_a_backup_that_was_deleted_is_taken_in(
     assert take(usb, destination).pk != first.pk
 
 
-def test_the_copy_of_a_backup_that_its_destination_lost_is_taken_in_beside_its_row(
+def test_the_copy_of_a_backup_that_its_destination_lost_brings_its_row_back_before_it_is_marked(
     destination: BackupDestination, usb: Path
 ) -> None:
     first = take(usb, destination)
     file_of(first).unlink()
     second = take(usb, destination)
-    assert second.backup_filename == "backup-app-20260331-120000-scheduled-2.tar.gz"
-    assert file_of(second).exists()
+    assert (second.pk, second.backup_path) == (first.pk, first.backup_path)
+    assert file_of(second).exists() and BackupExecution.objects.count() == 1
 
 
 def test_the_copy_of_a_backup_known_to_be_missing_brings_its_row_back(

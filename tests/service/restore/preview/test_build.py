@@ -83,10 +83,11 @@ def test_an_archive_of_another_instance_and_an_invalid_configuration_are_refusal
     file = tacacs_root / "config" / "tacacs.conf"
     file.write_text(file.read_text().replace("port = 49\n", "port = 0\n"))
     backup = back_up()
+    change(tacacs_root / "data" / "config_overrides.db", "UPDATE system_metadata SET value = 'instance_1'")
     declare(f'[tacacs-lab]\nkind="tacacs"\nroot="{tacacs_root}"\nconfig="config/tacacs.conf"\n')
     shown = preview(backup, "tacacs-lab")
     assert shown.refusals == (
-        "The archive is of instance tacacs-hq: it needs --other-instance.",
+        "The archive is of instance tacacs-hq, not of tacacs-lab. It needs --other-instance.",
         "The configuration is not valid: [server] port is not between 1 and 65535: it needs --force-invalid-config.",
     )
 

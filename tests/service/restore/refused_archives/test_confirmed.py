@@ -21,13 +21,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.usefixtures("untouched")
 def test_an_archive_of_another_instance_needs_a_word(archive: Archive) -> None:
-    archive.manifest["backup_metadata"]["instance_name"] = "tacacs-lab"
+    archive.manifest["backup_metadata"] |= {"instance_name": "tacacs-lab", "instance_id": "instance_1"}
     assert refused(archive.write()) == "The archive is of instance tacacs-lab, not of tacacs-hq."
 
 
 def test_an_archive_of_another_instance_is_restored_when_that_was_said(archive: Archive, tacacs_root: Path) -> None:
     before = tacacs_state(tacacs_root)
-    archive.manifest["backup_metadata"]["instance_name"] = "tacacs-lab"
+    archive.manifest["backup_metadata"] |= {"instance_name": "tacacs-lab", "instance_id": "instance_1"}
     change(tacacs_root / "data" / "devices.db", "DELETE FROM devices")
     restored = restore(archive.write(), accept_unsigned=True, allow_other_instance=True)
     assert tacacs_state(tacacs_root) == before
