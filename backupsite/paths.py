@@ -17,6 +17,7 @@ def private_directory(path: Path) -> Path:
     """Return `path`, created with mode 0700 (parents too) where it does not exist."""
     if not path.is_dir():
         private_directory(path.parent)
+        # `mkdir(parents=True)` would create the parents with what the umask allows
         path.mkdir(mode=0o700, exist_ok=True)
     return path
 
@@ -28,6 +29,7 @@ def generated_secret(path: Path, make: Callable[[], str]) -> str:
     """
     if not path.exists():
         private_directory(path.parent)
+        # complete and flushed before it has its name: half a key would be used from then on
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(make() + "\n")

@@ -99,8 +99,10 @@ MIDDLEWARE = [
     "backupsite.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "backupsite.middleware.no_null_characters",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "backups.admin.overview.time_zone.user_time_zone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -140,6 +142,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
+# one style of dates on all pages, those of Django's admin included
+FORMAT_MODULE_PATH = "backupsite.formats"
 
 STATIC_URL = "static/"
 STATIC_ROOT = paths.private_directory(BACKUPSITE_HOME / "static")

@@ -11,7 +11,7 @@ from backups.archive.minisign import SigningKeyError
 from backups.models import BackupExecution, KeyCheck, SigningKeyUse
 from backups.service.archives.signatures import lost_keys
 from backups.service.keys.check import HINT, check_all
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 
 

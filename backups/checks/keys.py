@@ -40,6 +40,7 @@ def _programs() -> Iterator[CheckMessage]:
         name: getattr(settings, name)
         for name in ("BACKUP_ENCRYPTION_PROGRAM_ENCRYPT", "BACKUP_ENCRYPTION_PROGRAM_DECRYPT")
     }
+    # also without that kind: what it encrypted earlier is still decrypted by the program
     if not any(commands.values()) and settings.BACKUP_ENCRYPTION != "program":
         return
     for name, argv in commands.items():
@@ -83,6 +84,7 @@ def _identities() -> Iterator[CheckMessage]:
         except OSError:
             yield Error(f"The identity file {path} cannot be read.", hint=DOCS, id="backups.E043")
         else:
+            # whoever reads the identity opens every archive
             if mode & 0o077:
                 yield Warning(
                     f"The identity file {path} is open to others (mode {mode:04o}).",
@@ -90,6 +92,7 @@ def _identities() -> Iterator[CheckMessage]:
                     id="backups.W041",
                 )
     if settings.BACKUP_ENCRYPTION_RECIPIENTS and not Age.configured(settings).can_read_back():
+        # no warning: a host that can write archives and not read them is a sensible choice
         yield Info(
             "Archives are encrypted for recipients whose identity is not here: this host cannot open them.",
             hint="That is a choice. For a restore, set BACKUP_ENCRYPTION_IDENTITY_FILE.",

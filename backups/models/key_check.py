@@ -13,11 +13,11 @@ class KeyCheck(models.Model):
     destination = models.OneToOneField(
         BackupDestination, primary_key=True, on_delete=models.CASCADE, related_name="key_check"
     )
-    next_at = models.DateTimeField(help_text="when the keys are tried again")
-    checked_at = models.DateTimeField(null=True, help_text="when they were tried; empty when never")
-    told_at = models.DateTimeField(null=True, help_text="when a problem was last logged and signalled")
-    outcome = models.TextField(blank=True, help_text="what came of the latest attempt, for people")
-    problem = models.TextField(blank=True, help_text="which archive no key opens any more; empty when all is well")
+    next_at = models.DateTimeField(help_text="when the next key check is due")
+    checked_at = models.DateTimeField(null=True, help_text="when the keys were last checked")
+    told_at = models.DateTimeField(null=True, help_text="when a problem was last logged and sent as a signal")
+    outcome = models.TextField(blank=True, help_text="result of the latest check in words")
+    problem = models.TextField(blank=True, help_text="the archive that no key opens any more; empty if there is none")
     hint = models.TextField(blank=True)
 
     class Meta:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.utils import timezone
 
 from backups.admin.overview.front import FrontPage, front_page
 from backups.admin.shared import formats
@@ -21,6 +22,8 @@ register.filter("seconds", human_duration)
 register.filter("age", formats.age)
 register.filter("until", formats.until)
 register.filter("exact", formats.exact)
+register.filter("stamp", formats.stamp)
+register.filter("stamp_ago", formats.stamp_ago)
 register.filter("moment", formats.moment)
 register.filter("signed", signed)
 register.filter("sentence", formats.sentence)
@@ -58,6 +61,12 @@ def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
         kept[HALF_DONE] = not_rolled_back()
     found: list[RestoreExecution] = kept[HALF_DONE]
     return found
+
+
+@register.simple_tag
+def time_zone_name() -> str:
+    """Return the name of the time zone in which this page shows its times."""
+    return timezone.get_current_timezone_name()
 
 
 def _sees_restores(context: dict[str, Any]) -> bool:

@@ -108,19 +108,17 @@ class Supervisor:
                 return FAILED
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + BEAT_SECONDS
-                if reason := self._beat_and_check(watchdog):
+                # while the database fails nothing is known of the queue
+                reason = ""
+                with self._database_may_fail():
+                    self._beat()
+                    reason = watchdog.reason_to_restart()
+                if reason:
                     audit.log("worker.hangs", logging.ERROR, queue=self.queue, worker=self.name, reason=reason)
                     return HANGS
             reap_orphans(but=cluster.pid)
             time.sleep(POLL_SECONDS)
         return CLEAN
-
-    def _beat_and_check(self, watchdog: Watchdog) -> str:
-        """Write the heartbeat and return the watchdog's reason to restart; nothing while the database fails."""
-        with self._database_may_fail():
-            self._beat()
-            return watchdog.reason_to_restart()
-        return ""
 
     def _beat(self) -> None:
         heartbeats.beat(

@@ -107,12 +107,14 @@ def tick(queue: str = "") -> str:
     queue = queue or settings.BACKUP_QUEUE
     done: list[str] = []
     failed: list[str] = []
+    # a tick may take longer than the minute to the next one
     with locks.locked(workspace.root() / f"tick-{queue}") as free:
         if not free:
             return "another tick is still at work"
         for step in STEPS:
             try:
                 done.append(step(queue))
+            # whatever it is: a step that fails each minute must not stop the schedules
             except Exception as error:
                 audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
                 reason = error.message if isinstance(error, OperatorError) else type(error).__name__
@@ -153,5 +155,6 @@ def keep_tick(queue: str) -> bool:
 
 @receiver(post_migrate, dispatch_uid="backups.worker.tick")
 def ensure_tick(sender: AppConfig, **_: Any) -> None:
+    # the signal is sent for each app, and the rows exist once this one is migrated
     if sender.name == "backups":
         keep_tick(settings.BACKUP_QUEUE)

@@ -52,12 +52,10 @@ class DestinationForm(_ModelForm):
 
     def add_error(self, field: str | None, error: Any) -> None:
         # a field's own message may repeat the value of a secret
-        if field in self._secrets() and isinstance(error, ValidationError) and error.error_list[0].code != "required":
+        secrets = {OPTION + option for option in self.backend.secret_options} if self.backend else set()
+        if field in secrets and isinstance(error, ValidationError) and error.error_list[0].code != "required":
             error = ValidationError("This is not valid.", code="invalid")
         super().add_error(field, error)
-
-    def _secrets(self) -> set[str]:
-        return {OPTION + option for option in self.backend.secret_options} if self.backend else set()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

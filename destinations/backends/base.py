@@ -66,6 +66,7 @@ class _Beginning:
     def write(self, data: bytes) -> int:
         self.data += data[: self._length - len(self.data)]
         if len(self.data) == self._length:
+            # an exception is what ends a `get` before the end of the file
             raise _Enough
         return len(data)
 
@@ -123,21 +124,19 @@ class Destination(ABC):
                     f"Its options are: {', '.join(fields)}.",
                     option,
                 )
-        return cls.check_options({option: cls._clean_option(option, field, config) for option, field in fields.items()})
-
-    @classmethod
-    def _clean_option(cls, option: str, field: forms.Field, config: Mapping[str, object]) -> object:
-        try:
-            value: object = field.clean(config.get(option, field.initial))
-        except ValidationError as error:
-            # A field's own message may repeat the value.
-            reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
-            raise DestinationConfigError(
-                sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
-                sentences(str(field.help_text)),
-                option,
-            ) from None
-        return value
+        values: dict[str, object] = {}
+        for option, field in fields.items():
+            try:
+                values[option] = field.clean(config.get(option, field.initial))
+            except ValidationError as error:
+                # A field's own message may repeat the value.
+                reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
+                raise DestinationConfigError(
+                    sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
+                    sentences(str(field.help_text)),
+                    option,
+                ) from None
+        return cls.check_options(values)
 
     @abstractmethod
     def location(self) -> str:

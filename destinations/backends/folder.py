@@ -111,17 +111,14 @@ class Folder:
         with translated("read", where):
             descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         try:
-            yield from self._blocks(descriptor, where)
+            while True:
+                with translated("read", where):
+                    block = os.read(descriptor, BLOCK_SIZE)
+                if not block:
+                    return
+                yield block
         finally:
             os.close(descriptor)
-
-    def _blocks(self, descriptor: int, where: str) -> Iterator[bytes]:
-        while True:
-            with translated("read", where):
-                block = os.read(descriptor, BLOCK_SIZE)
-            if not block:
-                return
-            yield block
 
     @contextmanager
     def draft(self, name: str) -> Iterator[int]:
@@ -141,13 +138,10 @@ class Folder:
                     os.close(descriptor)
         finally:
             if mine:
-                self._discard(name)
-
-    def _discard(self, name: str) -> None:
-        try:
-            self.remove(name, missing_ok=True)
-        except DestinationError as error:  # the error that led here is the one to report
-            logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
+                try:
+                    self.remove(name, missing_ok=True)
+                except DestinationError as error:  # the error that led here is the one to report
+                    logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
 
     def _create(self, name: str) -> int:
         with translated("create", f"{self.where}/{name}"):

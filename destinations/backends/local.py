@@ -32,6 +32,7 @@ def segments_below_root(path: str, root: Path) -> tuple[str, ...]:
     Raises `DestinationConfigError` for anything that leaves `root`, is `root`, or is not a plain name.
     """
     pure = PurePosixPath(path)
+    # an absolute path may be written with or without the symbolic links on the way to BACKUP_ROOT
     bases = [base for base in (root, root.resolve()) if pure.is_relative_to(base)]
     relative = pure.relative_to(bases[0]) if bases else pure
     segments = relative.parts
@@ -83,6 +84,7 @@ class LocalDestination(Destination):
     def is_same_place(self, other: Destination) -> bool:
         if super().is_same_place(other):
             return True
+        # two names of one folder: a bind mount, or a file system that ignores case
         mine, theirs = self._identity(), other._identity() if isinstance(other, LocalDestination) else None
         return mine is not None and mine == theirs
 
@@ -130,6 +132,7 @@ class LocalDestination(Destination):
                 received += len(block)
                 if progress:
                     progress(len(block))
+            # it may have been cut while it was read
             compare(f"{folder.where}/{name}", "size", expected, received)
         return received
 
@@ -152,6 +155,7 @@ class LocalDestination(Destination):
         *folders, name = validate_path(path).split("/")
         with self._open(*folders) as folder:
             folder.stat(name)
+            # a deletion is recorded only when the file is seen to be gone
             folder.remove(name)
             folder.refuse_taken(name)
 
@@ -174,6 +178,7 @@ class LocalDestination(Destination):
 
     def _open(self, *folders: str, create: bool = False) -> Folder:
         with Folder.at(settings.BACKUP_ROOT) as root, self._own_folder(root, create=create) as own:
+            # an unmounted disk leaves its empty mount point, which a backup must not fill
             if self.established and not any(is_filename(name) for name, _ in own.entries()):
                 raise self._vanished("is empty")
             return own.descend(folders, create=create)
@@ -208,18 +213,15 @@ def _files_in(folder: Folder, prefix: str) -> Iterator[tuple[str, os.stat_result
         if stat.S_ISREG(info.st_mode):
             yield prefix + name, info
         elif stat.S_ISLNK(info.st_mode) and is_filename(name):
+            # links are not followed, and an archive must not be missing from a listing without a word
             raise from_os_error(OSError(errno.ELOOP, ""), "list", f"{folder.where}/{name}")
         elif stat.S_ISDIR(info.st_mode) and is_segment(name) and prefix.count("/") < MAX_DEPTH - 1:
-            yield from _files_below(folder, name, prefix)
-
-
-def _files_below(folder: Folder, name: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        child = folder.enter(name)
-    except NotFound:  # removed since its parent was listed
-        return
-    with child:
-        yield from _files_in(child, f"{prefix}{name}/")
+            try:
+                child = folder.enter(name)
+            except NotFound:  # removed since its parent was listed
+                continue
+            with child:
+                yield from _files_in(child, f"{prefix}{name}/")
 
 
 def _verify(folder: Folder, part: str, size: int, sha256: str | None, progress: Progress | None) -> None:

@@ -23,7 +23,7 @@ from destinations.models import BackupDestination
 LABELS = {
     Condition.SAFE: "Safe",
     Condition.FAILING: "Last attempt failed",
-    Condition.LATE: "Overdue",
+    Condition.OVERDUE: "Overdue",
     Condition.NEVER: "No backup",
     Condition.DROPPED: "Data dropped",
 }
@@ -69,7 +69,7 @@ class Row:
             return f"the last {self.drills.failures[0].label} of {state.name} failed"
         if state.good is None:
             return f"{state.name} has no backup"
-        if state.condition is Condition.LATE:
+        if state.condition is Condition.OVERDUE:
             return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
         if state.condition is Condition.DROPPED:
             return f"data of {state.name} is gone since the backup before"
@@ -168,7 +168,7 @@ def _rows(
             restart=note if (note := notes.get(state.name)) and note.restart_required_since else None,
             config_problem=note.config_problem if note else "",
             drills=drills[state.name],
-            freshness=freshness_in_words(state.outlook.promise),
+            freshness=freshness_in_words(state.outlook.max_age),
             half_restored=broken.get(state.name),
         )
         for state in states
@@ -212,7 +212,7 @@ def _banner(
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
     subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
-    scheduled = any(row.state.outlook.promise for row in rows)
+    scheduled = any(row.state.outlook.max_age for row in rows)
     good = f"{subject} a good backup {'that is not overdue' if scheduled else 'of the last 24 hours'}"
     if warnings:
         return Severity.WARNING, f"{good}, but {_named(warnings)}."
@@ -224,11 +224,11 @@ def _named(reasons: list[str]) -> str:
     return "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
 
 
-def freshness_in_words(promise: timedelta | None) -> str:
+def freshness_in_words(max_age: timedelta | None) -> str:
     """Return how old the last good backup may become."""
-    if promise is None:
+    if max_age is None:
         return f"no schedule: overdue after {human_duration(FRESH)}"
-    return f"overdue after {human_duration(promise)}"
+    return f"overdue after {human_duration(max_age)}"
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:

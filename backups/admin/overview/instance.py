@@ -1,6 +1,5 @@
 """The page of one instance: its state, components and schedules, its latest backups, and its configuration drift."""
 
-from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -67,12 +66,8 @@ def _described(found: Instance) -> dict[str, Any]:
         "protection": protection,
         "label": label_of(protection, drills),
         "drills": drills,
-        "freshness": freshness_in_words(protection.outlook.promise),
+        "freshness": freshness_in_words(protection.outlook.max_age),
         "drift": drift_of(found),
-        "components": [(part, [_within(found, path) for path in part.sources()]) for part in parts],
+        "components": [(part, part.sources()) for part in parts],
         "components_problem": problem,
     }
-
-
-def _within(found: Instance, path: Path) -> Path:
-    return path.relative_to(found.root) if path.is_relative_to(found.root) else path

@@ -18,6 +18,12 @@ _MAGICS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _FILLERS = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+# recorded in place of recipients where a passphrase opens the archive
+NO_RECIPIENT = "passphrase"
+IDENTITY_HINT = (
+    "Bring the identity to this host and name its file in BACKUP_ENCRYPTION_IDENTITY_FILE for as long as it takes, or "
+    "restore on the host that has it."
+)
 NO_KEY_HINT = (
     "Set BACKUP_ENCRYPTION_IDENTITY_FILE, BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to the key "
     "that was in use when the archive was made."
@@ -60,7 +66,7 @@ class Age(Encryption):
     def recipients(self) -> tuple[str, ...]:
         if self._recipients:
             return tuple(age.fingerprint(recipient) for recipient in self._recipients)
-        return ("passphrase",) if self._passphrase else ()
+        return (NO_RECIPIENT,) if self._passphrase else ()
 
     def can_encrypt(self) -> bool:
         return bool(self._recipients or self._passphrase)
@@ -68,6 +74,7 @@ class Age(Encryption):
     def can_read_back(self) -> bool:
         if not self._recipients:
             return bool(self._passphrase)
+        # what was encrypted here has to be decrypted here, which a recipient alone does not allow
         identities, _ = self._identities()
         for identity in identities:
             # a post-quantum identity has no recipient that is encrypted to here
@@ -75,6 +82,26 @@ class Age(Encryption):
                 if age.recipient_of(identity) in self._recipients:
                     return True
         return False
+
+    def missing_key(self, recipients: Sequence[str]) -> EncryptionError | None:
+        if list(recipients) == [NO_RECIPIENT]:
+            message = "The archive is encrypted with a passphrase, and none is configured on this host."
+            return None if self._passphrases else EncryptionError(message, hint=NO_KEY_HINT)
+        identities, problem = self._identities()
+        for identity in identities:
+            try:
+                fitting = age.fingerprint(age.recipient_of(identity)) in recipients
+            except age.AgeKeyError:
+                # a post-quantum identity has no recipient that can be named here
+                fitting = True
+            if fitting:
+                return None
+        # an adopted archive names no keys
+        if not recipients and (identities or self._passphrases):
+            return None
+        names = f", which opens with: {', '.join(recipients)}" if recipients else ""
+        having = "No identity of this host opens" if identities else "No identity is configured on this host for"
+        return EncryptionError(" ".join(filter(None, [f"{having} the archive{names}.", problem])), hint=IDENTITY_HINT)
 
     def metadata(self) -> dict[str, object]:
         return {"recipients": list(self.recipients)}
@@ -103,11 +130,12 @@ class Age(Encryption):
             raise EncryptionError(message, hint=NO_KEY_HINT) from error
         yield plain
 
-    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
+    def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         identities, _ = self._identities()
         try:
             age.open_header(io.BytesIO(head), identities=identities, passphrases=self._passphrases)
         except age.AgeNoMatchError:
+            # an identity may be kept elsewhere on purpose; a passphrase that encrypts here is configured here
             by_passphrase = "scrypt" in age.inspect_header(io.BytesIO(head)).stanza_types
             return KeyMatch.LOST if by_passphrase or self._identity_files else KeyMatch.ELSEWHERE
         return KeyMatch.OPENS

@@ -18,7 +18,14 @@ def preview_text(shown: Preview, signature: PreviewedSignature, *, undo: bool) -
 
 
 def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iterator[str]:
-    yield from _head(shown)
+    when = f"{shown.taken_at:%Y-%m-%d %H:%M:%S %Z}" if shown.taken_at else "at an unknown time"
+    ago = f" ({human_duration(shown.age)} ago)" if shown.age else ""
+    yield f"instance     {shown.instance}"
+    yield f"archive      {shown.archive}"
+    yield f"             {shown.kind} backup of {shown.archive_instance}, {when}{ago}"
+    yield f"             made by {shown.triggered_by} on {shown.hostname} with {shown.application},"
+    yield f"             format {shown.format}, {human_size(shown.size_bytes)} unpacked"
+    yield f"             SHA-256 {shown.archive_sha256}"
     yield f"             {signature.text}"
     yield ""
     selected = [component for component in shown.components if component.selected]
@@ -46,17 +53,6 @@ def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iter
     assumed = dict.fromkeys(text for component in selected for text in component.assumed)
     yield from (f"assumed      {text}" for text in assumed)
     yield f"loss         {shown.loss}"
-
-
-def _head(shown: Preview) -> Iterator[str]:
-    when = f"{shown.taken_at:%Y-%m-%d %H:%M:%S %Z}" if shown.taken_at else "at an unknown time"
-    ago = f" ({human_duration(shown.age)} ago)" if shown.age else ""
-    yield f"instance     {shown.instance}"
-    yield f"archive      {shown.archive}"
-    yield f"             {shown.kind} backup of {shown.archive_instance}, {when}{ago}"
-    yield f"             made by {shown.triggered_by} on {shown.hostname} with {shown.application},"
-    yield f"             format {shown.format}, {human_size(shown.size_bytes)} unpacked"
-    yield f"             SHA-256 {shown.archive_sha256}"
 
 
 def _tables(component: ComponentPreview) -> Iterator[str]:

@@ -63,6 +63,7 @@ def _copy(given: Path, target: Path) -> str:
         content = given.read_bytes()
     except OSError as error:
         raise BackupError(f"{given} cannot be read: {error.strerror}.", hint="Correct --instances.") from error
+    # before it is copied: a file with errors would be in the way of every later command
     _require_valid(read_inventory(given), given)
     if target.exists() and target.read_bytes() != content:
         raise BackupError(
@@ -88,6 +89,7 @@ def _write_demo(target: Path) -> str:
 def _write_private(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
+    # of a command that was killed
     draft.unlink(missing_ok=True)
     # the file may contain passphrases of services: never readable by others, not even while it is written
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from backups.lib.processes import is_living
+from backups.lib.processes import identity, is_gone, is_living
 from backups.models import Heartbeat
 
 Kind = Heartbeat.Kind
@@ -24,7 +24,7 @@ def beat(name: str, kind: Kind, queue: str, *, started_at: datetime | None = Non
     """Write the heartbeat `name` of this process."""
     now = timezone.now()
     current = {"kind": kind, "queue": queue, "host": socket.gethostname(), "pid": os.getpid(), "beat_at": now}
-    current |= {"stopped_at": None, "problem": problem, "key_fingerprint": key_fingerprint()}
+    current |= {"process": identity(), "stopped_at": None, "problem": problem, "key_fingerprint": key_fingerprint()}
     Heartbeat.objects.update_or_create(
         name=name, defaults=current, create_defaults=current | {"started_at": started_at or now}
     )
@@ -56,8 +56,7 @@ def workers_with_other_key() -> list[Heartbeat]:
     now, own = timezone.now(), key_fingerprint()
     # those of an earlier release have no fingerprint
     rows = Heartbeat.objects.filter(kind=Kind.WORKER, stopped_at=None).exclude(key_fingerprint__in=["", own])
-    here = socket.gethostname()
-    return [row for row in rows if is_fresh(row, now) and (row.host != here or is_living(row.pid))]
+    return [row for row in rows if is_fresh(row, now) and not _has_ended(row)]
 
 
 def worker_name() -> str:
@@ -77,5 +76,13 @@ def delete_dead(queue: str) -> None:
     """Delete the heartbeats of workers of `queue` on this host whose process is gone."""
     # a worker in a restart loop would leave one row each time
     for row in Heartbeat.objects.filter(kind=Kind.WORKER, queue=queue, host=socket.gethostname()):
-        if not is_living(row.pid):
+        if _has_ended(row):
             row.delete()
+
+
+def _has_ended(row: Heartbeat) -> bool:
+    """Return whether the process of `row` has certainly ended; False where that cannot be determined from here."""
+    if row.process:
+        return is_gone(row.process)
+    # of a release before that column; another process may have its pid by now
+    return row.host == socket.gethostname() and not is_living(row.pid)

@@ -23,6 +23,7 @@ from backups.service.archives.names import signature_of
 from destinations.backends import Destination
 from destinations.exceptions import NameTaken, NotFound
 
+# a signature of minisign has about 300 bytes; one more than this is read, to be refused as too long
 _MOST_BYTES = 16 * 1024
 ACCEPT_HINT = "If its origin is known, accept it: --accept-unsigned, or the box on the page."
 
@@ -89,6 +90,7 @@ def put_signature(destination: Destination, path: str, blake2b: str, *, token: s
 
 def store_signature(destination: Destination, path: str, text: str, *, token: str) -> None:
     data = text.encode()
+    # destinations never overwrite; the signature of an earlier attempt at this path does not fit the archive
     for attempt in (1, 2):
         try:
             destination.put(io.BytesIO(data), signature_of(path), size=len(data), token=token)
@@ -170,6 +172,7 @@ def _read(text: bytes | None, name: str, digest: Callable[[], bytes]) -> Signatu
         return Signature(State.MISSING)
     try:
         found = minisign.verify_digest(digest(), text, trusted_keys())
+    # no error: who restores decides whether to accept it
     except minisign.UnknownSignerError as error:
         return Signature(State.FOREIGN, error.key_id)
     except SignatureError as error:

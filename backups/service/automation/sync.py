@@ -164,7 +164,14 @@ def _schedule(
     before = _values(row)
     try:
         _require_text(section)
-        row.destination = _target(_unquoted(section.get("destination", "")), targets, declared)
+        wanted = _unquoted(section.get("destination", ""))
+        if wanted in declared.destinations and wanted not in targets:
+            raise BackupError("Its destination has configuration errors.")
+        # a declared destination, or else one that was added by hand
+        destination = targets.get(wanted) or BackupDestination.objects.filter(name=wanted).first()
+        if destination is None:
+            raise BackupError("Its destination does not exist.", hint="Declare it, or add it with `adddestination`.")
+        row.destination = destination
         row.instance, row.managed_by = instance.name, managed_by(instance.name)
         row.type, row.expression = parse_cadence(section.get("schedule", ""))
         row.time_zone = section.get("time_zone", "") or "UTC"
@@ -175,16 +182,6 @@ def _schedule(
             synced.changed.append(f"schedule {row.name}")
     except (OperatorError, ValidationError, ValueError) as error:
         synced.problems.append(f"{where}: {_reason(error, section, declared)}")
-
-
-def _target(name: str, targets: Mapping[str, BackupDestination], declared: Declaration) -> BackupDestination:
-    """Return the destination that a schedule names: a declared one, or else one added by hand."""
-    if name in declared.destinations and name not in targets:
-        raise BackupError("Its destination has configuration errors.")
-    found = targets.get(name) or BackupDestination.objects.filter(name=name).first()
-    if found is None:
-        raise BackupError("Its destination does not exist.", hint="Declare it, or add it with `adddestination`.")
-    return found
 
 
 def parse_cadence(text: str) -> tuple[str, str]:

@@ -96,9 +96,28 @@ def export_components(
             _collect(export, contents)
         monitor.stage(BackupExecution.Stage.CHECKING)
         for check in checks:
-            _finish_check(check, contents, as_found=as_found)
+            part = check.part
+            try:
+                entry = check.entry()
+            except DamagedComponent as error:
+                if check.optional:
+                    contents.parts.remove(part)
+                    part.path.unlink()
+                    _collect(Export(absent=[(part.component, error.message)]), contents)
+                elif as_found:
+                    contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
+                    contents.as_found.add(part.name)
+                    # damaged: neither its tables nor their rows are known
+                    found = replace(check, part=replace(part, type="data"), facts=None, proof=None)
+                    contents.entries.append(found.entry())
+                else:
+                    raise
+            else:
+                contents.entries.append(entry)
+                contents.warnings += check.notes()
         if not contents.entries and not as_found:
             hint = "See the warnings: every component is optional and absent."
+            # an empty archive would count as a good backup
             raise BackupError("Nothing could be exported.", hint=hint)
         yield contents
 
@@ -111,27 +130,6 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
     finally:
         # after an error the checks that have not begun are of no use
         executor.shutdown(cancel_futures=True)
-
-
-def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
-    """Add the entry of a part, with warnings about tables that could not be checked or counted."""
-    part = check.part
-    try:
-        entry = check.entry()
-    except DamagedComponent as error:
-        if check.optional:
-            contents.parts.remove(part)
-            part.path.unlink()
-            _collect(Export(absent=[(part.component, error.message)]), contents)
-        elif as_found:
-            contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
-            contents.as_found.add(part.name)
-            contents.entries.append(replace(check, part=replace(part, type="data"), facts=None, proof=None).entry())
-        else:
-            raise
-    else:
-        contents.entries.append(entry)
-        contents.warnings += check.notes()
 
 
 def _unchecked(unchecked: Sequence[sqlite.Unchecked]) -> tuple[Unchecked, ...]:

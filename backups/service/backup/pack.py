@@ -19,6 +19,7 @@ def pack(
 ) -> Made:
     """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full."""
     archive = directory / "archive"
+    # `open` would create it with what the umask allows
     archive.touch(mode=0o600)
     try:
         # a signal between any two steps would leave the compressor's threads waiting for each other

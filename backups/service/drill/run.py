@@ -54,6 +54,7 @@ def start_drill(
     if not backup.has_archive:
         verb = "drill" if kind == Kind.DRILL else "verify"
         raise BackupError(f"{backup} has no archive to {verb}.", hint="Name another backup.")
+    # the state of drills is read by one index seek for each of these rows; an instance may have been removed since
     InstanceState.objects.get_or_create(instance=backup.instance)
     run = DrillExecution(
         instance=backup.instance,
@@ -95,7 +96,8 @@ class DrillKind(RunKind[DrillExecution]):
     def recover(self, run: DrillExecution, message: str) -> bool:
         if is_on_this_host(run.worker):
             workspace.sweep(run.pk)
-        release_leases(run.worker)
+        # they would keep the archive from being deleted
+        release_leases(run)
         return finish.interrupt(run, message, HOST_LOG_HINT)
 
 

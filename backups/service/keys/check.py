@@ -136,7 +136,7 @@ def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
         elif (encryption := recognised_encryption(head, backup.backup_filename)) is None:
             raise ArchiveError("It is recorded as encrypted, but its head is of no known encryption.")
         else:
-            verdict = encryption.look(head, whole=len(head) < HEAD_BYTES)
+            verdict = encryption.match_keys(head, whole=len(head) < HEAD_BYTES)
         if verdict is KeyMatch.UNDETERMINED and whole:
             with workspace(str(uuid4())) as directory, open_archive(fetch(backup, directory), directory) as stream:
                 read_manifest(stream)

@@ -8,7 +8,7 @@ from backups.models import RestoreExecution
 from backups.models.columns import ComponentOutcome
 from backups.runs.progress import Monitor
 from backups.service.restore.ending.finish import warn
-from backups.service.restore.stage import Staged, Step
+from backups.service.restore.staging.stage import Staged, Step
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -32,7 +32,7 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
                 _record(restore, step, State.UNCHANGED)
             raise
         applied += sum(entry.size_bytes for entry in step.entries)
-        monitor.stage(Stage.PROVING, total=total, done=applied)
+        monitor.stage(Stage.VERIFYING_DATA, total=total, done=applied)
         warn(restore, step.component.verify(step.entries, context) if step.entries else [])
         _record(restore, step, State.RESTORED)
 

@@ -22,6 +22,7 @@ def parse_options(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key in options:
+            # the pair itself is not repeated: without '=' it may be a secret
             problem = f"The option {key!r} is given twice." if equals else "An option has no '='."
             raise DestinationConfigError(problem, "Write each option once, as key=value.")
         options[key] = value
@@ -38,6 +39,7 @@ def _read(key: str, path: Path) -> str:
         return path.read_text().removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DestinationConfigError(
+            # the text of a UnicodeDecodeError quotes the file, which holds a secret
             f"The file {path} for the option {key!r} cannot be read: {type(error).__name__}.",
             "Give the path of a readable text file.",
         ) from error

@@ -48,7 +48,7 @@ def test_it_shows_all_facts_of_a_completed_backup() -> None:
     }
     shown = page.section("facts")
     assert shown.facts(*facts) == facts
-    assert shown.field("started_at").text == f"{execution.started_at:%Y-%m-%d %H:%M:%S} UTC (5 min ago)"
+    assert shown.field("started_at").text == f"{execution.started_at:%Y-%m-%d %H:%M} (5 min ago)"
 
 
 def test_the_components_are_a_table_with_records_sizes_and_checksums() -> None:
