@@ -28,7 +28,10 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 BACKUP_INSTANCES_FILE = Path(
     env.str("BACKUP_INSTANCES_FILE", default=str(BACKUPSITE_HOME / "instances.toml"))
 ).expanduser()
-BACKUP_ROOT = Path(env.str("BACKUP_ROOT", default=str(BACKUPSITE_HOME / "backups"))).expanduser()
+# made here only where nothing else was asked for: a given one that is missing is an unmounted disk
+BACKUP_ROOT = Path(
+    env.str("BACKUP_ROOT", default="") or paths.private_directory(BACKUPSITE_HOME / "backups")
+).expanduser()
 BACKUP_WORKSPACE_ROOT = Path(env.str("BACKUP_WORKSPACE_ROOT", default=str(BACKUPSITE_HOME / "workspaces"))).expanduser()
 BACKUP_COMPRESSION = env.str("BACKUP_COMPRESSION", default="gzip")
 BACKUP_COMPRESSION_LEVEL = env.int("BACKUP_COMPRESSION_LEVEL", default=6)
@@ -153,6 +156,7 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "backups.admin.shared.error_pages.csrf_failure"
 # Behind TLS (the documented deployment) set HTTPS=true: secure cookies and the redirect go together.
 HTTPS = env.bool("HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.forms import BaseForm
 from django.utils import timezone
 
 from backups.admin.overview.front import FrontPage, front_page
@@ -61,6 +62,18 @@ def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
         kept[HALF_DONE] = not_rolled_back()
     found: list[RestoreExecution] = kept[HALF_DONE]
     return found
+
+
+@register.simple_tag
+def focus_first_error(form: BaseForm) -> str:
+    """Let the page open at the first field that has errors; nothing is rendered."""
+    fields = [field for field in form.visible_fields() if field.errors] if form.is_bound else []
+    # the box with the errors of the form as a whole comes before the fields, and takes the focus itself
+    if fields and not form.non_field_errors():
+        for field in form.fields.values():
+            field.widget.attrs.pop("autofocus", None)
+        fields[0].field.widget.attrs["autofocus"] = True
+    return ""
 
 
 @register.simple_tag

@@ -1,11 +1,13 @@
 """The tick: the housekeeping steps that a worker, or the command `tick`, runs once a minute for each queue."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db import OperationalError
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
@@ -21,6 +23,7 @@ from backups.service.schedules import repair
 from backups.worker.q2.enqueue import send_message
 from backups.worker.q2.scheduler import Entry, keep
 from backups.worker.tasks import dispatch_lost, enqueue
+from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
 
 TICK = "backups.worker.tick.tick"
@@ -114,6 +117,11 @@ def tick(queue: str = "") -> str:
         for step in STEPS:
             try:
                 done.append(step(queue))
+            except OperationalError as error:
+                # the database itself: a traceback of each step would fill the log each minute
+                reason = database_error(error).text
+                audit.log("housekeeping.failed", logging.ERROR, step=step.__name__, queue=queue, error=reason)
+                failed.append(f"{step.__name__}: {reason}")
             # whatever it is: a step that fails each minute must not stop the schedules
             except Exception as error:
                 audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)

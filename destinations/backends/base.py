@@ -15,7 +15,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
-from destinations.exceptions import DestinationConfigError, VerificationFailed
+from destinations.exceptions import DestinationConfigError, NotFound, VerificationFailed
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 from destinations.lib.streams import Sink
@@ -211,6 +211,11 @@ class Destination(ABC):
     @abstractmethod
     def free_space(self) -> int | None:
         """Return the bytes that are free, or None where that is not known."""
+
+    def require_reachable(self) -> None:
+        """Raise `DestinationError` when an upload could not even begin; nothing is written."""
+        with suppress(NotFound):
+            self.stat(f"connection-test-{secrets.token_hex(8)}.bin")
 
     def sweep(self, token: str) -> tuple[str, ...]:
         """Delete the partial uploads of the backup `token`, and return their paths."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from destinations.backends.base import BLOCK_SIZE
-from destinations.backends.oserrors import translated
+from destinations.backends.oserrors import from_os_error, translated
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 
 logger = logging.getLogger(__name__)
@@ -213,6 +213,13 @@ class Folder:
                 # Some network file systems have no fsync for folders; they write names through at once.
                 if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
                     raise
+
+    def require_writable(self) -> None:
+        """Raise DestinationUnavailable when no file can be made here; nothing is written."""
+        if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY:
+            raise from_os_error(OSError(errno.EROFS, ""), "write the folder", self.where)
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor, effective_ids=True):
+            raise from_os_error(OSError(errno.EACCES, ""), "write the folder", self.where)
 
     def free_space(self) -> int | None:
         with translated("read the free space of", self.where):

@@ -1,12 +1,14 @@
 """A folder on this machine, or a mounted share, below `settings.BACKUP_ROOT`.
 
-`BACKUP_ROOT` is the deployer's and never made here. The destination's own folder is made by the first `put`; once
-archives were stored, a missing or empty one means an unmounted disk and is an error, for reading and for writing.
+`BACKUP_ROOT` is never made here: a missing one is an unmounted disk. The destination's own folder is made by the first
+`put`; once archives were stored, a missing or empty one means an unmounted disk and is an error, for reading and for
+writing.
 """
 
 import errno
 import hashlib
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -91,7 +93,7 @@ class LocalDestination(Destination):
     def _identity(self) -> tuple[int, int] | None:
         """Return device and inode of the folder as every use of it opens it; None where that is not possible."""
         try:
-            with Folder.at(settings.BACKUP_ROOT) as root, self._own_folder(root, create=False) as own:
+            with _open_root() as root, self._own_folder(root, create=False) as own:
                 info = os.fstat(own.descriptor)
         except DestinationError:
             return None
@@ -173,11 +175,19 @@ class LocalDestination(Destination):
             with self._open() as folder:
                 return folder.free_space()
         except NotFound:
-            with Folder.at(settings.BACKUP_ROOT) as root:
+            with _open_root() as root:
                 return root.free_space()
 
+    def require_reachable(self) -> None:
+        try:
+            with self._open() as folder:
+                folder.require_writable()
+        except NotFound:  # the first upload makes it
+            with _open_root() as root:
+                root.require_writable()
+
     def _open(self, *folders: str, create: bool = False) -> Folder:
-        with Folder.at(settings.BACKUP_ROOT) as root, self._own_folder(root, create=create) as own:
+        with _open_root() as root, self._own_folder(root, create=create) as own:
             # an unmounted disk leaves its empty mount point, which a backup must not fill
             if self.established and not any(is_filename(name) for name, _ in own.entries()):
                 raise self._vanished("is empty")
@@ -205,6 +215,17 @@ class LocalDestination(Destination):
             return
         with folder:
             yield from _files_in(folder, f"{prefix}/" if prefix else "")
+
+
+def _open_root() -> Folder:
+    root: Path = settings.BACKUP_ROOT
+    if not root.exists():
+        raise DestinationUnavailable(
+            f"Cannot open the folder {root}: it does not exist.",
+            "If a disk or share belongs there, it has to be mounted. Otherwise make the folder with: "
+            f"mkdir -p -m 700 {shlex.quote(str(root))}",
+        )
+    return Folder.at(root)
 
 
 def _files_in(folder: Folder, prefix: str) -> Iterator[tuple[str, os.stat_result]]:

@@ -35,6 +35,9 @@ class BoundedList(ChangeList):
         except (ValueError, OverflowError, DataError) as error:
             # some values reach the database first, here with the count of the rows
             raise IncorrectLookupParameters(error) from error
+        # "Show all" beside the search would lead to the same list
+        if self.full_result_count is None and not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
 
 
 class BoundedLists(_ModelAdmin):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from textwrap import shorten
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -29,6 +30,7 @@ LABELS = {
 }
 # the banner stays one line; the table below has all of them
 NAMED_IN_BANNER = 3
+LONGEST_CAUSE = 160
 
 
 class Severity(StrEnum):
@@ -66,16 +68,19 @@ class Row:
         if self.half_restored is not None:
             return _reason_of_restore(self.half_restored)
         if self.drills.failures:
-            return f"the last {self.drills.failures[0].label} of {state.name} failed"
+            failed = self.drills.failures[0]
+            return f"the last {failed.label} of {state.name} failed{_cause(failed)}"
         if state.good is None:
-            return f"{state.name} has no backup"
+            return f"{state.name} has no backup{_cause(state.failure)}"
         if state.condition is Condition.OVERDUE:
-            return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
+            return (
+                f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}{_cause(state.failure)}"
+            )
         if state.condition is Condition.DROPPED:
             return f"data of {state.name} is gone since the backup before"
         if state.condition is Condition.SAFE:
             return f"the drill of {state.name} is overdue"
-        return f"the last attempt at {state.name} failed"
+        return f"the last attempt at {state.name} failed{_cause(state.failure)}"
 
     @property
     def warnings(self) -> list[str]:
@@ -103,6 +108,10 @@ class FrontPage:
     log_problem: str
     # the destinations whose retention rule is not confirmed
     pending_rules: list[BackupDestination]
+
+    @property
+    def restarts(self) -> list[Row]:
+        return [row for row in self.rows if row.restart]
 
 
 def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]) -> FrontPage | None:
@@ -201,6 +210,9 @@ def _banner(
     needy = [row for row in rows if row.needs_attention]
     needy.sort(key=lambda row: (row.half_restored is None, list(Condition).index(row.state.condition)))
     reasons = elsewhere + [f"{name} has configuration errors" for name in sorted(wrong)] + [row.reason for row in needy]
+    # of one that cannot be read it is not known what it describes
+    if not count and any(not problem.missing for problem in problems):
+        return Severity.BAD, "The instances file has errors, so no instance is backed up."
     if not count:
         return Severity.BAD, "There is nothing to back up yet: the instances file describes no instance."
     if reasons:
@@ -222,6 +234,11 @@ def _banner(
 def _named(reasons: list[str]) -> str:
     more = len(reasons) - NAMED_IN_BANNER
     return "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _cause(run: Run | None) -> str:
+    """Return the error of a run that failed, as the end of a sentence."""
+    return f": {shorten(run.error_message, LONGEST_CAUSE, placeholder=' …').rstrip('.')}" if run else ""
 
 
 def freshness_in_words(max_age: timedelta | None) -> str:

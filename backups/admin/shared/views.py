@@ -52,7 +52,9 @@ def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
             try:
                 return work(request, run)
             except OperatorError as error:
-                messages.error(request, f"{action.plain_label} failed: {error.text}")
+                # whoever only opens the page of an action has asked for nothing that could fail
+                outcome = "failed" if request.method == "POST" else "is not possible"
+                messages.error(request, f"{action.plain_label} {outcome}: {error.text}")
                 return redirect_to(run)
 
         return view

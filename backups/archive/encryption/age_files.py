@@ -14,15 +14,15 @@ from backups.archive.tar.write import EncryptingSink
 from destinations.lib.streams import FlushingSink, Source
 
 _MAGICS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
-# joiners, fillers and variation selectors that Unicode does not count as format characters
-_FILLERS = re.compile(
-    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 # recorded in place of recipients where a passphrase opens the archive
 NO_RECIPIENT = "passphrase"
 IDENTITY_HINT = (
     "Bring the identity to this host and name its file in BACKUP_ENCRYPTION_IDENTITY_FILE for as long as it takes, or "
     "restore on the host that has it."
+)
+# joiners, fillers and variation selectors that Unicode does not count as format characters
+_FILLERS = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 NO_KEY_HINT = (
     "Set BACKUP_ENCRYPTION_IDENTITY_FILE, BACKUP_ENCRYPTION_PASSPHRASE or BACKUP_ENCRYPTION_OLD_PASSPHRASES to the key "

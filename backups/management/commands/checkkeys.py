@@ -4,7 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.service.keys.check import HINT, check_all
+from backups.service.keys.check import HINT, KeyReport, check_all
 from destinations.lib.formats import printable
 from destinations.models import BackupDestination
 
@@ -31,14 +31,8 @@ class Command(BackupCommand):
             }
             for result in results
         ]
-        lines = [
-            f"{result.verdict.name.lower():10} {result.backup.backup_filename} at {result.backup.destination.name}"
-            + (f": {result.reason}" if result.reason else "")
-            for result in results
-        ]
         # before the error: the other results are reported in any case
-        lines += [f"no answer  {name}: {reason}" for name, reason in report.unreachable.items()]
-        self.respond(data, "\n".join(map(printable, lines)) or "no backup is encrypted")
+        self.respond(data, _text(report))
         if lost := len(report.lost):
             raise BackupError(f"{lost} of {len(results)} backups cannot be opened any more.", hint=HINT)
         if report.unreachable:
@@ -46,3 +40,13 @@ class Command(BackupCommand):
                 f"{len(report.unreachable)} of {len(chosen)} destinations did not answer.",
                 hint="Run `testdestination`.",
             )
+
+
+def _text(report: KeyReport) -> str:
+    lines = [
+        f"{result.verdict.name.lower():10} {result.backup.backup_filename} at {result.backup.destination.name}"
+        + (f": {result.reason}" if result.reason else "")
+        for result in report.results
+    ]
+    lines += [f"no answer  {name}: {reason}" for name, reason in report.unreachable.items()]
+    return "\n".join(map(printable, lines)) or "no backup is encrypted"

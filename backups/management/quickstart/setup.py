@@ -101,12 +101,12 @@ def provide_destination() -> tuple[BackupDestination, str]:
     """Return a tested, enabled destination and what was done; add one below BACKUP_ROOT when there is none."""
     destination = BackupDestination.objects.enabled().order_by("created_at").first()
     if destination is None:
-        Path(settings.BACKUP_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
         destination = BackupDestination(name="local", type="local", created_by="quickstart")
         destination.configure({})
-        destination.save()
     with destination.open() as opened:
         opened.test()
+    if destination._state.adding:
+        destination.save()
     return destination, f"destination {destination.name} ({destination.type}), tested"
 
 

@@ -67,7 +67,10 @@ def _check(instance: Instance, state: InstanceState, backed_up: str | None, now:
         declared = instance.service.declared({})
         current = hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest() if declared else ""
     if current != state.config_hash or state.config_problem:
-        sync(instance.name)
+        synced = sync(instance.name)
+        if current != state.config_hash:
+            for note in synced.notes:
+                audit.log("config.note", instance=instance.name, note=note)
     if current != state.config_hash:
         seen = {"config_hash": current, "config_changed_at": now}
         InstanceState.objects.update_or_create(instance=instance.name, defaults=seen)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import get_instance
+from backups.instances.declaration import declaration_of
 from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_no_mismatch
@@ -72,10 +73,14 @@ class BackupKind(RunKind[BackupExecution]):
         """
         monitor.stage(Stage.PREPARING)
         require_enabled(run.destination)
+        with run.destination.open() as destination:
+            # now, instead of after hours of packing
+            destination.require_reachable()
         instance = get_instance(run.instance)
         live = live or instance.service.live()
         encryption = encryption_for(run, instance, live)
         site_key()  # raises now instead of after the upload, when the signing key is missing
+        level = declaration_of(instance, live).compression_level if parts is None else None
         parts = live_components(instance, live.merged) if parts is None else parts
         # the restore has checked this before its safety backup
         only = () if run.kind == Kind.SAFETY else None
@@ -86,7 +91,7 @@ class BackupKind(RunKind[BackupExecution]):
         monitor.stage(Stage.EXPORTING, total=2 * estimate)
         scratch = directory / "export"
         scratch.mkdir(mode=0o700)
-        with export_components(parts, scratch, monitor, as_found=run.kind == Kind.SAFETY) as contents:
+        with export_components(instance, parts, scratch, monitor, as_found=run.kind == Kind.SAFETY) as contents:
             contents.warnings[:0] = warnings
             manifest = record_drops(run, build_manifest(contents, instance, run))
             manifest = with_encryption(manifest, encryption)
@@ -96,7 +101,7 @@ class BackupKind(RunKind[BackupExecution]):
                 run.transition(Status.RUNNING, config_json=kept)
 
             monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
-            made = pack(contents, manifest, encryption, directory, monitor)
+            made = pack(contents, manifest, encryption, directory, monitor, level=level)
             unlisted = keep_exported(run, contents.parts, contents.entries, monitor.advance)
         # the upload needs no second copy on the disk
         shutil.rmtree(scratch)

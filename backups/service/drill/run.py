@@ -20,6 +20,7 @@ from backups.service.archives.signatures import signature_state
 from backups.service.archives.verify import Verified, verify_file
 from backups.service.drill.result import record_failed, record_passed
 from backups.service.drill.trial_restore import TRIALS, TrialResult
+from destinations.lib.disks import write_hint
 from destinations.lib.operator_error import OperatorError
 
 Kind = DrillExecution.Kind
@@ -83,8 +84,7 @@ class DrillKind(RunKind[DrillExecution]):
             return TRIALS[run.kind](run, monitor, directory)
         except OSError as error:
             raise BackupError(
-                f"The workspace cannot be written: {error.strerror}.",
-                hint="Free space there, or set BACKUP_WORKSPACE_ROOT.",
+                f"The workspace {directory} cannot be written: {error.strerror}.", hint=write_hint(error, directory)
             ) from error
 
     def complete(self, run: DrillExecution, made: TrialResult) -> None:

@@ -38,12 +38,12 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
 
 
 def _record(restore: RestoreExecution, step: Step, state: str) -> None:
-    rows = sum(entry.records or 0 for entry in step.entries)
+    counts = [entry.records for entry in step.entries if entry.records is not None]
     note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
-        "path": str(step.component.sources()[0]),
-        "rows": rows,
+        "path": str(step.component.location()),
+        "rows": sum(counts) if counts else None,
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }
     if not restore.transition(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):

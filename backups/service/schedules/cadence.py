@@ -17,7 +17,7 @@ from croniter import CroniterBadCronError, CroniterError, croniter
 from backups.errors import BackupError
 from destinations.lib.operator_error import sentences
 
-UNITS = {"minutes": 60, "hours": 3600, "days": 86400}
+UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604_800}
 SHORTEST = timedelta(minutes=1)
 RESOLUTION = timedelta(seconds=1)
 LONGEST = timedelta(days=366)
@@ -125,10 +125,12 @@ def cadence(type_: str, expression: str, zone: str, *, custom: Mapping[str, Cust
 
 
 def parse_interval(expression: str) -> timedelta:
-    match = re.fullmatch(r"(seconds|minutes|hours|days):(\d{1,6})", expression.strip())
+    match = re.fullmatch(rf"({'|'.join(UNITS)}):(\d{{1,6}})", expression.strip())
     if match is None:
-        raise BackupError(f"{expression!r} is not an interval.", hint="Write it like minutes:15, hours:24 or days:1.")
-    seconds = int(match[2]) * UNITS.get(match[1], 1)
+        raise BackupError(
+            f"{expression!r} is not an interval.", hint="Write it like minutes:15, hours:24, days:1 or weeks:2."
+        )
+    seconds = int(match[2]) * UNITS[match[1]]
     length = timedelta(seconds=seconds)
     if not SHORTEST <= length <= LONGEST:
         raise BackupError(f"{expression} is not between one minute and a year.")

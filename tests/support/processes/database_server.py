@@ -61,3 +61,14 @@ def seen(name: str = "tacacs-hq") -> list[tuple[str, bool]]:
 def found(name: str = "tacacs-hq") -> list[Mismatch]:
     instance = get_instance(name)
     return mismatches(instance, components_of(instance.service, own=NO_SITE_PATHS))
+
+
+def without_key(root: Path, section: str, key: str) -> None:
+    """Take a key out of the configuration file: its database is the default, unless the environment says otherwise."""
+    conf = root / "config" / "tacacs.conf"
+    lines, current, kept = conf.read_text().splitlines(), "", []
+    for line in lines:
+        current = line if line.startswith("[") else current
+        if not (current == f"[{section}]" and line.partition("=")[0].strip() == key):
+            kept.append(line)
+    conf.write_text("\n".join(kept) + "\n")

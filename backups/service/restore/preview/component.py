@@ -81,7 +81,9 @@ def compared(
     for entry in entries:
         findings.compare(component, entry, comparer)
     for part in absent_parts(manifest, name) if "" in (chosen or [""]) else ():
-        findings.add_removal(part)
+        # what was not there then may not be there now either
+        if component.exists(part):
+            findings.add_removal(part)
     if configuration.unknown:
         findings.add_unknown(f"The configuration cannot be compared: {configuration.unknown}")
     findings.add_keys(configuration.changes)

@@ -5,16 +5,7 @@ from pathlib import Path
 
 import pytest
 
-
-def without_key(root: Path, section: str, key: str) -> None:
-    """Take a key out of the configuration file: its database is the default, unless the environment says otherwise."""
-    conf = root / "config" / "tacacs.conf"
-    lines, current, kept = conf.read_text().splitlines(), "", []
-    for line in lines:
-        current = line if line.startswith("[") else current
-        if not (current == f"[{section}]" and line.partition("=")[0].strip() == key):
-            kept.append(line)
-    conf.write_text("\n".join(kept) + "\n")
+from tests.support.processes.database_server import without_key
 
 
 @pytest.fixture

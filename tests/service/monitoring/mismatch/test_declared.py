@@ -44,31 +44,3 @@ def test_what_the_instances_file_says_is_taken_at_its_word(
     declare(TACACS.format(root=root) + '[tacacs-hq.databases]\ndevices = "data/devices.db"\n')
     with server(root / "data/local_auth.db", other, cwd=root, TACACS_DEVICES_DATABASE=other):
         assert any(VARIABLE in text for text in back_up().warnings)
-
-
-@pytest.mark.parametrize(
-    ("line", "certain"),
-    [
-        ("TACACS_DEVICES_DATABASE={other}", True),
-        ('  export TACACS_DEVICES_DATABASE = "{other}"', True),
-        ("TACACS_DEVICES_DATABASE='/app/data/devices.db'", False),
-        ("TACACS_DEVICES_DATABASE=data/devices.db", None),
-        ("#TACACS_DEVICES_DATABASE={other}", None),
-        ("TACACS_DEVICES_DATABASE=", None),
-        ("TACACS_DEVICES_DATABASES={other}", None),
-    ],
-)
-def test_an_environment_file_is_read_without_a_process(
-    root: Path, other: Path, tmp_path: Path, declare: Declare, line: str, certain: bool | None
-) -> None:
-    file = tmp_path / "default"
-    file.write_text(f"; a comment\n\nPORT=49\n=/none\n{line.format(other=other)}\nno assignment\n")
-    declare(TACACS.format(root=root) + f'environment_file = "{file}"\n')
-    assert seen() == ([] if certain is None else [("devices", certain)])
-
-
-def test_an_environment_file_that_cannot_be_read_is_said(root: Path, tmp_path: Path, declare: Declare) -> None:
-    declare(TACACS.format(root=root) + f'environment_file = "{tmp_path}/none"\n')
-    assert seen() == [("config", False)]
-    (tmp_path / "none").write_bytes(b"A=\xff\n")
-    assert seen() == [("config", False)]

@@ -10,9 +10,9 @@ import pytest
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from tests.support.paths import PROJECT
-from tests.support.processes.database_server import VARIABLE, found, seen, server
+from tests.support.processes.database_server import VARIABLE, found, seen, server, without_key
 from tests.support.restores.instance_restores import change
-from tests.support.site_fixtures import BackUp
+from tests.support.site_fixtures import TACACS, BackUp, Declare
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +96,24 @@ def test_a_value_that_is_an_address_with_a_password_is_not_shown(root: Path) -> 
     with server(root / "data/local_auth.db", cwd=root, TACACS_DEVICES_DATABASE="postgres://u:hunter22@host/devices"):
         (message,) = map(str, found())
     assert VARIABLE in message and "hunter22" not in message
+
+
+def test_a_process_with_another_environment_than_the_instances_file_is_a_warning(root: Path, declare: Declare) -> None:
+    with server(
+        root / "data/devices.db", cwd=root, TACACS_LDAP_BIND_PASSWORD="hunter2", TACACS_DEVICES_DEFAULT_GROUP="x"
+    ):
+        assert found() == []  # the file has both keys
+    without_key(root, "ldap", "bind_password")
+    with server(
+        root / "data/devices.db", cwd=root, TACACS_LDAP_BIND_PASSWORD="hunter2", TACACS_DEVICES_DEFAULT_GROUP="x"
+    ):
+        (one,) = found()
+        assert (one.component, one.certain) == ("config", False)
+        assert "TACACS_LDAP_BIND_PASSWORD" in str(one)
+        assert not [text for text in ("hunter2", "DEFAULT_GROUP") if text in str(one)]
+
+        declare(TACACS.format(root=root) + 'environment = { TACACS_LDAP_BIND_PASSWORD = "hunter2" }\n')
+        assert found() == []
+
+    with server(root / "data/devices.db", cwd=root):
+        assert [one.component for one in found()] == ["config"]

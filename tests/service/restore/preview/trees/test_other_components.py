@@ -42,7 +42,7 @@ def test_comments_of_a_configuration_file_are_a_loss(tacacs_root: Path, back_up:
     file.write_text(f"{file.read_text()}\n# the router in the cellar\n")
     shown = preview(backup, "tacacs-hq", ["config.file"])
     assert shown.loss == "What tacacs.conf holds besides its keys, such as comments, will be gone."
-    file.write_text(file.read_text().replace("port = 49\n", ""))
+    file.write_text(file.read_text().replace("accept_proxy_protocol = true\n", ""))
     shown = preview(backup, "tacacs-hq", ["config.file"])
     assert (shown.loss, shown.status) == ("Nothing is known to be lost.", "unknown")
 
