@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from backups.errors import BackupError
-from backups.instances import inventory
+from backups.instances import get_instance, inventory
 from backups.instances.masking import is_masked, masked_value
 from backups.models import BackupExecution
 from backups.service.restore.preview.build import preview
@@ -57,7 +57,7 @@ def test_what_a_former_version_kept_in_plain_text_is_masked_where_it_is_shown(
     backup = back_up()
     kept = backup.config_json
     assert kept is not None
-    layer = next(iter(kept))
+    layer = next(iter(get_instance("tacacs-hq").service.layers))
     kept[layer]["notify"] = {"smtp_pass": "Hunter-22", "gone_pin": "Hunter-22"}
     backup.config_json = kept
     backup.save()

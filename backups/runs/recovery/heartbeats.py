@@ -56,8 +56,7 @@ def workers_with_other_key() -> list[Heartbeat]:
     now, own = timezone.now(), key_fingerprint()
     # those of an earlier release have no fingerprint
     rows = Heartbeat.objects.filter(kind=Kind.WORKER, stopped_at=None).exclude(key_fingerprint__in=["", own])
-    here = socket.gethostname()
-    return [row for row in rows if is_fresh(row, now) and (row.host != here or is_living(row.pid))]
+    return [row for row in rows if is_fresh(row, now) and not _has_ended(row)]
 
 
 def worker_name() -> str:
@@ -77,6 +76,13 @@ def delete_dead(queue: str) -> None:
     """Delete the heartbeats of workers of `queue` on this host whose process is gone."""
     # a worker in a restart loop would leave one row each time
     for row in Heartbeat.objects.filter(kind=Kind.WORKER, queue=queue, host=socket.gethostname()):
-        # another process may have its pid by now; a release before that column wrote no process
-        if is_gone(row.process) if row.process else not is_living(row.pid):
+        if _has_ended(row):
             row.delete()
+
+
+def _has_ended(row: Heartbeat) -> bool:
+    """Return whether the process of `row` has certainly ended; False where that cannot be determined from here."""
+    if row.process:
+        return is_gone(row.process)
+    # of a release before that column; another process may have its pid by now
+    return row.host == socket.gethostname() and not is_living(row.pid)
