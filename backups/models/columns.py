@@ -31,7 +31,8 @@ class ComponentOutcome(TypedDict):
     state: str
     component: str
     path: str
-    rows: int
+    # None for what has no rows, such as a folder of files
+    rows: int | None
     bytes: int
     path_hex: NotRequired[str]
 

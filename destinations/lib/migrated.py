@@ -11,6 +11,7 @@ def may_read(model: type[models.Model], databases: Sequence[str] | None) -> bool
     `migrate` runs the database checks before it adds columns: a check that reads a missing one would stop the upgrade.
     """
     alias, table = router.db_for_read(model), model._meta.db_table
+    # `check` without --database asks for none
     if alias not in (databases or ()):
         return False
     connection = connections[alias]

@@ -13,7 +13,7 @@ from backups.admin.backups.accept_loss import accept_loss
 from backups.admin.backups.confirm_drop import confirm_drop
 from backups.admin.backups.delete import delete_archive
 from backups.admin.backups.detail import backup_page
-from backups.admin.backups.download import download
+from backups.admin.backups.download import download, download_signature
 from backups.admin.backups.drill import drill, verify
 from backups.admin.backups.filters import ArchiveFilter, DrillFilter, EncryptionFilter, PinFilter
 from backups.admin.backups.import_file import import_archive
@@ -33,8 +33,18 @@ class BackupAdmin(RunAdmin):
     page = staticmethod(backup_page)
     related = ("destination",)
     views = (
-        cancel_view(CANCEL), download, verify, drill, again, pin, unpin, confirm_drop, delete_archive, accept_loss,
-    )  # fmt: skip
+        cancel_view(CANCEL),
+        download,
+        download_signature,
+        verify,
+        drill,
+        again,
+        pin,
+        unpin,
+        confirm_drop,
+        delete_archive,
+        accept_loss,
+    )
     list_display = ("name", "state", "kind", "destination", "began", "size")
     list_filter = (
         "status", ("instance", InstanceFilter), "destination", "kind", ArchiveFilter, DrillFilter, EncryptionFilter,

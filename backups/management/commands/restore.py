@@ -163,7 +163,7 @@ class Command(BackupCommand):
         found = listed([counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")])
         lines = [f"warning      {printable(note)}" for note in done.notes if note not in shown.warnings]
         before = preview_text(shown, signature, undo=target.undo_of is not None)
-        text = "\n".join([before, *lines, f"verified     {found}; nothing was changed"])
+        text = "\n".join([before, *map(printable, lines), f"verified     {found}; nothing was changed"])
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
         self.respond(data | {"verified": asdict(done)}, text)
 
@@ -225,7 +225,7 @@ class Command(BackupCommand):
         )
         sound = "every checksum agrees" if done.notes else "every checksum agrees, every database is sound"
         lines = [f"unpacked     {done.directory}: {found}; {sound}", *(f"warning      {text}" for text in done.notes)]
-        self.respond(data, "\n".join(lines))
+        self.respond(data, "\n".join(map(printable, lines)))
 
     def _cancel(self, reference: str) -> None:
         restore = self.find_restore(reference)

@@ -50,6 +50,7 @@ def import_archive(path: Path, destination: BackupDestination, *, by: audit.Acto
         reap_queued()
         sha256, blake2b = _digests(path)
         _refuse_known(sha256)
+        # a bad signature is refused before anything is unpacked
         signature_state(path)
         token = new_id()
         # locked before the row is inserted: a row whose process lives always has its lock

@@ -35,19 +35,19 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
                 _record(restore, step, State.UNCHANGED)
             raise
         applied += sum(entry.size_bytes for entry in step.entries)
-        monitor.stage(Stage.PROVING, total=total, done=applied)
+        monitor.stage(Stage.VERIFYING_DATA, total=total, done=applied)
         warn(restore, step.component.verify(step.entries, context) if step.entries else [])
         _record(restore, step, State.RESTORED)
 
 
 def _record(restore: RestoreExecution, step: Step, state: str) -> None:
-    rows = sum(entry.records or 0 for entry in step.entries)
-    path = str(step.component.sources()[0])
+    counts = [entry.records for entry in step.entries if entry.records is not None]
+    path = str(step.component.location())
     note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
         "path": as_text(path),
-        "rows": rows,
+        "rows": sum(counts) if counts else None,
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }
     if not is_text(path):

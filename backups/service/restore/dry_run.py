@@ -32,6 +32,7 @@ def dry_run_restore(request: RestoreRequest) -> DryRunResult:
         accepted = require_signature(restore, archive)
         staged = stage(archive, instance, restore, directory, _ignore, trusted=accepted.trusted)
     entries = [entry for step in staged.steps for entry in step.entries]
+    # an undo goes back to what was, valid or not
     forced = require_valid(staged.findings, forced=request.force_invalid_config or request.undo_of is not None)
     elsewhere = require_same_files(staged, instance, restore)
     return DryRunResult(

@@ -36,6 +36,7 @@ def take_safety_backup(
             comment=f"before restore {restore.pk}",
             pin_reason=f"safety backup of restore {restore.pk}, until that is acknowledged",
             parts=staged.live,
+            live=staged.live_configuration,
             within=monitor,
         )
         safety.refresh_from_db()
@@ -63,6 +64,7 @@ def safety_destination(restore: RestoreExecution) -> BackupDestination:
         return configured
     if (local := enabled.filter(type="local").order_by("created_at").first()) is not None:
         return local
+    # it answered a moment ago, when the archive was fetched
     if restore.execution is not None and restore.execution.destination.enabled:
         return restore.execution.destination
     if (first := enabled.first()) is not None:

@@ -17,7 +17,7 @@ from croniter import CroniterBadCronError, CroniterError, croniter
 from backups.errors import BackupError
 from destinations.lib.operator_error import sentences
 
-UNITS = {"minutes": 60, "hours": 3600, "days": 86400}
+UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604_800}
 SHORTEST = timedelta(minutes=1)
 RESOLUTION = timedelta(seconds=1)
 LONGEST = timedelta(days=366)
@@ -27,6 +27,7 @@ HORIZON_YEARS = 41
 SIZES = (60, 24, 31, 12, 7)
 # characters of a cron expression: one that names every value of its five fields is shorter
 LONGEST_CRON = 500
+STEP = re.compile(r"/(\d+)")
 INTERVAL_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -124,10 +125,12 @@ def cadence(type_: str, expression: str, zone: str, *, custom: Mapping[str, Cust
 
 
 def parse_interval(expression: str) -> timedelta:
-    match = re.fullmatch(r"(seconds|minutes|hours|days):(\d{1,6})", expression.strip())
+    match = re.fullmatch(rf"({'|'.join(UNITS)}):(\d{{1,6}})", expression.strip())
     if match is None:
-        raise BackupError(f"{expression!r} is not an interval.", hint="Write it like minutes:15, hours:24 or days:1.")
-    seconds = int(match[2]) * UNITS.get(match[1], 1)
+        raise BackupError(
+            f"{expression!r} is not an interval.", hint="Write it like minutes:15, hours:24, days:1 or weeks:2."
+        )
+    seconds = int(match[2]) * UNITS[match[1]]
     length = timedelta(seconds=seconds)
     if not SHORTEST <= length <= LONGEST:
         raise BackupError(f"{expression} is not between one minute and a year.")
@@ -142,7 +145,8 @@ def parse_cron(expression: str, zone: str) -> Cron:
     fields = expression.split()
     if len(fields) != 5 or not re.fullmatch(r"[0-9A-Za-z*/,\- ]+", expression) or re.search(r"\b[RrHh]", expression):
         raise BackupError(f"{expression!r} is not a cron expression.", hint=hint)
-    if too_long := [step for field, size in zip(fields, SIZES, strict=True) for step in _steps(field) if step > size]:
+    steps = [(int(step), size) for field, size in zip(fields, SIZES, strict=True) for step in STEP.findall(field)]
+    if too_long := [step for step, size in steps if step > size]:
         raise BackupError(f"{expression!r} counts by {too_long[0]}, past the end of its field.", hint=hint)
     cron = Cron(" ".join(fields), time_zone(zone))
     try:
@@ -153,11 +157,6 @@ def parse_cron(expression: str, zone: str) -> Cron:
     except (CroniterError, OverflowError) as error:
         raise BackupError(f"{expression!r} names a day that never comes.") from error
     return cron
-
-
-def _steps(field: str) -> list[int]:
-    """Return the steps of a field, which follow a slash."""
-    return [int(step) for step in re.findall(r"/(\d+)", field)]
 
 
 def time_zone(name: str) -> ZoneInfo:

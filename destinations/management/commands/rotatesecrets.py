@@ -29,6 +29,7 @@ class Command(OperatorCommand):
                 problems[name] = error
             else:
                 done.append(name)
+        # not `send_robust`: an operator who deletes the old key has to know of every secret that still needs it
         try:
             secrets_rotated.send(sender=BackupDestination)
         except DestinationConfigError as error:

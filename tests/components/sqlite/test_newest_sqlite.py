@@ -9,9 +9,15 @@ from tests.support.paths import PROJECT
 from tests.support.programs import missing
 
 FILES = (
-    "test_content.py", "test_virtual_tables.py", "test_foreign_modules.py", "test_hostile_schemas.py",
-    "test_names_not_utf8.py", "test_restore.py", "test_snapshot.py",
-)  # fmt: skip
+    "test_content.py",
+    "test_virtual_tables.py",
+    "test_foreign_modules.py",
+    "test_hostile_schemas.py",
+    "test_names_not_utf8.py",
+    "test_snapshot.py",
+    "test_unknown_definitions.py",
+    "restore",
+)
 # what takes long and does not depend on the version
 LEFT_OUT = (
     "not (large_value or of_any_size or damaged_anywhere or never_blocked or cancelled or may_only_read or unreadable)"

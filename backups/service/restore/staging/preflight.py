@@ -10,6 +10,7 @@ from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.restore.staging.stage import Staged
+from destinations.lib.disks import space_hint
 from destinations.lib.operator_error import sentences
 
 
@@ -47,14 +48,15 @@ def require_room(staged: Staged, directory: Path) -> None:
     for step in staged.steps:
         if not step.entries:
             continue
-        folder = _existing(step.component.sources()[0].resolve().parent)
+        folder = _existing(step.component.location().resolve().parent)
+        # components on one file system share its free space
         device = folder.stat().st_dev
         room = step.component.space_needed(step.entries)
         needed, free = grown.get(device, 0) + room.meanwhile, shutil.disk_usage(folder).free
         if needed > free:
             raise BackupError(
                 f"{folder} has {free:,} bytes free, the restore of {step.target.name} needs about {needed:,}.",
-                hint="Free space there.",
+                hint=space_hint(folder),
             )
         grown[device] = grown.get(device, 0) + room.growth
     # a rollback unpacks the safety backup in place of the staged files, and copies each database to compare it

@@ -100,6 +100,7 @@ def stage(
     reason = reason_not_of(manifest, instance)
     if reason and not restore.allow_other_instance:
         raise BackupError(reason, hint="To restore it into this instance all the same, use --other-instance.")
+    # an undo takes exactly what its restore changed
     if restore.undo_of is not None:
         names = list(restore.undo_of.touched)
     else:
@@ -143,18 +144,15 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
     findings = instance.service.findings(configuration) if parts else []
     live = live_components(instance, configuration)
     steps = _steps(targets, live, manifest, instance, restore)
-    notes = [*identity_notes(manifest, instance), *_left_out(restore, manifest, instance), *_foreseen(steps, staged)]
+    notes = identity_notes(manifest, instance)
+    if not restore.components:
+        # a restore of everything leaves this out
+        unknown = [name for name in manifest.components if name not in instance.component_names]
+        notes += [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
+        notes += unowned_notes(manifest, instance)
+        notes += [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
+    notes += _foreseen(steps, staged)
     return Staged(manifest, staged, live, steps, findings, notes, live_configuration, configuration)
-
-
-def _left_out(restore: RestoreExecution, manifest: Manifest, instance: Instance) -> list[str]:
-    """Return warnings of what a restore of everything cannot restore."""
-    if restore.components:
-        return []
-    unknown = [name for name in manifest.components if name not in instance.component_names]
-    notes = [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
-    notes += unowned_notes(manifest, instance)
-    return notes + [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
 
 
 def _foreseen(steps: Sequence[Step], staged: Path) -> list[str]:
