@@ -109,7 +109,8 @@ def test_names_that_are_not_utf8_can_be_shown(
     assert "l\\udce4" in written(settings, capfd)
 
 
-def test_a_path_that_is_not_utf8_is_refused_by_its_key(raw: Path, back_up: BackUp) -> None:
-    override(raw, f"CAST(x'{RAW.hex()}' AS TEXT)", section="devices", key="database")
-    with pytest.raises(BackupError, match=r"^\[devices\] database is not UTF-8 text\.$"):
+def test_a_path_that_is_not_utf8_and_outside_of_the_root_is_refused_by_its_key(raw: Path, back_up: BackUp) -> None:
+    override(raw, f"CAST(x'{b'../'.hex()}{RAW.hex()}' AS TEXT)", section="devices", key="database")
+    with pytest.raises(BackupError, match=r"^\[devices\] database lies outside the root ") as raised:
         back_up()
+    assert CANARY not in raised.value.text

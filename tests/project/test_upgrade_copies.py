@@ -11,7 +11,7 @@ from django.utils import timezone
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-BEFORE = [("backups", "0005_reservation")]
+BEFORE = [("backups", "0009_secrets")]
 NOW = timezone.now()
 
 

@@ -49,8 +49,8 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         name=name,
         recent=[(backup, live(backup)) for backup in recent],
         schedules=schedules,
-        may_print_kit=may(request.user, "download_backup"),
         points=restore_points_of(name),
+        may_print_kit=may(request.user, "download_backup"),
         state=InstanceState.objects.filter(instance=name).first(),
         **described,
     )
@@ -87,6 +87,7 @@ def _described(found: Instance) -> dict[str, Any]:
         "drills": drills,
         "freshness": freshness_in_words(protection.outlook.max_age),
         "drift": drift_of(found),
-        "components": [(part, part.sources()) for part in parts],
+        # a path may hold bytes that are not UTF-8
+        "components": [(part, [printable(str(path)) for path in part.sources()]) for part in parts],
         "components_problem": problem,
     }

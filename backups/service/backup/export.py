@@ -176,12 +176,12 @@ def _collect(export: Export, contents: Contents, *, as_found: bool = False) -> N
     # a salvaged database was checked, and is sound
     contents.as_found |= {part.name for part in export.parts if export.salvaged and part.type != "database"}
     # they may name paths that are not UTF-8, which a manifest must not hold
-    absent = [(name, printable(reason)) for name, reason in export.absent]
+    gone = [(name, printable(reason)) for name, reason in export.absent]
     not_yet_made = [(name, printable(reason)) for name, reason in export.not_yet_made]
-    contents.absent += [Absent(name, reason) for name, reason in [*absent, *not_yet_made]]
+    contents.absent += [Absent(name, reason) for name, reason in [*gone, *not_yet_made]]
     contents.left_out += export.left_out
     contents.warnings += map(printable, export.warnings)
-    for name, reason in absent:
+    for name, reason in gone:
         # a safety backup is of whatever state a restore replaces
         holder = None if as_found else last_backup_with(contents.instance, name)
         loss = f" It was there before: {holder} holds it." if holder else ""

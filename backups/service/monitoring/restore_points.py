@@ -7,15 +7,15 @@ from django.db.models import Count, Min
 
 from backups.models import BackupExecution
 
-# counting is what takes time in a long history, and nobody needs to know whether there are 10,001
+# beyond that a page says "more than": counting takes most of its time in a long history
 MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class RestorePoints:
-    """`count` good backups, the first of them of the time `oldest`; `missing` archives are gone from destinations."""
+    """`number` good backups, the first of them of the time `oldest`; `missing` archives are gone from destinations."""
 
-    count: int
+    number: int
     oldest: datetime | None
     missing: int
 

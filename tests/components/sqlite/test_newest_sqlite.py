@@ -11,7 +11,10 @@ from tests.support.programs import missing
 FILES = (
     "test_content.py",
     "test_virtual_tables.py",
+    "test_foreign_modules.py",
     "test_hostile_schemas.py",
+    "test_names_not_utf8.py",
+    "test_snapshot.py",
     "test_unknown_definitions.py",
     "restore",
     "test_foreign_modules.py",

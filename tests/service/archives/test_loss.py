@@ -119,8 +119,8 @@ def test_restore_points_are_counted_for_each_instance(destination: BackupDestina
     BackupExecution.objects.filter(pk=rows[0].pk).update(missing_at=timezone.now())
     BackupExecution.objects.filter(pk=rows[3].pk).update(deleted_at=timezone.now())
     points = restore_points_of("app")
-    assert (points.count, points.oldest, points.missing) == (2, rows[2].created_at, 1)
-    assert (restore_points_of("none").count, restore_points_of("none").oldest) == (0, None)
+    assert (points.number, points.oldest, points.missing) == (2, rows[2].created_at, 1)
+    assert (restore_points_of("none").number, restore_points_of("none").oldest) == (0, None)
 
 
 def test_the_commands_accept_a_loss_and_list_by_what_became_of_archives(lost: BackupExecution) -> None:

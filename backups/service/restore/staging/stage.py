@@ -148,7 +148,7 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
     if not restore.components:
         # a restore of everything leaves this out
         unknown = [name for name in manifest.components if name not in instance.component_names]
-        notes = [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
+        notes += [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
         notes += unowned_notes(manifest, instance)
         notes += [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
     notes += _foreseen(steps, staged)
