@@ -104,6 +104,11 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+# where a proxy serves the site below a path: the variable that gunicorn reads too
+_prefix = env.str("SCRIPT_NAME", default="").strip("/")
+FORCE_SCRIPT_NAME = f"/{_prefix}" if _prefix else None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
+
 ROOT_URLCONF = "backupsite.urls"
 WSGI_APPLICATION = "backupsite.wsgi.application"
 
@@ -140,7 +145,7 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
 
-STATIC_URL = "static/"
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATIC_ROOT = paths.private_directory(BACKUPSITE_HOME / "static")
 WHITENOISE_USE_FINDERS = True
 

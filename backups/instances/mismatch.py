@@ -221,7 +221,7 @@ def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> I
     if (path := instance.service.environment_file) is None:
         return
     try:
-        variables = variables_in(path.read_text(encoding="utf-8"))
+        variables = variables_in(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not UTF-8"
         message = f"the environment file {path} cannot be read, so the databases it may move are unknown: {reason}"

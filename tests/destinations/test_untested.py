@@ -1,4 +1,4 @@
-"""A destination is tested before it takes backups: by the command, by the form, and before a backup exports anything."""
+"""A destination is tested before it takes backups: by command and form, and before a backup exports anything."""
 
 import json
 from collections.abc import Callable

@@ -137,7 +137,7 @@ def read_identities(path: Path) -> tuple[str, ...]:
                 f"The identity file {path} is itself encrypted.",
                 hint="Decrypt it to another file (age --decrypt --output FILE), mode 0600, and name that one.",
             )
-        return age.parse_identity_file(content.decode("utf-8"))
+        return age.parse_identity_file(content.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise EncryptionError(
