@@ -22,6 +22,7 @@ from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
 from backups.service.monitoring.restore_points import restore_points_of
 from backups.service.schedules.describe import cadence_in_words
+from destinations.lib.formats import printable
 
 RECENT = 10
 
