@@ -21,7 +21,7 @@ from backups.service.automation.schedules import edit
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.planning import plan
 from destinations.lib.formats import NOTHING
-from destinations.lib.lists import BoundedLists
+from destinations.lib.lists import BoundedLists, NamedValues
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[BackupSchedule]
@@ -35,7 +35,7 @@ RECORD = ("next_run", "last_run", "last_status", "consecutive_failures", "create
 class ScheduleAdmin(BoundedLists, ModelAdmin):
     form = ScheduleForm
     list_display = ("name", "state", "what", "cadence", "next", "last")
-    list_filter = ("enabled", "instance", "destination", "type", "last_status")
+    list_filter = ("enabled", "instance", "destination", "type", ("last_status", NamedValues))
     list_select_related = ("destination",)
     list_per_page = 50
     search_fields = ("=id", "name", "instance", "destination__name")
