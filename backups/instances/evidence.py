@@ -51,7 +51,8 @@ def evidence_of(process: Process, instance: Instance, databases: Sequence[Path])
 def folders_of(instance: Instance) -> set[Path]:
     """Return the folders in which a process of `instance` may work: as it sees them, and as this host does."""
     root = instance.service.root
-    return {root.folder, *root.allowed, *(folder.resolve() for folder in root.allowed)}
+    # every process works somewhere below "/"
+    return {root.folder, *root.allowed, *(folder.resolve() for folder in root.allowed)} - {Path("/")}
 
 
 def identity_of(path: Path) -> Identity | None:

@@ -89,11 +89,11 @@ def _instance(name: str, table: Any) -> Instance:
     queue = text(table, "queue", default="")
     if queue and not NAME.fullmatch(queue):
         raise Mistake("queue", "This is not the name of a queue.", "Use letters, digits, '_' and '-', at most 64.")
-    if "state" in table:
-        state = within(root, text(table, "state"), "state")
-    else:
-        state = root.on_host(kind.default_state)
-        state = state if any(state.is_relative_to(allowed) for allowed in root.allowed) else home
+    default = root.on_host(kind.default_state)
+    # the default may lie beside the roots
+    is_inside = any(default.is_relative_to(allowed) for allowed in root.allowed)
+    stated = text(table, "state", default=kind.default_state)
+    state = within(root, stated, "state") if "state" in table or is_inside else home
     hooks, hook_timeout = _hooks(table)
     watch = flag(table, "watch", default=True)
     days = table.get("drill_every_days")
