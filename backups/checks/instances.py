@@ -107,8 +107,10 @@ def _made_at_first_use(instance: Instance) -> list[Component]:
 
 def _missing_sources(instance: Instance) -> Iterator[str]:
     """Yield what is wrong with the files of `instance`, one sentence each."""
-    if not os.path.isdir(instance.root):  # noqa: PTH112 - Path.is_dir raises where a parent is not searchable
-        yield f"root: {instance.root} is not a folder that this user can reach."
+    roots = instance.service.root.allowed
+    unreachable = [root for root in roots if not os.path.isdir(root)]  # noqa: PTH112 - Path.is_dir may raise
+    yield from (f"root: {root} is not a folder that this user can reach." for root in unreachable)
+    if unreachable:
         return
     try:
         parts = components_of(instance.service, own=NO_SITE_PATHS)

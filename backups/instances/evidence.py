@@ -38,14 +38,21 @@ def evidence_of(process: Process, instance: Instance, databases: Sequence[Path])
     files = {identity for path in databases if (identity := identity_of(path))}
     writes = any(file.identity in files and not file.deleted for file in process.files)
     # everything but writing could be faked by any user of this machine, in order to stop backups
-    paths = [instance.root, *databases, *(path.parent for path in databases)]
+    paths = [*service.root.allowed, *databases, *(path.parent for path in databases)]
     if service.config and not service.config_is_url:
         paths.append(Path(service.config))
     trusted = {0, os.geteuid()} | {path.stat().st_uid for path in paths if identity_of(path)}
     if has_another or not (writes or process.users <= trusted):
         return Evidence(certain=False, likely=False)
-    works_there = any(process.folder.is_relative_to(root) for root in (instance.root, instance.root.resolve()))
+    works_there = any(process.folder.is_relative_to(folder) for folder in folders_of(instance))
     return Evidence(writes or configured, works_there)
+
+
+def folders_of(instance: Instance) -> set[Path]:
+    """Return the folders in which a process of `instance` may work: as it sees them, and as this host does."""
+    root = instance.service.root
+    # every process works somewhere below "/"
+    return {root.folder, *root.allowed, *(folder.resolve() for folder in root.allowed)} - {Path("/")}
 
 
 def identity_of(path: Path) -> Identity | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.errors import ComponentError
-from backups.lib.paths import confined
+from backups.lib.paths import Root, confined
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -37,7 +37,7 @@ def flag(table: Mapping[str, Any], key: str, *, default: bool, prefix: str = "")
     return value
 
 
-def within(root: Path, path: str, key: str) -> Path:
+def within(root: Root, path: str, key: str) -> Path:
     try:
         return confined(root, path, name="The path")
     except ComponentError as error:

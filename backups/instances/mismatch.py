@@ -15,7 +15,7 @@ from django.conf import settings
 from backups.components import Component
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
-from backups.instances.evidence import Evidence, Identity, evidence_of, identity_of
+from backups.instances.evidence import Evidence, Identity, evidence_of, folders_of, identity_of
 from backups.instances.kinds import components_of
 from backups.instances.kinds.base import DatabaseSource, LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
@@ -138,7 +138,7 @@ def databases_of(
 def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> ProcessFilter:
     every = [database for _, databases in known for database in databases]
     return ProcessFilter(
-        roots=frozenset(root for instance, _ in known for root in (instance.root, instance.root.resolve())),
+        roots=frozenset(folder for instance, _ in known for folder in folders_of(instance)),
         files=frozenset(name for database in every for name in database.names),
         arguments=frozenset(base(instance.service.config) for instance, _ in known if instance.service.config),
         variables=frozenset(database.source.variable for database in every if database.source.variable),

@@ -8,9 +8,12 @@ from typing import Any
 from backups.instances.fields import NAME, Mistake, flag, require_known, text, within
 from backups.instances.kinds import KINDS
 from backups.instances.kinds.base import ServiceKind
+from backups.lib.paths import Root
 from destinations.lib.secret_names import words_of
 
-COMMON_KEYS = frozenset({"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days", "secrets"})
+COMMON_KEYS = frozenset(
+    {"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days", "secrets", "roots", "map"}
+)
 HOOKS = ("before_restore", "after_restore", "after_backup")
 HOOK_TIMEOUT_SECONDS = 60
 MAX_DRILL_DAYS = 3650
@@ -37,6 +40,7 @@ class Instance:
 
     name: str
     service: ServiceKind
+    # the working directory on this host, or a folder of the service
     root: Path
     queue: str = ""
     # the folder of restart-required.json, which the service or its supervisor reads
@@ -83,13 +87,18 @@ def _instance(name: str, table: Any) -> Instance:
     if (kind := KINDS.get(named)) is None:
         raise Mistake("kind", "The kind is unknown.", f"Use one of {', '.join(KINDS)}.")
     require_known(table, COMMON_KEYS | kind.keys, "")
-    root = Path(text(table, "root"))
-    if not root.is_absolute():
-        raise Mistake("root", "The path is not absolute.")
+    root = _root(table)
+    # for what needs a folder that is there: hooks, the marker of a restart
+    folder = root.on_host(".")
+    home = folder if any(folder.is_relative_to(allowed) for allowed in root.allowed) else root.allowed[0]
     queue = text(table, "queue", default="")
     if queue and not NAME.fullmatch(queue):
         raise Mistake("queue", "This is not the name of a queue.", "Use letters, digits, '_' and '-', at most 64.")
-    state = within(root, text(table, "state", default=kind.default_state), "state")
+    default = root.on_host(kind.default_state)
+    # the default may lie beside the roots
+    is_inside = any(default.is_relative_to(allowed) for allowed in root.allowed)
+    stated = text(table, "state", default=kind.default_state)
+    state = within(root, stated, "state") if "state" in table or is_inside else home
     hooks, hook_timeout = _hooks(table)
     watch = flag(table, "watch", default=True)
     days = table.get("drill_every_days")
@@ -103,7 +112,29 @@ def _instance(name: str, table: Any) -> Instance:
             "secrets", "The value must be a list of names with letters in them.", 'Write: secrets = ["door_code"].'
         )
     service = kind.parse(name, root, table)
-    return Instance(name, service, root, queue, state, hooks, hook_timeout, watch, days, tuple(secrets))
+    return Instance(name, service, home, queue, state, hooks, hook_timeout, watch, days, tuple(secrets))
+
+
+def _root(table: Mapping[str, Any]) -> Root:
+    folder = _absolute(text(table, "root"), "root")
+    mapped = table.get("map", {})
+    if not isinstance(mapped, dict) or not all(isinstance(path, str) for path in mapped.values()):
+        raise Mistake("map", "The value must be a table of folders, such as { '/app/data' = '/srv/volumes/tacacs' }.")
+    pairs = tuple((_absolute(inside, "map"), _absolute(outside, "map")) for inside, outside in mapped.items())
+    roots = table.get("roots", [])
+    if not isinstance(roots, list) or not all(isinstance(path, str) for path in roots):
+        raise Mistake("roots", "The value must be a list of folders.")
+    if "roots" in table and not roots:
+        raise Mistake("roots", "The list is empty.")
+    # what is not mapped is in the container only: the same path of this host is another one
+    allowed = tuple(_absolute(path, "roots") for path in roots) or tuple(outside for _, outside in pairs) or (folder,)
+    return Root(folder, allowed, pairs)
+
+
+def _absolute(path: str, key: str) -> Path:
+    if not path.startswith("/") or "\0" in path:
+        raise Mistake(key, "The path is not absolute.")
+    return Path(path)
 
 
 def _hooks(table: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], int]:

@@ -120,7 +120,7 @@ def require_no_other_instance(instance: Instance, component: Component) -> None:
     (tree,) = component.sources()
     here = SitePaths([SitePath("tree", tree)])
     for other in inventory().instances.values():
-        paths = (other.root, *other.service.named_paths()) if other.name != instance.name else ()
+        paths = (*other.service.root.allowed, *other.service.named_paths()) if other.name != instance.name else ()
         for path in paths:
             if here.holding(path):
                 raise ComponentError(

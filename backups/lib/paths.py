@@ -1,28 +1,63 @@
 """Paths of the files of a service, and the errors for missing and unreadable ones."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from backups.errors import ComponentError, MissingComponent
 
 
-def confined(root: Path, path: str | Path, *, name: str = "") -> Path:
-    """Return `path`, relative to `root` or absolute, as an absolute path whose symbolic links are not resolved.
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The folders of a service: its working directory `folder`, as it sees it, and those that are `allowed`.
 
-    Raises ComponentError when it resolves to a path outside `root`. `name` stands in the error for a path that is a
-    value of a configuration. Call it at every use: the links belong to the service and change.
+    Only what lies in an allowed folder is read or written. `mapped` has folders that the service sees at another path
+    than this host, as in a container, with their paths on this host.
     """
-    full = root / path
-    what = name or repr(str(path))
-    try:
-        inside = full.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "a loop of links"
-        raise ComponentError(f"{what} cannot be followed: {reason}.", hint="Remove the loop of links.") from error
-    if not inside:
-        hint = "Set root to a folder that holds every component."
-        raise ComponentError(f"{what} lies outside the root {root}.", hint=hint)
-    return full
+
+    folder: Path
+    allowed: tuple[Path, ...]
+    mapped: tuple[tuple[Path, Path], ...] = ()
+
+    def on_host(self, path: str | Path) -> Path:
+        """Return the path on this host of what the service calls `path`, relative to its working directory."""
+        full = self.folder / path
+        # by name, as the service would: its links are not those of this host
+        seen = Path(os.path.normpath(full))
+        matching = [(inside, outside) for inside, outside in self.mapped if seen.is_relative_to(inside)]
+        if not matching:
+            return full
+        inside, outside = max(matching, key=lambda pair: len(pair[0].parts))
+        return outside / seen.relative_to(inside)
+
+    def require(self, path: Path, *, name: str = "") -> Path:
+        """Return `path`, which is one of this host, as it is.
+
+        Raises ComponentError when it resolves to a path outside of the allowed folders. `name` stands in the error for
+        a path that is a value of a configuration. Call it at every use: the links belong to the service and change.
+        """
+        what = name or repr(str(path))
+        try:
+            resolved = path.resolve()
+            inside = any(resolved.is_relative_to(folder.resolve()) for folder in self.allowed)
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "a loop of links"
+            raise ComponentError(f"{what} cannot be followed: {reason}.", hint="Remove the loop of links.") from error
+        if not inside:
+            roots = ", ".join(map(str, self.allowed))
+            raise ComponentError(
+                f"{what} lies outside the root{'s' if len(self.allowed) > 1 else ''} {roots}.",
+                hint="Set root to a folder that holds every component, or name every folder in roots.",
+            )
+        return path
+
+
+def confined(root: Root, path: str | Path, *, name: str = "") -> Path:
+    """Return the path on this host of what the service calls `path`, whose symbolic links are not resolved.
+
+    Raises as `Root.require`.
+    """
+    return root.require(root.on_host(path), name=name or repr(str(path)))
 
 
 def stat_path(path: Path) -> os.stat_result:

@@ -1,6 +1,7 @@
 """The registry of the kinds of service, and the components of an instance of any kind."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -12,7 +13,6 @@ from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.generic import GenericService
 from backups.instances.kinds.layers import Configuration
 from backups.instances.kinds.tacacs.kind import TacacsServer
-from backups.lib.paths import confined
 from backups.lib.site_paths import SitePaths
 
 __all__ = ["KINDS", "components_at", "components_of", "kind_of", "register"]
@@ -60,7 +60,7 @@ def components_at(service: ServiceKind, paths: Mapping[str, str], *, own: SitePa
     """
     found = []
     for name, path in paths.items():
-        component = service.component_at(name, confined(service.root, path), own)
+        component = service.component_at(name, service.root.require(Path(path)), own)
         if component is None:
             raise ComponentError(
                 f"Instance {service.name} has no component {name} any more.",

@@ -15,6 +15,7 @@ from backups.components.base import Component
 from backups.errors import ComponentError
 from backups.instances.environment import Environment
 from backups.instances.kinds.layers import Configuration, Layers, Merged, is_url, merged, no_configuration, parse_export
+from backups.lib.paths import Root
 from backups.lib.site_paths import SitePaths
 
 T = TypeVar("T")
@@ -69,13 +70,13 @@ class ServiceKind(ABC):
     # the environment that it is started with
     environment = Environment()
 
-    def __init__(self, name: str, root: Path) -> None:
+    def __init__(self, name: str, root: Root) -> None:
         self.name = name
         self.root = root
 
     @classmethod
     @abstractmethod
-    def parse(cls, name: str, root: Path, table: Mapping[str, Any]) -> Self:
+    def parse(cls, name: str, root: Root, table: Mapping[str, Any]) -> Self:
         """Return the service of `table`, whose keys have been checked. Raises Mistake."""
 
     @property

@@ -9,7 +9,7 @@ from backups.components import REGISTRY, Component, ComponentSpec
 from backups.instances.fields import NAME, Mistake, flag, require_known, text, within
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import Configuration
-from backups.lib.paths import confined
+from backups.lib.paths import Root
 from backups.lib.site_paths import SitePaths
 
 COMPONENT_KEYS = frozenset({"kind", "path", "optional"})
@@ -23,7 +23,7 @@ class GenericService(ServiceKind):
     keys: ClassVar[frozenset[str]] = frozenset({"components", "backup"})
 
     def __init__(
-        self, name: str, root: Path, specs: tuple[ComponentSpec, ...], backup: Mapping[str, Mapping[str, str]]
+        self, name: str, root: Root, specs: tuple[ComponentSpec, ...], backup: Mapping[str, Mapping[str, str]]
     ) -> None:
         super().__init__(name, root)
         self.specs = specs
@@ -31,7 +31,7 @@ class GenericService(ServiceKind):
         self.backup = backup
 
     @classmethod
-    def parse(cls, name: str, root: Path, table: Mapping[str, Any]) -> Self:
+    def parse(cls, name: str, root: Root, table: Mapping[str, Any]) -> Self:
         backup = declared_sections(table.get("backup", {}))
         return cls(name, root, _components(root, table), backup)
 
@@ -41,7 +41,7 @@ class GenericService(ServiceKind):
 
     def components(self, configuration: Configuration, own: SitePaths) -> list[Component]:
         for spec in self.specs:
-            confined(self.root, spec.path)
+            self.root.require(spec.path)
         return [REGISTRY[spec.kind](spec, own) for spec in self.specs]
 
     def component_at(self, name: str, path: Path, own: SitePaths) -> Component | None:
@@ -71,7 +71,7 @@ def declared_sections(table: Any, name: str = "backup") -> dict[str, dict[str, s
     return sections
 
 
-def _components(root: Path, table: Mapping[str, Any]) -> tuple[ComponentSpec, ...]:
+def _components(root: Root, table: Mapping[str, Any]) -> tuple[ComponentSpec, ...]:
     tables = table.get("components")
     if not isinstance(tables, dict) or not tables:
         raise Mistake("components", "A generic instance has at least one component.")
@@ -85,7 +85,7 @@ def _components(root: Path, table: Mapping[str, Any]) -> tuple[ComponentSpec, ..
     return tuple(specs)
 
 
-def _component(root: Path, name: str, table: Any, key: str) -> ComponentSpec:
+def _component(root: Root, name: str, table: Any, key: str) -> ComponentSpec:
     if not isinstance(table, dict):
         raise Mistake(key, "A component is a table, such as [shop.components.orders].")
     if not NAME.fullmatch(name) or name.startswith("-") or name.casefold() in RESERVED_COMPONENTS:

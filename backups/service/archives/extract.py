@@ -63,7 +63,9 @@ def extract(
     """
     # an extracted copy must not become part of a service, or lie between archives
     known = inventory().instances.values()
-    roots = SitePaths(SitePath(f"instance {instance.name}", instance.root) for instance in known)
+    roots = SitePaths(
+        SitePath(f"instance {instance.name}", root) for instance in known for root in instance.service.root.allowed
+    )
     if (place := roots.holding(directory)) is not None:
         raise _taken(directory, place.path, place.what)
     if (place := all_site_paths().holding(directory)) is not None:

@@ -36,8 +36,6 @@ MEANT = {
         "allowed_root": "Leave it out: every folder lies below BACKUP_ROOT.",
     },
 }
-# weekdays as numbers: 0 is Sunday here, as in cron, and Monday in the scheduler of the TACACS+ server
-NUMBERED_WEEKDAY = re.compile(r"(?:\S+\s+){4}\S*(?<![/\d])\d\S*")
 
 
 def unknown_keys(declared: Declaration) -> tuple[list[str], list[str]]:
@@ -57,12 +55,18 @@ def unknown_keys(declared: Declaration) -> tuple[list[str], list[str]]:
         where = f"[backup.schedules.{key}]"
         problems += [f"{where}: {text}" for text in _unknown(section, SCHEDULE, "")]
         problems += _flags(where, section)
-        if declared.counts_from_monday and NUMBERED_WEEKDAY.fullmatch(section.get("schedule", "")):
+        if declared.counts_from_monday and _numbers_its_weekday(section.get("schedule", "")):
             notes.append(
                 f"{where}: The number of its weekday counts from 0 for Sunday here, and from 0 for Monday in "
                 "the scheduler of the service. Write names, such as mon-fri, which mean the same to both."
             )
     return problems, notes
+
+
+def _numbers_its_weekday(schedule: str) -> bool:
+    fields = schedule.split()
+    # "*/2" names no weekday
+    return len(fields) == 5 and any(char.isdigit() for char in re.sub(r"/\d+", "", fields[4]))
 
 
 def unknown_options(section: Section) -> list[str]:

@@ -5,7 +5,6 @@ import os
 from backups.components import ApplyContext, apply_archived
 from backups.errors import BackupError
 from backups.instances import Instance
-from backups.lib.paths import confined
 from backups.models import RestoreExecution
 from backups.models.columns import ComponentOutcome
 from backups.runs.progress import Monitor
@@ -25,7 +24,7 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
         monitor.stage(Stage.APPLYING, total=total, done=applied)
         for path in step.component.sources():
             # the service may have changed a link since the component was staged
-            confined(instance.root, path)
+            instance.service.root.require(path)
         # before the component is touched: whatever kills this process, the row says what to roll back
         _record(restore, step, State.APPLYING)
         try:

@@ -18,6 +18,7 @@ from backups.errors import BackupError
 from destinations.lib.operator_error import sentences
 
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604_800}
+INTERVAL = re.compile(r"(seconds|minutes|hours|days|weeks):(\d{1,6})")
 SHORTEST = timedelta(minutes=1)
 RESOLUTION = timedelta(seconds=1)
 LONGEST = timedelta(days=366)
@@ -125,7 +126,7 @@ def cadence(type_: str, expression: str, zone: str, *, custom: Mapping[str, Cust
 
 
 def parse_interval(expression: str) -> timedelta:
-    match = re.fullmatch(rf"({'|'.join(UNITS)}):(\d{{1,6}})", expression.strip())
+    match = INTERVAL.fullmatch(expression.strip())
     if match is None:
         raise BackupError(
             f"{expression!r} is not an interval.", hint="Write it like minutes:15, hours:24, days:1 or weeks:2."

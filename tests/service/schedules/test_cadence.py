@@ -99,7 +99,7 @@ def test_intervals_run_in_slots_that_restarts_do_not_move() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["hours:0", "seconds:30", "weeks:1", "hours", "hours:-1", "days:400", "hours:1.5"]
+    "expression", ["hours:0", "seconds:30", "months:1", "hours", "hours:-1", "days:400", "hours:1.5"]
 )
 def test_an_interval_out_of_bounds_or_unknown_is_refused(expression: str) -> None:
     with pytest.raises(BackupError):

@@ -17,7 +17,7 @@ from backups.errors import DamagedComponent, MissingComponent
 from backups.instances.environment import Environment
 from backups.instances.kinds.layers import Configuration, is_url
 from backups.instances.kinds.tacacs.defaults import DEFAULTS
-from backups.lib.paths import confined, stat_path, unreadable
+from backups.lib.paths import Root, confined, stat_path, unreadable
 from destinations.lib.formats import as_text
 
 OVERRIDES = "data/config_overrides.db"
@@ -41,11 +41,11 @@ class Server:
     """A TACACS+ server as instances.toml describes it."""
 
     name: str
-    root: Path
-    # a path, or the URL that it fetches its configuration from
+    root: Root
+    # a path on this host, or the URL that it fetches its configuration from
     config: str
     optional: frozenset[str] = frozenset()
-    # paths of its databases by component, which take precedence over its configuration
+    # paths of its databases on this host, by component, which take precedence over its configuration
     databases: Mapping[str, Path] = field(default_factory=dict)
     environment: Environment = field(default_factory=Environment)
 
@@ -55,7 +55,7 @@ class Server:
 
     def baseline_path(self) -> Path:
         """Return the path of the lowest layer: the file, or the service's cache of the URL."""
-        return confined(self.root, URL_CACHE if self.config_is_url else self.config)
+        return confined(self.root, URL_CACHE) if self.config_is_url else self.root.require(Path(self.config))
 
     def baseline_text(self) -> str:
         """Return the text of the lowest layer. Raises ComponentError."""
@@ -71,16 +71,17 @@ class Server:
             ) from error
 
     def overrides_path(self) -> Path:
-        return confined(self.root, self.databases.get("overrides", Path(OVERRIDES)))
+        stated = self.databases.get("overrides")
+        return self.root.require(stated) if stated else confined(self.root, OVERRIDES)
 
     def database_path(self, component: str, configuration: Configuration) -> Path:
-        """Return the path of the database of `component`; relative names are relative to the root.
+        """Return the path of the database of `component`; relative names are relative to its working directory.
 
         Bytes that are not UTF-8 are lone surrogates in it, as in a path of the operating system. Raises ComponentError
         when it lies outside of the root.
         """
         if component in self.databases:
-            return confined(self.root, self.databases[component])
+            return self.root.require(self.databases[component])
         section, key, _ = DATABASES[component]
         value = configuration.get(section, {}).get(key) or DEFAULTS[section][key]
         return confined(self.root, value, name=f"[{section}] {key}")

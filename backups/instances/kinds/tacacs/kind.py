@@ -21,6 +21,7 @@ from backups.instances.kinds.tacacs.configuration import DATABASES, MADE_AT_FIRS
 from backups.instances.kinds.tacacs.defaults import DEFAULTS, VARIABLES
 from backups.instances.kinds.tacacs.ini import plain_value
 from backups.instances.kinds.tacacs.section import ConfigurationSection
+from backups.lib.paths import Root
 from backups.lib.site_paths import SitePaths
 from destinations.lib.formats import as_text
 from destinations.lib.secret_names import is_secret_name
@@ -53,7 +54,7 @@ class TacacsServer(ServiceKind):
         self.environment = server.environment
 
     @classmethod
-    def parse(cls, name: str, root: Path, table: Mapping[str, Any]) -> Self:
+    def parse(cls, name: str, root: Root, table: Mapping[str, Any]) -> Self:
         config = text(table, "config")
         if not is_url(config):
             config = str(within(root, config, "config"))
