@@ -1,12 +1,13 @@
 """The front page: a banner with the state of everything, and one row for each instance."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q
+from django.utils import timezone
 
 from backups.admin.shared import formats
 from backups.admin.shared.permissions import VIEW, may, sees
@@ -15,8 +16,10 @@ from backups.instances import Problem, inventory
 from backups.lib.log_handlers import log_problem
 from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
 from backups.service.monitoring.drills import DrillState, drill_states
-from backups.service.monitoring.protection import FRESH, Condition, Protection, protections, taken_at
+from backups.service.monitoring.protection import Condition, Protection, protections, taken_at
 from backups.service.monitoring.workers import WorkerState, worker_state
+from backups.service.schedules.describe import cadence_in_words
+from backups.service.schedules.freshness import FRESH
 from destinations.lib.formats import counted, human_duration
 from destinations.models import BackupDestination
 
@@ -50,6 +53,7 @@ class Row:
     restart: InstanceState | None
     drills: DrillState
     config_problem: str
+    cadence: str
     freshness: str
     half_restored: RestoreExecution | None
 
@@ -156,6 +160,7 @@ def _rows(
     notable = Q(restart_required_since__isnull=False) | ~Q(config_problem="")
     notes = InstanceState.objects.filter(notable).in_bulk()
     drills = drill_states(names)
+    now = timezone.now()
     usable = {destination.pk for destination in destinations}
     return [
         Row(
@@ -168,7 +173,8 @@ def _rows(
             restart=note if (note := notes.get(state.name)) and note.restart_required_since else None,
             config_problem=note.config_problem if note else "",
             drills=drills[state.name],
-            freshness=freshness_in_words(state.outlook.max_age),
+            cadence=cadence_of(state),
+            freshness=freshness_in_words(state, now),
             half_restored=broken.get(state.name),
         )
         for state in states
@@ -212,7 +218,7 @@ def _banner(
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
     subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
-    scheduled = any(row.state.outlook.max_age for row in rows)
+    scheduled = any(row.state.outlook.automatic for row in rows)
     good = f"{subject} a good backup {'that is not overdue' if scheduled else 'of the last 24 hours'}"
     if warnings:
         return Severity.WARNING, f"{good}, but {_named(warnings)}."
@@ -224,11 +230,20 @@ def _named(reasons: list[str]) -> str:
     return "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
 
 
-def freshness_in_words(max_age: timedelta | None) -> str:
-    """Return how old the last good backup may become."""
-    if max_age is None:
-        return f"no schedule: overdue after {human_duration(FRESH)}"
-    return f"overdue after {human_duration(max_age)}"
+def cadence_of(state: Protection) -> str:
+    """Return the cadence of the strictest schedule in words, or else why there is none."""
+    outlook = state.outlook
+    if (strictest := outlook.strictest) is None:
+        return "paused" if outlook.paused else "no schedule"
+    words = cadence_in_words(strictest.type, strictest.expression, strictest.time_zone)
+    return words if outlook.automatic == 1 else f"{words}; strictest of {counted(outlook.automatic, 'schedule')}"
+
+
+def freshness_in_words(state: Protection, now: datetime) -> str:
+    """Return from when on the instance is overdue without another good backup."""
+    if state.overdue_from is None:
+        return f"a good backup is overdue after {human_duration(FRESH)}"
+    return f"overdue {'from' if state.overdue_from > now else 'since'} {formats.minute(state.overdue_from)}"
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:

@@ -14,7 +14,7 @@ from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
 from backups.service.backup.start import Slot, start_backup
 from backups.service.schedules.cadence import latest_due
-from backups.service.schedules.planning import RETRY_AFTER, cadence_of, plan
+from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, plan
 from backups.signals import schedule_failed
 from destinations.lib.operator_error import sentences
 
@@ -125,7 +125,8 @@ def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
             raise BackupError(f"Schedule {schedule.name} was deleted.")
         for name in changed:
             setattr(row, name, getattr(schedule, name))
-        if changed & {"type", "expression", "time_zone", "enabled"}:
+        if changed & PLANNED_BY:
+            row.active_since = timezone.now()
             plan(row)
             schedule.next_run, schedule.retry_at = row.next_run, row.retry_at
         else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
@@ -20,7 +21,7 @@ from backups.models import BackupSchedule, InstanceState
 from backups.runs.claim import lock_instance
 from backups.service.automation.cleanup import disable_undeclared, managed_by
 from backups.service.retention.rule_change import keep_rule_as_confirmed, settle_rule
-from backups.service.schedules.planning import plan
+from backups.service.schedules.planning import PLANNED_BY, plan
 from destinations.backends import TYPES
 from destinations.lib.formats import as_text, is_text
 from destinations.lib.operator_error import OperatorError, sentences
@@ -178,6 +179,8 @@ def _schedule(
         row.enabled = declared.enabled and is_on(section, "enabled", default=True)
         row.clean_fields()
         if _values(row) != before:
+            if any(before[name] != getattr(row, name) for name in PLANNED_BY):
+                row.active_since = timezone.now()
             plan(row)
             synced.changed.append(f"schedule {row.name}")
     except (OperatorError, ValidationError, ValueError) as error:
