@@ -22,5 +22,10 @@ class Migration(migrations.Migration):
             name="active_since",
             field=models.DateTimeField(db_default=Now(), default=django.utils.timezone.now, editable=False),
         ),
+        migrations.AddField(
+            model_name="backupschedule",
+            name="last_error",
+            field=models.TextField(blank=True, db_default="", default="", editable=False),
+        ),
         migrations.RunPython(count_from_the_creation, migrations.RunPython.noop),
     ]

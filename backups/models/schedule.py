@@ -36,6 +36,7 @@ class BackupSchedule(models.Model):
     next_run = models.DateTimeField(null=True, blank=True, editable=False)
     last_run = models.DateTimeField(null=True, blank=True, editable=False)
     last_status = models.CharField(max_length=16, blank=True, editable=False)
+    last_error = models.TextField(blank=True, db_default="", default="", editable=False)
     consecutive_failures = models.PositiveIntegerField(default=0, editable=False)
     retry_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

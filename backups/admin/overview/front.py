@@ -14,7 +14,15 @@ from backups.admin.shared.permissions import VIEW, may, sees
 from backups.admin.shared.progress import live, with_progress
 from backups.instances import Problem, inventory
 from backups.lib.log_handlers import log_problem
-from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
+from backups.models import (
+    BackupExecution,
+    BackupSchedule,
+    DrillExecution,
+    InstanceState,
+    KeyCheck,
+    RestoreExecution,
+    Run,
+)
 from backups.service.monitoring.drills import DrillState, drill_states
 from backups.service.monitoring.protection import Condition, Protection, protections, taken_at
 from backups.service.monitoring.workers import WorkerState, worker_state
@@ -79,13 +87,16 @@ class Row:
             return f"data of {state.name} is gone since the backup before"
         if state.condition is Condition.SAFE:
             return f"the drill of {state.name} is overdue"
+        if state.failure is None and state.outlook.failing:
+            return _reason_of_schedule(state.outlook.failing[0])
         return f"the last attempt at {state.name} failed"
 
     @property
     def warnings(self) -> list[str]:
         """Return the warnings that the page shows of the instance."""
         name = self.state.name
-        shown = [
+        shown = [(True, _reason_of_schedule(schedule)) for schedule in self.state.outlook.failing]
+        shown += [
             (self.restart is not None, f"{name} has to be restarted"),
             (bool(self.config_problem), f"the configuration of {name} has errors"),
             (self.drills.trouble is not None, f"the last drill of {name} came to no verdict"),
@@ -244,6 +255,10 @@ def freshness_in_words(state: Protection, now: datetime) -> str:
     if state.overdue_from is None:
         return f"a good backup is overdue after {human_duration(FRESH)}"
     return f"overdue {'from' if state.overdue_from > now else 'since'} {formats.minute(state.overdue_from)}"
+
+
+def _reason_of_schedule(schedule: BackupSchedule) -> str:
+    return f"schedule {schedule} of {schedule.instance} failed: {schedule.last_error.rstrip('.') or 'see its runs'}"
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:

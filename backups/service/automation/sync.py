@@ -201,7 +201,7 @@ def _unquoted(text: str) -> str:
 
 
 def _values(row: BackupDestination | BackupSchedule) -> dict[str, object]:
-    ignored = {"id", "next_run", "retry_at", "created_at"}
+    ignored = {"id", "last_error", "next_run", "retry_at", "created_at"}
     return {
         field.attname: getattr(row, field.attname)
         for field in row._meta.concrete_fields

@@ -99,7 +99,7 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
             condition = Condition.NEVER
         elif now > (outlook.overdue_from or taken_at(newest) + FRESH):
             condition = Condition.OVERDUE
-        elif failure is not None:
+        elif failure is not None or _refused_since(newest, outlook):
             condition = Condition.FAILING
         else:
             condition = Condition.SAFE if episode is None else Condition.DROPPED
@@ -135,6 +135,12 @@ def _newest(
 
 def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:
     return max(_present(one, other), key=lambda found: found.completed_at or found.created_at, default=None)
+
+
+def _refused_since(newest: BackupExecution, outlook: Freshness) -> bool:
+    """True when a run of a schedule could not be started after `newest`: it has no row of its own."""
+    failed = (row.last_run for row in outlook.failing if row.last_status == Status.FAILED)
+    return any(moment is not None and moment > taken_at(newest) for moment in failed)
 
 
 def _present(*backups: BackupExecution | None) -> Iterable[BackupExecution]:

@@ -1,7 +1,7 @@
 """Freshness: from when on an instance is overdue by its schedules, how old its backups may be, and its next run."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -29,13 +29,14 @@ class Freshness:
     `strictest` is the enabled schedule that demands the next good backup first, and `overdue_from` the moment from
     which the instance is overdue without it; both None when no schedule runs by itself. `automatic` counts the
     schedules that run by themselves, `paused` those that would. `failures` is the highest number of consecutive
-    failures.
+    failures, `failing` are the enabled schedules whose last run failed or could not be started.
     """
 
     strictest: BackupSchedule | None = None
     overdue_from: datetime | None = None
     next_run: datetime | None = None
     failures: int = 0
+    failing: list[BackupSchedule] = field(default_factory=list)
     automatic: int = 0
     paused: int = 0
 
@@ -47,11 +48,13 @@ def freshness_by_instance(newest: Mapping[str, datetime | None]) -> dict[str, Fr
     schedule are left out.
     """
     found: dict[str, Freshness] = {}
-    for schedule in BackupSchedule.objects.filter(instance__in=list(newest)):
+    for schedule in BackupSchedule.objects.filter(instance__in=list(newest)).order_by("name"):
         outlook = found.setdefault(schedule.instance, Freshness())
         if not schedule.enabled:
             outlook.paused += schedule.type != Type.MANUAL
             continue
+        if schedule.consecutive_failures:
+            outlook.failing.append(schedule)
         outlook.failures = max(outlook.failures, schedule.consecutive_failures)
         outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
         if schedule.type == Type.MANUAL:
