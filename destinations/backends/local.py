@@ -219,8 +219,8 @@ def _open_root() -> Folder:
     if not root.exists():
         raise DestinationUnavailable(
             f"Cannot open the folder {root}: it does not exist.",
-            f"Make the folder with `mkdir -p -m 700 {shlex.quote(str(root))}`, or see that the disk or share that belongs "
-            "there is mounted.",
+            f"Make the folder with `mkdir -p -m 700 {shlex.quote(str(root))}`, or see that the disk or share which "
+            "belongs there is mounted.",
         )
     return Folder.at(root)
 
