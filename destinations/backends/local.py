@@ -224,8 +224,8 @@ def _open_root() -> Folder:
     if not root.exists():
         raise DestinationUnavailable(
             f"Cannot open the folder {root}: it does not exist.",
-            "If a disk or share belongs there, it has to be mounted. Otherwise make the folder with: "
-            f"mkdir -p -m 700 {shlex.quote(str(root))}",
+            f"Make the folder with `mkdir -p -m 700 {shlex.quote(str(root))}`, or see that the disk or share which "
+            "belongs there is mounted.",
         )
     return Folder.at(root)
 
