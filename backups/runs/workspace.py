@@ -12,6 +12,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.lib import locks
+from backups.lib.folders import remove_tree
 from backups.lib.os_signals import defer_signals
 
 LOCK_WAIT_SECONDS = 2.0
@@ -54,7 +55,7 @@ def workspace(run_id: str) -> Iterator[Path]:
             raise
         finally:
             with defer_signals():
-                shutil.rmtree(directory)
+                remove_tree(directory)
                 if not lock_stays:
                     lock.unlink(missing_ok=True)
     finally:
@@ -62,7 +63,9 @@ def workspace(run_id: str) -> Iterator[Path]:
 
 
 def _create_empty(directory: Path) -> Path:
-    shutil.rmtree(directory, ignore_errors=True)
+    # what stays is reported by `mkdir`
+    with suppress(OSError):
+        remove_tree(directory)
     try:
         directory.mkdir(mode=0o700)
     except OSError as error:
@@ -113,7 +116,7 @@ def sweep(run_id: str) -> bool:
         return False
     try:
         with suppress(FileNotFoundError):
-            shutil.rmtree(root() / run_id)
+            remove_tree(root() / run_id)
         lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
