@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 # hashes and signatures that the kernel computes for each file itself
 KERNEL_MADE = frozenset({"security.evm", "security.ima"})
+# what a file has only because somebody gave it, or because its folder passes it on; the system makes others itself,
+# such as labels and the access lists of NFS
+GIVEN = ("user.", "trusted.", "security.capability", "system.posix_acl_")
 UNSUPPORTED = frozenset({errno.ENOTSUP, errno.ENOSYS})
 # removed meanwhile, or of a kind that this user may see and not read
 UNREADABLE = frozenset({errno.ENODATA, errno.EPERM, errno.EACCES})
@@ -42,8 +45,7 @@ def set_attributes(target: int | str, wanted: Mapping[str, bytes]) -> dict[str, 
     follow = isinstance(target, int)
     refused = {}
     for name in attributes_of(target):
-        # inherited: an access control list from the folder. Labels of the system are replaced, not removed.
-        if name not in wanted and not name.startswith("security."):
+        if name not in wanted and name.startswith(GIVEN):
             try:
                 os.removexattr(target, name, follow_symlinks=follow)
             except OSError as error:

@@ -9,11 +9,12 @@ from pathlib import Path
 from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, LINK, ROOT, Member
 from backups.components.files.read import NestedTar
 from backups.components.files.scope import WHOLE, Scope
-from backups.lib.attributes import attributes_of
+from backups.lib.attributes import GIVEN, attributes_of
 from backups.lib.copy import open_regular
 from backups.lib.walk import TreeEntry, walk
 
 BLOCK = 1 << 20
+# the system may give every file another one at any time
 LABELS = frozenset({"security.selinux", "security.SMACK64"})
 
 
@@ -82,12 +83,12 @@ def _is_same(entry: TreeEntry, member: Member, unkept: Collection[str]) -> bool:
     elif not entry.is_file or info.st_size != member.size:
         return False
     found = attributes_of(f"/proc/self/fd/{entry.dir_fd}/{entry.base}")
-    return found == member.attributes or _known(found, unkept) == _known(member.attributes, unkept)
-
-
-def _known(attributes: dict[str, bytes], unkept: Collection[str]) -> dict[str, bytes]:
-    # the system labels every file, and a restore does not take its labels away
-    return {name: value for name, value in attributes.items() if name not in unkept and name not in LABELS}
+    wanted = member.attributes
+    return found == wanted or all(
+        found.get(name) == wanted.get(name)
+        for name in {*found, *wanted}
+        if name not in unkept and name not in LABELS and (name in wanted or name.startswith(GIVEN))
+    )
 
 
 def _holds(entry: TreeEntry, member: Member, tar: NestedTar) -> bool:

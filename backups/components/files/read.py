@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from backups.components.files.format.attributes import SECURITY, take_attributes
+from backups.components.files.format.attributes import PRIVILEGED, take_attributes
 from backups.components.files.format.header import (
     FILE,
     FOLDER,
@@ -180,7 +180,7 @@ class NestedTar:
         member.size, member.attributes = first.size, first.attributes
 
     def _limit(self, member: Member) -> None:
-        privileged = [key for key in member.attributes if key.startswith(SECURITY)]
+        privileged = [key for key in member.attributes if key.startswith(PRIVILEGED)]
         if member.mode & SET_ID or privileged:
             self.limited += 1
         member.mode &= ~SET_ID

@@ -24,7 +24,7 @@ from backups.components.files.unkept import Unkept
 from backups.errors import ComponentError
 from backups.lib.attributes import attributes_of
 from backups.lib.folders import remove_tree
-from tests.support.file_systems import small_disk
+from tests.support.file_systems import bare_disk, small_disk
 from tests.support.programs import missing, require
 
 DEEP = 1500
@@ -301,15 +301,8 @@ def test_what_the_target_refuses_is_a_warning_by_name(live: Path, staged: Path, 
         os.utime(live / name, (1, 1))
     archive = packed(live, staged)
     target = tmp_path / "target"
-    with small_disk(target, megabytes=1):
-        # tmpfs had no attributes of users before Linux 6.6
-        (target / "probe").touch()
-        try:
-            os.setxattr(target / "probe", "user.probe", b"")
-        except OSError:
-            done = replace_tree(archive, target, lambda _: None)
-        else:
-            pytest.skip("this tmpfs has attributes of users")
+    with bare_disk(target):
+        done = replace_tree(archive, target, lambda _: None)
         assert done.unkept == {"user.origin"}
         (note,) = done.notes
         assert note.startswith(f"user.origin of {target}/a and 1 other entry could not be restored: ")

@@ -6,8 +6,8 @@ from backups.components.files.format.acl import ACLS, acl_text, acl_value
 
 XATTR = "SCHILY.xattr."
 KEYWORDS = {keyword: name for name, keyword in ACLS.items()}
-# capabilities of programs, labels of SELinux and AppArmor
-SECURITY = "security."
+# capabilities of programs and labels; what the kernel itself trusts, such as the redirects of overlayfs
+PRIVILEGED = ("security.", "trusted.")
 
 
 def attribute_records(attributes: Mapping[str, bytes]) -> dict[str, bytes]:
