@@ -173,3 +173,23 @@ def test_a_manifest_that_is_not_trusted_trusts_no_entry_even_without_permissions
     manifest = Manifest.from_dict(back_up("shop").manifest_json or {})
     assert all(entry.trusted for entry in manifest.contents)
     assert not any(entry.trusted for entry in manifest.as_untrusted().contents)
+
+
+def test_an_unsigned_archive_is_drilled_and_restored_without_privileges(
+    small_shop: Path, back_up: BackUp, destination: BackupDestination, tmp_path: Path
+) -> None:
+    program = small_shop / "uploads" / "program"
+    program.touch()
+    program.chmod(0o4755)
+    signed = back_up("shop")
+    members = members_of(file_of(signed))
+    unsigned = replaced(file_of(signed), tmp_path / "copy.tar.gz", "uploads.tar", members["uploads.tar"])
+    imported = import_archive(unsigned, destination, by="tests")
+    run = drill(imported, by="tests")
+    assert run.verdict == "passed"
+    assert any("came back without set-user-id" in warning for warning in run.warnings)
+    done = restore(imported, accept_unsigned=True)
+    assert any("came back without set-user-id" in warning for warning in done.warnings)
+    assert program.stat().st_mode & 0o7777 == 0o755
+    restore(signed)
+    assert program.stat().st_mode & 0o7777 == 0o4755
