@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
+from backups.instances.declaration import declaration_of
 from backups.instances.kinds import components_of
 from backups.instances.mismatch import mismatches_by_instance
 from backups.lib.paths import stat_path
 from backups.lib.site_paths import NO_SITE_PATHS
+from backups.models import BackupExecution
+from backups.service.automation.declared import problems_of
+from backups.service.backup.held_before import last_backup_with
+from destinations.lib.migrated import may_read
 
 
 @register()
@@ -78,6 +83,49 @@ def check_restorable(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     return found
 
 
+@register()
+def check_declarations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """W005: the destinations and schedules that a service declares have errors."""
+    found: list[CheckMessage] = []
+    for instance in inventory().instances.values():
+        with suppress(BackupError):  # W002 reports it
+            problems = problems_of(declaration_of(instance))
+            hint = "Correct it where it is declared: docs/schedules.md."
+            found += [Warning(f"[{instance.name}] {problem}", hint=hint, id="backups.W005") for problem in problems]
+    return found
+
+
+@register(Tags.database)
+def check_gone(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """W004: a database that its service makes at the first use is missing, and was backed up before."""
+    if not may_read(BackupExecution, databases):
+        return []
+    gone = [
+        (instance.name, part, holder)
+        for instance in inventory().instances.values()
+        for part in _made_at_first_use(instance)
+        if not part.exists() and (holder := last_backup_with(instance, part.name)) is not None
+    ]
+    return [
+        Warning(
+            f"[{name}] {part.name}: {part.sources()[0]} does not exist, and {holder} holds it.",
+            hint=f"Restore {part.name} from that backup. If it was removed on purpose, mark it optional.",
+            id="backups.W004",
+        )
+        for name, part, holder in gone
+    ]
+
+
+def _made_at_first_use(instance: Instance) -> list[Component]:
+    try:
+        parts = components_of(instance.service, own=NO_SITE_PATHS)
+    except BackupError:  # W002 reports it
+        return []
+    return [part for part in parts if part.made_at_first_use and not part.optional]
+
+
 def _missing_sources(instance: Instance) -> Iterator[str]:
     """Yield what is wrong with the files of `instance`, one sentence each."""
     if not os.path.isdir(instance.root):  # noqa: PTH112 - Path.is_dir raises where a parent is not searchable
@@ -89,7 +137,8 @@ def _missing_sources(instance: Instance) -> Iterator[str]:
         yield error.message
         return
     for part in parts:
-        if not part.optional:
+        # W004 reports what is made at the first use and was there before
+        if not part.optional and (part.exists() or not part.made_at_first_use):
             yield from (f"{part.name}: {finding}" for path in part.sources() if (finding := _unusable(path)))
 
 

@@ -66,6 +66,8 @@ class Export:
     warnings: list[str] = field(default_factory=list)
     absent: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    # absent as expected, which is no warning
+    not_yet_made: list[tuple[str, str]] = field(default_factory=list)
     config_info: ConfigInfo | None = None
     salvaged: bool = False
 
@@ -103,9 +105,14 @@ class SpaceNeeded:
 
 
 class Component(ABC):
-    """A part of an instance. A kind of component is a package here and a line in the registry."""
+    """A part of an instance. A kind of component is a package here and a line in the registry.
+
+    A backup is made without an `optional` component too. One that is `made_at_first_use` may be missing until a backup
+    has held it.
+    """
 
     kind: ClassVar[str]
+    made_at_first_use = False
 
     def __init__(self, name: str, *, optional: bool = False) -> None:
         self.name = name
@@ -118,6 +125,10 @@ class Component(ABC):
     def paths(self) -> list[Path]:
         """Return every live path that an export reads or a restore writes."""
         return self.sources()
+
+    def location(self) -> Path:
+        """Return the live path that stands for the component where one is named."""
+        return self.sources()[0]
 
     @abstractmethod
     def source_bytes(self) -> int:
@@ -137,7 +148,7 @@ class Component(ABC):
 
     def path_of(self, entry: Entry) -> Path:
         """Return the live file or folder that `entry` is a copy of."""
-        return self.sources()[0]
+        return self.location()
 
     def database_of(self, entry: Entry) -> Path | None:
         """Return the live database that `entry` would be restored into; None when it is not a database."""
@@ -200,7 +211,7 @@ class Component(ABC):
         """
         # the new files are written beside the old ones
         new = sum(entry.size_bytes for entry in entries)
-        return {self.sources()[0].resolve().parent: SpaceNeeded(new, new - self.source_bytes())}
+        return {self.location().resolve().parent: SpaceNeeded(new, new - self.source_bytes())}
 
     def was_changed(self) -> bool:
         """Return whether another process is known to have written into the live component since `apply`."""

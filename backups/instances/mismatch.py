@@ -4,7 +4,6 @@ An environment variable may move a database, and a service that runs on keeps it
 configuration or the replacement of a file. Only what the process table and the environment show is reported.
 """
 
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +15,6 @@ from django.conf import settings
 from backups.components import Component
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
-from backups.instances.environment_file import variables_in
 from backups.instances.evidence import Evidence, Identity, evidence_of, identity_of
 from backups.instances.kinds import components_of
 from backups.instances.kinds.base import DatabaseSource, LiveConfiguration
@@ -28,6 +26,7 @@ from destinations.lib.operator_error import sentences
 from destinations.lib.redaction import redact
 
 LONGEST_SHOWN = 200
+MOST_NAMED = 5
 # suffix of a file that was moved aside
 RENAMED = re.compile(r"~|[._-](old|orig|bak|backup|save|saved|prev|broken|corrupt|\d{1,14}).*")
 LOCK_TIMEOUT = 1.0
@@ -75,7 +74,8 @@ class Database:
     @property
     def hint(self) -> str:
         where = f"{self.source.key} in its configuration file or as an override, or " if self.source.key else ""
-        return f"Set {where}{self.source.setting} in the instances file, to the right file."
+        variable = "environment, " if self.source.variable else ""
+        return f"Set {where}{variable}{self.source.setting} in the instances file, to the right file."
 
 
 def require_no_mismatch(found: Iterable[Mismatch], *, only: Collection[str] | None = None) -> list[str]:
@@ -100,17 +100,17 @@ def mismatches(
     """
     live = live or instance.service.live(lock_timeout=LOCK_TIMEOUT)
     databases = databases_of(instance, parts, live, configuration)
-    return found_in(instance, databases, processes(interest_of([(instance, databases)]))) if databases else []
+    return found_in(instance, databases, processes(interest_of([(instance, databases)])), live) if databases else []
 
 
 def mismatches_by_instance(known: Iterable[tuple[Instance, Sequence[Component]]]) -> list[tuple[str, Mismatch]]:
     """Return the mismatches of several instances with their names; the process table is read once."""
-    databases = [
-        (instance, databases_of(instance, parts, instance.service.live(lock_timeout=LOCK_TIMEOUT)))
-        for instance, parts in known
-    ]
-    running = processes(interest_of(databases), seconds=SECONDS_OF_A_CHECK) if databases else []
-    return [(instance.name, one) for instance, mine in databases for one in found_in(instance, mine, running)]
+    read = [(instance, parts, instance.service.live(lock_timeout=LOCK_TIMEOUT)) for instance, parts in known]
+    databases = [(instance, databases_of(instance, parts, live), live) for instance, parts, live in read]
+    interest = interest_of([(instance, mine) for instance, mine, _ in databases])
+    running = processes(interest, seconds=SECONDS_OF_A_CHECK) if databases else []
+    found = ((instance.name, found_in(instance, mine, running, live)) for instance, mine, live in databases)
+    return [(name, one) for name, its in found for one in its]
 
 
 def databases_of(
@@ -145,13 +145,17 @@ def interest_of(known: Sequence[tuple[Instance, Sequence[Database]]]) -> Process
     )
 
 
-def found_in(instance: Instance, databases: Sequence[Database], running: Iterable[Process]) -> list[Mismatch]:
+def found_in(
+    instance: Instance, databases: Sequence[Database], running: Iterable[Process], live: LiveConfiguration
+) -> list[Mismatch]:
     """Return at most one mismatch for each database, a certain one first."""
     paths = [database.live for database in databases]
     files = set(map(identity_of, paths))
-    found = [*_in_environment_file(instance, databases)]
+    found: list[Mismatch] = []
     for process in running:
         evidence = evidence_of(process, instance, paths)
+        if evidence.certain:
+            found += _environment_differs(process, instance, databases, live)
         # neither a database of the instance nor a copy in a workspace of this site
         others = [
             file
@@ -217,23 +221,26 @@ def _replaced(process: Process, database: Database, file: OpenFile, evidence: Ev
         yield Mismatch(database.component, message, RESTART, certain=False)
 
 
-def _in_environment_file(instance: Instance, databases: Sequence[Database]) -> Iterator[Mismatch]:
-    if (path := instance.service.environment_file) is None:
+def _environment_differs(
+    process: Process, instance: Instance, databases: Sequence[Database], live: LiveConfiguration
+) -> Iterator[Mismatch]:
+    """Yield a mismatch for variables whose values differ from those that the instances file has for the service."""
+    variables = instance.service.variables
+    if not (variables and process.environment):
         return
-    try:
-        variables = variables_in(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not UTF-8"
-        message = f"the environment file {path} cannot be read, so the databases it may move are unknown: {reason}"
-        yield Mismatch(CONFIG, message, "Correct environment_file, or its permissions.", certain=False)
-        return
-    for database in databases:
-        if not (database.source.variable and (value := variables.get(database.source.variable))):
-            continue
-        there = identity_of(instance.root / value)
-        if not _is_same(there, instance.root / value, database):
-            # a path that does not exist may be one in a container
-            certain = there is not None and not database.source.stated
-            name = database.source.variable
-            message = f"{path} starts the server with {name}={_short(value)}, which is not {database.path}"
-            yield Mismatch(database.component, message, database.hint, certain)
+    with suppress(ComponentError):  # the live configuration cannot be read
+        layered = live.merged.set_by_layers
+        stated = instance.service.environment.read(variables)
+        # where the variable of a database leads to is compared apart
+        compared = {one.source.variable for one in databases} & process.environment.keys()
+        differing = [
+            name
+            for name, key in variables.items()
+            if name not in compared and key not in layered and process.environment.get(name) != stated.get(name)
+        ]
+        if differing:
+            names = ", ".join(differing[:MOST_NAMED]) + (" and more" if len(differing) > MOST_NAMED else "")
+            # without the values, which may be secrets
+            message = f"{process} was started with another environment than the instances file states: {names}"
+            hint = "Set environment or environment_file to what the service has, or restart it."
+            yield Mismatch(CONFIG, message, hint, certain=False)

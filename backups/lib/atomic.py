@@ -16,6 +16,7 @@ from backups.lib.folders import remove_tree
 from backups.lib.mounts import mounts_below
 from backups.lib.ownership import Ownership, ownership_for, ownership_note
 from backups.lib.writable import is_replaceable
+from destinations.lib.disks import write_hint
 from destinations.lib.formats import printable
 
 BLOCK = 1 << 20
@@ -60,9 +61,7 @@ def translate_os_errors(target: Path, error_type: type[ComponentError]) -> Itera
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise error_type(
-            f"{target} cannot be written: {reason}.", hint="Check the free space and the permissions there."
-        ) from error
+        raise error_type(f"{target} cannot be written: {reason}.", hint=write_hint(error, target)) from error
 
 
 @contextmanager

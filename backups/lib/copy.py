@@ -56,6 +56,7 @@ def copy_unchanged(
     `checkpoint` gets the bytes of each block and may raise. Raises ComponentError when size or modification time are
     others at the end.
     """
+    # of the open file: another one may have its name by the end
     before = os.fstat(reading.fileno())
     missing_bytes = 0
     for offset, length in [(0, before.st_size)] if segments is None else segments:

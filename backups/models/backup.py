@@ -55,15 +55,17 @@ class BackupExecution(Run):
     schedule = models.ForeignKey(
         BackupSchedule, null=True, blank=True, on_delete=models.SET_NULL, related_name="executions", db_index=False
     )
-    scheduled_for = models.DateTimeField(null=True, blank=True, help_text="the slot of the schedule")
-    attempt = models.PositiveSmallIntegerField(default=1, help_text="2 and more: tried again after a failure")
+    scheduled_for = models.DateTimeField(null=True, blank=True, help_text="the slot of the schedule that it is for")
+    attempt = models.PositiveSmallIntegerField(default=1, help_text="2 and more: a retry after a failure")
     backup_filename = models.CharField(max_length=128, blank=True)
     backup_path = models.CharField(max_length=512, blank=True, help_text="path within the destination")
     planned_path = models.CharField(
-        max_length=512, blank=True, help_text="where the upload in progress will be; a reaper looks there"
+        max_length=512, blank=True, help_text="path of the upload in progress; recovery looks there"
     )
     archive_sha256 = models.CharField(max_length=64, blank=True)
-    archive_blake2b = models.CharField(max_length=128, blank=True, help_text="what its signature is over")
+    archive_blake2b = models.CharField(
+        max_length=128, blank=True, help_text="BLAKE2b digest of the archive, which its signature covers"
+    )
     compression = models.CharField(max_length=16, blank=True)
     encryption = models.CharField(max_length=32, blank=True)
     recipients: "Json[list[str]]" = models.JSONField(
@@ -90,14 +92,14 @@ class BackupExecution(Run):
         null=True, blank=True, help_text="verdict, seconds, bytes and time of the last drill"
     )
     verification: "Json[DrillResult | None]" = models.JSONField(
-        null=True, blank=True, help_text="the same of the last verification, unless a later drill passed"
+        null=True, blank=True, help_text="the same for the last verification, unless a later drill passed"
     )
     drops: "Json[list[DropEntry] | None]" = models.JSONField(
-        null=True, blank=True, help_text="what was there before and is gone in this backup, part by part"
+        null=True, blank=True, help_text="data that the backup before had and this one lacks, by component"
     )
     drop_confirmed_at = models.DateTimeField(null=True, blank=True, help_text="when the last drop was confirmed")
     drop_confirmed_by = models.CharField(max_length=150, blank=True)
-    deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion took hold of the archive")
+    deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion locked the archive")
     deleted_at = models.DateTimeField(null=True, blank=True)
     deleted_reason = models.CharField(max_length=255, blank=True)
 

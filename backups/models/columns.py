@@ -28,7 +28,8 @@ class ComponentOutcome(TypedDict):
     state: str
     component: str
     path: str
-    rows: int
+    # None for what has no rows, such as a folder of files
+    rows: int | None
     bytes: int
 
 

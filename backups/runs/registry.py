@@ -38,7 +38,7 @@ class RunKind(ABC, Generic[AnyRun]):
     # between SIGTERM and SIGKILL
     ending_seconds = 10.0
     # hint of a run that ended before its claim
-    again = "Run it again."
+    retry_hint = "Run it again."
     # True: recovery rolls the instance back, on its host, with the lock of the workspace; and the row says what became
     # of the instance, whatever ended the run
     rolls_back = False

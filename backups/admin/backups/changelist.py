@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from backups.admin.backups.confirm_drop import confirm_drop
 from backups.admin.backups.delete import delete_archive
 from backups.admin.backups.detail import backup_page
-from backups.admin.backups.download import download
+from backups.admin.backups.download import download, download_signature
 from backups.admin.backups.drill import drill, verify
 from backups.admin.backups.import_file import import_archive
 from backups.admin.backups.pin import pin, unpin
@@ -29,7 +29,18 @@ from destinations.lib.formats import human_duration, human_size
 class BackupAdmin(RunAdmin):
     page = staticmethod(backup_page)
     related = ("destination",)
-    views = (cancel_view(CANCEL), download, verify, drill, again, pin, unpin, confirm_drop, delete_archive)
+    views = (
+        cancel_view(CANCEL),
+        download,
+        download_signature,
+        verify,
+        drill,
+        again,
+        pin,
+        unpin,
+        confirm_drop,
+        delete_archive,
+    )
     list_display = ("name", "state", "kind", "destination", "began", "size")
     list_filter = ("status", ("instance", InstanceFilter), "destination", "kind")
     # the others have few values, which are filters

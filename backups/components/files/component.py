@@ -70,9 +70,14 @@ class FilesComponent(Component):
 
     def source_bytes(self) -> int:
         total = size_or_zero(self.path)
+        if not self.path.is_dir():
+            return total
+        # the root, and the two blocks at the end
+        total = HEADER_BYTES + 2 * TAR_BLOCK
         with suppress(ComponentError):  # an estimate: the export reports the error
             for entry in walk(self.path, self.site_paths_below()):
-                total += HEADER_BYTES + (stored_bytes(entry) if entry.is_file else 0)
+                stored = stored_bytes(entry) if entry.is_file else 0
+                total += HEADER_BYTES + stored + -stored % TAR_BLOCK
         return total
 
     def export(self, context: ExportContext) -> Export:

@@ -20,8 +20,11 @@ from backups.lib.writable import file_obstacles
 class SQLiteComponent(Component):
     kind = "sqlite"
 
-    def __init__(self, name: str, path: Path, *, member: str, optional: bool = False) -> None:
+    def __init__(
+        self, name: str, path: Path, *, member: str, optional: bool = False, made_at_first_use: bool = False
+    ) -> None:
         super().__init__(name, optional=optional)
+        self.made_at_first_use = made_at_first_use
         self.path = path
         self.member = member
         self._applied_state: FileState | None = None

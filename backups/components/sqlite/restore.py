@@ -16,6 +16,7 @@ from backups.components import sqlite
 from backups.components.sqlite.connection import is_damage
 from backups.errors import BackupError, NotCheckable, Untouched
 from backups.lib.atomic import replace_file
+from destinations.lib.disks import space_hint
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 PAGES_PER_STEP = 4096
@@ -75,7 +76,7 @@ def untouched_error(error: sqlite3.Error, path: Path, lock_timeout: float) -> Un
     """Translate an error of SQLite from before the commit into Untouched with a hint for the operator."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code in NO_SPACE:
-        return Untouched(f"No space left to restore {path}.", hint="Free space on its file system.")
+        return Untouched(f"No space left to restore {path}.", hint=space_hint(path))
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         hint = "Check that this user may write the file and its folder."
         return Untouched(f"{path} cannot be written: {sqlite.error_text(error)}.", hint=hint)

@@ -1,11 +1,11 @@
 """The interface of a kind of service: its components, its configuration and its entries in the manifest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
 
@@ -13,8 +13,11 @@ from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.components.base import Component
 from backups.errors import ComponentError
-from backups.instances.kinds.layers import Configuration, Layers, is_url, merged, no_configuration, parse_export
+from backups.instances.environment import Environment
+from backups.instances.kinds.layers import Configuration, Layers, Merged, is_url, merged, no_configuration, parse_export
 from backups.lib.site_paths import SitePaths
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,21 @@ class ServiceKind(ABC):
     default_state: ClassVar[str] = "."
     # the layers of its configuration, lowest first, with the file of each in the archive
     layers: ClassVar[Mapping[str, str]] = {}
+    # the values of keys that neither a layer nor the environment sets
+    defaults: ClassVar[Configuration] = {}
+    # the section and key that each variable of its environment sets
+    variables: ClassVar[Mapping[str, tuple[str, str]]] = {}
     # whether a layer or a section can be restored alone: see `section` and `LiveConfiguration.after`
     divisible: ClassVar[bool] = False
+    # whether its own scheduler takes weekday 0 of a cron expression for Monday
+    counts_weekdays_from_monday: ClassVar[bool] = False
     # the component of each file, in archives that the service writes itself
     foreign_components: ClassVar[Mapping[str, str]] = {}
 
     # the configuration file or URL that its processes are started with; empty if there is none
     config: str = ""
-    # the file with the environment variables that it is started with
-    environment_file: Path | None = None
+    # the environment that it is started with
+    environment = Environment()
 
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
@@ -105,6 +114,13 @@ class ServiceKind(ABC):
         """Read the present `layers`. `lock_timeout` is in seconds. Raises ComponentError."""
         return {}
 
+    def read_environment(self) -> Configuration:
+        """Read what the environment of the service sets: above the `defaults`, below the `layers`.
+
+        Raises ComponentError.
+        """
+        return self.environment.configuration(self.variables)
+
     @classmethod
     def archived(cls, directory: Path, absent: Collection[str] = ()) -> "ArchivedConfiguration":
         """Return the configuration in an unpacked archive; `absent` are the absent parts by its manifest."""
@@ -150,20 +166,49 @@ class ServiceKind(ABC):
         return manifest.kind == cls.kind
 
 
+def read_once(read: Callable[[Any], T]) -> "cached_property[T]":
+    """Return a property that reads at the first access; later ones return the same value or raise the same error."""
+    name = read.__name__
+
+    @wraps(read)
+    def read_or_raise(self: "LiveConfiguration") -> T:
+        # a locked database would be waited for again at each access
+        if (known := self.errors.get(name)) is not None:
+            raise known
+        try:
+            return read(self)
+        except ComponentError as error:
+            self.errors[name] = error
+            raise
+
+    return cached_property(read_or_raise)
+
+
 class LiveConfiguration:
     """The present configuration of a service, read once, at the first access."""
 
     def __init__(self, service: ServiceKind, *, lock_timeout: float | None = None) -> None:
         self.service = service
         self.lock_timeout = settings.BACKUP_LOCK_TIMEOUT if lock_timeout is None else lock_timeout
+        # by the name of the property that could not be read
+        self.errors: dict[str, ComponentError] = {}
 
-    @cached_property
+    @read_once
     def layers(self) -> Layers:
         return self.service.read_layers(self.lock_timeout)
 
     @cached_property
-    def merged(self) -> Configuration:
-        return merged(self.layers)
+    def environment(self) -> Configuration:
+        return self.service.read_environment()
+
+    @cached_property
+    def below(self) -> Configuration:
+        """Return what lies below the layers, which no restore changes."""
+        return merged({"environment": self.environment}, below=self.service.defaults)
+
+    @cached_property
+    def merged(self) -> Merged:
+        return merged(self.layers, below=self.below)
 
     def after(self, parts: Collection[str], directory: Path, absent: Collection[str]) -> Configuration:
         """Return the configuration after a restore of `parts` from the archive that is unpacked in `directory`.
@@ -191,12 +236,22 @@ class ArchivedConfiguration:
     def layers(self) -> Layers:
         return self.kind.read_archived(self.directory, self.absent)
 
+    @cached_property
+    def export(self) -> Configuration | None:
+        """Return the merged export; None if the archive has none."""
+        path = self.directory / EXPORT_NAME
+        return parse_export(path.read_bytes()) if path.exists() else None
+
+    @property
+    def sections(self) -> list[str]:
+        """Return the sections that the layers have; those of the export if the lowest layer came from a URL."""
+        return list(merged(self.layers) if self.has_lowest else self.export or {})
+
     @property
     def merged(self) -> Configuration:
         """Return the merged layers; the merged export if the lowest layer came from a URL."""
-        if self.has_lowest:
-            return merged(self.layers)
-        export = self.directory / EXPORT_NAME
-        if not export.exists():
+        if not self.has_lowest and self.export is None:
             raise no_configuration()
-        return parse_export(export.read_bytes())
+        # a key that is in the export and in no layer was set by the environment of the service at that time
+        below = merged({"export": self.export or {}}, below=self.kind.defaults)
+        return merged(self.layers, below=below) if self.has_lowest else below

@@ -19,12 +19,27 @@ CONFIG = "config"
 SECTION = "section:"
 
 
-def merged(layers: Layers) -> dict[str, dict[str, str]]:
-    """Return the merged configuration of `layers`."""
-    result: dict[str, dict[str, str]] = {}
-    for configuration in layers.values():
+class Merged(dict[str, dict[str, str]]):
+    """A merged configuration that knows which of its keys a layer sets, by section and key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_by_layers: set[tuple[str, str]] = set()
+
+
+def merged(layers: Layers, *, below: Configuration | None = None) -> Merged:
+    """Return the merged configuration of `layers` above the values that are `below` all of them."""
+    result = Merged()
+    lowest, *higher = layers.values() or [{}]
+    # in the order in which the TACACS+ server merges: the lowest layer, what that does not set, the other layers
+    for configuration in (lowest, below or {}, *higher):
         for section, values in configuration.items():
-            result.setdefault(section, {}).update(values)
+            keys = result.setdefault(section, {})
+            if configuration is below:
+                keys.update({key: value for key, value in values.items() if key not in keys})
+            else:
+                keys.update(values)
+                result.set_by_layers.update((section, key) for key in values)
     return result
 
 

@@ -6,7 +6,7 @@ from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupExecution
 from backups.runs.describe import describe
 from backups.service.drops.episodes import summary
-from destinations.lib.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size, printable
 
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 
@@ -35,20 +35,19 @@ class Command(BackupCommand):
 def table(backups: list[BackupExecution]) -> str:
     if not backups:
         return "no backups"
-    head = ROW.format("id", "instance", "status", "kind", "created (UTC)", "size", "took", "file or error")
-    return "\n".join([head, *(_row(backup) for backup in backups)])
-
-
-def _row(backup: BackupExecution) -> str:
-    status = "deleted" if backup.deleted_at else "missing" if backup.missing_at else backup.status
-    dropped = f"  data dropped: {summary(backup)}" if backup.open_drop else ""
-    return ROW.format(
-        backup.pk,
-        backup.instance,
-        status,
-        backup.kind,
-        f"{backup.created_at:%Y-%m-%d %H:%M}",
-        human_size(backup.compressed_size_bytes),
-        human_duration(backup.duration),
-        (backup.backup_filename or backup.error_message) + dropped,
-    )
+    lines = [ROW.format("id", "instance", "status", "kind", "created (UTC)", "size", "took", "file or error")]
+    for backup in backups:
+        status = "deleted" if backup.deleted_at else "missing" if backup.missing_at else backup.status
+        dropped = f"  data dropped: {summary(backup)}" if backup.open_drop else ""
+        line = ROW.format(
+            backup.pk,
+            backup.instance,
+            status,
+            backup.kind,
+            f"{backup.created_at:%Y-%m-%d %H:%M}",
+            human_size(backup.compressed_size_bytes),
+            human_duration(backup.duration),
+            (backup.backup_filename or backup.error_message) + dropped,
+        )
+        lines.append(printable(line))
+    return "\n".join(lines)

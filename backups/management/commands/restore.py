@@ -25,7 +25,7 @@ from backups.service.restore.preview.summary import Preview
 from backups.service.restore.request import RestoreRequest
 from backups.service.restore.start import restore_now, start_restore, start_undo, state_before
 from backups.worker.tasks import enqueue
-from destinations.lib.formats import counted, listed
+from destinations.lib.formats import counted, listed, printable
 from destinations.lib.os_signals import TerminationRequested, exit_status
 from destinations.management.base import Error, one_line, operator_name
 
@@ -159,7 +159,7 @@ class Command(BackupCommand):
         found = listed([counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")])
         lines = [f"warning      {note}" for note in done.notes]
         before = preview_text(shown, signature, undo=target.undo_of is not None)
-        text = "\n".join([before, *lines, f"verified     {found}; nothing was changed"])
+        text = "\n".join([before, *map(printable, lines), f"verified     {found}; nothing was changed"])
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
         self.respond(data | {"verified": asdict(done)}, text)
 
@@ -221,7 +221,7 @@ class Command(BackupCommand):
         )
         sound = "every checksum agrees" if done.notes else "every checksum agrees, every database is sound"
         lines = [f"unpacked     {done.directory}: {found}; {sound}", *(f"warning      {text}" for text in done.notes)]
-        self.respond(data, "\n".join(lines))
+        self.respond(data, "\n".join(map(printable, lines)))
 
     def _cancel(self, reference: str) -> None:
         restore = self.find_restore(reference)

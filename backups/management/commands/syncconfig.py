@@ -18,11 +18,13 @@ class Command(BackupCommand):
         synced = sync(options["instance"])
         lines = [f"changed   {row}" for row in synced.changed] + [f"disabled  {row}" for row in synced.disabled]
         lines += [f"waits     {row} (see `confirmrule`)" for row in synced.pending]
+        lines += [f"note      {note}" for note in synced.notes]
         data = {
             "changed": synced.changed,
             "disabled": synced.disabled,
             "pending": synced.pending,
             "problems": synced.problems,
+            "notes": synced.notes,
         }
         # before the error: the sections without errors are synced
         self.respond(data, "\n".join(lines) or "nothing to change")

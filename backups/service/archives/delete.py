@@ -72,9 +72,11 @@ def _locked(backup: BackupExecution) -> Iterator[None]:
     taken = backup.transition(Status.COMPLETED, free, deleting_at=now)
     backup.refresh_from_db(fields=["status", "deleting_at", "deleted_at", "missing_at", "pinned", "pin_reason"])
     if not taken:
+        # says which of the conditions failed
         _require_deletable(backup)
         raise NotDeletable(f"{backup} is being deleted by another process.")
     try:
+        # only now: a reader that comes after this sees the lock, one that came before is seen here
         if backup.pk in used_backups():
             raise NotDeletable(f"{backup} is in use.", hint="Wait until nothing restores, verifies or downloads it.")
         yield

@@ -66,6 +66,7 @@ def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _:
     """
     manifest = manifest_of_file(path)
     databases = tuple(entry for entry in manifest.contents if entry.type == "database")
+    # the other members are hashed as they are read, and not written
     require_space(directory, sum(entry.size_bytes for entry in databases))
     scratch = directory / "verify"
     trees = {entry.file: partial(read_tree, entry=entry) for entry in manifest.contents if entry.is_tree}
@@ -109,6 +110,7 @@ def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: 
     unchecked = sqlite.check(path, full=full, checkpoint=checkpoint)
     found = sqlite.facts(path, checkpoint=checkpoint)
     if entry.tables is not None:
+        # a table that was not counted when the backup was made has no number to compare
         different = found.differences(entry.tables, [item.table for item in entry.not_counted])
         if different:
             raise ComponentError(

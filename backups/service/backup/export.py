@@ -16,6 +16,7 @@ from backups.instances import Instance
 from backups.lib.copy import sha256_of
 from backups.models import BackupExecution
 from backups.runs.progress import Monitor
+from backups.service.backup.held_before import last_backup_with
 from backups.version import APPLICATION
 
 CHECKING_THREADS = 2
@@ -25,6 +26,7 @@ CHECKING_THREADS = 2
 class Contents:
     """The content of an archive, in order; `as_found` names the files that were copied unchecked and may be damaged."""
 
+    instance: Instance
     parts: list[ExportedPart] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -74,17 +76,18 @@ class _Check:
 
 @contextmanager
 def export_components(
-    components: Sequence[Component], directory: Path, monitor: Monitor, *, as_found: bool = False
+    instance: Instance, components: Sequence[Component], directory: Path, monitor: Monitor, *, as_found: bool = False
 ) -> Iterator[Contents]:
     """Export each component; hash, count and check each exported file in other threads meanwhile.
 
-    Raises ComponentError when a component cannot be exported, unless it is optional: then it is absent, with a
-    warning. With `as_found`, for a safety backup, damaged components are copied as they are, missing ones are absent.
+    Raises ComponentError when a component cannot be exported, unless it is optional, or was never backed up and is made
+    at its first use: then it is absent. With `as_found`, for a safety backup, damaged components are copied as they
+    are, missing ones are absent.
     """
-    contents, checks = Contents(), list[_Check]()
+    contents, checks = Contents(instance), list[_Check]()
     with _threads() as executor, monitor.stopping_threads():
         for component in components:
-            export = _export(component, monitor.context(directory), as_found=as_found)
+            export = _export(instance, component, monitor.context(directory), as_found=as_found)
             if export.parts and not as_found:
                 export.warnings += [
                     f"a restore of {component.name} would be refused here now: {obstacle.message}"
@@ -98,12 +101,31 @@ def export_components(
                     facts = executor.submit(sqlite.facts, part.path, checkpoint=monitor.advance)
                     proof = executor.submit(sqlite.check, part.path, checkpoint=monitor.advance)
                 checks.append(_Check(part, optional, checksum, facts, proof))
-            _collect(export, contents)
+            _collect(export, contents, as_found=as_found)
         monitor.stage(BackupExecution.Stage.CHECKING)
         for check in checks:
-            _finish_check(check, contents, as_found=as_found)
+            part = check.part
+            try:
+                entry = check.entry()
+            except DamagedComponent as error:
+                if check.optional:
+                    contents.parts.remove(part)
+                    part.path.unlink()
+                    _collect(Export(absent=[(part.component, error.message)]), contents)
+                elif as_found:
+                    contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
+                    contents.as_found.add(part.name)
+                    # damaged: neither its tables nor their rows are known
+                    found = replace(check, part=replace(part, type="data"), facts=None, proof=None)
+                    contents.entries.append(found.entry())
+                else:
+                    raise
+            else:
+                contents.entries.append(entry)
+                contents.warnings += check.notes()
         if not contents.entries and not as_found:
             hint = "See the warnings: every component is optional and absent."
+            # an empty archive would count as a good backup
             raise BackupError("Nothing could be exported.", hint=hint)
         yield contents
 
@@ -118,37 +140,18 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
         executor.shutdown(cancel_futures=True)
 
 
-def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
-    """Add the entry of a part, with warnings about tables that could not be checked or counted."""
-    part = check.part
-    try:
-        entry = check.entry()
-    except DamagedComponent as error:
-        if check.optional:
-            contents.parts.remove(part)
-            part.path.unlink()
-            _collect(Export(absent=[(part.component, error.message)]), contents)
-        elif as_found:
-            contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
-            contents.as_found.add(part.name)
-            contents.entries.append(replace(check, part=replace(part, type="data"), facts=None, proof=None).entry())
-        else:
-            raise
-    else:
-        contents.entries.append(entry)
-        contents.warnings += check.notes()
-
-
 def _unchecked(unchecked: Sequence[sqlite.Unchecked]) -> tuple[Unchecked, ...]:
     return tuple(Unchecked(item.table, item.reason) for item in unchecked)
 
 
-def _export(component: Component, context: ExportContext, *, as_found: bool) -> Export:
+def _export(instance: Instance, component: Component, context: ExportContext, *, as_found: bool) -> Export:
     before = set(context.directory.iterdir())
     try:
         return component.export(context)
     except ComponentError as error:
         if not (component.optional or as_found):
+            if component.made_at_first_use and isinstance(error, MissingComponent):
+                return _not_yet_made(instance, component, error)
             raise
         # a partial export must not get into the archive
         for path in set(context.directory.iterdir()) - before:
@@ -163,14 +166,27 @@ def _export(component: Component, context: ExportContext, *, as_found: bool) -> 
         raise ComponentError(reason, hint="Check the space and the permissions of the workspace.") from error
 
 
-def _collect(export: Export, contents: Contents) -> None:
+def _not_yet_made(instance: Instance, component: Component, error: MissingComponent) -> Export:
+    if (holder := last_backup_with(instance, component.name)) is not None:
+        raise MissingComponent(
+            f"{error.message} {holder} holds it.",
+            hint=f"Restore {component.name} from that backup. If it was removed on purpose, mark it optional.",
+        ) from error
+    return Export(not_yet_made=[(component.name, f"{error.message} Its service makes it at its first use.")])
+
+
+def _collect(export: Export, contents: Contents, *, as_found: bool = False) -> None:
     contents.parts += export.parts
     # a salvaged database was checked, and is sound
     contents.as_found |= {part.name for part in export.parts if export.salvaged and part.type != "database"}
-    contents.absent += [Absent(name, reason) for name, reason in export.absent]
+    contents.absent += [Absent(name, reason) for name, reason in [*export.absent, *export.not_yet_made]]
     contents.left_out += export.left_out
     contents.warnings += export.warnings
-    contents.warnings += [f"{name} is not in this backup: {reason}" for name, reason in export.absent]
+    for name, reason in export.absent:
+        # a safety backup is of whatever state a restore replaces
+        holder = None if as_found else last_backup_with(contents.instance, name)
+        loss = f" It was there before: {holder} holds it." if holder else ""
+        contents.warnings.append(f"{name} is not in this backup: {reason}{loss}")
     contents.config_info = contents.config_info or export.config_info
 
 

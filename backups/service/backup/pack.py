@@ -12,13 +12,24 @@ from backups.lib.os_signals import defer_signals
 from backups.runs.progress import Monitor
 from backups.service.backup.export import Contents
 from backups.service.backup.upload import Made
+from destinations.lib.disks import write_hint
 
 
 def pack(
-    contents: Contents, manifest: Manifest, encryption: Encryption | None, directory: Path, monitor: Monitor
+    contents: Contents,
+    manifest: Manifest,
+    encryption: Encryption | None,
+    directory: Path,
+    monitor: Monitor,
+    *,
+    level: int | None = None,
 ) -> Made:
-    """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full."""
+    """Pack, compress and encrypt into one file in `directory`. Raises BackupError when that is full.
+
+    `level` is that of the compression, by default the setting of the site.
+    """
     archive = directory / "archive"
+    # `open` would create it with what the umask allows
     archive.touch(mode=0o600)
     try:
         # a signal between any two steps would leave the compressor's threads waiting for each other
@@ -33,12 +44,12 @@ def pack(
                 manifest,
                 [Part(part.path, part.name) for part in contents.parts],
                 compression=settings.BACKUP_COMPRESSION,
-                level=settings.BACKUP_COMPRESSION_LEVEL,
+                level=level or settings.BACKUP_COMPRESSION_LEVEL,
                 wrap=encryption.writer if encryption else None,
                 progress=progress,
             )
     except OSError as error:
         raise BackupError(
-            f"The archive cannot be written in {directory}: {error.strerror}.", hint="Free space there."
+            f"The archive cannot be written in {directory}: {error.strerror}.", hint=write_hint(error, directory)
         ) from error
     return Made(archive, packed, manifest, encryption)

@@ -41,6 +41,7 @@ def import_archive(path: Path, destination: BackupDestination, *, by: audit.Acto
             raise BackupError(f"Destination {destination.name} is disabled.", hint="Enable it, or choose another one.")
         sha256, blake2b = _digests(path)
         _refuse_known(sha256)
+        # a bad signature is refused before anything is unpacked
         signature_state(path)
         with workspace(str(uuid4())) as directory:
             verified = verify_file(path, directory)

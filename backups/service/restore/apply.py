@@ -8,7 +8,7 @@ from backups.models import RestoreExecution
 from backups.models.columns import ComponentOutcome
 from backups.runs.progress import Monitor
 from backups.service.restore.ending.finish import warn
-from backups.service.restore.stage import Staged, Step
+from backups.service.restore.staging.stage import Staged, Step
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -32,18 +32,18 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
                 _record(restore, step, State.UNCHANGED)
             raise
         applied += sum(entry.size_bytes for entry in step.entries)
-        monitor.stage(Stage.PROVING, total=total, done=applied)
+        monitor.stage(Stage.VERIFYING_DATA, total=total, done=applied)
         warn(restore, step.component.verify(step.entries, context) if step.entries else [])
         _record(restore, step, State.RESTORED)
 
 
 def _record(restore: RestoreExecution, step: Step, state: str) -> None:
-    rows = sum(entry.records or 0 for entry in step.entries)
+    counts = [entry.records for entry in step.entries if entry.records is not None]
     note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
-        "path": str(step.component.sources()[0]),
-        "rows": rows,
+        "path": str(step.component.location()),
+        "rows": sum(counts) if counts else None,
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }
     if not restore.transition(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):

@@ -8,7 +8,13 @@ from importlib.util import find_spec
 from tests.support.paths import PROJECT
 from tests.support.programs import missing
 
-FILES = ("test_content.py", "test_virtual_tables.py", "test_hostile_schemas.py", "test_restore.py")
+FILES = (
+    "test_content.py",
+    "test_virtual_tables.py",
+    "test_hostile_schemas.py",
+    "test_unknown_definitions.py",
+    "restore",
+)
 # what takes long and does not depend on the version
 LEFT_OUT = "not (large_value or of_any_size or damaged_anywhere)"
 

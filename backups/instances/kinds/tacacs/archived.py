@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backups.components import sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent
-from backups.instances.kinds.base import ArchivedConfiguration, LiveConfiguration, ServiceKind
+from backups.instances.kinds.base import ArchivedConfiguration, LiveConfiguration, ServiceKind, read_once
 from backups.instances.kinds.layers import (
     SECTION,
     Configuration,
@@ -23,7 +23,6 @@ from backups.instances.kinds.tacacs.configuration import (
     active_overrides,
     parse_configuration,
     read_live_overrides,
-    read_live_text,
 )
 from backups.instances.kinds.tacacs.ini import section_text, with_section
 
@@ -80,11 +79,11 @@ class LiveServer(LiveConfiguration):
         super().__init__(service, lock_timeout=lock_timeout)
         self.server = server
 
-    @cached_property
+    @read_once
     def text(self) -> str:
-        return read_live_text(self.server.baseline_path())
+        return self.server.baseline_text()
 
-    @cached_property
+    @read_once
     def overrides(self) -> Sections:
         return read_live_overrides(self.server.overrides_path(), self.lock_timeout)
 
@@ -106,7 +105,7 @@ class LiveServer(LiveConfiguration):
         else:
             text, origin = self.text, str(self.server.baseline_path())
         for section in sections_of(parts):
-            require_section(section, archived.merged)
+            require_section(section, archived.sections)
             database = self.server.overrides_path()
             if archived.override_rows(section) and not database.exists():
                 raise BackupError(
@@ -119,7 +118,7 @@ class LiveServer(LiveConfiguration):
             others = {name: values for name, values in overrides.items() if name != section}
             values = (archived.overrides() or {}).get(section)
             overrides = others | {section: values} if values else others
-        return merged({"file": parse_configuration(text, origin), "overrides": overrides})
+        return merged({"file": parse_configuration(text, origin), "overrides": overrides}, below=self.below)
 
     def after_section(self, section: str, directory: Path) -> Configuration:
         return self.after([SECTION + section], directory, ())

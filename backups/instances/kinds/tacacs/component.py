@@ -22,6 +22,7 @@ from backups.instances.kinds.tacacs.configuration import (
     parse_configuration,
     read_live_text,
 )
+from backups.instances.kinds.tacacs.defaults import DEFAULTS, VARIABLES
 from backups.lib.atomic import discard_draft, replace_file, touched, translate_os_errors
 from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
@@ -50,6 +51,10 @@ class ConfigurationComponent(Component):
     def paths(self) -> list[Path]:
         return [self.baseline, self.overrides.path]
 
+    def location(self) -> Path:
+        # the text of a URL is not restored
+        return self.overrides.path if self.server.config_is_url else self.baseline
+
     def source_bytes(self) -> int:
         return self.overrides.source_bytes() + size_or_zero(self.baseline)
 
@@ -66,8 +71,10 @@ class ConfigurationComponent(Component):
                 raise DamagedComponent(
                     f"{self.overrides.path} holds no readable overrides: {sqlite.error_text(error)}."
                 ) from error
-        layers = {"file": parse_configuration(read_live_text(baseline), str(self.baseline)), "overrides": overrides}
-        configuration = merged(layers)
+        file = parse_configuration(read_live_text(baseline), str(self.baseline))
+        environment = self.server.environment.configuration(VARIABLES)
+        layers = {"file": file, "overrides": overrides}
+        configuration = merged(layers, below=merged({"environment": environment}, below=DEFAULTS))
         if self.server.config_is_url:
             # not backed up: a restore could not change it where it is served
             baseline.unlink()
@@ -81,7 +88,9 @@ class ConfigurationComponent(Component):
         export.warnings += [f"the configuration is not valid: {finding}" for finding in findings]
         export.warnings += [f"the override of {where} is not UTF-8 text: {KEPT}" for where in undecodable(overrides)]
         source = "url" if self.server.config_is_url else "file"
-        export.config_info = ConfigInfo(source, configuration_hash(configuration), bool(overrides), layers)
+        export.config_info = ConfigInfo(
+            source, configuration_hash(configuration), bool(overrides), {"environment": environment} | layers
+        )
         return export
 
     def _export_overrides(self, context: ExportContext) -> Export:
@@ -118,7 +127,7 @@ class ConfigurationComponent(Component):
         return ExportedPart(self.name, copy, FILE, "config", permissions_of(info, self.baseline))
 
     def path_of(self, entry: Entry) -> Path:
-        return self.overrides.path if entry.file.startswith(OVERRIDES) else self.baseline
+        return self.overrides.path if entry.file.startswith(OVERRIDES) else self.location()
 
     def database_of(self, entry: Entry) -> Path | None:
         return self.overrides.path if entry.file == OVERRIDES else None

@@ -1,6 +1,7 @@
 """Reading the configuration of a TACACS+ server, and the database files that it names.
 
-Active overrides (``data/config_overrides.db``) take precedence over the file, or over the cached text of the URL.
+Active overrides (``data/config_overrides.db``) take precedence over the file, or over the cached text of the URL; below
+that lie the environment of the server and its defaults.
 """
 
 import configparser
@@ -13,21 +14,24 @@ from pathlib import Path
 
 from backups.components import sqlite
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
+from backups.instances.environment import Environment
 from backups.instances.kinds.layers import Configuration, is_url
+from backups.instances.kinds.tacacs.defaults import DEFAULTS
 from backups.lib.paths import confined, stat_path, unreadable
 from destinations.lib.formats import as_text, is_text
 
 OVERRIDES = "data/config_overrides.db"
 URL_CACHE = "data/config_baseline_cache.conf"
-# component: (section and key that name the database, the server's default, name in the archive)
+# component: (section and key that name the database, name in the archive)
 DATABASES = {
-    "devices": ("devices", "database", "data/devices.db", "devices.db"),
-    "users": ("auth", "local_auth_db", "data/local_auth.db", "local_auth.db"),
-    "accounting": ("database", "accounting_db", "data/tacacs_accounting.db", "tacacs_accounting.db"),
-    "metrics": ("database", "metrics_history_db", "data/metrics_history.db", "metrics_history.db"),
-    "audit": ("database", "audit_trail_db", "data/audit_trail.db", "audit_trail.db"),
+    "devices": ("devices", "database", "devices.db"),
+    "users": ("auth", "local_auth_db", "local_auth.db"),
+    "accounting": ("database", "accounting_db", "tacacs_accounting.db"),
+    "metrics": ("database", "metrics_history_db", "metrics_history.db"),
+    "audit": ("database", "audit_trail_db", "audit_trail.db"),
 }
-
+# databases that the server makes when it first writes into them, and not at its start
+MADE_AT_FIRST_USE = frozenset({"metrics", "audit"})
 
 Sections = dict[str, dict[str, str]]
 
@@ -43,6 +47,7 @@ class Server:
     optional: frozenset[str] = frozenset()
     # paths of its databases by component, which take precedence over its configuration
     databases: Mapping[str, Path] = field(default_factory=dict)
+    environment: Environment = field(default_factory=Environment)
 
     @property
     def config_is_url(self) -> bool:
@@ -51,6 +56,19 @@ class Server:
     def baseline_path(self) -> Path:
         """Return the path of the lowest layer: the file, or the service's cache of the URL."""
         return confined(self.root, URL_CACHE if self.config_is_url else self.config)
+
+    def baseline_text(self) -> str:
+        """Return the text of the lowest layer. Raises ComponentError."""
+        path = self.baseline_path()
+        try:
+            return read_live_text(path)
+        except MissingComponent as error:
+            if not self.config_is_url:
+                raise
+            raise MissingComponent(
+                f"{path} does not exist. The server keeps the text of its URL there once it has fetched it.",
+                hint="Start the server where it reaches the URL, then back up again.",
+            ) from error
 
     def overrides_path(self) -> Path:
         return confined(self.root, self.databases.get("overrides", Path(OVERRIDES)))
@@ -62,8 +80,8 @@ class Server:
         """
         if component in self.databases:
             return confined(self.root, self.databases[component])
-        section, key, default, _ = DATABASES[component]
-        value = configuration.get(section, {}).get(key) or default
+        section, key, _ = DATABASES[component]
+        value = configuration.get(section, {}).get(key) or DEFAULTS[section][key]
         if not is_text(value):
             raise ComponentError(
                 f"[{section}] {key} is not UTF-8 text.", hint="Correct it in the service's configuration."
@@ -137,7 +155,8 @@ def active_overrides(path: Path, *, lock_timeout: float = 0) -> Sections:
     for section, key, value, value_type in sqlite.rows(path, query, lock_timeout=lock_timeout, exact=True):
         # in the order of ids: the newest row of a key wins
         values = overrides.setdefault(as_text(_exact(section)), {})
-        values[as_text(_exact(key))] = exported_value(_exact(value), _exact(value_type or "string"))
+        # the parser of the server lower-cases keys
+        values[as_text(_exact(key)).lower()] = exported_value(_exact(value), _exact(value_type or ""))
     return overrides
 
 
@@ -150,9 +169,13 @@ def exported_value(value: str, value_type: str) -> str:
     """Return an override as the export writes it: booleans as true or false, dict and list as JSON."""
     if value_type in ("boolean", "bool"):
         return "true" if value.strip().lower() in ("true", "1", "yes", "on") else "false"
-    if value_type in ("json", "dict", "list"):
-        try:
-            return json.dumps(json.loads(value))
-        except json.JSONDecodeError:
-            return value
-    return value
+    if value_type in ("string", "integer"):
+        return value
+    # without a type, or of an unknown one, it is JSON as far as it can be read as such
+    try:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    if isinstance(read, bool):
+        return "true" if read else "false"
+    return json.dumps(read) if isinstance(read, dict | list) else str(read)

@@ -4,6 +4,17 @@ import re
 
 HEADER = re.compile(r"^\[(?P<name>[^\]\r\n]+)\]", re.MULTILINE)
 
+QUOTED = re.compile(r"""(?P<quote>["'])(?P<value>.*?)(?P=quote)\s*(?:[#;].*)?""", re.DOTALL)
+COMMENT = re.compile(r"(?:^|\s)[#;].*", re.DOTALL)
+
+
+def plain_value(value: str) -> str:
+    """Return `value` without a comment behind it and without quotation marks around it: ``"0 2 * * *"  # 2 AM``."""
+    value = value.strip()
+    if quoted := QUOTED.fullmatch(value):
+        return quoted["value"]
+    return COMMENT.sub("", value, count=1).strip()
+
 
 def section_text(text: str, section: str) -> str:
     """Return the lines of ``[section]``, from its header to its last key; empty when there is no such section."""

@@ -9,15 +9,20 @@ from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.components import Component, sqlite
 from backups.components.sqlite.component import SQLiteComponent
+from backups.instances.environment import KEYS as ENVIRONMENT_KEYS
+from backups.instances.environment import parse_environment
 from backups.instances.fields import Mistake, require_known, text, within
 from backups.instances.kinds.base import ArchivedConfiguration, DatabaseSource, LiveConfiguration, ServiceKind
-from backups.instances.kinds.layers import CONFIG, Configuration, is_url
+from backups.instances.kinds.layers import CONFIG, Configuration, Merged, is_url
 from backups.instances.kinds.tacacs import rules
 from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, ArchivedServer, LiveServer
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
-from backups.instances.kinds.tacacs.configuration import DATABASES, Server
+from backups.instances.kinds.tacacs.configuration import DATABASES, MADE_AT_FIRST_USE, Server
+from backups.instances.kinds.tacacs.defaults import DEFAULTS, VARIABLES
+from backups.instances.kinds.tacacs.ini import plain_value
 from backups.instances.kinds.tacacs.section import ConfigurationSection
 from backups.lib.site_paths import SitePaths
+from destinations.lib.secret_names import is_secret_name
 
 OPTIONAL = ("overrides", *DATABASES)
 INSTANCE_ID = "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT 1"
@@ -26,10 +31,13 @@ INSTANCE_ID = "SELECT value FROM system_metadata WHERE key = 'instance_id' LIMIT
 class TacacsServer(ServiceKind):
     kind = "tacacs"
     label = "TACACS+ server"
-    keys: ClassVar[frozenset[str]] = frozenset({"config", "optional", "databases", "environment_file"})
+    keys: ClassVar[frozenset[str]] = frozenset({"config", "optional", "databases"}) | ENVIRONMENT_KEYS
     default_state = "data"
     layers: ClassVar[Mapping[str, str]] = LAYERS
+    defaults = DEFAULTS
+    variables: ClassVar[Mapping[str, tuple[str, str]]] = VARIABLES
     divisible = True
+    counts_weekdays_from_monday = True
     foreign_components: ClassVar[Mapping[str, str]] = {
         FILE: CONFIG,
         OVERRIDES: CONFIG,
@@ -37,11 +45,11 @@ class TacacsServer(ServiceKind):
         **{member: component for component, (*_, member) in DATABASES.items()},
     }
 
-    def __init__(self, server: Server, environment_file: Path | None = None) -> None:
+    def __init__(self, server: Server) -> None:
         super().__init__(server.name, server.root)
         self.server = server
         self.config = server.config
-        self.environment_file = environment_file
+        self.environment = server.environment
 
     @classmethod
     def parse(cls, name: str, root: Path, table: Mapping[str, Any]) -> Self:
@@ -62,11 +70,7 @@ class TacacsServer(ServiceKind):
             component: within(root, text(databases, component, prefix="databases."), f"databases.{component}")
             for component in databases
         }
-        server = Server(name, root, config, frozenset(optional), paths)
-        environment_file = text(table, "environment_file", default="")
-        if environment_file and not Path(environment_file).is_absolute():
-            raise Mistake("environment_file", "The path is not absolute.")
-        return cls(server, Path(environment_file) if environment_file else None)
+        return cls(Server(name, root, config, frozenset(optional), paths, parse_environment(table)))
 
     @property
     def component_names(self) -> tuple[str, ...]:
@@ -84,7 +88,8 @@ class TacacsServer(ServiceKind):
 
     def _database(self, name: str, path: Path) -> Component:
         *_, member = DATABASES[name]
-        return SQLiteComponent(name, path, member=member, optional=name in self.server.optional)
+        optional, first_use = name in self.server.optional, name in MADE_AT_FIRST_USE
+        return SQLiteComponent(name, path, member=member, optional=optional, made_at_first_use=first_use)
 
     def section(self, name: str, *, by: str) -> Component:
         return ConfigurationSection(CONFIG, self, self.server, name, by=by)
@@ -94,9 +99,9 @@ class TacacsServer(ServiceKind):
         stated = setting in self.server.databases
         if component not in DATABASES:
             return DatabaseSource(OVERRIDES, setting=f"databases.{setting}", stated=stated)
-        section, key, _, member = DATABASES[component]
-        # a key in the configuration takes precedence over the environment; an unreadable one leaves that unknown
-        free = configuration and key not in configuration.get(section, {})
+        section, key, member = DATABASES[component]
+        # a key in a layer takes precedence over the environment; an unreadable configuration leaves that unknown
+        free = isinstance(configuration, Merged) and (section, key) not in configuration.set_by_layers
         return DatabaseSource(
             member,
             key=f"[{section}] {key}",
@@ -115,6 +120,16 @@ class TacacsServer(ServiceKind):
     @classmethod
     def findings(cls, configuration: Configuration) -> list[str]:
         return rules.findings(configuration)
+
+    def declared(self, configuration: Configuration) -> Configuration:
+        """Return `configuration` without the comments and quotation marks that INI files have in values.
+
+        Secrets stay as they are: they may contain both.
+        """
+        return {
+            section: {key: value if is_secret_name(key) else plain_value(value) for key, value in values.items()}
+            for section, values in configuration.items()
+        }
 
     def instance_id(self, members: Mapping[str, Path]) -> str:
         if (overrides := members.get(OVERRIDES)) is None:

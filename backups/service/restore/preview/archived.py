@@ -1,7 +1,7 @@
 """Read the configuration that a backup holds, for a preview: from its row, or from the beginning of the archive."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,11 +13,12 @@ from backups.archive.tar.read import read_members
 from backups.errors import ComponentError
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import CONFIG, Configuration, Layers, merged, parse_export
+from backups.instances.masking import masked
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.archives.leases import read_lease
 from backups.service.archives.open import open_archive
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import OperatorError
 
 # the files of the configuration follow the manifest at the beginning of an archive
@@ -30,11 +31,13 @@ LONGEST = 32 << 20
 class ArchivedSide:
     """The configuration in a backup, or the `reason` why it is unknown; from a row, its secrets are `masked`.
 
-    `layers` are those that the archive has; none where only the result of merging them, `merged`, is known.
+    `layers` are those that the archive has; none where only the result of merging them, `merged`, is known. `sections`
+    can be restored alone.
     """
 
     merged: Configuration | None = None
     layers: Layers = field(default_factory=dict)
+    sections: tuple[str, ...] = ()
     masked: bool = False
     reason: str = ""
 
@@ -42,10 +45,11 @@ class ArchivedSide:
 def kept_side(backup: BackupExecution, service: ServiceKind) -> ArchivedSide | None:
     """Return the configuration in the row of `backup`, one that was read from a URL too; None where it has none."""
     kept = backup.config_json
-    if not kept or kept.keys() != service.layers.keys():
+    if not kept or not service.layers.keys() <= kept.keys():
         return None
     layers = {name: kept[name] for name in service.layers}
-    return ArchivedSide(merged(layers), layers, masked=True)
+    below = merged({"environment": kept.get("environment", {})}, below=masked(service.defaults, service.is_secret))
+    return ArchivedSide(merged(layers, below=below), layers, tuple(merged(layers)), masked=True)
 
 
 def archived_side(source: BackupExecution | Path, manifest: Manifest, service: ServiceKind) -> ArchivedSide:
@@ -54,23 +58,21 @@ def archived_side(source: BackupExecution | Path, manifest: Manifest, service: S
     has_lowest = manifest.entry(file) is not None
     if isinstance(source, BackupExecution) and (kept := kept_side(source, service)) is not None:
         layers = {name: layer for name, layer in kept.layers.items() if has_lowest or name != lowest}
-        return ArchivedSide(kept.merged, layers, masked=True)
+        return replace(kept, layers=layers)
     if not has_lowest and manifest.entry(EXPORT_NAME) is None:
         return ArchivedSide(reason="The backup holds no merged configuration.")
     try:
         with workspace(str(uuid4())) as directory:
-            path = source if isinstance(source, Path) else _head(source, directory)
+            if isinstance(source, Path):
+                path = source
+            else:
+                # the configuration is at the beginning of the archive
+                path = directory / "head"
+                with read_lease(source), source.destination.open() as destination:
+                    path.write_bytes(destination.head(source.backup_path, HEAD_BYTES))
             return _read(path, manifest, directory, service)
     except OperatorError as error:
         return ArchivedSide(reason=error.message)
-
-
-def _head(backup: BackupExecution, directory: Path) -> Path:
-    """Download the beginning of the archive only."""
-    path = directory / "head"
-    with read_lease(backup), backup.destination.open() as destination:
-        path.write_bytes(destination.head(backup.backup_path, HEAD_BYTES))
-    return path
 
 
 def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind) -> ArchivedSide:
@@ -80,12 +82,13 @@ def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind)
     try:
         _extract(path, found, directory)
         archived = service.archived(directory, absent_parts(manifest, CONFIG))
-        return ArchivedSide(archived.merged, archived.layers)
+        return ArchivedSide(archived.merged, archived.layers, tuple(archived.sections))
     except (ArchiveError, ComponentError):
         if (export := manifest.entry(EXPORT_NAME)) is None:
             raise
     _extract(path, [export], directory)
-    return ArchivedSide(parse_export((directory / EXPORT_NAME).read_bytes()))
+    whole = parse_export((directory / EXPORT_NAME).read_bytes())
+    return ArchivedSide(merged({"export": whole}, below=service.defaults), sections=tuple(whole))
 
 
 def _extract(path: Path, entries: Collection[Entry], directory: Path) -> None:

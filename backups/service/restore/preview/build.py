@@ -16,6 +16,7 @@ from backups.instances.mismatch import mismatches
 from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.copy import sha256_of
 from backups.models import BackupExecution, RestoreExecution
+from backups.service.archives.openable import no_key_for
 from backups.service.archives.tree_lists import has_list, kept_entries
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.confirmation import changes_of
@@ -25,7 +26,7 @@ from backups.service.restore.preview.configuration import ConfigurationCompariso
 from backups.service.restore.preview.refusals import refusals
 from backups.service.restore.preview.summary import Preview, total_loss, worst_status
 from backups.service.restore.preview.tree import MOST_NAMES, TreeComparer
-from backups.service.restore.select import Target, select
+from backups.service.restore.staging.select import Target, select
 
 # a page has to be answered: what is not compared by then is unknown
 SECONDS_FOR_TREES = 10.0
@@ -49,6 +50,7 @@ def preview(
     for an unknown instance or component, or without an archive, ArchiveError for a file that is not an archive.
     """
     known = get_instance(instance)
+    service = known.service
     # read first: a restore that changes the instance meanwhile makes the confirmation of this preview invalid
     changes_seen = changes_of(instance)
     manifest, digest = _manifest_and_digest(source)
@@ -59,9 +61,7 @@ def preview(
         manifest = manifest if trusted else manifest.as_untrusted()
         names = list(dict.fromkeys([*manifest.components, *known.component_names]))
         targets = select(components, manifest, known)
-    comparison = None
-    if known.service.layers:
-        comparison = ConfigurationComparison(known, archived_side(source, manifest, known.service))
+    comparison = ConfigurationComparison(known, archived_side(source, manifest, service)) if service.layers else None
     parts = [target.part for target in targets if target.component == CONFIG]
     foreseen = comparison.of(parts) if comparison and parts else ConfigurationPreview()
     live = _live_components(known, comparison, foreseen, undo_of)
@@ -71,6 +71,8 @@ def preview(
     found = [_compared(name, live, manifest, targets, comparison, comparer, undo, known) for name in names]
     selected = [component for component in found if component.selected]
     kind = kind_of(manifest)
+    # the manifest of a file was read from it, so a key opened it
+    no_key = no_key_for(source, look=True) if isinstance(source, BackupExecution) else None
     return Preview(
         instance=instance,
         archive=str(source),
@@ -87,7 +89,10 @@ def preview(
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=(*manifest.warnings, *map(str, elsewhere)),
-        refusals=tuple(refusals(manifest, known, targets, live, foreseen, elsewhere, _listed(source), undo=undo)),
+        refusals=(
+            *([no_key.text] if no_key else []),
+            *refusals(manifest, known, targets, live, foreseen, elsewhere, _listed(source), undo=undo),
+        ),
         components=tuple(found),
         loss=total_loss(selected),
         status=worst_status(selected),

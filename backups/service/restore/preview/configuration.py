@@ -1,7 +1,7 @@
 """Compare the live configuration with the one after a restore, key by key, with masked secrets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backups.errors import ComponentError, MissingComponent
 from backups.instances import Instance
@@ -53,11 +53,12 @@ class ConfigurationComparison:
         self._archived = archived
         self._lowest = next(iter(instance.service.layers))
         self._layers: Layers | None = None
+        self._below: Configuration = {}
         self._is_missing = False
         self.live = instance.service.live(lock_timeout=LOCK_TIMEOUT)
         self.problem = archived.reason
         try:
-            self._layers = self.live.layers
+            self._layers, self._below = self.live.layers, self.live.below
         except ComponentError as error:
             self.problem = self.problem or error.message
             self._is_missing = isinstance(error, MissingComponent)
@@ -65,7 +66,7 @@ class ConfigurationComparison:
     @property
     def sections(self) -> list[str]:
         """Return the sections that the backup has."""
-        return list(self._archived.merged or {})
+        return list(self._archived.sections)
 
     @property
     def nearest(self) -> Configuration | None:
@@ -79,7 +80,7 @@ class ConfigurationComparison:
         """
         for section in sections_of(parts):
             if self._archived.merged is not None:
-                require_section(section, self._archived.merged)
+                require_section(section, self.sections)
         if self._lowest in parts and self._service.config_is_url:
             refusal = not_from_url(self._service.name, self._lowest)
             return ConfigurationPreview(refusals=(refusal.message,), impossible=True)
@@ -97,7 +98,7 @@ class ConfigurationComparison:
             unknown = "" if self._is_missing and {"", self._lowest} & set(parts) else self.problem
             return ConfigurationPreview(unknown=unknown, refusals=refusals, after=after)
         shown = {name: masked(layer, self._service.is_secret) for name, layer in self._layers.items()}
-        result = self._after(parts, shown, self._shown())
+        result = self._after(parts, shown, self._shown(), masked(self._below, self._service.is_secret))
         if result is None:
             return ConfigurationPreview(unknown=LAYERS_UNKNOWN)
         return ConfigurationPreview(self._changes_to(result), refusals=refusals, after=after)
@@ -111,12 +112,14 @@ class ConfigurationComparison:
         """Return the configuration after a restore of `parts`, with its secrets."""
         archived = self._archived
         if self._layers is not None:
-            return self._after(parts, self._layers, archived)
+            return self._after(parts, self._layers, archived, self._below)
         # a restore of all of it needs nothing of the live one, which is missing or broken
         whole = "" in parts and (not archived.layers or archived.layers.keys() == self._service.layers.keys())
         return archived.merged if whole else None
 
-    def _after(self, parts: Sequence[str], live: Layers, archived: ArchivedSide) -> Configuration | None:
+    def _after(
+        self, parts: Sequence[str], live: Layers, archived: ArchivedSide, below: Configuration
+    ) -> Configuration | None:
         """Return what a restore of `parts` makes of `live`, as `LiveConfiguration.after` does; None if unknown."""
         if not archived.layers:
             return archived.merged if "" in parts else None
@@ -131,7 +134,7 @@ class ConfigurationComparison:
                 source = archived.layers.get(name, {})
                 others = {other: values for other, values in result[name].items() if other != section}
                 result[name] = others | ({section: source[section]} if section in source else {})
-        return merged(result)
+        return merged(result, below=below)
 
     def _shown(self) -> ArchivedSide:
         """Return the archived side with masked secrets."""
@@ -140,22 +143,23 @@ class ConfigurationComparison:
             return side
         secret = self._service.is_secret
         layers = {name: masked(layer, secret) for name, layer in side.layers.items()}
-        return ArchivedSide(masked(side.merged, secret), layers, masked=True)
+        return replace(side, merged=masked(side.merged, secret), layers=layers, masked=True)
 
     def _changes_to(self, after: Configuration) -> tuple[ConfigurationChange, ...]:
         """Compare the live configuration with one whose secrets are masked."""
         live = self.live.merged
         sections = dict.fromkeys([*live, *after])
         keys = [(name, key) for name in sections for key in dict.fromkeys([*live.get(name, {}), *after.get(name, {})])]
-        found = (
-            self._change(name, key, live.get(name, {}).get(key), after.get(name, {}).get(key)) for name, key in keys
-        )
-        return tuple(change for change in found if change is not None)
-
-    def _change(self, section: str, key: str, now: str | None, after: str | None) -> ConfigurationChange | None:
-        if now is None:
-            return None if after is None else ConfigurationChange(section, key, None, after)
-        secret = self._service.is_secret(section, key)
-        if after is not None and is_masked(after, key, now, secret=secret):
-            return None
-        return ConfigurationChange(section, key, masked_value(key, now, secret=secret), after)
+        found = []
+        for section, key in keys:
+            now, then = live.get(section, {}).get(key), after.get(section, {}).get(key)
+            secret = self._service.is_secret(section, key)
+            # a row of an earlier version holds in plain text what its list of names did not have
+            shown = None if then is None else masked_value(key, then, secret=secret)
+            if now is None:
+                if shown is not None:
+                    found.append(ConfigurationChange(section, key, None, shown))
+            # of a secret only the mask is known: the same value has the same mask
+            elif then is None or not is_masked(then, key, now, secret=secret):
+                found.append(ConfigurationChange(section, key, masked_value(key, now, secret=secret), shown))
+        return tuple(found)

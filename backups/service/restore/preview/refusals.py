@@ -9,7 +9,7 @@ from backups.errors import BackupError
 from backups.instances import Instance
 from backups.instances.mismatch import Mismatch
 from backups.service.restore.preview.configuration import ConfigurationPreview
-from backups.service.restore.select import Target
+from backups.service.restore.staging.select import Target
 
 
 def refusals(

@@ -145,7 +145,7 @@ def test_a_url_source_is_not_backed_up_but_its_cached_text_is_merged(
 
 def test_a_url_source_that_was_never_fetched_is_named(tacacs_root: Path, declare: Declare) -> None:
     declare(f'[tacacs-hq]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "https://config.invalid/tacacs.conf"')
-    with pytest.raises(ComponentError, match=rf"^{tacacs_root}/data/config_baseline_cache\.conf does not exist\.$"):
+    with pytest.raises(ComponentError, match=rf"^{tacacs_root}/data/config_baseline_cache\.conf does not exist\. "):
         components_of(get_instance("tacacs-hq").service, own=NO_SITE_PATHS)
 
 
