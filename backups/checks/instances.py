@@ -63,6 +63,28 @@ def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) ->
 
 
 @register()
+def check_restorable(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """W051: a component could not be restored, because of its mounts or the permissions of this user."""
+    found: list[CheckMessage] = []
+    for instance in inventory().instances.values():
+        if not instance.root.is_dir():  # W002 reports it
+            continue
+        with suppress(BackupError, OSError):  # W002 reports what cannot be read
+            found += [
+                Warning(
+                    f"[{instance.name}] {part.name}: a restore would be refused now: {obstacle.message}",
+                    hint=obstacle.hint,
+                    id="backups.W051",
+                )
+                for part in components_of(instance.service, own=NO_SITE_PATHS)
+                # what does not exist is reported by W002
+                if part.exists()
+                for obstacle in part.obstacles(deep=False)
+            ]
+    return found
+
+
+@register()
 def check_declarations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """W005: the destinations and schedules that a service declares have errors."""
     found: list[CheckMessage] = []

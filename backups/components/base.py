@@ -1,7 +1,7 @@
 """The interface of components: a part of an instance that is exported by a backup and applied by a restore."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -9,8 +9,12 @@ from typing import ClassVar, Literal
 from backups.archive.manifest.document import Entry, LeftOut
 from backups.archive.manifest.permissions import Permissions
 from backups.errors import ComponentError
+from backups.lib.writable import file_obstacles
 
 PartType = Literal["database", "config", "data"]
+# name, type and target of an entry of a tree in a backup
+Content = tuple[str, str, str]
+Contents = Callable[[Entry], Iterable[Content] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,18 @@ class Component(ABC):
     def remove_drafts(self) -> None:
         """Remove drafts that a killed restore left beside the live component."""
 
+    def obstacles(
+        self, entries: Sequence[Entry] | None = None, contents: Contents | None = None, *, deep: bool = True
+    ) -> Iterator[ComponentError]:
+        """Yield what would stop a restore here before it changes anything, as far as that is known without the archive.
+
+        `entries` are those of the backup, by default of one made now. `contents` returns what a tree among them holds.
+        With `deep` whole live trees are examined, where that is necessary.
+        """
+        paths = self.sources() if entries is None else [self.path_of(entry) for entry in entries]
+        for path in dict.fromkeys(paths):
+            yield from file_obstacles(path)
+
     def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         """Check without changes whether `entries` can be applied; return notes for the operator.
 
@@ -188,11 +204,14 @@ class Component(ABC):
         """
         return []
 
-    def space_needed(self, entries: Sequence[Entry]) -> SpaceNeeded:
-        """Return an estimate of the space that `apply` needs on the file system of the live component."""
+    def space_needed(self, entries: Sequence[Entry], staged: Path) -> dict[Path, SpaceNeeded]:
+        """Return an estimate of the space that `apply` needs, by a folder of each file system that it writes to.
+
+        `staged` is the folder with the members of the archive.
+        """
         # the new files are written beside the old ones
         new = sum(entry.size_bytes for entry in entries)
-        return SpaceNeeded(new, new - self.source_bytes())
+        return {self.location().resolve().parent: SpaceNeeded(new, new - self.source_bytes())}
 
     def was_changed(self) -> bool:
         """Return whether another process is known to have written into the live component since `apply`."""

@@ -1,9 +1,8 @@
 """Atomic replacement of files and folders: a crash leaves the old one or the new one, complete."""
 
-import ctypes
 import errno
+import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile, zip_longest
@@ -12,18 +11,26 @@ from typing import BinaryIO
 
 from backups.archive.manifest.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
+from backups.lib.attributes import attributes_of, set_attributes
+from backups.lib.folders import remove_tree
 from backups.lib.mounts import mounts_below
 from backups.lib.ownership import Ownership, ownership_for, ownership_note
+from backups.lib.writable import is_replaceable
 from destinations.lib.disks import fsync_folder, write_hint
+from destinations.lib.formats import printable
 
-RENAME_EXCHANGE = 2  # linux/fs.h
 BLOCK = 1 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# in bytes, of eCryptfs, which has the lowest limit; that of most file systems is 255
+LONGEST_NAME = 143
 
 
 def draft_of(target: Path) -> Path:
     """Return the temporary path beside `target` where its replacement is written before the rename."""
-    return target.with_name(f".{target.name}.restoring")
+    name = f".{target.name}.restoring"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()}.restoring"
+    return target.with_name(name)
 
 
 def discard(path: Path) -> None:
@@ -33,9 +40,9 @@ def discard(path: Path) -> None:
     """
     if path.is_dir() and not path.is_symlink():
         for mount in mounts_below(path.resolve()):
-            # rmtree would empty the mounted file system
+            # the mounted file system would be emptied
             raise OSError(errno.EBUSY, "a file system is mounted in it", str(mount))
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         path.unlink(missing_ok=True)
 
@@ -122,12 +129,15 @@ def replace_file(
 ) -> list[str]:
     """Replace the content of `target` by that of `source` with a temporary file, fsync and rename.
 
-    An existing `target` keeps its owner and mode. A new one gets those of `permissions`, without them 0600 and the
-    owner of `neighbour` (default: the folder). `obsolete` files are removed right before the rename. `checkpoint` gets
-    the bytes of each step and may raise. Returns notes for the operator.
+    An existing `target` keeps its owner, mode and attributes. A new one gets those of `permissions`, without them 0600
+    and the owner of `neighbour` (default: the folder). `obsolete` files are removed right before the rename.
+    `checkpoint` gets the bytes of each step and may raise. Returns notes for the operator.
 
-    Raises Untouched when `target` was not changed, ComponentError when it may have been replaced already.
+    Where no other file can take its name, such as a mounted file, it is written into. Raises Untouched when `target`
+    was not changed, ComponentError when it may have been replaced already.
     """
+    if not is_replaceable(target):
+        return _write_into(source, target, checkpoint, obsolete)
     draft = draft_of(target)
     try:
         with untouched(), translate_os_errors(target, Untouched):
@@ -141,6 +151,10 @@ def replace_file(
                 # only now, when it is complete: until here the file is its creator's alone
                 if target.exists():
                     Ownership.of(target.stat()).set_on(writing.fileno())
+                    refused = set_attributes(writing.fileno(), attributes_of(str(target)))
+                    notes += [
+                        printable(f"{name} of {target} could not be kept: {reason}") for name, reason in refused.items()
+                    ]
                 else:
                     holder = (neighbour or target.parent).stat()
                     given = ownership_for(permissions, holder).set_on_new(writing.fileno())
@@ -156,36 +170,34 @@ def replace_file(
     return notes
 
 
-def exchange(first: Path, second: Path) -> None:
-    """Exchange two names of one folder atomically; raises Untouched when the file system cannot do that."""
-    parent = os.open(second.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            rename_exchange(parent, first.name, parent, second.name)
-        except OSError as error:
-            code = error.errno or errno.EIO
-            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}.", hint=exchange_hint(code)) from error
-        fsync_folder(parent)
-    finally:
-        os.close(parent)
-
-
-def rename_exchange(first_folder: int, first: str, second_folder: int, second: str) -> None:
-    """Exchange two names in two open folders of one file system atomically; raises OSError.
-
-    Source: renameat2(2), RENAME_EXCHANGE.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):  # musl
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if libc.renameat2(first_folder, os.fsencode(first), second_folder, os.fsencode(second), RENAME_EXCHANGE):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-
-def exchange_hint(code: int) -> str:
-    """Return the hint for the errno of a failed `swap`."""
-    if code in (errno.EINVAL, errno.ENOSYS, errno.EXDEV):
-        return (
-            "The file system cannot exchange folders atomically. Restore with --to and put the files in place by hand."
-        )
-    return "Check the permissions, and that it is not a mount point."
+def _write_into(source: Path, target: Path, checkpoint: Callable[[int], None], obsolete: Sequence[Path]) -> list[str]:
+    """Replace the content of the file `target`, not the file. Raises as `replace_file`."""
+    with source.open("rb") as reading:
+        size = os.fstat(reading.fileno()).st_size
+        with untouched(), translate_os_errors(target, Untouched):
+            descriptor = os.open(target, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                before = os.fstat(descriptor).st_size
+                if size > before:
+                    # a disk that is full is found before anything is overwritten
+                    try:
+                        os.posix_fallocate(descriptor, before, size - before)
+                    except OSError:
+                        os.ftruncate(descriptor, before)
+                        raise
+            except BaseException:
+                os.close(descriptor)
+                raise
+        with (
+            os.fdopen(descriptor, "wb", buffering=0) as writing,
+            touched(),
+            translate_os_errors(target, ComponentError),
+        ):
+            for path in obsolete:
+                path.unlink(missing_ok=True)
+            while block := reading.read(BLOCK):
+                writing.write(block)
+                checkpoint(len(block))
+            writing.truncate(size)
+            os.fsync(writing.fileno())
+    return [printable(f"{target} was written in place: it cannot be replaced by another file")]

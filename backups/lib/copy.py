@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,26 +44,38 @@ def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
     return file
 
 
-def copy_unchanged(reading: BinaryIO, writing: Sink, name: Path, checkpoint: Callable[[int], None]) -> None:
-    """Copy as many bytes as the open file has now; `checkpoint` gets the bytes of each block and may raise.
+def copy_unchanged(
+    reading: BinaryIO,
+    writing: Sink,
+    name: Path,
+    checkpoint: Callable[[int], None],
+    segments: Iterable[tuple[int, int]] | None = None,
+) -> None:
+    """Copy as many bytes as the open file has now, or only `segments` of it, each an offset and a length.
 
-    Raises ComponentError when size or modification time are others at the end.
+    `checkpoint` gets the bytes of each block and may raise. Raises ComponentError when size or modification time are
+    others at the end.
     """
     # of the open file: another one may have its name by the end
     before = os.fstat(reading.fileno())
-    left = before.st_size
-    while left:
-        try:
-            block = reading.read(min(BLOCK, left))
-        except OSError as error:
-            raise unreadable(name, error) from error
-        if not block:
-            break
-        writing.write(block)
-        left -= len(block)
-        checkpoint(len(block))
+    missing_bytes = 0
+    for offset, length in [(0, before.st_size)] if segments is None else segments:
+        left = length
+        if reading.tell() != offset:
+            reading.seek(offset)
+        while left:
+            try:
+                block = reading.read(min(BLOCK, left))
+            except OSError as error:
+                raise unreadable(name, error) from error
+            if not block:
+                break
+            writing.write(block)
+            left -= len(block)
+            checkpoint(len(block))
+        missing_bytes += left
     after = os.fstat(reading.fileno())
-    if left or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+    if missing_bytes or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise ComponentError(
             f"{name} changed while it was read.",
             hint="Back it up when nothing writes to it, or leave it out of the component.",

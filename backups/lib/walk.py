@@ -5,25 +5,42 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from backups.lib.folders import OpenFolders
 from backups.lib.paths import unreadable, vanished
-from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
+from backups.lib.site_paths import NO_SITE_PATHS_BELOW
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+# a restore builds a tree under this name in its folder where it cannot build it beside that
+DRAFT_INSIDE = ".backupsite-restoring"
 
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """A file or folder in a tree: its path, its name within the tree, its stat, and the descriptor of its folder."""
+    """A file or folder in the tree at `root`: its name within that, its stat, and the descriptor of its folder."""
 
-    path: Path
+    root: Path
     name: str
     dir_fd: int
     info: os.stat_result
 
     @property
+    def path(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def base(self) -> str:
+        """Return the last part of the name."""
+        return self.name.rpartition("/")[2]
+
+    @property
     def is_file(self) -> bool:
         return stat.S_ISREG(self.info.st_mode)
+
+    @property
+    def is_folder(self) -> bool:
+        return stat.S_ISDIR(self.info.st_mode)
 
     @property
     def is_special(self) -> bool:
@@ -36,63 +53,69 @@ class TreeEntry:
         return "socket" if stat.S_ISSOCK(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
 
 
-def walk(root: Path, own: SitePathsBelow = NO_SITE_PATHS_BELOW) -> Iterator[TreeEntry]:
-    """Yield what is below `root`, sorted by name, parents first; symbolic links are not followed.
+class Excluded(Protocol):
+    """What a walk leaves out: names relative to its root, with everything below them."""
 
-    The site's `own` paths and what is below them are left out. Raises ComponentError for what cannot be read or
-    vanishes during the walk.
+    def holds(self, name: str, /) -> bool: ...
+
+
+def walk(root: Path, excluded: Excluded = NO_SITE_PATHS_BELOW) -> Iterator[TreeEntry]:
+    """Yield what is below `root`, sorted by name, the entries of a folder before those of the folders in it.
+
+    Symbolic links are not followed. What is `excluded`, such as the site's own paths, is left out, and so
+    are drafts of restores. Raises ComponentError for what cannot be read or vanishes during the walk.
     """
-    # no recursion: a tree may be deeper than Python's stack
-    levels = [_Level(root, "", None)]
     try:
-        while levels:
-            level = levels[-1]
-            if level.unseen:
-                yield from level.entries(own)
-            elif level.folders:
-                name = level.folders.pop()
-                levels.append(_Level(root, f"{level.name}{name}/", level.descriptor))
+        way = OpenFolders(os.open(root, FOLDER))
+    except FileNotFoundError as error:
+        raise vanished(root) from error
+    except OSError as error:
+        raise unreadable(root, error) from error
+    # the folders on the way, and of each the folders in it that are still to be listed, the next one last
+    entered, remaining = [""], list[list[str]]()
+    try:
+        while entered:
+            if len(remaining) < len(entered):
+                folders = []
+                for entry in _entries(root, entered[-1], way.descriptor, excluded):
+                    if entry.is_folder:
+                        folders.append(entry.name)
+                    yield entry
+                remaining.append(folders[::-1])
+            elif remaining[-1]:
+                name = remaining[-1].pop()
+                try:
+                    way.enter(name.rpartition("/")[2])
+                except FileNotFoundError as error:
+                    raise vanished(root / name) from error
+                except OSError as error:
+                    raise unreadable(root / name, error) from error
+                entered.append(f"{name}/")
             else:
-                os.close(levels.pop().descriptor)
+                remaining.pop()
+                name = entered.pop()
+                if entered:
+                    try:
+                        way.leave()
+                    except OSError as error:
+                        raise vanished(root / name) from error
     finally:
-        for level in levels:
-            os.close(level.descriptor)
+        way.close()
 
 
-class _Level:
-    """An open folder: its entries are yielded first, then those of the folders in it."""
-
-    def __init__(self, root: Path, name: str, parent: int | None) -> None:
-        self.path, self.name = root / name, name
-        self.folders: list[str] = []
-        self.unseen = True
-        # a folder below may be replaced by a link while it is walked; the root may be one on purpose
-        base, flags = (root, FOLDER) if parent is None else (self.path.name, FOLDER | os.O_NOFOLLOW)
+def _entries(root: Path, prefix: str, folder: int, excluded: Excluded) -> Iterator[TreeEntry]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise unreadable(root / prefix, error) from error
+    for base in names:
+        name = prefix + base
+        if base == DRAFT_INSIDE or excluded.holds(name):
+            continue
         try:
-            self.descriptor = os.open(base, flags, dir_fd=parent)
+            info = os.stat(base, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError as error:
-            raise vanished(self.path) from error
+            raise vanished(root / name) from error
         except OSError as error:
-            raise unreadable(self.path, error) from error
-
-    def entries(self, own: SitePathsBelow) -> Iterator[TreeEntry]:
-        self.unseen = False
-        try:
-            names = sorted(os.listdir(self.descriptor))  # noqa: PTH208 - of the open descriptor, not of the path
-        except OSError as error:
-            raise unreadable(self.path, error) from error
-        for name in names:
-            if own.holds(self.name + name):
-                continue
-            path = self.path / name
-            try:
-                info = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-            except FileNotFoundError as error:
-                raise vanished(path) from error
-            except OSError as error:
-                raise unreadable(path, error) from error
-            if stat.S_ISDIR(info.st_mode):
-                self.folders.append(name)
-            yield TreeEntry(path, self.name + name, self.descriptor, info)
-        # taken from the end
-        self.folders.reverse()
+            raise unreadable(root / name, error) from error
+        yield TreeEntry(root, name, folder, info)

@@ -12,6 +12,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.lib import locks
+from backups.lib.folders import remove_tree
 from backups.lib.os_signals import defer_signals
 
 LOCK_WAIT_SECONDS = 2.0
@@ -48,7 +49,8 @@ def workspace(run_id: str) -> Iterator[Path]:
     try:
         directory = root() / run_id
         # of an earlier process with this run, which died: the lock is ours now
-        shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):  # what stays is reported by `mkdir`
+            remove_tree(directory)
         try:
             directory.mkdir(mode=0o700)
         except OSError as error:
@@ -64,7 +66,7 @@ def workspace(run_id: str) -> Iterator[Path]:
         finally:
             # a signal in between would leave data of the service on the disk
             with defer_signals():
-                shutil.rmtree(directory)
+                remove_tree(directory)
                 if not lock_stays:
                     lock.unlink(missing_ok=True)
     finally:
@@ -113,7 +115,7 @@ def sweep(run_id: str) -> bool:
         return False
     try:
         with suppress(FileNotFoundError):
-            shutil.rmtree(root() / run_id)
+            remove_tree(root() / run_id)
         lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)

@@ -91,6 +91,8 @@ def test_no_other_exception_of_the_packages_has_a_message_of_its_own() -> None:
         "Error": "destinations.management.base",
         # becomes a Problem
         "Mistake": "backups.instances.fields",
+        # becomes a ComponentError that names the nested tar, or the path that cannot be backed up
+        "MalformedHeaderError": "backups.components.files.format.header",
         # caught in its module
         "_Enough": "destinations.backends.base",
     }

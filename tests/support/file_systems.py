@@ -19,6 +19,14 @@ def small_disk(path: Path, *, megabytes: float) -> Iterator[Path]:
 
 
 @contextmanager
+def bare_disk(path: Path) -> Iterator[Path]:
+    """Mount a file system without extended attributes at `path`; skips where only an administrator could."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    with _mounted(path, "-t", "ramfs", "backupsite-test"):
+        yield path
+
+
+@contextmanager
 def bound(source: Path, point: Path) -> Iterator[Path]:
     """Show the folder or file `source` at `point` too; skips where only an administrator could."""
     with _mounted(point, "--bind", str(source)):

@@ -91,9 +91,9 @@ class Manifest:
         return next((entry for entry in self.contents if entry.file == file), None)
 
     def as_untrusted(self) -> Self:
-        """Return a copy whose permissions are not trusted: a restore creates files without their shared write bits."""
+        """Return an untrusted copy: a restore of it creates files without shared write bits and without privileges."""
         entries = (
-            replace(entry, permissions=entry.permissions.as_untrusted()) if entry.permissions else entry
+            replace(entry, permissions=entry.permissions and entry.permissions.as_untrusted(), trusted=False)
             for entry in self.contents
         )
         return replace(self, contents=tuple(entries))

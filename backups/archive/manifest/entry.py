@@ -48,6 +48,8 @@ class Entry:
     file_bytes: int | None = None
     not_checked: tuple[Unchecked, ...] = ()
     not_counted: tuple[Unchecked, ...] = ()
+    # not part of the manifest: False when no known key signed the archive
+    trusted: bool = True
 
     @property
     def is_tree(self) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from backups.archive.compression.read import DAMAGED_HINT, open_reader
@@ -14,11 +14,11 @@ from destinations.lib.streams import Source
 
 
 class MemberFile:
-    """The content of a member; seeks forward only. `finish` reads the rest and compares the SHA-256."""
+    """The content of a member; seeks forward only. `digest` reads the rest. `progress` gets the bytes read."""
 
-    def __init__(self, tar: TarStream, entry: Entry) -> None:
+    def __init__(self, tar: TarStream, progress: Callable[[int], None] | None = None) -> None:
         self._pieces = tar.content()
-        self._entry = entry
+        self._progress = progress
         self._digest = hashlib.sha256()
         self._rest = memoryview(b"")
 
@@ -33,21 +33,25 @@ class MemberFile:
         for _piece in self._next(offset):
             pass
 
-    def finish(self) -> None:
-        """Read the rest; raises ArchiveError when the SHA-256 of the member is not that of the manifest."""
-        self._digest.update(self._rest)
-        self._rest = memoryview(b"")
-        for piece in self._pieces:
+    def digest(self) -> str:
+        """Read the rest; return the SHA-256 of the member in hexadecimal."""
+        while piece := self._piece():
             self._digest.update(piece)
-        if self._digest.hexdigest() != self._entry.checksum_sha256:
-            raise ArchiveError(f"{self._entry.file} does not have the manifest's SHA-256.", hint=DAMAGED_HINT)
+            self._rest = memoryview(b"")
+        return self._digest.hexdigest()
+
+    def _piece(self) -> memoryview:
+        """Return what is left of the present piece, or the next one; nothing at the end."""
+        if not self._rest:
+            self._rest = next(self._pieces, memoryview(b""))
+            if self._progress is not None:
+                self._progress(len(self._rest))
+        return self._rest
 
     def _next(self, size: int) -> Iterator[memoryview]:
         while size:
-            if not self._rest:
-                self._rest = next(self._pieces, memoryview(b""))
-                if not self._rest:
-                    return
+            if not self._piece():
+                return
             piece, self._rest = self._rest[:size], self._rest[size:]
             self._digest.update(piece)
             size -= len(piece)
@@ -65,8 +69,9 @@ def open_member(stream: Source, entry: Entry) -> Iterator[MemberFile]:
         tar = TarStream(chunks)
         for member in tar.members():
             if member.name == entry.file:
-                file = MemberFile(tar, entry)
+                file = MemberFile(tar)
                 yield file
-                file.finish()
+                if file.digest() != entry.checksum_sha256:
+                    raise ArchiveError(f"{entry.file} does not have the manifest's SHA-256.", hint=DAMAGED_HINT)
                 return
     raise ArchiveError(f"{entry.file} is not in the archive.", hint=DAMAGED_HINT)

@@ -5,7 +5,7 @@ and lets OSError of the stream and of the directory through.
 """
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
@@ -16,12 +16,15 @@ from backups.archive.manifest.document import MAX_MANIFEST_BYTES, Manifest
 from backups.archive.manifest.entry import Entry
 from backups.archive.manifest.names import MANIFEST_NAME
 from backups.archive.tar.directory import NewDirectory
+from backups.archive.tar.member_file import MemberFile
 from backups.archive.tar.readahead import read_ahead
 from backups.archive.tar.stream import Member, TarStream
 from backups.archive.tar.verification import Budget, Verification, no_manifest
-from destinations.lib.streams import Source
+from destinations.lib.operator_error import OperatorError
+from destinations.lib.streams import SkippingSource, Source
 
 Progress = Callable[[int], None]
+Reader = Callable[[SkippingSource], None]
 
 
 def read_manifest(stream: Source, *, max_bytes: int | None = None) -> Manifest:
@@ -64,7 +67,7 @@ def verify_members(stream: Source, progress: Progress | None = None, *, max_byte
 
     `progress` gets the bytes of content since its last call, at most a MiB, and may raise to stop the verification.
     """
-    return _walk(stream, Verification(None, Budget(max_bytes)), None, progress)
+    return _walk(stream, Verification(None, Budget(max_bytes)), None, progress, {})
 
 
 def unpack(
@@ -74,15 +77,17 @@ def unpack(
     names: Collection[str] | None = None,
     max_bytes: int | None = None,
     progress: Progress | None = None,
+    readers: Mapping[str, Reader] | None = None,
 ) -> Manifest:
     """Unpack the members in `names` (default: all) into `directory`, which is new or empty; every member is verified.
 
-    Files are 0600 in a 0700 directory. `max_bytes` limits what is written (default: the free space). After an error
-    what was written is removed.
+    The members in `readers` are read by these, which may refuse them: an OperatorError of one is raised where the
+    checksum is right. Files are 0600 in a 0700 directory. `max_bytes` limits what is written (default: the free space).
+    After an error what was written is removed.
     """
     with NewDirectory(directory) as target:
         budget = Budget(target.free_bytes() if max_bytes is None else max_bytes)
-        return _walk(stream, Verification(names, budget), target.create, progress)
+        return _walk(stream, Verification(names, budget), target.create, progress, readers or {})
 
 
 def _walk(
@@ -90,6 +95,7 @@ def _walk(
     verification: Verification,
     create: Callable[[str], BinaryIO] | None,
     progress: Progress | None,
+    readers: Mapping[str, Reader],
 ) -> Manifest:
     with read_ahead(open_reader(stream)) as chunks:
         tar = TarStream(chunks)
@@ -98,6 +104,17 @@ def _walk(
                 verification.use(_read_manifest(tar, member))
                 continue
             verification.expect(member)
+            if (reader := readers.get(member.name)) is not None:
+                file, refusal = MemberFile(tar, progress), None
+                try:
+                    reader(file)
+                except OperatorError as error:
+                    refusal = error
+                verification.record(member, file.digest())
+                # after the checksum: where that is wrong, it is the reason
+                if refusal is not None:
+                    raise refusal
+                continue
             digest = hashlib.sha256()
             with create(member.name) if create and verification.selects(member.name) else nullcontext() as output:
                 for piece in tar.content():

@@ -1,69 +1,125 @@
 """Comparing a live tree with its nested tar as streams, entry by entry."""
 
+import errno
 import os
 import stat
-import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from backups.components.files.pack import ROOT
+from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, LINK, ROOT, Member
 from backups.components.files.read import NestedTar
+from backups.components.files.scope import WHOLE, Scope
+from backups.lib.attributes import GIVEN, attributes_of
 from backups.lib.copy import open_regular
-from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from backups.lib.walk import TreeEntry, walk
+
+BLOCK = 1 << 20
+# the system may give every file another one at any time
+LABELS = frozenset({"security.selinux", "security.SMACK64"})
 
 
 def first_difference(
-    archive: Path, live: Path, checkpoint: Callable[[int], None], own: SitePathsBelow = NO_SITE_PATHS_BELOW
+    archive: Path,
+    live: Path,
+    checkpoint: Callable[[int], None],
+    scope: Scope = WHOLE,
+    *,
+    staying: Collection[str] = (),
+    unkept: Collection[str] = (),
+    trusted: bool = True,
 ) -> str | None:
-    """Return the first name below `live` that differs from `archive` in content, target, mode or owner; or None.
+    """Return the first name below `live` that differs from what `archive` has of `scope`; None when none does.
 
-    The site's `own` paths are left out on both sides. Times are not compared: a service may touch its files. Raises
-    ComponentError.
+    Compared are content, target, mode, owner, attributes and which names are one file; not times, because a service may
+    touch its files. What is outside of the scope is left out on both sides. The folders `staying` may exist for
+    something else, the attributes `unkept` may be missing. Raises ComponentError.
     """
 
-    def is_on_own_path(entry: TreeEntry) -> bool:
-        return entry.name in own.ways and stat.S_ISDIR(entry.info.st_mode)
+    def may_stay(entry: TreeEntry) -> bool:
+        return entry.is_folder and entry.name in staying
 
+    inodes: dict[str, tuple[int, int]] = {}
     with archive.open("rb") as file:
-        tar = NestedTar(file, archive.name)
+        tar = NestedTar(file, archive.name, trusted=trusted)
         # both come in the order of `walk`
-        found = walk(live, own)
+        found = walk(live, scope)
         for member in tar.members():
-            if member.name == ROOT or own.holds(member.name):
+            name = scope.inner(member.name)
+            if name is None or name == ROOT:
                 continue
             entry = next(found, None)
-            # a folder above one of the site's paths may exist for that path alone
-            while entry is not None and entry.name != member.name and is_on_own_path(entry):
+            while entry is not None and entry.name != name and may_stay(entry):
                 entry = next(found, None)
             if entry is None:
-                return member.name
-            if entry.name != member.name or not _is_same(entry, member, tar):
-                return min(entry.name, member.name)
+                return name
+            if entry.name != name or not _is_same(entry, member, unkept):
+                return min(entry.name, name)
+            if member.type == HARD_LINK:
+                if inodes.get(member.target) != (entry.info.st_dev, entry.info.st_ino):
+                    return name
+            elif member.linked:
+                inodes[member.name] = entry.info.st_dev, entry.info.st_ino
+            if member.type == FILE and not _holds(entry, member, tar):
+                return name
             checkpoint(0)
-        return next((entry.name for entry in found if not is_on_own_path(entry)), None)
+        return next((entry.name for entry in found if not may_stay(entry)), None)
 
 
-def _is_same(entry: TreeEntry, member: tarfile.TarInfo, tar: NestedTar) -> bool:
+def _is_same(entry: TreeEntry, member: Member, unkept: Collection[str]) -> bool:
     info = entry.info
+    if member.type == HARD_LINK:
+        # a name of a file that was compared already
+        return entry.is_file
     if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (member.uid, member.gid):
         return False
-    if stat.S_ISLNK(info.st_mode):
-        return member.issym() and os.readlink(entry.path.name, dir_fd=entry.dir_fd) == member.linkname
-    if stat.S_IMODE(info.st_mode) != member.mode:
+    if member.type == LINK:
+        if not stat.S_ISLNK(info.st_mode) or os.readlink(entry.base, dir_fd=entry.dir_fd) != member.target:
+            return False
+    elif stat.S_IMODE(info.st_mode) != member.mode:
         return False
-    if stat.S_ISDIR(info.st_mode):
-        return member.isdir()
-    return entry.is_file and member.isreg() and info.st_size == member.size and _holds(entry, tar)
+    elif member.type == FOLDER:
+        if not entry.is_folder:
+            return False
+    elif not entry.is_file or info.st_size != member.size:
+        return False
+    found = attributes_of(f"/proc/self/fd/{entry.dir_fd}/{entry.base}")
+    wanted = member.attributes
+    return found == wanted or all(
+        found.get(name) == wanted.get(name)
+        for name in {*found, *wanted}
+        if name not in unkept and name not in LABELS and (name in wanted or name.startswith(GIVEN))
+    )
 
 
-def _holds(entry: TreeEntry, tar: NestedTar) -> bool:
+def _holds(entry: TreeEntry, member: Member, tar: NestedTar) -> bool:
     with open_regular(entry.path, dir_fd=entry.dir_fd) as file:
-        return all(_next(file.fileno(), len(piece)) == piece for piece in tar.content())
+        descriptor, end = file.fileno(), 0
+        for offset, piece in tar.content():
+            if not _is_hole(descriptor, end, offset) or _next(descriptor, offset, len(piece)) != piece:
+                return False
+            end = offset + len(piece)
+        return _is_hole(descriptor, end, member.size)
 
 
-def _next(descriptor: int, size: int) -> bytes:
+def _is_hole(descriptor: int, start: int, end: int) -> bool:
+    """Return whether the file has only zeros there."""
+    while start < end:
+        try:
+            start = os.lseek(descriptor, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return True
+            raise
+        if start < end:
+            data = _next(descriptor, start, min(BLOCK, end - start))
+            if not data or data.strip(b"\0"):
+                return False
+            start += len(data)
+    return True
+
+
+def _next(descriptor: int, offset: int, size: int) -> bytes:
     data = b""
-    while len(data) < size and (piece := os.read(descriptor, size - len(data))):
+    while len(data) < size and (piece := os.pread(descriptor, size - len(data), offset + len(data))):
         data += piece
     return data

@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from backups.components.files.listing import FILE, FOLDER, LINK, SECOND, ListedEntry, position
+from backups.components.files.format.header import FILE, FOLDER, LINK, SECOND
+from backups.components.files.listing import ListedEntry, position
 from backups.lib.walk import TreeEntry
 
 
@@ -103,7 +104,7 @@ def change_of(live: TreeEntry, listed: ListedEntry) -> str:
     if (now := type_of(live)) != listed.type:
         return f"a {now} now, a {listed.type} in the backup"
     if listed.type == LINK:
-        return "" if os.readlink(live.path.name, dir_fd=live.dir_fd) == listed.target else "another target"
+        return "" if os.readlink(live.base, dir_fd=live.dir_fd) == listed.target else "another target"
     if listed.type == FILE and info.st_size != listed.size:
         return "another size"
     if listed.type == FILE:

@@ -1,29 +1,45 @@
 """A file, or a tree of files packed as one nested tar, which ``tar xpf`` unpacks.
 
-The nested tar keeps names, modes, owners, times and links of the tree, and the archive around it stays flat.
+The nested tar keeps everything that the tree has, and the archive around it stays flat.
 """
 
 import os
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry, LeftOut
-from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart
+from backups.components.base import (
+    ApplyContext,
+    Component,
+    Contents,
+    Export,
+    ExportContext,
+    ExportedPart,
+    SpaceNeeded,
+)
 from backups.components.files.compare import first_difference
+from backups.components.files.format.header import TAR_BLOCK
+from backups.components.files.format.sparse import stored_bytes
+from backups.components.files.layout import layout_of, obstacles
 from backups.components.files.listing import ListWriter, listed_member
-from backups.components.files.pack import TAR_BLOCK, pack_tree
-from backups.components.files.replace import clear_tree, replace_tree, require_folders_above_own, require_replaceable
+from backups.components.files.pack import pack_tree
+from backups.components.files.replace import clear_tree, replace_tree
+from backups.components.files.scope import Scope
+from backups.components.files.space import region_space
 from backups.errors import ComponentError, Untouched
-from backups.lib.atomic import discard, discard_draft, draft_of, replace_file, translate_os_errors
+from backups.lib.atomic import discard, replace_file, translate_os_errors
 from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
 from backups.lib.paths import size_or_zero, stat_path
 from backups.lib.site_paths import NO_SITE_PATHS, SitePaths, SitePathsBelow
 from backups.lib.walk import walk
+from backups.lib.writable import file_obstacles
 from destinations.lib.formats import printable
 
+# with times in fractions of seconds; most entries have no attributes
+HEADER_BYTES = 3 * TAR_BLOCK
 STOP_SERVICE = "Stop the service meanwhile, with hooks.before_restore."
 
 
@@ -39,6 +55,7 @@ class FilesComponent(Component):
         self.own = own
         self._applied: os.stat_result | None = None
         self._notes: list[str] = []
+        self._unkept: frozenset[str] = frozenset()
 
     def sources(self) -> list[Path]:
         return [self.path]
@@ -47,11 +64,20 @@ class FilesComponent(Component):
         """Return the site's own paths in this tree, which are not part of the component."""
         return self.own.below(self.path)
 
+    def staying(self) -> frozenset[str]:
+        """Return the folders in this tree that a restore leaves there, whether the backup has them or not."""
+        return layout_of(self.path.resolve(), self.site_paths_below()).staying
+
     def source_bytes(self) -> int:
         total = size_or_zero(self.path)
+        if not self.path.is_dir():
+            return total
+        # the root, and the two blocks at the end
+        total = HEADER_BYTES + 2 * TAR_BLOCK
         with suppress(ComponentError):  # an estimate: the export reports the error
             for entry in walk(self.path, self.site_paths_below()):
-                total += 2 * TAR_BLOCK + (entry.info.st_size if entry.is_file else 0)
+                stored = stored_bytes(entry) if entry.is_file else 0
+                total += HEADER_BYTES + stored + -stored % TAR_BLOCK
         return total
 
     def export(self, context: ExportContext) -> Export:
@@ -70,7 +96,7 @@ class FilesComponent(Component):
             listing.chmod(0o600)
             writer = ListWriter(file)
             packed = pack_tree(
-                self.path, target, context.checkpoint, lambda member, time: writer.add(listed_member(member, time)), own
+                self.path, target, context.checkpoint, lambda one: writer.add(listed_member(one, exact=True)), own
             )
             writer.finish()
         left_out = [LeftOut(self.name, printable(name), place.what) for name, place in own.existing(self.path)]
@@ -95,18 +121,20 @@ class FilesComponent(Component):
     def accepts(self, entries: Sequence[Entry]) -> bool:
         return len(entries) == 1 and entries[0].type == "data"
 
+    def obstacles(
+        self, entries: Sequence[Entry] | None = None, contents: Contents | None = None, *, deep: bool = True
+    ) -> Iterator[ComponentError]:
+        live = self.path.resolve()
+        trees = [entry for entry in entries or () if self._is_tree(entry)]
+        if trees or (entries is None and live.is_dir()):
+            found = contents(trees[0]) if trees and contents is not None else None
+            yield from obstacles(layout_of(live, self.site_paths_below()), found, deep=deep)
+        else:
+            yield from file_obstacles(live)
+
     def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         (entry,) = entries
-        if not self._is_tree(entry):
-            return []
-        self.require_replaceable(entries)
-        require_folders_above_own(context.staged / entry.file, self.path.resolve(), self.site_paths_below())
-        return self.site_path_notes()
-
-    def require_replaceable(self, entries: Sequence[Entry]) -> None:
-        """Raise Untouched when `entries` are a tree that cannot replace the live one."""
-        if any(map(self._is_tree, entries)):
-            require_replaceable(self.path.resolve(), self.site_paths_below())
+        return self.site_path_notes() if self._is_tree(entry) else []
 
     def site_path_notes(self) -> list[str]:
         """Return notes on the site's own paths in this tree, which a restore leaves as they are."""
@@ -115,13 +143,26 @@ class FilesComponent(Component):
             for name, place in self.site_paths_below().existing(self.path)
         ]
 
+    def space_needed(self, entries: Sequence[Entry], staged: Path) -> dict[Path, SpaceNeeded]:
+        (entry,) = entries
+        layout = layout_of(self.path.resolve(), self.site_paths_below())
+        if not (self._is_tree(entry) and layout.in_place):
+            return super().space_needed(entries, staged)
+        return region_space(layout, staged / entry.file)
+
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         (entry,) = entries
         staged, live = context.staged / entry.file, self.path.resolve()
         if self._is_tree(entry):
-            self._applied, self._notes = replace_tree(
-                staged, live, context.checkpoint, entry.permissions, own=self.site_paths_below()
+            done = replace_tree(
+                staged,
+                live,
+                context.checkpoint,
+                entry.permissions,
+                own=self.site_paths_below(),
+                trusted=entry.trusted,
             )
+            self._applied, self._notes, self._unkept = done.info, done.notes, done.unkept
         elif live.is_dir():
             raise Untouched(
                 f"{self.path} is a folder, the backup holds a file.", hint="Move the folder away, then restore again."
@@ -140,50 +181,59 @@ class FilesComponent(Component):
         notes = [*self._notes]
         # a note, no error: the tree was compared before it took its name, so a difference has been written since
         try:
-            found = first_difference(
-                context.staged / entry.file, self.path, context.checkpoint, self.site_paths_below()
-            )
+            found = self._first_difference(entry, context)
         except ComponentError as error:
             notes.append(error.message)
         else:
             if found is not None:
                 notes.append(printable(f"{self.path / found} was changed right after the restore"))
-        if (draft := draft_of(self.path.resolve())).exists():
-            notes.append(f"{draft}, the tree from before, could not be removed: remove it by hand")
+        for draft in layout_of(self.path.resolve(), self.site_paths_below()).drafts():
+            if os.path.lexists(draft):
+                notes.append(printable(f"{draft}, the tree from before, could not be removed: remove it by hand"))
         return notes
+
+    def _first_difference(self, entry: Entry, context: ApplyContext) -> str | None:
+        layout = layout_of(self.path.resolve(), self.site_paths_below())
+        return first_difference(
+            context.staged / entry.file,
+            self.path,
+            context.checkpoint,
+            Scope(layout.own),
+            staying=layout.staying,
+            unkept=self._unkept,
+            trusted=entry.trusted,
+        )
 
     def matches(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
         (entry,) = entries
         if not self._is_tree(entry):
             return matches_checksum(self.path, entry.checksum_sha256)
-        staged = context.staged / entry.file
-        return (
-            self.path.is_dir() and first_difference(staged, self.path, lambda _: None, self.site_paths_below()) is None
-        )
+        return self.path.is_dir() and self._first_difference(entry, context) is None
 
     def was_changed(self) -> bool:
         # the tree was compared before it took its name: a difference afterwards is another process's
         return self._applied is not None
 
     def exists(self, part: str = "") -> bool:
-        # an empty folder exists, but not one that only holds the site's own paths
-        own = self.site_paths_below()
-        if not (own and self.path.is_dir()):
+        # an empty folder exists, but not one that only holds what a restore can neither remove nor replace
+        layout = layout_of(self.path.resolve(), self.site_paths_below())
+        if not (layout.in_place and self.path.is_dir()):
             return self.path.exists()
-        return any(entry.name not in own.ways for entry in walk(self.path, own))
+        return any(entry.name not in layout.staying for entry in walk(self.path, layout.own))
 
     def remove(self, parts: Collection[str] = ("",)) -> None:
         live, own = self.path.resolve(), self.site_paths_below()
-        if live.is_dir():
-            require_replaceable(live, own)
-        if own and live.is_dir():
+        if live.is_dir() and layout_of(live, own).in_place:
             clear_tree(live, own)
             return
         with translate_os_errors(live, ComponentError):
             discard(live)
 
     def remove_drafts(self) -> None:
-        discard_draft(self.path.resolve())
+        for draft in layout_of(self.path.resolve(), self.site_paths_below()).drafts():
+            # the next restore fails if it is still there
+            with suppress(OSError):
+                discard(draft)
 
     def _is_tree(self, entry: Entry) -> bool:
         return entry.file == self._tree_member

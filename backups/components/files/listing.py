@@ -4,19 +4,14 @@ It is written while the tree is packed, or made from its nested tar, so that a p
 Reading and writing keep one block in memory.
 """
 
-import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from backups.components.files.pack import ROOT
+from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, LINK, ROOT, SECOND, Member
 from backups.components.files.read import NestedTar
-from backups.errors import ComponentError
 from destinations.lib.streams import Sink, SkippingSource, Source
 
-SECOND = 10**9
-FILE, FOLDER, LINK = "file", "folder", "link"
-MEMBER_TYPES = {tarfile.REGTYPE: FILE, tarfile.DIRTYPE: FOLDER, tarfile.SYMTYPE: LINK}
 LETTERS = {FILE: b"f", FOLDER: b"d", LINK: b"l"}
 TYPES = {letter: type for type, letter in LETTERS.items()}
 BLOCK_BYTES = 256 * 1024
@@ -27,7 +22,7 @@ LEVEL = 1
 
 @dataclass(frozen=True, slots=True)
 class ListedEntry:
-    """An entry of a tree in a backup. `mtime_ns` from a tar is a whole second and not `exact`."""
+    """An entry of a tree in a backup. `mtime_ns` is not `exact` where a tar has a whole second."""
 
     name: str
     type: str
@@ -40,18 +35,18 @@ class ListedEntry:
     target: str
 
 
-def listed_member(member: tarfile.TarInfo, mtime_ns: int | None = None) -> ListedEntry:
-    """Return the record of a member of a nested tar; `mtime_ns` is its exact time where that is known."""
+def listed_member(member: Member, *, exact: bool) -> ListedEntry:
+    """Return the record of an entry of a nested tar. A second name of a file is listed as a file."""
     return ListedEntry(
         name=member.name,
-        type=MEMBER_TYPES[member.type],
+        type=FILE if member.type == HARD_LINK else member.type,
         mode=member.mode,
         uid=member.uid,
         gid=member.gid,
         size=member.size,
-        mtime_ns=int(member.mtime) * SECOND if mtime_ns is None else mtime_ns,
-        exact=mtime_ns is not None,
-        target=member.linkname if member.issym() else "",
+        mtime_ns=member.mtime_ns,
+        exact=exact,
+        target=member.target if member.type == LINK else "",
     )
 
 
@@ -100,24 +95,15 @@ def records(compressed: Iterable[bytes]) -> Iterator[ListedEntry]:
             yield _decoded(head, target)
 
 
-def entries_in(tar: NestedTar, name: str) -> Iterator[ListedEntry]:
-    """Yield the entries of a nested tar called `name`. Raises ComponentError when their order is not that of `walk`."""
-    last: tuple[tuple[int, str], ...] = ()
-    for member in tar.members():
-        if member.name == ROOT:
-            continue
-        here = position(member.name)
-        # an archive may come from anywhere, and a comparison in another order would be wrong
-        if here <= last:
-            raise ComponentError(f"The entries of {name} are not in order, so they cannot be compared.")
-        last = here
-        yield listed_member(member)
+def entries_in(tar: NestedTar) -> Iterator[ListedEntry]:
+    """Yield the entries of a nested tar, in the order of `walk`. Raises ComponentError."""
+    return (listed_member(member, exact=member.exact) for member in tar.members() if member.name != ROOT)
 
 
 def write_list(tar: SkippingSource, name: str, target: Sink) -> None:
     """Write the listing of the nested tar `tar`, called `name`. Raises ComponentError."""
     writer = ListWriter(target)
-    for entry in entries_in(NestedTar(tar, name), name):
+    for entry in entries_in(NestedTar(tar, name)):
         writer.add(entry)
     writer.finish()
 

@@ -1,27 +1,42 @@
-"""Packing a tree of files into one tar in the format of GNU tar: names, modes, owners, times and links.
+"""Packing a tree of files into one tar, which GNU tar unpacks with everything that an entry has.
 
-Not written through TarFile, which silently truncates a file that grows while it is read.
+Not written through TarFile, which silently truncates a file that grows while it is read, and knows no holes and no
+attributes.
 """
 
 import os
-import stat
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from backups.components.files.format.attributes import attribute_records
+from backups.components.files.format.header import (
+    FILE,
+    FOLDER,
+    HARD_LINK,
+    HARD_LINKED,
+    LINK,
+    LONGEST_HEADER,
+    ROOT,
+    SECOND,
+    TAR_BLOCK,
+    MalformedHeaderError,
+    Member,
+    encode,
+)
+from backups.components.files.format.sparse import encode_map, segments_of
+from backups.errors import ComponentError
+from backups.lib.attributes import Attributes, attributes_of
 from backups.lib.copy import copy_unchanged, open_regular
 from backups.lib.paths import unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
-from backups.lib.walk import FOLDER, TreeEntry, walk
-from destinations.lib.formats import printable
+from backups.lib.walk import FOLDER as OPEN_FOLDER
+from backups.lib.walk import TreeEntry, walk
+from destinations.lib.formats import human_size, printable
 
-TAR_BLOCK = 512
-ROOT = "."
-
-
-Note = Callable[[tarfile.TarInfo, int], None]
+Note = Callable[[Member], None]
+Inode = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -42,61 +57,131 @@ def pack_tree(
 ) -> PackedTree:
     """Write the tree at `root` into the new file `target` (0600).
 
-    `note` is called with each member and its modification time in nanoseconds. The site's `own` paths are left out
-    without a warning. Raises ComponentError.
+    `note` is called with each entry. The site's `own` paths are left out without a warning. Raises ComponentError.
     """
     packed = PackedTree()
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as tar:
-        try:
-            descriptor = os.open(root, FOLDER)
-        except OSError as error:
-            raise unreadable(root, error) from error
-        try:
-            tar.write(_header(_described(ROOT, os.fstat(descriptor))))
-        finally:
-            os.close(descriptor)
+        packer = _Packer(tar, checkpoint)
+        packer.add_root(root)
         for entry in walk(root, own):
             if entry.is_special:
                 packed.warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
             else:
-                member = _add(tar, entry, checkpoint)
-                note(member, entry.info.st_mtime_ns)
-                packed.files += not member.isdir()
-                packed.file_bytes += member.size
+                member = packer.add(entry)
+                note(member)
+                packed.files += member.type != FOLDER
+                packed.file_bytes += 0 if member.type == HARD_LINK else member.size
         tar.write(bytes(2 * TAR_BLOCK))
     return packed
 
 
-def _described(name: str, info: os.stat_result) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.mode = stat.S_IMODE(info.st_mode)
-    member.uid, member.gid = info.st_uid, info.st_gid
-    member.mtime = int(info.st_mtime)
-    if stat.S_ISDIR(info.st_mode):
-        member.type = tarfile.DIRTYPE
-    return member
+class _Packer:
+    """Writes entries into `tar`; remembers the files that have a second name."""
 
+    def __init__(self, tar: BinaryIO, checkpoint: Callable[[int], None]) -> None:
+        self._tar, self._checkpoint = tar, checkpoint
+        # of each such file its name in the tar, and how many names it has that were not found yet
+        self._linked: dict[Inode, tuple[str, int]] = {}
 
-def _add(tar: BinaryIO, entry: TreeEntry, checkpoint: Callable[[int], None]) -> tarfile.TarInfo:
-    member = _described(entry.name, entry.info)
-    if entry.is_file:
-        with open_regular(entry.path, dir_fd=entry.dir_fd) as reading:
-            member.size = os.fstat(reading.fileno()).st_size
-            tar.write(_header(member))
-            copy_unchanged(reading, tar, entry.path, checkpoint)
-            tar.write(bytes(-member.size % TAR_BLOCK))
-        return member
-    if stat.S_ISLNK(entry.info.st_mode):
-        member.type = tarfile.SYMTYPE
+    def add_root(self, root: Path) -> None:
         try:
-            member.linkname = os.readlink(entry.path.name, dir_fd=entry.dir_fd)
-        except FileNotFoundError as error:
-            raise vanished(entry.path) from error
-    tar.write(_header(member))
-    return member
+            descriptor = os.open(root, OPEN_FOLDER)
+        except OSError as error:
+            raise unreadable(root, error) from error
+        try:
+            member = _described(ROOT, FOLDER, os.fstat(descriptor))
+            self._write_header(member, root, _attributes(descriptor, root))
+        finally:
+            os.close(descriptor)
+
+    def add(self, entry: TreeEntry) -> Member:
+        """Write the header of the entry and what it holds."""
+        if entry.is_file:
+            return self._add_link(entry) or self._add_file(entry)
+        member = _described(entry.name, FOLDER if entry.is_folder else LINK, entry.info)
+        base = entry.base
+        if not entry.is_folder:
+            try:
+                member.target = os.readlink(base, dir_fd=entry.dir_fd)
+            except FileNotFoundError as error:
+                raise vanished(entry.path) from error
+        # through the folder, because a link cannot be opened
+        attributes = _attributes(f"/proc/self/fd/{entry.dir_fd}/{base}", entry)
+        self._write_header(member, entry, attributes)
+        return member
+
+    def _add_link(self, entry: TreeEntry) -> Member | None:
+        """Write a second name of a file that is in the tar already; None when it is not."""
+        inode = entry.info.st_dev, entry.info.st_ino
+        if entry.info.st_nlink == 1 or inode not in self._linked:
+            return None
+        first, others = self._linked.pop(inode)
+        if others > 1:
+            self._linked[inode] = first, others - 1
+        member = _described(entry.name, HARD_LINK, entry.info)
+        member.target, member.size = first, entry.info.st_size
+        self._write_header(member, entry, {})
+        return member
+
+    def _add_file(self, entry: TreeEntry) -> Member:
+        path = entry.path
+        with open_regular(path, dir_fd=entry.dir_fd) as reading:
+            descriptor = reading.fileno()
+            info = os.fstat(descriptor)
+            member = _described(entry.name, FILE, info)
+            member.size = info.st_size
+            records = {}
+            if info.st_nlink > 1:
+                self._linked[info.st_dev, info.st_ino] = entry.name, info.st_nlink - 1
+                records["comment"] = HARD_LINKED
+            attributes, map_ = _attributes(descriptor, path), b""
+            if (segments := segments_of(descriptor, info)) is not None:
+                map_ = encode_map(segments, info.st_size)
+                member.sparse, member.stored = True, len(map_) + sum(length for _, length in segments)
+                reading.seek(0)
+            self._write_header(member, entry, attributes, records)
+            self._tar.write(map_)
+            copy_unchanged(reading, self._tar, path, self._checkpoint, segments)
+            self._tar.write(bytes(-(member.stored if member.sparse else member.size) % TAR_BLOCK))
+        return member
+
+    def _write_header(
+        self, member: Member, what: TreeEntry | Path, attributes: Attributes, records: dict[str, bytes] | None = None
+    ) -> None:
+        path = what.path if isinstance(what, TreeEntry) else what
+        try:
+            kept = attribute_records(attributes) if attributes else {}
+        except MalformedHeaderError as error:
+            raise ComponentError(f"{path} cannot be backed up: {error}.", hint="Remove its access list.") from error
+        if records:
+            kept |= records
+        header = encode(member, kept)
+        if len(header) > LONGEST_HEADER:
+            raise ComponentError(
+                f"{path} cannot be backed up: its path and extended attributes are longer than"
+                f" {human_size(LONGEST_HEADER)}.",
+                hint="Leave it out of the component.",
+            )
+        self._tar.write(header)
 
 
-def _header(member: tarfile.TarInfo) -> bytes:
-    # of the formats without length limits, the one with names of any bytes that tar unpacks without warnings
-    return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+def _described(name: str, type_: str, info: os.stat_result) -> Member:
+    return Member(
+        name=name,
+        type=type_,
+        mode=info.st_mode & 0o7777,
+        uid=info.st_uid,
+        gid=info.st_gid,
+        mtime_ns=info.st_mtime_ns,
+        exact=info.st_mtime_ns % SECOND != 0,
+    )
+
+
+def _attributes(target: int | str, what: TreeEntry | Path) -> Attributes:
+    try:
+        return attributes_of(target)
+    except FileNotFoundError as error:
+        raise vanished(what.path if isinstance(what, TreeEntry) else what) from error
+    except OSError as error:
+        raise unreadable(what.path if isinstance(what, TreeEntry) else what, error) from error

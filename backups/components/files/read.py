@@ -1,75 +1,190 @@
 """Reading the nested tar of a tree. It may come from anywhere, and TarFile accepts more than such a tar may hold."""
 
 import os
-import tarfile
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from backups.components.files.pack import TAR_BLOCK
+from backups.components.files.format.attributes import PRIVILEGED, take_attributes
+from backups.components.files.format.header import (
+    FILE,
+    FOLDER,
+    HARD_LINK,
+    HARD_LINKED,
+    LINK,
+    LONG_NAME,
+    LONG_TARGET,
+    LONGEST_HEADER,
+    PAX,
+    ROOT,
+    SECOND,
+    TAR_BLOCK,
+    TYPES,
+    MalformedHeaderError,
+    Member,
+    RawHeader,
+    count,
+    decode,
+    decode_records,
+    nanoseconds,
+    to_text,
+)
+from backups.components.files.format.order import EntryOrder
+from backups.components.files.format.sparse import Segment, decode_map
 from backups.errors import ComponentError
-from destinations.lib.formats import printable
+from backups.lib.walk import DRAFT_INSIDE
+from destinations.lib.formats import human_size, printable
 from destinations.lib.streams import SkippingSource
 
 BLOCK = 1 << 20
-LONGEST_NAME = 64 * 1024
-LONG_NAMES = {tarfile.GNUTYPE_LONGNAME: "name", tarfile.GNUTYPE_LONGLINK: "linkname"}
+# parts that lead out of a tree, or to a second spelling of a name in it
+NOT_IN_NAMES = frozenset({"", ".", "..", DRAFT_INSIDE})
 HIGHEST_ID = 2**32 - 2
-LATEST = 2**40
-TYPES = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE)
+# of the kernel: seconds and sizes are signed 64-bit numbers
+LATEST = 2**63
+LARGEST_FILE = 2**63 - 1
+# of all files of a tree together: an archive must not be able to make a disk look as if it held more than exists
+MOST_HOLES = 1 << 50
+UNTRUSTED_HINT = "Do not trust this archive unless you know who made it."
+SET_ID = 0o6000
 
 
 class NestedTar:
     """Reads what `pack_tree` wrote, and refuses everything else.
 
-    Iterate over `members` and read the `content` of each before the next; what is not read is skipped.
+    Iterate over `members` and read the `content` of each before the next; what is not read is skipped. In a tar that is
+    not `trusted` no entry has a set-id bit or an attribute that grants privileges.
     """
 
-    def __init__(self, file: SkippingSource, name: str) -> None:
-        self._file, self._name = file, name
+    def __init__(self, file: SkippingSource, name: str, *, trusted: bool = True) -> None:
+        self._file, self._name, self._trusted = file, name, trusted
+        # entries of an archive that is not trusted, whose privileges were taken away
+        self.limited = 0
+        self._segments: list[Segment] = []
         self._unread = 0
+        self._holes = 0
+        # only of files that have a second name in the tree
+        self._linked: dict[str, Member] = {}
 
-    def members(self) -> Iterator[tarfile.TarInfo]:
-        """Yield files, folders and symbolic links with names below the root; ROOT is the root itself.
+    def members(self) -> Iterator[Member]:
+        """Yield the entries of the tree in the order of `walk`, each in a folder that came before; ROOT may be first.
 
         Raises ComponentError that names a member which `pack_tree` cannot have written.
         """
+        order = EntryOrder()
         while (member := self._next()) is not None:
-            if not _is_allowed(member):
-                raise self.refused(member, self._name)
-            self._unread = member.size if member.isreg() else 0
-            padding = -self._unread % TAR_BLOCK
+            if not (_is_allowed(member) and order.accepts(member.name, member.type)):
+                raise self.refused(member.name, self._name)
+            if not self._trusted:
+                self._limit(member)
             yield member
+            padding = -member.stored % TAR_BLOCK
             self._file.seek(self._unread + padding, os.SEEK_CUR)
 
-    def content(self) -> Iterator[bytes]:
-        """Yield the bytes of the file that `members` yielded last."""
-        while self._unread:
-            piece = self._exactly(min(BLOCK, self._unread))
-            self._unread -= len(piece)
-            yield piece
+    def content(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the bytes of the file that `members` yielded last, each piece with its offset; holes are left out."""
+        for start, length in self._segments:
+            at, end = start, start + length
+            while at < end:
+                piece = self._exactly(min(BLOCK, end - at))
+                self._unread -= len(piece)
+                yield at, piece
+                at += len(piece)
+        self._segments = []
 
-    def _next(self) -> tarfile.TarInfo | None:
-        long_names: dict[str, str] = {}
-        while True:
+    def _next(self) -> Member | None:
+        try:
             block = self._exactly(TAR_BLOCK)
             if not block.strip(b"\0"):
                 return None
-            try:
-                member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-            except tarfile.TarError as error:
-                raise ComponentError(f"{self._name} is not a tree that was backed up: {error}.") from error
-            if member.type not in LONG_NAMES:
-                break
-            if not 0 < member.size <= LONGEST_NAME:
-                raise ComponentError(f"{self._name} holds a name of {member.size} bytes.")
-            text = self._exactly(member.size)
-            self._exactly(-member.size % TAR_BLOCK)
-            long_names[LONG_NAMES[member.type]] = text.removesuffix(b"\0").decode("utf-8", "surrogateescape")
-        if member.type not in TYPES or (member.size and not member.isreg()):
-            raise self.refused(member, self._name)
-        for attribute, value in long_names.items():
-            setattr(member, attribute, value.rstrip("/") if member.isdir() else value)
+            header, records = decode(block), dict[str, bytes]()
+            while header.flag in (PAX, LONG_NAME, LONG_TARGET):
+                records |= self._extended(header)
+                header = decode(self._exactly(TAR_BLOCK))
+            return self._member(header, records)
+        except MalformedHeaderError as error:
+            raise ComponentError(
+                f"{self._name} is not a tree that was backed up: {error}.", hint=UNTRUSTED_HINT
+            ) from error
+
+    def _extended(self, header: RawHeader) -> dict[str, bytes]:
+        """Read what precedes the header of an entry: PAX records, or a long name or target."""
+        if not 0 < header.size <= LONGEST_HEADER:
+            raise ComponentError(f"{self._name} holds a name of {header.size} bytes.", hint=UNTRUSTED_HINT)
+        data = self._exactly(header.size)
+        self._exactly(-header.size % TAR_BLOCK)
+        if header.flag == PAX:
+            return dict(decode_records(data))
+        return {"path" if header.flag == LONG_NAME else "linkpath": data.removesuffix(b"\0")}
+
+    def _member(self, header: RawHeader, records: dict[str, bytes]) -> Member:
+        stored_name = records.pop("path", header.name)
+        name = to_text(records.pop("GNU.sparse.name", stored_name))
+        target = to_text(records.pop("linkpath", header.target))
+        type_ = TYPES.get(header.flag)
+        if type_ is None or (header.size and type_ != FILE):
+            raise self.refused(name, self._name)
+        mtime = records.pop("mtime", None)
+        member = Member(
+            name=name.rstrip("/") if type_ == FOLDER else name,
+            type=type_,
+            mode=header.mode,
+            uid=header.uid,
+            gid=header.gid,
+            mtime_ns=header.mtime * SECOND if mtime is None else nanoseconds(mtime),
+            size=header.size,
+            stored=header.size,
+            target=target if type_ in (LINK, HARD_LINK) else "",
+            exact=mtime is not None,
+            sparse="GNU.sparse.major" in records,
+        )
+        if not 0 <= member.size <= LARGEST_FILE:
+            raise MalformedHeaderError("a size is impossible")
+        self._unread = member.stored
+        self._segments = [(0, member.size)] if member.size else []
+        if member.sparse:
+            self._read_map(member, records)
+        if records.pop("comment", None) == HARD_LINKED and type_ == FILE:
+            member.linked = True
+            self._linked[member.name] = member
+        member.attributes = take_attributes(records)
+        if records:
+            raise MalformedHeaderError(printable(f"an extended header has the record {min(records)[:40]!r}"))
+        if type_ == HARD_LINK:
+            self._resolve(member)
         return member
+
+    def _read_map(self, member: Member, records: dict[str, bytes]) -> None:
+        version = records.pop("GNU.sparse.major"), records.pop("GNU.sparse.minor", b"")
+        if member.type != FILE or version != (b"1", b"0"):
+            raise MalformedHeaderError("a file with holes is in another format than the PAX format 1.0 of GNU tar")
+        member.size = count(records.pop("GNU.sparse.realsize", b""))
+
+        def block() -> bytes:
+            self._unread -= TAR_BLOCK
+            if self._unread < 0:
+                raise MalformedHeaderError("the map of a file with holes is malformed")
+            return self._exactly(TAR_BLOCK)
+
+        self._segments, data = decode_map(block, member.size)
+        if data != self._unread or member.size > LARGEST_FILE:
+            raise MalformedHeaderError("the map of a file with holes is malformed")
+        self._holes += member.size - data
+        if self._holes > MOST_HOLES:
+            raise ComponentError(
+                f"{self._name} holds files with holes of more than {human_size(MOST_HOLES)}.", hint=UNTRUSTED_HINT
+            )
+
+    def _resolve(self, member: Member) -> None:
+        """Give a hard link what its target has. Raises ComponentError unless that is an earlier file of this tree."""
+        if (first := self._linked.get(member.target)) is None:
+            raise self.refused(member.name, self._name)
+        member.size, member.attributes = first.size, first.attributes
+
+    def _limit(self, member: Member) -> None:
+        privileged = [key for key in member.attributes if key.startswith(PRIVILEGED)]
+        if member.mode & SET_ID or privileged:
+            self.limited += 1
+        member.mode &= ~SET_ID
+        member.attributes = {key: value for key, value in member.attributes.items() if key not in privileged}
 
     def _exactly(self, size: int) -> bytes:
         data = self._file.read(size) or b""
@@ -78,19 +193,19 @@ class NestedTar:
         return data
 
     @staticmethod
-    def refused(member: tarfile.TarInfo, archive: str) -> ComponentError:
+    def refused(name: str, archive: str) -> ComponentError:
         return ComponentError(
-            printable(f"{archive} holds {member.name!r}, which does not belong in a tree."),
-            hint="Do not trust this archive unless you know who made it.",
+            printable(f"{archive} holds {name!r}, which does not belong in a tree."), hint=UNTRUSTED_HINT
         )
 
 
-def _is_allowed(member: tarfile.TarInfo) -> bool:
-    path = PurePosixPath(member.name)
-    if member.name != str(path) or path.is_absolute() or ".." in path.parts or "\0" in member.name:
+def _is_allowed(member: Member) -> bool:
+    if member.name != ROOT and not NOT_IN_NAMES.isdisjoint(member.name.split("/")):
         return False
-    if member.issym() and (not member.linkname or "\0" in member.linkname):
+    if "\0" in member.name:
+        return False
+    if member.type == LINK and (not member.target or "\0" in member.target):
         return False
     # what the kernel accepts
     owners = all(0 <= owner <= HIGHEST_ID for owner in (member.uid, member.gid))
-    return owners and abs(member.mtime) < LATEST and 0 <= member.mode <= 0o7777
+    return owners and abs(member.mtime_ns) < LATEST * SECOND and 0 <= member.mode <= 0o7777

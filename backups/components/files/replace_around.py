@@ -1,20 +1,26 @@
-"""Replacing a tree around the site's own paths in it, which are not moved, opened or changed.
+"""Replacing a tree in place: its root stays, and so do mount points, the site's own paths, and the folders above those.
 
-The root of the tree and the folders above those paths stay. Every other entry of them is swapped with the entry that
-was built beside the tree, name by name, each swap atomic.
+Every other entry of these folders is swapped with the entry that was built for it, name by name, each swap atomic. The
+site's own paths are not moved, opened or changed.
 """
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from backups.components.files.layout import Region
+from backups.components.files.mounted_file import MountedFile
 from backups.errors import ComponentError, Untouched
-from backups.lib.atomic import FOLDER, exchange_hint, rename_exchange, translate_os_errors
-from backups.lib.site_paths import SitePathsBelow
+from backups.lib.atomic import FOLDER, translate_os_errors
+from backups.lib.attributes import Attributes, attributes_of, set_attributes
+from backups.lib.exchange import exchange_hint, rename_exchange
+from backups.lib.folders import open_below
+from backups.lib.walk import DRAFT_INSIDE
+from destinations.lib.disks import fsync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,42 +32,59 @@ class _Step:
 
 
 @dataclass(frozen=True, slots=True)
+class _Model:
+    """Stat and attributes of a folder."""
+
+    info: os.stat_result
+    attributes: Attributes
+
+    @classmethod
+    def of(cls, folder: int) -> "_Model":
+        return cls(os.fstat(folder), attributes_of(folder))
+
+
+@dataclass(frozen=True, slots=True)
 class _Folder:
     """Descriptors of a folder that stays and of the folder built for it; `model` is None when the backup has none."""
 
     live: int
     draft: int
-    model: os.stat_result | None
+    model: _Model | None
 
 
-def swap_around(draft: Path, live: Path, own: SitePathsBelow) -> os.stat_result:
-    """Swap the contents of the folders `live` and `draft`, but not the site's `own` paths; return the stat of `live`.
+def replace_in_place(regions: Sequence[Region], files: Sequence[MountedFile], live: Path) -> os.stat_result:
+    """Swap what lies in the folders of each region, and write the mounted `files`; return the stat of `live`.
 
     Raises Untouched when everything is as before, and ComponentError when it is not.
     """
     with ExitStack() as opened:
+        steps, staying = list[_Step](), list[_Folder]()
         with translate_os_errors(live, Untouched):
-            folders = _open_folders(draft, live, own, opened)
-            steps = [step for path, folder in folders.items() for step in _changes(path, folder, folders, own)]
-            for folder in folders.values():
+            for region in regions:
+                folders = _open_folders(region, live, opened)
+                staying += folders.values()
+                steps += [step for path, folder in folders.items() for step in _changes(path, folder, folders, region)]
+            for folder in staying:
                 if folder.model is not None:
-                    before = os.fstat(folder.live)
-                    steps.append(
-                        _Step(
-                            partial(_set_metadata, folder.live, folder.model),
-                            partial(_set_metadata, folder.live, before),
-                        )
+                    do, undo = (
+                        partial(_set_metadata, folder.live, of) for of in (folder.model, _Model.of(folder.live))
                     )
+                    steps.append(_Step(do, undo))
+            steps += [_Step(file.replace, file.revert) for file in files]
         _carry_out(steps, live)
-        for folder in folders.values():
-            os.fsync(folder.live)
-        return os.fstat(folders[""].live)
+        for folder in staying:
+            fsync_folder(folder.live)
+        return os.fstat(staying[0].live)
 
 
-def _open_folders(draft: Path, live: Path, own: SitePathsBelow, opened: ExitStack) -> dict[str, _Folder]:
-    """Open the root of the tree, called "", and the folders above the site's `own` paths."""
-    folders = {"": _Folder(_opened(live, None, opened), *_built(draft, None, opened))}
-    for path in own.ways:
+def _open_folders(region: Region, live: Path, opened: ExitStack) -> dict[str, _Folder]:
+    """Open the root of the region, called "", and the folders that lead to what stays in it."""
+    root = open_below(live, region.scope.root, FOLDER)
+    opened.callback(os.close, root)
+    inside = region.draft.name == DRAFT_INSIDE
+    built = _built(DRAFT_INSIDE, root, opened) if inside else _built(region.draft, None, opened)
+    folders = {"": _Folder(root, *built)}
+    for path in region.scope.ways:
         parent, _, name = path.rpartition("/")
         if parent not in folders:
             continue
@@ -80,12 +103,12 @@ def _opened(name: str | Path, parent: int | None, opened: ExitStack) -> int:
     return descriptor
 
 
-def _built(name: str | Path, parent: int | None, opened: ExitStack) -> tuple[int, os.stat_result | None]:
-    """Open a folder of the draft and return its descriptor and stat; a missing one is made, with None for the stat."""
+def _built(name: str | Path, parent: int | None, opened: ExitStack) -> tuple[int, _Model | None]:
+    """Open a folder of the draft and return its descriptor and model; a missing one is made, without a model."""
     model = None
     try:
         descriptor = _opened(name, parent, opened)
-        model = os.fstat(descriptor)
+        model = _Model.of(descriptor)
     except FileNotFoundError:
         # the backup has no such folder; the entries that the swap removes are moved into this one
         os.mkdir(name, dir_fd=parent)
@@ -95,11 +118,11 @@ def _built(name: str | Path, parent: int | None, opened: ExitStack) -> tuple[int
     return descriptor, model
 
 
-def _changes(path: str, folder: _Folder, folders: dict[str, _Folder], own: SitePathsBelow) -> Iterator[_Step]:
+def _changes(path: str, folder: _Folder, folders: dict[str, _Folder], region: Region) -> Iterator[_Step]:
     live, built = set(os.listdir(folder.live)), set(os.listdir(folder.draft))  # noqa: PTH208 - of open folders
     for name in sorted(live | built):
         inner = f"{path}/{name}" if path else name
-        if inner in folders or own.holds(inner):
+        if inner in folders or region.scope.holds(inner) or (not path and name == DRAFT_INSIDE):
             continue
         if name in live and name in built:
             yield _swapping(folder, name)
@@ -148,15 +171,17 @@ def _movable(parent: int, name: str) -> Iterator[None]:
         os.close(folder)
 
 
-def _set_metadata(folder: int, model: os.stat_result) -> None:
-    """Give the open `folder` the owner, mode and times of `model`."""
-    info = os.fstat(folder)
-    if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (model.st_uid, model.st_gid):
-        os.fchown(folder, model.st_uid, model.st_gid)
-    if stat.S_IMODE(info.st_mode) != stat.S_IMODE(model.st_mode):
-        os.fchmod(folder, stat.S_IMODE(model.st_mode))
-    if os.geteuid() in (0, info.st_uid):
-        os.utime(folder, ns=(model.st_atime_ns, model.st_mtime_ns))
+def _set_metadata(folder: int, model: _Model) -> None:
+    """Give the open `folder` the owner, attributes, mode and times of `model`, where this user may."""
+    info, wanted = os.fstat(folder), model.info
+    if os.geteuid() not in (0, info.st_uid):
+        return
+    if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (wanted.st_uid, wanted.st_gid):
+        os.fchown(folder, wanted.st_uid, wanted.st_gid)
+    set_attributes(folder, model.attributes)
+    if stat.S_IMODE(info.st_mode) != stat.S_IMODE(wanted.st_mode):
+        os.fchmod(folder, stat.S_IMODE(wanted.st_mode))
+    os.utime(folder, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
 
 
 def _carry_out(steps: list[_Step], live: Path) -> None:
@@ -167,7 +192,7 @@ def _carry_out(steps: list[_Step], live: Path) -> None:
             step.do()
             done.append(step)
     except OSError as error:
-        message = f"{live} cannot be replaced around the places of this site in it: {error.strerror}."
+        message = f"{live} cannot be replaced in place: {error.strerror}."
         try:
             for step in reversed(done):
                 step.undo()

@@ -1,18 +1,21 @@
 """Unpacking the nested tar of a tree below an open folder; no member can be written outside of it."""
 
+import errno
 import os
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from backups.components.files.pack import ROOT
+from backups.components.files.format.header import FILE, FOLDER, LINK, ROOT, Member
 from backups.components.files.read import NestedTar
-from backups.lib.atomic import FOLDER
+from backups.components.files.scope import WHOLE, Scope
+from backups.components.files.unkept import Unkept
+from backups.lib.attributes import set_attributes
+from backups.lib.folders import OpenFolders
 from backups.lib.ownership import Ownership
-from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 
-NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+TIMES = "the modification time"
 
 
 def unpack_tree(
@@ -20,109 +23,205 @@ def unpack_tree(
     root: int,
     otherwise: Ownership,
     checkpoint: Callable[[int], None],
-    own: SitePathsBelow = NO_SITE_PATHS_BELOW,
-) -> None:
-    """Unpack `archive` below the open, empty folder `root`.
+    scope: Scope = WHOLE,
+    *,
+    trusted: bool = True,
+) -> Unkept:
+    """Unpack what `archive` has of `scope` below the open, empty folder `root`; return what could not be kept.
 
-    The root gets its mode and owner from the tar, or `otherwise` where the tar has none. Members in the site's `own`
-    paths are skipped. `checkpoint` is called with the bytes written and may raise. Raises ComponentError that names a
-    member which does not belong in such a tree, and OSError.
+    The root gets its mode and owner from the tar, or `otherwise` where the tar has none. What is not `trusted` gets no
+    privileges. `checkpoint` is called with the bytes written and may raise. Raises ComponentError that names a member
+    which does not belong in such a tree, and OSError.
     """
-    # folders and files first, then links: no link can redirect a file while files are written
-    links: list[tarfile.TarInfo] = []
-    folders: list[tarfile.TarInfo] = []
+    unkept = Unkept()
+    # what the folder above gives to new entries must not get into the tree
+    set_attributes(root, {})
     with archive.open("rb") as file, closing(_Folders(root)) as below:
-        tar = NestedTar(file, archive.name)
+        tar = NestedTar(file, archive.name, trusted=trusted)
+        top: Member | None = None
         for member in tar.members():
-            if own.holds(member.name):
+            if (name := scope.inner(member.name)) is None:
                 continue
-            if member.isreg():
-                with _placing(member, archive):
-                    descriptor = below.create(member.name)
-                with os.fdopen(descriptor, "wb") as writing:
-                    for piece in tar.content():
-                        writing.write(piece)
-                        checkpoint(len(piece))
-                    writing.flush()
-                    _set_metadata(descriptor, member)
+            if name == ROOT:
+                top = member
                 continue
-            (links if member.issym() else folders).append(member)
-            if member.isdir() and member.name != ROOT:
-                with _placing(member, archive):
-                    below.make_folder(member.name)
-        for member in links:
             with _placing(member, archive):
-                _link(member, below)
-        # the deepest first, the root last: a folder's own mode may not let this user enter it
-        for member in reversed(folders):
-            if member.name == ROOT:
-                _set_metadata(root, member)
-                continue
-            parent, base = below.holding(member.name)
-            descriptor = os.open(base, FOLDER, dir_fd=parent)
-            try:
-                _set_metadata(descriptor, member)
-            finally:
-                os.close(descriptor)
-    if not any(member.name == ROOT for member in folders):
-        otherwise.set_on(root)
+                parent, base = below.holding(name, unkept)
+                if member.type == FOLDER:
+                    os.mkdir(base, 0o700, dir_fd=parent)
+                    below.made(name, member)
+                elif member.type == LINK:
+                    _make_link(member, parent, base, unkept)
+                elif member.type == FILE:
+                    descriptor = os.open(base, NEW_FILE, 0o600, dir_fd=parent)
+                else:
+                    below.link(scope.inner(member.target), parent, base)
+            if member.type == FILE:
+                try:
+                    write_content(descriptor, member, tar, checkpoint)
+                    set_metadata(descriptor, member, unkept)
+                finally:
+                    os.close(descriptor)
+        below.finish(unkept)
+        # the root last: its own mode may not let this user enter it
+        if top is not None:
+            set_metadata(root, top, unkept)
+        else:
+            otherwise.set_on(root)
+        unkept.limited = tar.limited
+    return unkept
+
+
+def write_content(descriptor: int, member: Member, tar: NestedTar, checkpoint: Callable[[int], None]) -> None:
+    """Write what `tar` has of `member` into an open, empty file; holes stay holes. Raises OSError."""
+    for offset, piece in tar.content():
+        left = memoryview(piece)
+        while left:
+            written = os.pwrite(descriptor, left, offset + len(piece) - len(left))
+            left = left[written:]
+        checkpoint(len(piece))
+    if member.sparse:
+        os.ftruncate(descriptor, member.size)
 
 
 @contextmanager
-def _placing(member: tarfile.TarInfo, archive: Path) -> Iterator[None]:
+def _placing(member: Member, archive: Path) -> Iterator[None]:
     """Refuse a `member` that repeats a name, or lies below something that is not a folder: `pack_tree` writes none."""
     try:
         yield
     except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-        raise NestedTar.refused(member, archive.name) from error
+        raise NestedTar.refused(member.name, archive.name) from error
 
 
-def _link(member: tarfile.TarInfo, below: "_Folders") -> None:
-    parent, base = below.holding(member.name)
-    os.symlink(member.linkname, base, dir_fd=parent)
+def _make_link(member: Member, parent: int, base: str, unkept: Unkept) -> None:
+    os.symlink(member.target, base, dir_fd=parent)
     if os.geteuid() == 0:
         os.chown(base, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
-    os.utime(base, (member.mtime, member.mtime), dir_fd=parent, follow_symlinks=False)
+    _set_attributes(f"/proc/self/fd/{parent}/{base}", member, unkept)
+    _set_time(lambda: os.utime(base, ns=_times(member), dir_fd=parent, follow_symlinks=False), member, unkept)
+    _compare_time(os.stat(base, dir_fd=parent, follow_symlinks=False), member, unkept)
 
 
-def _set_metadata(descriptor: int, member: tarfile.TarInfo) -> None:
+def set_metadata(descriptor: int, member: Member, unkept: Unkept) -> None:
+    """Give an open file or folder the owner, attributes, mode and time of `member`, and note what it does not take."""
     if os.geteuid() == 0:
         os.fchown(descriptor, member.uid, member.gid)
-    # after the owner: changing it clears set-user-id bits
+    # after the owner: changing it removes file capabilities and clears set-user-id bits
+    _set_attributes(descriptor, member, unkept)
     os.fchmod(descriptor, member.mode)
-    os.utime(descriptor, (member.mtime, member.mtime))
+    _set_time(lambda: os.utime(descriptor, ns=_times(member)), member, unkept)
+    _compare_time(os.fstat(descriptor), member, unkept)
+
+
+def _times(member: Member) -> tuple[int, int]:
+    return member.mtime_ns, member.mtime_ns
+
+
+def _set_attributes(target: int | str, member: Member, unkept: Unkept) -> None:
+    for name, reason in set_attributes(target, member.attributes).items():
+        unkept.add(name, member.name, reason)
+
+
+def _set_time(set_it: Callable[[], None], member: Member, unkept: Unkept) -> None:
+    try:
+        set_it()
+    except OSError as error:
+        # EOVERFLOW, EINVAL: a file system with times of 32 bits
+        if error.errno not in (errno.EOVERFLOW, errno.EINVAL):
+            raise
+
+
+def _compare_time(info: os.stat_result, member: Member, unkept: Unkept) -> None:
+    # a file system may have a shorter range, and coarser times
+    if info.st_mtime_ns != member.mtime_ns:
+        unkept.add(TIMES, member.name, "the file system has no such time")
 
 
 class _Folders:
-    """Opens the folder of a member without following links; the last one stays open for the next member."""
+    """The folders below `root` that members are made in, opened without following links.
+
+    A folder gets its own mode, owner and times when nothing more comes below it: they may not let this user enter it.
+    """
 
     def __init__(self, root: int) -> None:
         self._root = root
-        self._name, self._descriptor = "", os.dup(root)
+        self._way = OpenFolders(os.dup(root))
+        self._name = ""
+        self._entered: list[str] = []
+        # of the folders on the way: those in it that are empty so far
+        self._waiting: list[dict[str, Member]] = [{}]
+        self._above: list[Member] = []
 
-    def holding(self, name: str) -> tuple[int, str]:
+    def holding(self, name: str, unkept: Unkept) -> tuple[int, str]:
         """Return the open folder that holds `name`, until the next call, and the last part of `name`."""
         parent, _, base = name.rpartition("/")
         if parent != self._name:
-            descriptor = os.dup(self._root)
-            for part in parent.split("/") if parent else []:
-                try:
-                    inner = os.open(part, FOLDER, dir_fd=descriptor)
-                finally:
-                    os.close(descriptor)
-                descriptor = inner
-            self.close()
-            self._name, self._descriptor = parent, descriptor
-        return self._descriptor, base
+            self._go_to(parent, unkept)
+        return self._way.descriptor, base
 
-    def create(self, name: str) -> int:
-        """Return the descriptor of the new file `name`, opened for writing."""
-        parent, base = self.holding(name)
-        return os.open(base, NEW_FILE, 0o600, dir_fd=parent)
+    def _go_to(self, name: str, unkept: Unkept) -> None:
+        parts = name.split("/") if name else []
+        common = 0
+        for here, there in zip(self._entered, parts, strict=False):
+            if here != there:
+                break
+            common += 1
+        while len(self._entered) > common:
+            self._leave(unkept)
+        for part in parts[common:]:
+            member = self._waiting[-1].pop(part, None)
+            if member is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), part)
+            self._way.enter(part)
+            self._entered.append(part)
+            self._above.append(member)
+            self._waiting.append({})
+        self._name = name
 
-    def make_folder(self, name: str) -> None:
-        parent, base = self.holding(name)
-        os.mkdir(base, 0o700, dir_fd=parent)
+    def _leave(self, unkept: Unkept) -> None:
+        self._set_waiting(unkept)
+        self._waiting.pop()
+        descriptor = os.dup(self._way.descriptor)
+        try:
+            self._way.leave()
+            # last: making an entry in it changes its time
+            set_metadata(descriptor, self._above.pop(), unkept)
+        finally:
+            os.close(descriptor)
+        self._entered.pop()
+
+    def _set_waiting(self, unkept: Unkept) -> None:
+        for base, member in self._waiting[-1].items():
+            self._way.enter(base)
+            descriptor = os.dup(self._way.descriptor)
+            try:
+                self._way.leave()
+                set_metadata(descriptor, member, unkept)
+            finally:
+                os.close(descriptor)
+
+    def made(self, name: str, member: Member) -> None:
+        """Take the folder `name`, which was made in the current folder."""
+        self._waiting[-1][name.rpartition("/")[2]] = member
+
+    def link(self, first: str | None, parent: int, base: str) -> None:
+        """Give the file `first` the second name `base` in the open folder `parent`."""
+        if first is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        folder, _, name = first.rpartition("/")
+        way = OpenFolders(os.dup(self._root))
+        try:
+            for part in folder.split("/") if folder else []:
+                way.enter(part)
+            os.link(name, base, src_dir_fd=way.descriptor, dst_dir_fd=parent, follow_symlinks=False)
+        finally:
+            way.close()
+
+    def finish(self, unkept: Unkept) -> None:
+        """Give the folders that are still open their own modes, owners and times."""
+        while self._entered:
+            self._leave(unkept)
+        self._set_waiting(unkept)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._way.close()

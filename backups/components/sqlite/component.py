@@ -1,11 +1,11 @@
 """A SQLite database, exported and restored through the online backup API while its service runs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry
 from backups.components import sqlite
-from backups.components.base import ApplyContext, Component, Export, ExportContext, ExportedPart, SpaceNeeded
+from backups.components.base import ApplyContext, Component, Contents, Export, ExportContext, ExportedPart, SpaceNeeded
 from backups.components.sqlite.restore import SIDE_FILES, restore_into
 from backups.components.sqlite.schema_comparison import schema_notes
 from backups.components.sqlite.verify import FileState, file_state, is_same, verify_restored
@@ -14,6 +14,7 @@ from backups.lib.atomic import discard_draft, replace_file, touched, translate_o
 from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
 from backups.lib.paths import size_or_zero, stat_path
+from backups.lib.writable import file_obstacles
 
 
 class SQLiteComponent(Component):
@@ -79,16 +80,21 @@ class SQLiteComponent(Component):
         names = [entry.file.removeprefix(main.file) for entry in side]
         return set(names) <= set(SIDE_FILES) and all(entry.type == "data" for entry in side)
 
+    def obstacles(
+        self, entries: Sequence[Entry] | None = None, contents: Contents | None = None, *, deep: bool = True
+    ) -> Iterator[ComponentError]:
+        yield from file_obstacles(self.path, database=not entries or entries[0].type == "database")
+
     def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         main, *_ = entries
         if main.type != "database":
             return []
         return schema_notes(context.staged / main.file, self.live, self.name)
 
-    def space_needed(self, entries: Sequence[Entry]) -> SpaceNeeded:
+    def space_needed(self, entries: Sequence[Entry], staged: Path) -> dict[Path, SpaceNeeded]:
         # a write-ahead log takes every new page before the file does, a rollback journal every old one
         new, old = sum(entry.size_bytes for entry in entries), self.source_bytes()
-        return SpaceNeeded(max(new, old) + max(0, new - old), new - old)
+        return {self.live.parent: SpaceNeeded(max(new, old) + max(0, new - old), new - old)}
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         main, *side = entries

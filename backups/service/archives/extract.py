@@ -11,6 +11,7 @@ from uuid import uuid4
 from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.manifest.names import MANIFEST_NAME
 from backups.archive.tar.read import unpack
+from backups.components.files.unkept import Unkept
 from backups.components.files.unpack import unpack_tree
 from backups.errors import BackupError
 from backups.instances import inventory
@@ -32,7 +33,7 @@ Progress = Callable[[int], None]
 class Extracted:
     """What was extracted into `directory`: plain `files`, and `trees` as folders named after their component.
 
-    `notes` are about tables that cannot be checked here.
+    `notes` are about tables that cannot be checked here, and about what entries of trees could not be given: `unkept`.
     """
 
     manifest: Manifest
@@ -40,6 +41,7 @@ class Extracted:
     files: tuple[Entry, ...]
     trees: tuple[Entry, ...]
     notes: tuple[str, ...] = ()
+    unkept: frozenset[str] = frozenset()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -98,11 +100,13 @@ def unpack_archive(
     components: Sequence[str] = (),
     *,
     keep_tars: bool = False,
+    trusted: bool = False,
     progress: Progress = lambda _: None,
 ) -> Extracted:
     """Unpack the archive file `archive` into `directory`, check every database, and unpack nested tars to folders.
 
-    `scratch` takes what has to be decrypted. With `keep_tars` the nested tars stay beside their folders.
+    `scratch` takes what has to be decrypted. With `keep_tars` the nested tars stay beside their folders. What is not
+    `trusted` gets no privileges.
     """
     manifest = manifest_of_file(archive)
     for name in components:
@@ -126,38 +130,44 @@ def unpack_archive(
         with open_archive(archive, scratch) as stream:
             unpack(stream, directory, names=[entry.file for entry in entries], progress=progress)
         with _emptied_on_error(directory, made=made):
-            notes = tuple(
+            notes = [
                 note
                 for entry in entries
                 if entry.type == "database"
                 for note in check_database(directory / entry.file, entry, checkpoint=progress)
-            )
+            ]
+            attributes = set[str]()
             for entry in trees:
-                _unpack_tree(directory, entry, progress, keep_tar=keep_tars)
+                unkept = _unpack_tree(directory, entry, progress, keep_tar=keep_tars, trusted=trusted)
+                notes += unkept.notes(directory / entry.file.removesuffix(".tar"))
+                attributes |= unkept.found.keys()
             with create_private(directory / MANIFEST_NAME) as file:
                 file.write(manifest.to_json())
     except OSError as error:
         raise BackupError(
             f"{directory} cannot be written: {error.strerror}.", hint="Check space and permissions there."
         ) from error
-    return Extracted(manifest, directory, tuple(entry for entry in entries if entry not in trees), trees, notes)
+    files = tuple(entry for entry in entries if entry not in trees)
+    return Extracted(manifest, directory, files, trees, tuple(notes), frozenset(attributes))
 
 
 def _taken(directory: Path, root: Path, whose: str) -> BackupError:
     return BackupError(f"{directory} lies in {root}, of {whose}.", hint="Name a folder somewhere else.")
 
 
-def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool) -> None:
+def _unpack_tree(directory: Path, entry: Entry, progress: Progress, *, keep_tar: bool, trusted: bool) -> Unkept:
     # the nested tar of a tree is named after its component
     tree = directory / entry.file.removesuffix(".tar")
     tree.mkdir(mode=0o700)
     descriptor = os.open(tree, FOLDER)
     try:
-        unpack_tree(directory / entry.file, descriptor, Ownership.of(os.fstat(descriptor)), progress)
+        otherwise = Ownership.of(os.fstat(descriptor))
+        unkept = unpack_tree(directory / entry.file, descriptor, otherwise, progress, trusted=trusted)
     finally:
         os.close(descriptor)
     if not keep_tar:
         (directory / entry.file).unlink()
+    return unkept
 
 
 @contextmanager

@@ -99,4 +99,4 @@ def archived_entries(archive: Path, entry: Entry) -> Iterator[Iterator[ListedEnt
         open_archive(archive, directory) as stream,
         open_member(stream, entry) as member,
     ):
-        yield entries_in(NestedTar(member, entry.file), entry.file)
+        yield entries_in(NestedTar(member, entry.file))

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.tar.read import read_manifest, unpack
 from backups.components import sqlite
+from backups.components.files.format.header import FOLDER, HARD_LINK
+from backups.components.files.read import NestedTar
 from backups.errors import ComponentError
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.open import open_archive
+from destinations.lib.streams import SkippingSource
 
 Progress = Callable[[int], None]
 
@@ -56,15 +60,36 @@ def verify_file(path: Path, directory: Path) -> Verified:
 
 
 def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _: None) -> Unpacked:
-    """Unpack the databases of the archive `path` below `directory`, hashing every member. Raises ArchiveError."""
+    """Unpack the databases of the archive `path` below `directory`, hashing every member and reading every tree.
+
+    Raises ArchiveError, and ComponentError for a tree that a restore would refuse.
+    """
     manifest = manifest_of_file(path)
     databases = tuple(entry for entry in manifest.contents if entry.type == "database")
     # the other members are hashed as they are read, and not written
     require_space(directory, sum(entry.size_bytes for entry in databases))
     scratch = directory / "verify"
+    trees = {entry.file: partial(read_tree, entry=entry) for entry in manifest.contents if entry.is_tree}
     with open_archive(path, directory) as stream:
-        unpack(stream, scratch, names=[entry.file for entry in databases], progress=progress)
+        unpack(stream, scratch, names=[entry.file for entry in databases], progress=progress, readers=trees)
     return Unpacked(manifest, scratch, databases)
+
+
+def check_tree(path: Path, entry: Entry) -> None:
+    """Read the headers of the nested tar of `entry`. Raises ComponentError when a restore would refuse it."""
+    with path.open("rb") as file:
+        read_tree(file, entry)
+
+
+def read_tree(file: SkippingSource, entry: Entry) -> None:
+    """Read the nested tar of `entry`. Raises ComponentError when a restore would refuse it, or it holds other files."""
+    files = file_bytes = 0
+    for member in NestedTar(file, entry.file).members():
+        files += member.type != FOLDER
+        file_bytes += 0 if member.type == HARD_LINK else member.size
+    for what, found, listed in (("files and links", files, entry.files), ("bytes", file_bytes, entry.file_bytes)):
+        if listed is not None and found != listed:
+            raise ComponentError(f"{entry.file} holds {found:,} {what}, the manifest counts {listed:,}.")
 
 
 def check_databases(unpacked: Unpacked, progress: Progress = lambda _: None) -> list[str]:

@@ -89,6 +89,11 @@ def export_components(
     with _threads() as executor, monitor.stopping_threads():
         for component in components:
             export = _export(instance, component, monitor.context(directory), as_found=as_found)
+            if export.parts and not as_found:
+                export.warnings += [
+                    f"a restore of {component.name} would be refused here now: {obstacle.message}"
+                    for obstacle in component.obstacles()
+                ]
             optional = component.optional and not as_found
             for part in export.parts:
                 checksum = executor.submit(sha256_of, part.path, monitor.advance)

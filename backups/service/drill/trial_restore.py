@@ -13,6 +13,7 @@ from pathlib import Path
 from backups.archive.manifest.document import Manifest
 from backups.components import sqlite
 from backups.components.files.compare import first_difference
+from backups.components.files.replace import contents_of
 from backups.errors import ComponentError
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG
@@ -24,6 +25,7 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.signatures import Signature, State, signature_state
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
+from backups.service.restore.foresight import restore_obstacles
 from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import sentences
 
@@ -68,13 +70,17 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     require_space(directory, 2 * (backup.size_bytes or 0) + (backup.compressed_size_bytes or 0))
     signature, archive = _fetched(backup, monitor, directory)
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
-    restored = unpack_archive(archive, directory / "restored", directory, keep_tars=True, progress=monitor.advance)
+    trusted = signature.state is State.SIGNED
+    restored = unpack_archive(
+        archive, directory / "restored", directory, keep_tars=True, trusted=trusted, progress=monitor.advance
+    )
     # measured here: a restore does no more than that
     seconds = time.monotonic() - began
     monitor.stage(Stage.CHECKING, total=restored.size_bytes)
-    warnings = _check(restored, monitor.advance)
+    warnings = _check(restored, monitor.advance, trusted=trusted)
+    warnings += restore_obstacles(restored.manifest, lambda entry: contents_of(restored.directory / entry.file))
     unsigned = []
-    if signature.state is not State.SIGNED:
+    if not trusted:
         unsigned = [f"the archive is {signature}: whoever restores it has to accept that"]
     keep_unpacked(backup, restored.manifest, restored.directory, lambda _: monitor.advance(0))
     return TrialResult(
@@ -130,7 +136,7 @@ def _fetched(backup: BackupExecution, monitor: Monitor, directory: Path) -> tupl
     return signature_state(backup), fetch(backup, directory, progress=monitor.advance)
 
 
-def _check(restored: Extracted, progress: Progress) -> list[str]:
+def _check(restored: Extracted, progress: Progress, *, trusted: bool) -> list[str]:
     """Check what only a drill takes the time for; return the warnings. Raises ComponentError."""
     warnings = [*restored.manifest.warnings, *restored.notes]
     for entry in restored.entries:
@@ -141,7 +147,10 @@ def _check(restored: Extracted, progress: Progress) -> list[str]:
             progress(entry.size_bytes)
     for entry in restored.trees:
         tree = restored.directory / str(entry.component)
-        if (found := first_difference(restored.directory / entry.file, tree, progress)) is not None:
+        found = first_difference(
+            restored.directory / entry.file, tree, progress, unkept=restored.unkept, trusted=trusted
+        )
+        if found is not None:
             raise ComponentError(f"{found} was not unpacked as it is in {entry.file}.")
         progress(entry.size_bytes)
     manifest = restored.manifest

@@ -187,8 +187,8 @@ def test_what_was_half_written_is_never_read_and_goes(uploads: Path, back_up: Ba
 
 def test_an_archive_whose_tree_is_in_another_order_is_not_compared() -> None:
     tar = io.BytesIO(tar_of({"b": b"", "a": b""}))
-    with pytest.raises(ComponentError, match="are not in order"):
-        list(entries_in(NestedTar(tar, "uploads.tar"), "uploads.tar"))
+    with pytest.raises(ComponentError, match="holds 'b', which does not belong in a tree"):
+        list(entries_in(NestedTar(tar, "uploads.tar")))
 
 
 def many(names: Iterator[str]) -> Iterator[ListedEntry]:
@@ -199,7 +199,7 @@ def many(names: Iterator[str]) -> Iterator[ListedEntry]:
 def live(names: Iterator[str]) -> Iterator[TreeEntry]:
     info = os.stat_result((0o100644, 0, 0, 1, 0, 0, 5, 0, 0, 0))
     for name in names:
-        yield TreeEntry(Path(name), name, -1, info)
+        yield TreeEntry(Path(), name, -1, info)
 
 
 def test_a_hundred_thousand_names_are_written_and_compared_without_holding_them(

@@ -2,14 +2,14 @@
 
 import os
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from backups.archive.manifest.document import Entry
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.components import sqlite
-from backups.components.base import ApplyContext, Component, ConfigInfo, Export, ExportContext, ExportedPart
+from backups.components.base import ApplyContext, Component, ConfigInfo, Contents, Export, ExportContext, ExportedPart
 from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.layers import configuration_hash, exported_json, merged, undecodable
@@ -27,6 +27,7 @@ from backups.lib.atomic import discard_draft, replace_file, touched, translate_o
 from backups.lib.copy import copy_stable, matches_checksum
 from backups.lib.ownership import permissions_of
 from backups.lib.paths import size_or_zero
+from backups.lib.writable import file_obstacles
 
 KEPT = f"{OVERRIDES} keeps its bytes, {EXPORT_NAME} has those that are no text as \\udc80 to \\udcff"
 
@@ -134,6 +135,15 @@ class ConfigurationComponent(Component):
     def accepts(self, entries: Sequence[Entry]) -> bool:
         overrides, file = self._split(entries)
         return bool(overrides or file) and (not overrides or self.overrides.accepts(overrides))
+
+    def obstacles(
+        self, entries: Sequence[Entry] | None = None, contents: Contents | None = None, *, deep: bool = True
+    ) -> Iterator[ComponentError]:
+        overrides, file = self._split(entries or ())
+        if (file is not None or entries is None) and not self.server.config_is_url:
+            yield from file_obstacles(self.baseline)
+        if overrides or (entries is None and self.overrides.exists()):
+            yield from self.overrides.obstacles(overrides or None)
 
     def preflight(self, entries: Sequence[Entry], context: ApplyContext) -> list[str]:
         overrides, _ = self._split(entries)

@@ -1,12 +1,13 @@
 """Build the preview of a restore from the manifest and the live instance; the archive is not unpacked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from django.utils import timezone
 
-from backups.archive.manifest.document import Manifest
+from backups.archive.manifest.document import Entry, Manifest
 from backups.components import Component
+from backups.components.base import Content, Contents
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.instances.identity import identity_notes, reason_not_of
@@ -17,6 +18,7 @@ from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.copy import sha256_of
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archives.openable import no_key_for
+from backups.service.archives.tree_lists import has_list, kept_entries
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.confirmation import changes_of
 from backups.service.restore.preview.archived import archived_side
@@ -91,7 +93,7 @@ def preview(
         warnings=(*manifest.warnings, *([] if undo else _notes(manifest, known)), *map(str, elsewhere)),
         refusals=(
             *([no_key.text] if no_key else []),
-            *refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo),
+            *refusals(manifest, known, targets, live, foreseen, elsewhere, _listed(source), undo=undo),
         ),
         components=tuple(found),
         loss=total_loss(selected),
@@ -101,6 +103,17 @@ def preview(
 
 def _notes(manifest: Manifest, instance: Instance) -> list[str]:
     return [*identity_notes(manifest, instance), *unowned_notes(manifest, instance)]
+
+
+def _listed(source: BackupExecution | Path) -> Contents:
+    """Return a function for the entries of a tree in the backup, None where no list of them was kept."""
+
+    def contents(entry: Entry) -> Iterable[Content] | None:
+        if not isinstance(source, BackupExecution) or not has_list(source, entry):
+            return None
+        return ((one.name, one.type, "") for one in kept_entries(source, entry))
+
+    return contents
 
 
 def _manifest_and_digest(source: BackupExecution | Path) -> tuple[Manifest, str]:

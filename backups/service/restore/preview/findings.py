@@ -114,7 +114,7 @@ class Findings:
             self.add_unknown(f"{path} is a file now, the backup holds a folder: a restore would stop there")
             return
         self.notes += component.site_path_notes()
-        self.tree = tree = comparer.compare(path, entry, component.site_paths_below())
+        self.tree = tree = comparer.compare(path, entry, component.site_paths_below(), component.staying())
         self.lost += tree.lost(self.name)
         if tree.same:
             self._assume(ONLY_LOOKED_AT)

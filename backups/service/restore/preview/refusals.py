@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from backups.archive.manifest.document import Manifest
 from backups.components import Component
-from backups.components.files.component import FilesComponent
-from backups.errors import ComponentError
+from backups.components.base import Contents
+from backups.errors import BackupError
 from backups.instances import Instance
 from backups.instances.identity import reason_not_of
 from backups.instances.mismatch import Mismatch
@@ -20,6 +20,7 @@ def refusals(
     live: Mapping[str, Component],
     foreseen: ConfigurationPreview,
     elsewhere: Sequence[Mismatch],
+    contents: Contents,
     *,
     undo: bool,
 ) -> Iterator[str]:
@@ -31,9 +32,10 @@ def refusals(
         yield from foreseen.refusals
         yield from (f"{one} ({one.hint})" for one in elsewhere if one.certain and one.component in restored)
     for name in restored:
-        component = live.get(name)
-        if isinstance(component, FilesComponent):
+        entries = manifest.entries_of(name)
+        if (component := live.get(name)) is not None and entries and component.accepts(entries):
             try:
-                component.require_replaceable(manifest.entries_of(name))
-            except ComponentError as error:
-                yield error.text
+                yield from (obstacle.text for obstacle in component.obstacles(entries, contents))
+            except BackupError:
+                # the list of the tree cannot be read: the comparison of the tree says why, and what that means
+                continue

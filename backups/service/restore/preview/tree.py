@@ -1,7 +1,7 @@
 """Compare a tree of files with the backup: what is removed, comes back or is replaced, by name."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,12 +101,18 @@ class TreeComparer:
         self._until = time.monotonic() + seconds
         self._first, self._most = first, most
 
-    def compare(self, path: Path, entry: Entry, own: SitePathsBelow = NO_SITE_PATHS_BELOW) -> TreePreview:
+    def compare(
+        self,
+        path: Path,
+        entry: Entry,
+        own: SitePathsBelow = NO_SITE_PATHS_BELOW,
+        staying: Collection[str] = (),
+    ) -> TreePreview:
         """Compare the folder `path`, which may be missing, with the tree of `entry`. Nothing is raised.
 
-        What lies in the site's `own` places stays, so it counts on neither side.
+        What lies in the site's `own` places stays, so it counts on neither side; so do the folders `staying`.
         """
-        comparison = TreeComparison(first=self._first, most=self._most, staying=own.ways)
+        comparison = TreeComparison(first=self._first, most=self._most, staying=staying)
         try:
             with ExitStack() as stack:
                 if isinstance(self._source, BackupExecution):

@@ -48,17 +48,17 @@ def require_room(staged: Staged, directory: Path) -> None:
     for step in staged.steps:
         if not step.entries:
             continue
-        folder = _existing(step.component.location().resolve().parent)
-        # components on one file system share its free space
-        device = folder.stat().st_dev
-        room = step.component.space_needed(step.entries)
-        needed, free = grown.get(device, 0) + room.meanwhile, shutil.disk_usage(folder).free
-        if needed > free:
-            raise BackupError(
-                f"{folder} has {free:,} bytes free, the restore of {step.target.name} needs about {needed:,}.",
-                hint=space_hint(folder),
-            )
-        grown[device] = grown.get(device, 0) + room.growth
+        for place, room in step.component.space_needed(step.entries, staged.directory).items():
+            folder = _existing(place)
+            # components on one file system share its free space
+            device = folder.stat().st_dev
+            needed, free = grown.get(device, 0) + room.meanwhile, shutil.disk_usage(folder).free
+            if needed > free:
+                raise BackupError(
+                    f"{folder} has {free:,} bytes free, the restore of {step.target.name} needs about {needed:,}.",
+                    hint=space_hint(folder),
+                )
+            grown[device] = grown.get(device, 0) + room.growth
     # a rollback unpacks the safety backup in place of the staged files, and copies each database to compare it
     components = {step.component.name: step.component for step in staged.steps}
     sizes = [component.source_bytes() for component in components.values()]

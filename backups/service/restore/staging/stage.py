@@ -9,6 +9,7 @@ from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.archive.tar.read import unpack
 from backups.components import ApplyContext, Component
+from backups.components.files.replace import contents_of
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.instances.identity import identity_notes, reason_not_of
@@ -22,7 +23,7 @@ from backups.runs.workspace import require_space
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
 from backups.service.archives.tree_listing import keep_unpacked
-from backups.service.archives.verify import check_database, manifest_of_file
+from backups.service.archives.verify import check_database, check_tree, manifest_of_file
 from backups.service.restore.staging.select import Target, absent_parts, entries_for, select, unowned_notes
 from destinations.lib.operator_error import sentences
 
@@ -117,9 +118,12 @@ def stage(
     keep_unpacked(restore.execution, manifest, staged, progress)
     notes: list[str] = []
     for entry in manifest.contents:
-        if entry.file in wanted and entry.type == "database":
+        if entry.file in wanted and (entry.type == "database" or entry.is_tree):
             try:
-                notes += check_database(staged / entry.file, entry, checkpoint=progress)
+                if entry.is_tree:
+                    check_tree(staged / entry.file, entry)
+                else:
+                    notes += check_database(staged / entry.file, entry, checkpoint=progress)
             except ComponentError as error:
                 hint = "Use another backup, or leave that component out."
                 raise ArchiveError(error.message, hint=hint) from error
@@ -156,8 +160,15 @@ def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: Rest
 
 
 def _foreseen(steps: Sequence[Step], staged: Path) -> list[str]:
+    """Raise the first thing that would stop the restore; return warnings."""
     context = ApplyContext(staged, 0, lambda _: None)
-    return [note for step in steps if step.entries for note in step.component.preflight(step.entries, context)]
+    notes = []
+    for step in steps:
+        if step.entries:
+            for obstacle in step.component.obstacles(step.entries, lambda entry: contents_of(staged / entry.file)):
+                raise obstacle
+            notes += step.component.preflight(step.entries, context)
+    return notes
 
 
 def _steps(

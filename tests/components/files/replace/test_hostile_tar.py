@@ -60,7 +60,7 @@ HOSTILE = {
     "no folder": member("missing/b", content=b"2"),
     "link without a target": member("a", tarfile.SYMTYPE, linkname=""),
     "impossible owner": member("a", content=b"1", uid=2**33),
-    "impossible time": member("a", content=b"1", mtime=2**60),
+    "impossible time": member("a", content=b"1", mtime=2**63),
     "long name of a stranger": member("a/" + "x" * 70_000, content=b"1"),
 }
 

@@ -18,7 +18,7 @@ TREE_MOMENTS = {
     "tree is built": (killed_at(component_tree, "first_difference"), "old"),
     "tree is to be swapped": (killed_at(component_tree, "exchange"), "old"),
     "tree is swapped": (killed_at(component_tree, "exchange", after=True), "new"),
-    "old tree is to be removed": (killed_at(component_tree, "discard_draft", 1), "new"),
+    "old tree is to be removed": (killed_at(component_tree, "discard_drafts", 1), "new"),
     "tree is proven": (killed_at(FilesComponent, "verify", after=True), "new"),
 }
 

@@ -27,7 +27,7 @@ MOMENTS = {
     "between moves": killed_at(around.os, "rename", 1, after=True),
     "before modes": killed_at(around, "_set_metadata", 1),
     "after modes": killed_at(around, "_set_metadata", 1, after=True),
-    "old one is to be removed": killed_at(component_tree, "discard_draft"),
+    "old one is to be removed": killed_at(component_tree, "discard_drafts"),
     "is proven": killed_at(FilesComponent, "verify", after=True),
 }
 
@@ -83,7 +83,7 @@ def test_a_step_that_fails_takes_the_others_back(host: Host, tmp_path: Path, mon
     new, before = tree(host.root / "app") | host.service(), host.stored()
     immutable(host.root / "f3", on=True)
     try:
-        with pytest.raises(Untouched, match=r"cannot be replaced around the places of this site in it: "):
+        with pytest.raises(Untouched, match=r"cannot be replaced in place: "):
             restore(backup)
     finally:
         immutable(host.root / "f3", on=False)

@@ -1,0 +1,32 @@
+"""The space that a restore of a tree in place needs on each of its file systems."""
+
+from pathlib import Path
+
+from backups.components.base import SpaceNeeded
+from backups.components.files.format.header import TAR_BLOCK
+from backups.components.files.layout import Layout, Region
+from backups.components.files.read import NestedTar
+from backups.errors import ComponentError
+from backups.lib.walk import walk
+
+
+def region_space(layout: Layout, archive: Path) -> dict[Path, SpaceNeeded]:
+    """Return what each region needs for the tree in `archive`, by its folder. Raises ComponentError."""
+    regions = layout.regions()
+    new, old = ({region.live: 0 for region in regions} for _ in range(2))
+
+    def region_of(name: str) -> Region | None:
+        return next((region for region in regions if region.scope.inner(name) is not None), None)
+
+    with archive.open("rb") as file:
+        for member in NestedTar(file, archive.name).members():
+            if (region := region_of(member.name)) is not None:
+                new[region.live] += member.stored + TAR_BLOCK
+    try:
+        for entry in walk(layout.live, layout.own):
+            if entry.is_file and (region := region_of(entry.name)) is not None:
+                old[region.live] += entry.info.st_blocks * TAR_BLOCK
+    except ComponentError:
+        # an estimate: what cannot be read is taken as nothing that becomes free
+        old = dict.fromkeys(old, 0)
+    return {live: SpaceNeeded(size, size - old[live]) for live, size in new.items()}

@@ -1,0 +1,67 @@
+"""Exchanging two names, atomically where the file system can do that."""
+
+import ctypes
+import errno
+import os
+from pathlib import Path
+
+from backups.errors import Untouched
+from backups.lib.atomic import draft_of
+from destinations.lib.disks import fsync_folder
+
+RENAME_EXCHANGE = 2  # linux/fs.h
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Exchange two names of one folder atomically; raises Untouched when the file system cannot do that."""
+    parent = os.open(second.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            rename_exchange(parent, first.name, parent, second.name)
+        except OSError as error:
+            code = error.errno or errno.EIO
+            raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}.", hint=exchange_hint(code)) from error
+        fsync_folder(parent)
+    finally:
+        os.close(parent)
+
+
+def rename_exchange(first_folder: int, first: str, second_folder: int, second: str) -> None:
+    """Exchange two names in two open folders of one file system, atomically where that can do it; raises OSError.
+
+    Source: renameat2(2), RENAME_EXCHANGE.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):  # musl
+        code = errno.ENOSYS
+    elif libc.renameat2(first_folder, os.fsencode(first), second_folder, os.fsencode(second), RENAME_EXCHANGE):
+        code = ctypes.get_errno()
+    else:
+        return
+    if code not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(code, os.strerror(code))
+    _exchange_in_steps(first_folder, first, second_folder, second)
+
+
+def aside_of(draft: Path) -> Path:
+    """Return the path beside `draft` that holds the former file or folder while the two are exchanged in steps."""
+    return draft_of(draft.with_name(f"{draft.name}.aside"))
+
+
+def _exchange_in_steps(first_folder: int, first: str, second_folder: int, second: str) -> None:
+    """Exchange two names where the file system cannot do it at once: network file systems, FUSE, musl."""
+    aside = aside_of(Path(first)).name
+    os.rename(second, aside, src_dir_fd=second_folder, dst_dir_fd=first_folder)
+    try:
+        os.rename(first, second, src_dir_fd=first_folder, dst_dir_fd=second_folder)
+    except BaseException:
+        os.rename(aside, second, src_dir_fd=first_folder, dst_dir_fd=second_folder)
+        raise
+    os.rename(aside, first, src_dir_fd=first_folder, dst_dir_fd=first_folder)
+
+
+def exchange_hint(code: int) -> str:
+    """Return the hint for the errno of a failed exchange."""
+    if code == errno.EXDEV:
+        return "The file system cannot move its folders. Restore with --to and put the files in place by hand."
+    return "Check the permissions, and that it is not a mount point."
