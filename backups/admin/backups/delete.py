@@ -31,7 +31,8 @@ class DeleteForm(ConfirmForm):
 def delete_archive(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
     if not backup.has_archive:
         raise BackupError("There is no archive to delete any more.")
-    if backup.pinned:
+    # what is sent all the same is refused by the deletion itself, which records that
+    if backup.pinned and request.method == "GET":
         raise BackupError(sentences(f"{backup} is pinned: {backup.pin_reason}"), hint="Unpin it first.")
     form = DeleteForm(backup.instance, request.POST if request.method == "POST" else None)
     if form.is_valid():

@@ -34,7 +34,7 @@ class EncryptedArchives:
     encryption: str
     recipients: list[str]
     problem: EncryptionError | None
-    count: int
+    total: int
     newest: datetime
 
 
@@ -84,7 +84,7 @@ def _encrypted_archives() -> list[EncryptedArchives]:
             encryption=group["encryption"],
             recipients=group["recipients"],
             problem=problem,
-            count=group["count"] + (before.count if before else 0),
+            total=group["count"] + (before.total if before else 0),
             newest=max(group["newest"], before.newest) if before else group["newest"],
         )
     return sorted(found.values(), key=lambda one: one.newest, reverse=True)
