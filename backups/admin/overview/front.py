@@ -141,6 +141,8 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += ["the log file cannot be written"] if log else []
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
+    scheduled = any(row.state.outlook.automatic for row in rows)
+    warnings += ["no schedule is active"] if rows and not scheduled else []
     warnings += [warning for row in rows for warning in row.warnings]
     severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
     return FrontPage(
