@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from backups.models import BackupExecution, RestoreExecution
+from backups.models import BackupExecution, BackupSchedule, RestoreExecution
 from backups.runs.recovery import heartbeats
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
@@ -46,6 +46,14 @@ def admin(db: None) -> Client:
 def worker(db: None) -> None:
     """A worker that answers."""
     heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
+
+
+@pytest.fixture
+def scheduled(db: None) -> None:
+    """An active schedule of the shop, which demands a backup once a year."""
+    BackupSchedule.objects.create(
+        name="yearly", instance="shop", destination=a_destination(), type="interval", expression="days:366"
+    )
 
 
 @pytest.fixture

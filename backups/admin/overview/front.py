@@ -156,6 +156,8 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
+    scheduled = any(row.state.outlook.automatic for row in rows)
+    warnings += ["no schedule is active"] if rows and not scheduled else []
     warnings += [warning for row in rows for warning in row.warnings]
     severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
     return FrontPage(

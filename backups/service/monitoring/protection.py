@@ -35,7 +35,7 @@ class Condition(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """`good` is the newest backup that is stored and that no drill or verification found to be bad.
+    """`good` is the newest backup that is stored, no safety backup, and not found bad by a drill or verification.
 
     `failure` is the newest backup that failed after it. `drifted` is true when the configuration differs from the one
     in `good`. `episode` is set while the newest backup lacks data, until an operator confirms that.
@@ -78,7 +78,12 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     hashes = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
     # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
     # fresh until that time has come.
-    dated = BackupExecution.objects.good().filter(started_at__isnull=False, started_at__lte=now + CLOCK_SKEW)
+    # A safety backup is of the state that a restore was to replace.
+    dated = (
+        BackupExecution.objects.good()
+        .without_safety()
+        .filter(started_at__isnull=False, started_at__lte=now + CLOCK_SKEW)
+    )
     good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
     schedules = freshness_by_instance({name: taken_at(good[name]) if name in good else None for name in names})
     failed = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.FAILED))

@@ -12,6 +12,7 @@ from backups.models import BackupExecution, InstanceState
 from destinations.models import BackupDestination
 from tests.support.pages.front_page import banner, no_worker, row
 from tests.support.pages.restore_pages import SEE, a_restore, an_outcome
+from tests.support.pages.schedule_pages import a_schedule
 from tests.support.rows import VIEW, Status, a_client, a_drill, an_execution
 
 pytestmark = pytest.mark.django_db
@@ -19,13 +20,13 @@ DAYS = timedelta(days=1)
 HOURS = timedelta(hours=1)
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "scheduled")
 def test_all_is_well_when_every_instance_has_a_backup_of_today() -> None:
     an_execution("shop", age=3 * HOURS)
     execution = an_execution("wiki", age=23 * HOURS)
     assert execution.started_at is not None
     client = a_client(VIEW)
-    assert banner(client) == ("good", "All 2 instances have a good backup of the last 24 hours.")
+    assert banner(client) == ("good", "All 2 instances have a good backup that is not overdue.")
     wiki = row(client, "wiki")
     assert (wiki.status, wiki.flags()) == ("safe", [])
     assert wiki.facts("last_good_backup", "compressed_size_bytes", "last_failure", "freshness") == {
@@ -77,7 +78,7 @@ def a_drill_without_a_verdict(client: Client) -> Client:
     return client
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "scheduled")
 @pytest.mark.parametrize(
     ("bring_about", "named"),
     [
@@ -95,12 +96,12 @@ def test_the_banner_is_a_warning_while_the_page_shows_one(bring_about: Callable[
     client = a_client(VIEW)
     assert banner(client)[0] == "good"
     client = bring_about(client)
-    assert banner(client) == ("warning", f"All 2 instances have a good backup of the last 24 hours, but {named}.")
+    assert banner(client) == ("warning", f"All 2 instances have a good backup that is not overdue, but {named}.")
     an_execution("wiki", status=Status.FAILED)
     assert banner(client)[0] == "bad"
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "scheduled")
 @pytest.mark.parametrize(
     ("instance", "stage", "state", "named"),
     [
@@ -122,6 +123,30 @@ def test_the_banner_is_bad_while_an_instance_may_be_half_restored(
     assert banner(client) == ("bad", named)
     # who may not see restores is not shown that one
     assert banner(a_client(VIEW, name="eve"))[0] == "good"
+
+
+@pytest.mark.usefixtures("worker")
+def test_without_an_active_schedule_the_banner_is_a_warning() -> None:
+    an_execution("shop")
+    an_execution("wiki")
+    named = "All 2 instances have a good backup of the last 24 hours, but no schedule is active."
+    client = a_client(VIEW)
+    assert banner(client) == ("warning", named)
+    a_schedule("paused", enabled=False)
+    a_schedule("by-hand", type="manual", expression="")
+    assert banner(client) == ("warning", named)
+    a_schedule("active", type="interval", expression="days:366")
+    assert banner(client)[0] == "good"
+
+
+def test_a_safety_backup_is_never_the_last_good_backup() -> None:
+    good = an_execution("shop", age=2 * DAYS)
+    an_execution("shop", kind="safety")
+    an_execution("wiki", kind="safety")
+    client = a_client(VIEW)
+    shop, wiki = row(client, "shop"), row(client, "wiki")
+    assert (shop.status, shop.field("last_good_backup").value) == ("late", good.pk)
+    assert (wiki.status, wiki.field("last_good_backup").value) == ("never", "")
 
 
 def test_only_three_of_many_are_named(instances: dict[str, Any]) -> None:

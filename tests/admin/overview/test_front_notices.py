@@ -70,7 +70,7 @@ def test_the_workers_that_answer_are_counted() -> None:
     assert "worker" not in page.notices()
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "scheduled")
 def test_a_log_file_that_cannot_be_written_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     an_execution("shop")
     an_execution("wiki")

@@ -40,7 +40,7 @@ def test_a_failure_after_the_good_one_needs_attention(status: Status) -> None:
     assert url(failure) in shop.links()
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "scheduled")
 def test_a_failure_before_the_good_one_and_a_cancelled_one_do_not() -> None:
     an_execution("wiki")
     an_execution("shop", age=5 * HOURS)
