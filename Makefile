@@ -32,6 +32,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python scripts/soak_schedules.py
 	$(BIN)/python scripts/soak_schedules.py --postgres
 	$(BIN)/python scripts/soak_retention.py
+	$(BIN)/python scripts/soak_cadence.py
 
 $(VENV)/.runtime: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

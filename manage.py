@@ -6,8 +6,10 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 from backupsite.crashes import hide_secrets_in_tracebacks
+from destinations.lib.database_errors import database_error
 
 
 def main() -> None:
@@ -15,6 +17,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
     try:
         execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        # of Django's own commands, such as migrate
+        sys.exit(f"Error: {database_error(error).text}")
     except ImproperlyConfigured as error:
         sys.exit(f"Error: {error} (docs/configuration.md describes every setting)")
 

@@ -3,19 +3,21 @@
 Each is sent with `send_robust`: an error in one receiver is logged (``django.dispatch``) and the others are called.
 """
 
+# `execution` is the former name of `run` and of `backup`: receivers outside of this project have it as an argument
+
 from django.dispatch import Signal
 
-# sent with `execution` (the row) when a backup, restore or drill has ended, whatever its status
+# sent with `run` (the row) when a backup, restore or drill has ended, whatever its status
 execution_finished = Signal()
 # sent with `destination` and `message` when no available key opens a backup that is stored there
 keys_lost = Signal()
 # sent with `schedule` and `message` when a scheduled backup failed or could not be started
 schedule_failed = Signal()
-# sent with `execution` (the backup) and `drill` (the row of the run) when a drill has a verdict, in `execution.drill`
+# sent with `backup` and `drill` (the row of the run) when a drill has a verdict, which is in `backup.drill`
 drill_finished = Signal()
-# the same for a verification; the verdict is in `execution.verification`
+# the same for a verification; the verdict is in `backup.verification`
 verification_finished = Signal()
-# sent with `execution` and `message` when a backup completes that lacks data which the one before it had
+# sent with `backup` and `message` when a backup completes that lacks data which the one before it had
 data_dropped = Signal()
 # sent once with `instance` (its name) and `message` when the instance becomes overdue: its newest good backup is older
 # than its schedules allow

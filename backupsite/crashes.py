@@ -8,6 +8,7 @@ from types import TracebackType
 from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter
 
+from destinations.lib.formats import printable_lines
 from destinations.lib.redaction import redact, redact_cut
 
 # of a traceback on the terminal
@@ -32,7 +33,7 @@ def hide_secrets_in_tracebacks() -> None:
 
 def _print(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     text = "".join(traceback.format_exception(kind, error, trace))
-    sys.stderr.write(redact_cut(text, first=FIRST, last=LAST))
+    sys.stderr.write(printable_lines(redact_cut(text, first=FIRST, last=LAST)))
 
 
 def _print_of_thread(ended: threading.ExceptHookArgs) -> None:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,9 +11,12 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+# what Windows puts at the beginning of a text file
+MARK = "\ufeff"
 # every file that a setting was read from
 files_read: set[Path] = set()
 
+REDIS_SCHEMES = ("redis", "rediss", "unix")
 WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -35,7 +39,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
     def db_url(self, var: str = "DATABASE_URL", default: Any = "", engine: Any = None) -> dict[str, Any]:
         """Return the settings of a database. Raises ImproperlyConfigured that never repeats the URL."""
         try:
-            _require_url(text_of(var))
+            _require_url(text_of(var), self.DB_SCHEMES)
             with warnings.catch_warnings():
                 # the library's warnings repeat the URL
                 warnings.simplefilter("error", UserWarning)
@@ -48,7 +52,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
         """Return the URL of a Redis, "" without one. Raises ImproperlyConfigured that never repeats it."""
         url = text_of(var)
         try:
-            _require_url(url)
+            _require_url(url, REDIS_SCHEMES)
         except ValueError:
             raise _not_a_url(var, "a Redis") from None
         return url
@@ -61,6 +65,14 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
         """Return the lines that are not empty, unchanged: a passphrase may hold commas and spaces."""
         return [line for line in text_of(var).splitlines() if line]
 
+    def marked_lines(self, var: str) -> list[str]:
+        """Return the first line of the file of `var` with the byte order mark before it; none where it has none.
+
+        Earlier versions took the mark as a part of the passphrase: archives may be encrypted with it.
+        """
+        text = text_of(var, marked=True)
+        return [text.splitlines()[0]] if text.startswith(MARK) else []
+
     def argv(self, var: str) -> list[str]:
         """Return a command split into words by the quoting rules of the shell; it runs without a shell.
 
@@ -72,15 +84,18 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
             raise ImproperlyConfigured(f"The setting {var} is not a command: a quotation mark is missing.") from None
 
 
-def _require_url(url: str) -> None:
-    """Raise ValueError where a password with a character that URLs reserve ended the host early; "" is no mistake."""
+def _require_url(url: str, schemes: Collection[str]) -> None:
+    """Raise ValueError for another scheme, and where a password with a reserved character ended the host early.
+
+    An empty one is no mistake.
+    """
     if not url or url.startswith("sqlite:"):
         return
     parts = urlsplit(url)
     # a port that is no number raises it too
     no_host = parts.port is not None and not parts.hostname
     no_end = "@" in parts.path + parts.query + parts.fragment
-    if not parts.scheme or no_host or no_end:
+    if parts.scheme not in schemes or no_host or no_end:
         raise ValueError("not a URL")
 
 
@@ -99,8 +114,10 @@ def _stripped(value: Any) -> Any:
     return value
 
 
-def text_of(var: str) -> str:
+def text_of(var: str, *, marked: bool = False) -> str:
     """Return the value of `var` or of the file in `var`_FILE, without the line break at its end.
+
+    A byte order mark at the beginning of the file is left out unless `marked`.
 
     Raises ImproperlyConfigured for a file that cannot be read or is empty: without the secret that it should hold,
     archives would be stored in plain, or a new key be made.
@@ -114,6 +131,6 @@ def text_of(var: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ImproperlyConfigured(f"The file {path} of the setting {var}_FILE cannot be read: {reason}.") from None
-    if not text.strip():
+    if not text.removeprefix(MARK).strip():
         raise ImproperlyConfigured(f"The file {path} of the setting {var}_FILE is empty.")
-    return text
+    return text if marked else text.removeprefix(MARK)

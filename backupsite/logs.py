@@ -2,6 +2,7 @@
 
 import logging
 
+from destinations.lib.formats import printable_lines
 from destinations.lib.redaction import redact_cut
 
 # of one record: its message, and the end of its traceback; paths and Host headers come from outside, and must not
@@ -10,7 +11,7 @@ FIRST, LAST = 4_000, 12_000
 
 
 class RedactingFormatter(logging.Formatter):
-    """Redacts the message and the traceback."""
+    """Redacts the message and the traceback, and escapes terminal codes in them: a log is read in a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact_cut(super().format(record), first=FIRST, last=LAST)
+        return printable_lines(redact_cut(super().format(record), first=FIRST, last=LAST))

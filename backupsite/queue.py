@@ -46,6 +46,10 @@ def cluster_settings(env: Environment, *, runs: int, timeout: int) -> dict[str, 
     """
     workers, queue_limit = runs + SPARE_WORKERS, 1
     timeout += ENDING_SECONDS
+    redis_url = env.redis_url("BACKUP_REDIS_URL")
+    if redis_url and "?" not in redis_url:
+        # without a timeout a page or a worker would wait for ever for a Redis that is gone
+        redis_url += "?socket_connect_timeout=5&socket_timeout=15"
     return {
         # Messages are signed with this name, so it is the same for every queue and host of the site.
         "name": "backupsite",
@@ -60,13 +64,5 @@ def cluster_settings(env: Environment, *, runs: int, timeout: int) -> dict[str, 
         "save_limit": 50,
         "recycle": 50,
         "poll": 1,
-        **_broker(env.redis_url("BACKUP_REDIS_URL")),
+        **({"redis": redis_url} if redis_url else {"orm": "default"}),
     }
-
-
-def _broker(redis_url: str) -> dict[str, Any]:
-    if not redis_url:
-        return {"orm": "default"}
-    # without a timeout a page or a worker would wait for ever for a Redis that is gone
-    timeouts = "socket_connect_timeout=5&socket_timeout=15"
-    return {"redis": redis_url if "?" in redis_url else f"{redis_url}?{timeouts}"}

@@ -28,7 +28,10 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 BACKUP_INSTANCES_FILE = Path(
     env.str("BACKUP_INSTANCES_FILE", default=str(BACKUPSITE_HOME / "instances.toml"))
 ).expanduser()
-BACKUP_ROOT = Path(env.str("BACKUP_ROOT", default=str(BACKUPSITE_HOME / "backups"))).expanduser()
+# made here only where nothing else was asked for: a given one that is missing is an unmounted disk
+BACKUP_ROOT = Path(
+    env.str("BACKUP_ROOT", default="") or paths.private_directory(BACKUPSITE_HOME / "backups")
+).expanduser()
 BACKUP_WORKSPACE_ROOT = Path(env.str("BACKUP_WORKSPACE_ROOT", default=str(BACKUPSITE_HOME / "workspaces"))).expanduser()
 BACKUP_COMPRESSION = env.str("BACKUP_COMPRESSION", default="gzip")
 BACKUP_COMPRESSION_LEVEL = env.int("BACKUP_COMPRESSION_LEVEL", default=6)
@@ -42,7 +45,11 @@ BACKUP_QUEUE = env.str("BACKUP_QUEUE", default="backups")
 BACKUP_ENCRYPTION = env.str("BACKUP_ENCRYPTION", default="age")
 BACKUP_ENCRYPTION_RECIPIENTS = env.words("BACKUP_ENCRYPTION_RECIPIENTS")
 BACKUP_ENCRYPTION_PASSPHRASE = env.str("BACKUP_ENCRYPTION_PASSPHRASE", default="")
-BACKUP_ENCRYPTION_OLD_PASSPHRASES = env.lines("BACKUP_ENCRYPTION_OLD_PASSPHRASES")
+BACKUP_ENCRYPTION_OLD_PASSPHRASES = [
+    *env.lines("BACKUP_ENCRYPTION_OLD_PASSPHRASES"),
+    *env.marked_lines("BACKUP_ENCRYPTION_PASSPHRASE"),
+    *env.marked_lines("BACKUP_ENCRYPTION_OLD_PASSPHRASES"),
+]
 BACKUP_ENCRYPTION_IDENTITY_FILE = env.list("BACKUP_ENCRYPTION_IDENTITY_FILE", default=[])
 BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = env.argv("BACKUP_ENCRYPTION_PROGRAM_ENCRYPT")
 BACKUP_ENCRYPTION_PROGRAM_DECRYPT = env.argv("BACKUP_ENCRYPTION_PROGRAM_DECRYPT")
@@ -95,8 +102,10 @@ MIDDLEWARE = [
     "backupsite.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "backupsite.middleware.no_null_characters",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "backups.admin.overview.time_zone.user_time_zone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -136,6 +145,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
+# one style of dates on all pages, those of Django's admin included
+FORMAT_MODULE_PATH = "backupsite.formats"
 
 STATIC_URL = "static/"
 STATIC_ROOT = paths.private_directory(BACKUPSITE_HOME / "static")
@@ -145,6 +156,7 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "backups.admin.shared.error_pages.csrf_failure"
 # Behind TLS (the documented deployment) set HTTPS=true: secure cookies and the redirect go together.
 HTTPS = env.bool("HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS

@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import unquote, urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -20,6 +22,11 @@ def configured_secrets() -> Iterator[str]:
         value = getattr(settings, name, "")
         yield from [value] if isinstance(value, str) else value
     yield from (database["PASSWORD"] for database in settings.DATABASES.values() if database.get("PASSWORD"))
+    url = getattr(settings, "Q_CLUSTER", {}).get("redis")
+    # a malformed URL raises it: that is reported where it is used
+    with suppress(ValueError):
+        if isinstance(url, str) and (password := urlsplit(url).password):
+            yield from (password, unquote(password))
 
 
 class DestinationsConfig(AppConfig):

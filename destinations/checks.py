@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from destinations.exceptions import DestinationConfigError
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import site_rule
 from destinations.policies.retention_rule import RetentionError
@@ -91,27 +91,14 @@ def check_rows(
     if not may_read(BackupDestination, databases):
         return []
     rows = list(BackupDestination.objects.all())
-    return [*_check_configs(rows), *_check_root_exists(rows)]
-
-
-def _check_configs(rows: list[BackupDestination]) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for row in rows:
         try:
             row.open().close()
         except DestinationConfigError as error:
             found.append(Warning(f"Destination {row.name!r}: {error.message}", error.hint, id="destinations.W005"))
-    return found
-
-
-def _check_root_exists(rows: list[BackupDestination]) -> list[CheckMessage]:
     root = settings.BACKUP_ROOT
-    if root.exists() or not any(row.enabled and row.type == "local" for row in rows):
-        return []
-    return [
-        Warning(
-            f"BACKUP_ROOT ({root}) does not exist, and enabled destinations store below it.",
-            f"Mount it, or make it with: mkdir -m 700 {root}",
-            id="destinations.W006",
-        )
-    ]
+    if not root.exists() and any(row.enabled and row.type == "local" for row in rows):
+        text = f"BACKUP_ROOT ({root}) does not exist, and enabled destinations store below it."
+        found.append(Warning(text, f"Mount it, or make it with: mkdir -m 700 {root}", id="destinations.W006"))
+    return found

@@ -102,8 +102,17 @@ class BackupDestination(EncryptionField, RetentionFields):
     def _keep_archives_in_reach(self) -> None:
         """Raise ValidationError for a new place when archives are recorded at the stored one."""
         stored = BackupDestination.objects.filter(pk=self.pk).first()
-        if stored is None or stored._is_same_place(self):
+        if stored is None:
             return
+        try:
+            with stored.open() as before, self.open() as after:
+                moved = not before.is_same_place(after)
+        except DestinationConfigError:
+            # options that cannot be read are entered again: without a location there is nothing to compare
+            moved = bool(stored._location())
+        if not moved:
+            return
+        # where nothing is recorded, the place may be corrected
         count = archives_at(self)
         if count:
             raise ValidationError(
@@ -114,14 +123,6 @@ class BackupDestination(EncryptionField, RetentionFields):
             )
         # the new place may be empty
         self.established = False
-
-    def _is_same_place(self, other: "BackupDestination") -> bool:
-        try:
-            with self.open() as mine, other.open() as theirs:
-                return mine.is_same_place(theirs)
-        except DestinationConfigError:
-            # options that cannot be read are entered again: without a location there is nothing to compare
-            return not self._location()
 
     def _location(self) -> str:
         try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from destinations.models import BackupDestination
 
+# registered by the app that records archives: this one imports nothing of it
 ArchiveCounter = Callable[["BackupDestination"], int]
 WarningProvider = Callable[["BackupDestination"], Iterable[str]]
 

@@ -7,12 +7,17 @@ from collections.abc import Mapping
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.dispatch import Signal
 
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.redaction import remember
 
 PREFIX = "sealed:"
+
+# sent by `rotatesecrets`: a receiver seals its own secrets again under the first key of BACKUP_SECRETS_KEY, and raises
+# DestinationConfigError for those that no key opens
+secrets_rotated = Signal()
 
 
 def _keys() -> MultiFernet:
@@ -36,6 +41,7 @@ def unseal(value: str) -> str:
         plain = _keys().decrypt(value.removeprefix(PREFIX)).decode()
     except InvalidToken:
         raise ValueError("no key opens this sealed value") from None
+    # libraries quote options in their errors: from now on it is redacted
     remember(plain)
     return plain
 
@@ -70,18 +76,16 @@ def seal_config(type: str, config: Mapping[str, object]) -> dict[str, object]:
 def unseal_config(type: str, config: Mapping[str, object], *, name: str) -> dict[str, object]:
     """Return `config` in plain text. Raises `DestinationConfigError` naming the option and the destination `name`."""
     secret = destination_class(type).secret_options
-    return {
-        option: _unseal_option(option, str(value), name) if option in secret and value not in (None, "") else value
-        for option, value in config.items()
-    }
-
-
-def _unseal_option(option: str, value: str, name: str) -> str:
-    try:
-        return unseal(value)
-    except ValueError:
-        raise DestinationConfigError(
-            f"The secret option {option!r} of destination {name!r} cannot be read.",
-            "Restore the key it was sealed with to BACKUP_SECRETS_KEY, or enter the secret again.",
-            option,
-        ) from None
+    plain = dict(config)
+    for option, value in config.items():
+        if option not in secret or value in (None, ""):
+            continue
+        try:
+            plain[option] = unseal(str(value))
+        except ValueError:
+            raise DestinationConfigError(
+                f"The secret option {option!r} of destination {name!r} cannot be read.",
+                "Restore the key it was sealed with to BACKUP_SECRETS_KEY, or enter the secret again.",
+                option,
+            ) from None
+    return plain

@@ -5,12 +5,11 @@ import os
 import shutil
 import signal
 import tempfile
-from pathlib import Path
+
+from tests.support.memory import folder_in_memory
 
 # In memory where that is possible: the tests commit to their database thousands of times.
-_memory = Path("/dev/shm")
-_in_memory = _memory.is_dir() and os.access(_memory, os.W_OK) and shutil.disk_usage(_memory).free > 256 << 20
-_home = tempfile.mkdtemp(prefix="backupsite-tests-", dir=_memory if _in_memory else None)
+_home = tempfile.mkdtemp(prefix="backupsite-tests-", dir=folder_in_memory(256 << 20))
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith(("BACKUP_", "DATABASE_URL", "SECRET_KEY"))]:
     del os.environ[_name]

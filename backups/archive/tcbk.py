@@ -98,6 +98,7 @@ def _authenticate(token: _Token, key: bytes) -> bytes:
         head += piece[: _TOKEN_HEAD_BYTES - len(head)]
         size += len(piece)
     ciphertext_size = size - _TOKEN_HEAD_BYTES
+    # before the MAC, which would call a file that was cut a wrong passphrase
     if ciphertext_size <= 0 or ciphertext_size % _BLOCK_BYTES or head[0] != _TOKEN_VERSION:
         raise _damaged()
     if not hmac.compare_digest(mac.digest(), token.mac):

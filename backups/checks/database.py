@@ -1,6 +1,6 @@
 """Check the settings of the database that concurrent workers and pages depend on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -21,27 +21,26 @@ def check_database(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
         found.append(Error(text, hint=HINT, id="backups.E020"))
     engine = database["ENGINE"].rpartition(".")[2]
     if engine == "sqlite3":
-        found += _sqlite(database)
+        options = database.get("OPTIONS", {})
+        if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
+            text = (
+                "SQLite: transaction_mode must be IMMEDIATE: results are lost and pages fail with 'database is locked'."
+            )
+            found.append(Error(text, hint=HINT, id="backups.E021"))
+        if not database.get("CONN_MAX_AGE", 0):
+            text = "SQLite: CONN_MAX_AGE should not be 0: every poll would rewrite the WAL, gigabytes a day."
+            found.append(Warning(text, hint=HINT, id="backups.W020"))
+        if "journal_mode=wal" not in options.get("init_command", "").replace(" ", "").lower():
+            text = "SQLite: journal_mode should be WAL: a page that reads would block the workers."
+            found.append(Warning(text, hint=HINT, id="backups.W021"))
+        # 5 is the default of Python's sqlite3
+        if options.get("timeout", 5) < LEAST_LOCK_SECONDS:
+            text = f"SQLite: timeout should be at least {LEAST_LOCK_SECONDS} seconds: several processes write."
+            found.append(Warning(text, hint=HINT, id="backups.W022"))
+        if "redis" in getattr(settings, "Q_CLUSTER", {}):
+            text = "Redis as the broker beside SQLite: it helps only where several hosts share PostgreSQL."
+            found.append(Warning(text, hint="Set DATABASE_URL, or unset BACKUP_REDIS_URL.", id="backups.W023"))
     elif engine != "postgresql":
         text = f"the database engine {engine} is not tested: two workers are kept apart by partial unique constraints."
         found.append(Error(text, hint="Use PostgreSQL, or SQLite on a single host.", id="backups.E022"))
     return found
-
-
-def _sqlite(database: Mapping[str, Any]) -> Iterator[CheckMessage]:
-    options = database.get("OPTIONS", {})
-    if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
-        text = "SQLite: transaction_mode must be IMMEDIATE: results are lost and pages fail with 'database is locked'."
-        yield Error(text, hint=HINT, id="backups.E021")
-    if not database.get("CONN_MAX_AGE", 0):
-        text = "SQLite: CONN_MAX_AGE should not be 0: every poll would rewrite the WAL, gigabytes a day."
-        yield Warning(text, hint=HINT, id="backups.W020")
-    if "journal_mode=wal" not in options.get("init_command", "").replace(" ", "").lower():
-        text = "SQLite: journal_mode should be WAL: a page that reads would block the workers."
-        yield Warning(text, hint=HINT, id="backups.W021")
-    if options.get("timeout", 5) < LEAST_LOCK_SECONDS:
-        text = f"SQLite: timeout should be at least {LEAST_LOCK_SECONDS} seconds: several processes write."
-        yield Warning(text, hint=HINT, id="backups.W022")
-    if "redis" in getattr(settings, "Q_CLUSTER", {}):
-        text = "Redis as the broker beside SQLite: it helps only where several hosts share PostgreSQL."
-        yield Warning(text, hint="Set DATABASE_URL, or unset BACKUP_REDIS_URL.", id="backups.W023")

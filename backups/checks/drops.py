@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from backups.models import BackupExecution
 from backups.service.drops.episodes import open_episodes, summary
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 
 
 @register()

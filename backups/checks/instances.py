@@ -20,7 +20,8 @@ from backups.lib.site_paths import NO_SITE_PATHS
 from backups.models import BackupExecution
 from backups.service.automation.declared import problems_of
 from backups.service.backup.held_before import last_backup_with
-from destinations.migrated import may_read
+from destinations.lib.formats import printable
+from destinations.lib.migrated import may_read
 
 
 @register()
@@ -127,4 +128,4 @@ def _unusable(path: Path) -> str:
         stat_path(path)
     except BackupError as error:
         return error.message
-    return "" if os.access(path, os.R_OK) else f"{path} cannot be read: permission denied."
+    return "" if os.access(path, os.R_OK) else printable(f"{path} cannot be read: permission denied.")

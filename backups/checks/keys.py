@@ -1,8 +1,10 @@
 """Check the keys for encryption and signatures: their mistakes would be found on the day of the restore otherwise."""
 
+import os
 import re
 import shutil
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,15 @@ from backups.service.archives.names import TAKEN_EXTENSIONS
 from backups.service.archives.signatures import site_key
 
 DOCS = "See docs/encryption.md."
+# what shells, systemd and container platforms read differently in one and the same file of variables
+READ_DIFFERENTLY = frozenset("$`\"'\\#")
 LEAST_PASSPHRASE = 12
 EXTENSION = re.compile(r"\.[a-z]{1,7}")
 
 
 @register()
 def check_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E040 to E045, W040 to W042, I040: keys for archives and for signatures."""
+    """E040 to E045, W040 to W042, W046, W047, I040: keys for archives and for signatures."""
     return [*_programs(), *_recipients(), *_identities(), *_passphrases(), *_signing_keys()]
 
 
@@ -36,6 +40,7 @@ def _programs() -> Iterator[CheckMessage]:
         name: getattr(settings, name)
         for name in ("BACKUP_ENCRYPTION_PROGRAM_ENCRYPT", "BACKUP_ENCRYPTION_PROGRAM_DECRYPT")
     }
+    # also without that kind: what it encrypted earlier is still decrypted by the program
     if not any(commands.values()) and settings.BACKUP_ENCRYPTION != "program":
         return
     for name, argv in commands.items():
@@ -79,6 +84,7 @@ def _identities() -> Iterator[CheckMessage]:
         except OSError:
             yield Error(f"The identity file {path} cannot be read.", hint=DOCS, id="backups.E043")
         else:
+            # whoever reads the identity opens every archive
             if mode & 0o077:
                 yield Warning(
                     f"The identity file {path} is open to others (mode {mode:04o}).",
@@ -86,6 +92,7 @@ def _identities() -> Iterator[CheckMessage]:
                     id="backups.W041",
                 )
     if settings.BACKUP_ENCRYPTION_RECIPIENTS and not Age.configured(settings).can_read_back():
+        # no warning: a host that can write archives and not read them is a sensible choice
         yield Info(
             "Archives are encrypted for recipients whose identity is not here: this host cannot open them.",
             hint="That is a choice. For a restore, set BACKUP_ENCRYPTION_IDENTITY_FILE.",
@@ -94,15 +101,35 @@ def _identities() -> Iterator[CheckMessage]:
 
 
 def _passphrases() -> Iterator[CheckMessage]:
+    passphrase = settings.BACKUP_ENCRYPTION_PASSPHRASE
     try:
-        require_typeable(settings.BACKUP_ENCRYPTION_PASSPHRASE)
+        require_typeable(passphrase)
     except EncryptionError as error:
         yield Error(f"BACKUP_ENCRYPTION_PASSPHRASE: {error.message}", hint=error.hint, id="backups.E045")
-    if settings.BACKUP_ENCRYPTION_PASSPHRASE and len(settings.BACKUP_ENCRYPTION_PASSPHRASE.strip()) < LEAST_PASSPHRASE:
+    if passphrase and len(passphrase.strip()) < LEAST_PASSPHRASE:
         yield Warning(
             f"BACKUP_ENCRYPTION_PASSPHRASE has fewer than {LEAST_PASSPHRASE} characters.",
             hint="Whoever gets an archive can try passphrases for as long as they like. Take six random words.",
             id="backups.W042",
+        )
+    composed, decomposed = (unicodedata.normalize(form, passphrase) for form in ("NFC", "NFD"))
+    if composed != decomposed:
+        yield Warning(
+            "BACKUP_ENCRYPTION_PASSPHRASE has characters, such as ü, for which systems write different bytes.",
+            hint="Typed on another system it may open nothing. Use the letters of English, digits and signs.",
+            id="backups.W046",
+        )
+    if passphrase != passphrase.strip():
+        yield Warning(
+            "BACKUP_ENCRYPTION_PASSPHRASE begins or ends with a space, which is a part of it and cannot be seen.",
+            hint="If it is not meant, take another passphrase, and move this one to BACKUP_ENCRYPTION_OLD_PASSPHRASES.",
+            id="backups.W046",
+        )
+    if READ_DIFFERENTLY & set(passphrase) and not os.environ.get("BACKUP_ENCRYPTION_PASSPHRASE_FILE"):
+        yield Warning(
+            "BACKUP_ENCRYPTION_PASSPHRASE has characters that a shell and systemd read differently in one file.",
+            hint="Write it into a file of its own, mode 0600, and set BACKUP_ENCRYPTION_PASSPHRASE_FILE to its path.",
+            id="backups.W047",
         )
 
 

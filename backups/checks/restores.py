@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from backups.models import RestoreExecution
 from backups.runs.recovery import unrecorded
 from backups.service.restore.ending.half_restored import dead_not_rolled_back, not_rolled_back
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 
 
 @register(Tags.database)

@@ -6,13 +6,13 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from backups.components import Component, require_outside_site_paths
+from backups.components import require_outside_site_paths
 from backups.errors import BackupError, ComponentError
-from backups.instances import Instance, inventory
+from backups.instances import inventory
 from backups.instances.kinds import components_of
 from backups.instances.site_paths import all_site_paths, configured_site_paths, require_no_other_instance
 from backups.lib.site_paths import NO_SITE_PATHS, SitePaths
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 
 
@@ -40,21 +40,17 @@ def _findings(own: SitePaths) -> Iterator[CheckMessage]:
         except BackupError:  # W002 reports it
             continue
         for part in parts:
-            yield from _check(instance, part, own)
-
-
-def _check(instance: Instance, part: Component, own: SitePaths) -> Iterator[CheckMessage]:
-    try:
-        require_outside_site_paths(part, own)
-        require_no_other_instance(instance, part)
-    except ComponentError as error:
-        yield Error(f"[{instance.name}] {error.message}", hint=error.hint, id="backups.E050")
-        return
-    if part.kind == "files":
-        (tree,) = part.sources()
-        for name, place in own.below(tree).places.items():
-            yield Warning(
-                f"[{instance.name}] {part.name}: {tree / name} is where this site keeps its {place.what}.",
-                hint="It is left out of backups, and a restore does not change it. If that is wrong, move it.",
-                id="backups.W050",
-            )
+            try:
+                require_outside_site_paths(part, own)
+                require_no_other_instance(instance, part)
+            except ComponentError as error:
+                yield Error(f"[{instance.name}] {error.message}", hint=error.hint, id="backups.E050")
+                continue
+            if part.kind == "files":
+                (tree,) = part.sources()
+                for name, place in own.below(tree).places.items():
+                    yield Warning(
+                        f"[{instance.name}] {part.name}: {tree / name} is where this site keeps its {place.what}.",
+                        hint="It is left out of backups, and a restore does not change it. If that is wrong, move it.",
+                        id="backups.W050",
+                    )

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 
 from backups.models import Heartbeat
 from backups.service.monitoring.workers import worker_state
-from destinations.migrated import may_read
+from destinations.lib.migrated import may_read
 
 
 @register(Tags.database)

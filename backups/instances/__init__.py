@@ -13,6 +13,7 @@ from django.conf import settings
 from backups.errors import InstanceError
 from backups.instances.kinds import KINDS
 from backups.instances.parse import Instance, Problem, parse
+from destinations.lib import secret_names
 
 __all__ = ["Instance", "Inventory", "Problem", "get_instance", "instance_names", "inventory", "read_inventory"]
 
@@ -76,6 +77,8 @@ def _unreadable(path: Path, error: Exception) -> Inventory:
 
 def _parsed(tables: Mapping[str, Any]) -> Inventory:
     instances, problems = parse(tables)
+    # errors, logs and the output of hooks are of no instance: a name that is secret for one is secret for all
+    secret_names.declare(name for instance in instances.values() for name in instance.secrets)
     return Inventory(instances, problems)
 
 

@@ -5,32 +5,18 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from django.conf import settings
 
 from destinations.lib.formats import as_text
-from destinations.lib.secret_names import IN_TEXT as IN_TEXT_NAME
 from destinations.lib.secret_names import is_secret_name
+from destinations.lib.secret_spans import merged, secret_spans
 
-# Secrets in values whose key is not the name of a secret. Each pattern takes linear time: repetitions are possessive,
-# and the name of an assignment is matched at its beginning only.
-IN_TEXT = (
-    re.compile(
-        r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z))",
-        re.DOTALL,
-    ),
-    re.compile(r"(?i)(?P<secret>AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]++)"),
-    re.compile(r"://[^\s/:@\"']*+:(?P<secret>[^\s/\"']+)@"),
-    re.compile(r"(?i)\bhttps?://(?P<secret>[^\s/:@\"']++)@"),
-    re.compile(r"(?i)\b(?:bearer|basic)\s++(?P<secret>[^\s\"',;]++)"),
-    re.compile(r"(?P<secret>\$(?:1|5|6|2[abxy]|y|argon2\w*+|scrypt|pbkdf2[\w-]*+)\$[^\s\"',;]++)"),
-    re.compile(
-        rf"(?i)(?<![\w-])(?=[\w-]*?{IN_TEXT_NAME})[\w-]++[\"']?\s*+[=:]\s*+"
-        r"(?P<secret>\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\s&;,\"']++)"
-    ),
-)
+# the value of a header alone; in a text these are words
+SCHEME = re.compile(r"(?i)\b(?:bearer|basic)\s++(?!•)(?P<secret>[^\s\"',;]++)")
+# of what `_mask` returns
+MASK = re.compile(r"•••••• \([0-9a-f]{6}\)")
 
 
 def masked(
@@ -47,7 +33,7 @@ def masked(
 
 
 def masked_value(key: str, value: str, *, secret: bool = False) -> str:
-    """Return `value` with a mask for a secret, and for each secret inside a URL, a text or JSON.
+    """Return `value` with a mask for a secret, and for each secret inside a URL, a text or JSON; masks stay.
 
     The whole value is masked when `secret`, or when `key` is the name of a secret.
     """
@@ -56,17 +42,19 @@ def masked_value(key: str, value: str, *, secret: bool = False) -> str:
 
 def is_masked(text: str, key: str, value: str, *, secret: bool = False) -> bool:
     """Return whether `text` is the masked `value` of `key`, under the present or a former key of the site."""
-    # an earlier version stored it in plain text when its list of secret names was shorter
-    if text == as_text(value):
-        return True
-    return any(
-        as_text(_masked_with(site, key, value, secret=secret)) == text
+    # what was masked when it was stored depends on the list of names of that time
+    whole = secret or MASK.fullmatch(text) is not None
+    shown = masked_value(key, text, secret=secret)
+    return text == as_text(value) or any(
+        as_text(_masked_with(site, key, value, secret=whole)) in (text, shown)
         for site in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     )
 
 
 def _mask(site: str, value: str) -> str:
-    """Return dots and 6 hexadecimal digits of an HMAC of `value`."""
+    """Return dots and 6 hexadecimal digits of an HMAC of `value`; a mask as it is."""
+    if MASK.fullmatch(value):
+        return value
     # keyed, so that guesses cannot be tried without the site's key
     digest = hmac.new(site.encode(), value.encode(errors="surrogatepass"), hashlib.sha256)
     return f"•••••• ({digest.hexdigest()[:6]})"
@@ -100,11 +88,9 @@ def _inside(site: str, data: Any, *, secret: bool = False) -> Any:
 
 
 def _in_text(site: str, text: str) -> str:
-    for pattern in IN_TEXT:
-        text = pattern.sub(partial(_hidden, site), text)
-    return text
-
-
-def _hidden(site: str, found: "re.Match[str]") -> str:
-    start, end = (position - found.start() for position in found.span("secret"))
-    return found[0][:start] + _mask(site, found["secret"]) + found[0][end:]
+    spans = [*secret_spans(text), *(found.span("secret") for found in SCHEME.finditer(text))]
+    parts, since = [], 0
+    for begin, end in merged(spans):
+        parts += [text[since:begin], _mask(site, text[begin:end])]
+        since = end
+    return "".join([*parts, text[since:]])

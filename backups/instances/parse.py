@@ -9,8 +9,11 @@ from backups.instances.fields import NAME, Mistake, flag, require_known, text, w
 from backups.instances.kinds import KINDS
 from backups.instances.kinds.base import ServiceKind
 from backups.lib.paths import Root
+from destinations.lib.secret_names import words_of
 
-COMMON_KEYS = frozenset({"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days", "roots", "map"})
+COMMON_KEYS = frozenset(
+    {"kind", "root", "roots", "map", "queue", "state", "hooks", "watch", "drill_every_days", "secrets"}
+)
 HOOKS = ("before_restore", "after_restore", "after_backup")
 HOOK_TIMEOUT_SECONDS = 60
 MAX_DRILL_DAYS = 3650
@@ -48,6 +51,8 @@ class Instance:
     watch: bool = True
     # days between automatic drills of its newest good backup: 0 for never, None for the site's setting
     drill_every_days: int | None = None
+    # names that are secret beside those of `destinations.lib.secret_names`
+    secrets: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -101,8 +106,13 @@ def _instance(name: str, table: Any) -> Instance:
         raise Mistake(
             "drill_every_days", f"The value must be a number of days between 0 and {MAX_DRILL_DAYS}.", "0 means never."
         )
+    secrets = table.get("secrets", [])
+    if not isinstance(secrets, list) or not all(isinstance(secret, str) and words_of(secret) for secret in secrets):
+        raise Mistake(
+            "secrets", "The value must be a list of names with letters in them.", 'Write: secrets = ["door_code"].'
+        )
     service = kind.parse(name, root, table)
-    return Instance(name, service, home, queue, state, hooks, hook_timeout, watch, days)
+    return Instance(name, service, home, queue, state, hooks, hook_timeout, watch, days, tuple(secrets))
 
 
 def _root(table: Mapping[str, Any]) -> Root:

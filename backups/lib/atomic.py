@@ -14,6 +14,7 @@ from backups.archive.manifest.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
 from backups.lib.mounts import mounts_below
 from backups.lib.ownership import Ownership, ownership_for, ownership_note
+from destinations.lib.disks import write_hint
 
 RENAME_EXCHANGE = 2  # linux/fs.h
 BLOCK = 1 << 20
@@ -53,9 +54,7 @@ def translate_os_errors(target: Path, error_type: type[ComponentError]) -> Itera
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise error_type(
-            f"{target} cannot be written: {reason}.", hint="Check the free space and the permissions there."
-        ) from error
+        raise error_type(f"{target} cannot be written: {reason}.", hint=write_hint(error, target)) from error
 
 
 @contextmanager

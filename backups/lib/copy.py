@@ -49,6 +49,7 @@ def copy_unchanged(reading: BinaryIO, writing: Sink, name: Path, checkpoint: Cal
 
     Raises ComponentError when size or modification time are others at the end.
     """
+    # of the open file: another one may have its name by the end
     before = os.fstat(reading.fileno())
     left = before.st_size
     while left:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from backups.errors import BackupError
+
 MOUNTS = Path("/proc/self/mountinfo")
 # network and cluster file systems: a lock held on another host may not be visible here (NFS: depends on mount options)
 REMOTE = frozenset(
@@ -76,8 +78,17 @@ def _opened(path: Path, how: int, flags: int) -> int | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock on `path` in the block; yields False when another process holds it."""
-    descriptor = acquire(path)
+    """Hold the lock on `path` in the block; yields False when another process holds it.
+
+    Raises BackupError when the file cannot be opened.
+    """
+    try:
+        descriptor = acquire(path)
+    except OSError as error:
+        raise BackupError(
+            f"The lock {path} cannot be opened: {os.strerror(error.errno or 0)}.",
+            hint="Run this as the user that runs the workers, and check that the disk is not full.",
+        ) from error
     try:
         yield descriptor is not None
     finally:

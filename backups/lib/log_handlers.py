@@ -9,7 +9,10 @@ from pathlib import Path
 
 from destinations.lib.terminal import write_to_stderr
 
-HINT = "Give the user of this process write permission there. Until then the lines of the log go to its standard error."
+HINT = (
+    "Give the user of this process write permission and space there. Until then the lines of the log go to its "
+    "standard error."
+)
 
 
 class StandardError(logging.Handler):

@@ -42,6 +42,7 @@ def walk(root: Path, own: SitePathsBelow = NO_SITE_PATHS_BELOW) -> Iterator[Tree
     The site's `own` paths and what is below them are left out. Raises ComponentError for what cannot be read or
     vanishes during the walk.
     """
+    # no recursion: a tree may be deeper than Python's stack
     levels = [_Level(root, "", None)]
     try:
         while levels:
@@ -65,6 +66,7 @@ class _Level:
         self.path, self.name = root / name, name
         self.folders: list[str] = []
         self.unseen = True
+        # a folder below may be replaced by a link while it is walked; the root may be one on purpose
         base, flags = (root, FOLDER) if parent is None else (self.path.name, FOLDER | os.O_NOFOLLOW)
         try:
             self.descriptor = os.open(base, flags, dir_fd=parent)

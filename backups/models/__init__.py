@@ -3,7 +3,7 @@ from backups.models.backup import BackupExecution
 from backups.models.drill import DrillExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.instance_state import InstanceState
-from backups.models.key_check import KeyCheck
+from backups.models.key_check import KeyCheck, SigningKeyUse
 from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.run import Run
@@ -21,6 +21,7 @@ __all__ = [
     "LeftoverPart",
     "RestoreExecution",
     "Run",
+    "SigningKeyUse",
     "TreeList",
     "TreeListBlock",
 ]

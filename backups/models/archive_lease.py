@@ -10,6 +10,9 @@ from backups.models.backup import BackupExecution
 class ArchiveUse(models.Model):
     execution = models.ForeignKey(BackupExecution, on_delete=models.CASCADE, related_name="uses")
     worker = models.CharField(max_length=255, help_text="host:pid of the process that reads it")
+    process = models.CharField(
+        max_length=128, blank=True, db_default="", help_text="identity of the process that reads it"
+    )
     since = models.DateTimeField()
 
     class Meta:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.fields.json import KT
 
 from backups.models.columns import DrillResult, DropEntry, Json, KeptConfiguration
-from backups.models.querysets import MADE_HERE, OPEN_DROP, STORED, BackupQuerySet
+from backups.models.querysets import DELETED, DRILLED, MADE_HERE, MISSING, OPEN_DROP, STORED, BackupQuerySet
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
 from destinations.models import BackupDestination
@@ -55,15 +55,17 @@ class BackupExecution(Run):
     schedule = models.ForeignKey(
         BackupSchedule, null=True, blank=True, on_delete=models.SET_NULL, related_name="executions", db_index=False
     )
-    scheduled_for = models.DateTimeField(null=True, blank=True, help_text="the slot of the schedule")
-    attempt = models.PositiveSmallIntegerField(default=1, help_text="2 and more: tried again after a failure")
+    scheduled_for = models.DateTimeField(null=True, blank=True, help_text="the slot of the schedule that it is for")
+    attempt = models.PositiveSmallIntegerField(default=1, help_text="2 and more: a retry after a failure")
     backup_filename = models.CharField(max_length=128, blank=True)
     backup_path = models.CharField(max_length=512, blank=True, help_text="path within the destination")
     planned_path = models.CharField(
-        max_length=512, blank=True, help_text="where the upload in progress will be; a reaper looks there"
+        max_length=512, blank=True, help_text="path of the upload in progress; recovery looks there"
     )
     archive_sha256 = models.CharField(max_length=64, blank=True)
-    archive_blake2b = models.CharField(max_length=128, blank=True, help_text="what its signature is over")
+    archive_blake2b = models.CharField(
+        max_length=128, blank=True, help_text="BLAKE2b digest of the archive, which its signature covers"
+    )
     compression = models.CharField(max_length=16, blank=True)
     encryption = models.CharField(max_length=32, blank=True)
     recipients: "Json[list[str]]" = models.JSONField(
@@ -90,15 +92,18 @@ class BackupExecution(Run):
         null=True, blank=True, help_text="verdict, seconds, bytes and time of the last drill"
     )
     verification: "Json[DrillResult | None]" = models.JSONField(
-        null=True, blank=True, help_text="the same of the last verification, unless a later drill passed"
+        null=True, blank=True, help_text="the same for the last verification, unless a later drill passed"
     )
     drops: "Json[list[DropEntry] | None]" = models.JSONField(
-        null=True, blank=True, help_text="what was there before and is gone in this backup, part by part"
+        null=True, blank=True, help_text="data that the backup before had and this one lacks, by component"
     )
     drop_confirmed_at = models.DateTimeField(null=True, blank=True, help_text="when the last drop was confirmed")
     drop_confirmed_by = models.CharField(max_length=150, blank=True)
-    deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion took hold of the archive")
+    deleting_at = models.DateTimeField(null=True, blank=True, help_text="when a deletion locked the archive")
     deleted_at = models.DateTimeField(null=True, blank=True)
+    deleted_by = models.CharField(
+        max_length=150, blank=True, db_default="", help_text="who deleted the archive; retention for a rule"
+    )
     deleted_reason = models.CharField(max_length=255, blank=True)
 
     objects = BackupQuerySet.as_manager()  # type: ignore[misc]  # the plugin makes that of Run a class variable
@@ -126,6 +131,12 @@ class BackupExecution(Run):
                 fields=["destination", "backup_path"],
                 condition=~Q(backup_path="") & Q(deleted_at=None),
                 name="one_execution_per_archive",
+            ),
+            # an archive counts once for retention and protection, however often it is found, imported or copied there
+            models.UniqueConstraint(
+                fields=["destination", "archive_sha256"],
+                condition=~Q(archive_sha256="") & Q(deleted_at=None, status__in=["queued", "running", "completed"]),
+                name="one_backup_per_archive",
             ),
             # idempotent: two clusters, a restart or the hour that exists twice start one run for a due time
             models.UniqueConstraint(
@@ -171,6 +182,18 @@ class BackupExecution(Run):
                 condition=OPEN_DROP,
                 name="execution_open_drop",
             ),
+            # Restore points and filters of the list: a column that an index lacks lies behind the manifest in the row.
+            # An index that begins with the status misleads SQLite about those of other queries, unless it is partial.
+            models.Index(
+                fields=["instance", "status", "deleted_at", "missing_at", "-created_at", "-id"],
+                name="execution_points",
+            ),
+            models.Index(fields=["deleted_at", "missing_at", "status", "-created_at", "-id"], name="execution_archive"),
+            models.Index(fields=["encryption", "status", "-created_at", "-id"], name="execution_encryption"),
+            models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
+            models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
+            models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
+            models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
         ]
 
     def __str__(self) -> str:
@@ -199,6 +222,10 @@ class BackupExecution(Run):
     def open_drop(self) -> bool:
         """True while this backup lacks data that the one before it had, and the drop is not confirmed."""
         return self.status == self.Status.COMPLETED and bool(self.drops) and self.drop_confirmed_at is None
+
+    @property
+    def is_missing(self) -> bool:
+        return self.status == self.Status.COMPLETED and self.deleted_at is None and self.missing_at is not None
 
     @property
     def has_archive(self) -> bool:

@@ -23,13 +23,18 @@ class HookNote(TypedDict):
 
 
 class ComponentOutcome(TypedDict):
-    """An entry of `outcome`, for one target of a restore; `state` is one of `RestoreExecution.State`."""
+    """An entry of `outcome`, for one target of a restore; `state` is one of `RestoreExecution.State`.
+
+    `path_hex` are the bytes of a path that is not UTF-8, in hexadecimal: `path` shows it escaped.
+    """
 
     state: str
     component: str
     path: str
-    rows: int
+    # None for what has no rows, such as a folder of files
+    rows: int | None
     bytes: int
+    path_hex: NotRequired[str]
 
 
 class Counts(TypedDict):

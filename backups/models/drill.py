@@ -16,6 +16,7 @@ class DrillExecution(Run):
     """
 
     noun = "drill"
+    # it works on a copy of the archive: backups and restores of the instance go on
     needs_instance = False
 
     class Kind(models.TextChoices):
@@ -47,12 +48,10 @@ class DrillExecution(Run):
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.DRILL)
     verdict = models.CharField(max_length=8, choices=Verdict, blank=True, default=Verdict.NONE)
     seconds = models.FloatField(
-        null=True, blank=True, help_text="of a drill the measured time of recovery, of a verification what it took"
+        null=True, blank=True, help_text="duration of the restore in a drill, or of the verification"
     )
-    bytes = models.BigIntegerField(null=True, blank=True, help_text="what was restored or read from the archive")
-    findings: "Json[Counts]" = models.JSONField(
-        default=dict, blank=True, help_text="what was counted in an archive that is good"
-    )
+    bytes = models.BigIntegerField(null=True, blank=True, help_text="bytes that were restored or read from the archive")
+    findings: "Json[Counts]" = models.JSONField(default=dict, blank=True, help_text="counts of an archive that passed")
 
     class Meta(Run.Meta):
         abstract = False

@@ -17,10 +17,15 @@ class Heartbeat(models.Model):
     queue = models.CharField(max_length=64)
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
+    process = models.CharField(max_length=128, blank=True, db_default="", help_text="identity of its process")
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
-    stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it ended in good order")
-    problem = models.TextField(blank=True, help_text="what went wrong in its latest round")
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it was shut down")
+    problem = models.TextField(blank=True, help_text="the error in its latest round")
+    # a database default: a worker of an earlier release writes rows without it
+    key_fingerprint = models.CharField(
+        max_length=16, blank=True, db_default="", help_text="of its SECRET_KEY, which signs the messages of the queue"
+    )
 
     class Meta:
         db_table = "backup_heartbeats"

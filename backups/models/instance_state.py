@@ -10,13 +10,15 @@ class InstanceState(models.Model):
 
     instance = models.CharField(max_length=64, primary_key=True)
     restart_required_since = models.DateTimeField(null=True, blank=True)
-    restart_required_by = models.CharField(max_length=36, blank=True, help_text="id of the restore that asks for it")
+    restart_required_by = models.CharField(max_length=36, blank=True, help_text="id of the restore that requires it")
 
-    config_hash = models.CharField(max_length=64, blank=True, help_text="of the merged configuration when last seen")
+    config_hash = models.CharField(
+        max_length=64, blank=True, help_text="hash of the merged configuration when it was last read"
+    )
     config_changed_at = models.DateTimeField(null=True, blank=True)
-    config_problem = models.TextField(blank=True, help_text="what is wrong with its configuration, until it is mended")
+    config_problem = models.TextField(blank=True, help_text="errors in its configuration, until they are corrected")
 
-    late_since = models.DateTimeField(null=True, blank=True, help_text="when a late backup was found and told")
+    late_since = models.DateTimeField(null=True, blank=True, help_text="when it was reported as overdue")
 
     objects = InstanceStateQuerySet.as_manager()
 

@@ -1,4 +1,4 @@
-"""Results of key checks: do the available keys still open the backups at a destination?"""
+"""Results of key checks: do the available keys still open the backups at a destination? And what signed them."""
 
 from typing import ClassVar
 
@@ -13,11 +13,11 @@ class KeyCheck(models.Model):
     destination = models.OneToOneField(
         BackupDestination, primary_key=True, on_delete=models.CASCADE, related_name="key_check"
     )
-    next_at = models.DateTimeField(help_text="when the keys are tried again")
-    checked_at = models.DateTimeField(null=True, help_text="when they were tried; empty when never")
-    told_at = models.DateTimeField(null=True, help_text="when a problem was last logged and signalled")
-    outcome = models.TextField(blank=True, help_text="what came of the latest attempt, for people")
-    problem = models.TextField(blank=True, help_text="which archive no key opens any more; empty when all is well")
+    next_at = models.DateTimeField(help_text="when the next key check is due")
+    checked_at = models.DateTimeField(null=True, help_text="when the keys were last checked")
+    told_at = models.DateTimeField(null=True, help_text="when a problem was last logged and sent as a signal")
+    outcome = models.TextField(blank=True, help_text="result of the latest check in words")
+    problem = models.TextField(blank=True, help_text="the archive that no key opens any more; empty if there is none")
     hint = models.TextField(blank=True)
 
     class Meta:
@@ -27,3 +27,17 @@ class KeyCheck(models.Model):
 
     def __str__(self) -> str:
         return self.problem or f"keys for {self.destination_id} checked"
+
+
+class SigningKeyUse(models.Model):
+    """A key that signed archives of this site: one that is gone would be replaced by a new one without a word."""
+
+    public_key = models.CharField(max_length=100, primary_key=True, help_text="as `minisign -P` takes it")
+    last_used_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "backup_signing_key_uses"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.public_key

@@ -11,7 +11,7 @@ class LeftoverPart(models.Model):
     destination = models.ForeignKey(BackupDestination, on_delete=models.CASCADE, related_name="+")
     path = models.CharField(max_length=768)
     size_bytes = models.BigIntegerField()
-    first_seen_at = models.DateTimeField(help_text="by our clock, with this size")
+    first_seen_at = models.DateTimeField(help_text="when it was first seen with this size, by the clock of this site")
 
     class Meta:
         db_table = "backup_leftover_parts"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # The values are literals because the enumerations are nested in the models, which import this module.
 STORED = Q(status="completed", deleted_at=None, missing_at=None)
 MISSING = Q(status="completed", deleted_at=None, missing_at__isnull=False)
+DELETED = Q(deleted_at__isnull=False)
+DRILLED = Q(drill__isnull=False)
 MADE_HERE = Q(status="completed", adopted=False) & ~Q(kind="safety")
 OPEN_DROP = Q(drops__isnull=False, drop_confirmed_at__isnull=True)
 FLAWLESS = (Q(drill__isnull=True) | Q(drill__verdict="passed")) & (

@@ -1,5 +1,6 @@
 """The restore: a run, the archive and components it was given, and what became of each component."""
 
+import os
 from typing import ClassVar
 
 from django.db import models
@@ -8,6 +9,10 @@ from django.db.models import Q
 from backups.models.backup import BackupExecution
 from backups.models.columns import ComponentOutcome, Json
 from backups.models.run import Run
+
+
+def _path_of(note: ComponentOutcome) -> str:
+    return os.fsdecode(bytes.fromhex(note["path_hex"])) if "path_hex" in note else note["path"]
 
 
 class RestoreExecution(Run):
@@ -28,7 +33,7 @@ class RestoreExecution(Run):
         SAFETY = "safety"
         STOPPING = "stopping"
         APPLYING = "applying"
-        PROVING = "proving"
+        VERIFYING_DATA = "verifying data"
         FINISHING = "finishing"
         ROLLING_BACK = "rolling back"
         DONE = "done"
@@ -41,7 +46,7 @@ class RestoreExecution(Run):
         Stage.STOPPING: (60, 62),
         # these two take turns, component by component
         Stage.APPLYING: (62, 97),
-        Stage.PROVING: (62, 97),
+        Stage.VERIFYING_DATA: (62, 97),
         Stage.FINISHING: (97, 100),
         Stage.ROLLING_BACK: (62, 99),
         Stage.DONE: (100, 100),
@@ -51,17 +56,22 @@ class RestoreExecution(Run):
     execution = models.ForeignKey(
         BackupExecution, null=True, blank=True, on_delete=models.PROTECT, related_name="restores"
     )
-    archive_file = models.CharField(max_length=1024, blank=True, help_text="path of an archive that is no row here")
-    archive_sha256 = models.CharField(max_length=64, help_text="digest that was confirmed; another archive is refused")
+    archive_file = models.CharField(
+        max_length=1024, blank=True, help_text="path of an archive file that has no backup here"
+    )
+    archive_sha256 = models.CharField(max_length=64, help_text="SHA-256 that was confirmed; another archive is refused")
     changes_seen = models.CharField(
-        max_length=64, blank=True, db_default="", help_text="what other restores had changed when it was confirmed"
+        max_length=64,
+        blank=True,
+        db_default="",
+        help_text="state of the changes by other restores when it was confirmed",
     )
     archive_instance = models.CharField(max_length=64, blank=True, help_text="the instance that the manifest names")
     components: "Json[list[str]]" = models.JSONField(
-        default=list, help_text="what was asked for; empty for all that the archive has"
+        default=list, help_text="the requested components; empty for all in the archive"
     )
     outcome: "Json[dict[str, ComponentOutcome]]" = models.JSONField(
-        default=dict, blank=True, help_text="per component: state and rows"
+        default=dict, blank=True, help_text="state and rows of each component"
     )
     safety_backup = models.ForeignKey(
         BackupExecution, null=True, blank=True, on_delete=models.PROTECT, related_name="safety_of"
@@ -69,7 +79,9 @@ class RestoreExecution(Run):
     undo_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
     force_invalid_config = models.BooleanField(default=False)
     allow_other_instance = models.BooleanField(default=False)
-    accept_unsigned = models.BooleanField(default=False, help_text="without a signature, or with that of a stranger")
+    accept_unsigned = models.BooleanField(
+        default=False, help_text="accepts an archive without a signature, or with that of an unknown key"
+    )
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=150, blank=True)
 
@@ -102,7 +114,7 @@ class RestoreExecution(Run):
     def touched(self) -> dict[str, str]:
         """The components that the restore has changed or may have changed, and their paths, in order of change."""
         states = (self.State.APPLYING, self.State.RESTORED)
-        return {note["component"]: note["path"] for note in self.outcome.values() if note["state"] in states}
+        return {note["component"]: _path_of(note) for note in self.outcome.values() if note["state"] in states}
 
     @property
     def is_verified(self) -> bool:

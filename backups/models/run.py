@@ -58,16 +58,14 @@ class Run(models.Model):
     created_at = models.DateTimeField(db_default=Now(), default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    reserved_at = models.DateTimeField(
-        null=True, blank=True, help_text="when the process that is about to start it last reserved it"
-    )
+    reserved_at = models.DateTimeField(null=True, blank=True, help_text="when a process last reserved it to start it")
     reserved_by = models.CharField(
-        max_length=128, blank=True, db_default="", help_text="what tells that process from every other one"
+        max_length=128, blank=True, db_default="", help_text="identity of the process that reserved it"
     )
     heartbeat_at = models.DateTimeField(
-        null=True, blank=True, help_text="when the process that runs it last wrote to this row"
+        null=True, blank=True, help_text="when the process that runs it last wrote its heartbeat"
     )
-    rang_at = models.DateTimeField(null=True, blank=True, help_text="when a worker was last called for it")
+    rang_at = models.DateTimeField(null=True, blank=True, help_text="when a message for it was last sent to the queue")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
     owner = models.CharField(
@@ -84,17 +82,17 @@ class Run(models.Model):
         max_length=128,
         blank=True,
         db_default="",
-        help_text="what tells the process that runs it, or that made it for itself, from every other one",
+        help_text="identity of the process that runs it, or that created it for itself",
     )
 
     progress_bytes = models.BigIntegerField(default=0)
     progress_percent = models.PositiveSmallIntegerField(default=0)
     timeline: "Json[list[TimelineEntry]]" = models.JSONField(
-        default=list, blank=True, help_text="[stage, time] in the order they began"
+        default=list, blank=True, help_text="[stage, time] in the order in which they began"
     )
     warnings: "Json[list[str]]" = models.JSONField(default=list, blank=True)
     hook_output: "Json[list[HookNote]]" = models.JSONField(
-        default=list, blank=True, help_text="what hooks printed, secrets redacted"
+        default=list, blank=True, help_text="output of the hooks with secrets redacted"
     )
     error_message = models.TextField(blank=True)
     error_hint = models.TextField(blank=True)

@@ -16,8 +16,8 @@ class TreeList(models.Model):
     id = models.TextField(primary_key=True, default=new_id, editable=False)
     execution = models.ForeignKey(BackupExecution, on_delete=models.CASCADE, related_name="tree_lists")
     file = models.CharField(max_length=255, help_text="the member of the archive that holds the tree")
-    checksum_sha256 = models.CharField(max_length=64, help_text="of that member")
-    key = models.BinaryField(help_text="of its blocks, sealed with BACKUP_SECRETS_KEY")
+    checksum_sha256 = models.CharField(max_length=64, help_text="SHA-256 of that member")
+    key = models.BinaryField(help_text="key of its blocks, sealed with BACKUP_SECRETS_KEY")
     blocks = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), default=timezone.now)
 

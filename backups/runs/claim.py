@@ -29,8 +29,11 @@ def claim(run: Run) -> None:
             if run.needs_instance:
                 # no constraint can span the tables of backups and restores, so their claims are serialised
                 lock_instance(run.instance)
-                if not run.is_part_of_another:
-                    _require_no_other_kind(run)
+                # a constraint covers the runs of its own kind
+                others = [kind for kind in kinds() if kind.noun != run.noun and kind.model.needs_instance]
+                for other in () if run.is_part_of_another else others:
+                    if other.model.objects.filter(instance=run.instance, status=Status.RUNNING).exists():
+                        raise InstanceBusy(f"A {other.noun} of {run.instance} is running.", hint=WHEN_FREE)
             claimed = run.transition(
                 Status.QUEUED,
                 ours & kind_of(run).startable(now),
@@ -43,6 +46,7 @@ def claim(run: Run) -> None:
     if claimed:
         audit.log(f"{run.label}.claimed", **run.log_key, instance=run.instance, worker=run.worker)
         return
+    # the error says what became of it
     run.refresh_from_db(fields=["status", "owner", "worker"])
     if run.status == Status.QUEUED and run.owner == Owner.PROCESS:
         raise NotQueued(
@@ -56,12 +60,3 @@ def lock_instance(instance: str) -> None:
     """Lock the row of the instance, for processes of all hosts, until the transaction ends."""
     InstanceState.objects.get_or_create(instance=instance)
     InstanceState.objects.select_for_update().get(instance=instance)
-
-
-def _require_no_other_kind(run: Run) -> None:
-    """Raise InstanceBusy while a run of another kind holds the instance; a constraint covers those of its own kind."""
-    for other in kinds():
-        if other.noun == run.noun or not other.model.needs_instance:
-            continue
-        if other.model.objects.filter(instance=run.instance, status=Status.RUNNING).exists():
-            raise InstanceBusy(f"A {other.noun} of {run.instance} is running.", hint=WHEN_FREE)

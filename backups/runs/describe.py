@@ -70,6 +70,7 @@ def describe(backup: BackupExecution) -> dict[str, Any]:
         "adopted": backup.adopted,
         "missing_at": iso(backup.missing_at),
         "deleted_at": iso(backup.deleted_at),
+        "deleted_by": backup.deleted_by,
         "deleted_reason": backup.deleted_reason,
     }
 

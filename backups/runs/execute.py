@@ -66,7 +66,14 @@ def run_here(
             raise
         except BaseException as error:
             with defer_signals():
-                _end_unclaimed(kind, run_id, error, hint or kind.again)
+                try:
+                    unclaimed = kind.rows().filter(pk=run_id, status=Run.Status.QUEUED).first()
+                    if unclaimed is not None:
+                        message = sentences(finish.message_of(error), "Nothing was changed.")
+                        finish.fail_to_start(unclaimed, message, hint or kind.retry_hint)
+                except DatabaseProblem as problem:
+                    # the next tick ends the row
+                    audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, **{kind.noun: run_id}, error=problem)
             raise
     kind.follow_up(run)
     return run, made
@@ -113,14 +120,3 @@ def _settle(run: Run, directory: Path, error: BaseException) -> None:
         if not isinstance(error, OperatorError):
             audit.crashed(f"{run.label}.crashed", error, **run.log_key)
         kind_of(run).settle(run, directory, error)
-
-
-def _end_unclaimed(kind: RunKind[Any], run_id: str, error: BaseException, hint: str) -> None:
-    """End the row if it is still queued."""
-    try:
-        row = kind.rows().filter(pk=run_id, status=Run.Status.QUEUED).first()
-        if row is not None:
-            finish.fail_to_start(row, sentences(finish.message_of(error), "Nothing was changed."), hint)
-    except DatabaseProblem as problem:
-        # the next tick ends the row
-        audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, **{kind.noun: run_id}, error=problem)

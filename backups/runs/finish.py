@@ -125,7 +125,7 @@ def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **f
                 step(run)
         except Exception as error:
             audit.crashed("run.after-end-failed", error, **run.log_key, step=step.__name__)
-    execution_finished.send_robust(sender=type(run), execution=run)
+    execution_finished.send_robust(sender=type(run), run=run, execution=run)
     return True
 
 

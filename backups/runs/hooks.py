@@ -45,6 +45,12 @@ def run_hook(name: str, instance: Instance, run: Run) -> None:
         raise BackupError(f"The hook {name} ({argv[0]}) {how}.", hint="Its output is stored with the run.")
 
 
+def environment(instance: Instance, run: Run) -> dict[str, str]:
+    """Return the environment of a hook: that of this process, without its settings and without secrets."""
+    known = {name: value for name, value in os.environ.items() if not is_private_variable(name)}
+    return known | {"BACKUPSITE_INSTANCE": instance.name, "BACKUPSITE_RUN": str(run.pk)}
+
+
 def _scratch() -> BinaryIO:
     """Return a temporary file for the output."""
     try:
@@ -52,12 +58,6 @@ def _scratch() -> BinaryIO:
     except OSError:
         # in memory: with a full disk the hook that restarts the service must still run
         return os.fdopen(os.memfd_create("hook-output"), "w+b")
-
-
-def environment(instance: Instance, run: Run) -> dict[str, str]:
-    """Return the environment of a hook: that of this process, without its settings and without secrets."""
-    known = {name: value for name, value in os.environ.items() if not is_private_variable(name)}
-    return known | {"BACKUPSITE_INSTANCE": instance.name, "BACKUPSITE_RUN": str(run.pk)}
 
 
 def _execute(argv: list[str], instance: Instance, run: Run, output: BinaryIO) -> int | None:
@@ -79,25 +79,20 @@ def _execute(argv: list[str], instance: Instance, run: Run, output: BinaryIO) ->
             f"The hook {argv[0]} cannot be started: {error.strerror}.", hint="Correct the instances file."
         ) from error
     try:
-        return _wait(process, output, instance.hook_timeout)
+        until = time.monotonic() + instance.hook_timeout
+        while True:
+            try:
+                return process.wait(min(POLL_SECONDS, max(0.0, until - time.monotonic())))
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > until:
+                    return None
+            if os.fstat(output.fileno()).st_blocks * 512 > DISK_LIMIT:
+                # the hook continues at its offset, behind a hole that takes no space
+                os.ftruncate(output.fileno(), 0)
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _wait(process: "subprocess.Popen[bytes]", output: BinaryIO, seconds: float) -> int | None:
-    """Return the exit code, None after that many `seconds`. Truncates the output when it exceeds DISK_LIMIT."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return process.wait(min(POLL_SECONDS, max(0.0, until - time.monotonic())))
-        except subprocess.TimeoutExpired:
-            if time.monotonic() > until:
-                return None
-        if os.fstat(output.fileno()).st_blocks * 512 > DISK_LIMIT:
-            # the hook continues at its offset, behind a hole that takes no space
-            os.ftruncate(output.fileno(), 0)
 
 
 def _text(output: BinaryIO) -> str:

@@ -38,7 +38,7 @@ class RunKind(ABC, Generic[AnyRun]):
     # between SIGTERM and SIGKILL
     ending_seconds = 10.0
     # hint of a run that ended before its claim
-    again = "Run it again."
+    retry_hint = "Run it again."
     # True: recovery rolls the instance back, on its host, with the lock of the workspace; and the row says what became
     # of the instance, whatever ended the run
     rolls_back = False
@@ -73,6 +73,13 @@ class RunKind(ABC, Generic[AnyRun]):
     @abstractmethod
     def settle(self, run: AnyRun, directory: Path, error: BaseException) -> None:
         """Clean up or roll back after `error`, and record the end. Called once, with signals blocked."""
+
+    def recover_queued(self, run: AnyRun) -> bool:
+        """Record the end of the queued `run` of a dead process that had begun its work without a claim.
+
+        False for a run that had not begun: all but imports.
+        """
+        return False
 
     @abstractmethod
     def recover(self, run: AnyRun, message: str) -> bool:

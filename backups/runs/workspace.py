@@ -42,10 +42,19 @@ def workspace(run_id: str) -> Iterator[Path]:
     The kernel releases the lock when the process dies: `abandoned` depends on that.
     """
     lock = _lock_path(run_id)
+    # before the folder: one without a holder is swept
     descriptor = _acquire(lock, run_id)
     lock_stays = False
     try:
-        directory = _create_empty(root() / run_id)
+        directory = root() / run_id
+        # of an earlier process with this run, which died: the lock is ours now
+        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            directory.mkdir(mode=0o700)
+        except OSError as error:
+            raise BackupError(
+                f"The workspace {directory} cannot be created: {os.strerror(error.errno or 0)}.", hint=WRITABLE
+            ) from error
         try:
             yield directory
         except DatabaseProblem:
@@ -53,6 +62,7 @@ def workspace(run_id: str) -> Iterator[Path]:
             lock_stays = True
             raise
         finally:
+            # a signal in between would leave data of the service on the disk
             with defer_signals():
                 shutil.rmtree(directory)
                 if not lock_stays:
@@ -61,24 +71,14 @@ def workspace(run_id: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _create_empty(directory: Path) -> Path:
-    shutil.rmtree(directory, ignore_errors=True)
-    try:
-        directory.mkdir(mode=0o700)
-    except OSError as error:
-        raise BackupError(
-            f"The workspace {directory} cannot be created: {os.strerror(error.errno or 0)}.", hint=WRITABLE
-        ) from error
-    return directory
-
-
 def _acquire(lock: Path, run_id: str) -> int:
-    """Take the lock. Waits a little, because a process that checks for abandoned workspaces holds it for a moment."""
+    """Take the lock; raises WorkspaceBusy when another process keeps it."""
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     try:
         while (descriptor := locks.acquire(lock)) is None:
             if time.monotonic() > deadline:
                 raise WorkspaceBusy(f"Another process is working on the run {run_id}.")
+            # a process that looks for abandoned workspaces holds the lock for a moment
             time.sleep(0.01)
     except OSError as error:
         raise BackupError(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.forms import BaseForm
+from django.utils import timezone
 
 from backups.admin.overview.front import FrontPage, front_page
 from backups.admin.shared import formats
@@ -21,6 +23,8 @@ register.filter("seconds", human_duration)
 register.filter("age", formats.age)
 register.filter("until", formats.until)
 register.filter("exact", formats.exact)
+register.filter("stamp", formats.stamp)
+register.filter("stamp_ago", formats.stamp_ago)
 register.filter("moment", formats.moment)
 register.filter("signed", signed)
 register.filter("sentence", formats.sentence)
@@ -58,6 +62,24 @@ def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
         kept[HALF_DONE] = not_rolled_back()
     found: list[RestoreExecution] = kept[HALF_DONE]
     return found
+
+
+@register.simple_tag
+def focus_first_error(form: BaseForm) -> str:
+    """Let the page open at the first field that has errors; nothing is rendered."""
+    fields = [field for field in form.visible_fields() if field.errors] if form.is_bound else []
+    # the box with the errors of the form as a whole comes before the fields, and takes the focus itself
+    if fields and not form.non_field_errors():
+        for field in form.fields.values():
+            field.widget.attrs.pop("autofocus", None)
+        fields[0].field.widget.attrs["autofocus"] = True
+    return ""
+
+
+@register.simple_tag
+def time_zone_name() -> str:
+    """Return the name of the time zone in which this page shows its times."""
+    return timezone.get_current_timezone_name()
 
 
 def _sees_restores(context: dict[str, Any]) -> bool:

@@ -32,7 +32,16 @@ MARGIN_SECONDS = 20
 
 def supervise(kind: RunKind[Any], run: Run) -> str:
     """Run the queued `run`, which this process has reserved, in a child process; return its final status."""
-    process = _start(kind, run)
+    # the child imports what this process imports, whatever its working directory is
+    paths = [path for path in sys.path if path]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "django", "runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid())],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        # a signal to the group of the worker, as from a closed terminal, must not end the run at once
+        start_new_session=True,
+    )
     child = identity(process.pid)
     why_ended = "The worker was terminated"
     try:
@@ -43,17 +52,6 @@ def supervise(kind: RunKind[Any], run: Run) -> str:
         run.refresh_from_db()
         _record_end(run, child, process.returncode, why_ended)
     return str(run.status)
-
-
-def _start(kind: RunKind[Any], run: Run) -> "subprocess.Popen[bytes]":
-    paths = [path for path in sys.path if path]
-    return subprocess.Popen(
-        [sys.executable, "-m", "django", "runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid())],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
@@ -116,6 +114,7 @@ def _record_end(run: Run, child: str, returncode: int, why_ended: str) -> None:
         recover(run, f"{why_ended}; its process {how}" if why_ended else f"Its process {how}")
     elif run.status == Run.Status.QUEUED and run.reserved_by == identity():
         if why_ended or returncode == BUSY:
+            # it did nothing yet: another worker or a later message starts it
             release(run)
         else:
             finish.fail_to_start(run, f"Its process {how} before it began.", "The reason is in the log of the worker.")

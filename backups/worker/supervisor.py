@@ -22,6 +22,7 @@ from backups.worker.shutdown import end_all
 from backups.worker.tasks import dispatch_waiting
 from backups.worker.tick import enqueue_start_up, enqueue_tick, keep_tick
 from backups.worker.watchdog import Watchdog
+from destinations.lib.formats import listed
 from destinations.lib.os_signals import signal_handler
 
 # exit codes
@@ -42,10 +43,13 @@ class Supervisor:
     def run(self) -> int:
         """Work until a signal, and return 0; 1 when processes died or had to be killed, 75 when they hang.
 
-        Raises BackupError when they cannot be started, DatabaseError when the database cannot be used at the start.
+        Raises BackupError when they cannot be started or a worker has another SECRET_KEY, DatabaseError when the
+        database cannot be used at the start.
         """
-        self._beat()
         heartbeats.delete_dead(self.queue)
+        # before the check: of two that start at once one at least sees the other
+        self._beat()
+        self._require_same_key()
         become_subreaper()
         cluster = QueueCluster(self.queue)
         # the processes inherit this handler: a signal to the whole group, as from a closed terminal, ends none of them
@@ -62,6 +66,18 @@ class Supervisor:
             with self._database_may_fail():
                 heartbeats.mark_stopped(self.name)
         return code
+
+    def _require_same_key(self) -> None:
+        """Raise BackupError, and delete the heartbeat of this worker, while a worker with another SECRET_KEY lives."""
+        if others := heartbeats.workers_with_other_key():
+            heartbeats.delete(self.name)
+            where = listed(list(dict.fromkeys(row.host for row in others)))
+            raise BackupError(
+                f"A worker with another SECRET_KEY serves this database, on {where}: each would discard the messages "
+                "of the other.",
+                hint="Give every host the same SECRET_KEY. To change it, stop all workers first. One that was killed "
+                f"on another host counts as stopped after {heartbeats.SILENCE.seconds} seconds.",
+            )
 
     def _count_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
@@ -92,19 +108,17 @@ class Supervisor:
                 return FAILED
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + BEAT_SECONDS
-                if reason := self._beat_and_check(watchdog):
+                # while the database fails nothing is known of the queue
+                reason = ""
+                with self._database_may_fail():
+                    self._beat()
+                    reason = watchdog.reason_to_restart()
+                if reason:
                     audit.log("worker.hangs", logging.ERROR, queue=self.queue, worker=self.name, reason=reason)
                     return HANGS
             reap_orphans(but=cluster.pid)
             time.sleep(POLL_SECONDS)
         return CLEAN
-
-    def _beat_and_check(self, watchdog: Watchdog) -> str:
-        """Write the heartbeat and return the watchdog's reason to restart; nothing while the database fails."""
-        with self._database_may_fail():
-            self._beat()
-            return watchdog.reason_to_restart()
-        return ""
 
     def _beat(self) -> None:
         heartbeats.beat(

@@ -1,11 +1,13 @@
 """The tick: the housekeeping steps that a worker, or the command `tick`, runs once a minute for each queue."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db import OperationalError
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
@@ -21,6 +23,7 @@ from backups.service.schedules import repair
 from backups.worker.q2.enqueue import send_message
 from backups.worker.q2.scheduler import Entry, keep
 from backups.worker.tasks import dispatch_lost, enqueue
+from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
 
 TICK = "backups.worker.tick.tick"
@@ -107,12 +110,19 @@ def tick(queue: str = "") -> str:
     queue = queue or settings.BACKUP_QUEUE
     done: list[str] = []
     failed: list[str] = []
+    # a tick may take longer than the minute to the next one
     with locks.locked(workspace.root() / f"tick-{queue}") as free:
         if not free:
             return "another tick is still at work"
         for step in STEPS:
             try:
                 done.append(step(queue))
+            except OperationalError as error:
+                # the database itself: a traceback of each step would fill the log each minute
+                reason = database_error(error).text
+                audit.log("housekeeping.failed", logging.ERROR, step=step.__name__, queue=queue, error=reason)
+                failed.append(f"{step.__name__}: {reason}")
+            # whatever it is: a step that fails each minute must not stop the schedules
             except Exception as error:
                 audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
                 reason = error.message if isinstance(error, OperatorError) else type(error).__name__
@@ -153,5 +163,6 @@ def keep_tick(queue: str) -> bool:
 
 @receiver(post_migrate, dispatch_uid="backups.worker.tick")
 def ensure_tick(sender: AppConfig, **_: Any) -> None:
+    # the signal is sent for each app, and the rows exist once this one is migrated
     if sender.name == "backups":
         keep_tick(settings.BACKUP_QUEUE)

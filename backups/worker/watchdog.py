@@ -29,6 +29,7 @@ class Watchdog:
 
     def reason_to_restart(self) -> str:
         """Return why this worker must be restarted, or nothing. Called every few seconds."""
+        # a task of this host works, so that messages are received
         if not all(map(all_free, kinds())):
             self._waiting_since = None
             return ""
@@ -40,6 +41,7 @@ class Watchdog:
         else:
             self._waiting_since = None
         idle = self._cluster.idle_seconds
+        # no query as long as messages come
         if idle < IDLE_SECONDS:
             return ""
         workers = Heartbeat.objects.filter(

@@ -7,18 +7,19 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
 from destinations.admin.forms import OPTION, form_class
+from destinations.admin.methods import wrong_method
+from destinations.admin.moments import stamp_ago
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.lib.lists import BoundedLists
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.policies.retention_rule import RetentionError
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @admin.register(BackupDestination)
-class BackupDestinationAdmin(_ModelAdmin):
+class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
     list_display = ("name", "state", "type_badge", "last_backup", "retention", "created_by")
     list_filter = ("type", "enabled", "last_backup_status")
     search_fields = ("=id", "name", "created_by")
@@ -73,12 +74,9 @@ class BackupDestinationAdmin(_ModelAdmin):
             return "never"
         status = destination.last_backup_status
         return format_html(
-            '<time class="bs-moment" data-field="last_backup_at" data-value="{}" datetime="{}" title="{}">'
-            "{} ago</time> {}",
+            '<span data-field="last_backup_at" data-value="{}">{}</span> {}',
             at.isoformat(),
-            at.isoformat(),
-            timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z"),
-            timesince(at, depth=1),
+            stamp_ago(at),
             _badge("last_backup_status", status, status, "good" if status == "completed" else "bad"),
         )
 
@@ -183,7 +181,7 @@ class BackupDestinationAdmin(_ModelAdmin):
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return wrong_method(request, ("POST",), "admin:destinations_backupdestination_change", object_id)
         if not self.has_test_permission(request):
             raise PermissionDenied
         destination = self.get_object(request, unquote(object_id))

@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 from django.forms.utils import pretty_name
 
 from destinations.backends import Destination
-from destinations.exceptions import DestinationConfigError
+from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.secrets import unseal_config
@@ -52,12 +53,10 @@ class DestinationForm(_ModelForm):
 
     def add_error(self, field: str | None, error: Any) -> None:
         # a field's own message may repeat the value of a secret
-        if field in self._secrets() and isinstance(error, ValidationError) and error.error_list[0].code != "required":
+        secrets = {OPTION + option for option in self.backend.secret_options} if self.backend else set()
+        if field in secrets and isinstance(error, ValidationError) and error.error_list[0].code != "required":
             error = ValidationError("This is not valid.", code="invalid")
         super().add_error(field, error)
-
-    def _secrets(self) -> set[str]:
-        return {OPTION + option for option in self.backend.secret_options} if self.backend else set()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -69,6 +68,23 @@ class DestinationForm(_ModelForm):
                 field = OPTION + error.option
                 self.add_error(field if field in self.fields else None, error.text)
         return cleaned
+
+    def full_clean(self) -> None:
+        """Validate, and test a destination that is added, enabled or changed; a disabled one is saved as it is."""
+        # after the validation of the model, which decides whether an empty place is a new one
+        super().full_clean()
+        if self.backend is None or not self.is_bound or self.errors or not self.instance.enabled:
+            return
+        tested_fields = {"enabled", *(OPTION + option for option in self.backend.fields())}
+        if not self.instance._state.adding and not tested_fields & {*self.changed_data}:
+            return
+        try:
+            with self.instance.open() as destination:
+                destination.test()
+        except DestinationError as error:
+            self.add_error(
+                None, sentences("The test of the destination failed.", error.text, "Save it disabled to test it later.")
+            )
 
     def _options(self, backend: type[Destination], cleaned: dict[str, Any]) -> dict[str, object]:
         given = {option: cleaned[OPTION + option] for option in backend.fields()}

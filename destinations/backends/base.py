@@ -15,7 +15,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
-from destinations.exceptions import DestinationConfigError, VerificationFailed
+from destinations.exceptions import DestinationConfigError, NotFound, VerificationFailed
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 from destinations.lib.streams import Sink
@@ -66,6 +66,7 @@ class _Beginning:
     def write(self, data: bytes) -> int:
         self.data += data[: self._length - len(self.data)]
         if len(self.data) == self._length:
+            # an exception is what ends a `get` before the end of the file
             raise _Enough
         return len(data)
 
@@ -123,21 +124,19 @@ class Destination(ABC):
                     f"Its options are: {', '.join(fields)}.",
                     option,
                 )
-        return cls.check_options({option: cls._clean_option(option, field, config) for option, field in fields.items()})
-
-    @classmethod
-    def _clean_option(cls, option: str, field: forms.Field, config: Mapping[str, object]) -> object:
-        try:
-            value: object = field.clean(config.get(option, field.initial))
-        except ValidationError as error:
-            # A field's own message may repeat the value.
-            reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
-            raise DestinationConfigError(
-                sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
-                sentences(str(field.help_text)),
-                option,
-            ) from None
-        return value
+        values: dict[str, object] = {}
+        for option, field in fields.items():
+            try:
+                values[option] = field.clean(config.get(option, field.initial))
+            except ValidationError as error:
+                # A field's own message may repeat the value.
+                reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
+                raise DestinationConfigError(
+                    sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
+                    sentences(str(field.help_text)),
+                    option,
+                ) from None
+        return cls.check_options(values)
 
     @abstractmethod
     def location(self) -> str:
@@ -212,6 +211,11 @@ class Destination(ABC):
     @abstractmethod
     def free_space(self) -> int | None:
         """Return the bytes that are free, or None where that is not known."""
+
+    def require_reachable(self) -> None:
+        """Raise `DestinationError` when an upload could not even begin; nothing is written."""
+        with suppress(NotFound):
+            self.stat(f"connection-test-{secrets.token_hex(8)}.bin")
 
     def sweep(self, token: str) -> tuple[str, ...]:
         """Delete the partial uploads of the backup `token`, and return their paths."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from destinations.backends.base import BLOCK_SIZE
-from destinations.backends.oserrors import translated
+from destinations.backends.oserrors import from_os_error, translated
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 
 logger = logging.getLogger(__name__)
@@ -111,17 +111,14 @@ class Folder:
         with translated("read", where):
             descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         try:
-            yield from self._blocks(descriptor, where)
+            while True:
+                with translated("read", where):
+                    block = os.read(descriptor, BLOCK_SIZE)
+                if not block:
+                    return
+                yield block
         finally:
             os.close(descriptor)
-
-    def _blocks(self, descriptor: int, where: str) -> Iterator[bytes]:
-        while True:
-            with translated("read", where):
-                block = os.read(descriptor, BLOCK_SIZE)
-            if not block:
-                return
-            yield block
 
     @contextmanager
     def draft(self, name: str) -> Iterator[int]:
@@ -141,13 +138,10 @@ class Folder:
                     os.close(descriptor)
         finally:
             if mine:
-                self._discard(name)
-
-    def _discard(self, name: str) -> None:
-        try:
-            self.remove(name, missing_ok=True)
-        except DestinationError as error:  # the error that led here is the one to report
-            logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
+                try:
+                    self.remove(name, missing_ok=True)
+                except DestinationError as error:  # the error that led here is the one to report
+                    logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
 
     def _create(self, name: str) -> int:
         with translated("create", f"{self.where}/{name}"):
@@ -219,6 +213,13 @@ class Folder:
                 # Some network file systems have no fsync for folders; they write names through at once.
                 if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
                     raise
+
+    def require_writable(self) -> None:
+        """Raise DestinationUnavailable when no file can be made here; nothing is written."""
+        if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY:
+            raise from_os_error(OSError(errno.EROFS, ""), "write the folder", self.where)
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor, effective_ids=True):
+            raise from_os_error(OSError(errno.EACCES, ""), "write the folder", self.where)
 
     def free_space(self) -> int | None:
         with translated("read the free space of", self.where):

@@ -1,12 +1,14 @@
 """A folder on this machine, or a mounted share, below `settings.BACKUP_ROOT`.
 
-`BACKUP_ROOT` is the deployer's and never made here. The destination's own folder is made by the first `put`; once
-archives were stored, a missing or empty one means an unmounted disk and is an error, for reading and for writing.
+`BACKUP_ROOT` is never made here: a missing one is an unmounted disk. The destination's own folder is made by the first
+`put`; once archives were stored, a missing or empty one means an unmounted disk and is an error, for reading and for
+writing.
 """
 
 import errno
 import hashlib
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +34,7 @@ def segments_below_root(path: str, root: Path) -> tuple[str, ...]:
     Raises `DestinationConfigError` for anything that leaves `root`, is `root`, or is not a plain name.
     """
     pure = PurePosixPath(path)
+    # an absolute path may be written with or without the symbolic links on the way to BACKUP_ROOT
     bases = [base for base in (root, root.resolve()) if pure.is_relative_to(base)]
     relative = pure.relative_to(bases[0]) if bases else pure
     segments = relative.parts
@@ -83,13 +86,14 @@ class LocalDestination(Destination):
     def is_same_place(self, other: Destination) -> bool:
         if super().is_same_place(other):
             return True
+        # two names of one folder: a bind mount, or a file system that ignores case
         mine, theirs = self._identity(), other._identity() if isinstance(other, LocalDestination) else None
         return mine is not None and mine == theirs
 
     def _identity(self) -> tuple[int, int] | None:
         """Return device and inode of the folder as every use of it opens it; None where that is not possible."""
         try:
-            with Folder.at(settings.BACKUP_ROOT) as root, self._own_folder(root, create=False) as own:
+            with _open_root() as root, self._own_folder(root, create=False) as own:
                 info = os.fstat(own.descriptor)
         except DestinationError:
             return None
@@ -130,6 +134,7 @@ class LocalDestination(Destination):
                 received += len(block)
                 if progress:
                     progress(len(block))
+            # it may have been cut while it was read
             compare(f"{folder.where}/{name}", "size", expected, received)
         return received
 
@@ -152,6 +157,7 @@ class LocalDestination(Destination):
         *folders, name = validate_path(path).split("/")
         with self._open(*folders) as folder:
             folder.stat(name)
+            # a deletion is recorded only when the file is seen to be gone
             folder.remove(name)
             folder.refuse_taken(name)
 
@@ -169,11 +175,20 @@ class LocalDestination(Destination):
             with self._open() as folder:
                 return folder.free_space()
         except NotFound:
-            with Folder.at(settings.BACKUP_ROOT) as root:
+            with _open_root() as root:
                 return root.free_space()
 
+    def require_reachable(self) -> None:
+        try:
+            with self._open() as folder:
+                folder.require_writable()
+        except NotFound:  # the first upload makes it
+            with _open_root() as root:
+                root.require_writable()
+
     def _open(self, *folders: str, create: bool = False) -> Folder:
-        with Folder.at(settings.BACKUP_ROOT) as root, self._own_folder(root, create=create) as own:
+        with _open_root() as root, self._own_folder(root, create=create) as own:
+            # an unmounted disk leaves its empty mount point, which a backup must not fill
             if self.established and not any(is_filename(name) for name, _ in own.entries()):
                 raise self._vanished("is empty")
             return own.descend(folders, create=create)
@@ -202,24 +217,32 @@ class LocalDestination(Destination):
             yield from _files_in(folder, f"{prefix}/" if prefix else "")
 
 
+def _open_root() -> Folder:
+    root: Path = settings.BACKUP_ROOT
+    if not root.exists():
+        raise DestinationUnavailable(
+            f"Cannot open the folder {root}: it does not exist.",
+            "If a disk or share belongs there, it has to be mounted. Otherwise make the folder with: "
+            f"mkdir -p -m 700 {shlex.quote(str(root))}",
+        )
+    return Folder.at(root)
+
+
 def _files_in(folder: Folder, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield regular files at any depth, without folders that no archive can be in (lost+found, .snapshot)."""
     for name, info in folder.entries():
         if stat.S_ISREG(info.st_mode):
             yield prefix + name, info
         elif stat.S_ISLNK(info.st_mode) and is_filename(name):
+            # links are not followed, and an archive must not be missing from a listing without a word
             raise from_os_error(OSError(errno.ELOOP, ""), "list", f"{folder.where}/{name}")
         elif stat.S_ISDIR(info.st_mode) and is_segment(name) and prefix.count("/") < MAX_DEPTH - 1:
-            yield from _files_below(folder, name, prefix)
-
-
-def _files_below(folder: Folder, name: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        child = folder.enter(name)
-    except NotFound:  # removed since its parent was listed
-        return
-    with child:
-        yield from _files_in(child, f"{prefix}{name}/")
+            try:
+                child = folder.enter(name)
+            except NotFound:  # removed since its parent was listed
+                continue
+            with child:
+                yield from _files_in(child, f"{prefix}{name}/")
 
 
 def _verify(folder: Folder, part: str, size: int, sha256: str | None, progress: Progress | None) -> None:

@@ -13,6 +13,7 @@ MAX_SEGMENT = 64
 MAX_FILENAME = 128
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
+# no two dots in a row and none at an end: ".." and hidden files are no names of archives
 _FILENAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 

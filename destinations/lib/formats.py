@@ -76,6 +76,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return `text` with its lines made `printable`."""
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
 def is_text(text: str) -> bool:
     """Return whether `text` can be stored and sent: not where it carries bytes that are no UTF-8 as lone surrogates."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

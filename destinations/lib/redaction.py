@@ -1,7 +1,6 @@
 """Taking secrets out of texts that are kept or shown: one function for logs, errors, hooks and pages. Plain Python.
 
-Attackers control much of what is redacted (a path, a Host header), so all of this is linear in the length: each pattern
-begins with words of bounded length, and no part of the text is scanned from two of them.
+Attackers control much of what is redacted (a path, a Host header), so all of this is linear in the length.
 """
 
 import html
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from urllib.parse import quote
 
-from destinations.lib import secret_names
+from destinations.lib.secret_spans import Span, merged, secret_spans
 
 HIDDEN = "[hidden]"
 CUT = "[cut]"
@@ -19,29 +18,8 @@ CUT = "[cut]"
 SHORTEST_SECRET = 4
 # characters scanned beyond a cut: a secret that the cut goes through is recognised by what is on the other side
 MARGIN = 16_384
-_WHOLE = (
-    re.compile(r"AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]++", re.IGNORECASE),
-    re.compile(
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
-    ),
-    re.compile(r"(?<=://)[^/\s:@]*+:[^/\s@]++(?=@)"),
-)
-# a name and the sign behind it; a text inside JSON has a backslash before each quotation mark
-_NAME = re.compile(secret_names.IN_TEXT, re.IGNORECASE)
-# of a header it is what stands behind the scheme that is secret
-_SIGN = re.compile(r"\\*+[\"']?\s*+[=:]\s*+(?:(?:bearer|basic)\s++)?+", re.IGNORECASE)
-# an option of a program and what follows it, in a line of a shell or as Python writes a list
-_OPTION = re.compile(secret_names.OPTION, re.IGNORECASE)
-_OPTION_SIGN = re.compile(r"\\*+[\"']?,?[ \t]++")
-_OPENING = re.compile(r"\\*+([\"'])")
-_CLOSING = {mark: re.compile(rf"(?<!\\){mark}") for mark in ("'", '"')}
-_RUN = re.compile(r"\S++")
-_HIDDEN_ALREADY = re.compile(r"\[hidden\](?![^\s,;)\]}\"'])")
-_END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----")
+_END_OF_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _SPACE = re.compile(r"\s")
-
-Span = tuple[int, int]
-Match = Callable[[str, int], "re.Match[str] | None"]
 
 _lock = Lock()
 _known: dict[str, None] = {}
@@ -114,18 +92,7 @@ def _hidden(text: str, spans: Iterable[Span], since: int, until: int) -> str:
 
 def _spans(text: str) -> list[Span]:
     """Return where secrets stand; those that overlap count as one."""
-    found = [*_known_secrets(text)]
-    found += _assigned(text, _NAME.finditer(text), _SIGN.match)
-    found += _assigned(text, _OPTION.finditer(text), _OPTION_SIGN.match)
-    for pattern in _WHOLE:
-        found += (match.span() for match in pattern.finditer(text))
-    merged: list[Span] = []
-    for begin, end in sorted(found):
-        if merged and begin < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((begin, end))
-    return merged
+    return merged([*_known_secrets(text), *secret_spans(text)])
 
 
 def _known_secrets(text: str) -> Iterator[Span]:
@@ -134,23 +101,6 @@ def _known_secrets(text: str) -> Iterator[Span]:
         while begin >= 0:
             yield begin, begin + len(secret)
             begin = text.find(secret, begin + len(secret))
-
-
-def _assigned(text: str, names: Iterable["re.Match[str]"], sign: Match) -> Iterator[Span]:
-    """Yield the values behind `names`, those inside of others too: the mark that ends one may be part of another."""
-    ends = dict.fromkeys((*_CLOSING, ""), 0)
-    for name in names:
-        found = sign(text, name.end())
-        if found is None or found.end() == len(text) or _HIDDEN_ALREADY.match(text, found.end()):
-            continue
-        begin = found.end()
-        opening = _OPENING.match(text, begin)
-        mark, inner = (opening[1], opening.end()) if opening else ("", begin)
-        # where the last search ended this one ends too: no part of the text is searched twice
-        if ends[mark] <= inner:
-            match = (_CLOSING[mark] if mark else _RUN).search(text, inner)
-            ends[mark] = match.end() if match else len(text)
-        yield begin, ends[mark]
 
 
 def _secrets() -> list[str]:

@@ -1,36 +1,79 @@
 """What counts as the name of a secret: one list for redaction, masking and the environment of programs.
 
-Plain Python. Names come from untrusted texts too, so each pattern is linear in the length of its text.
+A name is compared word by word, split at `_`, `-`, `.` and where its case changes: `smtp_pass`, `bindPw` and `api-key`
+count, `shipping` and `tokenizer` do not. Plain Python. Names come from untrusted texts too, so all of this is linear.
 """
 
 import re
+from collections.abc import Iterable
+from itertools import pairwise
 
-# anywhere in a name: db_password, tokens, PRIVATE-KEY-PEM
+# anywhere in a name, as a word, as the end of one or as two: db_password, dbpassword, tokens, PRIVATE-KEY-PEM, apiKey
 WORDS = (
-    "password", "passwd", "passphrase", "passcode", "secret", "token", "hash", "private[-_]?key", "api[-_]?key",
-    "access[-_]?key", "shared[-_]?key", "credential", "authorization", "cookie",
+    "password", "passwd", "passphrase", "passcode", "pincode", "secret", "token", "credential", "authorization",
+    "cookie", "privatekey", "apikey", "accesskey", "secretkey", "sharedkey", "encryptionkey", "signingkey",
+    "sessionkey", "masterkey", "accountkey", "authkey", "privkey", "recoverycode", "backupcode", "securityanswer",
+    "communitystring", "sharedaccesssignature",
 )  # fmt: skip
+# anywhere in a name, as a whole word only
+WHOLE_WORDS = ("hash", "cred", "pwd", "psk", "jwt", "requirepass", "masterauth")
 # as the last word of a name: tacacs_key, but not key_size
-LAST_WORDS = ("key", "pass", "psk", "pwd", "auth")
-# a setting about a secret holds none
-HARMLESS_ENDINGS = ("endpoint", "algorithm", "ttl", "seconds")
+LAST_WORDS = ("key", "pass", "pw", "auth", "pin", "puk", "seed", "salt", "community", "otp", "totp")
+# what stands in front of a short word without a sign between: dbpass, rootpw, but not bypass
+JOINED = (
+    "admin", "api", "auth", "bind", "db", "enable", "ftp", "http", "imap", "key", "ldap", "login", "mail", "mqtt", "my",
+    "mysql", "pg", "pop", "postgres", "priv", "proxy", "radius", "redis", "root", "sa", "smb", "smtp", "snmp", "sql",
+    "ssh", "store", "su", "tacacs", "trust", "user", "vnc", "vpn", "web", "wifi", "wpa",
+)  # fmt: skip
+# the last word of a setting about a secret, which holds none
+HARMLESS_ENDINGS = (
+    "age", "algorithm", "cost", "count", "days", "dir", "directory", "enabled", "endpoint", "expires", "expiry", "fd",
+    "file", "folder", "format", "hours", "interval", "iterations", "length", "lifetime", "limit", "max", "min",
+    "minutes", "name", "path", "policy", "required", "rounds", "seconds", "size", "timeout", "ttl", "type", "uri",
+    "url", "version",
+)  # fmt: skip
+# in front of a key that is none to keep
+NOT_SECRET_KEYS = ("public", "primary", "foreign")
 # what the variables of this site begin with
 OWN_VARIABLES = ("BACKUP_", "DATABASE_URL", "SECRET_KEY", "Q_REDIS")
+# no name of a setting is longer; the end of one counts
+LONGEST_NAME = 256
 
-_WORDS, _LAST = "|".join(WORDS), "|".join(LAST_WORDS)
-# where in a text a name stands, from the word in it that counts; "the key: ..." is prose, "tacacs_key: ..." is a name
-IN_TEXT = rf"(?:(?:{_WORDS})[\w.-]*+|(?<=[-_])(?:{_LAST})(?![\w.-]))"
-# the option of a program, from the hyphen before that word; "foreign-key checks" is prose
-OPTION = rf"(?:-(?:{_WORDS})|(?<![\w-])-{{1,2}}(?:[\w-]{{0,64}}-)?(?:{_LAST}))(?![\w.-])"
-_NAME = re.compile(rf"(?:{_WORDS})|(?:^|[-_])(?:{_LAST})$", re.IGNORECASE)
-_HARMLESS = re.compile(rf"_(?:{'|'.join(HARMLESS_ENDINGS)})$", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET = re.compile(
+    rf"[a-z]*(?:{'|'.join(WORDS)})(?:s|hash|hashes|value|text|string|id|key)?"
+    rf"|(?:{'|'.join(WHOLE_WORDS)})s?|(?:ro|rw|trap)community"
+    rf"|(?:{'|'.join(JOINED)})(?:pass|pwd|pw|psk|pin)"
+)
 # stricter for the environment of programs: PGPASSFILE and SSH_KEY_PATH are paths of secrets
 _LEADS_TO_SECRET = re.compile("pass|identity|_key", re.IGNORECASE)
+
+_declared: frozenset[tuple[str, ...]] = frozenset()
+
+
+def declare(names: Iterable[str]) -> None:
+    """Count these as names of secrets too, in this process from now on."""
+    global _declared
+    _declared |= {words for name in names if (words := words_of(name))}
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of `name` in lower case, without numbers."""
+    return tuple(word.lower() for word in _WORD.findall(name[-LONGEST_NAME:]))
 
 
 def is_secret_name(name: str) -> bool:
     """Return whether what a key of this `name` holds is a secret."""
-    return bool(_NAME.search(name)) and not _HARMLESS.search(name)
+    words = words_of(name)
+    if any(words[at : at + len(own)] == own for own in _declared for at in range(len(words) - len(own) + 1)):
+        return True
+    return _names_secret(words) and words[-1] not in HARMLESS_ENDINGS
+
+
+def is_common_word(name: str) -> bool:
+    """Return whether `name` is the name of a secret that ordinary sentences have too: "the key: 5", "auth: none"."""
+    words = words_of(name)
+    return len(words) == 1 and words[0] in (*LAST_WORDS, "secrets") and words not in _declared
 
 
 def is_own_variable(name: str) -> bool:
@@ -40,5 +83,16 @@ def is_own_variable(name: str) -> bool:
 
 def is_private_variable(name: str) -> bool:
     """Return whether the environment variable `name` is for this site only: its setting, a secret, or a way to one."""
-    # PWD is the working directory of a shell
-    return name != "PWD" and bool(is_own_variable(name) or _NAME.search(name) or _LEADS_TO_SECRET.search(name))
+    if name == "PWD":
+        # the working directory of a shell
+        return False
+    words = words_of(name)
+    return bool(is_own_variable(name) or is_secret_name(name) or _names_secret(words) or _LEADS_TO_SECRET.search(name))
+
+
+def _names_secret(words: tuple[str, ...]) -> bool:
+    if any(map(_SECRET.fullmatch, words)) or any(_SECRET.fullmatch(first + last) for first, last in pairwise(words)):
+        return True
+    if words[-2:-1] and words[-2] in NOT_SECRET_KEYS and words[-1] == "key":
+        return False
+    return bool(words) and words[-1] in LAST_WORDS

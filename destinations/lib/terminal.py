@@ -6,6 +6,8 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
+from destinations.lib.formats import printable_lines
+
 
 def write_to_stderr(text: str) -> bool:
     """Write a line to standard error, and return whether that worked."""
@@ -29,7 +31,10 @@ def write_to_stderr(text: str) -> bool:
 
 
 class Output(OutputWrapper):
-    """The stdout of a command. The first failed write is kept in `failure`, and later writes are dropped."""
+    """The output of a command, without terminal codes but those of its own style.
+
+    The first failed write is kept in `failure`, and later writes are dropped.
+    """
 
     failure: OSError | None = None
 
@@ -40,11 +45,12 @@ class Output(OutputWrapper):
         output.style_func = wrapper.style_func
         return output
 
-    def write(self, *args: Any, **options: Any) -> None:  # type: ignore[override]
+    def write(self, msg: str = "", *args: Any, **options: Any) -> None:  # type: ignore[override]
         if self.failure is not None:
             return
         try:
-            super().write(*args, **options)
+            # before the style: names, comments and reasons come from outside, and may move the cursor or set the title
+            super().write(printable_lines(msg), *args, **options)
             # a pipe or a file would fail at exit only, too late for a message
             self.flush()
         except OSError as error:

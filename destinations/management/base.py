@@ -12,6 +12,7 @@ from typing import Any, Literal
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
+from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.os_signals import TerminationRequested, exit_status, graceful_termination, termination_message
 from destinations.lib.terminal import Output
@@ -84,7 +85,7 @@ class OperatorCommand(BaseCommand, ABC):
         except (KeyboardInterrupt, TerminationRequested) as error:
             raise Error(one_line(termination_message(error)), returncode=exit_status(error)) from error
         except DatabaseError as error:
-            raise Error(one_line(f"The database cannot be used: {error}", "Run 'manage.py migrate' first.")) from error
+            raise Error(one_line(database_error(error).text)) from error
         if answer.failure is None:
             return
         if answer.failure.errno == errno.EPIPE:

@@ -40,6 +40,7 @@ class EncryptionField(models.Model):
         try:
             off_box = destination_class(self.type).off_box
         except DestinationConfigError:
+            # the safe one: where its archives go is unknown
             return Policy.REQUIRED
         return Policy.REQUIRED if off_box else Policy.ALLOWED
 

@@ -55,20 +55,6 @@ class Rule:
             self._check_number(name, smallest=1)
         for name in SETTINGS_OF["gfs"]:
             self._check_number(name, smallest=0)
-        self._check_settings_fit_the_strategy()
-
-    def _check_number(self, name: str, *, smallest: int) -> None:
-        value = getattr(self, name)
-        if value is None and name in ("keep_days", "keep_count"):
-            return
-        if type(value) is not int or not smallest <= value <= LARGEST_NUMBER:
-            raise RetentionError(
-                f"{name} of the retention rule is {value!r}.",
-                f"Give a whole number from {smallest} to {LARGEST_NUMBER}.",
-                name,
-            )
-
-    def _check_settings_fit_the_strategy(self) -> None:
         own = SETTINGS_OF[self.strategy]
         for name in NUMBERS:
             if name not in own and getattr(self, name):
@@ -82,6 +68,17 @@ class Rule:
                 f"The retention strategy {self.strategy!r} has no number to go by.",
                 f"Give at least one of: {', '.join(own)}.",
                 "strategy",
+            )
+
+    def _check_number(self, name: str, *, smallest: int) -> None:
+        value = getattr(self, name)
+        if value is None and name in ("keep_days", "keep_count"):
+            return
+        if type(value) is not int or not smallest <= value <= LARGEST_NUMBER:
+            raise RetentionError(
+                f"{name} of the retention rule is {value!r}.",
+                f"Give a whole number from {smallest} to {LARGEST_NUMBER}.",
+                name,
             )
 
     def __str__(self) -> str:

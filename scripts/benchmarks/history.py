@@ -96,9 +96,15 @@ def make_schedules(destinations: list[Any], now: datetime) -> list[Any]:
 def copy_in(model: Any, values: Iterable[dict[str, Any]]) -> None:
     """Write a row for each of `values` by COPY, ten times as quick as INSERT; what is not named is as in a new one."""
     from django.db import connection
+    from django.db.models.expressions import DatabaseDefault
 
-    fields, fresh = [field for field in model._meta.concrete_fields if not field.generated], model()
-    usual = {field.column: field.get_db_prep_save(field.pre_save(fresh, add=True), connection) for field in fields}
+    fresh, usual = model(), {}
+    for field in model._meta.concrete_fields:
+        if not field.generated:
+            value = field.pre_save(fresh, add=True)
+            # A new row leaves these columns to the database, but COPY wants a value for each column that it names.
+            value = field.db_default if isinstance(value, DatabaseDefault) else value
+            usual[field.column] = field.get_db_prep_save(value, connection)
     columns = ", ".join(usual)
     with connection.cursor() as cursor, cursor.copy(f"COPY {model._meta.db_table} ({columns}) FROM STDIN") as copy:
         for row in values:

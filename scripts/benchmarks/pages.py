@@ -69,6 +69,7 @@ def pages() -> dict[str, str]:
 
     done = BackupExecution.objects.filter(status="completed").defer("manifest_json")
     newest, oldest = done[0], done.last()
+    last_page = BackupExecution.objects.count() // 50
     place = {row.name: row.pk for row in BackupDestination.objects.all()}
     month = f"created_at__year={newest.created_at.year}&created_at__month={newest.created_at.month}"
     here = f"destination__id__exact={place[PRUNES]}"
@@ -84,9 +85,9 @@ def pages() -> dict[str, str]:
     return {
         "front page": "/admin/",
         "backups": LIST,
-        "backups, page 100": f"{LIST}?p=100",
-        "backups, page in the middle": f"{LIST}?p={BackupExecution.objects.count() // 100}",
-        "backups, last page": f"{LIST}?p={BackupExecution.objects.count() // 50}",
+        "backups, page 100": f"{LIST}?p={min(100, last_page)}",
+        "backups, page in the middle": f"{LIST}?p={last_page // 2}",
+        "backups, last page": f"{LIST}?p={last_page}",
         "backups of one instance": f"{LIST}?instance={newest.instance}",
         "backups that completed": f"{LIST}?status__exact=completed",
         "backups that failed": f"{LIST}?status__exact=failed",
@@ -105,7 +106,7 @@ def pages() -> dict[str, str]:
         "page of an instance": f"/admin/backups/instances/{newest.instance}/",
         "page of a backup": f"{LIST}{LogEntry.objects.first().object_id}/change/",
         "page of a restore": f"{RESTORES}{RestoreExecution.objects.first().pk}/change/",
-        "keys": f"{LIST}keys/",
+        "keys": "/admin/backups/keys/",
         "retention of a destination": f"{DESTINATIONS}{place[PRUNES]}/retention/",
         "retention where everything is kept": f"{DESTINATIONS}{place[KEEPS_ALL]}/retention/",
         "catalogue": f"{DESTINATIONS}{place[PRUNES]}/catalogue/",

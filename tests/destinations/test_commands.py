@@ -63,6 +63,7 @@ def test_json_prints_one_object_about_what_was_added(run: Callable[..., str], ba
         **dict.fromkeys(RETENTION_COLUMNS[1:]),
         "retention_strategy": "",
         "location": f"{backup_root}/mounts/usb",
+        "tested": True,
         "warnings": [],
     }
 
@@ -133,7 +134,7 @@ def test_a_replaced_empty_disk_is_accepted_when_the_operator_says_so(
 ) -> None:
     add("nas", "--type", "local")
     BackupDestination.objects.update(established=True)
-    with pytest.raises(CommandError, match=r"is gone, although .*testdestination NAME --accept-empty"):
+    with pytest.raises(CommandError, match=r"is empty, although .*testdestination NAME --accept-empty"):
         call_command("testdestination", "nas")
     assert "works" in run("testdestination", "nas", "--accept-empty")
     assert "works" in run("testdestination", "nas")

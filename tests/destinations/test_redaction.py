@@ -29,7 +29,7 @@ CANARY = 'canary words, with "quotes" & ümlauts'
         ),
         ("gpg --passphrase-file /etc/key --passphrase-fd 3", "gpg --passphrase-file /etc/key --passphrase-fd 3"),
         ("https://bob:hunter2@example.org/x", f"https://{HIDDEN}@example.org/x"),
-        ("redis://:hunter2@localhost", f"redis://{HIDDEN}@localhost"),
+        ("redis://:hunter2@localhost", f"redis://:{HIDDEN}@localhost"),
         ("AGE-SECRET-KEY-1QQQQ and age1qqqq", f"{HIDDEN} and age1qqqq"),
         ("x AGE-SECRET-KEY-PQ-1QQQQ", f"x {HIDDEN}"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nrest", f"{HIDDEN}\nrest"),

@@ -17,6 +17,7 @@ from destinations.lib.redaction import redact
 from destinations.lib.secret_names import (
     LAST_WORDS,
     OWN_VARIABLES,
+    WHOLE_WORDS,
     WORDS,
     is_own_variable,
     is_private_variable,
@@ -24,7 +25,7 @@ from destinations.lib.secret_names import (
 )
 
 VALUE = "Hunter-22"
-SPELT = sorted({word.replace("[-_]?", join) for word in WORDS for join in ("", "-", "_")})
+SPELT = sorted({*WORDS, *WHOLE_WORDS, *(word.replace("key", f"{join}key") for word in WORDS for join in "-_")})
 # what each place knew when it had a list of its own
 FORMER_TEXT = "password passwd passphrase secret token private_key private-key apikey api_key credential access_key"
 FORMER_CONFIGURATION = f"{FORMER_TEXT} passcode hash privatekey accesskey sharedkey authorization cookie key psk auth"

@@ -63,6 +63,7 @@ def test_a_damaged_archive_changes_nothing_and_the_record_says_so(
 def test_names_are_checked_before_anything_is_touched(
     tacacs_root: Path, backup: BackupExecution, declare: Declare
 ) -> None:
+    change(tacacs_root / "data" / "config_overrides.db", "UPDATE system_metadata SET value = 'instance_1'")
     before = state_of(tacacs_root)
     said = refused("restore", backup.pk, "--component=nothing")
     assert "no component 'nothing' to restore" in said
@@ -82,6 +83,7 @@ def test_names_are_checked_before_anything_is_touched(
 def test_an_archive_of_another_instance_is_restored_when_that_is_said(
     tacacs_root: Path, backup: BackupExecution, declare: Declare
 ) -> None:
+    change(tacacs_root / "data" / "config_overrides.db", "UPDATE system_metadata SET value = 'instance_1'")
     declare(f'[tacacs-lab]\nkind = "tacacs"\nroot = "{tacacs_root}"\nconfig = "config/tacacs.conf"\n')
     options = ("--instance=tacacs-lab", "--component=devices", "--other-instance", "--confirm", "--json")
     done = command("restore", backup.pk, *options)

@@ -28,12 +28,16 @@ SCANS = ("search", "finditer", "findall", "sub", "split")
 METHODS = ("match", "fullmatch", *SCANS)
 # characters: where strangers' texts go through, for whole functions of many patterns, and for all other patterns
 LONG, WHOLE, SHORT = 1_000_000, 300_000, 100_000
-LONG_IN = ("destinations.lib.redaction", "destinations.lib.secret_names", "backups.instances.masking")
+LONG_IN = (
+    "destinations.lib.redaction", "destinations.lib.secret_names", "destinations.lib.secret_spans",
+    "backups.instances.masking",
+)  # fmt: skip
 # of the processor, for each of the tests, which takes a fraction of it
 SECONDS = 200
 SHAPES = (
-    "a", "a-", "secret-secret-", "password=", "password='\"", "\\password\\=\\\"", "token : ", "private_", "://a:b@", "https://a",
-    "bearer ", "$argon2", "AGE-SECRET-KEY-1", "-----BEGIN PRIVATE KEY-----", "-----END ", " ",
+    "a", "a-", "secret-secret-", "password=", "password='\"", "\\password\\=\\\"", "token : ", "private_", "://a:b@",
+    "https://a", "bearer ", "$argon2", "<pin>", ";pwd=", "&key=", "eyJaaaaaaaa.", "-eyJaaaaaaaa", "x://a:b", "aB",
+    "AGE-SECRET-KEY-1", "-----BEGIN PRIVATE KEY-----", "-----END ", " ",
 )  # fmt: skip
 MORE_SHAPES = (
     "--token ", "api_key\t", "://", "@", "$1$", "\n", "'\"", "\\", "QUJD+/==", "0", "*/9,", "[a", ".a", "backup-",
@@ -157,7 +161,13 @@ def worked(what: str) -> list[str]:
 
 def test_each_pattern_is_linear() -> None:
     lines = worked("patterns")
-    for name in ("redaction._NAME ", "redaction._WHOLE ", "masking.IN_TEXT ", "secret_names._NAME ", "cadence.py"):
+    for name in (
+        "secret_spans._ASSIGNED ",
+        "secret_spans.LOOKS ",
+        "masking.SCHEME ",
+        "secret_names._SECRET ",
+        "cadence.py",
+    ):
         assert any(name in line for line in lines), name
 
 

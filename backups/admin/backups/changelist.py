@@ -9,11 +9,13 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from backups.admin.backups.accept_loss import accept_loss
 from backups.admin.backups.confirm_drop import confirm_drop
 from backups.admin.backups.delete import delete_archive
 from backups.admin.backups.detail import backup_page
-from backups.admin.backups.download import download
+from backups.admin.backups.download import download, download_signature
 from backups.admin.backups.drill import drill, verify
+from backups.admin.backups.filters import ArchiveFilter, DrillFilter, EncryptionFilter, PinFilter
 from backups.admin.backups.import_file import import_archive
 from backups.admin.backups.pin import pin, unpin
 from backups.admin.backups.start import again, start, start_again
@@ -22,6 +24,7 @@ from backups.admin.shared.changelist import InstanceFilter, RunAdmin
 from backups.admin.shared.permissions import CANCEL, may
 from backups.admin.shared.views import page_url
 from backups.models import BackupExecution
+from backups.service.monitoring.restore_points import MOST_COUNTED, count_restore_points
 from destinations.lib.formats import human_duration, human_size
 
 
@@ -29,9 +32,24 @@ from destinations.lib.formats import human_duration, human_size
 class BackupAdmin(RunAdmin):
     page = staticmethod(backup_page)
     related = ("destination",)
-    views = (cancel_view(CANCEL), download, verify, drill, again, pin, unpin, confirm_drop, delete_archive)
+    views = (
+        cancel_view(CANCEL),
+        download,
+        download_signature,
+        verify,
+        drill,
+        again,
+        pin,
+        unpin,
+        confirm_drop,
+        delete_archive,
+        accept_loss,
+    )
     list_display = ("name", "state", "kind", "destination", "began", "size")
-    list_filter = ("status", ("instance", InstanceFilter), "destination", "kind")
+    list_filter = (
+        "status", ("instance", InstanceFilter), "destination", "kind", ArchiveFilter, DrillFilter, EncryptionFilter,
+        PinFilter,
+    )  # fmt: skip
     # the others have few values, which are filters
     sortable_by = ("name", "began", "size")
     list_select_related = ("destination",)
@@ -50,6 +68,9 @@ class BackupAdmin(RunAdmin):
             "title": "Backups",
             "has_run_permission": self.has_run_permission(request),
             "has_import_permission": may(request.user, "import_backup"),
+            # of the instance alone: with more conditions SQLite reads the whole history
+            "restore_points": count_restore_points(request.GET.get("instance", "")),
+            "most_counted": MOST_COUNTED,
         }
         return super().changelist_view(request, context | (extra_context or {}))
 

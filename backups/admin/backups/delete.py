@@ -13,9 +13,10 @@ from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.archives.delete import delete_backup
 from backups.service.drops.episodes import is_before, open_episodes
+from destinations.lib.operator_error import sentences
 
 # so many of the archives that stay are named
-OTHERS = 2
+OTHERS = 20
 
 
 class DeleteForm(ConfirmForm):
@@ -30,6 +31,8 @@ class DeleteForm(ConfirmForm):
 def delete_archive(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
     if not backup.has_archive:
         raise BackupError("There is no archive to delete any more.")
+    if backup.pinned:
+        raise BackupError(sentences(f"{backup} is pinned: {backup.pin_reason}"), hint="Unpin it first.")
     form = DeleteForm(backup.instance, request.POST if request.method == "POST" else None)
     if form.is_valid():
         delete_backup(backup, by=actor(request), reason=form.cleaned_data["reason"] or "no reason given")
@@ -45,4 +48,5 @@ def delete_archive(request: HttpRequest, backup: BackupExecution) -> HttpRespons
         title=f"Delete the archive of {backup.instance}?",
         before_drop=is_before(backup, open_episodes([backup.instance]).get(backup.instance)),
         others=list(others.without_manifest().select_related("destination")[:OTHERS]),
+        others_count=others.count(),
     )

@@ -5,13 +5,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from backups.admin.shared.history import history
-from backups.admin.shared.permissions import ACTIONS, RESTORE, buttons
+from backups.admin.shared.permissions import ACTIONS, RESTORE
 from backups.admin.shared.progress import live, with_progress
-from backups.admin.shared.views import page
+from backups.admin.shared.views import run_page
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
+from backups.service.archives.openable import no_key_for
 from backups.service.drops.episodes import drops_of
 
 # of hundreds a page would be slow, and the list of drills has all of them
@@ -30,19 +30,17 @@ def backup_page(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
     ratio = ""
     if backup.size_bytes and backup.compressed_size_bytes is not None:
         ratio = f"{100 * backup.compressed_size_bytes / backup.size_bytes:.0f}%"
-    return page(
+    return run_page(
         request,
         "backups/backupexecution/detail",
+        backup,
+        ACTIONS,
         title=f"Backup of {backup.instance}",
-        opts=backup._meta,
-        run=backup,
-        live=live(backup),
-        buttons=buttons(backup, ACTIONS, request.user),
         ratio=ratio,
+        no_key=no_key_for(backup) if backup.has_archive else None,
         restores_are_off=RESTORE.applies(backup) and RESTORE.allowed(request.user) and not RESTORE.is_on,
         drills=[(drill, live(drill)) for drill in with_progress(backup.drills.all())[:RECENT_DRILLS]],
         drill_list=f"{reverse('admin:backups_drillexecution_changelist')}?execution={backup.pk}",
         drops=drops_of(backup)[:MOST_DROPS],
         **manifest,
-        **history(backup),
     )

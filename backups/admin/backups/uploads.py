@@ -38,7 +38,9 @@ class WorkspaceUpload(FileUploadHandler):
         if self.path is not None:
             self.problem = "More than one file was uploaded."
         elif not self.problem:
-            self.path = self.directory / _plain(self.file_name or "")
+            # a browser sent it: without characters that a file name or an error should not hold
+            plain = re.sub(r"[^A-Za-z0-9._-]", "_", self.file_name or "").lstrip(".")[-LONGEST_NAME:]
+            self.path = self.directory / (plain or "archive")
             # O_EXCL follows no link; unbuffered, because the chunks are large and a full disk has to show at once
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             self._target = os.fdopen(descriptor, "w+b", buffering=0)
@@ -65,8 +67,3 @@ class WorkspaceUpload(FileUploadHandler):
         self.problem = "The upload ended too early."
         if self._target is not None:
             self._target.close()
-
-
-def _plain(name: str) -> str:
-    """Return `name`, which a browser sent, without characters that a file name or an error should not hold."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[-LONGEST_NAME:] or "archive"

@@ -38,6 +38,8 @@ def catalogue(request: HttpRequest, destination: BackupDestination) -> HttpRespo
     }
     changes = ", ".join(f"{len(items)} {what}" for what, items in counts.items() if items)
     messages.success(request, f"The catalogue is up to date: {changes or 'nothing had changed'}.")
+    for path, row in done.copies[:MOST_NAMED]:
+        messages.info(request, f"Left alone: {path} is another copy of {row.backup_path}, which is recorded.")
     for path, reason in done.refused[:MOST_NAMED]:
         messages.error(request, f"Not adopted: {path}: {reason}")
     if len(done.refused) > MOST_NAMED:

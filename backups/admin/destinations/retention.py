@@ -50,7 +50,7 @@ def retention(request: HttpRequest, destination: BackupDestination) -> HttpRespo
 def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     """Delete what was shown; where other backups would be deleted by now, show the page again instead."""
     foreseen = preview_prune(destination)
-    if request.POST.get("shown") != fingerprint(foreseen.plan.goes):
+    if request.POST.get("shown") != fingerprint(foreseen.plan.to_delete):
         messages.error(request, f"{CHANGED} Nothing was deleted: check again.")
         return _preview(request, foreseen, status=409)
     pruned = prune_now(destination, by=actor(request), until=timezone.now() + TIME_LIMIT)
@@ -88,7 +88,7 @@ def _preview(
 ) -> HttpResponse:
     plan = foreseen.plan
     only_goes = request.GET.get("goes") == "1"
-    entries = Paginator(plan.goes if only_goes else plan.entries, ROWS)
+    entries = Paginator(plan.to_delete if only_goes else plan.entries, ROWS)
     return page(
         request,
         "backups/destination/retention",
@@ -99,7 +99,7 @@ def _preview(
         warnings=foreseen.warnings,
         entries=entries.get_page(request.GET.get("page")),
         only_goes=only_goes,
-        shown=fingerprint(plan.goes),
+        shown=fingerprint(plan.to_delete),
         waiting=plan.waiting[:ROWS],
         waiting_shown=fingerprint(plan.waiting),
         waiting_bytes=size_of(plan.waiting),

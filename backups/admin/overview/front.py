@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from textwrap import shorten
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -16,6 +17,7 @@ from backups.lib.log_handlers import log_problem
 from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
 from backups.service.monitoring.drills import DrillState, drill_states
 from backups.service.monitoring.protection import FRESH, Condition, Protection, protections, taken_at
+from backups.service.monitoring.restore_points import missing_by_instance
 from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import counted, human_duration
 from destinations.models import BackupDestination
@@ -23,12 +25,13 @@ from destinations.models import BackupDestination
 LABELS = {
     Condition.SAFE: "Safe",
     Condition.FAILING: "Last attempt failed",
-    Condition.LATE: "Overdue",
+    Condition.OVERDUE: "Overdue",
     Condition.NEVER: "No backup",
     Condition.DROPPED: "Data dropped",
 }
 # the banner stays one line; the table below has all of them
 NAMED_IN_BANNER = 3
+LONGEST_CAUSE = 160
 
 
 class Severity(StrEnum):
@@ -52,6 +55,7 @@ class Row:
     config_problem: str
     freshness: str
     half_restored: RestoreExecution | None
+    missing: int
 
     @property
     def needs_attention(self) -> bool:
@@ -66,16 +70,19 @@ class Row:
         if self.half_restored is not None:
             return _reason_of_restore(self.half_restored)
         if self.drills.failures:
-            return f"the last {self.drills.failures[0].label} of {state.name} failed"
+            failed = self.drills.failures[0]
+            return f"the last {failed.label} of {state.name} failed{_cause(failed)}"
         if state.good is None:
-            return f"{state.name} has no backup"
-        if state.condition is Condition.LATE:
-            return f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}"
+            return f"{state.name} has no backup{_cause(state.failure)}"
+        if state.condition is Condition.OVERDUE:
+            return (
+                f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}{_cause(state.failure)}"
+            )
         if state.condition is Condition.DROPPED:
             return f"data of {state.name} is gone since the backup before"
         if state.condition is Condition.SAFE:
             return f"the drill of {state.name} is overdue"
-        return f"the last attempt at {state.name} failed"
+        return f"the last attempt at {state.name} failed{_cause(state.failure)}"
 
     @property
     def warnings(self) -> list[str]:
@@ -103,6 +110,12 @@ class FrontPage:
     log_problem: str
     # the destinations whose retention rule is not confirmed
     pending_rules: list[BackupDestination]
+    # how many archives are gone from their destinations, by instance
+    missing: dict[str, int]
+
+    @property
+    def restarts(self) -> list[Row]:
+        return [row for row in self.rows if row.restart]
 
 
 def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]) -> FrontPage | None:
@@ -115,7 +128,8 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
     broken = {restore.instance: restore for restore in half_restored}
-    rows = _rows(states, destinations, broken, see_restores=see_restores)
+    missing = missing_by_instance()
+    rows = _rows(states, destinations, broken, missing, see_restores=see_restores)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
 
@@ -125,6 +139,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings = [problem.message[0].lower() + problem.message[1:].rstrip(".") for problem in workers.problems]
     warnings += ["the log file cannot be written"] if log else []
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
+    warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
     warnings += [warning for row in rows for warning in row.warnings]
     severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
@@ -140,6 +155,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
         lost_keys=lost_keys,
         log_problem=log,
         pending_rules=pending_rules,
+        missing=missing,
     )
 
 
@@ -147,6 +163,7 @@ def _rows(
     states: list[Protection],
     destinations: list[BackupDestination],
     broken: dict[str, RestoreExecution],
+    missing: dict[str, int],
     *,
     see_restores: bool,
 ) -> list[Row]:
@@ -168,8 +185,9 @@ def _rows(
             restart=note if (note := notes.get(state.name)) and note.restart_required_since else None,
             config_problem=note.config_problem if note else "",
             drills=drills[state.name],
-            freshness=freshness_in_words(state.outlook.promise),
+            freshness=freshness_in_words(state.outlook.max_age),
             half_restored=broken.get(state.name),
+            missing=missing.get(state.name, 0),
         )
         for state in states
     ]
@@ -201,6 +219,9 @@ def _banner(
     needy = [row for row in rows if row.needs_attention]
     needy.sort(key=lambda row: (row.half_restored is None, list(Condition).index(row.state.condition)))
     reasons = elsewhere + [f"{name} has configuration errors" for name in sorted(wrong)] + [row.reason for row in needy]
+    # of one that cannot be read it is not known what it describes
+    if not count and any(not problem.missing for problem in problems):
+        return Severity.BAD, "The instances file has errors, so no instance is backed up."
     if not count:
         return Severity.BAD, "There is nothing to back up yet: the instances file describes no instance."
     if reasons:
@@ -212,7 +233,7 @@ def _banner(
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
     subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
-    scheduled = any(row.state.outlook.promise for row in rows)
+    scheduled = any(row.state.outlook.max_age for row in rows)
     good = f"{subject} a good backup {'that is not overdue' if scheduled else 'of the last 24 hours'}"
     if warnings:
         return Severity.WARNING, f"{good}, but {_named(warnings)}."
@@ -224,11 +245,16 @@ def _named(reasons: list[str]) -> str:
     return "; ".join(reasons[:NAMED_IN_BANNER]) + (f"; and {more} more" if more > 0 else "")
 
 
-def freshness_in_words(promise: timedelta | None) -> str:
+def _cause(run: Run | None) -> str:
+    """Return the error of a run that failed, as the end of a sentence."""
+    return f": {shorten(run.error_message, LONGEST_CAUSE, placeholder=' …').rstrip('.')}" if run else ""
+
+
+def freshness_in_words(max_age: timedelta | None) -> str:
     """Return how old the last good backup may become."""
-    if promise is None:
+    if max_age is None:
         return f"no schedule: overdue after {human_duration(FRESH)}"
-    return f"overdue after {human_duration(promise)}"
+    return f"overdue after {human_duration(max_age)}"
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:

@@ -1,13 +1,14 @@
 """The page of one instance: its state, components and schedules, its latest backups, and its configuration drift."""
 
-from pathlib import Path
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from backups.admin.overview.front import freshness_in_words, label_of
-from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW
+from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW, may
 from backups.admin.shared.progress import live, with_progress
 from backups.admin.shared.views import page
 from backups.errors import BackupError, InstanceError
@@ -15,9 +16,11 @@ from backups.instances import Instance, get_instance
 from backups.instances.site_paths import live_components
 from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.runs.queue.queues import queue_of
+from backups.service.keys.recovery_kit import recovery_kit as kit
 from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
+from backups.service.monitoring.restore_points import restore_points_of
 from backups.service.schedules.describe import cadence_in_words
 
 RECENT = 10
@@ -46,9 +49,24 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         name=name,
         recent=[(backup, live(backup)) for backup in recent],
         schedules=schedules,
+        points=restore_points_of(name),
+        may_print_kit=may(request.user, "download_backup"),
         state=InstanceState.objects.filter(instance=name).first(),
         **described,
     )
+
+
+def recovery_kit(request: HttpRequest, name: str) -> HttpResponse:
+    """Return the page to print as an attachment: it brings a style of its own, and is read where this site is not."""
+    if not may(request.user, "download_backup"):
+        raise PermissionDenied
+    try:
+        html = kit(name)
+    except BackupError as error:
+        messages.error(request, error.text)
+        return redirect("admin:backups_instance", name)
+    headers = {"Content-Disposition": f'attachment; filename="recovery-kit-{name}.html"', "Cache-Control": "no-store"}
+    return HttpResponse(html, headers=headers)
 
 
 def _described(found: Instance) -> dict[str, Any]:
@@ -67,12 +85,9 @@ def _described(found: Instance) -> dict[str, Any]:
         "protection": protection,
         "label": label_of(protection, drills),
         "drills": drills,
-        "freshness": freshness_in_words(protection.outlook.promise),
+        "freshness": freshness_in_words(protection.outlook.max_age),
         "drift": drift_of(found),
-        "components": [(part, [_within(found, path) for path in part.sources()]) for part in parts],
+        # a path may hold bytes that are not UTF-8
+        "components": [(part, [printable(str(path)) for path in part.sources()]) for part in parts],
         "components_problem": problem,
     }
-
-
-def _within(found: Instance, path: Path) -> Path:
-    return path.relative_to(found.root) if path.is_relative_to(found.root) else path

@@ -1,15 +1,19 @@
-"""The page about keys: what archives are encrypted for, what signs them, and the latest key checks."""
+"""The page about keys: what archives are encrypted for, which of them open here, what signs them, the key checks."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from backups.admin.shared.permissions import VIEW
 from backups.admin.shared.views import page, refuse
 from backups.archive.age import AgeKeyError, fingerprint
+from backups.archive.encryption import EncryptionError
 from backups.archive.minisign import SigningKeyError
 from backups.models import BackupExecution, KeyCheck
+from backups.service.archives.openable import no_key_for
 from backups.service.archives.signatures import trusted_keys
 from destinations.models import BackupDestination
 
@@ -21,6 +25,17 @@ class DestinationKeys:
     destination: BackupDestination
     policy: str
     check: KeyCheck | None
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedArchives:
+    """The stored archives that open with the same keys; `problem` says why none of these is on this host."""
+
+    encryption: str
+    recipients: list[str]
+    problem: EncryptionError | None
+    count: int
+    newest: datetime
 
 
 def keys(request: HttpRequest) -> HttpResponse:
@@ -43,10 +58,36 @@ def keys(request: HttpRequest) -> HttpResponse:
         kind=settings.BACKUP_ENCRYPTION,
         recipients=[_fingerprint(text) for text in settings.BACKUP_ENCRYPTION_RECIPIENTS],
         has_passphrase=bool(settings.BACKUP_ENCRYPTION_PASSPHRASE),
+        archives=_encrypted_archives(),
         own=own,
         others=others,
         destinations=[DestinationKeys(row, row.policy.label, checks.get(row.pk)) for row in destinations],
     )
+
+
+def _encrypted_archives() -> list[EncryptedArchives]:
+    # of each instance, because a service may have a passphrase of its own
+    groups = (
+        BackupExecution.objects.stored()
+        .exclude(encryption="")
+        .order_by()
+        .values("encryption", "recipients", "instance")
+        .annotate(count=Count("pk"), newest=Max("created_at"), sample=Max("pk"))
+    )
+    samples = BackupExecution.objects.without_manifest().in_bulk([group["sample"] for group in groups])
+    found: dict[tuple[str, ...], EncryptedArchives] = {}
+    for group in groups:
+        problem = no_key_for(samples[group["sample"]])
+        key = (group["encryption"], problem.text if problem else "", *map(str, group["recipients"]))
+        before = found.get(key)
+        found[key] = EncryptedArchives(
+            encryption=group["encryption"],
+            recipients=group["recipients"],
+            problem=problem,
+            count=group["count"] + (before.count if before else 0),
+            newest=max(group["newest"], before.newest) if before else group["newest"],
+        )
+    return sorted(found.values(), key=lambda one: one.newest, reverse=True)
 
 
 def _fingerprint(recipient: str) -> tuple[str, str]:

@@ -60,17 +60,17 @@ class RestoreForm(RestoreConfirmForm):
     )
     force_invalid_config = forms.BooleanField(
         required=False,
-        label="Restore even if the configuration would not be valid (--force-invalid-config)",
+        label="Restore even if the configuration would not be valid",
         help_text="The service may refuse to start with it. This is recorded.",
     )
 
     def __init__(self, preview: Preview, signature: Signature | None, *args: Any) -> None:
         super().__init__(preview, *args, label=f"Type {preview.instance} to restore it")
-        label = f"Restore the data of {preview.archive_instance} into {preview.instance} (--other-instance)"
+        label = f"Restore the data of {preview.archive_instance} into {preview.instance}"
         self.fields["allow_other_instance"].label = label
-        if preview.archive_instance == preview.instance:
+        if not preview.other_instance:
             del self.fields["allow_other_instance"]
-        self.fields["accept_unsigned"].label = f"Restore it although it is {signature} (--accept-unsigned)"
+        self.fields["accept_unsigned"].label = f"Restore it although it is {signature}"
         if signature is None or signature.state is State.SIGNED:
             del self.fields["accept_unsigned"]
         if not any(component.name == CONFIG and component.selectable for component in preview.components):

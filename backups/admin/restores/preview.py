@@ -41,7 +41,11 @@ def preview_context(preview: Preview, archive: BackupExecution) -> dict[str, Any
 
 
 def shown_component(component: ComponentPreview) -> ShownComponent:
-    changed = [table for table in component.tables if _differs(table)]
+    changed = [
+        table
+        for table in component.tables
+        if table.difference or table.gone or table.back or table.newest_now != table.newest_backup
+    ]
     same = [table for table in component.tables if table not in changed]
     groups: list[ShownGroup] = []
     if tree := component.tree:
@@ -49,10 +53,6 @@ def shown_component(component: ComponentPreview) -> ShownComponent:
         groups += _group("changing", tree.changing, "would be replaced")
         groups += _group("returning", tree.returning, "would come back")
     return ShownComponent(component, changed, same, groups)
-
-
-def _differs(table: TableChange) -> bool:
-    return bool(table.difference or table.gone or table.back) or table.newest_now != table.newest_backup
 
 
 def _group(name: str, group: EntryGroup, effect: str) -> list[ShownGroup]:

@@ -16,7 +16,7 @@ from backups.instances import instance_names
 from backups.models import BackupExecution
 from backups.service.archives.signatures import State, signature_state
 from backups.service.restore.preview.build import preview
-from backups.service.restore.request import RestoreRequest
+from backups.service.restore.request import RestoreRequest, home_of
 from backups.service.restore.start import start_restore
 from destinations.exceptions import DestinationError
 
@@ -24,7 +24,7 @@ from destinations.exceptions import DestinationError
 @action_view(RESTORE)
 def restore(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
     """Show the preview, or queue the restore that was confirmed; ``?into=`` names another instance."""
-    instance = request.GET.get("into", backup.instance)
+    instance = request.GET.get("into", home_of(backup))
     signature, unknown = None, ""
     try:
         signature = signature_state(backup)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
+from backups.admin.shared import formats
 from backups.admin.shared.permissions import SEE_SCHEDULES
 from backups.admin.shared.under_way import waiting_text
 from backups.admin.shared.views import actor
@@ -17,6 +18,7 @@ from backups.models import BackupSchedule
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.automation import schedules as service
 from backups.worker.tasks import enqueue
+from destinations.admin.methods import wrong_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def view_of(action: ScheduleAction) -> Callable[[HttpRequest, str], HttpResponse
 
     def view(request: HttpRequest, schedule_id: str) -> HttpResponse:
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return wrong_method(request, ("POST",), "admin:backups_backupschedule_change", schedule_id)
         schedule = get_object_or_404(BackupSchedule.objects.select_related("destination"), pk=schedule_id)
         if not may_run(request.user):
             raise PermissionDenied
@@ -83,7 +85,7 @@ def _pause(request: HttpRequest, schedule: BackupSchedule) -> str:
 
 def _resume(request: HttpRequest, schedule: BackupSchedule) -> str:
     service.resume(schedule, by=actor(request))
-    when = f": it runs next at {schedule.next_run:%Y-%m-%d %H:%M} UTC" if schedule.next_run else ""
+    when = f": it runs next at {formats.minute(schedule.next_run)}" if schedule.next_run else ""
     return f"Schedule {schedule.name} is resumed{when}."
 
 

@@ -1,6 +1,5 @@
 """Schedules: the list, the form with a preview of the next runs, and the actions."""
 
-from datetime import UTC, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,14 +15,13 @@ from backups.admin.schedules.actions import ACTIONS, PAUSE, RESUME, RUN, buttons
 from backups.admin.schedules.forms import ScheduleForm
 from backups.admin.schedules.preview import describe, preview
 from backups.admin.shared import formats
-from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupSchedule
 from backups.service.automation.schedules import edit
-from backups.service.schedules.cadence import time_zone
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.planning import plan
 from destinations.lib.formats import NOTHING
+from destinations.lib.lists import BoundedLists
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[BackupSchedule]
@@ -34,7 +32,7 @@ RECORD = ("next_run", "last_run", "last_status", "consecutive_failures", "create
 
 
 @admin.register(BackupSchedule)
-class ScheduleAdmin(ModelAdmin):
+class ScheduleAdmin(BoundedLists, ModelAdmin):
     form = ScheduleForm
     list_display = ("name", "state", "what", "cadence", "next", "last")
     list_filter = ("enabled", "instance", "destination", "type", "last_status")
@@ -91,18 +89,11 @@ class ScheduleAdmin(ModelAdmin):
     def next(self, schedule: BackupSchedule) -> str:
         if schedule.next_run is None:
             return NOTHING
-        try:
-            zone: tzinfo = time_zone(schedule.time_zone)
-        except BackupError:
-            # form and sync refuse an unknown zone, but an update of the system may remove one
-            zone = UTC
-        local = schedule.next_run.astimezone(zone)
-        utc = f"{schedule.next_run:%m-%d %H:%M} UTC"
         return format_html(
             '<span data-field="next_run" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
             schedule.next_run.isoformat(),
-            f"{local:%Y-%m-%d %H:%M %Z}",
-            utc,
+            formats.stamp(schedule.next_run),
+            formats.until(schedule.next_run),
         )
 
     @admin.display(description="last run", ordering="last_run")
@@ -112,12 +103,11 @@ class ScheduleAdmin(ModelAdmin):
         status, moment = schedule.last_status, schedule.last_run
         return format_html(
             '<span class="bs-badge" data-field="last_status" data-status="{}">{}</span>'
-            '<br><span data-field="last_run" data-value="{}" title="{}">{}</span>',
+            '<br><span data-field="last_run" data-value="{}">{}</span>',
             status,
             status.capitalize(),
             moment.isoformat() if moment else "",
-            formats.exact(moment),
-            formats.age(moment),
+            formats.stamp_ago(moment),
         )
 
     def _perform(self, request: HttpRequest, queryset: QuerySet[BackupSchedule], *, action: Any) -> None:

@@ -23,6 +23,7 @@ from backups.admin.shared.status import status_of
 from backups.models import Run
 from backups.models.querysets import RunQuerySet
 from backups.service.monitoring.history import instances_of
+from destinations.lib.lists import BoundedList, BoundedLists
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -60,7 +61,7 @@ class RunPaginator(AnyPaginator):
         return Page(rows.filter(pk__in=ids.values("pk")), number, self)
 
 
-class RunList(ChangeList):
+class RunList(BoundedList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         # SQLite finds its dates by calling a Python function for every row: seconds on a long history
@@ -71,7 +72,7 @@ class RunList(ChangeList):
             messages.warning(request, text)
 
 
-class RunAdmin(ModelAdmin):
+class RunAdmin(BoundedLists, ModelAdmin):
     """`page` is the page of one run, `related` the rows that it needs besides, `views` those of its actions."""
 
     page: ClassVar["staticmethod[[HttpRequest, Any], HttpResponse]"]
@@ -107,7 +108,7 @@ class RunAdmin(ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         found, duplicates = super().get_search_results(request, queryset, search_term)
-        if not search_term.strip():
+        if not search_term.strip() or found.query.is_empty():
             return found, duplicates
         pairs = _newest(found)
         if not pairs:
@@ -153,9 +154,9 @@ class RunAdmin(ModelAdmin):
     def began(self, run: Run) -> SafeString:
         moment = run.started_at or run.created_at
         return format_html(
-            '<span data-field="started_at" data-value="{}" title="{}">{}</span>',
+            '<span data-field="started_at" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
             moment.isoformat(),
-            formats.exact(moment),
+            formats.stamp(moment),
             formats.age(moment),
         )
 

@@ -4,18 +4,11 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from destinations.lib.formats import NOTHING, human_duration, rough_duration
+from destinations.admin.moments import age, exact, minute, stamp, stamp_ago
+from destinations.lib.formats import NOTHING, human_duration
 from destinations.lib.operator_error import sentences
 
-JUST_NOW = timedelta(seconds=5)
-
-
-def age(moment: datetime | None, *, now: datetime | None = None) -> str:
-    """Return how long ago `moment` was, in its largest unit."""
-    if moment is None:
-        return NOTHING
-    period = (now or timezone.now()) - moment
-    return "just now" if period < JUST_NOW else f"{rough_duration(period)} ago"
+__all__ = ["age", "clock", "exact", "minute", "moment", "sentence", "stamp", "stamp_ago", "until"]
 
 
 def until(moment: datetime | None, *, now: datetime | None = None) -> str:
@@ -24,11 +17,6 @@ def until(moment: datetime | None, *, now: datetime | None = None) -> str:
         return NOTHING
     wait = moment - (now or timezone.now())
     return f"in {human_duration(wait)}" if wait > timedelta() else "due now"
-
-
-def exact(moment: datetime | None) -> str:
-    """Return `moment` to the second, in the time zone of the site, which it names."""
-    return NOTHING if moment is None else f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def moment(text: str) -> datetime:

@@ -21,7 +21,8 @@ AnyRun = TypeVar("AnyRun", bound=Run)
 class Action(Generic[AnyRun]):
     """An action on runs of `model`. One that `has_page` is confirmed on it, the others are done by their button.
 
-    `destroys` marks those after which something is gone, `restores` those that BACKUP_WEB_RESTORE turns off.
+    `destroys` marks those after which something is gone, `restores` those that BACKUP_WEB_RESTORE turns off. `about` is
+    what it does, in words that follow its label.
     """
 
     name: str
@@ -32,9 +33,10 @@ class Action(Generic[AnyRun]):
     has_page: bool = False
     destroys: bool = False
     restores: bool = False
+    about: str = ""
 
     def allowed(self, user: User | AnonymousUser) -> bool:
-        return user.is_staff and sees(user, self.model) and user.has_perm(f"backups.{self.permission}")
+        return may(user, self.permission) and sees(user, self.model)
 
     @property
     def is_on(self) -> bool:
@@ -60,7 +62,7 @@ def sees(user: User | AnonymousUser, model: type[Run]) -> bool:
     if issubclass(model, BackupExecution | DrillExecution):
         return user.has_perm(VIEW)
     # whoever may start a restore has to see how it goes
-    return user.has_perm(VIEW_RESTORE) or user.has_perm(f"backups.{RESTORE.permission}")
+    return user.has_perm(VIEW_RESTORE) or user.has_perms([VIEW, f"backups.{RESTORE.permission}"])
 
 
 def _has_unpinned_archive(backup: BackupExecution) -> bool:
@@ -84,7 +86,10 @@ def _can_be_undone(restore: RestoreExecution) -> bool:
 
 
 def _can_be_acknowledged(restore: RestoreExecution) -> bool:
-    return not restore.is_active and restore.acknowledged_at is None and restore.safety_backup_id is not None
+    if restore.is_active or restore.acknowledged_at is not None or restore.safety_backup_id is None:
+        return False
+    # of one that was undone nothing is left to be judged: acknowledging the undo acknowledges it too
+    return not restore.undone_by.completed().exists()
 
 
 def _of_backup(
@@ -96,13 +101,27 @@ def _of_backup(
     has_page: bool = False,
     destroys: bool = False,
     restores: bool = False,
+    about: str = "",
 ) -> Action[BackupExecution]:
-    return Action(name, label, permission, applies, BackupExecution, has_page, destroys, restores)
+    return Action(name, label, permission, applies, BackupExecution, has_page, destroys, restores, about)
 
 
 DOWNLOAD = _of_backup("download", "Download", "download_backup", attrgetter("has_archive"))
-VERIFY = _of_backup("verify", "Verify", "run_backup", attrgetter("has_archive"))
-DRILL = _of_backup("drill", "Drill", "run_backup", attrgetter("has_archive"))
+VERIFY = _of_backup(
+    "verify",
+    "Verify",
+    "run_backup",
+    attrgetter("has_archive"),
+    about="fetches the archive and checks its signature, every checksum and every database.",
+)
+DRILL = _of_backup(
+    "drill",
+    "Drill",
+    "run_backup",
+    attrgetter("has_archive"),
+    about="also restores it into a temporary directory, in full, and measures the time; the service is not touched.",
+)
+SIGNATURE = _of_backup("download_signature", "Download signature", "download_backup", attrgetter("has_archive"))
 RESTORE = _of_backup("restore", "Restore…", "restore_backup", attrgetter("has_archive"), has_page=True, restores=True)
 AGAIN = _of_backup("again", "Back up again", "run_backup", _has_ended)
 CANCEL = _of_backup("cancel", "Cancel", "run_backup", _can_be_cancelled)
@@ -112,7 +131,8 @@ DELETE = _of_backup(
 PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, has_page=True)
 UNPIN = _of_backup("unpin", "Unpin", "pin_backup", attrgetter("pinned"))
 CONFIRM_DROP = _of_backup("confirm_drop", "Confirm drop…", "confirm_drop", attrgetter("open_drop"), has_page=True)
-ACTIONS = (RESTORE, DOWNLOAD, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, CONFIRM_DROP, DELETE)
+ACCEPT_LOSS = _of_backup("accept_loss", "Accept loss…", "delete_backup", attrgetter("is_missing"), has_page=True)
+ACTIONS = (RESTORE, DOWNLOAD, SIGNATURE, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, CONFIRM_DROP, DELETE, ACCEPT_LOSS)
 
 UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, has_page=True, restores=True)
 ACKNOWLEDGE = Action("acknowledge", "Acknowledge restore", "restore_backup", _can_be_acknowledged, RestoreExecution)

@@ -107,6 +107,11 @@ def _badge(run: Run) -> tuple[str, str]:
 
 
 def _backup_badge(backup: BackupExecution) -> tuple[str, str]:
+    # what became of the archive says more than that the backup was once completed
+    if backup.is_missing:
+        return "Missing", "late"
+    if backup.deleted_at is not None:
+        return "Deleted", "deleted"
     flawed = backup.has_archive and (backup.flaw or backup.open_drop)
     return backup.get_status_display(), "late" if flawed else backup.status
 
@@ -120,6 +125,8 @@ def _drill_badge(drill: DrillExecution) -> tuple[str, str]:
 
 
 def _waiting(run: Run, now: datetime) -> str:
+    if run.owner == Run.Owner.PROCESS and getattr(run, "adopted", False):
+        return f"being imported by {run.worker}"
     if run.owner == Run.Owner.PROCESS:
         return f"{run.worker}, which created it, is about to run it"
     if getattr(run, "busy", False):
@@ -141,9 +148,10 @@ def _running(run: Run, silent: bool, now: datetime) -> str:
 
 def _completed(backup: BackupExecution) -> str:
     if backup.deleted_at is not None:
-        return "archive deleted"
+        by = f"by {backup.deleted_by}" if backup.deleted_by else ""
+        return ": ".join(filter(None, [by, backup.deleted_reason])) or "archive deleted"
     if backup.missing_at is not None:
-        return "archive missing"
+        return f"found missing {formats.age(backup.missing_at)}"
     if backup.deleting_at is not None:
         return "archive is being deleted"
     dropped = "data dropped" if backup.open_drop else ""

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, cast
 
 from django.contrib import messages
@@ -15,9 +15,12 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from backups.admin.shared.permissions import Action, AnyRun
+from backups.admin.shared.history import history
+from backups.admin.shared.permissions import Action, AnyRun, buttons
+from backups.admin.shared.progress import live
 from backups.lib import audit
 from backups.models import Run
+from destinations.admin.methods import wrong_method
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 
@@ -33,7 +36,7 @@ def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
         @functools.wraps(work)
         def view(request: HttpRequest, run_id: str) -> HttpResponseBase:
             if request.method not in methods:
-                return HttpResponseNotAllowed(methods)
+                return wrong_method(request, methods, f"admin:backups_{action.model._meta.model_name}_change", run_id)
             run = get_object_or_404(action.model.objects, pk=run_id)
             by, logged = actor(request), {run.noun: run.pk, "action": action.name}
             # `admin_view` checks only that the user is staff
@@ -49,7 +52,9 @@ def action_view(action: Action[AnyRun]) -> Callable[[Work[AnyRun]], View]:
             try:
                 return work(request, run)
             except OperatorError as error:
-                messages.error(request, f"{action.plain_label} failed: {error.text}")
+                # whoever only opens the page of an action has asked for nothing that could fail
+                outcome = "failed" if request.method == "POST" else "is not possible"
+                messages.error(request, f"{action.plain_label} {outcome}: {error.text}")
                 return redirect_to(run)
 
         return view
@@ -71,6 +76,19 @@ def page(request: HttpRequest, template: str, *, status: int = 200, **context: A
     """Return the page of `template`, a path below templates/admin without its suffix, for `context`."""
     values = site.each_context(request) | context
     return TemplateResponse(request, f"admin/{template}.html", values, status=status)
+
+
+def run_page(
+    request: HttpRequest, template: str, run: AnyRun, actions: Iterable[Action[AnyRun]], **context: Any
+) -> HttpResponse:
+    """Return the page about `run`: its state, buttons for those of `actions` that are possible now, and its history."""
+    common: dict[str, Any] = {
+        "opts": run._meta,
+        "run": run,
+        "live": live(run),
+        "buttons": buttons(run, actions, request.user),
+    }
+    return page(request, template, **common, **history(run), **context)
 
 
 def actor(request: HttpRequest) -> AbstractUser:

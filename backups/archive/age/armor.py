@@ -83,6 +83,7 @@ def open_binary(source: Source) -> io.BufferedReader:
     """Return a reader of the binary age file in `source`, armoured or not; raises AgeArmorError."""
     reader = borrow(source)
     head = reader.peek(1)[: _MAX_WHITESPACE + len(_BEGIN)]
+    # text before the BEGIN line is for the reader to refuse: it says what is wrong
     if head.startswith(PREAMBLE) or not (head.lstrip().startswith(b"-----") or _BEGIN in head):
         return reader
     return io.BufferedReader(_ArmorReader(reader))

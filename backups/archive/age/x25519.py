@@ -32,6 +32,7 @@ def check(stanza: Stanza) -> None:
 
 def parse_recipient(text: str) -> bytes:
     """Return the public key of an `age1...` recipient; raises AgeKeyError that quotes only a public text."""
+    # anything else may be a secret in the wrong setting
     named = repr(text) if _PUBLIC.match(str(text)) else "What was given"
     try:
         prefix, key = decode_bech32(text)

@@ -85,7 +85,18 @@ def _damaged(reason: str) -> ArchiveError:
 def _gunzip(compressed: _Input) -> Iterator[bytes]:
     """Decompress gzip (RFC 1952); consecutive members are one stream."""
     while compressed.peek(1):
-        _skip_gzip_header(compressed)
+        # read here: the decompressor would accept flags and extra fields that no writer of archives sets
+        header = compressed.take(10)
+        if not header.startswith(GZIP_MAGIC):
+            raise _damaged("there is data after the end of its compressed stream")
+        method, flags = header[2], header[3]
+        if method != _DEFLATE or flags & ~(_FTEXT | _FNAME):
+            raise _damaged("its gzip header has unknown flags")
+        if flags & _FNAME:
+            name, end, _rest = compressed.peek(_MAX_GZIP_NAME).partition(b"\0")
+            if not end:
+                raise _damaged("the file name in its gzip header has no end")
+            compressed.take(len(name) + 1)
         inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
         checksum = size = 0
         while not inflater.eof:
@@ -100,24 +111,11 @@ def _gunzip(compressed: _Input) -> Iterator[bytes]:
             size += len(data)
             if data:
                 yield data
+        # the decompressor reads past the end of its member, into the trailer and the next one
         compressed.push_back(inflater.unused_data)
         trailer = checksum.to_bytes(4, "little") + (size % 2**32).to_bytes(4, "little")
         if compressed.take(8) != trailer:
             raise _damaged("the checksum of its compressed stream is wrong")
-
-
-def _skip_gzip_header(compressed: _Input) -> None:
-    header = compressed.take(10)
-    if not header.startswith(GZIP_MAGIC):
-        raise _damaged("there is data after the end of its compressed stream")
-    method, flags = header[2], header[3]
-    if method != _DEFLATE or flags & ~(_FTEXT | _FNAME):
-        raise _damaged("its gzip header has unknown flags")
-    if flags & _FNAME:
-        name, end, _rest = compressed.peek(_MAX_GZIP_NAME).partition(b"\0")
-        if not end:
-            raise _damaged("the file name in its gzip header has no end")
-        compressed.take(len(name) + 1)
 
 
 def _unzstd(compressed: _Input) -> Iterator[bytes]:

@@ -65,6 +65,13 @@ class Encryption(ABC):
     def can_read_back(self) -> bool:
         """True when the configured keys open what is written."""
 
+    def missing_key(self, recipients: Sequence[str]) -> EncryptionError | None:
+        """Return why no configured key opens an archive for `recipients`, the public names of its keys.
+
+        None where one does, or where that cannot be told from the names.
+        """
+        return None
+
     @abstractmethod
     def metadata(self) -> dict[str, object]:
         """Return the public description of the keys for the manifest."""
@@ -86,5 +93,5 @@ class Encryption(ABC):
         """Open the plaintext of `source`, an unbuffered file at its beginning."""
 
     @abstractmethod
-    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
+    def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         """Return whether the configured keys open a file; `head` is its first HEAD_BYTES, or the `whole` file."""

@@ -50,6 +50,13 @@ class Program(Encryption):
     def can_read_back(self) -> bool:
         return bool(self._decrypt)
 
+    def missing_key(self, recipients: Sequence[str]) -> EncryptionError | None:
+        try:
+            _require_program(self._decrypt)
+        except EncryptionError as error:
+            return error
+        return None
+
     def metadata(self) -> dict[str, object]:
         return {"program": Path(self._encrypt[0]).name}
 
@@ -68,7 +75,7 @@ class Program(Encryption):
         with PipedReader(self._decrypt, source) as plain:
             yield plain
 
-    def look(self, head: bytes, *, whole: bool) -> KeyMatch:
+    def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         """Run the program on `head`: one that streams decrypts the beginning of the archive."""
         _require_program(self._decrypt)
         output = b""

@@ -76,6 +76,7 @@ class Manifest:
             taken_at = datetime.fromisoformat(self.timestamp_utc)
         except ValueError:
             return None
+        # without an offset it may be off by hours, and retention decides by it
         return taken_at if taken_at.tzinfo is not None else None
 
     @property

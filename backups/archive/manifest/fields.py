@@ -150,6 +150,7 @@ def _text(value: object, where: str) -> str:
 
 
 def _count(value: object, where: str) -> int:
+    # not isinstance: True is an int
     if type(value) is not int:
         raise wrong(where, "a whole number", value)
     if not 0 <= value <= MAX_INTEGER:

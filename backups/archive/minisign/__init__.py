@@ -129,6 +129,7 @@ def verify_digest(digest: bytes, signature_text: str | bytes, public_keys: Itera
     Raises MalformedSignatureError, UnknownSignerError (its key is not in `public_keys`) or BadSignatureError.
     """
     signature = _parse(signature_text)
+    # a key id is eight bytes that anyone may choose, so that two keys may have the same
     candidates = [key for key in public_keys if key.key_id == signature.key_id]
     if not candidates:
         key_id = display_key_id(signature.key_id)

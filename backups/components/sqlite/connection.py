@@ -1,5 +1,6 @@
 """Opening SQLite files, and translating SQLite's errors into messages for the operator."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,6 +9,7 @@ from urllib.parse import quote
 
 from backups.components.sqlite.untrusted.limits import set_limits, time_limit
 from backups.errors import ComponentError, DamagedComponent, NotCheckable, ScratchFailed
+from destinations.lib.disks import space_hint
 
 # a database in WAL mode is read through -wal and -shm beside it, which the first reader creates
 WAL_OUT_OF_REACH = ("SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_RECOVERY")
@@ -37,7 +39,7 @@ def opened(path: Path, *, mode: str = "ro", immutable: bool = False, attached: i
     `mode` is ro, rw or rwc; `immutable` is for files that no other process writes (no lock, no -wal, no -shm). The
     schema may compute without end, so statements that evaluate it have to run under `run_with_deadline`.
     """
-    uri = f"file:{quote(str(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
+    uri = f"file:{quote(os.fsencode(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
     # Python's default quotes a text that is not UTF-8 in its error, which may be a password
     connection.text_factory = lambda raw: raw.decode(errors="replace")
@@ -81,8 +83,13 @@ def locked_error(path: Path, lock_timeout: float) -> ComponentError:
     )
 
 
-def component_error(error: sqlite3.Error, path: Path, lock_timeout: float) -> ComponentError:
-    """Translate an error of SQLite into a ComponentError with a hint for the operator."""
+def component_error(
+    error: sqlite3.Error, path: Path, lock_timeout: float, *, copy: Path | None = None
+) -> ComponentError:
+    """Translate an error of SQLite into a ComponentError with a hint for the operator.
+
+    `copy` is the file that `path` was copied to: its disk may be the one that is full.
+    """
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return locked_error(path, lock_timeout)
@@ -96,9 +103,10 @@ def component_error(error: sqlite3.Error, path: Path, lock_timeout: float) -> Co
             f"{path} is corrupt: {error_text(error)}.", hint="Restore it from the last good backup."
         )
     if code in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"):
-        return ScratchFailed(
-            f"No space left while copying {path}.", hint="Free space where BACKUP_WORKSPACE_ROOT lies."
-        )
+        # a database of an archive is known by its name alone
+        disks = [file for file in (path, copy) if file is not None and file.is_absolute()]
+        hint = space_hint(*disks) if disks else "Free space where BACKUP_WORKSPACE_ROOT lies."
+        return ScratchFailed(f"No space left while copying {path}.", hint=hint)
     if code.startswith("SQLITE_IOERR") or code == "SQLITE_NOMEM":
         hint = "Check the system log for a failing disk."
         return ScratchFailed(f"{path} cannot be read: {error_text(error)}.", hint=hint)

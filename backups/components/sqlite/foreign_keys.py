@@ -8,13 +8,13 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from backups.components.sqlite.connection import component_error, connected
+from backups.components.sqlite.connection import component_error, connected, exact_text
 from backups.components.sqlite.integrity import is_about_checking, reason_of
 from backups.components.sqlite.untrusted.deadline import Checkpoint, run_with_deadline
 from backups.components.sqlite.untrusted.limits import time_limit
 from backups.components.sqlite.untrusted.schema import not_understood
 from backups.errors import NotCheckable
-from destinations.lib.formats import counted
+from destinations.lib.formats import counted, printable
 
 
 def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> list[str]:
@@ -26,7 +26,7 @@ def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) 
     reason = ""
 
     def count(connection: sqlite3.Connection) -> None:
-        connection.text_factory = lambda text: text.decode(errors="replace")
+        connection.text_factory = exact_text
         not_understood(connection, path)
         for table, _rowid, parent, _key in connection.execute("PRAGMA foreign_key_check"):
             found[table, parent] += 1
@@ -47,6 +47,6 @@ def dangling_references(path: Path, *, checkpoint: Checkpoint = lambda _: None) 
     if reason:
         return [f"the foreign keys of {path.name} cannot be checked: {reason}"]
     return [
-        f"{path.name}: {counted(rows, 'row')} of {table} with a reference to a missing row of {parent}"
+        printable(f"{path.name}: {counted(rows, 'row')} of {table} with a reference to a missing row of {parent}")
         for (table, parent), rows in sorted(found.items())
     ]

@@ -73,7 +73,7 @@ def facts(path: Path, *, checkpoint: Checkpoint = lambda _: None) -> Facts:
     except NotCheckable as error:
         return counting.facts(error.reason)
     except sqlite3.Error as error:
-        raise component_error(error, Path(path.name), 0) from error
+        raise component_error(error, Path(path.name), 0, copy=path) from error
     return counting.facts()
 
 

@@ -53,7 +53,7 @@ def check(path: Path, *, full: bool = False, checkpoint: Checkpoint = lambda _: 
     except NotCheckable as error:
         return (Unchecked("", error.reason),)
     except sqlite3.Error as error:
-        raise component_error(error, Path(path.name), 0) from error
+        raise component_error(error, Path(path.name), 0, copy=path) from error
 
 
 def examine(connection: sqlite3.Connection, *, path: Path, name: str, full: bool = False) -> tuple[Unchecked, ...]:

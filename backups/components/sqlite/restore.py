@@ -4,6 +4,7 @@ Source: https://www.sqlite.org/c3ref/backup_finish.html - the backup API writes 
 after a step that fails, the live database is unchanged.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from backups.components import sqlite
 from backups.components.sqlite.connection import is_damage
 from backups.errors import BackupError, NotCheckable, Untouched
 from backups.lib.atomic import replace_file
+from destinations.lib.disks import space_hint
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 PAGES_PER_STEP = 4096
@@ -75,7 +77,7 @@ def untouched_error(error: sqlite3.Error, path: Path, lock_timeout: float) -> Un
     """Translate an error of SQLite from before the commit into Untouched with a hint for the operator."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if code in NO_SPACE:
-        return Untouched(f"No space left to restore {path}.", hint="Free space on its file system.")
+        return Untouched(f"No space left to restore {path}.", hint=space_hint(path))
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         hint = "Check that this user may write the file and its folder."
         return Untouched(f"{path} cannot be written: {sqlite.error_text(error)}.", hint=hint)
@@ -127,7 +129,7 @@ def _repage(staged: Path, live: Path, page_size: int, checkpoint: Checkpoint) ->
         sqlite.limit_values(connection, sqlite.STORED_BYTES)
         connection.execute(f"PRAGMA page_size={page_size}")
         # not in place, which would need space in the folder of temporary files too
-        connection.execute("VACUUM INTO ?", [str(repaged)])
+        connection.execute("VACUUM INTO CAST(? AS TEXT)", [os.fsencode(repaged)])
 
     try:
         sqlite.run_with_deadline(

@@ -1,7 +1,7 @@
 """Comparing the schema of a backup, perhaps of another version of the service, with that of the live database."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from backups.components import sqlite
@@ -27,8 +27,10 @@ def schema_notes(staged: Path, live: Path, name: str) -> list[str]:
         return []  # the safety backup reports why it cannot be read
     try:
         backup, its_encoding = _read(lambda: sqlite.connected(staged, immutable=True), staged)
-    except NotCheckable as error:
-        return [f"{name}: the tables of the backup cannot be compared with the live ones: {error.reason}."]
+    except (sqlite3.Error, NotCheckable) as error:
+        # what is damaged was refused before: this is about what SQLite lacks here
+        reason = error.reason if isinstance(error, NotCheckable) else sqlite.error_text(error)
+        return [f"{name}: the tables of the backup cannot be compared with the live ones: {reason}."]
     if now and encoding != its_encoding:
         raise ComponentError(
             f"{live} is {encoding}, the backup is {its_encoding}.",
@@ -57,12 +59,17 @@ def _missing_note(name: str, now: Schema, backup: Schema) -> list[str]:
 
 
 def _schema(connection: sqlite3.Connection) -> Schema:
+    """Return the columns of each table; of a virtual table only that it is there."""
     # entries that only a newer SQLite can parse are not compared
     sqlite.tolerate_schema(connection)
-    tables = [
-        name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-    ]
+    tables = connection.execute("SELECT name, rootpage > 0 FROM sqlite_master WHERE type = 'table' ORDER BY name")
     return {
-        table: frozenset(row[1] for row in connection.execute(f"PRAGMA table_info({sqlite.quoted(table)})"))
-        for table in tables
+        # the columns of a virtual table are known to its module alone, which this SQLite may lack
+        table: frozenset(_columns(connection, table)) if stores_rows else frozenset()
+        for table, stores_rows in tables.fetchall()
     }
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> Iterator[str]:
+    for _number, name, *_ in connection.execute(f"PRAGMA table_info({sqlite.quoted(table)})"):
+        yield name

@@ -42,7 +42,7 @@ def snapshot(source: Path, target: Path, *, lock_timeout: float, checkpoint: Che
             reading.backup(writing, pages=PAGES_PER_STEP, progress=step, sleep=LOCK_POLL_SECONDS)
             writing.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
-        raise component_error(error, source, lock_timeout) from error
+        raise component_error(error, source, lock_timeout, copy=target) from error
     target.chmod(0o600)
 
 

@@ -1,11 +1,11 @@
 """The interface of a kind of service: its components, its configuration and its entries in the manifest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.conf import settings
 
@@ -17,6 +17,8 @@ from backups.instances.environment import Environment
 from backups.instances.kinds.layers import Configuration, Layers, Merged, is_url, merged, no_configuration, parse_export
 from backups.lib.paths import Root
 from backups.lib.site_paths import SitePaths
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,13 @@ class ServiceKind(ABC):
         """
         return self.name
 
+    def own_id(self, lock_timeout: float) -> str:
+        """Return the id by which the live service knows itself, whatever it is called; empty where it has none.
+
+        Raises ComponentError.
+        """
+        return ""
+
     def server_version(self, members: Mapping[str, Path]) -> str:
         """Return the version of the service, for the manifest. Raises ComponentError."""
         return "unknown"
@@ -165,14 +174,34 @@ class ServiceKind(ABC):
         return manifest.kind == cls.kind
 
 
+def read_once(read: Callable[[Any], T]) -> "cached_property[T]":
+    """Return a property that reads at the first access; later ones return the same value or raise the same error."""
+    name = read.__name__
+
+    @wraps(read)
+    def read_or_raise(self: "LiveConfiguration") -> T:
+        # a locked database would be waited for again at each access
+        if (known := self.errors.get(name)) is not None:
+            raise known
+        try:
+            return read(self)
+        except ComponentError as error:
+            self.errors[name] = error
+            raise
+
+    return cached_property(read_or_raise)
+
+
 class LiveConfiguration:
     """The present configuration of a service, read once, at the first access."""
 
     def __init__(self, service: ServiceKind, *, lock_timeout: float | None = None) -> None:
         self.service = service
         self.lock_timeout = settings.BACKUP_LOCK_TIMEOUT if lock_timeout is None else lock_timeout
+        # by the name of the property that could not be read
+        self.errors: dict[str, ComponentError] = {}
 
-    @cached_property
+    @read_once
     def layers(self) -> Layers:
         return self.service.read_layers(self.lock_timeout)
 

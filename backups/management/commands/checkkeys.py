@@ -2,11 +2,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from backups.archive.encryption import KeyMatch
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.service.keys.check import HINT, SampleResult, check_keys
-from destinations.exceptions import DestinationError
+from backups.service.keys.check import HINT, KeyReport, check_all
+from destinations.lib.formats import printable
 from destinations.models import BackupDestination
 
 
@@ -19,13 +18,8 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         name = options["destination"]
         chosen = [self.find_destination(name)] if name else list(BackupDestination.objects.all())
-        results: list[SampleResult] = []
-        unreachable: list[str] = []
-        for destination in chosen:
-            try:
-                results += check_keys(destination, whole=True)
-            except DestinationError as error:
-                unreachable.append(f"no answer  {destination.name}: {error.message}")
+        report = check_all(chosen, whole=True)
+        results = report.results
         data = [
             {
                 "id": result.backup.pk,
@@ -38,20 +32,21 @@ class Command(BackupCommand):
             for result in results
         ]
         # before the error: the other results are reported in any case
-        self.respond(data, _text(results, unreachable))
-        lost = sum(result.verdict is KeyMatch.LOST for result in results)
-        if lost:
+        self.respond(data, _text(report))
+        if lost := len(report.lost):
             raise BackupError(f"{lost} of {len(results)} backups cannot be opened any more.", hint=HINT)
-        if unreachable:
+        if report.unreachable:
             raise BackupError(
-                f"{len(unreachable)} of {len(chosen)} destinations did not answer.", hint="Run `testdestination`."
+                f"{len(report.unreachable)} of {len(chosen)} destinations did not answer.",
+                hint="Run `testdestination`.",
             )
 
 
-def _text(results: list[SampleResult], unreachable: list[str]) -> str:
+def _text(report: KeyReport) -> str:
     lines = [
         f"{result.verdict.name.lower():10} {result.backup.backup_filename} at {result.backup.destination.name}"
         + (f": {result.reason}" if result.reason else "")
-        for result in results
+        for result in report.results
     ]
-    return "\n".join([*lines, *unreachable]) or "no backup is encrypted"
+    lines += [f"no answer  {name}: {reason}" for name, reason in report.unreachable.items()]
+    return "\n".join(map(printable, lines)) or "no backup is encrypted"

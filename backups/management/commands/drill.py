@@ -6,7 +6,6 @@ from backups.errors import BackupError
 from backups.instances import instance_names
 from backups.management.base import BackupCommand
 from backups.models import BackupExecution, DrillExecution
-from backups.models.columns import DrillResult
 from backups.service.drill.result import result_of
 from backups.service.drill.run import drill, newest_backup
 from destinations.lib.formats import counted, human_duration, human_size, listed
@@ -31,19 +30,17 @@ class Command(BackupCommand):
         if run.verdict != Verdict.PASSED:
             outcome = "failed" if run.verdict == Verdict.FAILED else "has no verdict"
             message = sentences(f"The drill of {backup} {outcome}", run.error_message)
+            # a script sees by the exit status that the archive cannot be relied on
             raise BackupError(message, hint=run.error_hint)
-        result = result_of(run)
-        self.respond({"id": backup.pk, "archive": str(backup), **result}, _text(backup, result))
-
-
-def _text(backup: BackupExecution, done: DrillResult) -> str:
-    found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]
-    lines = [
-        f"passed       {backup}",
-        f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}",
-        f"             restored in {human_duration(done['seconds'])}, checked in another"
-        f" {human_duration(done['checking_seconds'])}",
-        f"             with SQLite {done['sqlite_version']}",
-        f"             id {backup.pk}",
-    ]
-    return "\n".join(lines + [f"warning      {text}" for text in done["warnings"]])
+        done = result_of(run)
+        found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]
+        lines = [
+            f"passed       {backup}",
+            f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}",
+            f"             restored in {human_duration(done['seconds'])}, checked in another"
+            f" {human_duration(done['checking_seconds'])}",
+            f"             with SQLite {done['sqlite_version']}",
+            f"             id {backup.pk}",
+            *(f"warning      {text}" for text in done["warnings"]),
+        ]
+        self.respond({"id": backup.pk, "archive": str(backup), **done}, "\n".join(lines))

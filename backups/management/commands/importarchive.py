@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand
 from backups.runs.describe import describe
 from backups.service.catalogue.import_file import import_archive
-from destinations.lib.formats import human_size
+from destinations.lib.formats import human_size, printable
 from destinations.management.base import operator_name
 
 
@@ -24,5 +24,6 @@ class Command(BackupCommand):
             describe(backup),
             f"imported  {backup.backup_path} at {destination.name}\n"
             f"          backup of {backup.instance}, {human_size(backup.compressed_size_bytes)}\n"
-            f"          id {backup.pk}" + "".join(f"\n          warning: {text}" for text in backup.warnings),
+            f"          id {backup.pk}"
+            + "".join(f"\n          warning: {printable(text)}" for text in backup.warnings),
         )

@@ -4,10 +4,12 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupExecution
+from backups.models.querysets import DELETED, MISSING, STORED
 from backups.runs.describe import describe
 from backups.service.drops.episodes import summary
-from destinations.lib.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size, printable
 
+ARCHIVES = {"stored": STORED, "missing": MISSING, "deleted": DELETED}
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 
 
@@ -18,6 +20,9 @@ class Command(BackupCommand):
         parser.add_argument("instance", nargs="?")
         parser.add_argument("--destination", metavar="NAME", help="only at this one")
         parser.add_argument("--status", choices=BackupExecution.Status.values, help="only those")
+        parser.add_argument(
+            "--archive", choices=list(ARCHIVES), help="only those whose archive is stored, missing or deleted"
+        )
         add_limit_argument(parser)
 
     def run(self, **options: Any) -> None:
@@ -28,6 +33,8 @@ class Command(BackupCommand):
             backups = backups.filter(destination=self.find_destination(options["destination"]))
         if options["status"]:
             backups = backups.filter(status=options["status"])
+        if options["archive"]:
+            backups = backups.filter(ARCHIVES[options["archive"]])
         rows = limited(backups, options["limit"])
         self.respond([describe(row) for row in rows], table(rows))
 
@@ -35,20 +42,19 @@ class Command(BackupCommand):
 def table(backups: list[BackupExecution]) -> str:
     if not backups:
         return "no backups"
-    head = ROW.format("id", "instance", "status", "kind", "created (UTC)", "size", "took", "file or error")
-    return "\n".join([head, *(_row(backup) for backup in backups)])
-
-
-def _row(backup: BackupExecution) -> str:
-    status = "deleted" if backup.deleted_at else "missing" if backup.missing_at else backup.status
-    dropped = f"  data dropped: {summary(backup)}" if backup.open_drop else ""
-    return ROW.format(
-        backup.pk,
-        backup.instance,
-        status,
-        backup.kind,
-        f"{backup.created_at:%Y-%m-%d %H:%M}",
-        human_size(backup.compressed_size_bytes),
-        human_duration(backup.duration),
-        (backup.backup_filename or backup.error_message) + dropped,
-    )
+    lines = [ROW.format("id", "instance", "status", "kind", "created (UTC)", "size", "took", "file or error")]
+    for backup in backups:
+        status = "deleted" if backup.deleted_at else "missing" if backup.missing_at else backup.status
+        dropped = f"  data dropped: {summary(backup)}" if backup.open_drop else ""
+        line = ROW.format(
+            backup.pk,
+            backup.instance,
+            status,
+            backup.kind,
+            f"{backup.created_at:%Y-%m-%d %H:%M}",
+            human_size(backup.compressed_size_bytes),
+            human_duration(backup.duration),
+            (backup.backup_filename or backup.error_message) + dropped,
+        )
+        lines.append(printable(line))
+    return "\n".join(lines)

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import DrillExecution
 from backups.service.drill.result import describe_drill
-from destinations.lib.formats import human_duration
+from destinations.lib.formats import human_duration, printable
 
 ROW = "{:36}  {:20}  {:12}  {:11}  {:7}  {:16}  {:>9}  {}"
 
@@ -29,17 +29,17 @@ def table(runs: list[DrillExecution]) -> str:
     if not runs:
         return "no drills"
     head = ROW.format("id", "instance", "kind", "status", "verdict", "created (UTC)", "took", "archive or error")
-    return "\n".join([head, *(_row(run) for run in runs)])
-
-
-def _row(run: DrillExecution) -> str:
-    return ROW.format(
-        run.pk,
-        run.instance,
-        run.kind,
-        run.status,
-        run.verdict or "-",
-        f"{run.created_at:%Y-%m-%d %H:%M}",
-        human_duration(run.duration),
-        run.error_message or run.execution,
-    )
+    rows = [
+        ROW.format(
+            run.pk,
+            run.instance,
+            run.kind,
+            run.status,
+            run.verdict or "-",
+            f"{run.created_at:%Y-%m-%d %H:%M}",
+            human_duration(run.duration),
+            run.error_message or run.execution,
+        )
+        for run in runs
+    ]
+    return "\n".join([head, *map(printable, rows)])

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import RestoreExecution
 from backups.service.restore.describe import describe_restores
-from destinations.lib.formats import human_duration
+from destinations.lib.formats import human_duration, printable
 
 ROW = "{:36}  {:20}  {:11}  {:16}  {:>9}  {}"
 
@@ -29,15 +29,15 @@ def table(restores: list[RestoreExecution]) -> str:
     if not restores:
         return "no restores"
     head = ROW.format("id", "instance", "status", "created (UTC)", "took", "archive or error")
-    return "\n".join([head, *(_row(restore) for restore in restores)])
-
-
-def _row(restore: RestoreExecution) -> str:
-    return ROW.format(
-        restore.pk,
-        restore.instance,
-        restore.status,
-        f"{restore.created_at:%Y-%m-%d %H:%M}",
-        human_duration(restore.duration),
-        restore.error_message or restore.execution or restore.archive_file,
-    )
+    rows = [
+        ROW.format(
+            restore.pk,
+            restore.instance,
+            restore.status,
+            f"{restore.created_at:%Y-%m-%d %H:%M}",
+            human_duration(restore.duration),
+            restore.error_message or restore.execution or restore.archive_file,
+        )
+        for restore in restores
+    ]
+    return "\n".join([head, *map(printable, rows)])

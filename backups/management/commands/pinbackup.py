@@ -5,6 +5,7 @@ from django.core.management.base import CommandParser
 from backups.management.base import BackupCommand
 from backups.runs.describe import describe
 from backups.service.archives.pin import pin_backup
+from destinations.lib.formats import printable
 from destinations.management.base import operator_name
 
 
@@ -18,4 +19,4 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         backup = self.find_backup(options["id"])
         pin_backup(backup, by=operator_name(), reason=options["reason"])
-        self.respond(describe(backup), f"pinned  {backup}: {backup.pin_reason}")
+        self.respond(describe(backup), printable(f"pinned  {backup}: {backup.pin_reason}"))

@@ -48,7 +48,7 @@ def preview(destination: BackupDestination) -> tuple[Sections, int, str]:
     foreseen = preview_prune(destination)
     plan, warnings = foreseen.plan, [{"reason": warning} for warning in foreseen.warnings]
     kept = [entry for entry in plan.entries if entry.keep]
-    sections = {"goes": _items(plan.goes), "stays": _items(kept)} | ({"warning": warnings} if warnings else {})
+    sections = {"goes": _items(plan.to_delete), "stays": _items(kept)} | ({"warning": warnings} if warnings else {})
     return {**sections, **_unconfirmed(plan)}, plan.reclaimed_bytes, ""
 
 

@@ -26,9 +26,13 @@ class Command(BackupCommand):
         call_command("migrate", verbosity=0)
         steps = [setup.provide_instances(options["instances"])]
         destination, tested = setup.provide_destination()
-        steps += [tested, *setup.first_backups(destination, operator_name()), setup.provide_admin()]
+        steps += [tested, *setup.first_backups(destination, operator_name())]
+        keys, problem = setup.check_keys()
+        steps += [keys, setup.provide_admin()]
         self.respond({"steps": steps}, "\n".join(steps))
         if options["no_serve"]:
+            if problem:
+                raise BackupError(problem, hint="`checkkeys` shows all of them.")
             return
         self.stdout.write(f"serving     http://{host}:{port}/  (Ctrl-C stops the site and its worker)")
         self.stdout.flush()

@@ -22,10 +22,10 @@ from backups.service.restore.ending.restart import acknowledge
 from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.signature import PreviewedSignature, preview_signature
 from backups.service.restore.preview.summary import Preview
-from backups.service.restore.request import RestoreRequest
+from backups.service.restore.request import RestoreRequest, home_of
 from backups.service.restore.start import restore_now, start_restore, start_undo, state_before
 from backups.worker.tasks import enqueue
-from destinations.lib.formats import counted, listed
+from destinations.lib.formats import counted, listed, printable
 from destinations.lib.os_signals import TerminationRequested, exit_status
 from destinations.management.base import Error, one_line, operator_name
 
@@ -130,6 +130,10 @@ class Command(BackupCommand):
             migrate_if_empty()
             return Target(options["file"].absolute(), options["instance"], options["components"])
         backup = self.find_backup(options["id"])
+        if not options["instance"] and (home := home_of(backup)) != backup.instance:
+            # a copy of a server has its id too: the command does not choose
+            hint = f"By its id the backup is of {home}: name that with --instance {home}."
+            raise BackupError(f"There is no instance {backup.instance!r} any more.", hint=hint)
         return Target(backup, options["instance"] or backup.instance, options["components"])
 
     def _preview_of(self, target: Target, signature: PreviewedSignature) -> Preview:
@@ -157,9 +161,9 @@ class Command(BackupCommand):
             # the backup had no list of the contents of a tree; the dry run has made one from the archive
             shown = self._preview_of(target, signature)
         found = listed([counted(done.files, "file"), counted(done.databases, "database"), counted(done.rows, "row")])
-        lines = [f"warning      {note}" for note in done.notes]
+        lines = [f"warning      {printable(note)}" for note in done.notes if note not in shown.warnings]
         before = preview_text(shown, signature, undo=target.undo_of is not None)
-        text = "\n".join([before, *lines, f"verified     {found}; nothing was changed"])
+        text = "\n".join([before, *map(printable, lines), f"verified     {found}; nothing was changed"])
         data = {"confirmed": False, "preview": shown.to_dict(), "signature": asdict(signature)}
         self.respond(data | {"verified": asdict(done)}, text)
 
@@ -221,7 +225,7 @@ class Command(BackupCommand):
         )
         sound = "every checksum agrees" if done.notes else "every checksum agrees, every database is sound"
         lines = [f"unpacked     {done.directory}: {found}; {sound}", *(f"warning      {text}" for text in done.notes)]
-        self.respond(data, "\n".join(lines))
+        self.respond(data, "\n".join(map(printable, lines)))
 
     def _cancel(self, reference: str) -> None:
         restore = self.find_restore(reference)

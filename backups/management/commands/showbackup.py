@@ -7,7 +7,7 @@ from backups.management.base import BackupCommand, add_archive_arguments
 from backups.runs.describe import describe
 from backups.service.archives.verify import manifest_of_file
 from backups.service.drops.episodes import drops_of
-from destinations.lib.formats import human_size
+from destinations.lib.formats import human_size, printable
 
 ROW = "  {:12}  {:24}  {:9}  {:>10}  {:>10}  {}"
 
@@ -28,7 +28,7 @@ class Command(BackupCommand):
         verdicts = {name: data[name] for name in ("drill", "verification") if data[name]}
         shown = data | {name: f"{result['verdict']} at {result['at']}" for name, result in verdicts.items()}
         shown["drops"] = "; ".join(f"{drop} ({by or 'not confirmed'})" for drop, by in drops_of(backup))
-        lines = [f"{key:22} {value}" for key, value in shown.items() if value not in (None, "", [])]
+        lines = [printable(f"{key:22} {value}") for key, value in shown.items() if value not in (None, "", [])]
         if backup.manifest_json:
             lines += ["", contents(Manifest.from_dict(backup.manifest_json))]
         self.respond(data | {"manifest": backup.manifest_json}, "\n".join(lines))
@@ -37,7 +37,7 @@ class Command(BackupCommand):
 def contents(manifest: Manifest) -> str:
     head = [
         f"{manifest.instance_name} on {manifest.hostname}, {manifest.backup_type}, {manifest.timestamp_utc},"
-        f" by {manifest.triggered_by}",
+        f" by {manifest.triggered_by}" + (f", SQLite {manifest.sqlite_version}" if manifest.sqlite_version else ""),
         ROW.format("component", "file", "type", "rows", "size", "SHA-256"),
     ]
     rows = [
@@ -51,4 +51,4 @@ def contents(manifest: Manifest) -> str:
         )
         for entry in manifest.contents
     ]
-    return "\n".join(head + rows + [f"  warning: {text}" for text in manifest.warnings])
+    return "\n".join(map(printable, [*head, *rows, *(f"  warning: {text}" for text in manifest.warnings)]))

@@ -4,6 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand, add_archive_arguments
 from backups.service.drill.run import verify_archive, verify_backup
+from destinations.lib.formats import printable
 from destinations.management.base import operator_name
 
 
@@ -36,4 +37,4 @@ class Command(BackupCommand):
             f"verified  {subject}: {found}, {verified.signature}",
             *(f"warning   {note}" for note in verified.notes),
         ]
-        self.respond(data, "\n".join(lines))
+        self.respond(data, "\n".join(map(printable, lines)))

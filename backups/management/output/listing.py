@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backups.models import BackupExecution
+from destinations.lib.formats import printable
 
 Item = dict[str, Any]
 Sections = Mapping[str, list[Item]]
@@ -25,5 +26,5 @@ def lines(sections: Sections) -> list[str]:
     for name, items in sections.items():
         for item in items:
             parts = [item.get("path"), f"id {item['id']}" if "id" in item else None, item.get("reason")]
-            found.append(f"  {name:{width}}  " + "  ".join(part for part in parts if part))
+            found.append(printable(f"  {name:{width}}  " + "  ".join(part for part in parts if part)))
     return found

@@ -14,12 +14,19 @@ ROW = "  {:12}  {:24}  {:>9}  {:>9}  {:>10}  {:23}  {}"
 
 def preview_text(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> str:
     # a row whose last columns are empty ends in spaces
-    return "\n".join(line.rstrip() for line in _lines(shown, signature, undo=undo))
+    return "\n".join(printable(line.rstrip()) for line in _lines(shown, signature, undo=undo))
 
 
 def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iterator[str]:
-    yield from _head(shown)
-    yield f"             {printable(signature.text)}"
+    when = f"{shown.taken_at:%Y-%m-%d %H:%M:%S %Z}" if shown.taken_at else "at an unknown time"
+    ago = f" ({human_duration(shown.age)} ago)" if shown.age else ""
+    yield f"instance     {shown.instance}"
+    yield f"archive      {shown.archive}"
+    yield f"             {shown.kind} backup of {shown.archive_instance}, {when}{ago}"
+    yield f"             made by {shown.triggered_by} on {shown.hostname} with {shown.application},"
+    yield f"             format {shown.format}, {human_size(shown.size_bytes)} unpacked"
+    yield f"             SHA-256 {shown.archive_sha256}"
+    yield f"             {signature.text}"
     yield ""
     selected = [component for component in shown.components if component.selected]
     yield ROW.format("component", "table", "now", "backup", "difference", "newest now", "newest in the backup")
@@ -29,34 +36,23 @@ def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iter
         label = f"  {component.name:12}  "
         for item in component.configuration:
             yield f"{label}[{item.section}] {item.key}: {_value(item.now)} -> {_value(item.backup)}"
-        yield from (f"{label}{printable(note)}" for note in component.notes)
+        yield from (f"{label}{note}" for note in component.notes)
         if component.tree is not None:
             yield from _entries(component.name, component.tree)
         if component.loss:
-            yield f"{label}{printable(component.loss)}"
+            yield f"{label}{component.loss}"
     yield ""
     for component in shown.components:
         if not component.selectable:
             yield f"left alone   {component.name}: {component.reason}"
         elif not component.selected:
             yield f"left alone   {component.name}"
-    yield from (f"warning      {printable(text)}" for text in shown.warnings)
+    yield from (f"warning      {text}" for text in shown.warnings)
     refusals = (*shown.refusals, signature.refusal(undo=undo))
-    yield from (f"refused      {printable(text)}" for text in refusals if text)
+    yield from (f"refused      {text}" for text in refusals if text)
     assumed = dict.fromkeys(text for component in selected for text in component.assumed)
     yield from (f"assumed      {text}" for text in assumed)
     yield f"loss         {shown.loss}"
-
-
-def _head(shown: Preview) -> Iterator[str]:
-    when = f"{shown.taken_at:%Y-%m-%d %H:%M:%S %Z}" if shown.taken_at else "at an unknown time"
-    ago = f" ({human_duration(shown.age)} ago)" if shown.age else ""
-    yield f"instance     {shown.instance}"
-    yield f"archive      {shown.archive}"
-    yield f"             {shown.kind} backup of {shown.archive_instance}, {when}{ago}"
-    yield f"             made by {shown.triggered_by} on {shown.hostname} with {shown.application},"
-    yield f"             format {shown.format}, {human_size(shown.size_bytes)} unpacked"
-    yield f"             SHA-256 {shown.archive_sha256}"
 
 
 def _tables(component: ComponentPreview) -> Iterator[str]:

@@ -7,7 +7,7 @@ from destinations.lib.formats import counted, human_duration, human_size, printa
 
 
 def result_text(restore: RestoreExecution) -> str:
-    return "\n".join(_lines(restore))
+    return "\n".join(map(printable, _lines(restore)))
 
 
 def _lines(restore: RestoreExecution) -> Iterator[str]:
@@ -18,7 +18,8 @@ def _lines(restore: RestoreExecution) -> Iterator[str]:
     if restore.error_hint:
         yield f"next step    {restore.error_hint}"
     for name, note in restore.outcome.items():
-        yield f"{note['state']:12} {name}: {counted(note['rows'], 'row')}, {human_size(note['bytes'])}, {note['path']}"
+        rows = "" if note["rows"] is None else f"{counted(note['rows'], 'row')}, "
+        yield f"{note['state']:12} {name}: {rows}{human_size(note['bytes'])}, {note['path']}"
     yield from (f"warning      {printable(text)}" for text in restore.warnings)
     if restore.safety_backup is not None:
         yield f"safety       backup {restore.safety_backup.pk} has the state before, until this is acknowledged"

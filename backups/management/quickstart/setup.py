@@ -15,6 +15,8 @@ from backups.instances import Inventory, instance_names, inventory, read_invento
 from backups.models import BackupExecution
 from backups.service.backup.run import backup_now
 from backups.service.drill.run import verify_backup
+from backups.service.keys.check import check_all
+from destinations.lib.formats import counted
 from destinations.models import BackupDestination
 
 DEMO = Path("tests/data/instance")
@@ -61,6 +63,7 @@ def _copy(given: Path, target: Path) -> str:
         content = given.read_bytes()
     except OSError as error:
         raise BackupError(f"{given} cannot be read: {error.strerror}.", hint="Correct --instances.") from error
+    # before it is copied: a file with errors would be in the way of every later command
     _require_valid(read_inventory(given), given)
     if target.exists() and target.read_bytes() != content:
         raise BackupError(
@@ -86,6 +89,7 @@ def _write_demo(target: Path) -> str:
 def _write_private(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
+    # of a command that was killed
     draft.unlink(missing_ok=True)
     # the file may contain passphrases of services: never readable by others, not even while it is written
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -97,12 +101,12 @@ def provide_destination() -> tuple[BackupDestination, str]:
     """Return a tested, enabled destination and what was done; add one below BACKUP_ROOT when there is none."""
     destination = BackupDestination.objects.enabled().order_by("created_at").first()
     if destination is None:
-        Path(settings.BACKUP_ROOT).mkdir(mode=0o700, parents=True, exist_ok=True)
         destination = BackupDestination(name="local", type="local", created_by="quickstart")
         destination.configure({})
-        destination.save()
     with destination.open() as opened:
         opened.test()
+    if destination._state.adding:
+        destination.save()
     return destination, f"destination {destination.name} ({destination.type}), tested"
 
 
@@ -114,6 +118,18 @@ def provide_admin() -> str:
     password = secrets.token_urlsafe(12)
     users.create_superuser(username="admin", email="", password=password)
     return f"admin user  admin\npassword    {password}"
+
+
+def check_keys() -> tuple[str, str]:
+    """Try the keys on what lies at the destinations. Return what was found, and what is wrong."""
+    report = check_all(BackupDestination.objects.all())
+    if not (report.lost or report.unreachable):
+        return f"keys        open what is encrypted: {counted(len(report.results), 'archive')} tried", ""
+    problem = next(
+        (f"No key opens {lost.backup.backup_filename} at {lost.backup.destination.name}." for lost in report.lost),
+        next((f"{name} did not answer: {reason}" for name, reason in report.unreachable.items()), ""),
+    )
+    return f"keys        {problem}", problem
 
 
 def first_backups(destination: BackupDestination, by: str) -> list[str]:

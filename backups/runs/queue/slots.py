@@ -36,6 +36,7 @@ def slot(kind: RunKind[Any]) -> Iterator[bool]:
 
 
 def _take_one(kind: RunKind[Any], held: ExitStack) -> bool:
+    # `any` stops at the first free one, so that no more than one is held
     return any(held.enter_context(locks.locked(path)) for path in _locks(kind))
 
 

@@ -32,7 +32,13 @@ def is_dead(run: Run, now: datetime) -> bool:
     # it may have changed its instance: only a process on the host of the instance, with the lock, may recover it
     rolls_back = kind.rolls_back and run.status == Status.RUNNING
     elsewhere = rolls_back and not here
-    if holder is Holder.GONE and not elsewhere and _free_everywhere(run):
+    if (
+        holder is Holder.GONE
+        and not elsewhere
+        # a network file system may keep a lock within the host that took it, so the free lock of another kernel, or of
+        # this host before its last boot, counts only on a local file system
+        and (started_since_boot(run.process) or (not run.process and here) or workspace.is_local())
+    ):
         return True
     if run.status == Status.QUEUED and holder is Holder.LIVING:
         return False
@@ -44,10 +50,3 @@ def is_dead(run: Run, now: datetime) -> bool:
     # a release before reservations had columns of their own wrote the heartbeat of a queued run
     last = (run.reserved_at if run.status == Status.QUEUED else None) or run.heartbeat_at or run.started_at
     return last is None or now - last > timeout
-
-
-def _free_everywhere(run: Run) -> bool:
-    """True when the free lock of `run` cannot be held on another host."""
-    # a network file system may keep a lock within the host that took it, so the lock of another kernel, or of this host
-    # before its last boot, counts only on a local file system
-    return started_since_boot(run.process) or (not run.process and is_on_this_host(run.worker)) or workspace.is_local()

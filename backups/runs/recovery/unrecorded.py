@@ -54,6 +54,7 @@ def save(run: Run, ending: Ending) -> Path | None:
     }
     text = json.dumps(kept | {"hook_output": run.hook_output})
     if len(text) > RESERVED_BYTES:
+        # the output of the hooks is the part that may be left out
         text = json.dumps(kept)
     try:
         _write(_path(run.pk), text.encode())
@@ -126,6 +127,7 @@ def pending_ends() -> dict[Path, dict[str, Any]]:
 def _read(run_id: str) -> dict[str, Any] | None:
     """Return the saved end; None when there is none or it cannot be read."""
     try:
+        # a file that is only reserved is blank: its run is running
         kept = json.loads(_path(run_id).read_bytes().strip() or b"null")
     except (OSError, ValueError):
         return None

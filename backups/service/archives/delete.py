@@ -55,7 +55,12 @@ def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.
             # harmless without its archive, whose deletion is recorded all the same
             audit.log("backup.signature-left", logging.WARNING, backup=backup.pk, error=error.message)
         with transaction.atomic():
-            backup.transition(Status.COMPLETED, deleted_at=timezone.now(), deleted_reason=reason[:255])
+            backup.transition(
+                Status.COMPLETED,
+                deleted_at=timezone.now(),
+                deleted_by=audit.name_of(by),
+                deleted_reason=reason[:255],
+            )
             forget_lists(backup)
     audit.log(
         "backup.deleted", backup=backup.pk, instance=backup.instance, by=audit.name_of(by),
@@ -72,9 +77,11 @@ def _locked(backup: BackupExecution) -> Iterator[None]:
     taken = backup.transition(Status.COMPLETED, free, deleting_at=now)
     backup.refresh_from_db(fields=["status", "deleting_at", "deleted_at", "missing_at", "pinned", "pin_reason"])
     if not taken:
+        # says which of the conditions failed
         _require_deletable(backup)
         raise NotDeletable(f"{backup} is being deleted by another process.")
     try:
+        # only now: a reader that comes after this sees the lock, one that came before is seen here
         if backup.pk in used_backups():
             raise NotDeletable(f"{backup} is in use.", hint="Wait until nothing restores, verifies or downloads it.")
         yield

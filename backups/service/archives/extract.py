@@ -78,6 +78,7 @@ def extract(
         if entry.permissions is not None:
             descriptor = os.open(directory / entry.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
+                # as of unknown origin: nothing becomes writable for others
                 ownership_for(entry.permissions.as_untrusted(), os.fstat(descriptor)).set_on_new(descriptor)
             finally:
                 os.close(descriptor)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from django.utils import timezone
+
 from backups.archive.errors import ArchiveError
 from backups.archive.minisign import new_digest
 from backups.errors import BackupError
@@ -14,6 +16,8 @@ from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.leases import read_lease
+from backups.service.archives.missing import mark_missing
+from destinations.exceptions import NotFound
 from destinations.lib.streams import Sink
 
 
@@ -37,17 +41,21 @@ def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int],
     """Download the archive of `backup` into `directory` (0600) and return its path.
 
     Raises BackupError when the backup has no archive, ArchiveError when the file is not the one that was recorded,
-    DestinationError when it cannot be downloaded.
+    DestinationError when it cannot be downloaded; one that the destination does not have is marked as missing.
     """
     if not backup.has_archive:
-        state = "deleted" if backup.deleted_at else backup.status
+        state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
         raise BackupError(f"Backup {backup.pk} has no archive: it is {state}.")
     require_space(directory, backup.compressed_size_bytes or 0)
     path = directory / backup.backup_filename
     with read_lease(backup), path.open("xb") as file, backup.destination.open() as destination:
         path.chmod(0o600)
         sink = HashingSink(file)
-        destination.get(backup.backup_path, sink, progress=progress)
+        try:
+            destination.get(backup.backup_path, sink, progress=progress)
+        except NotFound:
+            mark_missing(backup, timezone.now())
+            raise
     if sink.sha256.hexdigest() != backup.archive_sha256:
         raise ArchiveError(
             f"{backup.backup_path} at {backup.destination.name} is not what was uploaded: its SHA-256 differs.",

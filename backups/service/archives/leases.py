@@ -12,7 +12,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import BackupError
-from backups.models import ArchiveUse, BackupExecution, DrillExecution, RestoreExecution
+from backups.lib.processes import identity
+from backups.models import ArchiveUse, BackupExecution, DrillExecution, RestoreExecution, Run
 from backups.runs.queue.ownership import this_worker
 
 # the lease of a reader that was killed expires; no download lasts that long
@@ -24,9 +25,10 @@ LONGEST_DELETION = timedelta(minutes=15)
 @contextmanager
 def read_lease(backup: BackupExecution) -> Iterator[None]:
     """Hold a lease on the archive of `backup`. Raises BackupError when it is being deleted."""
-    use = ArchiveUse.objects.create(execution=backup, worker=this_worker(), since=timezone.now())
+    use = ArchiveUse.objects.create(execution=backup, worker=this_worker(), process=identity(), since=timezone.now())
     try:
         backup.refresh_from_db(fields=["deleting_at", "deleted_at", "missing_at", "status"])
+        # after the lease is written: a deletion that begins later sees it
         if being_deleted(backup):
             raise BackupError(f"{backup} is being deleted right now.", hint="Use another backup.")
         yield
@@ -43,9 +45,10 @@ def not_being_deleted(now: datetime) -> Q:
     return Q(deleting_at=None) | Q(deleting_at__lt=now - LONGEST_DELETION)
 
 
-def release_leases(worker: str) -> None:
-    """Release the leases of the process `worker`, which has ended."""
-    ArchiveUse.objects.filter(worker=worker).delete()
+def release_leases(run: Run) -> None:
+    """Release the leases of the process of `run`, which has ended."""
+    # another process may have its pid by now; a release before that column wrote no process
+    ArchiveUse.objects.filter(worker=run.worker, process__in=("", run.process)).delete()
 
 
 def used_backups() -> set[str]:

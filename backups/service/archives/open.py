@@ -1,6 +1,6 @@
 """Opening an archive file: decrypting it, by whatever it is encrypted with, to the compressed tar inside."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -83,7 +83,16 @@ def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[Source]:
     with scratch.open("x+b") as plain:
         scratch.unlink()
         with _named(path, ArchiveError):
-            _decrypt(source, plain, passphrases)
+            # nothing is written before the whole container is authenticated with one of the passphrases
+            *others, last = passphrases
+            for passphrase in others:
+                try:
+                    legacy.decrypt(source, plain, passphrase)
+                    break
+                except ArchiveError:
+                    source.seek(0)
+            else:
+                legacy.decrypt(source, plain, last)
         plain.seek(0)
         yield plain
 
@@ -91,16 +100,3 @@ def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[Source]:
 def legacy_passphrases(filename: str) -> list[str]:
     site = (settings.BACKUP_ENCRYPTION_PASSPHRASE, *settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES)
     return [text for text in dict.fromkeys((*site, *passphrases_for(filename))) if text]
-
-
-def _decrypt(source: BinaryIO, plain: BinaryIO, passphrases: Sequence[str]) -> None:
-    """Try each passphrase; nothing is written before the whole container is authenticated with one."""
-    *others, last = passphrases
-    for passphrase in others:
-        try:
-            legacy.decrypt(source, plain, passphrase)
-        except ArchiveError:
-            source.seek(0)
-        else:
-            return
-    legacy.decrypt(source, plain, last)

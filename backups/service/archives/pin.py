@@ -24,6 +24,7 @@ def pin_backup(backup: BackupExecution, *, by: audit.Actor, reason: str) -> None
         raise BackupError(
             f"A pin needs a reason of at most {LONGEST_REASON} characters.", hint="Give the reason for keeping it."
         )
+    # conditional: a deletion that has begun must not leave a pinned row without an archive
     free = STORED & Q(pinned=False) & not_being_deleted(timezone.now())
     changed = backup.transition(Status.COMPLETED, free, pinned=True, pin_reason=reason)
     _reload(backup)

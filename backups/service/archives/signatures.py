@@ -17,12 +17,13 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.models import BackupExecution, RestoreExecution
+from backups.models import BackupExecution, RestoreExecution, SigningKeyUse
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import signature_of
 from destinations.backends import Destination
 from destinations.exceptions import NameTaken, NotFound
 
+# a signature of minisign has about 300 bytes; one more than this is read, to be refused as too long
 _MOST_BYTES = 16 * 1024
 ACCEPT_HINT = "If its origin is known, accept it: --accept-unsigned, or the box on the page."
 
@@ -68,14 +69,28 @@ def trusted_keys() -> list[PublicKey]:
     return [site_key().public_key, *(PublicKey.parse(text) for text in settings.BACKUP_TRUSTED_KEYS)]
 
 
+def lost_keys() -> list[PublicKey]:
+    """Return the keys that signed stored backups of this site and are neither its own nor trusted any more.
+
+    Raises SigningKeyError.
+    """
+    trusted = {key.text for key in trusted_keys()}
+    used = SigningKeyUse.objects.exclude(public_key__in=trusted).order_by("last_used_at")
+    stored = BackupExecution.objects.stored()
+    return [PublicKey.parse(use.public_key) for use in used if stored.filter(created_at__lte=use.last_used_at).exists()]
+
+
 def put_signature(destination: Destination, path: str, blake2b: str, *, token: str) -> None:
     """Sign the archive at `path` with that digest (hexadecimal), replacing a signature that is there."""
     comment = f"timestamp:{int(timezone.now().timestamp())}\tfile:{PurePosixPath(path).name}\thashed"
-    store_signature(destination, path, minisign.sign_digest(bytes.fromhex(blake2b), site_key(), comment), token=token)
+    key = site_key()
+    store_signature(destination, path, minisign.sign_digest(bytes.fromhex(blake2b), key, comment), token=token)
+    SigningKeyUse.objects.update_or_create(public_key=key.public_key.text, defaults={"last_used_at": timezone.now()})
 
 
 def store_signature(destination: Destination, path: str, text: str, *, token: str) -> None:
     data = text.encode()
+    # destinations never overwrite; the signature of an earlier attempt at this path does not fit the archive
     for attempt in (1, 2):
         try:
             destination.put(io.BytesIO(data), signature_of(path), size=len(data), token=token)
@@ -146,7 +161,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
         raise BackupError(f"{archive.name} is {signature}.", hint=ACCEPT_HINT)
     audit.log(
         "restore.signature", restore=restore.pk, instance=restore.instance, state=signature.state.value,
-        key=signature.key_id,
+        key_id=signature.key_id,
     )  # fmt: skip
     notes = () if signed else (f"Accepted: the archive is {signature}.",)
     return Accepted(notes, trusted=signed or is_undo)
@@ -157,6 +172,7 @@ def _read(text: bytes | None, name: str, digest: Callable[[], bytes]) -> Signatu
         return Signature(State.MISSING)
     try:
         found = minisign.verify_digest(digest(), text, trusted_keys())
+    # no error: who restores decides whether to accept it
     except minisign.UnknownSignerError as error:
         return Signature(State.FOREIGN, error.key_id)
     except SignatureError as error:

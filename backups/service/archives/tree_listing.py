@@ -37,6 +37,7 @@ def keep_exported(
             try:
                 with part.listing.open("rb") as file:
                     keep(backup, entry, file, progress)
+            # there is no valid BACKUP_SECRETS_KEY: the archive is complete without the list
             except DestinationConfigError as error:
                 warnings.append(
                     f"The list of the entries of {part.component} was not kept, so a preview of this backup cannot say"
@@ -53,6 +54,7 @@ def keep_unpacked(
         return
     for entry in _unlisted(backup, manifest):
         if (directory / entry.file).is_file():
+            # in a file: the list of a large tree does not fit into memory
             with _logged_errors(backup, entry), TemporaryFile(dir=directory) as made:
                 with (directory / entry.file).open("rb") as tar:
                     write_list(tar, entry.file, made)

@@ -22,8 +22,7 @@ from destinations.exceptions import DestinationConfigError
 from destinations.lib.formats import counted
 from destinations.lib.operator_error import sentences
 from destinations.lib.streams import Source
-from destinations.secrets import reseal_key, seal_key, unseal_key
-from destinations.signals import secrets_rotated
+from destinations.secrets import reseal_key, seal_key, secrets_rotated, unseal_key
 
 Progress = Callable[[int], None]
 MAKE_HINT = "A dry run or a drill of this backup makes it."

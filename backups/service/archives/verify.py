@@ -59,6 +59,7 @@ def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _:
     """Unpack the databases of the archive `path` below `directory`, hashing every member. Raises ArchiveError."""
     manifest = manifest_of_file(path)
     databases = tuple(entry for entry in manifest.contents if entry.type == "database")
+    # the other members are hashed as they are read, and not written
     require_space(directory, sum(entry.size_bytes for entry in databases))
     scratch = directory / "verify"
     with open_archive(path, directory) as stream:
@@ -84,6 +85,7 @@ def check_database(path: Path, entry: Entry, *, full: bool = False, checkpoint: 
     unchecked = sqlite.check(path, full=full, checkpoint=checkpoint)
     found = sqlite.facts(path, checkpoint=checkpoint)
     if entry.tables is not None:
+        # a table that was not counted when the backup was made has no number to compare
         different = found.differences(entry.tables, [item.table for item in entry.not_counted])
         if different:
             raise ComponentError(

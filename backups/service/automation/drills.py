@@ -44,6 +44,7 @@ def _start(name: str, now: datetime) -> DrillExecution | None:
     drills = DrillExecution.objects.filter(instance=name, kind=DrillExecution.Kind.DRILL)
     if drills.filter(created_at__range=(now - RETRY_AFTER, now + CLOCK_SKEW)).exists():
         return None
+    # an archive that is known to be bad has its verdict; another drill of it says nothing new
     backup = newest_good_backup(name)
     try:
         return start_drill(backup, by=BY) if backup else None

@@ -55,7 +55,7 @@ def exceeded_limit(state: Protection, now: datetime) -> timedelta | None:
 
     Without any good backup the age of the oldest schedule counts.
     """
-    limit, since = state.outlook.promise, state.outlook.since
+    limit, since = state.outlook.max_age, state.outlook.since
     if limit is None or since is None:
         return None
     is_exceeded = now - (taken_at(state.good) if state.good else since) > limit

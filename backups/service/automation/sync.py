@@ -127,7 +127,14 @@ def _schedule(
     row = existing or BackupSchedule(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
-        row.destination = _target(section.get("destination", ""), targets, declared)
+        wanted = section.get("destination", "")
+        if wanted in declared.destinations and wanted not in targets:
+            raise BackupError("Its destination has configuration errors.")
+        # a declared destination, or else one that was added by hand
+        destination = targets.get(wanted) or BackupDestination.objects.filter(name=wanted).first()
+        if destination is None:
+            raise BackupError("Its destination does not exist.", hint="Declare it, or add it with `adddestination`.")
+        row.destination = destination
         row.instance, row.managed_by = instance.name, managed_by(instance.name)
         fill_schedule(row, key, declared)
         row.clean_fields()
@@ -136,16 +143,6 @@ def _schedule(
             synced.changed.append(f"schedule {row.name}")
     except (OperatorError, ValidationError, ValueError) as error:
         synced.problems.append(f"{where}: {reason_of(error, section, declared)}")
-
-
-def _target(name: str, targets: Mapping[str, BackupDestination], declared: Declaration) -> BackupDestination:
-    """Return the destination that a schedule names: a declared one, or else one added by hand."""
-    if name in declared.destinations and name not in targets:
-        raise BackupError("Its destination has configuration errors.")
-    found = targets.get(name) or BackupDestination.objects.filter(name=name).first()
-    if found is None:
-        raise BackupError("Its destination does not exist.", hint="Declare it, or add it with `adddestination`.")
-    return found
 
 
 def _values(row: BackupDestination | BackupSchedule) -> dict[str, object]:

@@ -36,7 +36,13 @@ def back_up_changes(queue: str) -> list[BackupExecution]:
     if queue == settings.BACKUP_QUEUE:  # the queue of instances that are not in instances.toml
         disable_removed_instances()
     names = [name for name in instance_names() if queue_of(name) == queue]
-    states, backed_up = InstanceState.objects.in_bulk(names), _backed_up(names)
+    states, known = InstanceState.objects.in_bulk(names), inventory().instances
+    # the hash of the configuration in the last backup of each instance that has one, in one query
+    watched = [name for name in names if name in known and known[name].service.layers]
+    made_here = BackupExecution.objects.made_here().order_by("-started_at")
+    last = made_here.filter(instance=OuterRef("instance")).annotate(config_hash=CONFIG_HASH)
+    hashes = InstanceState.objects.filter(instance__in=watched)
+    backed_up = dict(hashes.values_list("instance", Subquery(last.values("config_hash")[:1])))
     started = []
     for name in names:
         state = states.get(name) or InstanceState(instance=name)
@@ -49,16 +55,6 @@ def back_up_changes(queue: str) -> list[BackupExecution]:
             if error.message != state.config_problem:
                 audit.log("watch.failed", logging.ERROR, instance=name, error=error.message)
     return started
-
-
-def _backed_up(names: list[str]) -> dict[str, str | None]:
-    """Return the hash of the configuration in the last backup of each instance that is watched, in one query."""
-    known = inventory().instances
-    watched = [name for name in names if name in known and known[name].service.layers]
-    made_here = BackupExecution.objects.made_here().order_by("-started_at")
-    last = made_here.filter(instance=OuterRef("instance")).annotate(config_hash=CONFIG_HASH)
-    states = InstanceState.objects.filter(instance__in=watched)
-    return dict(states.values_list("instance", Subquery(last.values("config_hash")[:1])))
 
 
 def _check(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:

@@ -18,6 +18,7 @@ from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.backup.held_before import last_backup_with
 from backups.version import APPLICATION
+from destinations.lib.formats import printable
 
 CHECKING_THREADS = 2
 
@@ -99,9 +100,28 @@ def export_components(
             _collect(export, contents, as_found=as_found)
         monitor.stage(BackupExecution.Stage.CHECKING)
         for check in checks:
-            _finish_check(check, contents, as_found=as_found)
+            part = check.part
+            try:
+                entry = check.entry()
+            except DamagedComponent as error:
+                if check.optional:
+                    contents.parts.remove(part)
+                    part.path.unlink()
+                    _collect(Export(absent=[(part.component, error.message)]), contents)
+                elif as_found:
+                    contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
+                    contents.as_found.add(part.name)
+                    # damaged: neither its tables nor their rows are known
+                    found = replace(check, part=replace(part, type="data"), facts=None, proof=None)
+                    contents.entries.append(found.entry())
+                else:
+                    raise
+            else:
+                contents.entries.append(entry)
+                contents.warnings += check.notes()
         if not contents.entries and not as_found:
             hint = "See the warnings: every component is optional and absent."
+            # an empty archive would count as a good backup
             raise BackupError("Nothing could be exported.", hint=hint)
         yield contents
 
@@ -114,27 +134,6 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
     finally:
         # after an error the checks that have not begun are of no use
         executor.shutdown(cancel_futures=True)
-
-
-def _finish_check(check: _Check, contents: Contents, *, as_found: bool) -> None:
-    """Add the entry of a part, with warnings about tables that could not be checked or counted."""
-    part = check.part
-    try:
-        entry = check.entry()
-    except DamagedComponent as error:
-        if check.optional:
-            contents.parts.remove(part)
-            part.path.unlink()
-            _collect(Export(absent=[(part.component, error.message)]), contents)
-        elif as_found:
-            contents.warnings.append(f"{part.component} was saved as it was found: {error.message}")
-            contents.as_found.add(part.name)
-            contents.entries.append(replace(check, part=replace(part, type="data"), facts=None, proof=None).entry())
-        else:
-            raise
-    else:
-        contents.entries.append(entry)
-        contents.warnings += check.notes()
 
 
 def _unchecked(unchecked: Sequence[sqlite.Unchecked]) -> tuple[Unchecked, ...]:
@@ -176,10 +175,13 @@ def _collect(export: Export, contents: Contents, *, as_found: bool = False) -> N
     contents.parts += export.parts
     # a salvaged database was checked, and is sound
     contents.as_found |= {part.name for part in export.parts if export.salvaged and part.type != "database"}
-    contents.absent += [Absent(name, reason) for name, reason in [*export.absent, *export.not_yet_made]]
+    # they may name paths that are not UTF-8, which a manifest must not hold
+    gone = [(name, printable(reason)) for name, reason in export.absent]
+    not_yet_made = [(name, printable(reason)) for name, reason in export.not_yet_made]
+    contents.absent += [Absent(name, reason) for name, reason in [*gone, *not_yet_made]]
     contents.left_out += export.left_out
-    contents.warnings += export.warnings
-    for name, reason in export.absent:
+    contents.warnings += map(printable, export.warnings)
+    for name, reason in gone:
         # a safety backup is of whatever state a restore replaces
         holder = None if as_found else last_backup_with(contents.instance, name)
         loss = f" It was there before: {holder} holds it." if holder else ""

@@ -26,6 +26,7 @@ def recover_upload(backup: BackupExecution) -> bool:
     try:
         with backup.destination.open() as destination:
             destination.get(path, sink)
+            # the name alone proves nothing: the archive there may be another program's, or a copy that was cut
             if sink.sha256.hexdigest() != backup.archive_sha256:
                 return False
             put_signature(destination, path, backup.archive_blake2b, token=backup.pk)
@@ -33,6 +34,7 @@ def recover_upload(backup: BackupExecution) -> bool:
         return False
     try:
         record(backup, path)
+    # another process ended the row meanwhile
     except Interrupted:
         return False
     backup.transition(BackupExecution.Status.RUNNING, warnings=[*backup.warnings, NOTE])

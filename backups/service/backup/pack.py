@@ -12,6 +12,7 @@ from backups.lib.os_signals import defer_signals
 from backups.runs.progress import Monitor
 from backups.service.backup.export import Contents
 from backups.service.backup.upload import Made
+from destinations.lib.disks import write_hint
 
 
 def pack(
@@ -28,6 +29,7 @@ def pack(
     `level` is that of the compression, by default the setting of the site.
     """
     archive = directory / "archive"
+    # `open` would create it with what the umask allows
     archive.touch(mode=0o600)
     try:
         # a signal between any two steps would leave the compressor's threads waiting for each other
@@ -48,6 +50,6 @@ def pack(
             )
     except OSError as error:
         raise BackupError(
-            f"The archive cannot be written in {directory}: {error.strerror}.", hint="Free space there."
+            f"The archive cannot be written in {directory}: {error.strerror}.", hint=write_hint(error, directory)
         ) from error
     return Made(archive, packed, manifest, encryption)

@@ -15,6 +15,7 @@ from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.instances.declaration import declaration_of
+from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.instances.site_paths import live_components
@@ -28,6 +29,7 @@ from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
+from backups.service.archives.imported import recover_import
 from backups.service.archives.signatures import site_key
 from backups.service.archives.tree_listing import keep_exported
 from backups.service.archives.tree_lists import forget_lists
@@ -64,9 +66,59 @@ class BackupKind(RunKind[BackupExecution]):
         directory: Path,
         *,
         parts: Sequence[Component] | None = None,
+        live: LiveConfiguration | None = None,
     ) -> None:
-        """Export, pack, encrypt and upload; `parts` replaces the components that the instance has now."""
-        _run(run, monitor, directory, parts)
+        """Export, pack, encrypt and upload.
+
+        `parts` replaces the components that the instance has now; `live` is its configuration where it was read before.
+        """
+        monitor.stage(Stage.PREPARING)
+        require_enabled(run.destination)
+        with run.destination.open() as destination:
+            # now, instead of after hours of packing
+            destination.require_reachable()
+        instance = get_instance(run.instance)
+        live = live or instance.service.live()
+        encryption = encryption_for(run, instance, live)
+        site_key()  # raises now instead of after the upload, when the signing key is missing
+        level = declaration_of(instance, live).compression_level if parts is None else None
+        parts = live_components(instance, live.merged) if parts is None else parts
+        # the restore has checked this before its safety backup
+        only = () if run.kind == Kind.SAFETY else None
+        warnings = require_no_mismatch(mismatches(instance, parts, live), only=only)
+        estimate = sum(part.source_bytes() for part in parts)
+        require_space(directory, estimate + SPARE_BYTES)
+
+        monitor.stage(Stage.EXPORTING, total=2 * estimate)
+        scratch = directory / "export"
+        scratch.mkdir(mode=0o700)
+        with export_components(instance, parts, scratch, monitor, as_found=run.kind == Kind.SAFETY) as contents:
+            contents.warnings[:0] = warnings
+            manifest = record_drops(run, build_manifest(contents, instance, run))
+            manifest = with_encryption(manifest, encryption)
+            if contents.config_info:
+                layers = contents.config_info.layers.items()
+                kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
+                run.transition(Status.RUNNING, config_json=kept)
+
+            monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
+            made = pack(contents, manifest, encryption, directory, monitor, level=level)
+            unlisted = keep_exported(run, contents.parts, contents.entries, monitor.advance)
+        # the upload needs no second copy on the disk
+        shutil.rmtree(scratch)
+        if encryption is not None:
+            verify_encrypted(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
+
+        monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
+        upload_archive(run, made, monitor, unlisted)
+
+        monitor.protect()
+        monitor.stage(Stage.RECORDING)
+        try:
+            run_hook("after_backup", instance, run)
+        except BackupError as error:
+            # the archive is stored: a failing hook does not make the backup a failed one
+            run.transition(Status.RUNNING, warnings=[*run.warnings, error.message])
 
     def complete(self, run: BackupExecution, made: None) -> None:
         finish.complete(run)
@@ -94,6 +146,9 @@ class BackupKind(RunKind[BackupExecution]):
         except DestinationError as error:
             message = sentences(message, f"Its partial uploads at {run.destination.name} are unknown: {error.message}")
         return finish.interrupt(run, message, HOST_LOG_HINT)
+
+    def recover_queued(self, run: BackupExecution) -> bool:
+        return run.adopted and recover_import(run)
 
     def sweep(self, run: BackupExecution) -> None:
         try:
@@ -151,12 +206,14 @@ def make_safety_backup(
     comment: str,
     pin_reason: str,
     parts: Sequence[Component],
+    live: LiveConfiguration,
     within: Monitor,
 ) -> BackupExecution:
     """Take the safety backup of a restore, pinned from its creation so that retention never deletes it.
 
-    `parts` are the components, because the configuration of the instance may be damaged; `within` is the monitor of the
-    restore, whose cancelling stops the backup too. Raises as `backup_now`.
+    `parts` are the components, because the configuration of the instance may be damaged; `live` is that configuration,
+    as the restore has read it; `within` is the monitor of the restore, whose cancelling stops the backup too. Raises as
+    `backup_now`.
     """
 
     def make(own_id: str) -> BackupExecution:
@@ -171,7 +228,7 @@ def make_safety_backup(
         )
 
     hint = "It belongs to a restore: run that again."
-    work = partial(BACKUP.work, parts=parts)
+    work = partial(BACKUP.work, parts=parts, live=live)
     backup, _ = run_here(BACKUP, make, by=by, hint=hint, work=work, within=within)
     return backup
 
@@ -182,51 +239,3 @@ def record_at_destination(backup: BackupExecution) -> None:
         return
     at = backup.completed_at or timezone.now()
     backup.destination.record_backup(backup.status, at, stored=backup.status == Status.COMPLETED)
-
-
-def _run(backup: BackupExecution, monitor: Monitor, directory: Path, given: Sequence[Component] | None) -> None:
-    monitor.stage(Stage.PREPARING)
-    require_enabled(backup.destination)
-    instance = get_instance(backup.instance)
-    live = instance.service.live()
-    encryption = encryption_for(backup, instance, live)
-    site_key()  # raises now instead of after the upload, when the signing key is missing
-    parts = live_components(instance, live.merged) if given is None else given
-    # the restore has checked this before its safety backup
-    only = () if backup.kind == Kind.SAFETY else None
-    warnings = require_no_mismatch(mismatches(instance, parts, live), only=only)
-    estimate = sum(part.source_bytes() for part in parts)
-    require_space(directory, estimate + SPARE_BYTES)
-
-    monitor.stage(Stage.EXPORTING, total=2 * estimate)
-    scratch = directory / "export"
-    scratch.mkdir(mode=0o700)
-    with export_components(instance, parts, scratch, monitor, as_found=backup.kind == Kind.SAFETY) as contents:
-        contents.warnings[:0] = warnings
-        manifest = record_drops(backup, build_manifest(contents, instance, backup))
-        manifest = with_encryption(manifest, encryption)
-        if contents.config_info:
-            kept = {
-                name: masked(layer, instance.service.is_secret) for name, layer in contents.config_info.layers.items()
-            }
-            backup.transition(Status.RUNNING, config_json=kept)
-
-        monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
-        level = declaration_of(instance, live).compression_level if given is None else None
-        made = pack(contents, manifest, encryption, directory, monitor, level=level)
-        unlisted = keep_exported(backup, contents.parts, contents.entries, monitor.advance)
-    # the upload needs no second copy on the disk
-    shutil.rmtree(scratch)
-    if encryption is not None:
-        verify_encrypted(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
-
-    monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
-    upload_archive(backup, made, monitor, unlisted)
-
-    monitor.protect()
-    monitor.stage(Stage.RECORDING)
-    try:
-        run_hook("after_backup", instance, backup)
-    except BackupError as error:
-        # the archive is stored: a failing hook does not make the backup a failed one
-        backup.transition(Status.RUNNING, warnings=[*backup.warnings, error.message])

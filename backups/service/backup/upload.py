@@ -66,6 +66,7 @@ def upload_archive(backup: BackupExecution, made: Made, monitor: Monitor, warnin
                         token=backup.pk,
                     )
                 break
+            # another backup of the same instance began in the same second
             except NameTaken:
                 continue
         else:

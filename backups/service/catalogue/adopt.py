@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive.compression.read import ZSTD_MAGIC
@@ -11,9 +12,9 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.archive.tar.read import verify_members
 from backups.instances.fields import NAME
+from backups.instances.identity import instance_of
 from backups.lib import audit
 from backups.models import BackupExecution
-from backups.models.querysets import MISSING
 from backups.service.archives.open import encryption_of, open_archive
 from backups.service.archives.signatures import signature_state
 from destinations.lib.streams import Source
@@ -79,29 +80,33 @@ class _HeadKept:
 
 
 def record_adopted(
-    destination: BackupDestination, path: str, found: Examined, *, by: audit.Actor, comment: str, **columns: object
+    destination: BackupDestination, path: str, found: Examined, *, by: audit.Actor, comment: str
 ) -> BackupExecution:
-    """Return a new row for the archive at `path`, or the row of a missing archive that was moved there.
+    """Return a new row for the archive at `path`.
 
-    Raises ArchiveError for a signature that does not match, IntegrityError when the path is recorded already.
+    Raises ArchiveError for a signature that does not match, IntegrityError when path or archive is recorded already.
     """
-    if (moved := _record_moved(destination, path, found, columns.get("verified_at"))) is not None:
-        return moved
-    taken_at, now = found.taken_at, timezone.now()
+    backup = adopted_row(destination, found, comment=comment)
+    backup.status, backup.stage, backup.progress_percent = Status.COMPLETED, Stage.DONE, 100
+    backup.completed_at = backup.created_at
+    backup.backup_path, backup.backup_filename = path, path.rpartition("/")[2]
+    # raises for a wrong signature; a missing or untrusted one has to be accepted before a restore
+    signature_state(backup)
+    backup.save(force_insert=True)
+    note_adopted(backup, by=by)
+    return backup
+
+
+def adopted_row(destination: BackupDestination, found: Examined, *, comment: str, **columns: object) -> BackupExecution:
+    """Return the row of an adopted archive, not saved, without what says where the archive is."""
     values = {
-        "instance": found.manifest.instance_name,
+        "instance": instance_of(found.manifest),
         "destination": destination,
         "kind": found.kind,
-        "status": Status.COMPLETED,
-        "stage": Stage.DONE,
-        "progress_percent": 100,
         "triggered_by": found.manifest.triggered_by[:150],
         "comment": comment,
-        "created_at": taken_at or now,
-        "started_at": taken_at,
-        "completed_at": taken_at or now,
-        "backup_path": path,
-        "backup_filename": path.rpartition("/")[2],
+        "created_at": found.taken_at or timezone.now(),
+        "started_at": found.taken_at,
         "archive_sha256": found.sha256,
         "archive_blake2b": found.blake2b,
         "compression": found.compression,
@@ -113,31 +118,28 @@ def record_adopted(
         "warnings": list(found.manifest.warnings),
         "adopted": True,
     }
-    backup = BackupExecution(**values | columns)
-    # raises for a wrong signature; a missing or untrusted one has to be accepted before a restore
-    signature_state(backup)
-    backup.save(force_insert=True)
+    return BackupExecution(**values | columns)
+
+
+def note_adopted(backup: BackupExecution, *, by: audit.Actor) -> None:
+    """Record in log and history that the archive of the completed `backup` was adopted."""
     # from now on a folder that is gone is a lost mount, not a new destination
-    BackupDestination.objects.filter(pk=destination.pk).update(established=True)
+    BackupDestination.objects.filter(pk=backup.destination_id).update(established=True)
     audit.log(
-        "backup.adopted", backup=backup.pk, instance=backup.instance, destination=destination.name,
-        file=path, by=audit.name_of(by),
+        "backup.adopted", backup=backup.pk, instance=backup.instance, destination=backup.destination.name,
+        file=backup.backup_path, by=audit.name_of(by),
     )  # fmt: skip
-    audit.note(by, backup, f"{comment}: {path} at {destination.name}.")
-    return backup
+    audit.note(by, backup, f"{backup.comment}: {backup.backup_path} at {backup.destination.name}.")
 
 
-def _record_moved(
-    destination: BackupDestination, path: str, found: Examined, verified_at: object
-) -> BackupExecution | None:
-    """Record the new path of a missing archive with the same content, whose row keeps its pin and its history."""
-    missing = BackupExecution.objects.missing().filter(destination=destination, archive_sha256=found.sha256)
-    backup = missing.order_by("created_at", "pk").first()
-    if backup is None:
-        return None
-    place: dict[str, object] = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
-    place |= {"verified_at": verified_at} if verified_at else {}
-    if not backup.transition(Status.COMPLETED, MISSING, **place):
-        return None
+def record_moved(backup: BackupExecution, path: str, **columns: object) -> bool:
+    """Record that the lost archive of `backup` is at `path` now: the row keeps its pin and its history.
+
+    False when another process has changed the row.
+    """
+    place = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
+    unchanged = Q(deleted_at=None, deleting_at=None, missing_at=backup.missing_at, backup_path=backup.backup_path)
+    if not backup.transition(Status.COMPLETED, unchanged, **place | columns):
+        return False
     audit.log("backup.moved", backup=backup.pk, instance=backup.instance, file=path)
-    return backup
+    return True

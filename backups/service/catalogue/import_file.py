@@ -2,54 +2,75 @@
 
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
-from backups.errors import BackupError
+from backups.errors import BackupError, Interrupted
 from backups.lib import audit
+from backups.lib.os_signals import defer_signals
 from backups.models import BackupExecution
 from backups.models.run import new_id
+from backups.runs.queue.ownership import process_owner_fields
+from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import HashingSink
+from backups.service.archives.imported import complete_import, insert_import, plan_import, renew_import
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.signatures import delete_signature, read_signature_file, signature_state, store_signature
 from backups.service.archives.tree_listing import keep_archived
 from backups.service.archives.verify import verify_file
-from backups.service.catalogue.adopt import Examined, examine, record_adopted
+from backups.service.catalogue.adopt import Examined, adopted_row, examine, note_adopted, record_moved
 from backups.service.drops.find import record_drops_of_adopted
 from destinations.backends import Destination
-from destinations.backends.base import BLOCK_SIZE
+from destinations.backends.base import BLOCK_SIZE, Progress
 from destinations.exceptions import DestinationError, NameTaken
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 from destinations.policies.encryption_policy import Policy
 
 COMMENT = "imported"
+Status = BackupExecution.Status
 
 
 def import_archive(path: Path, destination: BackupDestination, *, by: audit.Actor) -> BackupExecution:
     """Verify the archive file `path`, store it at `destination` and return its row. The file itself is kept.
 
-    Raises ArchiveError or BackupError for an archive that cannot be restored or is stored already, DestinationError
-    when it cannot be stored; nothing is left at the destination then.
+    An archive that the destination lost gets its own row back. Raises ArchiveError or BackupError for an archive that
+    cannot be restored or is stored already, DestinationError when it cannot be stored; nothing is left at the
+    destination then.
     """
     try:
         if not destination.enabled:
             raise BackupError(f"Destination {destination.name} is disabled.", hint="Enable it, or choose another one.")
+        # completes an import of the same archive whose process died
+        reap_queued()
         sha256, blake2b = _digests(path)
         _refuse_known(sha256)
+        # a bad signature is refused before anything is unpacked
         signature_state(path)
-        with workspace(str(uuid4())) as directory:
+        token = new_id()
+        # locked before the row is inserted: a row whose process lives always has its lock
+        with workspace(token) as directory:
             verified = verify_file(path, directory)
             found = examine(path, directory, sha256=sha256, blake2b=blake2b)
-        if destination.policy == Policy.REQUIRED and not found.encryption:
-            raise BackupError(f"{destination.name} takes encrypted archives only.", hint="Choose another destination.")
-        with destination.open() as opened:
-            backup = _store(opened, path, destination, found, verified.warnings, by)
-        with workspace(str(uuid4())) as directory:
+            if destination.policy == Policy.REQUIRED and not found.encryption:
+                raise BackupError(
+                    f"{destination.name} takes encrypted archives only.", hint="Choose another destination."
+                )
+            lost = destination.executions.completed().filter(archive_sha256=sha256, deleted_at=None).first()
+            with destination.open() as opened:
+                if lost is not None:
+                    backup = _store_again(opened, path, found, lost, verified.warnings, by)
+                else:
+                    row = adopted_row(
+                        destination, found, comment=COMMENT, warnings=verified.warnings, **process_owner_fields(token)
+                    )
+                    backup = _store(opened, path, found, row, by)
+        with workspace(new_id()) as directory:
             keep_archived(backup, found.manifest, path, directory)
         record_drops_of_adopted([backup])
     except OperatorError as error:
@@ -83,9 +104,12 @@ def _refuse_known(checksum: str) -> None:
     for backup in known.select_related("destination").without_manifest():
         try:
             with backup.destination.open() as opened:
-                opened.stat(backup.backup_path)
+                size = opened.stat(backup.backup_path).size_bytes
         except DestinationError:
             # lost or out of reach: a second copy is useful
+            continue
+        if size != backup.compressed_size_bytes:
+            # cut or replaced there
             continue
         raise BackupError(
             f"This archive is stored already: backup {backup.pk} at {backup.destination.name}.", hint="Use that one."
@@ -93,42 +117,98 @@ def _refuse_known(checksum: str) -> None:
 
 
 def _store(
-    opened: Destination,
-    path: Path,
-    destination: BackupDestination,
-    found: Examined,
-    warnings: list[str],
-    by: audit.Actor,
+    opened: Destination, path: Path, found: Examined, backup: BackupExecution, by: audit.Actor
 ) -> BackupExecution:
-    """Upload the archive and record it."""
-    token = new_id()
-    # of whoever made the archive; this site does not sign it, because that would mean that it was made here
+    """Insert the row of the import, upload the archive and complete the row."""
+    # checked before: of a pair that does not fit together nothing is stored
     signature = read_signature_file(path)
-    stored = _put(opened, path, destination, found, token)
+    insert_import(backup)
+    stored = ""
     try:
+        for name in _free_names(backup.destination, found):
+            plan_import(backup, name)
+            try:
+                stored = _put(opened, path, name, found, backup.pk, lambda _: renew_import(backup))
+            except NameTaken:
+                continue
+            break
         if signature is not None:
-            store_signature(opened, stored, signature.decode(), token=token)
-        return record_adopted(
-            destination, stored, found, by=by, comment=COMMENT, id=token, verified_at=timezone.now(), warnings=warnings
-        )
+            # of whoever made the archive; this site does not sign it, which would mean that it was made here
+            store_signature(opened, stored, signature.decode(), token=backup.pk)
+        complete_import(backup, stored)
     except BaseException:
-        # also after a signal: no archive is left that is not recorded
+        with defer_signals():
+            _undo(opened, backup, stored)
+        raise
+    note_adopted(backup, by=by)
+    return backup
+
+
+def _undo(opened: Destination, backup: BackupExecution, stored: str) -> None:
+    """Delete what the failed import has stored, then its row; one that another process ended keeps it."""
+    rows = BackupExecution.objects.filter(pk=backup.pk)
+    # another host may have taken this process for dead, found the archive and completed the row
+    if stored and not rows.filter(status=Status.COMPLETED, backup_path=stored).exists():
         opened.delete(stored)
         delete_signature(opened, stored)
+    rows.filter(status=Status.QUEUED).delete()
+
+
+def _store_again(
+    opened: Destination, path: Path, found: Examined, lost: BackupExecution, warnings: list[str], by: audit.Actor
+) -> BackupExecution:
+    """Store an archive that its destination lost, and bring its row back."""
+    signature = read_signature_file(path)
+    # a process that dies after the upload leaves a lost archive at a known path, which the next sync records
+    token = new_id()
+    stored = ""
+    try:
+        for name in _free_names(lost.destination, found, but=lost):
+            try:
+                stored = _put(opened, path, name, found, token)
+            except NameTaken:
+                continue
+            break
+        if signature is not None:
+            store_signature(opened, stored, signature.decode(), token=token)
+        if not record_moved(lost, stored, verified_at=timezone.now(), warnings=warnings):
+            raise Interrupted(f"Backup {lost.pk} was changed by another process meanwhile.", hint="Import it again.")
+    except BaseException:
+        # also after a signal: no archive is left that is not recorded
+        if stored:
+            opened.delete(stored)
+            delete_signature(opened, stored)
         raise
+    audit.note(by, lost, f"{COMMENT} again: {lost.backup_path} at {lost.destination.name}.")
+    return lost
 
 
-def _put(opened: Destination, path: Path, destination: BackupDestination, found: Examined, token: str) -> str:
+def _free_names(
+    destination: BackupDestination, found: Examined, *, but: BackupExecution | None = None
+) -> Iterator[str]:
+    """Yield names for the archive that no row has; `but` is the row whose own name is free.
+
+    Raises BackupError after the last one.
+    """
     extension = archive_extension(found.compression, found.encryption)
     taken_at = found.taken_at or timezone.now()
+    recorded = destination.executions.filter(deleted_at=None)
+    if but is not None:
+        recorded = recorded.exclude(pk=but.pk)
     for name in archive_paths(found.manifest.instance_name, found.kind, taken_at, extension):
-        recorded = destination.executions.filter(backup_path=name, deleted_at=None)
-        # a missing archive with the same content is stored again at its own path
-        if recorded.exclude(archive_sha256=found.sha256, missing_at__isnull=False).exists():
-            continue
-        try:
-            with path.open("rb", buffering=0) as source:
-                return opened.put(source, name, size=found.size_bytes, sha256=found.sha256, token=token).path
-        except NameTaken:
-            continue
+        if not recorded.filter(Q(backup_path=name) | Q(planned_path=name, status__in=BackupExecution.ACTIVE)).exists():
+            yield name
     raise BackupError(f"{ATTEMPTS} archives at {destination.name} have the name of {name} already.")
+
+
+def _put(
+    opened: Destination,
+    path: Path,
+    name: str,
+    found: Examined,
+    token: str,
+    progress: Progress | None = None,
+) -> str:
+    with path.open("rb", buffering=0) as source:
+        stored = opened.put(source, name, size=found.size_bytes, sha256=found.sha256, token=token, progress=progress)
+    return stored.path

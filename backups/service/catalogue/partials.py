@@ -38,8 +38,13 @@ def find_partials(opened: Destination, destination: BackupDestination, now: date
             is_orphan = not backup.is_active and now - (backup.completed_at or backup.created_at) > ORPHAN_AFTER
             ended = f"ended {'more' if is_orphan else 'less'} than a day ago"
             reason = f"backup {backup.pk} " + (f"is {backup.status}" if backup.is_active else ended)
+        elif (before := seen.get(path)) is None or before.size_bytes != file.size_bytes:
+            # by the clock of this site: the modification time of the file is by that of the destination
+            is_orphan, reason = False, "of unknown origin and not seen before: checked again in a day"
+        elif now - before.first_seen_at <= ORPHAN_AFTER:
+            is_orphan, reason = False, "of unknown origin: kept until it has not grown for a day"
         else:
-            is_orphan, reason = _is_orphan(file, seen.get(path), now)
+            is_orphan, reason = True, "of unknown origin, and it has not grown for a day"
         found.append(PartialUpload(file, is_orphan, reason))
     return found
 
@@ -55,13 +60,3 @@ def record_seen(destination: BackupDestination, partials: Iterable[PartialUpload
         if part.size_bytes != file.size_bytes:
             part.size_bytes, part.first_seen_at = file.size_bytes, now
             part.save(update_fields=["size_bytes", "first_seen_at"])
-
-
-def _is_orphan(file: StoredFile, seen: LeftoverPart | None, now: datetime) -> tuple[bool, str]:
-    """Return whether a partial upload of unknown origin is an orphan, and why, or why not yet."""
-    # by the clock of this site: the modification time of the file is by that of the destination
-    if seen is None or seen.size_bytes != file.size_bytes:
-        return False, "of unknown origin and not seen before: checked again in a day"
-    if now - seen.first_seen_at <= ORPHAN_AFTER:
-        return False, "of unknown origin: kept until it has not grown for a day"
-    return True, "of unknown origin, and it has not grown for a day"

@@ -18,19 +18,23 @@ Status = BackupExecution.Status
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """`present` archives are there as recorded, `unknown` ones are not recorded, `missing` ones are not there any more.
+    """`whole` archives are there as recorded, `unknown` ones are not recorded, `missing` ones are not there any more.
 
     `returned` ones were missing before. `changed` ones have another size than was uploaded: with that size in bytes.
     `others` are files that are not archives by their names.
     """
 
-    present: int
+    whole: list[BackupExecution]
     unknown: list[StoredFile]
     missing: list[BackupExecution]
     returned: list[BackupExecution]
     changed: list[tuple[BackupExecution, int]]
     others: list[StoredFile]
     leftovers: list[PartialUpload]
+
+    @property
+    def present(self) -> int:
+        return len(self.whole)
 
 
 def scan(opened: Destination, destination: BackupDestination, now: datetime) -> Scan:
@@ -53,7 +57,7 @@ def scan(opened: Destination, destination: BackupDestination, now: datetime) -> 
                 missing.append(row)
     whole = [row for row, size in there if row.compressed_size_bytes in (None, size)]
     return Scan(
-        present=len(whole),
+        whole=whole,
         unknown=[file for file in unrecorded if is_archive(file.path)],
         missing=missing,
         returned=[row for row in whole if row.missing_at is not None],

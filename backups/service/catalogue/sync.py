@@ -10,16 +10,17 @@ from pathlib import Path
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from backups.lib import audit
 from backups.models import BackupExecution
-from backups.models.querysets import MISSING, STORED
+from backups.models.querysets import MISSING
+from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
+from backups.service.archives.missing import mark_missing
 from backups.service.archives.tree_listing import keep_archived
-from backups.service.catalogue.adopt import examine, record_adopted
+from backups.service.catalogue.adopt import examine, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
 from backups.service.catalogue.scan import Scan, scan
 from backups.service.drops.find import record_drops_of_adopted
@@ -35,12 +36,14 @@ Status = BackupExecution.Status
 class Imported:
     """What was done about the findings of `scan`.
 
-    `moved` archives were recorded at another path, `refused` are paths and reasons, `waiting` files are not tried yet.
+    `moved` archives were recorded at another path, `copies` are paths of archives that are recorded, and whole, at
+    another. `refused` are paths and reasons, `waiting` files are not tried yet.
     """
 
     scan: Scan
     adopted: list[BackupExecution] = field(default_factory=list)
     moved: list[BackupExecution] = field(default_factory=list)
+    copies: list[tuple[str, BackupExecution]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     missing: list[BackupExecution] = field(default_factory=list)
     returned: list[BackupExecution] = field(default_factory=list)
@@ -64,6 +67,8 @@ def import_backups(
     changed.
     """
     now = now or timezone.now()
+    # an import whose process died is completed by its row, not adopted
+    reap_queued()
     with destination.open() as opened:
         done = Imported(scan(opened, destination, now))
         _mark(done, destination, now)
@@ -88,17 +93,16 @@ def import_backups(
     audit.log(
         "catalogue.imported", destination=destination.name, by=audit.name_of(by), adopted=len(done.adopted),
         refused=len(done.refused), missing=len(done.missing), returned=len(done.returned), removed=len(done.removed),
-        moved=len(done.moved), waiting=len(done.waiting),
+        moved=len(done.moved), copies=len(done.copies), waiting=len(done.waiting),
     )  # fmt: skip
     return done
 
 
 def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
     for backup in done.scan.missing:
-        # conditional: it may have been deleted since the scan
-        if backup.transition(Status.COMPLETED, STORED, Q(deleting_at=None), missing_at=now):
+        backup.destination = destination
+        if mark_missing(backup, now):
             done.missing.append(backup)
-            _log("backup.missing", backup, destination, logging.ERROR)
     for backup in done.scan.returned:
         if backup.transition(Status.COMPLETED, MISSING, missing_at=None):
             done.returned.append(backup)
@@ -117,6 +121,7 @@ def _log(event: str, backup: BackupExecution, destination: BackupDestination, le
 def _adopt(
     opened: Destination, destination: BackupDestination, file: StoredFile, done: Imported, by: audit.Actor
 ) -> None:
+    changed = {row.pk for row, _ in done.scan.changed}
     try:
         with workspace(str(uuid4())) as directory:
             require_space(directory, file.size_bytes)
@@ -124,11 +129,21 @@ def _adopt(
             with path.open("xb") as target:
                 sink = HashingSink(target, signed=True)
                 opened.get(file.path, sink)
+            recorded = destination.executions.completed().filter(deleted_at=None)
+            same = recorded.without_manifest().filter(archive_sha256=sink.sha256.hexdigest()).first()
+            if same is not None and same.missing_at is None and same.pk not in changed:
+                # one archive at one destination is one backup: a second row would count twice in retention
+                done.copies.append((file.path, same))
+                audit.log("catalogue.copy", destination=destination.name, file=file.path, backup=same.pk)
+                return
             found = examine(path, directory, sha256=sink.sha256.hexdigest(), blake2b=sink.blake2b.hexdigest())
-            with transaction.atomic():
-                backup = record_adopted(destination, file.path, found, by=by, comment="found at the destination")
+            if same is not None and record_moved(same, file.path):
+                backup = same
+            else:
+                with transaction.atomic():
+                    backup = record_adopted(destination, file.path, found, by=by, comment="found at the destination")
             keep_archived(backup, found.manifest, path, directory)
-        (done.moved if backup in done.missing else done.adopted).append(backup)
+        (done.adopted if same is None else done.moved).append(backup)
     except (NotFound, IntegrityError):
         # deleted, or recorded by another process, since the scan
         audit.log("catalogue.skipped", destination=destination.name, file=file.path)

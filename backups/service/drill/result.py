@@ -107,4 +107,5 @@ def describe_drill(run: DrillExecution) -> dict[str, Any]:
 
 
 def _send_signal(run: DrillExecution) -> None:
-    SIGNALS[Kind(run.kind)].send_robust(sender=BackupExecution, execution=run.execution, drill=run)
+    backup = run.execution
+    SIGNALS[Kind(run.kind)].send_robust(sender=BackupExecution, backup=backup, drill=run, execution=backup)

@@ -20,6 +20,7 @@ from backups.service.archives.signatures import signature_state
 from backups.service.archives.verify import Verified, verify_file
 from backups.service.drill.result import record_failed, record_passed
 from backups.service.drill.trial_restore import TRIALS, TrialResult
+from destinations.lib.disks import write_hint
 from destinations.lib.operator_error import OperatorError
 
 Kind = DrillExecution.Kind
@@ -54,6 +55,7 @@ def start_drill(
     if not backup.has_archive:
         verb = "drill" if kind == Kind.DRILL else "verify"
         raise BackupError(f"{backup} has no archive to {verb}.", hint="Name another backup.")
+    # the state of drills is read by one index seek for each of these rows; an instance may have been removed since
     InstanceState.objects.get_or_create(instance=backup.instance)
     run = DrillExecution(
         instance=backup.instance,
@@ -82,8 +84,7 @@ class DrillKind(RunKind[DrillExecution]):
             return TRIALS[run.kind](run, monitor, directory)
         except OSError as error:
             raise BackupError(
-                f"The workspace cannot be written: {error.strerror}.",
-                hint="Free space there, or set BACKUP_WORKSPACE_ROOT.",
+                f"The workspace {directory} cannot be written: {error.strerror}.", hint=write_hint(error, directory)
             ) from error
 
     def complete(self, run: DrillExecution, made: TrialResult) -> None:
@@ -95,7 +96,8 @@ class DrillKind(RunKind[DrillExecution]):
     def recover(self, run: DrillExecution, message: str) -> bool:
         if is_on_this_host(run.worker):
             workspace.sweep(run.pk)
-        release_leases(run.worker)
+        # they would keep the archive from being deleted
+        release_leases(run)
         return finish.interrupt(run, message, HOST_LOG_HINT)
 
 

@@ -24,7 +24,7 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.signatures import Signature, State, signature_state
 from backups.service.archives.tree_listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import sentences
 
 Kind, Stage = DrillExecution.Kind, DrillExecution.Stage
@@ -144,19 +144,14 @@ def _check(restored: Extracted, progress: Progress) -> list[str]:
         if (found := first_difference(restored.directory / entry.file, tree, progress)) is not None:
             raise ComponentError(f"{found} was not unpacked as it is in {entry.file}.")
         progress(entry.size_bytes)
-    _check_configuration(restored)
-    return warnings
-
-
-def _check_configuration(restored: Extracted) -> None:
-    """Raise ComponentError for a configuration that is not valid: it would stop a restore."""
     manifest = restored.manifest
     kind = kind_of(manifest)
-    if kind is None or not kind.layers or not manifest.entries_of(CONFIG):
-        return
-    findings = kind.findings(kind.archived(restored.directory, absent_parts(manifest, CONFIG)).merged)
-    if findings:
-        raise ComponentError(
-            sentences(f"The configuration in the backup is not valid: {'; '.join(findings)}"),
-            hint="Correct it in the service and back up again: a restore of this one has to be forced.",
-        )
+    if kind is not None and kind.layers and manifest.entries_of(CONFIG):
+        # a configuration that is not valid would stop a restore
+        findings = kind.findings(kind.archived(restored.directory, absent_parts(manifest, CONFIG)).merged)
+        if findings:
+            raise ComponentError(
+                sentences(f"The configuration in the backup is not valid: {'; '.join(findings)}"),
+                hint="Correct it in the service and back up again: a restore of this one has to be forced.",
+            )
+    return warnings

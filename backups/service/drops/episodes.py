@@ -64,6 +64,7 @@ def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode
         by_instance.setdefault(row.instance, []).append(row)
     if not by_instance:
         return {}
+    # without a drop, or with confirmed ones only: that backup ends the row of those before it
     whole = rows.filter(instance__in=by_instance).without_open_drop().order_by()
     last_whole = dict(whole.values_list("instance").annotate(Max("started_at")))
     found = {name: [row for row in own if _after(row, last_whole.get(name))] for name, own in by_instance.items()}
@@ -74,6 +75,7 @@ def is_before(backup: BackupExecution, episode: Episode | None) -> bool:
     """True for a backup that may have the data that the newest one lacks."""
     if episode is None or backup.open_drop:
         return False
+    # the date of an adopted archive may be unknown: it is kept
     return backup.started_at is None or backup.started_at < episode.since
 
 
@@ -94,6 +96,7 @@ def confirm_drop(
     """
     now, name = timezone.now(), audit.name_of(by)
     with transaction.atomic():
+        # two confirmations at once would each write the drops as they were before the other one
         lock_instance(backup.instance)
         backup.refresh_from_db(fields=["status", "drops", "drop_confirmed_at", "drop_confirmed_by"])
         if not backup.open_drop:
@@ -104,6 +107,7 @@ def confirm_drop(
             there = sorted({drop.component for drop in open_drops(backup)})
             hint = f"Its drops are in: {', '.join(there)}."
             raise BackupError(f"{backup} has no open drop in {', '.join(unknown)}.", hint=hint)
+        # what was accepted is a loss down to this; a later backup with less has lost more
         left = {_key(drop): drop.after for drop in accepted}
         rows = _dated().of_instance(backup.instance).with_open_drop().without_manifest()
         changed = [
@@ -127,6 +131,7 @@ def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by
         entries.append(entry | {"confirmed_by": by, "confirmed_at": at.isoformat()} if confirm else entry)
     if entries == row.drops:
         return False
+    # the drops of other components stay open, and so does the row
     closed = all(map(_is_closed, entries))
     record = {"drop_confirmed_at": at, "drop_confirmed_by": by} if closed else {}
     return row.transition(Status.COMPLETED, drops=entries, **record)
@@ -176,7 +181,7 @@ def report_drop(backup: BackupExecution) -> None:
     if backup.open_drop:
         log_drop(backup)
         message = f"{backup} of {backup.instance} lacks data that was there before: {summary(backup)}"
-        data_dropped.send_robust(sender=BackupExecution, execution=backup, message=message)
+        data_dropped.send_robust(sender=BackupExecution, backup=backup, message=message, execution=backup)
 
 
 def log_drop(backup: BackupExecution) -> None:

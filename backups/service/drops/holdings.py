@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from backups.archive.manifest.document import Manifest
-from backups.archive.manifest.entry import Entry
 from backups.archive.manifest.names import EXPORT_NAME
 from destinations.lib.formats import counted, human_size, printable
 
@@ -71,30 +70,28 @@ def holdings_of(manifest: Manifest) -> dict[str, Holding]:
     found: dict[str, Holding] = {}
     for entry in manifest.contents:
         # the merged configuration is made from the others
-        if entry.component is not None and entry.file != EXPORT_NAME:
-            _add(found.setdefault(entry.component, Holding()), entry)
+        if entry.component is None or entry.file == EXPORT_NAME:
+            continue
+        holding = found.setdefault(entry.component, Holding())
+        if entry.type != "database":
+            holding.bytes += entry.size_bytes
+            holding.files = _sum(holding.files, entry.files)
+            holding.file_bytes = _sum(holding.file_bytes, entry.file_bytes)
+            continue
+        counts = entry.tables or {}
+        # internal tables of SQLite change without a loss of data
+        tables = {
+            name: rows for name, rows in counts.items() if not (name.startswith("sqlite_") or _is_index(name, counts))
+        }
+        holding.database_bytes += entry.size_bytes
+        holding.uncounted |= bool(entry.not_counted) or (entry.tables is None and entry.records is None)
+        holding.rows += sum(tables.values()) if entry.tables is not None else entry.records or 0
+        for name, rows in tables.items():
+            holding.tables[name] = holding.tables.get(name, 0) + rows
     for place in manifest.left_out:
         if place.component in found:
             found[place.component].left_out.add(place.path)
     return found
-
-
-def _add(holding: Holding, entry: Entry) -> None:
-    if entry.type != "database":
-        holding.bytes += entry.size_bytes
-        holding.files = _sum(holding.files, entry.files)
-        holding.file_bytes = _sum(holding.file_bytes, entry.file_bytes)
-        return
-    counts = entry.tables or {}
-    # internal tables of SQLite change without a loss of data
-    tables = {
-        name: rows for name, rows in counts.items() if not (name.startswith("sqlite_") or _is_index(name, counts))
-    }
-    holding.database_bytes += entry.size_bytes
-    holding.uncounted |= bool(entry.not_counted) or (entry.tables is None and entry.records is None)
-    holding.rows += sum(tables.values()) if entry.tables is not None else entry.records or 0
-    for name, rows in tables.items():
-        holding.tables[name] = holding.tables.get(name, 0) + rows
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
@@ -129,8 +126,10 @@ def _rows_lost(component: str, old: Holding, new: Holding, percent: int) -> Iter
         # the number of rows is unknown, so that sizes are compared
         if _is_lost(old.database_bytes, new.database_bytes, LEAST_BYTES, percent):
             yield Drop(component, "", "bytes", old.database_bytes, new.database_bytes)
+    # one drop for the whole component, instead of one for each of its tables
     elif _is_lost(old.rows, new.rows, LEAST_COUNTED, percent):
         yield Drop(component, "", "rows", old.rows, new.rows)
+    # without counts of single tables, as in archives of the service itself, there is nothing more to compare
     elif new.tables:
         for table, rows in old.tables.items():
             left = new.tables.get(table, 0)

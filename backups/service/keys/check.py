@@ -5,6 +5,7 @@ Otherwise a lost key would be found on the day of the restore.
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -53,6 +54,29 @@ class SampleResult:
     backup: BackupExecution
     verdict: KeyMatch
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReport:
+    """The results of several destinations; `unreachable` is the reason of each that did not answer, by its name."""
+
+    results: list[SampleResult]
+    unreachable: dict[str, str]
+
+    @property
+    def lost(self) -> list[SampleResult]:
+        return [result for result in self.results if result.verdict is KeyMatch.LOST]
+
+
+def check_all(destinations: Iterable[BackupDestination], *, whole: bool = False) -> KeyReport:
+    """Try the keys at each of `destinations`, as `check_keys`; one that does not answer does not stop the others."""
+    report = KeyReport([], {})
+    for destination in destinations:
+        try:
+            report.results.extend(check_keys(destination, whole=whole))
+        except DestinationError as error:
+            report.unreachable[destination.name] = error.message
+    return report
 
 
 def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[SampleResult]:
@@ -112,7 +136,7 @@ def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
         elif (encryption := recognised_encryption(head, backup.backup_filename)) is None:
             raise ArchiveError("It is recorded as encrypted, but its head is of no known encryption.")
         else:
-            verdict = encryption.look(head, whole=len(head) < HEAD_BYTES)
+            verdict = encryption.match_keys(head, whole=len(head) < HEAD_BYTES)
         if verdict is KeyMatch.UNDETERMINED and whole:
             with workspace(str(uuid4())) as directory, open_archive(fetch(backup, directory), directory) as stream:
                 read_manifest(stream)

@@ -23,6 +23,7 @@ from backups.service.archives.names import signature_of
 from backups.service.archives.passphrases import passphrase_of
 from backups.service.archives.signatures import site_key
 from destinations.exceptions import DestinationConfigError
+from destinations.lib.formats import printable
 from destinations.lib.redaction import redact
 from destinations.models import BackupDestination
 
@@ -160,7 +161,7 @@ def _parts(instance: Instance, backup: BackupExecution) -> list[Part]:
         return []
     try:
         components = components_of(instance.service, own=NO_SITE_PATHS)
-        paths = {component.name: [str(path) for path in component.sources()] for component in components}
+        paths = {component.name: [printable(str(path)) for path in component.sources()] for component in components}
     except BackupError:
         # without its live paths the page is still worth printing
         paths = {}

@@ -1,6 +1,6 @@
 """State of the drills and verifications of each instance, in a constant number of queries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -59,7 +59,14 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
     drills: dict[str, DrillExecution] = {}
     verifications: dict[str, DrillExecution] = {}
     troubles: dict[str, DrillExecution] = {}
-    for run in _newest(names, timezone.now()):
+    # a run created while the clock was ahead would hide every later one
+    dated = DrillExecution.objects.filter(created_at__lte=timezone.now() + CLOCK_SKEW, instance=OuterRef("instance"))
+    newest_first = dated.newest_first().values("pk")
+    # the newest of each sort and instance, by one index seek for each that was ever drilled
+    newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
+    rows = InstanceState.objects.filter(instance__in=names).annotate(**newest).values_list(*newest)
+    runs = DrillExecution.objects.filter(pk__in=[pk for row in rows for pk in row if pk is not None])
+    for run in runs.select_related("execution").without_manifest():
         found = troubles if run.verdict == Verdict.NONE else drills if run.kind == Kind.DRILL else verifications
         found[run.instance] = run
     states = {}
@@ -74,18 +81,8 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
             if failed and backup.has_archive:
                 failures.append(run)
         last, trouble = drills.get(name), troubles.get(name)
+        # a drill with a verdict after it: whatever was wrong is over
         if last is not None and trouble is not None and last.created_at > trouble.created_at:
             trouble = None
         states[name] = DrillState(every=drills_every(name), last=last, failures=tuple(failures), trouble=trouble)
     return states
-
-
-def _newest(names: Sequence[str], now: datetime) -> Iterable[DrillExecution]:
-    """Return the newest run of each sort and instance, by one index seek for each that was ever drilled."""
-    # a run created while the clock was ahead would hide every later one
-    dated = DrillExecution.objects.filter(created_at__lte=now + CLOCK_SKEW, instance=OuterRef("instance"))
-    newest_first = dated.newest_first().values("pk")
-    newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
-    rows = InstanceState.objects.filter(instance__in=names).annotate(**newest).values_list(*newest)
-    runs = DrillExecution.objects.filter(pk__in=[pk for row in rows for pk in row if pk is not None])
-    return runs.select_related("execution").without_manifest()

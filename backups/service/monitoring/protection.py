@@ -28,7 +28,8 @@ class Condition(Enum):
     """The most urgent first."""
 
     NEVER = "never"
-    LATE = "late"
+    # the value is `data-status` on pages, which scripts read
+    OVERDUE = "late"
     FAILING = "failing"
     DROPPED = "dropped"
     SAFE = "safe"
@@ -81,19 +82,26 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     for backup in backups.active().filter(instance__in=names).order_by("created_at"):
         if backup.status == Status.RUNNING or backup.instance not in active:
             active[backup.instance] = backup
-    return [
-        _protection(
-            name,
-            good.get(name),
-            _later(failed.get(name), interrupted.get(name)),
-            active.get(name),
-            schedules.get(name, Freshness()),
-            hashes.get(name, ""),
-            episodes.get(name),
-            now,
-        )
-        for name in names
-    ]
+    found = []
+    for name in names:
+        newest, failure = good.get(name), _later(failed.get(name), interrupted.get(name))
+        outlook, episode = schedules.get(name, Freshness()), episodes.get(name)
+        # a failure before the newest good backup is over
+        if newest is not None and failure is not None and _later(newest, failure) is newest:
+            failure = None
+        if newest is None:
+            condition = Condition.NEVER
+        elif now - taken_at(newest) > (outlook.max_age or FRESH):
+            condition = Condition.OVERDUE
+        elif failure is not None:
+            condition = Condition.FAILING
+        else:
+            condition = Condition.SAFE if episode is None else Condition.DROPPED
+        # not beside an adopted archive: other software may compute that hash differently
+        backed_up = None if newest is None or newest.adopted else getattr(newest, "config_hash", None)
+        drifted = bool(backed_up and hashes.get(name) and backed_up != hashes[name])
+        found.append(Protection(name, condition, newest, failure, active.get(name), outlook, drifted, episode))
+    return found
 
 
 def taken_at(backup: BackupExecution) -> datetime:
@@ -117,32 +125,6 @@ def _newest(
     if seeks:
         found += backups.filter(pk__in=seeks)
     return {backup.instance: backup for backup in found}
-
-
-def _protection(
-    name: str,
-    good: BackupExecution | None,
-    failure: BackupExecution | None,
-    active: BackupExecution | None,
-    outlook: Freshness,
-    config_hash: str,
-    episode: Episode | None,
-    now: datetime,
-) -> Protection:
-    if good is not None and failure is not None and _later(good, failure) is good:
-        failure = None
-    if good is None:
-        condition = Condition.NEVER
-    elif now - taken_at(good) > (outlook.promise or FRESH):
-        condition = Condition.LATE
-    elif failure is not None:
-        condition = Condition.FAILING
-    else:
-        condition = Condition.SAFE if episode is None else Condition.DROPPED
-    # not beside an adopted archive: other software may compute that hash differently
-    backed_up = None if good is None or good.adopted else getattr(good, "config_hash", None)
-    drifted = bool(config_hash and backed_up and backed_up != config_hash)
-    return Protection(name, condition, good, failure, active, outlook, drifted, episode)
 
 
 def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:

@@ -8,14 +8,17 @@ from django.utils import timezone
 
 from backups.models import Heartbeat
 from backups.runs.queue.queues import queue_of, queues
-from backups.runs.recovery.heartbeats import CLOCK_SKEW, Kind, scheduler_name
+from backups.runs.recovery.heartbeats import Kind, is_fresh, key_fingerprint, scheduler_name
 from backups.runs.registry import kinds
 from destinations.lib.formats import rough_duration
 from destinations.lib.operator_error import sentences
 
-WORKER_SILENCE = timedelta(seconds=60)
 SCHEDULER_SILENCE = timedelta(minutes=5)
-LOG_HINT = "let the user that runs it write there; until then its log goes to standard error"
+LOG_HINT = "let the user that runs it write there, or free space; until then its log goes to standard error"
+KEY_HINT = (
+    "It discards the messages that are sent from here, so runs start late. Give every host the same key: "
+    "docs/workers.md."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def worker_state() -> WorkerState:
     """Return the live workers, and a problem for each queue with instances or active runs but no healthy worker."""
     now = timezone.now()
     rows = list(Heartbeat.objects.order_by("-beat_at"))
-    alive = tuple(row for row in rows if row.kind == Kind.WORKER and _answers(row, now))
+    alive = tuple(row for row in rows if row.kind == Kind.WORKER and is_fresh(row, now))
     # an active run may be of an instance that was removed, or moved to another queue
     active = {
         queue_of(instance)
@@ -51,29 +54,33 @@ def worker_state() -> WorkerState:
     return WorkerState(alive, tuple(problems))
 
 
-def _answers(row: Heartbeat, now: datetime) -> bool:
-    # by a host whose clock is a little ahead, a heartbeat may be in the future
-    return row.stopped_at is None and -CLOCK_SKEW < now - row.beat_at < WORKER_SILENCE
-
-
 def _problem_of(queue: str, rows: list[Heartbeat], now: datetime) -> Problem | None:
     workers = [row for row in rows if row.kind == Kind.WORKER and row.queue == queue]
-    if not any(_answers(row, now) for row in workers):
+    if not any(is_fresh(row, now) for row in workers):
         command = "manage.py worker" + ("" if queue == settings.BACKUP_QUEUE else f" --queue {queue}")
         where = f"on {workers[0].host}" if workers else "on the host that holds the files"
         return Problem(queue, _silence(queue, workers, now), f"Start one {where}: {command}.")
+    if other := next((row for row in workers if is_fresh(row, now) and _has_other_key(row)), None):
+        return Problem(
+            queue, f"The worker{_of(queue)} on {other.host} has another SECRET_KEY than this process.", KEY_HINT
+        )
     scheduler = next((row for row in rows if row.name == scheduler_name(queue)), None)
     # a worker that has just started may not have called the scheduler yet
-    began = max(row.started_at for row in workers if _answers(row, now))
+    began = max(row.started_at for row in workers if is_fresh(row, now))
     quiet = now - max(began, scheduler.beat_at if scheduler else began)
     if quiet > SCHEDULER_SILENCE:
         message = f"The scheduler{_of(queue)} has not run for {rough_duration(quiet)}."
         return Problem(queue, message, "Restart the worker; its log says why.")
     if scheduler and scheduler.problem:
         return Problem(queue, sentences(f"Housekeeping{_of(queue)} fails: {scheduler.problem}"), "Its log says more.")
-    if logless := next((row for row in workers if _answers(row, now) and row.problem), None):
+    if logless := next((row for row in workers if is_fresh(row, now) and row.problem), None):
         return Problem(queue, sentences(f"The worker{_of(queue)} on {logless.host}: {logless.problem}"), LOG_HINT)
     return None
+
+
+def _has_other_key(row: Heartbeat) -> bool:
+    # one of an earlier release has no fingerprint
+    return row.key_fingerprint not in ("", key_fingerprint())
 
 
 def _silence(queue: str, workers: list[Heartbeat], now: datetime) -> str:

@@ -1,5 +1,7 @@
 """Apply a staged restore to the live instance, component by component, and verify each."""
 
+import os
+
 from backups.components import ApplyContext, apply_archived
 from backups.errors import BackupError
 from backups.instances import Instance
@@ -7,7 +9,8 @@ from backups.models import RestoreExecution
 from backups.models.columns import ComponentOutcome
 from backups.runs.progress import Monitor
 from backups.service.restore.ending.finish import warn
-from backups.service.restore.stage import Staged, Step
+from backups.service.restore.staging.stage import Staged, Step
+from destinations.lib.formats import as_text, is_text
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
 
@@ -31,19 +34,23 @@ def apply_all(restore: RestoreExecution, instance: Instance, staged: Staged, mon
                 _record(restore, step, State.UNCHANGED)
             raise
         applied += sum(entry.size_bytes for entry in step.entries)
-        monitor.stage(Stage.PROVING, total=total, done=applied)
+        monitor.stage(Stage.VERIFYING_DATA, total=total, done=applied)
         warn(restore, step.component.verify(step.entries, context) if step.entries else [])
         _record(restore, step, State.RESTORED)
 
 
 def _record(restore: RestoreExecution, step: Step, state: str) -> None:
-    rows = sum(entry.records or 0 for entry in step.entries)
+    counts = [entry.records for entry in step.entries if entry.records is not None]
+    path = str(step.component.location())
     note: ComponentOutcome = {
         "state": state,
         "component": step.component.name,
-        "path": str(step.component.location()),
-        "rows": rows,
+        "path": as_text(path),
+        "rows": sum(counts) if counts else None,
         "bytes": sum(entry.size_bytes for entry in step.entries),
     }
+    if not is_text(path):
+        # a database may refuse lone surrogates, and a rollback needs the exact path
+        note["path_hex"] = os.fsencode(path).hex()
     if not restore.transition(Status.RUNNING, outcome={**restore.outcome, step.target.name: note}):
         raise BackupError("The restore is not marked as running any more.", hint="Its page says what ended it.")

@@ -6,9 +6,9 @@ from uuid import uuid4
 from backups.instances import get_instance
 from backups.runs.workspace import workspace
 from backups.service.archives.signatures import require_signature
-from backups.service.restore.preflight import require_same_files, require_valid
 from backups.service.restore.request import RestoreRequest
-from backups.service.restore.stage import archive_of, stage
+from backups.service.restore.staging.preflight import require_same_files, require_valid
+from backups.service.restore.staging.stage import archive_of, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,14 @@ def dry_run_restore(request: RestoreRequest) -> DryRunResult:
         accepted = require_signature(restore, archive)
         staged = stage(archive, instance, restore, directory, _ignore, trusted=accepted.trusted)
     entries = [entry for step in staged.steps for entry in step.entries]
+    # an undo goes back to what was, valid or not
     forced = require_valid(staged.findings, forced=request.force_invalid_config or request.undo_of is not None)
     elsewhere = require_same_files(staged, instance, restore)
     return DryRunResult(
         files=len(entries),
         databases=sum(entry.type == "database" for entry in entries),
         rows=sum(entry.records or 0 for entry in entries),
-        notes=(*accepted.notes, *forced, *elsewhere),
+        notes=(*accepted.notes, *staged.notes, *forced, *elsewhere),
     )
 
 

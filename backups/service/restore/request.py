@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backups.archive.manifest.document import Manifest
+from backups.instances import inventory
+from backups.instances.identity import instance_of
 from backups.models import BackupExecution, RestoreExecution
+
+
+def home_of(backup: BackupExecution) -> str:
+    """Return the instance that `backup` goes into unless another is named: its own, by the name that it has here."""
+    if backup.manifest_json is None or backup.instance in inventory().instances:
+        return backup.instance
+    return instance_of(Manifest.from_dict(backup.manifest_json))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

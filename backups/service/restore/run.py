@@ -22,9 +22,9 @@ from backups.service.restore.confirmation import require_unchanged
 from backups.service.restore.ending import restart
 from backups.service.restore.ending.finish import warn
 from backups.service.restore.ending.settle import finish_restore, recover_dead, settle
-from backups.service.restore.preflight import require_room, require_same_files, require_valid
 from backups.service.restore.safety import take_safety_backup
-from backups.service.restore.stage import archive_of, stage
+from backups.service.restore.staging.preflight import require_room, require_same_files, require_valid
+from backups.service.restore.staging.stage import archive_of, stage
 
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 
@@ -33,12 +33,39 @@ class RestoreKind(RunKind[RestoreExecution]):
     model = RestoreExecution
     related = ("execution__destination", "undo_of")
     ending_seconds = 600.0  # long enough to roll back
-    again = confirmation.AGAIN
+    retry_hint = confirmation.AGAIN
     rolls_back = True
     saved_fields = ("outcome", "warnings")
 
     def work(self, run: RestoreExecution, monitor: Monitor, directory: Path) -> None:
-        _run(run, monitor, directory)
+        # the claim lets no other restore of the instance begin from here on
+        require_unchanged(run.instance, run.changes_seen)
+        instance = get_instance(run.instance)
+        backup = run.execution
+        monitor.stage(Stage.FETCHING, total=(backup.compressed_size_bytes if backup else None) or 0)
+        archive = archive_of(run, directory, monitor.advance)
+
+        monitor.stage(Stage.VERIFYING, total=(backup.size_bytes if backup else None) or 0)
+        accepted = require_signature(run, archive)
+        warn(run, accepted.notes)
+        staged = stage(archive, instance, run, directory, monitor.advance, trusted=accepted.trusted)
+        run.transition(Status.RUNNING, archive_instance=staged.manifest.instance_name)
+        warn(run, [*staged.notes, *require_valid(staged.findings, forced=run.force_invalid_config)])
+        warn(run, require_same_files(staged, instance, run))
+        require_room(staged, directory)
+
+        monitor.stage(Stage.SAFETY)
+        take_safety_backup(run, instance, staged, monitor, directory)
+
+        # the last step that may fail for want of space while the service still runs
+        unrecorded.reserve(run)
+        monitor.stage(Stage.STOPPING)
+        # set before the hook: one that fails half way may have stopped the service
+        run.service_stopped = True
+        run_hook("before_restore", instance, run)
+        apply_all(run, instance, staged, monitor)
+        with defer_signals():
+            finish_restore(run, instance, monitor, directory)
 
     def complete(self, run: RestoreExecution, made: None) -> None:
         """Do nothing: `finish_restore` recorded it already, while no signal could interrupt it."""
@@ -78,34 +105,3 @@ def run_restore(restore_id: str) -> RestoreExecution:
     back before it is raised. Raises Unrecorded when it has ended and the database could not record that.
     """
     return execute(RESTORE, restore_id)
-
-
-def _run(restore: RestoreExecution, monitor: Monitor, directory: Path) -> None:
-    # the claim lets no other restore of the instance begin from here on
-    require_unchanged(restore.instance, restore.changes_seen)
-    instance = get_instance(restore.instance)
-    backup = restore.execution
-    monitor.stage(Stage.FETCHING, total=(backup.compressed_size_bytes if backup else None) or 0)
-    archive = archive_of(restore, directory, monitor.advance)
-
-    monitor.stage(Stage.VERIFYING, total=(backup.size_bytes if backup else None) or 0)
-    accepted = require_signature(restore, archive)
-    warn(restore, accepted.notes)
-    staged = stage(archive, instance, restore, directory, monitor.advance, trusted=accepted.trusted)
-    restore.transition(Status.RUNNING, archive_instance=staged.manifest.instance_name)
-    warn(restore, [*staged.notes, *require_valid(staged.findings, forced=restore.force_invalid_config)])
-    warn(restore, require_same_files(staged, instance, restore))
-    require_room(staged, directory)
-
-    monitor.stage(Stage.SAFETY)
-    take_safety_backup(restore, instance, staged, monitor, directory)
-
-    # the last step that may fail for want of space while the service still runs
-    unrecorded.reserve(restore)
-    monitor.stage(Stage.STOPPING)
-    # set before the hook: one that fails half way may have stopped the service
-    restore.service_stopped = True
-    run_hook("before_restore", instance, restore)
-    apply_all(restore, instance, staged, monitor)
-    with defer_signals():
-        finish_restore(restore, instance, monitor, directory)

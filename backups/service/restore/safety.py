@@ -13,7 +13,7 @@ from backups.runs.progress import Monitor
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
 from backups.service.backup.run import make_safety_backup
-from backups.service.restore.stage import Staged
+from backups.service.restore.staging.stage import Staged
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 
@@ -36,6 +36,7 @@ def take_safety_backup(
             comment=f"before restore {restore.pk}",
             pin_reason=f"safety backup of restore {restore.pk}, until that is acknowledged",
             parts=staged.live,
+            live=staged.live_configuration,
             within=monitor,
         )
         safety.refresh_from_db()
@@ -63,6 +64,7 @@ def safety_destination(restore: RestoreExecution) -> BackupDestination:
         return configured
     if (local := enabled.filter(type="local").order_by("created_at").first()) is not None:
         return local
+    # it answered a moment ago, when the archive was fetched
     if restore.execution is not None and restore.execution.destination.enabled:
         return restore.execution.destination
     if (first := enabled.first()) is not None:

@@ -28,6 +28,7 @@ def start_restore(request: RestoreRequest, *, by: audit.Actor, run_id: str = "")
     changed the instance since; InstanceBusy while another one of the instance waits or runs. Each refusal is logged.
     """
     instance, backup = request.instance, request.backup
+    # a restore whose confirmation expired must not keep this one out
     reap_queued(instance=instance)
     restore = request.row(triggered_by=audit.name_of(by), **process_owner_fields(run_id))
     try:

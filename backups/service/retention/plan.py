@@ -54,12 +54,12 @@ class Plan:
     waiting: list[Planned] = field(default_factory=list)
 
     @property
-    def goes(self) -> list[Planned]:
+    def to_delete(self) -> list[Planned]:
         return [entry for entry in self.entries if not entry.keep]
 
     @property
     def reclaimed_bytes(self) -> int:
-        return size_of(self.goes)
+        return size_of(self.to_delete)
 
     @property
     def min_keep(self) -> int:
@@ -86,10 +86,14 @@ def plan_prune(
     with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
         entries = _planned(rows, _decide(rule, backups, now, destination))
+        # as long as the rule waits for its confirmation, a backup goes only where both rules let it go
         waiting = more_deletions(destination, confirmed, rule, now)
         if waiting:
             before = _planned(rows, _decide(confirmed, backups, now, destination))
-            entries = [_both(one, other, rule) for one, other in zip(entries, before, strict=True)]
+            for number, (new, old) in enumerate(zip(entries, before, strict=True)):
+                if old.keep and not new.keep:
+                    why = f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
+                    entries[number] = replace(new, keep=True, reason=why)
     return Plan(destination, rule, entries, confirmed, waiting)
 
 
@@ -106,6 +110,7 @@ def more_deletions(
     rows = list(_archives(destination, None))
     # what a temporary protection keeps now, for example while a backup is overdue, is deleted later without a question
     backups = [backup.without_temporary_protection() for backup in _as_backups(rows, {})]
+    # a rule may delete nothing now and a lot as soon as the next backup is there
     coming = [
         Backup(id=f"the next of {name}", instance=name, taken_at=now, completed=True)
         for name in sorted({backup.instance for backup in backups})
@@ -123,15 +128,6 @@ def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> 
         Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
         for row, decision in zip(rows, decisions, strict=True)
     ]
-
-
-def _both(new: Planned, old: Planned, rule: Rule | None) -> Planned:
-    """Keep what the new rule deletes and the one before keeps, as the new one is not confirmed."""
-    if new.keep or not old.keep:
-        return new
-    return replace(
-        new, keep=True, reason=f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
-    )
 
 
 @contextmanager
@@ -158,6 +154,7 @@ def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
     rows = list(rows)
     used = used_backups()
     episodes = open_episodes({row.instance for row in rows})
+    # the state before such a restore may still be needed
     unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
     return [
         Backup(
@@ -187,15 +184,16 @@ def taken_at(backup: BackupExecution, claim_of_manifest: str | None) -> datetime
         in_manifest = datetime.fromisoformat(str(claim_of_manifest)) if claim_of_manifest else None
     except ValueError:
         return None
+    # a date that was changed in one of the three must not move a backup in or out of a rule
     return agreed_date([backup.started_at, in_manifest, time_in(backup.backup_filename)])
 
 
 def _decide(
-    rule: Rule | None, backups: list[Backup], now: datetime, promising: BackupDestination | None
+    rule: Rule | None, backups: list[Backup], now: datetime, scheduled_at: BackupDestination | None
 ) -> list[Decision]:
-    """Decide, with the freshness that schedules promise at the destination `promising`; None leaves it out."""
+    """Decide, with the ages that the schedules at the destination `scheduled_at` allow; None leaves them out."""
     if rule is None:
         return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
     names = {backup.instance for backup in backups}
-    promised = max_ages(names, promising) if promising is not None else {}
-    return decide(rule, backups, now, dict.fromkeys(names) | promised)
+    ages = max_ages(names, scheduled_at) if scheduled_at is not None else {}
+    return decide(rule, backups, now, dict.fromkeys(names) | ages)

@@ -75,7 +75,7 @@ def prune(
     destination.refresh_from_db()
     settle_rule(destination, now=now)
     pruned = Pruned(plan_prune(destination, now, instance=instance))
-    if pruned.plan.goes:
+    if pruned.plan.to_delete:
         with destination.open() as opened:
             _replan_without_flawed(opened, pruned, now, instance)
             _delete_all(opened, pruned, by, until)
@@ -85,7 +85,7 @@ def prune(
         audit.log(
             "retention.failed", logging.ERROR, destination=destination.name, backup=entry.execution.pk, error=reason
         )
-    if pruned.plan.goes:
+    if pruned.plan.to_delete:
         audit.log(
             "retention.pruned", destination=destination.name, by=audit.name_of(by), deleted=len(pruned.deleted),
             spared=len(pruned.spared), failed=len(pruned.failed), bytes=pruned.reclaimed_bytes,
@@ -101,7 +101,7 @@ def preview_prune(destination: BackupDestination) -> Pruned:
     """
     now = timezone.now()
     pruned = Pruned(plan_prune(destination, now))
-    if pruned.plan.goes:
+    if pruned.plan.to_delete:
         try:
             with destination.open() as opened:
                 _replan_without_flawed(opened, pruned, now, None)
@@ -132,7 +132,7 @@ def prune_after(backup: BackupExecution) -> None:
 
 def _replan_without_flawed(opened: Destination, pruned: Pruned, now: datetime, instance: str | None) -> None:
     """Plan again until no archive that is not at the destination as recorded counts as a kept backup."""
-    instances = sorted({entry.execution.instance for entry in pruned.plan.goes})
+    instances = sorted({entry.execution.instance for entry in pruned.plan.to_delete})
     sizes = {file.path: file.size_bytes for name in instances for file in opened.list(name)}
     flaws: dict[str, str] = {}
     while found := _flaws(opened, pruned.plan, instances, sizes, known=flaws):
@@ -166,7 +166,8 @@ def _flaws(
 
 def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: datetime | None) -> None:
     in_a_row = 0
-    for entry in reversed(pruned.plan.goes):
+    # the oldest first: when it is cut short, the newer ones are still there
+    for entry in reversed(pruned.plan.to_delete):
         if until is not None and timezone.now() >= until:
             pruned.waiting.append(entry)
         elif in_a_row == MOST_FAILURES_IN_A_ROW:
@@ -174,7 +175,12 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
         else:
             # rows may have changed since the plan: the protections are checked again for each
             try:
-                _require_others(entry.execution, pruned.plan.min_keep)
+                others = BackupExecution.objects.good().exclude(pk=entry.execution.pk)
+                others = others.filter(destination=entry.execution.destination_id, instance=entry.execution.instance)
+                if not entry.execution.open_drop:
+                    others = others.without_open_drop()
+                if others.count() < (least := pruned.plan.min_keep):
+                    raise NotDeletable(f"Fewer than {least} good backups of {entry.execution.instance} would remain.")
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)
                 if is_before(entry.execution, episode):
                     raise NotDeletable(f"{entry.execution} is from before a drop of data that is not confirmed.")
@@ -188,13 +194,3 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
             else:
                 in_a_row = 0
                 pruned.deleted.append(entry)
-
-
-def _require_others(backup: BackupExecution, least: int) -> None:
-    """Raise NotDeletable when fewer than `least` other good backups of the instance are at the destination."""
-    others = BackupExecution.objects.good().filter(destination=backup.destination_id, instance=backup.instance)
-    others = others.exclude(pk=backup.pk)
-    if not backup.open_drop:
-        others = others.without_open_drop()
-    if others.count() < least:
-        raise NotDeletable(f"Fewer than {least} good backups of {backup.instance} would remain.")

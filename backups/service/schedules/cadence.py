@@ -2,14 +2,13 @@
 
 Cron: five fields, evaluated on the wall clock of the zone. Where clocks are put back, an hour exists twice: an
 expression that names hours runs once in it, one for every hour runs in both. Where clocks are put forward, what fell
-into the hour that does not exist runs right after it.
+into the hour that does not exist is moved on by an hour, so that every wall clock time has its run.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -29,6 +28,7 @@ HORIZON_YEARS = 41
 SIZES = (60, 24, 31, 12, 7)
 # characters of a cron expression: one that names every value of its five fields is shorter
 LONGEST_CRON = 500
+STEP = re.compile(r"/(\d+)")
 INTERVAL_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -59,34 +59,34 @@ class Cron:
     zone: ZoneInfo
 
     def next_after(self, moment: datetime) -> datetime:
-        if self.expression.split()[1].startswith("*"):
-            # by real time: the earliest match under any offset that the zone has within a year
-            found: datetime | None = None
-            for days in (0, 1, 366 // 2, 366):
-                local = (moment + timedelta(days=days)).astimezone(self.zone)
-                found = self._under(local.replace(tzinfo=UTC) - local, moment, found) or found
-            return found or self._named_hours(moment)
-        return self._named_hours(moment)
-
-    def _named_hours(self, moment: datetime) -> datetime:
-        """By the wall clock: of a time that exists twice the first counts, one that does not exist is moved on."""
-        local = moment.astimezone(self.zone).replace(tzinfo=None) - timedelta(hours=3)
+        local = moment.astimezone(self.zone).replace(tzinfo=None)
         matches = _matches(self.expression, local)
-        while True:
-            found = next(matches).replace(tzinfo=self.zone, fold=0).astimezone(UTC)
-            if found > moment:
-                return found
+        wall = next(matches)
+        shift = self._shift_around(moment, self._instants(wall)[0])
+        if not shift:
+            return self._instants(wall)[0]
+        # Near a change of clocks a time that was passed on the wall clock can come again, and a later one earlier.
+        found: datetime | None = None
+        matches = _matches(self.expression, local - shift)
+        while found is None or wall - shift <= found.astimezone(self.zone).replace(tzinfo=None):
+            wall = next(matches)
+            found = min((run for run in (found, *self._instants(wall)) if run and run > moment), default=None)
+        return found
 
-    def _under(self, offset: timedelta, moment: datetime, best: datetime | None) -> datetime | None:
-        """Return the first match while that offset holds, when it is earlier than `best`."""
-        local = (moment + offset).astimezone(UTC).replace(tzinfo=None)
-        for wall in islice(_matches(self.expression, local), 200):
-            match = (wall - offset).replace(tzinfo=UTC)
-            if best is not None and match >= best:
-                return None
-            if match.astimezone(self.zone).utcoffset() == offset:
-                return match
-        return None
+    def _instants(self, wall: datetime) -> list[datetime]:
+        """Return the moments of a wall clock time: of one that exists twice both, where the expression has any hour.
+
+        One that does not exist, because clocks are put forward, is moved on by what is left out.
+        """
+        # PEP 495: with fold=0 a time in the gap has the offset before it, and so lies after it by real time
+        first, second = (wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        return [first, second] if second > first and self.expression.split()[1].startswith("*") else [first]
+
+    def _shift_around(self, *moments: datetime) -> timedelta:
+        """Return how far clocks are put forward or back within a day of one of `moments`."""
+        near = [moment + timedelta(days=days) for moment in moments for days in (-1, 1)]
+        offsets = [moment.astimezone(self.zone).utcoffset() or timedelta() for moment in near]
+        return max(abs(after - before) for before, after in zip(offsets[::2], offsets[1::2], strict=True))
 
 
 Custom = Callable[[datetime], datetime]
@@ -146,7 +146,8 @@ def parse_cron(expression: str, zone: str) -> Cron:
     fields = expression.split()
     if len(fields) != 5 or not re.fullmatch(r"[0-9A-Za-z*/,\- ]+", expression) or re.search(r"\b[RrHh]", expression):
         raise BackupError(f"{expression!r} is not a cron expression.", hint=hint)
-    if too_long := [step for field, size in zip(fields, SIZES, strict=True) for step in _steps(field) if step > size]:
+    steps = [(int(step), size) for field, size in zip(fields, SIZES, strict=True) for step in STEP.findall(field)]
+    if too_long := [step for step, size in steps if step > size]:
         raise BackupError(f"{expression!r} counts by {too_long[0]}, past the end of its field.", hint=hint)
     cron = Cron(" ".join(fields), time_zone(zone))
     try:
@@ -157,11 +158,6 @@ def parse_cron(expression: str, zone: str) -> Cron:
     except (CroniterError, OverflowError) as error:
         raise BackupError(f"{expression!r} names a day that never comes.") from error
     return cron
-
-
-def _steps(field: str) -> list[int]:
-    """Return the steps of a field, which follow a slash."""
-    return [int(step) for step in re.findall(r"/(\d+)", field)]
 
 
 def time_zone(name: str) -> ZoneInfo:

@@ -15,6 +15,7 @@ from destinations.lib.formats import counted
 UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
 # the first minute, hour, day, month and weekday of a cron field
 FIRST = (0, 0, 1, 1, 0)
+SHORTEST_MONTH = 28
 
 
 def find_schedule(name: str) -> BackupSchedule:
@@ -84,6 +85,10 @@ def _cron(expression: str, zone: str) -> str:
     if re.search(r"\*|\bL\b|  |, ?$", words):
         return f"cron {expression} ({zone})"
     words = words[0].lower() + words[1:]
+    # cron runs on no other day in a month that is shorter
+    days = re.findall(r"\d+", fields[2])
+    if days and min(map(int, days)) > SHORTEST_MONTH and "/" not in fields[2]:
+        words = words.replace("of the month", "of each month that has it")
     return words if fields[1:] == ["*"] * 4 else f"{words} ({zone})"
 
 

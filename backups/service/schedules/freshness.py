@@ -1,4 +1,4 @@
-"""The freshness that schedules promise: how old the newest good backup of an instance may be, and its next run."""
+"""Freshness: how old the newest good backup of an instance may be by its schedules, and its next run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ GRACE = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Freshness:
-    """The freshness that the enabled schedules of one instance promise together.
+    """What the enabled schedules of one instance demand together.
 
-    `promise` is the highest age of the newest good backup, None when no schedule runs by itself; `since` is when the
+    `max_age` is the highest age of the newest good backup, None when no schedule runs by itself; `since` is when the
     oldest of those that do was created; `failures` is the highest number of consecutive failures.
     """
 
-    promise: timedelta | None = None
+    max_age: timedelta | None = None
     since: datetime | None = None
     next_run: datetime | None = None
     failures: int = 0
@@ -40,7 +40,7 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
     Those without an enabled schedule are left out. One query.
     """
     found = freshness_by_instance(instances, destination)
-    return {name: outlook.promise for name, outlook in found.items() if outlook.promise is not None}
+    return {name: outlook.max_age for name, outlook in found.items() if outlook.max_age is not None}
 
 
 def freshness_by_instance(
@@ -48,7 +48,7 @@ def freshness_by_instance(
 ) -> dict[str, Freshness]:
     """Return the outlook of each of `instances` that has an enabled schedule, in one query.
 
-    A schedule promises its longest gap among the next ten runs, and an hour; the strictest schedule counts.
+    A schedule allows the longest gap between its next ten runs, and an hour; the strictest schedule counts.
     """
     schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances))
     if destination is not None:
@@ -56,21 +56,18 @@ def freshness_by_instance(
     now = timezone.now()
     found: dict[str, Freshness] = {}
     for schedule in schedules:
-        _add(found.setdefault(schedule.instance, Freshness()), schedule, now)
+        outlook = found.setdefault(schedule.instance, Freshness())
+        outlook.failures = max(outlook.failures, schedule.consecutive_failures)
+        outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
+        # not from the cache for a custom cadence, whose function may be corrected meanwhile
+        longest_gap = _longest_gap if schedule.type == Type.CUSTOM else _cached_longest_gap
+        # the same argument all day, for the cache
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        age = longest_gap(schedule.type, schedule.expression, schedule.time_zone, today)
+        if age is not None:
+            outlook.max_age = min(age, outlook.max_age or age)
+            outlook.since = min(schedule.created_at, outlook.since or schedule.created_at)
     return found
-
-
-def _add(outlook: Freshness, schedule: BackupSchedule, now: datetime) -> None:
-    outlook.failures = max(outlook.failures, schedule.consecutive_failures)
-    outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
-    # not from the cache for a custom cadence, whose function may be corrected meanwhile
-    longest_gap = _longest_gap if schedule.type == Type.CUSTOM else _cached_longest_gap
-    # the same argument all day, for the cache
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    age = longest_gap(schedule.type, schedule.expression, schedule.time_zone, today)
-    if age is not None:
-        outlook.promise = min(age, outlook.promise or age)
-        outlook.since = min(schedule.created_at, outlook.since or schedule.created_at)
 
 
 def _longest_gap(type_: str, expression: str, zone: str, moment: datetime) -> timedelta | None:

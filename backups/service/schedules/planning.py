@@ -32,6 +32,7 @@ def custom_cadences() -> dict[str, Custom]:
 
 
 def _call(path: str, moment: datetime) -> datetime:
+    # not at the start: an error in its module fails the schedules that use it, and no others
     found: datetime = import_string(path)(moment)
     return found
 

@@ -46,6 +46,7 @@ def replan_ahead(queue: str) -> list[str]:
 def _plan(schedule: BackupSchedule) -> None:
     try:
         with transaction.atomic():
+            # it may have been paused or deleted since the query
             row = BackupSchedule.objects.select_for_update().filter(pk=schedule.pk, enabled=True).first()
             if row is not None:
                 plan(row)

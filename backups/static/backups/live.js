@@ -1,7 +1,7 @@
 "use strict";
 // Refreshes what is marked data-live every two seconds while the page is visible, and reloads it once something ended.
 {
-  const INTERVAL = 2000, SLOWEST = 60000, MOST = 50;
+  const INTERVAL = 2000, SLOWEST = 60000, MOST = 50, NO_ANSWER = "no answer from the site, trying again";
   const live = () => [...document.querySelectorAll("[data-live]")];
   let wait = INTERVAL, timer;
 
@@ -33,8 +33,10 @@
 
   const fetchRuns = async (url, elements) => {
     const ids = elements.map((element) => element.dataset.live).join();
-    const answer = await fetch(`${url}?ids=${ids}`, {redirect: "error", cache: "no-store"});
-    if (!answer.ok) throw new Error(answer.status);
+    const answer = await fetch(`${url}?ids=${ids}`, {redirect: "manual", cache: "no-store"});
+    // it leads to the page for the sign-in
+    if (answer.type === "opaqueredirect") throw new Error("signed out: reload this page to sign in");
+    if (!answer.ok) throw new Error(NO_ANSWER);
     return (await answer.json()).executions;
   };
 
@@ -45,9 +47,11 @@
     try {
       const answers = [...urls].map((url) => fetchRuns(url, elements.filter((element) => element.dataset.statusUrl === url)));
       runs = (await Promise.all(answers)).flat();
-    } catch {
+    } catch (error) {
+      // fetch itself throws a TypeError when the network fails
+      const text = error instanceof TypeError ? NO_ANSWER : error.message;
       wait = Math.min(wait * 2, SLOWEST);
-      elements.forEach((element) => setText(element, ".bs-detail", "no answer from the site, trying again"));
+      elements.forEach((element) => setText(element, ".bs-detail", text));
       schedule(wait);
       return;
     }

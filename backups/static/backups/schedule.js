@@ -2,6 +2,8 @@
 // Shows the next runs of the cadence in the form as it is typed, or its error.
 {
   const PAUSE = 250;
+  const SIGNED_OUT = "You are signed out: sign in again before you save.";
+  const NO_ANSWER = "No answer from the site: the next runs are shown after saving.";
   const box = document.querySelector("[data-preview-url]");
   const fields = ["type", "expression", "time_zone"].map((name) => document.getElementById(`id_${name}`));
   let timer, asked = 0;
@@ -29,13 +31,14 @@
   const ask = async () => {
     const number = ++asked, values = new URLSearchParams(fields.map((field) => [field.name, field.value]));
     try {
-      const answer = await fetch(`${box.dataset.previewUrl}?${values}`, {redirect: "error", cache: "no-store"});
+      const answer = await fetch(`${box.dataset.previewUrl}?${values}`, {redirect: "manual", cache: "no-store"});
+      if (answer.type === "opaqueredirect") throw new Error(SIGNED_OUT);
       if (!answer.ok) throw new Error(answer.status);
       const preview = await answer.json();
       // the answer to an earlier request may arrive after a later one
       if (number === asked) show(preview);
-    } catch {
-      show({words: "", runs: [], problem: "No answer from the site: the next runs are shown after saving."});
+    } catch (error) {
+      show({words: "", runs: [], problem: error.message === SIGNED_OUT ? SIGNED_OUT : NO_ANSWER});
     }
   };
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
-from destinations.exceptions import DestinationConfigError
+from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable
 from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
@@ -22,6 +22,7 @@ def parse_options(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key in options:
+            # the pair itself is not repeated: without '=' it may be a secret
             problem = f"The option {key!r} is given twice." if equals else "An option has no '='."
             raise DestinationConfigError(problem, "Write each option once, as key=value.")
         options[key] = value
@@ -38,6 +39,7 @@ def _read(key: str, path: Path) -> str:
         return path.read_text().removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DestinationConfigError(
+            # the text of a UnicodeDecodeError quotes the file, which holds a secret
             f"The file {path} for the option {key!r} cannot be read: {type(error).__name__}.",
             "Give the path of a readable text file.",
         ) from error
@@ -70,18 +72,24 @@ class Command(OperatorCommand):
         for column in NUMBER_COLUMNS:
             parser.add_argument(f"--{column.replace('_', '-')}", type=int, metavar="N", help=help_texts[column])
         parser.add_argument("--disabled", action="store_true", help="take no backups there yet")
+        parser.add_argument(
+            "--untested", action="store_true", help="add it, disabled, though it cannot be reached from here now"
+        )
 
     def run(self, **options: Any) -> None:
         destination = BackupDestination(
             name=options["name"],
             type=options["type"],
-            enabled=not options["disabled"],
+            enabled=not (options["disabled"] or options["untested"]),
             encryption=options["encryption"],
             **{column: options[column] for column in RETENTION_COLUMNS},
             created_by=operator_name(),
         )
         destination.configure(parse_options(options["option"]) | read_options(options["option_file"]))
-        save_new(destination)
+        validate_new(destination)
+        if not options["untested"]:
+            require_working(destination)
+        destination.save(force_insert=True)
         logger.info("destination created name=%s user=%s", destination.name, destination.created_by)
         location = destination.open().location()
         warnings = warnings_about(destination)
@@ -94,19 +102,33 @@ class Command(OperatorCommand):
                 "encryption": destination.policy,
                 **{column: getattr(destination, column) for column in RETENTION_COLUMNS},
                 "location": location,
+                "tested": not options["untested"],
                 "warnings": warnings,
             },
             "\n".join(
                 [
                     f"Added destination {destination.name} ({destination.get_type_display()}) at {location}.",
                     *(f"Warning: {warning}" for warning in warnings),
-                    f"Test it: manage.py testdestination {destination.name}",
+                    f"Test and enable it: manage.py testdestination {destination.name} --enable"
+                    if options["untested"]
+                    else "A test file was written there, read back and deleted.",
                 ]
             ),
         )
 
 
-def save_new(destination: BackupDestination) -> None:
+def require_working(destination: BackupDestination) -> None:
+    """Raise DestinationUnavailable when the test of `destination`, which is not saved yet, fails."""
+    try:
+        destination.test(user=destination.created_by)
+    except DestinationError as error:
+        raise DestinationUnavailable(
+            sentences(f"Destination {destination.name!r} was not added, because its test failed.", error.message),
+            sentences(error.hint, "With --untested it is added as it is, disabled."),
+        ) from error
+
+
+def validate_new(destination: BackupDestination) -> None:
     try:
         destination.full_clean()
     except ValidationError as error:
@@ -118,4 +140,3 @@ def save_new(destination: BackupDestination) -> None:
         raise DestinationConfigError(
             sentences(f"Destination {destination.name!r} cannot be added.", reasons), "Nothing was changed."
         ) from error
-    destination.save(force_insert=True)

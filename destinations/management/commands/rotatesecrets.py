@@ -6,8 +6,7 @@ from django.db import transaction
 from destinations.exceptions import DestinationConfigError
 from destinations.management.base import OperatorCommand
 from destinations.models import BackupDestination
-from destinations.secrets import seal_config
-from destinations.signals import secrets_rotated
+from destinations.secrets import seal_config, secrets_rotated
 
 logger = logging.getLogger(__name__)
 OTHERS = "keys of other apps"
@@ -30,6 +29,7 @@ class Command(OperatorCommand):
                 problems[name] = error
             else:
                 done.append(name)
+        # not `send_robust`: an operator who deletes the old key has to know of every secret that still needs it
         try:
             secrets_rotated.send(sender=BackupDestination)
         except DestinationConfigError as error:

@@ -1,3 +1,4 @@
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -7,6 +8,8 @@ from destinations.exceptions import NotFound
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
 from destinations.providers import warnings_about
+
+logger = logging.getLogger(__name__)
 
 
 class Command(OperatorCommand):
@@ -18,6 +21,8 @@ class Command(OperatorCommand):
             "--accept-empty", action="store_true", help="its storage was replaced on purpose: accept it empty"
         )
 
+        parser.add_argument("--enable", action="store_true", help="enable it when the test succeeds")
+
     def run(self, **options: Any) -> None:
         destination = BackupDestination.objects.filter(name=options["name"]).first()
         if destination is None:
@@ -28,10 +33,20 @@ class Command(OperatorCommand):
         steps = destination.test(user=operator_name())
         if options["accept_empty"]:
             destination.save(update_fields=["established"])
+        if options["enable"]:
+            destination.enabled = True
+            destination.save(update_fields=["enabled"])
+            logger.info("destination enabled name=%s user=%s", destination.name, operator_name())
         warnings = warnings_about(destination)
         lines = [f"  {step.name}: {step.detail}" for step in steps]
         lines += [f"  Warning: {warning}" for warning in warnings]
         self.respond(
-            {"name": destination.name, "ok": True, "steps": [asdict(step) for step in steps], "warnings": warnings},
+            {
+                "name": destination.name,
+                "ok": True,
+                "enabled": destination.enabled,
+                "steps": [asdict(step) for step in steps],
+                "warnings": warnings,
+            },
             "\n".join([f"Destination {destination.name} works.", *lines]),
         )

@@ -61,8 +61,11 @@ def test_an_action_on_an_unknown_backup_is_not_found(admin: Client, name: str) -
 @pytest.mark.parametrize("name", [action.name for action in ACTIONS if not action.has_page])
 def test_following_a_link_does_nothing(admin: Client, name: str) -> None:
     execution = an_execution()
-    response = admin.get(url(execution, name))
-    assert (response.status_code, response["Allow"]) == (405, "POST")
+    page = page_at(admin, url(execution, name))
+    assert (page.title, page.messages()) == (f"Backup of {execution.instance}", ["warning"])
+    assert (response := admin.put(url(execution, name))).status_code == 405
+    assert response["Allow"] == "POST"
+    assert list(BackupExecution.objects.values_list("pk", "status")) == [(execution.pk, "completed")]
 
 
 @pytest.mark.django_db

@@ -44,14 +44,16 @@ def test_a_row_says_what_when_where_and_how_large() -> None:
         "duration": "3.0 s",
     }
     assert row.field("instance")["href"] == url(execution)
-    assert row.field("started_at").text == "3 h ago"
+    assert row.one(class_="field-began").text == f"{execution.started_at:%Y-%m-%d %H:%M} 3 h ago"
     assert [row.one(class_=f"field-{name}").text for name in ("kind", "destination")] == ["Scheduled", "nas"]
 
 
-def test_the_exact_time_and_the_file_name_are_a_hover_away() -> None:
+def test_the_second_and_the_file_name_are_a_hover_away() -> None:
     execution = an_execution()
     row = page_at(a_client(VIEW), LIST).listed_row(execution.pk)
-    assert row.field("started_at")["title"] == f"{execution.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    began = row.field("started_at").one("time")
+    assert began["title"] == f"{execution.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert began.text == f"{execution.started_at:%Y-%m-%d %H:%M}"
     assert row.field("instance")["title"] == execution.backup_filename
 
 

@@ -48,7 +48,7 @@ def test_it_shows_all_facts_of_a_completed_backup() -> None:
     }
     shown = page.section("facts")
     assert shown.facts(*facts) == facts
-    assert shown.field("started_at").text == f"{execution.started_at:%Y-%m-%d %H:%M:%S} UTC (5 min ago)"
+    assert shown.field("started_at").text == f"{execution.started_at:%Y-%m-%d %H:%M} (5 min ago)"
 
 
 def test_the_components_are_a_table_with_records_sizes_and_checksums() -> None:
@@ -129,6 +129,8 @@ def test_warnings_pins_deletions_and_losses_are_shown() -> None:
     page = page_at(a_client(VIEW, name="carol"), url(lost))
     assert page.field("missing_at").value == now.isoformat()
     verified = page.field("verified_at")
+    assert (verified.status, verified.value) == ("gone", now.isoformat())
+    verified = page_at(a_client(VIEW, name="dave"), url(an_execution(verified_at=now))).field("verified_at")
     assert (verified.status, verified.value) == ("verified", now.isoformat())
     assert "(just now)" in verified.text
 
@@ -180,12 +182,12 @@ def test_the_history_says_who_did_what() -> None:
     [
         ((), set()),
         (("run_backup",), {"verify", "drill", "again"}),
-        (("download_backup",), {"download"}),
+        (("download_backup",), {"download", "download_signature"}),
         (("delete_backup",), {"delete_archive"}),
         (("restore_backup",), {"restore"}),
         (
             ("run_backup", "download_backup", "delete_backup"),
-            {"verify", "drill", "again", "download", "delete_archive"},
+            {"verify", "drill", "again", "download", "download_signature", "delete_archive"},
         ),
     ],
 )
@@ -201,8 +203,8 @@ def test_buttons_are_those_that_the_user_may_press(permissions: tuple[str, ...],
         ({"status": Status.RUNNING, "cancel_requested_at": timezone.now()}, set()),
         ({"status": Status.FAILED}, {"again"}),
         ({"deleted_at": timezone.now()}, {"again"}),
-        ({"missing_at": timezone.now()}, {"again"}),
-        ({"pinned": True}, {"again", "verify", "drill", "restore", "download", "unpin"}),
+        ({"missing_at": timezone.now()}, {"again", "accept_loss"}),
+        ({"pinned": True}, {"again", "verify", "drill", "restore", "download", "download_signature", "unpin"}),
     ],
 )
 def test_buttons_fit_the_state(admin: Client, fields: dict[str, object], actions: set[str]) -> None:

@@ -138,8 +138,8 @@ def test_back_up_again_of_an_instance_that_is_gone_says_so(caplog: pytest.LogCap
 
 def test_only_a_form_starts_a_backup(admin: Client) -> None:
     old = an_execution()
-    assert admin.get(url(old, "again")).status_code == 405
-    assert admin.get(f"{LIST}unknown/again/").status_code == 405
+    assert admin.get(url(old, "again")).status_code == 302
+    assert admin.get(f"{LIST}unknown/again/").status_code == 302
     assert BackupExecution.objects.get() == old
 
 

@@ -62,7 +62,7 @@ def test_the_preview_lists_every_backup_with_its_reason_and_the_space_reclaimed(
     kept, goes = ("kept", "it is not older than 7 days"), ("goes", "it is older than 7 days")
     assert [found[row.pk] for row in rows] == [*[kept] * 7, goes, goes, ("kept", "pinned: audit")]
     oldest = shown.row(rows[9].pk)
-    assert oldest.field("taken_at").text == "9 days ago"
+    assert oldest.field("taken_at").text.endswith("(9 days ago)")
     assert oldest.facts("kind", "compressed_size_bytes") == {
         "kind": "manual",
         "compressed_size_bytes": str(rows[9].compressed_size_bytes),
@@ -167,8 +167,8 @@ def test_looking_needs_the_permission_to_see_backups_and_pruning_to_delete_them(
 def test_following_a_link_or_a_form_of_another_site_prunes_nothing(nas: BackupDestination) -> None:
     rows = some(nas)
     client = a_client(VIEW, "delete_backup")
-    response = client.get(prune(nas))
-    assert (response.status_code, response["Allow"]) == (405, "POST")
+    assert page_at(client, prune(nas)).messages() == ["warning"]
+    assert client.put(prune(nas)).status_code == 405
     assert client.post(preview(nas)).status_code == 405
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = client.cookies

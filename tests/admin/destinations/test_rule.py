@@ -145,7 +145,7 @@ def test_a_rule_that_waits_is_on_the_front_page_and_is_confirmed_where_it_shows_
     page = page_at(client, preview)
     assert PENDING in page.notices()
     assert set(page.section("would-go").rows()) == {row.pk for row in rows[7:]}
-    assert client.get(confirm).status_code == 405
+    assert client.get(confirm).status_code == 302
     assert client.post(confirm, {"shown": shown(page), "confirm": "other"}).status_code == 400
     assert client.post(confirm, {"shown": "0" * 64, "confirm": "nas"}).status_code == 409
     assert refused(a_client(VIEW, "run_backup", name="carol"), confirm, shown(page))

@@ -83,7 +83,7 @@ def test_who_may_not_run_backups_starts_none(action: str) -> None:
     execution = an_execution()
     client = a_client(VIEW)
     assert client.post(url(execution, action)).status_code == 403
-    assert client.get(url(execution, action)).status_code == 405
+    assert client.get(url(execution, action)).status_code == 302
     assert not DrillExecution.objects.exists()
     assert page_at(client, url(execution)).actions() == set()
 

@@ -47,7 +47,10 @@ def test_it_shows_state_components_schedules_and_the_latest_backups(tmp_path: Pa
         "root": f"{tmp_path}/shop",
     }
     assert state.field("queue").text
-    assert page.section("components").row("orders").facts("kind", "source") == {"kind": "sqlite", "source": "orders.db"}
+    assert page.section("components").row("orders").facts("kind", "source") == {
+        "kind": "sqlite",
+        "source": str(tmp_path / "shop" / "orders.db"),
+    }
     assert page.section("schedules").row("nightly").facts("destination", "cadence", "next_run", "last_run") == {
         "destination": "nas",
         "cadence": "cron 0 2 * * *",

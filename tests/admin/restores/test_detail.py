@@ -58,9 +58,9 @@ def test_a_running_one_is_live_with_its_stages() -> None:
 
 def test_applying_and_verifying_take_turns_and_each_is_shown_once_with_all_its_time() -> None:
     began = timezone.now() - timedelta(minutes=1)
-    turns = ["applying", "proving", "applying", "proving"]
+    turns = ["applying", "verifying data", "applying", "verifying data"]
     timeline = [[stage, (began + timedelta(seconds=10 * turn)).isoformat()] for turn, stage in enumerate(turns)]
-    run = running(stage="proving", timeline=timeline)
+    run = running(stage="verifying data", timeline=timeline)
     found = {step["name"]: step for step in steps(run, began + timedelta(seconds=35))}
     assert found["applying"] | {"label": ""} == {
         "name": "applying",
@@ -69,8 +69,9 @@ def test_applying_and_verifying_take_turns_and_each_is_shown_once_with_all_its_t
         "began": formats.clock(began),
         "took": human_duration(timedelta(seconds=20)),
     }
-    assert (found["proving"]["state"], found["proving"]["took"]) == ("now", human_duration(timedelta(seconds=15)))
-    assert found["proving"]["began"] == formats.clock(began + timedelta(seconds=10))
+    verifying = found["verifying data"]
+    assert (verifying["state"], verifying["took"]) == ("now", human_duration(timedelta(seconds=15)))
+    assert verifying["began"] == formats.clock(began + timedelta(seconds=10))
 
 
 def test_a_way_back_is_in_the_timeline_of_those_that_went_it() -> None:
@@ -147,7 +148,7 @@ def test_each_action_is_refused_without_the_permission(action: Any) -> None:
     assert Client().post(page_of(run, action.name), data).status_code == 302
     run.refresh_from_db()
     assert (run.acknowledged_at, run.cancel_requested_at, RestoreExecution.objects.count()) == (None, None, 1)
-    assert a_client(MAY, name="carol").get(page_of(run, "cancel")).status_code == 405
+    assert a_client(MAY, name="carol").get(page_of(run, "cancel")).status_code == 302
 
 
 def test_those_who_may_not_see_restores_do_not() -> None:

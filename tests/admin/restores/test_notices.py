@@ -36,7 +36,7 @@ def test_every_page_says_that_a_restart_is_due_to_those_who_may_see_restores() -
     InstanceState.objects.create(instance="shop", restart_required_since=timezone.now(), restart_required_by=done.pk)
     backups = "/admin/backups/backupexecution/"
     for address in (backups, RESTORES, f"{backups}{done.execution_id}/change/"):
-        notice = page_at(client, address).notice("restart", "shop")
+        notice = page_at(client, address).notice("restart")
         assert (notice["class"], notice.links()) == ("warning", [page_of(done)])
     assert page_at(client, page_of(done)).notices().count("restart") == 1
     assert "restart" not in page_at(a_client(VIEW, name="eve"), backups).notices()

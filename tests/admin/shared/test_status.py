@@ -75,7 +75,7 @@ def test_ended_ones_say_what_matters_about_them() -> None:
     assert polled(client, an_execution())["detail"] == ""
     assert polled(client, an_execution(warnings=["a", "b"], pinned=True))["detail"] == "2 warnings, pinned"
     assert polled(client, an_execution(deleted_at=now))["detail"] == "archive deleted"
-    assert polled(client, an_execution(missing_at=now))["detail"] == "archive missing"
+    assert polled(client, an_execution(missing_at=now))["detail"] == "found missing just now"
     assert polled(client, an_execution(deleting_at=now))["detail"] == "archive is being deleted"
     failed = polled(client, an_execution(status=Status.FAILED, error_message="disk full", error_hint="free space"))
     assert (failed["detail"], failed["error_hint"], failed["active"]) == ("disk full", "free space", False)

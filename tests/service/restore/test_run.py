@@ -57,13 +57,13 @@ def test_its_progress_never_falls_back_while_applying_and_verifying_take_turns(
     backup = back_up()
     monkeypatch.setattr(Monitor, "stage", noting)
     restored = restore(backup)
-    turns = ["applying", "proving"] * len(restored.outcome)
+    turns = ["applying", "verifying data"] * len(restored.outcome)
     stages = [stage for stage, _ in begun]
     assert stages == ["fetching", "verifying", "safety", "stopping", *turns, "finishing"]
     percents = [percent for _, percent in begun]
     assert percents == sorted(percents)
     # all is applied when the last component is verified
-    assert begun[-2] == ("proving", 97)
+    assert begun[-2] == ("verifying data", 97)
 
 
 @pytest.mark.parametrize("component", TACACS_DATABASES)

@@ -119,7 +119,7 @@ def test_what_is_held_for_the_time_being_counts_as_going(destination: BackupDest
     an_execution("app", destination=destination, age=DAY / 48, drops=[lacks])
     destination.retention_days, destination.min_keep = 3, 1
     destination.save()
-    assert plan_prune(destination, timezone.now()).goes == []
+    assert plan_prune(destination, timezone.now()).to_delete == []
     # a drop of data holds all of them now; when it ends they would go
     assert len(settle_rule(destination)) == 7
 
@@ -131,7 +131,7 @@ def test_the_backup_after_a_stricter_rule_deletes_nothing_more(
     BackupDestination.objects.update(retention_strategy="simple", keep_count=1, min_keep=1)
     assert back_up("shop").warnings == []
     assert there(rows) == [0, 1, 2]
-    assert plan_prune(BackupDestination.objects.get(), timezone.now()).goes == []
+    assert plan_prune(BackupDestination.objects.get(), timezone.now()).to_delete == []
 
 
 def test_the_command_shows_what_would_go_and_confirms(

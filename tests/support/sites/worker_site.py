@@ -81,6 +81,10 @@ class Site:
         """Run `script` in the site and return what it prints."""
         return self._run(["-c", SETUP + script], 0)
 
+    def program(self, path: Path, *args: str) -> str:
+        """Run the Python program at `path` in the site and return what it prints."""
+        return self._run([str(path), *args], 0)
+
     def _run(self, args: list[str], code: int) -> str:
         done = subprocess.run(
             [sys.executable, *args], env=self.env, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups.components.sqlite.connection import quoted, tolerate_schema
+from backups.components.sqlite.connection import exact_text, quoted, tolerate_schema
 from backups.components.sqlite.untrusted.limits import STORED_BYTES, limit_values
+from destinations.lib.formats import as_text, is_text
 
 # SQLite's message about an entry of the schema that it cannot use; without a reason it is damage
 MALFORMED = re.compile(r"malformed database schema \((?P<entry>.*?)\) - (?P<reason>.+)", re.DOTALL)
@@ -19,6 +20,7 @@ WRITER = slice(96, 100)  # of the header: version number of the SQLite that wrot
 # hidden columns of ``table_xinfo``: generated ones, virtual and stored
 GENERATED = (2, 3)
 EXPRESSION = -2  # instead of a column in ``index_xinfo``
+NOT_UTF8 = "its name is not UTF-8 text, so no statement can name it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Schema:
     """The tables of a database; `tables` are the ordinary ones, with those in which virtual tables keep their rows.
 
     `not_understood` is the first entry that this SQLite cannot parse, with the reason, and `unreadable` are the tables
-    that cannot be used because of it. `computes` is False when all values are stored.
+    that cannot be used because of it or of their names. `computes` is False when all values are stored.
     """
 
     tables: tuple[str, ...]
@@ -48,7 +50,9 @@ def read_schema(connection: sqlite3.Connection, path: Path) -> Schema:
     reason = "; ".join(f"{entry}: {reason}" for entry, reason in refused.items())
     tables = _names(connection, "rootpage > 0 AND sql NOT LIKE 'CREATE VIRTUAL%'")
     virtual = _names(connection, "sql LIKE 'CREATE VIRTUAL%'")
-    unreadable = {
+    unreadable = {as_text(name): NOT_UTF8 for name in tables if not is_text(name)}
+    tables, virtual = (tuple(filter(is_text, names)) for names in (tables, virtual))
+    unreadable |= {
         name: refused.get(name, f"its definition is not understood here ({reason})")
         for name in tables
         if refused and not _columns(connection, name)
@@ -87,12 +91,15 @@ def not_understood(connection: sqlite3.Connection, path: Path) -> dict[str, str]
 
 
 def _names(connection: sqlite3.Connection, condition: str) -> tuple[str, ...]:
+    """Return the names of tables; bytes that are not UTF-8 are lone surrogates in them."""
     # names that SQLite itself would refuse
     odd = "typeof(name) != 'text' OR instr(name, char(0)) > 0"
-    rows = connection.execute(
-        f"SELECT name FROM sqlite_master WHERE type = 'table' AND NOT ({odd}) AND {condition} ORDER BY name"
-    )
-    return tuple(name for (name,) in rows)
+    query = f"SELECT name FROM sqlite_master WHERE type = 'table' AND NOT ({odd}) AND {condition} ORDER BY name"
+    before, connection.text_factory = connection.text_factory, exact_text
+    try:
+        return tuple(name for (name,) in connection.execute(query))
+    finally:
+        connection.text_factory = before
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:

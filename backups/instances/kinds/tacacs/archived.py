@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backups.components import sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent
-from backups.instances.kinds.base import ArchivedConfiguration, LiveConfiguration, ServiceKind
+from backups.instances.kinds.base import ArchivedConfiguration, LiveConfiguration, ServiceKind, read_once
 from backups.instances.kinds.layers import (
     SECTION,
     Configuration,
@@ -79,11 +79,11 @@ class LiveServer(LiveConfiguration):
         super().__init__(service, lock_timeout=lock_timeout)
         self.server = server
 
-    @cached_property
+    @read_once
     def text(self) -> str:
         return self.server.baseline_text()
 
-    @cached_property
+    @read_once
     def overrides(self) -> Sections:
         return read_live_overrides(self.server.overrides_path(), self.lock_timeout)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backups.components import sqlite
-from backups.errors import ComponentError, DamagedComponent, MissingComponent
+from backups.errors import DamagedComponent, MissingComponent
 from backups.instances.environment import Environment
 from backups.instances.kinds.layers import Configuration, is_url
 from backups.instances.kinds.tacacs.defaults import DEFAULTS
 from backups.lib.paths import Root, confined, stat_path, unreadable
-from destinations.lib.formats import as_text, is_text
+from destinations.lib.formats import as_text
 
 OVERRIDES = "data/config_overrides.db"
 URL_CACHE = "data/config_baseline_cache.conf"
@@ -77,16 +77,13 @@ class Server:
     def database_path(self, component: str, configuration: Configuration) -> Path:
         """Return the path of the database of `component`; relative names are relative to its working directory.
 
-        Raises ComponentError when it lies outside of the root.
+        Bytes that are not UTF-8 are lone surrogates in it, as in a path of the operating system. Raises ComponentError
+        when it lies outside of the root.
         """
         if component in self.databases:
             return self.root.require(self.databases[component])
         section, key, _ = DATABASES[component]
         value = configuration.get(section, {}).get(key) or DEFAULTS[section][key]
-        if not is_text(value):
-            raise ComponentError(
-                f"[{section}] {key} is not UTF-8 text.", hint="Correct it in the service's configuration."
-            )
         return confined(self.root, value, name=f"[{section}] {key}")
 
 

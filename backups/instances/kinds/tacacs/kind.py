@@ -23,6 +23,7 @@ from backups.instances.kinds.tacacs.ini import plain_value
 from backups.instances.kinds.tacacs.section import ConfigurationSection
 from backups.lib.paths import Root
 from backups.lib.site_paths import SitePaths
+from destinations.lib.formats import as_text
 from destinations.lib.secret_names import is_secret_name
 
 OPTIONAL = ("overrides", *DATABASES)
@@ -135,15 +136,24 @@ class TacacsServer(ServiceKind):
     def instance_id(self, members: Mapping[str, Path]) -> str:
         if (overrides := members.get(OVERRIDES)) is None:
             return self.name
-        try:
-            rows = sqlite.rows(overrides, INSTANCE_ID, immutable=True)
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                return self.name
-            raise sqlite.component_error(error, overrides, 0) from error
-        return str(rows[0][0]) if rows else self.name
+        return _recorded_id(overrides) or self.name
+
+    def own_id(self, lock_timeout: float) -> str:
+        overrides = self.server.overrides_path()
+        return _recorded_id(overrides, lock_timeout) if overrides.exists() else ""
 
     @classmethod
     def recognises(cls, manifest: Manifest) -> bool:
         # a foreign manifest names no kind: only this server's own archives are supported
         return manifest.kind == cls.kind or manifest.is_foreign
+
+
+def _recorded_id(overrides: Path, lock_timeout: float | None = None) -> str:
+    """Return the id in the database `overrides`, empty when it has none; without a `lock_timeout` it is a copy."""
+    try:
+        rows = sqlite.rows(overrides, INSTANCE_ID, immutable=lock_timeout is None, lock_timeout=lock_timeout or 0)
+    except sqlite3.Error as error:
+        if "no such table" in str(error):
+            return ""
+        raise sqlite.component_error(error, overrides, lock_timeout or 0) from error
+    return as_text(str(rows[0][0])) if rows else ""

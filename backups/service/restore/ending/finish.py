@@ -9,12 +9,14 @@ from backups.lib import audit
 from backups.models import RestoreExecution
 from backups.runs.hooks import run_hook
 from backups.service.restore.ending import restart
+from destinations.lib.formats import printable
 from destinations.lib.operator_error import sentences
 
 
 def warn(restore: RestoreExecution, notes: Sequence[str]) -> None:
     if notes:
-        restore.update_running(warnings=[*restore.warnings, *notes])
+        # they may name paths that are not UTF-8
+        restore.update_running(warnings=[*restore.warnings, *map(printable, notes)])
 
 
 def complete(restore: RestoreExecution, instance: Instance) -> None:

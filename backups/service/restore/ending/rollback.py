@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from backups.archive.manifest.document import Manifest
@@ -19,7 +18,7 @@ from backups.service.archives.open import open_archive
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.ending.finish import warn
 from backups.service.restore.safety import safety_archive
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import OperatorError, sentences
 
 Stage, State, Status = RestoreExecution.Stage, RestoreExecution.State, RestoreExecution.Status
@@ -29,13 +28,32 @@ ALL_VERIFIED = "All components had been restored and verified. Restart the servi
 def roll_back(
     restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path, error: BaseException
 ) -> None:
-    """Roll back every component that `restore` touched, because of `error`.
+    """Apply and verify the safety backup for each component that `restore` touched, because of `error`.
 
-    Raises BackupError with the next step when that fails.
+    The last touched comes first. Raises BackupError with the next step when that fails for one of them.
     """
     try:
         monitor.stage(Stage.ROLLING_BACK)
-        _roll_back_all(restore, instance, directory, lock_timeout=monitor.lock_timeout, checkpoint=monitor.advance)
+        # the workspace has room for one of both
+        shutil.rmtree(directory / "staged", ignore_errors=True)
+        archive = safety_archive(restore, directory)
+        manifest = manifest_of_file(archive)
+        # what was not touched may have changed since, and stays
+        wanted = {entry.file for name in restore.touched for entry in manifest.entries_of(name)}
+        staged = directory / "rollback"
+        with open_archive(archive, directory) as stream:
+            unpack(stream, staged, names=wanted)
+        context = ApplyContext(staged, monitor.lock_timeout, monitor.advance)
+        failures: list[Exception] = []
+        for name, path in reversed(restore.touched.items()):
+            try:
+                warn(restore, _roll_back_one(restore, instance, name, path, manifest, context))
+            except Exception as failed:  # raised below, once the others are rolled back
+                failures.append(failed)
+            else:
+                _set_state(restore, name, State.ROLLED_BACK)
+        if failures:
+            raise failures[0]
     except Exception as failure:  # whatever it is, the message has to say what the data is now
         if not isinstance(failure, OperatorError | OSError):
             audit.crashed("restore.rollback-crashed", failure, restore=restore.pk)
@@ -52,39 +70,6 @@ def rollback_failed(restore: RestoreExecution, error: BaseException, failure: Ex
         sentences(f"The restore failed: {message_of(error)}", f"Rolling back failed too: {reason}"),
         hint=f"Stop the service, then run 'manage.py restore --undo {restore.pk} --confirm'.",
     )
-
-
-def _roll_back_all(
-    restore: RestoreExecution,
-    instance: Instance,
-    directory: Path,
-    *,
-    lock_timeout: float,
-    checkpoint: Callable[[int], None],
-) -> None:
-    """Apply and verify the safety backup for each component that `restore` touched, last touched first.
-
-    A component that fails does not keep the others from being rolled back. Raises the first error.
-    """
-    # the workspace has room for one of both
-    shutil.rmtree(directory / "staged", ignore_errors=True)
-    archive = safety_archive(restore, directory)
-    manifest = manifest_of_file(archive)
-    wanted = {entry.file for name in restore.touched for entry in manifest.entries_of(name)}
-    staged = directory / "rollback"
-    with open_archive(archive, directory) as stream:
-        unpack(stream, staged, names=wanted)
-    context = ApplyContext(staged, lock_timeout, checkpoint)
-    failures: list[Exception] = []
-    for name, path in reversed(restore.touched.items()):
-        try:
-            warn(restore, _roll_back_one(restore, instance, name, path, manifest, context))
-        except Exception as failure:  # raised below, once the others are rolled back
-            failures.append(failure)
-        else:
-            _set_state(restore, name, State.ROLLED_BACK)
-    if failures:
-        raise failures[0]
 
 
 def _roll_back_one(

@@ -23,8 +23,8 @@ from destinations.lib.operator_error import sentences
 
 Stage, Status = RestoreExecution.Stage, RestoreExecution.Status
 RESTART_HINT = "Restart the service, check that it works, then acknowledge the restore."
-# from this stage on its service may have been stopped for the restore
-STOPPED = (Stage.STOPPING, Stage.APPLYING, Stage.PROVING, Stage.FINISHING, Stage.ROLLING_BACK)
+# in every other stage, one of another release too, the service may have been stopped and has to be started again
+BEFORE_STOPPING = (Stage.WAITING, Stage.FETCHING, Stage.VERIFYING, Stage.SAFETY)
 
 
 def finish_restore(restore: RestoreExecution, instance: Instance, monitor: Monitor, directory: Path) -> None:
@@ -59,6 +59,7 @@ def _roll_back_and_start(restore: RestoreExecution, directory: Path, error: Base
     failure = error
     try:
         instance = get_instance(restore.instance)
+    # instances.toml was changed meanwhile: without its paths nothing can be rolled back
     except BackupError as unknown:
         return rollback_failed(restore, error, unknown)
     with Monitor(restore, protected=True) as monitor:
@@ -79,6 +80,7 @@ def recover_dead(restore: RestoreExecution, message: str) -> bool:
     `message` begins that of the row. False when another process was first, or is at it.
     """
     undo = f"'manage.py restore --undo {restore.pk} --confirm'"
+    # the files of the instance and the workspace are on that host
     if not is_on_this_host(restore.worker):
         if not restore.touched:
             return finish.interrupt(restore, sentences(message, "Nothing was changed."), HOST_LOG_HINT)
@@ -119,10 +121,11 @@ def _roll_back_or_complete(restore: RestoreExecution, directory: Path, message: 
     """
     instance = get_instance(restore.instance)
     with Monitor(restore, protected=True) as monitor:
+        # a rollback would undo a restore that is complete
         if restore.is_verified:
             complete(restore, instance)
             return ALL_VERIFIED
-        stopped = restore.stage in STOPPED
+        stopped = restore.stage not in BEFORE_STOPPING
         try:
             if restore.touched:
                 roll_back(restore, instance, monitor, directory, BackupError("Its process died."))

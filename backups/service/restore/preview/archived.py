@@ -18,7 +18,7 @@ from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.archives.leases import read_lease
 from backups.service.archives.open import open_archive
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import OperatorError
 
 # the files of the configuration follow the manifest at the beginning of an archive
@@ -63,18 +63,16 @@ def archived_side(source: BackupExecution | Path, manifest: Manifest, service: S
         return ArchivedSide(reason="The backup holds no merged configuration.")
     try:
         with workspace(str(uuid4())) as directory:
-            path = source if isinstance(source, Path) else _head(source, directory)
+            if isinstance(source, Path):
+                path = source
+            else:
+                # the configuration is at the beginning of the archive
+                path = directory / "head"
+                with read_lease(source), source.destination.open() as destination:
+                    path.write_bytes(destination.head(source.backup_path, HEAD_BYTES))
             return _read(path, manifest, directory, service)
     except OperatorError as error:
         return ArchivedSide(reason=error.message)
-
-
-def _head(backup: BackupExecution, directory: Path) -> Path:
-    """Download the beginning of the archive only."""
-    path = directory / "head"
-    with read_lease(backup), backup.destination.open() as destination:
-        path.write_bytes(destination.head(backup.backup_path, HEAD_BYTES))
-    return path
 
 
 def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind) -> ArchivedSide:

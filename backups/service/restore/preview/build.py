@@ -9,12 +9,14 @@ from backups.archive.manifest.document import Manifest
 from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
+from backups.instances.identity import identity_notes, reason_not_of
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG, SECTION
 from backups.instances.mismatch import mismatches
 from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.copy import sha256_of
 from backups.models import BackupExecution, RestoreExecution
+from backups.service.archives.openable import no_key_for
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.confirmation import changes_of
 from backups.service.restore.preview.archived import archived_side
@@ -23,7 +25,7 @@ from backups.service.restore.preview.configuration import ConfigurationCompariso
 from backups.service.restore.preview.refusals import refusals
 from backups.service.restore.preview.summary import Preview, total_loss, worst_status
 from backups.service.restore.preview.tree import MOST_NAMES, TreeComparer
-from backups.service.restore.select import Target, select
+from backups.service.restore.staging.select import Target, select, unowned_notes
 
 # a page has to be answered: what is not compared by then is unknown
 SECONDS_FOR_TREES = 10.0
@@ -47,6 +49,7 @@ def preview(
     for an unknown instance or component, or without an archive, ArchiveError for a file that is not an archive.
     """
     known = get_instance(instance)
+    service = known.service
     # read first: a restore that changes the instance meanwhile makes the confirmation of this preview invalid
     changes_seen = changes_of(instance)
     manifest, digest = _manifest_and_digest(source)
@@ -57,9 +60,7 @@ def preview(
         manifest = manifest if trusted else manifest.as_untrusted()
         names = list(dict.fromkeys([*manifest.components, *known.component_names]))
         targets = select(components, manifest, known)
-    comparison = None
-    if known.service.layers:
-        comparison = ConfigurationComparison(known, archived_side(source, manifest, known.service))
+    comparison = ConfigurationComparison(known, archived_side(source, manifest, service)) if service.layers else None
     parts = [target.part for target in targets if target.component == CONFIG]
     foreseen = comparison.of(parts) if comparison and parts else ConfigurationPreview()
     live = _live_components(known, comparison, foreseen, undo_of)
@@ -69,12 +70,15 @@ def preview(
     found = [_compared(name, live, manifest, targets, comparison, comparer, undo, known) for name in names]
     selected = [component for component in found if component.selected]
     kind = kind_of(manifest)
+    # the manifest of a file was read from it, so a key opened it
+    no_key = no_key_for(source, look=True) if isinstance(source, BackupExecution) else None
     return Preview(
         instance=instance,
         archive=str(source),
         archive_sha256=digest,
         changes_seen=changes_seen,
         archive_instance=manifest.instance_name,
+        other_instance=bool(reason_not_of(manifest, known)),
         taken_at=manifest.taken_at,
         age=timezone.now() - manifest.taken_at if manifest.taken_at else None,
         triggered_by=manifest.triggered_by,
@@ -84,12 +88,19 @@ def preview(
         application=manifest.application or f"{kind.label if kind else 'unknown'} {manifest.server_version}",
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
-        warnings=(*manifest.warnings, *map(str, elsewhere)),
-        refusals=tuple(refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo)),
+        warnings=(*manifest.warnings, *([] if undo else _notes(manifest, known)), *map(str, elsewhere)),
+        refusals=(
+            *([no_key.text] if no_key else []),
+            *refusals(manifest, known, targets, live, foreseen, elsewhere, undo=undo),
+        ),
         components=tuple(found),
         loss=total_loss(selected),
         status=worst_status(selected),
     )
+
+
+def _notes(manifest: Manifest, instance: Instance) -> list[str]:
+    return [*identity_notes(manifest, instance), *unowned_notes(manifest, instance)]
 
 
 def _manifest_and_digest(source: BackupExecution | Path) -> tuple[Manifest, str]:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backups.archive.manifest.document import Entry, Manifest
+from backups.archive.manifest.document import Manifest
 from backups.components import Component
 from backups.instances import Instance
 from backups.service.restore.preview.configuration import ConfigurationChange, ConfigurationPreview
 from backups.service.restore.preview.findings import UNCOMPARED, Findings
 from backups.service.restore.preview.tables import TableChange
 from backups.service.restore.preview.tree import TreeComparer, TreePreview
-from backups.service.restore.select import absent_parts
+from backups.service.restore.staging.select import absent_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,11 @@ def compared(
     instance: Instance,
 ) -> ComponentPreview:
     """Compare the live `component` with what the backup has of it, or of the `chosen` parts of it ("" for all)."""
-    entries = _entries(name, chosen, manifest, instance)
+    entries = manifest.entries_of(name)
+    if chosen and "" not in chosen:
+        # of a section only its keys are compared
+        wanted = {file for layer, file in instance.service.layers.items() if layer in chosen}
+        entries = tuple(entry for entry in entries if entry.file in wanted)
     reason = _unselectable(name, component, manifest, undo=undo)
     if component is None or reason:
         return ComponentPreview(name, False, False, reason=reason)
@@ -77,9 +81,11 @@ def compared(
     for entry in entries:
         findings.compare(component, entry, comparer)
     for part in absent_parts(manifest, name) if "" in (chosen or [""]) else ():
-        findings.add_removal(part)
+        # what was not there then may not be there now either
+        if component.exists(part):
+            findings.add_removal(part)
     if configuration.unknown:
-        findings.add_unknown(f"the configuration cannot be compared: {configuration.unknown}")
+        findings.add_unknown(f"The configuration cannot be compared: {configuration.unknown}")
     findings.add_keys(configuration.changes)
     return ComponentPreview(
         name,
@@ -98,16 +104,6 @@ def compared(
         loss=findings.loss(),
         loss_unknown=findings.unknown,
     )
-
-
-def _entries(name: str, chosen: Sequence[str], manifest: Manifest, instance: Instance) -> tuple[Entry, ...]:
-    """Return the entries to compare."""
-    entries = manifest.entries_of(name)
-    if not chosen or "" in chosen:
-        return entries
-    # of a section only its keys are compared
-    wanted = {file for layer, file in instance.service.layers.items() if layer in chosen}
-    return tuple(entry for entry in entries if entry.file in wanted)
 
 
 def _unselectable(name: str, component: Component | None, manifest: Manifest, *, undo: bool) -> str:

@@ -150,15 +150,16 @@ class ConfigurationComparison:
         live = self.live.merged
         sections = dict.fromkeys([*live, *after])
         keys = [(name, key) for name in sections for key in dict.fromkeys([*live.get(name, {}), *after.get(name, {})])]
-        found = (
-            self._change(name, key, live.get(name, {}).get(key), after.get(name, {}).get(key)) for name, key in keys
-        )
-        return tuple(change for change in found if change is not None)
-
-    def _change(self, section: str, key: str, now: str | None, after: str | None) -> ConfigurationChange | None:
-        if now is None:
-            return None if after is None else ConfigurationChange(section, key, None, after)
-        secret = self._service.is_secret(section, key)
-        if after is not None and is_masked(after, key, now, secret=secret):
-            return None
-        return ConfigurationChange(section, key, masked_value(key, now, secret=secret), after)
+        found = []
+        for section, key in keys:
+            now, then = live.get(section, {}).get(key), after.get(section, {}).get(key)
+            secret = self._service.is_secret(section, key)
+            # a row of an earlier version holds in plain text what its list of names did not have
+            shown = None if then is None else masked_value(key, then, secret=secret)
+            if now is None:
+                if shown is not None:
+                    found.append(ConfigurationChange(section, key, None, shown))
+            # of a secret only the mask is known: the same value has the same mask
+            elif then is None or not is_masked(then, key, now, secret=secret):
+                found.append(ConfigurationChange(section, key, masked_value(key, now, secret=secret), shown))
+        return tuple(found)

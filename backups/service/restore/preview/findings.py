@@ -16,6 +16,7 @@ from backups.service.restore.preview.configuration import ConfigurationChange
 from backups.service.restore.preview.tables import TableChange, table_changes
 from backups.service.restore.preview.tree import TreeComparer, TreePreview
 from destinations.lib.formats import counted, human_size, listed
+from destinations.lib.operator_error import sentences
 
 SECONDS_PER_DATABASE = 3.0
 LOCK_TIMEOUT = 1.0
@@ -63,7 +64,7 @@ class Findings:
 
     def add_removal(self, part: str) -> None:
         name = f"{self.name}.{part}" if part else self.name
-        self.notes.append(f"{name} did not exist when the backup was made and will be removed")
+        self._note(f"{name} did not exist when the backup was made and will be removed")
         self.lost.append(f"all of {name}")
 
     def compare(self, component: Component, entry: Entry, comparer: TreeComparer) -> None:
@@ -91,10 +92,10 @@ class Findings:
             return
         uncounted = [item.table for item in entry.not_counted]
         if "" in uncounted or (entry.tables is None and entry.records is None):
-            self.add_unknown(f"the rows of {entry.file} were not counted when the backup was made")
+            self.add_unknown(f"The rows of {entry.file} were not counted when the backup was made")
             return
         for table in uncounted:
-            self.add_unknown(f"the rows of table {table} of {entry.file} were not counted when the backup was made")
+            self.add_unknown(f"The rows of table {table} of {entry.file} were not counted when the backup was made")
         try:
             live = live_tables(path, entry.newest or {}, lock_timeout=LOCK_TIMEOUT, seconds=SECONDS_PER_DATABASE)
         except DamagedComponent as error:
@@ -118,7 +119,7 @@ class Findings:
         if tree.same:
             self._assume(ONLY_LOOKED_AT)
         if tree.unknown:
-            self.add_unknown(f"what a restore of {self.name} removes is not known in full: {tree.unknown}")
+            self.add_unknown(f"What a restore of {self.name} removes is not known in full: {tree.unknown}")
 
     def _differs(self, path: Path, entry: Entry, comparer: TreeComparer) -> bool:
         """True when the live `path` is known to hold other bytes than `entry`; a note says why that is unknown."""
@@ -157,8 +158,8 @@ class Findings:
         # what was not compared may be lost: that is not `nothing`
         return NOTHING if not self.unknown and UNCOMPARED.isdisjoint(self.assumed) else UNKNOWN
 
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
+    def _note(self, text: str) -> None:
+        if (note := sentences(text)) not in self.notes:
             self.notes.append(note)
 
     def all_lost(self) -> list[str]:

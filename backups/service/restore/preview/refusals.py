@@ -7,9 +7,10 @@ from backups.components import Component
 from backups.components.files.component import FilesComponent
 from backups.errors import ComponentError
 from backups.instances import Instance
+from backups.instances.identity import reason_not_of
 from backups.instances.mismatch import Mismatch
 from backups.service.restore.preview.configuration import ConfigurationPreview
-from backups.service.restore.select import Target
+from backups.service.restore.staging.select import Target
 
 
 def refusals(
@@ -24,8 +25,8 @@ def refusals(
 ) -> Iterator[str]:
     """Yield why a restore of `targets` would be refused; of an undo, only what refuses an undo too."""
     restored = dict.fromkeys(target.component for target in targets)
-    if manifest.instance_name != instance.name:
-        yield f"The archive is of instance {manifest.instance_name}: it needs --other-instance."
+    if reason := reason_not_of(manifest, instance):
+        yield f"{reason} It needs --other-instance."
     if not undo:
         yield from foreseen.refusals
         yield from (f"{one} ({one.hint})" for one in elsewhere if one.certain and one.component in restored)

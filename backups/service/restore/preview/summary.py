@@ -14,6 +14,8 @@ from destinations.lib.formats import listed
 class Preview:
     """`archive_sha256` and `changes_seen` are what a person confirms, `refusals` what a restore would stop at.
 
+    `archive_instance` is the name in the archive; `other_instance` is true unless it is of this one, by name or by id.
+
     `status` is the worst of the selected components.
     """
 
@@ -22,6 +24,7 @@ class Preview:
     archive_sha256: str
     changes_seen: str
     archive_instance: str
+    other_instance: bool
     taken_at: datetime | None
     age: timedelta | None
     triggered_by: str

@@ -9,7 +9,7 @@ from typing import cast
 
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.entry import Entry
-from backups.components.files.compare_listing import Differences, TreeComparison
+from backups.components.files.compare_listing import TreeComparison
 from backups.errors import BackupError
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from backups.lib.walk import TreeEntry, walk
@@ -135,12 +135,10 @@ class TreeComparer:
 
 
 def _shown(comparison: TreeComparison, first: int, unknown: str) -> TreePreview:
-    going, returning, changing = (
-        _group(found, first) for found in (comparison.going, comparison.returning, comparison.changing)
-    )
+    groups = []
+    for found in (comparison.going, comparison.returning, comparison.changing):
+        named = tuple(NamedEntry(printable(one.name), one.type, one.size, one.change) for one in found.shown)
+        more = max(0, found.count - first - len(named))
+        groups.append(EntryGroup(found.count, found.files, found.size, named, more))
+    going, returning, changing = groups
     return TreePreview(going, returning, changing, comparison.same, unknown)
-
-
-def _group(found: Differences, first: int) -> EntryGroup:
-    named = tuple(NamedEntry(printable(one.name), one.type, one.size, one.change) for one in found.shown)
-    return EntryGroup(found.count, found.files, found.size, named, max(0, found.count - first - len(named)))

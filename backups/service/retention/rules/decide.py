@@ -1,7 +1,7 @@
 """The decision about each backup: the protections of every strategy, then the rule."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from backups.service.retention.rules import gfs, hanoi, simple
@@ -16,13 +16,13 @@ ASIDE = "safety and adopted backups and those with a drop aside"
 
 
 def decide(
-    rule: Rule, backups: Sequence[Backup], now: datetime, promised: Mapping[str, timedelta | None]
+    rule: Rule, backups: Sequence[Backup], now: datetime, max_ages: Mapping[str, timedelta | None]
 ) -> list[Decision]:
     """Return one decision for each backup, in the order given; each instance is decided by itself.
 
-    `promised` is for every instance the age that its newest good backup may have by its schedules, None without any.
+    `max_ages` is for every instance the age that its newest good backup may have by its schedules, None without any.
     Idempotent: deciding again on what was kept, at the same `now`, keeps all of it.
-    Raises RetentionError: `now` is naive, an id occurs twice, or an instance has no entry in `promised`.
+    Raises RetentionError: `now` is naive, an id occurs twice, or an instance has no entry in `max_ages`.
     """
     if now.utcoffset() is None:
         raise RetentionError("The present moment of a retention run has no time zone.", "Pass an aware datetime.")
@@ -30,9 +30,10 @@ def decide(
     for backup in backups:
         if backup.id in seen:
             raise RetentionError(f"Backup {backup.id} occurs twice in a retention run.", "Pass every row once.")
-        if backup.instance not in promised:
+        # a missing entry would read as no schedule, and delete while backups are overdue
+        if backup.instance not in max_ages:
             raise RetentionError(
-                f"It is not known what the schedules of instance {backup.instance!r} promise.",
+                f"It is not known how old the newest backup of instance {backup.instance!r} may be.",
                 "Pass None for an instance that has no schedule.",
             )
         seen.add(backup.id)
@@ -41,7 +42,7 @@ def decide(
         instances[backup.instance][backup.id] = backup
     verdicts: dict[str, Verdict] = {}
     for instance, own in instances.items():
-        verdicts |= _judge_instance(rule, own, now, promised[instance])
+        verdicts |= _judge_instance(rule, own, now, max_ages[instance])
     decisions = []
     for backup in backups:
         keep, because = verdicts[backup.id]
@@ -50,9 +51,12 @@ def decide(
 
 
 def _judge_instance(
-    rule: Rule, backups: Mapping[str, Backup], now: datetime, promised: timedelta | None
+    rule: Rule, backups: Mapping[str, Backup], now: datetime, max_age: timedelta | None
 ) -> dict[str, Verdict]:
-    candidates = _candidates(backups.values(), now)
+    good = (backup for backup in backups.values() if backup.completed and not backup.flaw)
+    dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
+    # a backup of the future would win each bucket until its date has come
+    candidates = sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
     displacing = [candidate for candidate in candidates if backups[candidate.id].may_displace_others]
     proven = {backup.id for backup in backups.values() if backup.proven}
     verdicts = _with_floors(rule, candidates, now, proven)
@@ -63,17 +67,12 @@ def _judge_instance(
             if alone.keep and not verdicts[id_].keep:
                 verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
     fresh = [candidate for candidate in candidates if backups[candidate.id].counts_for_freshness]
-    hold = _hold(fresh, now, promised, rule.min_keep)
+    hold = _hold(fresh, now, max_age, rule.min_keep)
     if hold:
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
+    # a protection wins over every rule
     return verdicts | protected
-
-
-def _candidates(backups: Iterable[Backup], now: datetime) -> list[Candidate]:
-    good = (backup for backup in backups if backup.completed and not backup.flaw)
-    dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
-    return sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
 
 
 def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, proven: set[str]) -> dict[str, Verdict]:
@@ -88,18 +87,18 @@ def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, pro
     return verdicts | {id_: Verdict(True, why) for id_, why in floors.items() if not verdicts[id_].keep}
 
 
-def _hold(candidates: Sequence[Candidate], now: datetime, promised: timedelta | None, min_keep: int) -> str | None:
+def _hold(candidates: Sequence[Candidate], now: datetime, max_age: timedelta | None, min_keep: int) -> str | None:
     """Return why nothing may be deleted now: backups are overdue, or have just begun again after a long pause."""
-    if promised is None:
+    if max_age is None:
         return None
     if not candidates:
-        return "there is no good backup of the kind its schedule promises: nothing is pruned"
-    late = now - candidates[0].taken_at - promised
+        return "no good backup counts for its schedules: nothing is pruned"
+    late = now - candidates[0].taken_at - max_age
     if late > timedelta(0):
-        return f"the newest good backup is {rough_duration(late)} older than its schedule promises: nothing is pruned"
+        return f"the newest good backup is {rough_duration(late)} older than its schedules allow: nothing is pruned"
     # after a pause, or a jump of the clock, all older backups are beyond the rule as soon as the first new one is there
     newest = candidates[:min_keep]
-    recent = sum(now - candidate.taken_at <= len(newest) * promised for candidate in newest)
+    recent = sum(now - candidate.taken_at <= len(newest) * max_age for candidate in newest)
     if recent < len(newest):
         count = counted(recent, "good backup")
         return f"only {count} of {len(newest)} came since backups began again: nothing is pruned"

@@ -178,5 +178,5 @@ def test_of_a_configuration_that_is_not_there_nothing_is_lost(tacacs_root: Path,
     as_it_was = Ownership.of(file.stat())
     file.unlink()
     assert preview(backup, "tacacs-hq").loss == "Nothing is known to be lost."
-    assert config(backup).notes == (f"{file} does not exist now and will be created with {as_it_was}",)
+    assert config(backup).notes == (f"{file} does not exist now and will be created with {as_it_was}.",)
     assert config(backup, "config.section:ldap").loss_unknown

@@ -108,7 +108,7 @@ def test_nothing_is_pruned_while_the_newest_good_backup_is_late(rule: Rule) -> N
     backups = daily(90, newest=NOW - timedelta(days=4, hours=7))
     decisions = judge(rule, backups, promised=timedelta(days=1))
     assert gone(decisions) == []
-    why = "kept because the newest good backup is 3 days older than its schedule promises: nothing is pruned"
+    why = "kept because the newest good backup is 3 days older than its schedules allow: nothing is pruned"
     assert reason(decisions, "app-50") == why
 
 
@@ -159,7 +159,7 @@ def test_an_instance_without_any_backup_of_its_own_is_not_pruned_while_one_is_pr
     rebuilt = [taken(NOW - timedelta(days=age), id=f"{age}", adopted=True) for age in range(50)]
     decisions = judge(ONE_DAY, rebuilt, promised=timedelta(days=1))
     assert gone(decisions) == []
-    why = "kept because there is no good backup of the kind its schedule promises: nothing is pruned"
+    why = "kept because no good backup counts for its schedules: nothing is pruned"
     assert reason(decisions, "49") == why
 
 
@@ -227,7 +227,7 @@ def test_the_same_id_twice_is_refused_even_in_two_instances() -> None:
 
 
 def test_an_instance_of_which_nobody_says_what_is_promised_is_refused() -> None:
-    with pytest.raises(RetentionError, match="what the schedules of instance 'app2' promise") as refused:
+    with pytest.raises(RetentionError, match="newest backup of instance 'app2'") as refused:
         decide(ONE_DAY, daily(3, instance="app2"), NOW, {"app": None})
     assert refused.value.hint == "Pass None for an instance that has no schedule."
 

@@ -1,0 +1,55 @@
+"""Filters of the list of backups: what became of the archive, its drill, its encryption, its pin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from backups.models.querysets import DELETED, DRILLED, MISSING, STORED
+
+Choice = tuple[str, str, Q]
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """A filter whose `choices_by_condition` are value, label and condition. The conditions are those of indexes."""
+
+    choices_by_condition: tuple[Choice, ...]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, label) for value, label, _ in self.choices_by_condition]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        conditions = [condition for value, _, condition in self.choices_by_condition if value == self.value()]
+        return queryset.filter(*conditions)
+
+
+class ArchiveFilter(ChoiceFilter):
+    title, parameter_name = "archive", "archive"
+    choices_by_condition = (
+        ("stored", "Stored", STORED),
+        ("missing", "Missing", MISSING),
+        ("deleted", "Deleted", DELETED),
+    )
+
+
+class DrillFilter(ChoiceFilter):
+    title, parameter_name = "drill", "drill"
+    choices_by_condition = (
+        ("passed", "Passed", DRILLED & Q(drill__verdict="passed")),
+        ("failed", "Failed", DRILLED & Q(drill__verdict="failed")),
+        ("none", "Not drilled", STORED & Q(drill__isnull=True)),
+    )
+
+
+class EncryptionFilter(ChoiceFilter):
+    title, parameter_name = "encryption", "encryption"
+    choices_by_condition = (
+        ("yes", "Encrypted", Q(encryption__gt="")),
+        ("no", "Not encrypted", Q(status="completed", encryption="")),
+    )
+
+
+class PinFilter(ChoiceFilter):
+    title, parameter_name = "pin", "pin"
+    choices_by_condition = (("yes", "Pinned", Q(pinned=True)),)

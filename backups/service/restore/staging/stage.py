@@ -1,0 +1,199 @@
+"""Stage a restore: fetch, unpack and verify everything before anything live is changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backups.archive.errors import ArchiveError
+from backups.archive.manifest.document import Entry, Manifest
+from backups.archive.manifest.names import EXPORT_NAME
+from backups.archive.tar.read import unpack
+from backups.components import ApplyContext, Component
+from backups.errors import BackupError, ComponentError
+from backups.instances import Instance
+from backups.instances.identity import identity_notes, reason_not_of
+from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.layers import CONFIG, Configuration
+from backups.instances.site_paths import live_components, live_components_at
+from backups.lib.copy import copy_stable, sha256_of
+from backups.lib.paths import size_or_zero
+from backups.models import RestoreExecution
+from backups.runs.workspace import require_space
+from backups.service.archives.fetch import fetch
+from backups.service.archives.open import open_archive
+from backups.service.archives.tree_listing import keep_unpacked
+from backups.service.archives.verify import check_database, manifest_of_file
+from backups.service.restore.staging.select import Target, absent_parts, entries_for, select, unowned_notes
+from destinations.lib.operator_error import sentences
+
+OPEN_AGAIN_HINT = "Open the preview again."
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One target with the live component it goes into, the entries it comes from, and the parts that were absent."""
+
+    target: Target
+    component: Component
+    entries: tuple[Entry, ...]
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An archive, unpacked and verified.
+
+    `live` are all components at their present paths, `findings` the faults of the resulting configuration, `notes` the
+    warnings. `live_configuration` is the present one, `configuration` the one after the restore; None for an undo.
+    """
+
+    manifest: Manifest
+    directory: Path
+    live: list[Component]
+    steps: list[Step]
+    findings: list[str]
+    notes: list[str]
+    live_configuration: LiveConfiguration
+    configuration: Configuration | None = None
+
+
+def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[int], None]) -> Path:
+    """Return a private copy of the confirmed archive in `directory`.
+
+    Raises ArchiveError when the archive was replaced since, BackupError when there is no room for it.
+    """
+    backup = restore.execution
+    if backup is not None:
+        if backup.archive_sha256 != restore.archive_sha256:
+            raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
+        return fetch(backup, directory, progress=progress)
+    source = Path(restore.archive_file)
+    archive = directory / "fetched" / source.name
+    archive.parent.mkdir(mode=0o700)
+    require_space(directory, size_or_zero(source))
+    try:
+        copy_stable(source, archive, progress)
+    except ComponentError as error:
+        raise ArchiveError(error.message, hint="Check the path and the permissions.") from error
+    if sha256_of(archive, lambda _: None) != restore.archive_sha256:
+        raise ArchiveError(f"{source} is not the file that was confirmed: its SHA-256 differs.", hint=OPEN_AGAIN_HINT)
+    return archive
+
+
+def stage(
+    archive: Path,
+    instance: Instance,
+    restore: RestoreExecution,
+    directory: Path,
+    progress: Callable[[int], None],
+    *,
+    trusted: bool,
+) -> Staged:
+    """Unpack and verify what `restore` selects. Nothing live is changed, and `archive` is removed.
+
+    Of an archive that is not `trusted`, no file is created that group or others may write. Raises ArchiveError,
+    ComponentError or BackupError with the first fault.
+    """
+    manifest = manifest_of_file(archive)
+    if not trusted:
+        manifest = manifest.as_untrusted()
+    reason = reason_not_of(manifest, instance)
+    if reason and not restore.allow_other_instance:
+        raise BackupError(reason, hint="To restore it into this instance all the same, use --other-instance.")
+    # an undo takes exactly what its restore changed
+    if restore.undo_of is not None:
+        names = list(restore.undo_of.touched)
+    else:
+        names = [target.component for target in select(restore.components, manifest, instance)]
+    wanted = {entry.file for name in names for entry in manifest.entries_of(name)}
+    # the export has the paths of the databases, for an instance whose live configuration is broken
+    wanted |= {entry.file for entry in manifest.contents if entry.file == EXPORT_NAME}
+    require_space(directory, sum(entry.size_bytes for entry in manifest.contents if entry.file in wanted))
+    staged = directory / "staged"
+    with open_archive(archive, directory) as stream:
+        unpack(stream, staged, names=wanted, progress=progress)
+    # frees its space for the safety backup
+    archive.unlink()
+    keep_unpacked(restore.execution, manifest, staged, progress)
+    notes: list[str] = []
+    for entry in manifest.contents:
+        if entry.file in wanted and entry.type == "database":
+            try:
+                notes += check_database(staged / entry.file, entry, checkpoint=progress)
+            except ComponentError as error:
+                hint = "Use another backup, or leave that component out."
+                raise ArchiveError(error.message, hint=hint) from error
+    assembled = assemble(manifest, staged, instance, restore)
+    return replace(assembled, notes=[*notes, *assembled.notes])
+
+
+def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: RestoreExecution) -> Staged:
+    """Find the live components and what each is restored from; return both with `manifest` and `staged`.
+
+    Their paths are those of the resulting configuration; of an undo, those of the restore that it undoes.
+    """
+    live_configuration = instance.service.live()
+    if restore.undo_of is not None:
+        live = live_components_at(instance, restore.undo_of.touched)
+        targets = [Target(component.name, component.name) for component in live]
+        steps = _steps(targets, live, manifest, instance, restore)
+        return Staged(manifest, staged, live, steps, [], _foreseen(steps, staged), live_configuration)
+    targets = select(restore.components, manifest, instance)
+    parts = [target.part for target in targets if target.component == CONFIG]
+    configuration = resulting_configuration(parts, manifest, staged, live_configuration)
+    findings = instance.service.findings(configuration) if parts else []
+    live = live_components(instance, configuration)
+    steps = _steps(targets, live, manifest, instance, restore)
+    notes = identity_notes(manifest, instance)
+    if not restore.components:
+        # a restore of everything leaves this out
+        unknown = [name for name in manifest.components if name not in instance.component_names]
+        notes += [f"The archive also holds {name}, which instance {instance.name} does not have." for name in unknown]
+        notes += unowned_notes(manifest, instance)
+        notes += [sentences(f"{item.component} is not in the archive: {item.reason}") for item in manifest.absent]
+    notes += _foreseen(steps, staged)
+    return Staged(manifest, staged, live, steps, findings, notes, live_configuration, configuration)
+
+
+def _foreseen(steps: Sequence[Step], staged: Path) -> list[str]:
+    context = ApplyContext(staged, 0, lambda _: None)
+    return [note for step in steps if step.entries for note in step.component.preflight(step.entries, context)]
+
+
+def _steps(
+    targets: Sequence[Target],
+    live: Sequence[Component],
+    manifest: Manifest,
+    instance: Instance,
+    restore: RestoreExecution,
+) -> list[Step]:
+    by_name = {component.name: component for component in live}
+    steps = []
+    for target in targets:
+        component = by_name[target.component]
+        if target.section:
+            component = instance.service.section(target.section, by=restore.triggered_by)
+        absent = () if target.part else absent_parts(manifest, target.component)
+        entries = entries_for(target, manifest, instance)
+        if not entries and not absent:
+            raise BackupError(f"The archive has no entry for {target.name}.")
+        if entries and not component.accepts(entries):
+            raise BackupError(f"The archive holds {target.name} as another kind of component than the instance has.")
+        steps.append(Step(target, component, entries, absent))
+    return steps
+
+
+def resulting_configuration(
+    parts: Sequence[str], manifest: Manifest, staged: Path, live: LiveConfiguration
+) -> Configuration:
+    """Return the merged configuration of the service after the restore of `parts` of it."""
+    absent = absent_parts(manifest, CONFIG)
+    if parts:
+        return live.after(parts, staged, absent)
+    try:
+        return live.merged
+    except ComponentError:
+        # where the live one is broken, the one in the archive has the paths of the databases
+        if not (staged / EXPORT_NAME).exists():
+            raise
+        return live.service.archived(staged, absent).merged

@@ -1,0 +1,28 @@
+"""A page with live progress after its session has ended."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.pages.browser_steps import END_MS, back_up_from_the_front_page, wait_until_completed
+from tests.support.sites.browser_site import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+RUN_ANOTHER = """
+from django.utils import timezone
+from backups.models import BackupExecution
+done, now = BackupExecution.objects.filter(status="completed").latest("created_at"), timezone.now()
+BackupExecution.objects.create(
+    instance=done.instance, destination=done.destination, status="running", stage="packing", triggered_by="alice",
+    worker="elsewhere:1", started_at=now, heartbeat_at=now, progress_percent=70,
+)
+"""
+
+
+def test_a_page_that_polls_says_that_the_session_has_ended(page: Page, site: Site) -> None:
+    back_up_from_the_front_page(page)
+    wait_until_completed(page)
+    site.manage("shell", "--verbosity=0", "--command", RUN_ANOTHER)
+    page.goto(f"{site.url}/admin/")
+    expect(page.locator("[data-live]")).to_have_count(1)
+    page.context.clear_cookies()
+    expect(page.locator("[data-live] .bs-detail")).to_contain_text("signed out", timeout=END_MS)
