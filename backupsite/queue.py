@@ -25,7 +25,9 @@ SQLITE_OPTIONS = {
 
 def database_settings(env: Environment, home: Path) -> dict[str, Any]:
     """Return ``DATABASES["default"]``: DATABASE_URL, or a SQLite file below `home`."""
-    database: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{home / 'backupsite.sqlite3'}")
+    # not as a URL: a folder may hold characters that URLs reserve
+    embedded = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(home / "backupsite.sqlite3")}
+    database: dict[str, Any] = env.db_url("DATABASE_URL") if env.str("DATABASE_URL", default="") else embedded
     # On SQLite a connection per poll would rewrite the WAL every time: gigabytes a day from an idle worker.
     database.setdefault("CONN_MAX_AGE", 600)
     options = database.setdefault("OPTIONS", {})

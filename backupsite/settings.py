@@ -110,6 +110,11 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+# where a proxy serves the site below a path: the variable that gunicorn reads too
+_prefix = env.str("SCRIPT_NAME", default="").strip("/")
+FORCE_SCRIPT_NAME = f"/{_prefix}" if _prefix else None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
+
 ROOT_URLCONF = "backupsite.urls"
 WSGI_APPLICATION = "backupsite.wsgi.application"
 
@@ -148,7 +153,7 @@ USE_TZ = True
 # one style of dates on all pages, those of Django's admin included
 FORMAT_MODULE_PATH = "backupsite.formats"
 
-STATIC_URL = "static/"
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATIC_ROOT = paths.private_directory(BACKUPSITE_HOME / "static")
 WHITENOISE_USE_FINDERS = True
 

@@ -55,7 +55,7 @@ def _read(path: Path, _version: tuple[int, int, int], _kinds: tuple[str, ...]) -
 def read_inventory(path: Path) -> Inventory:
     """Return the instances of the file `path`. Raises nothing."""
     try:
-        return _parsed(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _parsed(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError) as error:
         return _unreadable(path, error)
     except tomllib.TOMLDecodeError as error:

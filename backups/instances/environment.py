@@ -82,7 +82,7 @@ class Environment:
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(MOST_BYTES).decode()
+            return file.read(MOST_BYTES).decode("utf-8-sig")
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "unknown"
         raise ComponentError(

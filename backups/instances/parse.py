@@ -12,7 +12,7 @@ from backups.lib.paths import Root
 from destinations.lib.secret_names import words_of
 
 COMMON_KEYS = frozenset(
-    {"kind", "root", "roots", "map", "queue", "state", "hooks", "watch", "drill_every_days", "secrets"}
+    {"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days", "secrets", "roots", "map"}
 )
 HOOKS = ("before_restore", "after_restore", "after_backup")
 HOOK_TIMEOUT_SECONDS = 60

@@ -14,7 +14,7 @@ from backups.archive.manifest.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
 from backups.lib.mounts import mounts_below
 from backups.lib.ownership import Ownership, ownership_for, ownership_note
-from destinations.lib.disks import write_hint
+from destinations.lib.disks import fsync_folder, write_hint
 
 RENAME_EXCHANGE = 2  # linux/fs.h
 BLOCK = 1 << 20
@@ -80,7 +80,7 @@ def touched() -> Iterator[None]:
 def sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        fsync_folder(descriptor)
     finally:
         os.close(descriptor)
 
@@ -165,7 +165,7 @@ def exchange(first: Path, second: Path) -> None:
         except OSError as error:
             code = error.errno or errno.EIO
             raise Untouched(f"{second} cannot be replaced: {os.strerror(code)}.", hint=exchange_hint(code)) from error
-        os.fsync(parent)
+        fsync_folder(parent)
     finally:
         os.close(parent)
 

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from backups.models.querysets import ScheduleQuerySet
@@ -35,9 +36,12 @@ class BackupSchedule(models.Model):
     next_run = models.DateTimeField(null=True, blank=True, editable=False)
     last_run = models.DateTimeField(null=True, blank=True, editable=False)
     last_status = models.CharField(max_length=16, blank=True, editable=False)
+    last_error = models.TextField(blank=True, db_default="", default="", editable=False)
     consecutive_failures = models.PositiveIntegerField(default=0, editable=False)
     retry_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # since when it runs by itself with this cadence: slots before that were not missed
+    active_since = models.DateTimeField(db_default=Now(), default=timezone.now, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
     managed_by = models.CharField(
         max_length=128, blank=True, editable=False, help_text="the configuration that declares it; then read-only here"

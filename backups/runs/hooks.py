@@ -1,5 +1,6 @@
 """Hooks: programs of the operator that run before and after a backup or a restore, without a shell."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from backups.instances import Instance
 from backups.lib import audit
 from backups.models import Run
 from backups.models.columns import HookNote
+from backups.runs import workspace
+from destinations.lib.disks import free_bytes
 from destinations.lib.redaction import MARGIN, redact_cut
 from destinations.lib.secret_names import is_private_variable
 
@@ -34,7 +37,7 @@ def run_hook(name: str, instance: Instance, run: Run) -> None:
     if not argv:
         return
     # a file instead of a pipe: a service that the hook started keeps the output open, which must not block this process
-    with _scratch() as output:
+    with _scratch(run) as output:
         code = _execute(list(argv), instance, run, output)
         text = _text(output)
     note = HookNote(hook=name, at=timezone.now().isoformat(), exit_code=code, output=text)
@@ -51,13 +54,16 @@ def environment(instance: Instance, run: Run) -> dict[str, str]:
     return known | {"BACKUPSITE_INSTANCE": instance.name, "BACKUPSITE_RUN": str(run.pk)}
 
 
-def _scratch() -> BinaryIO:
-    """Return a temporary file for the output."""
+def _scratch(run: Run) -> BinaryIO:
+    """Return a temporary file for the output, in the workspace of the run where that has room for all of it."""
+    directory = workspace.root() / str(run.pk)
     try:
-        return cast("BinaryIO", tempfile.TemporaryFile())
-    except OSError:
-        # in memory: with a full disk the hook that restarts the service must still run
-        return os.fdopen(os.memfd_create("hook-output"), "w+b")
+        if free_bytes(directory) > 2 * DISK_LIMIT:
+            return cast("BinaryIO", tempfile.TemporaryFile(dir=directory))
+    except OSError as error:
+        audit.log(f"{run.noun}.hook-output-in-memory", logging.WARNING, **run.log_key, error=error)
+    # in memory: with a full disk the hook that restarts the service must still run
+    return os.fdopen(os.memfd_create("hook-output"), "w+b")
 
 
 def _execute(argv: list[str], instance: Instance, run: Run, output: BinaryIO) -> int | None:

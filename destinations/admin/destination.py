@@ -19,7 +19,7 @@ from destinations.admin.methods import wrong_method
 from destinations.admin.moments import stamp_ago
 from destinations.backends import TYPES, Destination, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
-from destinations.lib.lists import BoundedLists
+from destinations.lib.lists import BoundedLists, NamedValues
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.policies.retention_rule import RetentionError
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 @admin.register(BackupDestination)
 class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
     list_display = ("name", "state", "type_badge", "last_backup", "retention", "created_by")
-    list_filter = ("type", "enabled", "last_backup_status")
+    list_filter = ("type", "enabled", ("last_backup_status", NamedValues))
     search_fields = ("=id", "name", "created_by")
     ordering = ("name",)
     actions = None

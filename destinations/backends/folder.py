@@ -13,13 +13,33 @@ from typing import Self
 from destinations.backends.base import BLOCK_SIZE
 from destinations.backends.oserrors import from_os_error, translated
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
+from destinations.lib.disks import fsync_folder
 
 logger = logging.getLogger(__name__)
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_MOUNT_OPTIONS = "Who may read the archives is decided by the options of the mount, such as umask=077."
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+# file systems that were reported to have no modes, by device
+_without_modes: set[int] = set()
+
+
+def _restrict(descriptor: int, mode: int, where: str) -> None:
+    """Set the mode, where the file system has modes: a share may give every file those of its mount."""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
+        device = os.fstat(descriptor).st_dev
+        if device not in _without_modes:
+            _without_modes.add(device)
+            logger.warning("destination.no-modes file=%s hint=%r", where, _MOUNT_OPTIONS)
 
 
 class Folder:
@@ -65,8 +85,12 @@ class Folder:
         with suppress(FileExistsError):  # another process made it in this moment
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
         descriptor = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.descriptor)
-        os.fchmod(descriptor, 0o700)
-        self.sync()
+        try:
+            _restrict(descriptor, 0o700, f"{self.where}/{name}")
+            self.sync()
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def entries(self) -> list[tuple[str, os.stat_result]]:
@@ -138,10 +162,7 @@ class Folder:
                     os.close(descriptor)
         finally:
             if mine:
-                try:
-                    self.remove(name, missing_ok=True)
-                except DestinationError as error:  # the error that led here is the one to report
-                    logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
+                self._discard(name)
 
     def _create(self, name: str) -> int:
         with translated("create", f"{self.where}/{name}"):
@@ -149,8 +170,20 @@ class Folder:
                 descriptor = os.open(name, _CREATE, 0o600, dir_fd=self.descriptor)
             except FileExistsError:
                 raise self._taken(name) from None
-            os.fchmod(descriptor, 0o600)
+            try:
+                _restrict(descriptor, 0o600, f"{self.where}/{name}")
+            except BaseException:
+                # `draft` removes only what it was given
+                os.close(descriptor)
+                self._discard(name)
+                raise
         return descriptor
+
+    def _discard(self, name: str) -> None:
+        try:
+            self.remove(name, missing_ok=True)
+        except DestinationError as error:  # the error that led here is the one to report
+            logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
 
     def write(self, descriptor: int, name: str, block: bytes) -> None:
         view = memoryview(block)
@@ -207,12 +240,7 @@ class Folder:
 
     def sync(self) -> None:
         with translated("write the folder", self.where):
-            try:
-                os.fsync(self.descriptor)
-            except OSError as error:
-                # Some network file systems have no fsync for folders; they write names through at once.
-                if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
-                    raise
+            fsync_folder(self.descriptor)
 
     def require_writable(self) -> None:
         """Raise DestinationUnavailable when no file can be made here; nothing is written."""

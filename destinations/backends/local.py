@@ -25,6 +25,7 @@ from destinations.backends.oserrors import from_os_error
 from destinations.backends.paths import MAX_DEPTH, is_filename, is_segment, part_token
 from destinations.backends.transfer import blocks_of, check_free_space, compare
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
+from destinations.lib.formats import as_text
 from destinations.lib.streams import Sink
 
 
@@ -78,10 +79,11 @@ class LocalDestination(Destination):
         return options | {"path": "/".join(segments_below_root(str(options["path"]), settings.BACKUP_ROOT))}
 
     def location(self) -> str:
-        return f"{settings.BACKUP_ROOT}/{self.options['path']}"
+        # it is shown and logged: a name need not be UTF-8
+        return as_text(str(self.folder()))
 
     def folder(self) -> Path:
-        return Path(self.location())
+        return Path(settings.BACKUP_ROOT, str(self.options["path"]))
 
     def is_same_place(self, other: Destination) -> bool:
         if super().is_same_place(other):
@@ -222,8 +224,8 @@ def _open_root() -> Folder:
     if not root.exists():
         raise DestinationUnavailable(
             f"Cannot open the folder {root}: it does not exist.",
-            "If a disk or share belongs there, it has to be mounted. Otherwise make the folder with: "
-            f"mkdir -p -m 700 {shlex.quote(str(root))}",
+            f"Make the folder with `mkdir -p -m 700 {shlex.quote(str(root))}`, or see that the disk or share which "
+            "belongs there is mounted.",
         )
     return Folder.at(root)
 

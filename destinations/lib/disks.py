@@ -6,6 +6,18 @@ from pathlib import Path
 
 from destinations.lib.formats import human_size
 
+# what shares and FUSE answer to an fsync of a folder that they do not have; they write names through at once
+NO_FOLDER_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOENT, errno.ENOTTY, errno.EACCES, errno.EPERM}
+
+
+def fsync_folder(descriptor: int) -> None:
+    """Flush the names in the open folder to the disk, where its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_FSYNC:
+            raise
+
 
 def existing(path: Path) -> Path:
     """Return `path`, or its nearest parent that exists."""

@@ -1,8 +1,10 @@
 """Lists of the admin that answer every search and every filter, however malformed."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
+from django.contrib.admin.filters import AllValuesFieldListFilter
 from django.contrib.admin.options import IncorrectLookupParameters, ModelAdmin
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db import DataError
@@ -18,6 +20,14 @@ else:
 # each word is a condition on every searched column: SQLite takes about a thousand of them
 MOST_WORDS = 30
 LONGEST_SEARCH = 1_000
+
+
+class NamedValues(AllValuesFieldListFilter):
+    """A filter by the values of a column, where an empty one is a link with a name too."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "not yet"}
 
 
 class BoundedList(ChangeList):

@@ -30,6 +30,13 @@ def write_to_stderr(text: str) -> bool:
     return True
 
 
+def spell_out(stream: Any) -> None:
+    """Let `stream` escape what its encoding does not have: a terminal or a job may know ASCII or Latin-1 only."""
+    # a replacement such as a stream in memory has no encoding
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+
+
 class Output(OutputWrapper):
     """The output of a command, without terminal codes but those of its own style.
 
@@ -42,6 +49,7 @@ class Output(OutputWrapper):
     def around(cls, wrapper: Any) -> "Output":
         """Return the same output, in the same style."""
         output = cls(wrapper._out)
+        spell_out(wrapper._out)
         output.style_func = wrapper.style_func
         return output
 

@@ -15,7 +15,10 @@ from django.db import DatabaseError
 from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.os_signals import TerminationRequested, exit_status, graceful_termination, termination_message
+from destinations.lib.process_errors import process_error
 from destinations.lib.terminal import Output
+
+logger = logging.getLogger(__name__)
 
 
 class Error(CommandError):
@@ -86,6 +89,12 @@ class OperatorCommand(BaseCommand, ABC):
             raise Error(one_line(termination_message(error)), returncode=exit_status(error)) from error
         except DatabaseError as error:
             raise Error(one_line(database_error(error).text)) from error
+        except (OSError, MemoryError, RuntimeError) as error:
+            known = process_error(error)
+            if known is None:
+                raise
+            logger.exception("command failed name=%s", type(self).__module__.rpartition(".")[2])
+            raise Error(one_line(known.text)) from error
         if answer.failure is None:
             return
         if answer.failure.errno == errno.EPIPE:

@@ -1,4 +1,4 @@
-"""A destination is tested before it takes backups: by the command, the form, and each backup before it exports."""
+"""A destination is tested before it takes backups: by command and form, and before a backup exports anything."""
 
 import json
 from collections.abc import Callable

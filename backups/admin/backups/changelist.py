@@ -32,6 +32,8 @@ from destinations.lib.formats import human_duration, human_size
 class BackupAdmin(RunAdmin):
     page = staticmethod(backup_page)
     related = ("destination",)
+    # of an imported archive, long before its row was created
+    began_label = "data of"
     views = (
         cancel_view(CANCEL),
         download,

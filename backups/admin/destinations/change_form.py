@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,6 +12,7 @@ from backups.admin.destinations.retention import ConfirmRuleForm, fingerprint
 from backups.service.retention.plan import Planned, more_deletions, size_of
 from destinations.admin import BackupDestinationAdmin
 from destinations.admin.forms import OPTION
+from destinations.lib.formats import counted
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS, as_json
 from destinations.policies.retention_rule import RetentionError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 else:
     _ModelForm = forms.ModelForm
 MOST_LISTED = 50
+# in the warning about a disabled destination
+MOST_NAMED = 10
 
 
 class RuleMixin(_ModelForm):
@@ -97,6 +100,17 @@ class DestinationAdmin(BackupDestinationAdmin):
         form = super().get_form(request, obj, change, **kwargs)
         # a new destination holds no backups that a rule could delete
         return form if obj is None else type(form.__name__, (RuleMixin, form), {})
+
+    def save_model(self, request: HttpRequest, obj: BackupDestination, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.enabled:
+            return
+        if names := list(obj.schedules.filter(enabled=True).order_by("name").values_list("name", flat=True)):
+            shown = ", ".join(names[:MOST_NAMED]) + (
+                f" and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
+            )
+            text = f"{obj.name} is disabled: the runs of {counted(len(names), 'schedule')} will fail: {shown}."
+            self.message_user(request, f"{text} Pause them, or give them another destination.", messages.WARNING)
 
 
 # the app `destinations` registers its own, which does not know backups

@@ -1,24 +1,35 @@
 """The front page: a banner with the state of everything, and one row for each instance."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 from textwrap import shorten
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q
+from django.utils import timezone
 
 from backups.admin.shared import formats
 from backups.admin.shared.permissions import VIEW, may, sees
 from backups.admin.shared.progress import live, with_progress
 from backups.instances import Problem, inventory
 from backups.lib.log_handlers import log_problem
-from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, RestoreExecution, Run
+from backups.models import (
+    BackupExecution,
+    BackupSchedule,
+    DrillExecution,
+    InstanceState,
+    KeyCheck,
+    RestoreExecution,
+    Run,
+)
 from backups.service.monitoring.drills import DrillState, drill_states
-from backups.service.monitoring.protection import FRESH, Condition, Protection, protections, taken_at
+from backups.service.monitoring.protection import Condition, Protection, protections, taken_at
 from backups.service.monitoring.restore_points import missing_by_instance
 from backups.service.monitoring.workers import WorkerState, worker_state
+from backups.service.schedules.describe import cadence_in_words
+from backups.service.schedules.freshness import FRESH
 from destinations.lib.formats import counted, human_duration
 from destinations.models import BackupDestination
 
@@ -53,6 +64,7 @@ class Row:
     restart: InstanceState | None
     drills: DrillState
     config_problem: str
+    cadence: str
     freshness: str
     half_restored: RestoreExecution | None
     missing: int
@@ -82,13 +94,16 @@ class Row:
             return f"data of {state.name} is gone since the backup before"
         if state.condition is Condition.SAFE:
             return f"the drill of {state.name} is overdue"
+        if state.failure is None and state.outlook.failing:
+            return _reason_of_schedule(state.outlook.failing[0])
         return f"the last attempt at {state.name} failed{_cause(state.failure)}"
 
     @property
     def warnings(self) -> list[str]:
         """Return the warnings that the page shows of the instance."""
         name = self.state.name
-        shown = [
+        shown = [(True, _reason_of_schedule(schedule)) for schedule in self.state.outlook.failing]
+        shown += [
             (self.restart is not None, f"{name} has to be restarted"),
             (bool(self.config_problem), f"the configuration of {name} has errors"),
             (self.drills.trouble is not None, f"the last drill of {name} came to no verdict"),
@@ -173,6 +188,7 @@ def _rows(
     notable = Q(restart_required_since__isnull=False) | ~Q(config_problem="")
     notes = InstanceState.objects.filter(notable).in_bulk()
     drills = drill_states(names)
+    now = timezone.now()
     usable = {destination.pk for destination in destinations}
     return [
         Row(
@@ -185,7 +201,8 @@ def _rows(
             restart=note if (note := notes.get(state.name)) and note.restart_required_since else None,
             config_problem=note.config_problem if note else "",
             drills=drills[state.name],
-            freshness=freshness_in_words(state.outlook.max_age),
+            cadence=cadence_of(state),
+            freshness=freshness_in_words(state, now),
             half_restored=broken.get(state.name),
             missing=missing.get(state.name, 0),
         )
@@ -233,7 +250,7 @@ def _banner(
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
     subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
-    scheduled = any(row.state.outlook.max_age for row in rows)
+    scheduled = any(row.state.outlook.automatic for row in rows)
     good = f"{subject} a good backup {'that is not overdue' if scheduled else 'of the last 24 hours'}"
     if warnings:
         return Severity.WARNING, f"{good}, but {_named(warnings)}."
@@ -250,11 +267,24 @@ def _cause(run: Run | None) -> str:
     return f": {shorten(run.error_message, LONGEST_CAUSE, placeholder=' …').rstrip('.')}" if run else ""
 
 
-def freshness_in_words(max_age: timedelta | None) -> str:
-    """Return how old the last good backup may become."""
-    if max_age is None:
-        return f"no schedule: overdue after {human_duration(FRESH)}"
-    return f"overdue after {human_duration(max_age)}"
+def cadence_of(state: Protection) -> str:
+    """Return the cadence of the strictest schedule in words, or else why there is none."""
+    outlook = state.outlook
+    if (strictest := outlook.strictest) is None:
+        return "paused" if outlook.paused else "no schedule"
+    words = cadence_in_words(strictest.type, strictest.expression, strictest.time_zone)
+    return words if outlook.automatic == 1 else f"{words}; strictest of {counted(outlook.automatic, 'schedule')}"
+
+
+def freshness_in_words(state: Protection, now: datetime) -> str:
+    """Return from when on the instance is overdue without another good backup."""
+    if state.overdue_from is None:
+        return f"a good backup is overdue after {human_duration(FRESH)}"
+    return f"overdue {'from' if state.overdue_from > now else 'since'} {formats.minute(state.overdue_from)}"
+
+
+def _reason_of_schedule(schedule: BackupSchedule) -> str:
+    return f"schedule {schedule} of {schedule.instance} failed: {schedule.last_error.rstrip('.') or 'see its runs'}"
 
 
 def _reason_of_restore(restore: RestoreExecution) -> str:

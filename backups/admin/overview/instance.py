@@ -6,8 +6,9 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 
-from backups.admin.overview.front import freshness_in_words, label_of
+from backups.admin.overview.front import cadence_of, freshness_in_words, label_of
 from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW, may
 from backups.admin.shared.progress import live, with_progress
 from backups.admin.shared.views import page
@@ -22,6 +23,7 @@ from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
 from backups.service.monitoring.restore_points import restore_points_of
 from backups.service.schedules.describe import cadence_in_words
+from destinations.lib.formats import printable
 
 RECENT = 10
 
@@ -85,7 +87,8 @@ def _described(found: Instance) -> dict[str, Any]:
         "protection": protection,
         "label": label_of(protection, drills),
         "drills": drills,
-        "freshness": freshness_in_words(protection.outlook.max_age),
+        "cadence": cadence_of(protection),
+        "freshness": freshness_in_words(protection, timezone.now()),
         "drift": drift_of(found),
         # a path may hold bytes that are not UTF-8
         "components": [(part, [printable(str(path)) for path in part.sources()]) for part in parts],

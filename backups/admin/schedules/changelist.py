@@ -15,27 +15,30 @@ from backups.admin.schedules.actions import ACTIONS, PAUSE, RESUME, RUN, buttons
 from backups.admin.schedules.forms import ScheduleForm
 from backups.admin.schedules.preview import describe, preview
 from backups.admin.shared import formats
+from backups.admin.shared.permissions import VIEW
+from backups.admin.shared.progress import live, with_progress
 from backups.lib import audit
-from backups.models import BackupSchedule
+from backups.models import BackupExecution, BackupSchedule
 from backups.service.automation.schedules import edit
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.planning import plan
 from destinations.lib.formats import NOTHING
-from destinations.lib.lists import BoundedLists
+from destinations.lib.lists import BoundedLists, NamedValues
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[BackupSchedule]
 else:
     ModelAdmin = admin.ModelAdmin
 CADENCE = ("type", "expression", "time_zone")
-RECORD = ("next_run", "last_run", "last_status", "consecutive_failures", "created_at", "created_by")
+RECORD = ("next_run", "last_run", "last_status", "last_error", "consecutive_failures", "created_at", "created_by")
+RECENT = 10
 
 
 @admin.register(BackupSchedule)
 class ScheduleAdmin(BoundedLists, ModelAdmin):
     form = ScheduleForm
     list_display = ("name", "state", "what", "cadence", "next", "last")
-    list_filter = ("enabled", "instance", "destination", "type", "last_status")
+    list_filter = ("enabled", "instance", "destination", "type", ("last_status", NamedValues))
     list_select_related = ("destination",)
     list_per_page = 50
     search_fields = ("=id", "name", "instance", "destination__name")
@@ -108,6 +111,12 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
             status.capitalize(),
             moment.isoformat() if moment else "",
             formats.stamp_ago(moment),
+        ) + format_html(
+            '<small class="bs-detail bs-fault" data-field="last_error" title="{}">{}</small>'
+            if schedule.last_error
+            else "",
+            schedule.last_error,
+            schedule.last_error,
         )
 
     def _perform(self, request: HttpRequest, queryset: QuerySet[BackupSchedule], *, action: Any) -> None:
@@ -146,6 +155,7 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
             "preview": describe(**cadence) if obj or form.is_bound else None,
             "editable": bool(typed),
             "buttons": buttons(obj, request.user) if obj else [],
+            "runs": _runs(obj) if obj and request.user.has_perm(VIEW) else None,
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
@@ -163,6 +173,12 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
         name = partial("backups_backupschedule_{}".format)
         views = [path(f"<str:schedule_id>/{one.name}/", wrap(view_of(one)), name=name(one.name)) for one in ACTIONS]
         return [path("preview/", wrap(preview), name=name("preview")), *views, *super().get_urls()]
+
+
+def _runs(schedule: BackupSchedule) -> list[tuple[BackupExecution, dict[str, Any]]]:
+    """Return its newest runs, as the list of backups shows them."""
+    runs = with_progress(BackupExecution.objects.filter(schedule=schedule)).newest_first()
+    return [(run, live(run)) for run in runs[:RECENT]]
 
 
 def _is_declared(schedule: BackupSchedule | None) -> bool:

@@ -1,6 +1,6 @@
 """What the lists of runs have in common: read-only rows, live progress, speed with hundreds of thousands of rows."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -34,6 +34,8 @@ else:
 DATE_HIERARCHY_ROWS = 50_000
 # with 500,000 rows "backup" matches every one of them, and no person reads so many pages
 MOST_LISTED = 500
+# the list is sorted by the moment that it shows; another one is shown beside it when it differs by so much
+WORTH_TELLING = timedelta(minutes=1)
 # a frequent word is searched among so many newest rows
 RECENT = 10_000
 # all matches of a rare word are read and sorted: ordered by date, the query would walk the whole index
@@ -78,6 +80,8 @@ class RunAdmin(BoundedLists, ModelAdmin):
     page: ClassVar["staticmethod[[HttpRequest, Any], HttpResponse]"]
     related: ClassVar[tuple[str, ...]] = ()
     views: ClassVar[tuple[Any, ...]]
+    # what the moment is at which it began
+    began_label: ClassVar[str] = "started"
     list_display_links = None
     list_per_page = 50
     paginator = RunPaginator
@@ -150,13 +154,16 @@ class RunAdmin(BoundedLists, ModelAdmin):
     def state(self, run: Run) -> str:
         return render_to_string("admin/backups/run/status.html", {"live": live(run)})
 
-    @admin.display(description="started", ordering="created_at")
+    @admin.display(description="created", ordering="created_at")
     def began(self, run: Run) -> SafeString:
-        moment = run.started_at or run.created_at
+        moment = run.created_at
+        began = run.started_at
+        waited = began is not None and abs(began - moment) >= WORTH_TELLING
         return format_html(
-            '<span data-field="started_at" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
+            '<span data-field="created_at" data-value="{}">{}</span><br><small class="bs-quiet">{}{}</small>',
             moment.isoformat(),
             formats.stamp(moment),
+            format_html("{} {}<br>", self.began_label, formats.stamp(began)) if waited else "",
             formats.age(moment),
         )
 

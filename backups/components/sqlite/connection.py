@@ -39,7 +39,9 @@ def opened(path: Path, *, mode: str = "ro", immutable: bool = False, attached: i
     `mode` is ro, rw or rwc; `immutable` is for files that no other process writes (no lock, no -wal, no -shm). The
     schema may compute without end, so statements that evaluate it have to run under `run_with_deadline`.
     """
-    uri = f"file:{quote(os.fsencode(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
+    # as bytes, because names need not be UTF-8; and two slashes at the beginning of a path would name a host
+    name = quote(b"/" + os.fsencode(path.absolute()).lstrip(b"/"))
+    uri = f"file:{name}?mode={mode}" + ("&immutable=1" if immutable else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
     # Python's default quotes a text that is not UTF-8 in its error, which may be a password
     connection.text_factory = lambda raw: raw.decode(errors="replace")

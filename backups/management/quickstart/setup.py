@@ -1,5 +1,6 @@
 """Steps of `quickstart`: provide instances, a destination and a user where there are none, and make first backups."""
 
+import json
 import os
 import secrets
 import shutil
@@ -16,7 +17,7 @@ from backups.models import BackupExecution
 from backups.service.backup.run import backup_now
 from backups.service.drill.run import verify_backup
 from backups.service.keys.check import check_all
-from destinations.lib.formats import counted
+from destinations.lib.formats import counted, is_text
 from destinations.models import BackupDestination
 
 DEMO = Path("tests/data/instance")
@@ -24,7 +25,7 @@ DEMO_INSTANCES = """\
 # The demo instance. Describe your own services here: docs/instances.md
 [tacacs-demo]
 kind = "tacacs"
-root = "{root}"
+root = {root}
 config = "config/tacacs.conf"
 """
 
@@ -75,6 +76,11 @@ def _copy(given: Path, target: Path) -> str:
 
 def _write_demo(target: Path) -> str:
     root = Path(settings.BACKUPSITE_HOME) / "demo"
+    if not is_text(str(root)):
+        raise BackupError(
+            f"The demo instance cannot be described: the path {root} is not UTF-8, and an instances file is.",
+            hint="Choose another BACKUPSITE_HOME, or give an instances file with --instances.",
+        )
     if not root.exists():
         # under another name until it is complete: a command that was killed copies it again
         draft = root.with_name("demo.part")
@@ -82,7 +88,7 @@ def _write_demo(target: Path) -> str:
         shutil.copytree(Path(settings.BASE_DIR) / DEMO, draft)
         draft.chmod(0o700)
         draft.rename(root)
-    _write_private(target, DEMO_INSTANCES.format(root=root).encode())
+    _write_private(target, DEMO_INSTANCES.format(root=json.dumps(str(root))).encode())
     return f"instances   {target}, with a copy of the demo instance in {root}"
 
 

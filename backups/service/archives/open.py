@@ -29,6 +29,9 @@ def open_archive(path: Path, directory: Path) -> Iterator[Source]:
     Raises ArchiveError that names the file when it cannot be read, when no configured key opens it, or when a read of
     the stream meets something that was not encrypted like this.
     """
+    if path.is_fifo():
+        # the file is read more than once
+        raise ArchiveError(f"{path} is a pipe, not a file.", hint="Write the archive to a file, and give its path.")
     try:
         source = path.open("rb", buffering=0)
     except OSError as error:

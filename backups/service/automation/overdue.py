@@ -1,7 +1,7 @@
-"""Report overdue instances: those whose newest good backup is older than their schedules allow."""
+"""Report overdue instances: those for which a slot of a schedule passed without a good backup."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -21,24 +21,21 @@ def report_overdue(queue: str) -> list[str]:
     """
     now = timezone.now()
     names = [name for name in instance_names() if queue_of(name) == queue]
-    overdue = {
-        state.name: (state, limit)
-        for state in protections(names=names)
-        if (limit := exceeded_limit(state, now)) is not None
-    }
+    overdue = {state.name: state for state in protections(names=names) if is_overdue(state, now)}
     known = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "late_since"))
     fresh_again = [name for name, since in known.items() if since is not None and name not in overdue]
     if fresh_again:
         InstanceState.objects.filter(instance__in=fresh_again).update(late_since=None)
     reported = []
-    for name, (state, limit) in overdue.items():
+    for name, state in overdue.items():
         if known.get(name) is not None:
             continue
         InstanceState.objects.get_or_create(instance=name)
         # conditional: of several processes one reports it
         if not InstanceState.objects.filter(instance=name, late_since=None).update(late_since=now):
             continue
-        expected = f"its schedules make one every {human_duration(limit)}"
+        strictest, limit = state.outlook.strictest, state.outlook.overdue_from
+        expected = f"schedule {strictest} demands one by {limit:%Y-%m-%d %H:%M} UTC"
         if state.good is None:
             message = f"There is no good backup of {name}, but {expected}."
         else:
@@ -50,13 +47,6 @@ def report_overdue(queue: str) -> list[str]:
     return reported
 
 
-def exceeded_limit(state: Protection, now: datetime) -> timedelta | None:
-    """Return the age that the schedules allow when the newest good backup is older; None when it is not.
-
-    Without any good backup the age of the oldest schedule counts.
-    """
-    limit, since = state.outlook.max_age, state.outlook.since
-    if limit is None or since is None:
-        return None
-    is_exceeded = now - (taken_at(state.good) if state.good else since) > limit
-    return limit if is_exceeded else None
+def is_overdue(state: Protection, now: datetime) -> bool:
+    """True when a slot of an automatic schedule and the grace have passed without a good backup."""
+    return state.outlook.overdue_from is not None and now > state.outlook.overdue_from

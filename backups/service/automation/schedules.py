@@ -14,7 +14,7 @@ from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
 from backups.service.backup.start import Slot, start_backup
 from backups.service.schedules.cadence import latest_due
-from backups.service.schedules.planning import RETRY_AFTER, cadence_of, plan
+from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, plan
 from backups.signals import schedule_failed
 from destinations.lib.operator_error import sentences
 
@@ -59,7 +59,7 @@ def _start_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> lis
         schedule.next_run = cadence.next_after(now)
     except BackupError as error:
         schedule.next_run = None
-        _record_failure(schedule, sentences("It has no next run", error.message))
+        _record_refusal(schedule, sentences("It has no next run", error.message))
         return []
     schedule.retry_at = None
     schedule.save(update_fields=["next_run", "retry_at"])
@@ -94,7 +94,7 @@ def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExe
         audit.log("schedule.slot-taken", schedule=schedule.name, slot=slot.scheduled_for)
         return []
     except BackupError as error:
-        _record_failure(schedule, error.message)
+        _record_refusal(schedule, error.message)
         return []
 
 
@@ -125,7 +125,8 @@ def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
             raise BackupError(f"Schedule {schedule.name} was deleted.")
         for name in changed:
             setattr(row, name, getattr(schedule, name))
-        if changed & {"type", "expression", "time_zone", "enabled"}:
+        if changed & PLANNED_BY:
+            row.active_since = timezone.now()
             plan(row)
             schedule.next_run, schedule.retry_at = row.next_run, row.retry_at
         else:
@@ -171,7 +172,7 @@ def record_result(backup: BackupExecution) -> None:
             return
         schedule.last_run, schedule.last_status = backup.started_at or backup.created_at, backup.status
         if backup.status == Status.COMPLETED:
-            schedule.consecutive_failures, schedule.retry_at = 0, None
+            schedule.consecutive_failures, schedule.retry_at, schedule.last_error = 0, None, ""
         elif backup.status != Status.CANCELLED:
             if backup.scheduled_for is not None:
                 schedule.retry_at = None
@@ -181,14 +182,22 @@ def record_result(backup: BackupExecution) -> None:
                     if schedule.next_run is None or at < schedule.next_run:
                         schedule.retry_at = at
             _record_failure(schedule, backup.error_message)
-        schedule.save(update_fields=["last_run", "last_status", "consecutive_failures", "retry_at"])
+        schedule.save(update_fields=["last_run", "last_status", "last_error", "consecutive_failures", "retry_at"])
+
+
+def _record_refusal(schedule: BackupSchedule, message: str) -> None:
+    """Record a run that could not be started: it has no row, and so the schedule keeps the time and the reason."""
+    schedule.last_run, schedule.last_status = timezone.now(), Status.FAILED
+    schedule.save(update_fields=["last_run", "last_status"])
+    _record_failure(schedule, message)
 
 
 def _record_failure(schedule: BackupSchedule, message: str) -> None:
     schedule.consecutive_failures += 1
+    schedule.last_error = message
     # "interrupted" says more than "failed": it is kept
     schedule.last_status = schedule.last_status if schedule.last_status == Status.INTERRUPTED else Status.FAILED
-    schedule.save(update_fields=["consecutive_failures", "last_status", "next_run", "retry_at"])
+    schedule.save(update_fields=["consecutive_failures", "last_error", "last_status", "next_run", "retry_at"])
     audit.log(
         "schedule.failed",
         logging.ERROR,

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 
 from django.db.models import OuterRef, Subquery, TextField, Value
@@ -15,13 +15,11 @@ from backups.models import BackupExecution, InstanceState
 from backups.models.querysets import BackupQuerySet
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
 from backups.service.drops.episodes import Episode, open_episodes
-from backups.service.schedules.freshness import Freshness, freshness_by_instance
+from backups.service.schedules.freshness import FRESH, Freshness, freshness_by_instance
 
 Status = BackupExecution.Status
 # SQLite returns the text "null" for a JSON null
 CONFIG_HASH = NullIf(KT("manifest_json__config_info__config_hash"), Value("null", TextField()))
-# where no schedule runs by itself
-FRESH = timedelta(hours=24)
 
 
 class Condition(Enum):
@@ -53,6 +51,13 @@ class Protection:
     episode: Episode | None = None
 
     @property
+    def overdue_from(self) -> datetime | None:
+        """When the newest good backup is no longer fresh; None without one, where no schedule runs by itself."""
+        if self.outlook.overdue_from is not None or self.good is None:
+            return self.outlook.overdue_from
+        return taken_at(self.good) + FRESH
+
+    @property
     def destination_id(self) -> str | None:
         """The destination of the newest of its backups."""
         newest = max(_present(self.good, self.failure, self.active), key=lambda found: found.created_at, default=None)
@@ -62,19 +67,20 @@ class Protection:
 def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | None = None) -> list[Protection]:
     """Return the protection of each instance of `names`, by default of all that are configured.
 
-    `backups` selects the columns of the rows. A good backup is fresh while its data is no older than the schedules of
-    the instance allow, or than 24 hours where there is no automatic schedule.
+    `backups` selects the columns of the rows. An instance is overdue when a slot of its schedules and the grace have
+    passed since the newest good backup, or 24 hours where there is no automatic schedule.
     """
     if backups is None:
         backups = BackupExecution.objects.without_manifest()
     names, now = instance_names() if names is None else names, timezone.now()
-    schedules, episodes = freshness_by_instance(names), open_episodes(names)
+    episodes = open_episodes(names)
     # as the watch saw each configuration last: no page reads the files of 200 instances
     hashes = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
     # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
     # fresh until that time has come.
     dated = BackupExecution.objects.good().filter(started_at__isnull=False, started_at__lte=now + CLOCK_SKEW)
     good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
+    schedules = freshness_by_instance({name: taken_at(good[name]) if name in good else None for name in names})
     failed = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.FAILED))
     interrupted = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.INTERRUPTED))
     # of each instance the running backup, or else the one that was queued first
@@ -91,9 +97,9 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
             failure = None
         if newest is None:
             condition = Condition.NEVER
-        elif now - taken_at(newest) > (outlook.max_age or FRESH):
+        elif now > (outlook.overdue_from or taken_at(newest) + FRESH):
             condition = Condition.OVERDUE
-        elif failure is not None:
+        elif failure is not None or _refused_since(newest, outlook):
             condition = Condition.FAILING
         else:
             condition = Condition.SAFE if episode is None else Condition.DROPPED
@@ -129,6 +135,12 @@ def _newest(
 
 def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:
     return max(_present(one, other), key=lambda found: found.completed_at or found.created_at, default=None)
+
+
+def _refused_since(newest: BackupExecution, outlook: Freshness) -> bool:
+    """True when a run of a schedule could not be started after `newest`: it has no row of its own."""
+    failed = (row.last_run for row in outlook.failing if row.last_status == Status.FAILED)
+    return any(moment is not None and moment > taken_at(newest) for moment in failed)
 
 
 def _present(*backups: BackupExecution | None) -> Iterable[BackupExecution]:

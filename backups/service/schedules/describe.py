@@ -10,7 +10,7 @@ from cron_descriptor.Exception import FormatException
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import SIZES, parse_interval
-from destinations.lib.formats import counted
+from destinations.lib.formats import as_text, counted
 
 UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
 # the first minute, hour, day, month and weekday of a cron field
@@ -38,6 +38,7 @@ def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
         "time_zone": schedule.time_zone,
         "enabled": schedule.enabled,
         "last_status": schedule.last_status,
+        "last_error": schedule.last_error,
         "consecutive_failures": schedule.consecutive_failures,
         "managed_by": schedule.managed_by,
     } | {name: moment.isoformat() if moment else None for name, moment in moments.items()}
@@ -48,6 +49,7 @@ def summary(schedule: BackupSchedule) -> str:
     state = when if schedule.enabled else "paused"
     cadence = f"{schedule.type} {schedule.expression}".strip()
     last = f"last {schedule.last_status}" if schedule.last_status else "has not run"
+    last += f" ({as_text(schedule.last_error)})" if schedule.last_error else ""
     where = f"{schedule.instance} to {schedule.destination.name}"
     return f"{schedule.name}: {where}, {cadence} ({schedule.time_zone}), {state}, {last}"
 

@@ -1,7 +1,7 @@
-"""Freshness: how old the newest good backup of an instance may be by its schedules, and its next run."""
+"""Freshness: from when on an instance is overdue by its schedules, how old its backups may be, and its next run."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import BackupSchedule
-from backups.service.schedules.cadence import upcoming
+from backups.service.schedules.cadence import LONGEST, Cadence, latest_due, upcoming
 from backups.service.schedules.planning import cadence_for
 from destinations.models import BackupDestination
 
@@ -18,69 +18,117 @@ Type = BackupSchedule.Type
 LOOK_AHEAD = 10
 # for the duration of a run and its three retries
 GRACE = timedelta(hours=1)
+# how old the newest good backup may be where no schedule runs by itself
+FRESH = timedelta(hours=24)
 
 
 @dataclass(slots=True)
 class Freshness:
-    """What the enabled schedules of one instance demand together.
+    """What the schedules of one instance demand together.
 
-    `max_age` is the highest age of the newest good backup, None when no schedule runs by itself; `since` is when the
-    oldest of those that do was created; `failures` is the highest number of consecutive failures.
+    `strictest` is the enabled schedule that demands the next good backup first, and `overdue_from` the moment from
+    which the instance is overdue without it; both None when no schedule runs by itself. `automatic` counts the
+    schedules that run by themselves, `paused` those that would. `failures` is the highest number of consecutive
+    failures, `failing` are the enabled schedules whose last run failed or could not be started.
     """
 
-    max_age: timedelta | None = None
-    since: datetime | None = None
+    strictest: BackupSchedule | None = None
+    overdue_from: datetime | None = None
     next_run: datetime | None = None
     failures: int = 0
+    failing: list[BackupSchedule] = field(default_factory=list)
+    automatic: int = 0
+    paused: int = 0
+
+
+def freshness_by_instance(newest: Mapping[str, datetime | None]) -> dict[str, Freshness]:
+    """Return by instance what its schedules demand, in one query.
+
+    `newest` has for each instance the time of its newest good backup, None where there is none. Those without any
+    schedule are left out.
+    """
+    found: dict[str, Freshness] = {}
+    for schedule in BackupSchedule.objects.filter(instance__in=list(newest)).order_by("name"):
+        outlook = found.setdefault(schedule.instance, Freshness())
+        if not schedule.enabled:
+            outlook.paused += schedule.type != Type.MANUAL
+            continue
+        if schedule.consecutive_failures:
+            outlook.failing.append(schedule)
+        outlook.failures = max(outlook.failures, schedule.consecutive_failures)
+        outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
+        if schedule.type == Type.MANUAL:
+            continue
+        outlook.automatic += 1
+        moment = _overdue_from(schedule, newest[schedule.instance])
+        if outlook.overdue_from is None or moment < outlook.overdue_from:
+            outlook.strictest, outlook.overdue_from = schedule, moment
+    return found
+
+
+def _overdue_from(schedule: BackupSchedule, taken: datetime | None) -> datetime:
+    """Return when `schedule` makes its instance overdue: the first slot after `taken`, and the grace."""
+    # not from the cache for a custom cadence, whose function may be corrected meanwhile
+    slot_after = _slot_after if schedule.type == Type.CUSTOM else _cached_slot_after
+    cadence, active_since = (schedule.type, schedule.expression, schedule.time_zone), schedule.active_since
+    try:
+        slot = slot_after(*cadence, taken or active_since)
+        if taken is None or slot >= active_since:
+            return slot + GRACE
+        # it did not run by itself then: until its first slot it is judged as without a schedule
+        return min(taken + FRESH, slot_after(*cadence, active_since) + GRACE)
+    except BackupError:
+        # the backups of a schedule whose cadence has errors are soon overdue
+        return (taken or active_since) + GRACE
 
 
 def max_ages(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, timedelta]:
     """Return how old the newest good backup (at `destination`, where given) of each of `instances` may be, by name.
 
-    Those without an enabled schedule are left out. One query.
+    A schedule allows the longest gap between its next ten runs, or the time since its last slot that was due where
+    that is longer, as at a weekend; and an hour. The strictest schedule counts. Instances without an enabled schedule
+    are left out. One query.
     """
-    found = freshness_by_instance(instances, destination)
-    return {name: outlook.max_age for name, outlook in found.items() if outlook.max_age is not None}
-
-
-def freshness_by_instance(
-    instances: Iterable[str], destination: BackupDestination | None = None
-) -> dict[str, Freshness]:
-    """Return the outlook of each of `instances` that has an enabled schedule, in one query.
-
-    A schedule allows the longest gap between its next ten runs, and an hour; the strictest schedule counts.
-    """
-    schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances))
+    schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances)).exclude(type=Type.MANUAL)
     if destination is not None:
         schedules = schedules.filter(destination=destination)
-    now = timezone.now()
-    found: dict[str, Freshness] = {}
+    now, ages = timezone.now(), dict[str, timedelta]()
     for schedule in schedules:
-        outlook = found.setdefault(schedule.instance, Freshness())
-        outlook.failures = max(outlook.failures, schedule.consecutive_failures)
-        outlook.next_run = min(filter(None, [outlook.next_run, schedule.next_run, schedule.retry_at]), default=None)
-        # not from the cache for a custom cadence, whose function may be corrected meanwhile
-        longest_gap = _longest_gap if schedule.type == Type.CUSTOM else _cached_longest_gap
-        # the same argument all day, for the cache
-        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        age = longest_gap(schedule.type, schedule.expression, schedule.time_zone, today)
+        try:
+            age = _allowed_age(cadence_for(schedule.type, schedule.expression, schedule.time_zone), now)
+        except BackupError:
+            # the shortest age: the backups are soon overdue, and then nothing is pruned
+            age = GRACE
         if age is not None:
-            outlook.max_age = min(age, outlook.max_age or age)
-            outlook.since = min(schedule.created_at, outlook.since or schedule.created_at)
-    return found
+            ages[schedule.instance] = min(age, ages.get(schedule.instance, age))
+    return ages
 
 
-def _longest_gap(type_: str, expression: str, zone: str, moment: datetime) -> timedelta | None:
-    try:
-        cadence = cadence_for(type_, expression, zone)
-        runs = upcoming(cadence, moment, LOOK_AHEAD) if cadence else []
-    except BackupError:
-        # An invalid expression gets the shortest age: the backups are soon overdue, and then nothing is pruned.
-        return GRACE
-    if len(runs) < 2:
+def _allowed_age(cadence: Cadence | None, now: datetime) -> timedelta | None:
+    if cadence is None:
         return None
-    return max(later - earlier for earlier, later in pairwise(runs)) + GRACE
+    # counted from midnight: the same result all day
+    runs = upcoming(cadence, now.replace(hour=0, minute=0, second=0, microsecond=0), LOOK_AHEAD)
+    gap, due = max(later - earlier for earlier, later in pairwise(runs)), now - GRACE
+    if cadence.next_after(due - gap) <= due:
+        return gap + GRACE
+    # no slot lies in the last `gap`, as at night for a cadence of office hours: look for the last one before it
+    back = gap
+    while cadence.next_after(due - back) > due:
+        back *= 2
+        # a custom cadence may have begun only now
+        if back > LONGEST:
+            return gap + GRACE
+    return due - latest_due(cadence, cadence.next_after(due - back), due) + GRACE
 
 
-# ten runs of a cron expression take milliseconds, and the front page needs those of every schedule
-_cached_longest_gap = lru_cache(maxsize=4096)(_longest_gap)
+def _slot_after(type_: str, expression: str, zone: str, moment: datetime) -> datetime:
+    cadence = cadence_for(type_, expression, zone)
+    if cadence is None:
+        raise BackupError("A manual schedule has no slots.")
+    return cadence.next_after(moment)
+
+
+# A slot of a cron expression takes milliseconds, and the front page needs one of every schedule: the same until the
+# next backup.
+_cached_slot_after = lru_cache(maxsize=8192)(_slot_after)

@@ -12,6 +12,8 @@ from backups.service.schedules.cadence import Cadence, Custom, cadence, upcoming
 
 # delays of the retries of a failed run
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+# the columns that decide when it runs
+PLANNED_BY = frozenset({"type", "expression", "time_zone", "enabled"})
 
 
 def cadence_of(schedule: BackupSchedule) -> Cadence | None:

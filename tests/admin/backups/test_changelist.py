@@ -36,10 +36,10 @@ def test_a_row_says_what_when_where_and_how_large() -> None:
     row = page.listed_row(execution.pk)
     assert execution.started_at is not None
     assert row.run().status == "completed"
-    assert row.facts("instance", "comment", "started_at", "compressed_size_bytes", "duration") == {
+    assert row.facts("instance", "comment", "created_at", "compressed_size_bytes", "duration") == {
         "instance": "shop",
         "comment": "before the upgrade",
-        "started_at": execution.started_at.isoformat(),
+        "created_at": execution.created_at.isoformat(),
         "compressed_size_bytes": "1004096",
         "duration": "3.0 s",
     }
@@ -51,7 +51,7 @@ def test_a_row_says_what_when_where_and_how_large() -> None:
 def test_the_second_and_the_file_name_are_a_hover_away() -> None:
     execution = an_execution()
     row = page_at(a_client(VIEW), LIST).listed_row(execution.pk)
-    began = row.field("started_at").one("time")
+    began = row.field("created_at").one("time")
     assert began["title"] == f"{execution.started_at:%Y-%m-%d %H:%M:%S} UTC"
     assert began.text == f"{execution.started_at:%Y-%m-%d %H:%M}"
     assert row.field("instance")["title"] == execution.backup_filename
@@ -177,3 +177,15 @@ def test_back_up_again_says_what_cannot_be_and_starts_the_rest() -> None:
 def test_back_up_again_is_refused_without_the_permission() -> None:
     again(a_client(VIEW), an_execution())
     assert not BackupExecution.objects.filter(status=Status.QUEUED).exists()
+
+
+def test_the_list_is_sorted_by_the_moment_that_it_shows_and_names_that_of_the_data_beside_it() -> None:
+    imported = an_execution(age=timedelta(minutes=1), started_at=timezone.now() - timedelta(days=30))
+    made = an_execution(age=timedelta(hours=1))
+    page = page_at(a_client(VIEW), LIST)
+    assert page.listed_runs() == [imported.pk, made.pk]
+    moments = [row.field("created_at").value for row in page.listed()]
+    assert moments == sorted(moments, reverse=True)
+    assert imported.started_at is not None
+    assert f"data of {imported.started_at:%Y-%m-%d %H:%M}" in page.listed_row(imported.pk).text
+    assert "data of" not in page.listed_row(made.pk).text

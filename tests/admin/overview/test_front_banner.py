@@ -23,6 +23,7 @@ HOURS = timedelta(hours=1)
 def test_all_is_well_when_every_instance_has_a_backup_of_today() -> None:
     an_execution("shop", age=3 * HOURS)
     execution = an_execution("wiki", age=23 * HOURS)
+    assert execution.started_at is not None
     client = a_client(VIEW)
     assert banner(client) == ("good", "All 2 instances have a good backup of the last 24 hours.")
     wiki = row(client, "wiki")
@@ -31,7 +32,7 @@ def test_all_is_well_when_every_instance_has_a_backup_of_today() -> None:
         "last_good_backup": execution.pk,
         "compressed_size_bytes": "1004096",
         "last_failure": "",
-        "freshness": "",
+        "freshness": (execution.started_at + 24 * HOURS).isoformat(),
     }
     assert wiki.field("started_at").text.endswith("(23 h ago)")
     assert wiki.all(data_run="*") == []

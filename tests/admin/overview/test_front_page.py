@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.models import BackupExecution, InstanceState
+from backups.service.schedules.cadence import INTERVAL_EPOCH, Interval
 from tests.support.pages.admin_pages import LIST, START, url
 from tests.support.pages.front_page import INDEX, banner, no_worker, row
 from tests.support.pages.parsed import page_at
@@ -78,12 +79,16 @@ def test_an_instance_is_judged_by_what_its_schedules_promise() -> None:
     a_schedule("shop-often", type="interval", expression="hours:2")
     a_schedule("wiki-seldom", instance="wiki", type="interval", expression="days:3")
     an_execution("shop", age=timedelta(hours=4))
-    an_execution("wiki", age=timedelta(days=2))
+    good = an_execution("wiki", age=(timezone.now() - INTERVAL_EPOCH) % (3 * DAYS))
+    assert good.started_at is not None
     client = a_client(VIEW)
     assert banner(client)[0] == "bad"
     shop, wiki = row(client, "shop"), row(client, "wiki")
-    assert (shop.status, shop.field("freshness").value) == ("late", str(3 * 3600))
-    assert (wiki.status, wiki.field("freshness").value) == ("safe", str(73 * 3600))
+    overdue_from = Interval(3 * DAYS).next_after(good.started_at) + HOURS
+    assert (shop.status, shop.field("cadence").text) == ("late", "every 2 hours")
+    assert (wiki.status, wiki.field("freshness").value) == ("safe", overdue_from.isoformat())
+    assert wiki.field("cadence").text == "every 3 days"
+    assert wiki.field("freshness").text == f"overdue from {overdue_from:%Y-%m-%d %H:%M}"
     assert all(one.field("next_run").value > timezone.now().isoformat() for one in (shop, wiki))
     an_execution("shop")
     assert banner(client) == ("good", "All 2 instances have a good backup that is not overdue.")
@@ -91,6 +96,13 @@ def test_an_instance_is_judged_by_what_its_schedules_promise() -> None:
     severity, text = banner(client)
     assert severity == "warning"
     assert text.startswith("All 2 instances have a good backup that is not overdue, but no worker ")
+
+
+def test_a_paused_schedule_is_not_the_same_as_none() -> None:
+    a_schedule("shop-often", type="interval", expression="hours:2", enabled=False)
+    a_schedule("wiki-by-hand", instance="wiki", type="manual", expression="")
+    client = a_client(VIEW)
+    assert [row(client, name).field("cadence").text for name in ("shop", "wiki")] == ["paused", "no schedule"]
 
 
 def test_failures_in_a_row_are_counted() -> None:

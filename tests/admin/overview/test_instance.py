@@ -1,6 +1,7 @@
 """The page of one instance, and what differs from its last backup."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,13 @@ def test_it_shows_state_components_schedules_and_the_latest_backups(tmp_path: Pa
     next_run = BackupSchedule.objects.get().next_run
     assert next_run is not None
     state = page.section("state")
+    overdue_from = next_run + timedelta(hours=1)
     assert state.field("condition").status == "safe"
+    assert state.field("cadence").text == "at 02:00, every day (UTC)"
     assert state.facts("last_good_backup", "last_drill", "freshness", "next_run", "kind", "root") == {
         "last_good_backup": execution.pk,
         "last_drill": "",
-        "freshness": "90000",
+        "freshness": overdue_from.isoformat(),
         "next_run": next_run.isoformat(),
         "kind": "generic",
         "root": f"{tmp_path}/shop",

@@ -41,7 +41,7 @@ def test_the_list_shows_what_when_and_by_whom() -> None:
         "archive": str(done.execution),
     }
     assert done.started_at is not None
-    assert row.field("started_at").value == done.started_at.isoformat()
+    assert row.field("created_at").value == done.created_at.isoformat()
     assert [row.one(class_=f"field-{name}").text for name in ("by", "took")] == ["alice", "0 ms"]
     row = page.listed_row(run.pk)
     assert (row.run().status, row.run().field("detail").text) == ("running", "Applying, 70%")

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from backups.models import BackupSchedule, InstanceState
 from backups.service.automation.overdue import report_overdue
+from backups.service.schedules.cadence import INTERVAL_EPOCH, Interval
 from backups.service.schedules.planning import plan
 from backups.signals import instance_late
 from backups.worker.tick import report_overdue as step
@@ -43,7 +44,7 @@ def reported() -> Iterator[list[tuple[str, str]]]:
 def a_schedule(instance: str = "shop", *, age: timedelta = timedelta(days=9), **fields: Any) -> BackupSchedule:
     values = {"name": f"nightly-{instance}", "type": "interval", "expression": "hours:6", **fields}
     row = BackupSchedule(
-        instance=instance, destination=a_destination(), created_at=timezone.now() - age, **values
+        instance=instance, destination=a_destination(), active_since=timezone.now() - age, **values
     )  # fmt: skip
     plan(row)
     return row
@@ -51,7 +52,7 @@ def a_schedule(instance: str = "shop", *, age: timedelta = timedelta(days=9), **
 
 def test_a_backup_within_the_limit_is_not_overdue(reported: list[tuple[str, str]]) -> None:
     a_schedule()
-    an_execution("shop", age=6.9 * HOURS)
+    an_execution("shop", age=(timezone.now() - INTERVAL_EPOCH) % (6 * HOURS))
     assert report_overdue(QUEUE) == []
     assert reported == []
 
@@ -61,7 +62,8 @@ def test_an_overdue_instance_is_reported_once(
 ) -> None:
     a_schedule()
     an_execution("shop", age=8 * HOURS)
-    message = "The newest good backup of shop is 8 h old, but its schedules make one every 7 h."
+    due = Interval(6 * HOURS).next_after(timezone.now() - 8 * HOURS) + HOURS
+    message = f"The newest good backup of shop is 8 h old, but schedule nightly-shop demands one by {due:%F %R} UTC."
     with caplog.at_level(logging.ERROR, "backups"):
         assert [step(QUEUE), step(QUEUE)] == ["late: shop", ""]
     assert reported == [("shop", message)]
@@ -92,13 +94,14 @@ def test_after_it_was_fresh_it_is_reported_again(reported: list[tuple[str, str]]
 
 
 def test_without_any_backup_it_is_overdue_once_the_first_one_should_be_there(reported: list[tuple[str, str]]) -> None:
-    row = a_schedule(age=6 * HOURS)
+    row = a_schedule(age=0 * HOURS)
     assert report_overdue(QUEUE) == []
-    BackupSchedule.objects.filter(pk=row.pk).update(created_at=timezone.now() - 8 * HOURS)
+    since = timezone.now() - 8 * HOURS
+    BackupSchedule.objects.filter(pk=row.pk).update(active_since=since)
     assert report_overdue(QUEUE) == ["shop"]
-    assert reported == [
-        ("shop", "There is no good backup of shop, but its schedules make one every 7 h.")
-    ]  # fmt: skip
+    due = Interval(6 * HOURS).next_after(since) + HOURS
+    message = f"There is no good backup of shop, but schedule nightly-shop demands one by {due:%F %R} UTC."
+    assert reported == [("shop", message)]
 
 
 @pytest.mark.parametrize("fields", [{"enabled": False}, {"type": "manual", "expression": ""}])

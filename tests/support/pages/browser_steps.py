@@ -9,7 +9,7 @@ END_MS = 30_000
 
 def back_up_from_the_front_page(page: Page) -> None:
     page.get_by_role("link", name="backupsite").click()
-    page.get_by_role("button", name="Back up tacacs-demo now").click()
+    page.get_by_role("button", name="Back up now tacacs-demo").click()
     expect(page.get_by_role("heading", name="Backup of tacacs-demo")).to_be_visible()
 
 

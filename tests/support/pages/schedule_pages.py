@@ -1,8 +1,10 @@
 """Schedules as the form leaves them, and their pages."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 
 from backups.models import BackupSchedule
 from backups.service.schedules.planning import plan
@@ -19,6 +21,7 @@ def url(row: BackupSchedule, action: str = "change") -> str:
 
 def a_schedule(name: str = "nightly", **fields: Any) -> BackupSchedule:
     values = {"instance": "shop", "expression": "0 2 * * *", "time_zone": "Europe/Berlin", **fields}
+    values = {"active_since": timezone.now() - timedelta(days=90), **values}
     row = BackupSchedule(name=name, destination=values.pop("destination", None) or a_destination(), **values)
     plan(row)
     return row

@@ -94,8 +94,8 @@ def parse_configuration(text: str, origin: str) -> Sections:
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        # the server accepts all three line endings
-        parser.read_file(io.StringIO(text, newline=None))
+        # the server accepts all three line endings; editors of Windows put a byte order mark in front
+        parser.read_file(io.StringIO(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), newline=None))
     except configparser.Error as error:
         raise DamagedComponent(
             f"{origin} is not a configuration file: {_finding(error)}.", hint="Correct that line."

@@ -2,7 +2,8 @@
 
 import re
 
-HEADER = re.compile(r"^\[(?P<name>[^\]\r\n]+)\]", re.MULTILINE)
+# a byte order mark at the beginning of the text is no part of the first section
+HEADER = re.compile(r"(?:^|(?<=\ufeff))\[(?P<name>[^\]\r\n]+)\]", re.MULTILINE)
 
 QUOTED = re.compile(r"""(?P<quote>["'])(?P<value>.*?)(?P=quote)\s*(?:[#;].*)?""", re.DOTALL)
 COMMENT = re.compile(r"(?:^|\s)[#;].*", re.DOTALL)

@@ -83,7 +83,7 @@ def test_a_disk_without_room_for_the_output_of_a_hook_keeps_no_service_down(
 ) -> None:
     backup, _ = spoilt
 
-    def full() -> None:
+    def full(**_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(hooks.tempfile, "TemporaryFile", full)
