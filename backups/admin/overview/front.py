@@ -13,7 +13,7 @@ from django.utils import timezone
 from backups.admin.shared import formats
 from backups.admin.shared.permissions import VIEW, may, sees
 from backups.admin.shared.progress import live, with_progress
-from backups.instances import Problem, inventory
+from backups.instances import Problem, instance_names, inventory
 from backups.lib.log_handlers import log_problem
 from backups.models import (
     BackupExecution,
@@ -25,8 +25,12 @@ from backups.models import (
     Run,
 )
 from backups.service.monitoring.drills import DrillState, drill_states
+<<<<<<< HEAD
 from backups.service.monitoring.protection import Condition, Protection, protections, taken_at
 from backups.service.monitoring.restore_points import missing_by_instance
+=======
+from backups.service.monitoring.protection import Condition, Protection, protections, taken_at, undescribed_instances
+>>>>>>> schedules
 from backups.service.monitoring.workers import WorkerState, worker_state
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.freshness import FRESH
@@ -67,11 +71,18 @@ class Row:
     cadence: str
     freshness: str
     half_restored: RestoreExecution | None
+<<<<<<< HEAD
     missing: int
+=======
+    is_described: bool
+>>>>>>> schedules
 
     @property
     def needs_attention(self) -> bool:
         state = self.state
+        # the backups of a service that is gone may stay; a schedule of it will fail
+        if not self.is_described:
+            return bool(state.outlook.automatic) or self.half_restored is not None
         troubled = state.condition is not Condition.SAFE or state.episode is not None or self.half_restored is not None
         return troubled or bool(self.drills.failures) or self.drills.is_overdue
 
@@ -81,6 +92,8 @@ class Row:
         state = self.state
         if self.half_restored is not None:
             return _reason_of_restore(self.half_restored)
+        if not self.is_described:
+            return f"{state.name} is no longer in the instances file, and its schedules fail"
         if self.drills.failures:
             failed = self.drills.failures[0]
             return f"the last {failed.label} of {state.name} failed{_cause(failed)}"
@@ -102,6 +115,8 @@ class Row:
     def warnings(self) -> list[str]:
         """Return the warnings that the page shows of the instance."""
         name = self.state.name
+        if not self.is_described:
+            return []
         shown = [(True, _reason_of_schedule(schedule)) for schedule in self.state.outlook.failing]
         shown += [
             (self.restart is not None, f"{name} has to be restarted"),
@@ -137,14 +152,19 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     """Return what `user`, who sees `half_restored`, sees of the instances; None for users who may not see backups."""
     if not user.has_perm(VIEW):
         return None
-    states = protections(with_progress(BackupExecution.objects.all()))
+    undescribed = undescribed_instances()
     problems = inventory().problems
+    states = protections(with_progress(BackupExecution.objects.all()), [*instance_names(), *undescribed])
     destinations = list(BackupDestination.objects.enabled().only("pk", "name", "rule_pending_since"))
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
     broken = {restore.instance: restore for restore in half_restored}
+<<<<<<< HEAD
     missing = missing_by_instance()
     rows = _rows(states, destinations, broken, missing, see_restores=see_restores)
+=======
+    rows = _rows(states, destinations, broken, undescribed, see_restores=see_restores)
+>>>>>>> schedules
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
 
@@ -156,7 +176,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
-    scheduled = any(row.state.outlook.automatic for row in rows)
+    scheduled = any(row.state.outlook.automatic for row in rows if row.is_described)
     warnings += ["no schedule is active"] if rows and not scheduled else []
     warnings += [warning for row in rows for warning in row.warnings]
     severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
@@ -180,7 +200,11 @@ def _rows(
     states: list[Protection],
     destinations: list[BackupDestination],
     broken: dict[str, RestoreExecution],
+<<<<<<< HEAD
     missing: dict[str, int],
+=======
+    undescribed: list[str],
+>>>>>>> schedules
     *,
     see_restores: bool,
 ) -> list[Row]:
@@ -206,7 +230,11 @@ def _rows(
             cadence=cadence_of(state),
             freshness=freshness_in_words(state, now),
             half_restored=broken.get(state.name),
+<<<<<<< HEAD
             missing=missing.get(state.name, 0),
+=======
+            is_described=state.name not in undescribed,
+>>>>>>> schedules
         )
         for state in states
     ]
@@ -234,9 +262,10 @@ def _banner(
 ) -> tuple[Severity, str]:
     """Return severity and text of the banner. `elsewhere` are reasons about instances that have no row."""
     wrong = {problem.instance for problem in problems if problem.instance}
-    count = len(rows) + len(wrong) + len(elsewhere)
+    described = [row for row in rows if row.is_described]
     needy = [row for row in rows if row.needs_attention]
     needy.sort(key=lambda row: (row.half_restored is None, list(Condition).index(row.state.condition)))
+    count = len(described) + sum(not row.is_described for row in needy) + len(wrong) + len(elsewhere)
     reasons = elsewhere + [f"{name} has configuration errors" for name in sorted(wrong)] + [row.reason for row in needy]
     # of one that cannot be read it is not known what it describes
     if not count and any(not problem.missing for problem in problems):
@@ -252,7 +281,7 @@ def _banner(
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
     subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
-    scheduled = any(row.state.outlook.automatic for row in rows)
+    scheduled = any(row.state.outlook.automatic for row in described)
     good = f"{subject} a good backup {'that is not overdue' if scheduled else 'of the last 24 hours'}"
     if warnings:
         return Severity.WARNING, f"{good}, but {_named(warnings)}."

@@ -40,7 +40,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         described = _described(get_instance(name))
     except InstanceError as error:
         # one that is gone from the file keeps the page of its history
-        if not recent:
+        if not recent and not BackupSchedule.objects.filter(instance=name).exists():
             raise Http404 from error
         described = {"problem": error}
     return page(

@@ -10,11 +10,12 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import NullIf
 from django.utils import timezone
 
-from backups.instances import instance_names
-from backups.models import BackupExecution, InstanceState
+from backups.instances import instance_names, inventory
+from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.models.querysets import BackupQuerySet
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
 from backups.service.drops.episodes import Episode, open_episodes
+from backups.service.monitoring.history import instances_of
 from backups.service.schedules.freshness import FRESH, Freshness, freshness_by_instance
 
 Status = BackupExecution.Status
@@ -113,6 +114,23 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
         drifted = bool(backed_up and hashes.get(name) and backed_up != hashes[name])
         found.append(Protection(name, condition, newest, failure, active.get(name), outlook, drifted, episode))
     return found
+
+
+def undescribed_instances() -> list[str]:
+    """Return the instances that have stored backups or enabled schedules but are not in the instances file.
+
+    None while that file has errors, which are reported instead.
+    """
+    found = inventory()
+    if any(not problem.instance for problem in found.problems):
+        return []
+    known = {*found.instances, *(problem.instance for problem in found.problems)}
+    scheduled = BackupSchedule.objects.enabled().exclude(instance__in=known).values_list("instance", flat=True)
+    backed_up = {*instances_of(BackupExecution)} - known
+    if backed_up:
+        stored = BackupExecution.objects.stored().filter(instance__in=backed_up)
+        backed_up = set(stored.values_list("instance", flat=True).distinct())
+    return sorted({*scheduled, *backed_up})
 
 
 def taken_at(backup: BackupExecution) -> datetime:

@@ -1,0 +1,48 @@
+"""An instance that is no longer in the instances file keeps its row on the front page."""
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.support.pages.admin_pages import START
+from tests.support.pages.front_page import INDEX, banner, row
+from tests.support.pages.parsed import page_at
+from tests.support.pages.schedule_pages import a_schedule
+from tests.support.rows import VIEW, a_client, an_execution
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker", "scheduled")]
+
+
+@pytest.fixture(autouse=True)
+def gone(instances: dict[str, Any]) -> None:
+    """The wiki was taken out of the file; the shop is safe."""
+    an_execution("shop")
+    del instances["wiki"]
+
+
+def test_with_backups_it_keeps_a_neutral_row_that_starts_nothing() -> None:
+    backup = an_execution("wiki")
+    client = a_client(VIEW, "run_backup")
+    wiki = row(client, "wiki")
+    assert (wiki.status, wiki.field("last_good_backup").value) == ("undescribed", backup.pk)
+    assert page_at(client, INDEX).html.count(START) == 1
+    assert banner(client) == ("good", "The instance has a good backup that is not overdue.")
+
+
+def test_with_a_schedule_it_needs_attention() -> None:
+    a_schedule("weekly-wiki", instance="wiki")
+    client = a_client(VIEW)
+    severity, text = banner(client)
+    assert severity == "bad"
+    assert text.startswith("1 of 2 instances needs attention: wiki ")
+    assert row(client, "wiki").status == "undescribed"
+    # its page opens too
+    assert "instances" in page_at(client, reverse("admin:backups_instance", args=["wiki"])).notices()
+
+
+def test_without_anything_stored_it_has_none() -> None:
+    an_execution("wiki", deleted_at=timezone.now())
+    a_schedule("paused-wiki", instance="wiki", enabled=False)
+    assert page_at(a_client(VIEW), INDEX).section("instances").rows() == ["shop"]
