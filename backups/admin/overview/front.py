@@ -25,12 +25,8 @@ from backups.models import (
     Run,
 )
 from backups.service.monitoring.drills import DrillState, drill_states
-<<<<<<< HEAD
-from backups.service.monitoring.protection import Condition, Protection, protections, taken_at
-from backups.service.monitoring.restore_points import missing_by_instance
-=======
 from backups.service.monitoring.protection import Condition, Protection, protections, taken_at, undescribed_instances
->>>>>>> schedules
+from backups.service.monitoring.restore_points import missing_by_instance
 from backups.service.monitoring.workers import WorkerState, worker_state
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.freshness import FRESH
@@ -71,11 +67,8 @@ class Row:
     cadence: str
     freshness: str
     half_restored: RestoreExecution | None
-<<<<<<< HEAD
     missing: int
-=======
     is_described: bool
->>>>>>> schedules
 
     @property
     def needs_attention(self) -> bool:
@@ -159,12 +152,8 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
     broken = {restore.instance: restore for restore in half_restored}
-<<<<<<< HEAD
     missing = missing_by_instance()
-    rows = _rows(states, destinations, broken, missing, see_restores=see_restores)
-=======
-    rows = _rows(states, destinations, broken, undescribed, see_restores=see_restores)
->>>>>>> schedules
+    rows = _rows(states, destinations, broken, missing, undescribed, see_restores=see_restores)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
 
@@ -200,11 +189,8 @@ def _rows(
     states: list[Protection],
     destinations: list[BackupDestination],
     broken: dict[str, RestoreExecution],
-<<<<<<< HEAD
     missing: dict[str, int],
-=======
     undescribed: list[str],
->>>>>>> schedules
     *,
     see_restores: bool,
 ) -> list[Row]:
@@ -230,11 +216,8 @@ def _rows(
             cadence=cadence_of(state),
             freshness=freshness_in_words(state, now),
             half_restored=broken.get(state.name),
-<<<<<<< HEAD
             missing=missing.get(state.name, 0),
-=======
             is_described=state.name not in undescribed,
->>>>>>> schedules
         )
         for state in states
     ]
