@@ -131,7 +131,7 @@ def test_download_verify_and_delete_work_by_their_buttons(page: Page, tmp_path: 
     wait_until_completed(page)
     name = field(page, "backup_filename").inner_text()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
+        page.get_by_role("button", name="Download", exact=True).click()
     assert download.value.suggested_filename == name
     download.value.save_as(tmp_path / name)
     digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 // Refreshes what is marked data-live every two seconds while the page is visible, and reloads it once something ended.
 {
   const INTERVAL = 2000, SLOWEST = 60000, MOST = 50, NO_ANSWER = "no answer from the site, trying again";
+  const SIGNED_OUT = "signed out: reload this page to sign in";
   const live = () => [...document.querySelectorAll("[data-live]")];
   let wait = INTERVAL, timer;
 
@@ -35,7 +36,7 @@
     const ids = elements.map((element) => element.dataset.live).join();
     const answer = await fetch(`${url}?ids=${ids}`, {redirect: "manual", cache: "no-store"});
     // it leads to the page for the sign-in
-    if (answer.type === "opaqueredirect") throw new Error("signed out: reload this page to sign in");
+    if (answer.type === "opaqueredirect") throw new Error(SIGNED_OUT);
     if (!answer.ok) throw new Error(NO_ANSWER);
     return (await answer.json()).executions;
   };
@@ -48,8 +49,8 @@
       const answers = [...urls].map((url) => fetchRuns(url, elements.filter((element) => element.dataset.statusUrl === url)));
       runs = (await Promise.all(answers)).flat();
     } catch (error) {
-      // fetch itself throws a TypeError when the network fails
-      const text = error instanceof TypeError ? NO_ANSWER : error.message;
+      // whatever else fails, the network or what a proxy answers, is no answer from the site
+      const text = error.message === SIGNED_OUT ? SIGNED_OUT : NO_ANSWER;
       wait = Math.min(wait * 2, SLOWEST);
       elements.forEach((element) => setText(element, ".bs-detail", text));
       schedule(wait);

@@ -36,7 +36,7 @@ def test_it_shows_what_is_there_against_what_is_recorded_and_changes_nothing(nas
     put(nas, "elsewhere/x.tar.gz.unknown.part", b"half")
     page = page_at(a_client(*MAY), address(nas))
     assert page.field("present").value == "1"
-    assert page.sections() == ["unknown", "missing", "changed", "partial-uploads", "others"]
+    assert page.sections() == ["unknown", "missing", "changed", "partial-uploads", "present", "others"]
     assert page.section("unknown").rows() == ["elsewhere/found.tar.gz"]
     assert page.section("missing").rows() == [lost.backup_path]
     assert page.row(lost.backup_path).field("instance").text == "wiki"
