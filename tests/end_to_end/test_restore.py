@@ -87,7 +87,7 @@ def test_a_damaged_instance_is_restored_undone_and_acknowledged(page: Page, site
     assert dump(accounting) == later
 
     page.goto(f"{site.url}/admin/")
-    expect(notice(page, "restart")).to_have_attribute("data-about", NAME)
+    expect(field(notice(page, "restart"), "instance")).to_have_text(NAME)
     addresses = [preview, restore, restore.replace("change", "undo"), f"{site.url}/admin/", _list(site), backup]
     assert_every_page_fits(page, addresses, tmp_path)
     page.set_viewport_size({"width": 1200, "height": 800})
