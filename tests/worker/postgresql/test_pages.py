@@ -26,7 +26,7 @@ for number in range(9):
         id=f"0000000{number}-0000-4000-8000-000000000000", instance=f"shop-{number % 3}", destination=nas,
         triggered_by="tests", comment="Vor dem Umbau" if number == 7 else "", status="completed",
         created_at=at, started_at=at, completed_at=at, backup_filename=name, backup_path=name,
-        archive_sha256="a", manifest_json={"backup_metadata": {"timestamp_utc": at.isoformat()}},
+        archive_sha256=f"{number:064x}", manifest_json={"backup_metadata": {"timestamp_utc": at.isoformat()}},
     )
 client = Client(SERVER_NAME="localhost")
 client.force_login(User.objects.create_superuser("admin"))
