@@ -30,9 +30,9 @@ def test_a_restore_says_what_became_of_each_component(back_up: BackUp) -> None:
     assert all(set(note) == set(HookNote.__annotations__) for note in done.hook_output)
 
 
-def test_a_backup_keeps_both_layers_of_its_configuration(back_up: BackUp) -> None:
+def test_a_backup_keeps_every_layer_of_its_configuration_and_its_environment(back_up: BackUp) -> None:
     kept = back_up().config_json
-    assert kept is not None and set(kept) == {"file", "overrides"}
+    assert kept is not None and set(kept) == {"environment", "file", "overrides"}
 
 
 def test_a_drop_is_read_as_it_was_kept_and_gets_who_confirmed_it(back_up: BackUp) -> None:
