@@ -50,13 +50,14 @@ def test_a_destination_that_does_not_answer_says_nothing_of_the_archive(
 
 
 def test_a_scratch_place_that_is_full_says_nothing_of_the_archive(
-    tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+    tacacs_root: Path, home: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = back_up()
     monkeypatch.setattr(trial, "unpack_archive", _no_space)
     run = drill(backup, by="tests")
     assert (run.status, run.verdict) == ("failed", "")
-    assert run.error_message == "The workspace cannot be written: No space left on device."
+    scratch = home / "workspaces" / str(run.pk)
+    assert run.error_message == f"The workspace {scratch} cannot be written: No space left on device."
     assert backup.flaw == ""
 
 
