@@ -125,12 +125,13 @@ def undescribed_instances() -> list[str]:
     if any(not problem.instance for problem in found.problems):
         return []
     known = {*found.instances, *(problem.instance for problem in found.problems)}
-    scheduled = BackupSchedule.objects.enabled().exclude(instance__in=known).values_list("instance", flat=True)
-    backed_up = {*instances_of(BackupExecution)} - known
-    if backed_up:
-        stored = BackupExecution.objects.stored().filter(instance__in=backed_up)
-        backed_up = set(stored.values_list("instance", flat=True).distinct())
-    return sorted({*scheduled, *backed_up})
+    scheduled = BackupSchedule.objects.enabled().exclude(instance__in=known).order_by().values_list("instance")
+    # one index seek for each: DISTINCT would read every row
+    stored = BackupExecution.objects.stored().newest_first().values("pk")
+    gone = [name for name in instances_of(BackupExecution) if name not in known]
+    seeks = [Subquery(stored.filter(instance=name)[:1]) for name in gone]
+    backed_up = BackupExecution.objects.filter(pk__in=seeks).order_by().values_list("instance")
+    return sorted(name for (name,) in scheduled.union(backed_up))
 
 
 def taken_at(backup: BackupExecution) -> datetime:
