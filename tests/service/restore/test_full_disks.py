@@ -122,7 +122,8 @@ def test_a_live_disk_that_is_read_only_changes_nothing(
     backup = depot(kind)
     before = without_logs(disk)
     remount_read_only(disk)
-    with pytest.raises(BackupError, match=r"list\.txt cannot be written: Read-only file system\.$"):
+    reason = f"{disk}/list.txt is on a file system that is mounted read-only"
+    with pytest.raises(BackupError, match=rf"^{disk}/list\.txt cannot be written: {reason}\.$"):
         restore(backup)
     assert (without_logs(disk), workspaces()) == (before, [])
     assert "nothing was changed" in the_restore().error_message.lower()
