@@ -6,9 +6,9 @@ from backups.lib.log_handlers import LogFile
 from backups.runs.describe import backup_status, describe
 from backups.runs.finish import cancel
 from backups.runs.queue.deduplication import AlreadyWaiting
-from backups.service.archives.delete import delete_backup
 from backups.service.archives.extract import extract
 from backups.service.archives.fetch import download_backup
+from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.verify import manifest_of_file
 from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import start_backup

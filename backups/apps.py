@@ -10,7 +10,7 @@ class BackupsConfig(AppConfig):
         from backups import checks  # noqa: F401
         from backups.instances import site_paths
         from backups.runs.registry import register
-        from backups.service.archives import tree_lists  # noqa: F401
+        from backups.service.archives.trees import lists as tree_lists  # noqa: F401
         from backups.service.automation import schedules
         from backups.service.backup import run as backup
         from backups.service.drill import run as drill

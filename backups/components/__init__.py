@@ -17,7 +17,7 @@ from backups.components.base import (
 from backups.components.files.component import FilesComponent
 from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import ComponentError
-from backups.lib.atomic import touched
+from backups.lib.filesystem.atomic import touched
 from backups.lib.site_paths import SitePaths
 
 __all__ = [

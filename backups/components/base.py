@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from backups.archive.manifest.document import Entry, LeftOut
 from backups.archive.manifest.permissions import Permissions
 from backups.errors import ComponentError
-from backups.lib.writable import file_obstacles
+from backups.lib.filesystem.writable import file_obstacles
 
 PartType = Literal["database", "config", "data"]
 # name, type and target of an entry of a tree in a backup

@@ -12,7 +12,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, WorkspaceBusy
 from backups.lib import locks
-from backups.lib.folders import remove_tree
+from backups.lib.filesystem.folders import remove_tree
 from backups.lib.os_signals import defer_signals
 
 LOCK_WAIT_SECONDS = 2.0

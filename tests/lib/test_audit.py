@@ -12,8 +12,8 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.finish import cancel
-from backups.service.archives.delete import delete_backup
 from backups.service.archives.fetch import download_backup
+from backups.service.archives.records.delete import delete_backup
 from backups.service.backup import run as backup_service
 from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination

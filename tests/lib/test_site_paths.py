@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from backups.lib.filesystem.walk import walk
 from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_SITE_PATHS, SitePath, SitePaths
-from backups.lib.walk import walk
 from tests.support.file_systems import bound, small_disk
 from tests.support.programs import require
 

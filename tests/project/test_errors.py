@@ -21,9 +21,9 @@ from backups.components.sqlite import schema_comparison as sqlite_schema
 from backups.components.sqlite import verify as sqlite_proof
 from backups.instances.fields import Mistake
 from backups.instances.parse import Problem
-from backups.lib import atomic as replacing
 from backups.lib import os_signals as interrupts
 from backups.lib import paths as sources
+from backups.lib.filesystem import atomic as replacing
 from backups.models import BackupExecution
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service import drill, restore

@@ -11,7 +11,7 @@ from backups.admin.shared.permissions import ACCEPT_LOSS
 from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service.archives.loss import accept_loss as accept
+from backups.service.archives.records.loss import accept_loss as accept
 
 
 class AcceptLossForm(ConfirmForm):

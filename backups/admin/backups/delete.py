@@ -11,7 +11,7 @@ from backups.admin.shared.permissions import DELETE
 from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service.archives.delete import delete_backup
+from backups.service.archives.records.delete import delete_backup
 from backups.service.drops.episodes import is_before, open_episodes
 from destinations.lib.operator_error import sentences
 

@@ -8,7 +8,7 @@ from backups.admin.shared.confirm import confirm_page
 from backups.admin.shared.permissions import PIN, UNPIN
 from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.models import BackupExecution
-from backups.service.archives.pin import LONGEST_REASON, pin_backup, unpin_backup
+from backups.service.archives.records.pin import LONGEST_REASON, pin_backup, unpin_backup
 
 
 class PinForm(forms.Form):

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from backups.admin.overview.front import cadence_of, freshness_in_words, label_of
+from backups.admin.overview.rows import cadence_of, freshness_in_words, label_of
 from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW, may
 from backups.admin.shared.progress import live, with_progress
 from backups.admin.shared.views import page

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, LINK, ROOT, Member
 from backups.components.files.read import NestedTar
-from backups.components.files.scope import WHOLE, Scope
-from backups.lib.attributes import GIVEN, attributes_of
-from backups.lib.copy import open_regular
-from backups.lib.walk import TreeEntry, walk
+from backups.components.files.replacing.scope import WHOLE, Scope
+from backups.lib.filesystem.attributes import GIVEN, attributes_of
+from backups.lib.filesystem.copy import open_regular
+from backups.lib.filesystem.walk import TreeEntry, walk
 
 BLOCK = 1 << 20
 # the system may give every file another one at any time

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from backups.components.files.format.header import FILE, FOLDER, LINK, SECOND
 from backups.components.files.listing import ListedEntry, position
-from backups.lib.walk import TreeEntry
+from backups.lib.filesystem.walk import TreeEntry
 
 
 @dataclass(frozen=True, slots=True)

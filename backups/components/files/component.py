@@ -22,20 +22,20 @@ from backups.components.base import (
 from backups.components.files.compare import first_difference
 from backups.components.files.format.header import TAR_BLOCK
 from backups.components.files.format.sparse import stored_bytes
-from backups.components.files.layout import layout_of, obstacles
 from backups.components.files.listing import ListWriter, listed_member
 from backups.components.files.pack import pack_tree
-from backups.components.files.replace import clear_tree, replace_tree
-from backups.components.files.scope import Scope
+from backups.components.files.replacing.layout import layout_of, obstacles
+from backups.components.files.replacing.replace import clear_tree, replace_tree
+from backups.components.files.replacing.scope import Scope
 from backups.components.files.space import region_space
 from backups.errors import ComponentError, Untouched
-from backups.lib.atomic import discard, replace_file, translate_os_errors
-from backups.lib.copy import copy_stable, matches_checksum
-from backups.lib.ownership import permissions_of
+from backups.lib.filesystem.atomic import discard, replace_file, translate_os_errors
+from backups.lib.filesystem.copy import copy_stable, matches_checksum
+from backups.lib.filesystem.ownership import permissions_of
+from backups.lib.filesystem.walk import walk
+from backups.lib.filesystem.writable import file_obstacles
 from backups.lib.paths import size_or_zero, stat_path
 from backups.lib.site_paths import NO_SITE_PATHS, SitePaths, SitePathsBelow
-from backups.lib.walk import walk
-from backups.lib.writable import file_obstacles
 from destinations.lib.formats import printable
 
 # with times in fractions of seconds; most entries have no attributes

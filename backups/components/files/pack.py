@@ -27,12 +27,12 @@ from backups.components.files.format.header import (
 )
 from backups.components.files.format.sparse import encode_map, segments_of
 from backups.errors import ComponentError
-from backups.lib.attributes import Attributes, attributes_of
-from backups.lib.copy import copy_unchanged, open_regular
+from backups.lib.filesystem.attributes import Attributes, attributes_of
+from backups.lib.filesystem.copy import copy_unchanged, open_regular
+from backups.lib.filesystem.walk import FOLDER as OPEN_FOLDER
+from backups.lib.filesystem.walk import TreeEntry, walk
 from backups.lib.paths import unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
-from backups.lib.walk import FOLDER as OPEN_FOLDER
-from backups.lib.walk import TreeEntry, walk
 from destinations.lib.formats import human_size, printable
 
 Note = Callable[[Member], None]

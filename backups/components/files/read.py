@@ -30,7 +30,7 @@ from backups.components.files.format.header import (
 from backups.components.files.format.order import EntryOrder
 from backups.components.files.format.sparse import Segment, decode_map
 from backups.errors import ComponentError
-from backups.lib.walk import DRAFT_INSIDE
+from backups.lib.filesystem.walk import DRAFT_INSIDE
 from destinations.lib.formats import human_size, printable
 from destinations.lib.streams import SkippingSource
 

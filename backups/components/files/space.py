@@ -4,10 +4,10 @@ from pathlib import Path
 
 from backups.components.base import SpaceNeeded
 from backups.components.files.format.header import TAR_BLOCK
-from backups.components.files.layout import Layout, Region
 from backups.components.files.read import NestedTar
+from backups.components.files.replacing.layout import Layout, Region
 from backups.errors import ComponentError
-from backups.lib.walk import walk
+from backups.lib.filesystem.walk import walk
 
 
 def region_space(layout: Layout, archive: Path) -> dict[Path, SpaceNeeded]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from backups.components.files.format.header import FILE, FOLDER, LINK, ROOT, Member
 from backups.components.files.read import NestedTar
-from backups.components.files.scope import WHOLE, Scope
+from backups.components.files.replacing.scope import WHOLE, Scope
 from backups.components.files.unkept import Unkept
-from backups.lib.attributes import set_attributes
-from backups.lib.folders import OpenFolders
-from backups.lib.ownership import Ownership
+from backups.lib.filesystem.attributes import set_attributes
+from backups.lib.filesystem.folders import OpenFolders
+from backups.lib.filesystem.ownership import Ownership
 
 NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 TIMES = "the modification time"

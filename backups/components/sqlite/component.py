@@ -10,11 +10,11 @@ from backups.components.sqlite.restore import SIDE_FILES, restore_into
 from backups.components.sqlite.schema_comparison import schema_notes
 from backups.components.sqlite.verify import FileState, file_state, is_same, verify_restored
 from backups.errors import ComponentError
-from backups.lib.atomic import discard_draft, replace_file, touched, translate_os_errors
-from backups.lib.copy import copy_stable, matches_checksum
-from backups.lib.ownership import permissions_of
+from backups.lib.filesystem.atomic import discard_draft, replace_file, touched, translate_os_errors
+from backups.lib.filesystem.copy import copy_stable, matches_checksum
+from backups.lib.filesystem.ownership import permissions_of
+from backups.lib.filesystem.writable import file_obstacles
 from backups.lib.paths import size_or_zero, stat_path
-from backups.lib.writable import file_obstacles
 
 
 class SQLiteComponent(Component):

@@ -16,7 +16,7 @@ from backups.archive.manifest.permissions import Permissions
 from backups.components import sqlite
 from backups.components.sqlite.connection import is_damage
 from backups.errors import BackupError, NotCheckable, Untouched
-from backups.lib.atomic import replace_file
+from backups.lib.filesystem.atomic import replace_file
 from destinations.lib.disks import space_hint
 
 SIDE_FILES = ("-wal", "-shm", "-journal")

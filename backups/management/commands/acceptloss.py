@@ -4,7 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.runs.describe import describe
-from backups.service.archives.loss import accept_loss
+from backups.service.archives.records.loss import accept_loss
 from destinations.management.base import operator_name
 
 

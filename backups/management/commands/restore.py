@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError, InstanceBusy, Unrecorded
-from backups.lib.copy import sha256_of
+from backups.lib.filesystem.copy import sha256_of
 from backups.management.base import BackupCommand
 from backups.management.output.preview import preview_text
 from backups.management.output.restore import result_text

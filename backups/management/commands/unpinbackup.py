@@ -4,7 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.runs.describe import describe
-from backups.service.archives.pin import unpin_backup
+from backups.service.archives.records.pin import unpin_backup
 from destinations.management.base import operator_name
 
 

@@ -17,8 +17,8 @@ from backups.errors import BackupError
 from backups.instances import inventory
 from backups.instances.site_paths import all_site_paths
 from backups.lib import audit
-from backups.lib.atomic import FOLDER, create_private, discard
-from backups.lib.ownership import Ownership, ownership_for
+from backups.lib.filesystem.atomic import FOLDER, create_private, discard
+from backups.lib.filesystem.ownership import Ownership, ownership_for
 from backups.lib.site_paths import SitePath, SitePaths
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace

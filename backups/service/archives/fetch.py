@@ -16,7 +16,7 @@ from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.leases import read_lease
-from backups.service.archives.missing import mark_missing
+from backups.service.archives.records.missing import mark_missing
 from destinations.exceptions import NotFound
 from destinations.lib.streams import Sink
 

@@ -13,7 +13,7 @@ from backups.archive.manifest.document import Absent, Entry, LeftOut, Manifest, 
 from backups.components import Component, ConfigInfo, Export, ExportContext, ExportedPart, sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import Instance
-from backups.lib.copy import sha256_of
+from backups.lib.filesystem.copy import sha256_of
 from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.backup.held_before import last_backup_with

@@ -29,10 +29,10 @@ from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
-from backups.service.archives.imported import recover_import
+from backups.service.archives.records.imported import recover_import
 from backups.service.archives.signatures import site_key
-from backups.service.archives.tree_listing import keep_exported
-from backups.service.archives.tree_lists import forget_lists
+from backups.service.archives.trees.listing import keep_exported
+from backups.service.archives.trees.lists import forget_lists
 from backups.service.backup.encrypt import encryption_for, verify_encrypted, with_encryption
 from backups.service.backup.export import build_manifest, export_components
 from backups.service.backup.finish_upload import recover_upload, sweep_destination

@@ -18,8 +18,8 @@ from backups.models.querysets import MISSING
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
-from backups.service.archives.missing import mark_missing
-from backups.service.archives.tree_listing import keep_archived
+from backups.service.archives.records.missing import mark_missing
+from backups.service.archives.trees.listing import keep_archived
 from backups.service.catalogue.adopt import examine, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
 from backups.service.catalogue.scan import Scan, scan

@@ -13,7 +13,7 @@ from pathlib import Path
 from backups.archive.manifest.document import Manifest
 from backups.components import sqlite
 from backups.components.files.compare import first_difference
-from backups.components.files.replace import contents_of
+from backups.components.files.replacing.replace import contents_of
 from backups.errors import ComponentError
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG
@@ -23,7 +23,7 @@ from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
 from backups.service.archives.fetch import fetch
 from backups.service.archives.signatures import Signature, State, signature_state
-from backups.service.archives.tree_listing import keep_unpacked
+from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
 from backups.service.restore.foresight import restore_obstacles
 from backups.service.restore.staging.select import absent_parts

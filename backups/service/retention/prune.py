@@ -10,7 +10,7 @@ from django.utils import timezone
 from backups.errors import NotDeletable
 from backups.lib import audit
 from backups.models import BackupExecution
-from backups.service.archives.delete import delete_from
+from backups.service.archives.records.delete import delete_from
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.plan import Plan, Planned, plan_prune
 from backups.service.retention.rule_change import settle_rule

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.models import BackupExecution
-from backups.service.archives.pin import pin_backup
+from backups.service.archives.records.pin import pin_backup
 from destinations.lib.formats import human_size
 from destinations.models import BackupDestination
 from tests.support.archives.stored import daily, file_of, there

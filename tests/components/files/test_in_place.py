@@ -9,11 +9,12 @@ import pytest
 
 from backups.archive.manifest.document import Entry
 from backups.components.base import ApplyContext, ExportContext
-from backups.components.files import replace, replace_around
 from backups.components.files.component import FilesComponent
+from backups.components.files.replacing import around as replace_around
+from backups.components.files.replacing import replace
 from backups.errors import ComponentError, Untouched
-from backups.lib import exchange
-from backups.lib.walk import DRAFT_INSIDE
+from backups.lib.filesystem import exchange
+from backups.lib.filesystem.walk import DRAFT_INSIDE
 from tests.support.file_systems import bound, remount_read_only, small_disk
 from tests.support.processes.unprivileged_user import NOBODY, open_way, run_as_nobody
 from tests.support.restores.instance_restores import sha256, tree

@@ -19,11 +19,11 @@ from backups.components.files.compare import first_difference
 from backups.components.files.component import FilesComponent
 from backups.components.files.format.acl import acl_text, acl_value
 from backups.components.files.format.sparse import decode_map, encode_map
-from backups.components.files.replace import replace_tree
+from backups.components.files.replacing.replace import replace_tree
 from backups.components.files.unkept import Unkept
 from backups.errors import ComponentError
-from backups.lib.attributes import attributes_of
-from backups.lib.folders import remove_tree
+from backups.lib.filesystem.attributes import attributes_of
+from backups.lib.filesystem.folders import remove_tree
 from tests.support.file_systems import bare_disk, small_disk
 from tests.support.programs import missing, require
 

@@ -19,10 +19,10 @@ from backups.components.files.compare_listing import TreeComparison
 from backups.components.files.listing import ListedEntry, ListWriter, blocks, entries_in, records
 from backups.components.files.read import NestedTar
 from backups.errors import BackupError, ComponentError
-from backups.lib.walk import TreeEntry, walk
+from backups.lib.filesystem.walk import TreeEntry, walk
 from backups.models import BackupExecution, TreeList, TreeListBlock
-from backups.service.archives.delete import delete_backup
-from backups.service.archives.tree_lists import keep, kept_entries
+from backups.service.archives.records.delete import delete_backup
+from backups.service.archives.trees.lists import keep, kept_entries
 from backups.service.catalogue.import_file import import_archive
 from backups.service.catalogue.sync import import_backups
 from backups.service.drill.run import drill

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable
 from backups.models import BackupExecution
-from backups.service.archives.delete import delete_backup
 from backups.service.archives.fetch import fetch
-from backups.service.archives.loss import accept_loss
+from backups.service.archives.records.delete import delete_backup
+from backups.service.archives.records.loss import accept_loss
 from backups.service.catalogue.sync import import_backups
 from backups.service.drill.run import verify_backup
 from backups.service.monitoring.restore_points import missing_by_instance, restore_points_of

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable
 from backups.models import BackupExecution
-from backups.service.archives.delete import delete_backup
-from backups.service.archives.pin import pin_backup, unpin_backup
+from backups.service.archives.records.delete import delete_backup
+from backups.service.archives.records.pin import pin_backup, unpin_backup
 from destinations.management.base import operator_name
 from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of, stored

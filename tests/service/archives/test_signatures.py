@@ -14,7 +14,7 @@ from backups.archive.minisign import SigningKey, file_digest, sign_digest
 from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.runs.recovery.reap import reap
-from backups.service.archives.delete import delete_backup
+from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.signatures import Signature, State, signature_state, site_key
 from backups.service.backup import run as backup_service
 from backups.service.backup import upload

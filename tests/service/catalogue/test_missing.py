@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from backups.models import BackupExecution
-from backups.service.archives.pin import pin_backup
+from backups.service.archives.records.pin import pin_backup
 from backups.service.catalogue.sync import scan_destination
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable

@@ -13,7 +13,7 @@ from backups.errors import BackupError, Interrupted
 from backups.models import BackupExecution
 from backups.runs.finish import cancel
 from backups.runs.recovery.reap import reap
-from backups.service.archives.imported import NOTE
+from backups.service.archives.records.imported import NOTE
 from backups.service.catalogue import import_file
 from backups.service.catalogue.import_file import import_archive
 from backups.service.catalogue.sync import import_backups

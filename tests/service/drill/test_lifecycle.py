@@ -15,7 +15,7 @@ from backups.runs import workspace
 from backups.runs.finish import cancel, message_of
 from backups.runs.queue.ownership import this_worker
 from backups.runs.recovery.reap import reap
-from backups.service.archives.delete import delete_backup
+from backups.service.archives.records.delete import delete_backup
 from backups.service.drill import trial_restore as trial
 from backups.service.drill.run import drill, run_drill, start_drill, verify_backup
 from tests.service.drill.test_run import heard

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from backups.archive.encryption import HEAD_BYTES, KeyMatch
 from backups.models import BackupExecution, KeyCheck
-from backups.service.archives.delete import delete_backup
+from backups.service.archives.records.delete import delete_backup
 from backups.service.keys.check import check_due, check_keys
 from backups.signals import keys_lost
 from destinations.backends import Destination

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from backups.components.files.format.header import TAR_BLOCK, MalformedHeaderError, count
 from backups.errors import ComponentError
-from backups.lib.copy import open_regular
-from backups.lib.walk import TreeEntry
+from backups.lib.filesystem.copy import open_regular
+from backups.lib.filesystem.walk import TreeEntry
 
 # offset and length of data; what lies between is a hole
 Segment = tuple[int, int]

@@ -23,11 +23,11 @@ from backups.instances.kinds.tacacs.configuration import (
     read_live_text,
 )
 from backups.instances.kinds.tacacs.defaults import DEFAULTS, VARIABLES
-from backups.lib.atomic import discard_draft, replace_file, touched, translate_os_errors
-from backups.lib.copy import copy_stable, matches_checksum
-from backups.lib.ownership import permissions_of
+from backups.lib.filesystem.atomic import discard_draft, replace_file, touched, translate_os_errors
+from backups.lib.filesystem.copy import copy_stable, matches_checksum
+from backups.lib.filesystem.ownership import permissions_of
+from backups.lib.filesystem.writable import file_obstacles
 from backups.lib.paths import size_or_zero
-from backups.lib.writable import file_obstacles
 
 KEPT = f"{OVERRIDES} keeps its bytes, {EXPORT_NAME} has those that are no text as \\udc80 to \\udcff"
 

@@ -15,7 +15,7 @@ from backups.instances.kinds.tacacs.archived import FILE, ArchivedServer, LiveSe
 from backups.instances.kinds.tacacs.component import ConfigurationComponent
 from backups.instances.kinds.tacacs.configuration import Server, read_live_text
 from backups.instances.kinds.tacacs.ini import section_text, with_section
-from backups.lib.atomic import replace_file, touched
+from backups.lib.filesystem.atomic import replace_file, touched
 from destinations.lib.formats import is_text
 
 COLUMNS = "section, key, value, value_type, created_at, created_by, active"

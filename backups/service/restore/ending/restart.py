@@ -9,7 +9,7 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.lib import audit
-from backups.lib.atomic import make_parents
+from backups.lib.filesystem.atomic import make_parents
 from backups.models import InstanceState, RestoreExecution
 
 MARKER = "restart-required.json"

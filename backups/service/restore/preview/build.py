@@ -15,10 +15,10 @@ from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG, SECTION
 from backups.instances.mismatch import mismatches
 from backups.instances.site_paths import live_components, live_components_at
-from backups.lib.copy import sha256_of
+from backups.lib.filesystem.copy import sha256_of
 from backups.models import BackupExecution, RestoreExecution
 from backups.service.archives.openable import no_key_for
-from backups.service.archives.tree_lists import has_list, kept_entries
+from backups.service.archives.trees.lists import has_list, kept_entries
 from backups.service.archives.verify import manifest_of_file
 from backups.service.restore.confirmation import changes_of
 from backups.service.restore.preview.archived import archived_side

@@ -9,8 +9,8 @@ from backups.components.files.component import FilesComponent
 from backups.components.sqlite import live_tables
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import Instance
-from backups.lib.copy import sha256_of
-from backups.lib.ownership import expected_ownership
+from backups.lib.filesystem.copy import sha256_of
+from backups.lib.filesystem.ownership import expected_ownership
 from backups.lib.paths import size_or_zero, stat_path
 from backups.service.restore.preview.configuration import ConfigurationChange
 from backups.service.restore.preview.tables import TableChange, table_changes

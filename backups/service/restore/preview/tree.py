@@ -11,11 +11,11 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest.entry import Entry
 from backups.components.files.compare_listing import TreeComparison
 from backups.errors import BackupError
+from backups.lib.filesystem.walk import TreeEntry, walk
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
-from backups.lib.walk import TreeEntry, walk
 from backups.models import BackupExecution
-from backups.service.archives.tree_listing import archived_entries
-from backups.service.archives.tree_lists import kept_entries
+from backups.service.archives.trees.listing import archived_entries
+from backups.service.archives.trees.lists import kept_entries
 from destinations.lib.formats import counted, human_size, printable
 
 # of each sort: a tree may have millions

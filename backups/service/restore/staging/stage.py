@@ -9,20 +9,20 @@ from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.archive.tar.read import unpack
 from backups.components import ApplyContext, Component
-from backups.components.files.replace import contents_of
+from backups.components.files.replacing.replace import contents_of
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.instances.identity import identity_notes, reason_not_of
 from backups.instances.kinds.base import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.instances.site_paths import live_components, live_components_at
-from backups.lib.copy import copy_stable, sha256_of
+from backups.lib.filesystem.copy import copy_stable, sha256_of
 from backups.lib.paths import size_or_zero
 from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
-from backups.service.archives.tree_listing import keep_unpacked
+from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import check_database, check_tree, manifest_of_file
 from backups.service.restore.staging.select import Target, absent_parts, entries_for, select, unowned_notes
 from destinations.lib.operator_error import sentences

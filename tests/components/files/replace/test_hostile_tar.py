@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.components.files.replace import replace_tree
+from backups.components.files.replacing.replace import replace_tree
 from backups.errors import ComponentError
 from tests.support.restores.instance_restores import drafts, tree
 from tests.support.restores.packed_trees import packed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.components.files.replace import replace_tree
+from backups.components.files.replacing.replace import replace_tree
 from backups.errors import BackupError, Untouched
 from tests.support.paths import PROJECT
 from tests.support.restores.instance_restores import drafts, tree

@@ -9,7 +9,7 @@ import pytest
 
 from backups.archive.manifest.document import Entry
 from backups.components.base import ApplyContext, ExportContext
-from backups.components.files.replace import replace_tree
+from backups.components.files.replacing.replace import replace_tree
 from backups.errors import Untouched
 from tests.support.processes.unprivileged_user import NOBODY, open_way, run_as_nobody
 from tests.support.programs import require
@@ -87,7 +87,9 @@ def test_an_ordinary_user_gets_the_tree_as_their_own(live: Path, tmp_path: Path)
     open_way(archive.parent)
     archive.chmod(0o644)
     program = (
-        "import os, sys; from pathlib import Path; from backups.components.files.replace import replace_tree\n"
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from backups.components.files.replacing.replace import replace_tree\n"
         "os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})\n"
         "for _ in range(2): replace_tree(Path(sys.argv[1]), Path(sys.argv[2]), lambda _: None)"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from backups.components.sqlite import restore as sqlite_restore
 from backups.components.sqlite.component import SQLiteComponent
-from backups.lib import atomic as replacing
+from backups.lib.filesystem import atomic as replacing
 from backups.models import RestoreExecution
 from backups.runs import finish
 from backups.runs.recovery.reap import HOST_LOG_HINT, reap

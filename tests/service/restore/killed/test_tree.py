@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from backups.components.files import replace as component_tree
 from backups.components.files.component import FilesComponent
+from backups.components.files.replacing import replace as component_tree
 from backups.runs.recovery.reap import reap
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.restores.instance_restores import Tree, change, drafts, queue, restore, the_restore, tree

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backups.archive.manifest.permissions import Permissions
-from backups.lib.ownership import ownership_for
+from backups.lib.filesystem.ownership import ownership_for
 from tests.support.processes.unprivileged_user import NOBODY, open_way, run_as_nobody
 from tests.support.programs import missing, require
 
@@ -43,7 +43,7 @@ AS_NOBODY = """
 import os, stat, sys
 from pathlib import Path
 from backups.archive.manifest.permissions import Permissions
-from backups.lib.atomic import replace_file
+from backups.lib.filesystem.atomic import replace_file
 os.setgroups([1]); os.setgid({nobody}); os.setuid({nobody}); os.umask(0)
 source, folder = Path(sys.argv[1]), Path(sys.argv[2])
 for name, permissions in {{
@@ -82,7 +82,7 @@ def test_a_file_system_that_refuses_a_change_of_mode_where_none_is_needed_is_no_
     target.chmod(0o600)
     strace = require("strace")
     program = (
-        "import sys; from pathlib import Path; from backups.lib.atomic import replace_file; "
+        "import sys; from pathlib import Path; from backups.lib.filesystem.atomic import replace_file; "
         "replace_file(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     run = subprocess.run(
@@ -99,7 +99,7 @@ def test_an_owner_that_a_container_does_not_know_is_no_reason_to_fail(tmp_path: 
     strace = require("strace")
     program = (
         "import sys; from pathlib import Path; from backups.archive.manifest.permissions import Permissions;"
-        "from backups.lib.atomic import replace_file;"
+        "from backups.lib.filesystem.atomic import replace_file;"
         "print(replace_file(*map(Path, sys.argv[1:]), permissions=Permissions(0o640, 4321, 4321)))"
     )
     run = subprocess.run(

@@ -12,8 +12,8 @@ import pytest
 
 from backups.archive.manifest.permissions import Permissions
 from backups.components.files.pack import pack_tree
-from backups.components.files.replace import replace_tree
-from backups.lib import atomic as replacing
+from backups.components.files.replacing.replace import replace_tree
+from backups.lib.filesystem import atomic as replacing
 from backups.service.archives.extract import extract
 from tests.support.processes.unprivileged_user import NOBODY
 from tests.support.programs import missing, require

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.lib import atomic as replacing
+from backups.lib.filesystem import atomic as replacing
 from backups.service.archives.extract import extract
 from backups.service.restore.preview.build import preview
 from tests.support.archives.rewritten import Archive

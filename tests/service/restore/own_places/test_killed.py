@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backups.components.files import replace as component_tree
-from backups.components.files import replace_around as around
 from backups.components.files.component import FilesComponent
+from backups.components.files.replacing import around
+from backups.components.files.replacing import replace as component_tree
 from backups.errors import Untouched
 from backups.runs.recovery.reap import reap
 from tests.support.programs import missing, require

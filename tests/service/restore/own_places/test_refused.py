@@ -10,7 +10,7 @@ from pytest_django import Settings
 from backups.errors import ComponentError, Untouched
 from backups.instances import get_instance
 from backups.instances.site_paths import live_components
-from backups.lib.atomic import discard
+from backups.lib.filesystem.atomic import discard
 from backups.service.restore.dry_run import dry_run_restore
 from backups.service.restore.preview.build import preview
 from backups.service.restore.request import RestoreRequest

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
-from backups.lib.ownership import Ownership
+from backups.lib.filesystem.ownership import Ownership
 from backups.service.restore.preview.build import preview
 from tests.support.archives.crafted import SERVER_ENCRYPTED, SERVER_PASSPHRASE, SERVER_PLAIN
 from tests.support.databases.sqlite_files import exclusively_locked

@@ -9,7 +9,7 @@ from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.instances.kinds.layers import Configuration
 from backups.instances.masking import masked
-from backups.lib.ownership import Ownership
+from backups.lib.filesystem.ownership import Ownership
 from backups.models import BackupExecution
 from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.component import ComponentPreview

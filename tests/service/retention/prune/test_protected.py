@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from backups.errors import BackupError, NotDeletable
 from backups.models import ArchiveUse, BackupExecution, BackupSchedule, RestoreExecution
-from backups.service.archives.delete import delete_backup
 from backups.service.archives.fetch import fetch
 from backups.service.archives.leases import LONGEST_DELETION, LONGEST_USE, read_lease
+from backups.service.archives.records.delete import delete_backup
 from destinations.models import BackupDestination
 from tests.support.archives.stored import DAY, NOW, daily, file_of, recorded, stored, there
 from tests.support.pruned import reason, ruled, run

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.models import BackupExecution
-from backups.service.archives.delete import delete_backup
+from backups.service.archives.records.delete import delete_backup
 from backups.service.retention.prune import Pruned
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable

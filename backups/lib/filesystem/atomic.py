@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 from backups.archive.manifest.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
-from backups.lib.attributes import attributes_of, set_attributes
-from backups.lib.folders import remove_tree
-from backups.lib.mounts import mounts_below
-from backups.lib.ownership import Ownership, ownership_for, ownership_note
-from backups.lib.writable import is_replaceable
+from backups.lib.filesystem.attributes import attributes_of, set_attributes
+from backups.lib.filesystem.folders import remove_tree
+from backups.lib.filesystem.mounts import mounts_below
+from backups.lib.filesystem.ownership import Ownership, ownership_for, ownership_note
+from backups.lib.filesystem.writable import is_replaceable
 from destinations.lib.disks import fsync_folder, write_hint
 from destinations.lib.formats import printable
 

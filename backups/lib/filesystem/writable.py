@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backups.errors import Untouched
-from backups.lib.mounts import mounts
+from backups.lib.filesystem.mounts import mounts
 
 ACCESS_HINT = "Give this user access to it, or restore as another user."
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backups.errors import ComponentError
-from backups.lib.atomic import create_private
+from backups.lib.filesystem.atomic import create_private
 from backups.lib.paths import missing, unreadable, vanished
 from destinations.lib.streams import Sink
 

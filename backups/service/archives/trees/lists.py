@@ -119,7 +119,7 @@ def forget_lists(backup: BackupExecution) -> None:
     TreeList.objects.filter(execution=backup).delete()
 
 
-@receiver(secrets_rotated, dispatch_uid="backups.service.archives.tree_lists")
+@receiver(secrets_rotated, dispatch_uid="backups.service.archives.trees.lists")
 def reseal_lists(**_: Any) -> None:
     """Encrypt the keys of all lists again under the first key. Raises DestinationConfigError for those that fail."""
     unopened = 0

@@ -8,7 +8,7 @@ from backups.errors import NotDeletable
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
-from backups.service.archives.tree_lists import forget_lists
+from backups.service.archives.trees.lists import forget_lists
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import sentences
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from backups.components.base import Content
 from backups.components.files.format.header import FILE, FOLDER, HARD_LINK
-from backups.components.files.scope import Scope
+from backups.components.files.replacing.scope import Scope
 from backups.errors import ComponentError, Untouched
-from backups.lib.atomic import draft_of
-from backups.lib.exchange import aside_of
-from backups.lib.mounts import mounts
+from backups.lib.filesystem.atomic import draft_of
+from backups.lib.filesystem.exchange import aside_of
+from backups.lib.filesystem.mounts import mounts
+from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
+from backups.lib.filesystem.writable import may_rename, may_write, nearest_folder, reason_against_writing
 from backups.lib.site_paths import SitePathsBelow
-from backups.lib.walk import DRAFT_INSIDE, walk
-from backups.lib.writable import may_rename, may_write, nearest_folder, reason_against_writing
 from destinations.lib.formats import listed
 
 MOUNT_HINT = "Unmount it, or make a component of its own of what lies there."

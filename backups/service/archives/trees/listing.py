@@ -19,7 +19,7 @@ from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.archives.open import open_archive
-from backups.service.archives.tree_lists import has_list, keep
+from backups.service.archives.trees.lists import has_list, keep
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import OperatorError
 

@@ -15,7 +15,7 @@ from backups.models import BackupExecution
 from backups.models.querysets import STORED
 from backups.service.archives.leases import not_being_deleted, used_backups
 from backups.service.archives.signatures import delete_signature
-from backups.service.archives.tree_lists import forget_lists
+from backups.service.archives.trees.lists import forget_lists
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError, sentences

@@ -13,25 +13,18 @@ from pathlib import Path
 from backups.archive.manifest.permissions import Permissions
 from backups.components.base import Content
 from backups.components.files.compare import first_difference
-from backups.components.files.layout import MOUNT_HINT, Layout, Region, layout_of, obstacles
-from backups.components.files.mounted_file import MountedFile
 from backups.components.files.read import NestedTar
-from backups.components.files.replace_around import replace_in_place
+from backups.components.files.replacing.around import replace_in_place
+from backups.components.files.replacing.layout import MOUNT_HINT, Layout, Region, layout_of, obstacles
+from backups.components.files.replacing.mounted_file import MountedFile
 from backups.components.files.unkept import Unkept
 from backups.components.files.unpack import unpack_tree
 from backups.errors import ComponentError, Untouched
-from backups.lib.atomic import (
-    FOLDER,
-    discard,
-    make_parents,
-    sync_directory,
-    translate_os_errors,
-    untouched,
-)
-from backups.lib.exchange import exchange
-from backups.lib.ownership import Ownership, ownership_for
+from backups.lib.filesystem.atomic import FOLDER, discard, make_parents, sync_directory, translate_os_errors, untouched
+from backups.lib.filesystem.exchange import exchange
+from backups.lib.filesystem.ownership import Ownership, ownership_for
+from backups.lib.filesystem.walk import DRAFT_INSIDE
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
-from backups.lib.walk import DRAFT_INSIDE
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from typing import BinaryIO, Self
 
 from backups.components.files.format.header import FILE, ROOT, Member
 from backups.components.files.read import NestedTar
-from backups.components.files.scope import Scope
+from backups.components.files.replacing.scope import Scope
 from backups.components.files.unkept import Unkept
 from backups.components.files.unpack import set_metadata, write_content
-from backups.lib.attributes import attributes_of
-from backups.lib.copy import copy_unchanged
-from backups.lib.folders import open_below
+from backups.lib.filesystem.attributes import attributes_of
+from backups.lib.filesystem.copy import copy_unchanged
+from backups.lib.filesystem.folders import open_below
 
 BLOCK = 1 << 20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from backups.lib.folders import OpenFolders
+from backups.lib.filesystem.folders import OpenFolders
 from backups.lib.paths import unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from backups.errors import Untouched
-from backups.lib.atomic import draft_of
+from backups.lib.filesystem.atomic import draft_of
 from destinations.lib.disks import fsync_folder
 
 RENAME_EXCHANGE = 2  # linux/fs.h

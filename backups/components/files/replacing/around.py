@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from backups.components.files.layout import Region
-from backups.components.files.mounted_file import MountedFile
+from backups.components.files.replacing.layout import Region
+from backups.components.files.replacing.mounted_file import MountedFile
 from backups.errors import ComponentError, Untouched
-from backups.lib.atomic import FOLDER, translate_os_errors
-from backups.lib.attributes import Attributes, attributes_of, set_attributes
-from backups.lib.exchange import exchange_hint, rename_exchange
-from backups.lib.folders import open_below
-from backups.lib.walk import DRAFT_INSIDE
+from backups.lib.filesystem.atomic import FOLDER, translate_os_errors
+from backups.lib.filesystem.attributes import Attributes, attributes_of, set_attributes
+from backups.lib.filesystem.exchange import exchange_hint, rename_exchange
+from backups.lib.filesystem.folders import open_below
+from backups.lib.filesystem.walk import DRAFT_INSIDE
 from destinations.lib.disks import fsync_folder
 
 
