@@ -244,7 +244,9 @@ class Folder:
 
     def require_writable(self) -> None:
         """Raise DestinationUnavailable when no file can be made here; nothing is written."""
-        if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY:
+        with translated("write the folder", self.where):
+            flags = os.fstatvfs(self.descriptor).f_flag
+        if flags & os.ST_RDONLY:
             raise from_os_error(OSError(errno.EROFS, ""), "write the folder", self.where)
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor, effective_ids=True):
             raise from_os_error(OSError(errno.EACCES, ""), "write the folder", self.where)

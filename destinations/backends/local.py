@@ -221,12 +221,16 @@ class LocalDestination(Destination):
 
 def _open_root() -> Folder:
     root: Path = settings.BACKUP_ROOT
-    if not root.exists():
+    try:
+        root.stat()
+    except FileNotFoundError:
         raise DestinationUnavailable(
             f"Cannot open the folder {root}: it does not exist.",
             f"Make the folder with `mkdir -p -m 700 {shlex.quote(str(root))}`, or see that the disk or share which "
             "belongs there is mounted.",
-        )
+        ) from None
+    except OSError:
+        pass  # opening it meets the same error, and says what it means
     return Folder.at(root)
 
 

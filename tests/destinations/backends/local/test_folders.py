@@ -1,5 +1,6 @@
 """Folders that are gone, empty or forbidden."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -72,6 +73,25 @@ def test_a_missing_backup_root_is_an_error_and_never_made(backup_root: Path, loc
         assert str(backup_root) in caught.value.message
         assert "mounted" in caught.value.hint
     assert not backup_root.exists()
+
+
+def test_a_backup_root_that_cannot_be_looked_at_is_unavailable(settings: Settings, tmp_path: Path) -> None:
+    settings.BACKUP_ROOT = tmp_path / ("x" * 300)
+    local = create_destination("local", {"path": "nas"})
+    for use in (lambda: put(local, PATH, b"x"), lambda: list(local.list()), local.free_space, local.require_reachable):
+        with pytest.raises(DestinationUnavailable, match=r"Cannot open the folder .*: File name too long") as caught:
+            use()
+        assert "mounted" in caught.value.hint
+
+
+def test_a_folder_whose_file_system_fails_is_not_writable(local: Destination, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> os.statvfs_result:
+        raise OSError(errno.EIO, "")
+
+    put(local, PATH, b"x")
+    monkeypatch.setattr(os, "fstatvfs", fail)
+    with pytest.raises(DestinationUnavailable, match=r"Cannot write the folder .*/nas: input/output error"):
+        local.require_reachable()
 
 
 def test_a_new_destination_is_empty_and_gets_its_folder_from_the_first_upload(
