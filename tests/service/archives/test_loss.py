@@ -73,12 +73,30 @@ def test_an_accepted_loss_is_a_deletion_with_name_and_reason(
 
 
 def test_one_that_is_there_again_is_no_loss(lost: BackupExecution, destination: BackupDestination) -> None:
-    put(destination, lost.backup_path, b"whatever")
+    put(destination, lost.backup_path, bytes(lost.compressed_size_bytes or 0))
     with pytest.raises(NotDeletable, match="is at nas again"):
         accept(lost)
     row = BackupExecution.objects.get()
     assert (row.missing_at, row.deleted_at) == (None, None)
     assert file_of(row).exists()
+
+
+def test_a_file_of_another_size_in_its_place_is_no_return(
+    lost: BackupExecution, destination: BackupDestination
+) -> None:
+    put(destination, lost.backup_path, b"")
+    row = accept(lost)
+    assert row.deleted_reason == "lost: the disk died (a file of 0 bytes is in its place)"
+    assert (row.has_archive, file_of(lost).exists()) == (False, True)
+
+
+def test_a_file_in_the_place_of_an_archive_of_unknown_size_may_be_the_archive(
+    lost: BackupExecution, destination: BackupDestination
+) -> None:
+    BackupExecution.objects.update(compressed_size_bytes=None)
+    put(destination, lost.backup_path, b"whatever")
+    with pytest.raises(NotDeletable, match="is at nas again"):
+        accept(BackupExecution.objects.get())
 
 
 def test_a_destination_that_died_does_not_keep_its_losses_open(

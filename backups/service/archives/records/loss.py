@@ -24,7 +24,7 @@ def accept_loss(backup: BackupExecution, *, by: audit.Actor, reason: str) -> Non
         raise NotDeletable(f"The archive of backup {backup.pk} is not missing.")
     if backup.pinned:
         raise NotDeletable(sentences(f"{backup} is pinned: {backup.pin_reason}"), hint="Unpin it first.")
-    unknown = _require_absent(backup)
+    remark = _require_absent(backup)
     name = audit.name_of(by)
     with transaction.atomic():
         accepted = backup.transition(
@@ -32,7 +32,7 @@ def accept_loss(backup: BackupExecution, *, by: audit.Actor, reason: str) -> Non
             MISSING & Q(pinned=False),
             deleted_at=timezone.now(),
             deleted_by=name,
-            deleted_reason=f"lost: {reason}{unknown}"[:255],
+            deleted_reason=f"lost: {reason}{remark}"[:255],
         )
         if not accepted:
             raise NotDeletable(f"{backup} was changed by another process meanwhile.", hint="Look at its page again.")
@@ -42,15 +42,18 @@ def accept_loss(backup: BackupExecution, *, by: audit.Actor, reason: str) -> Non
 
 
 def _require_absent(backup: BackupExecution) -> str:
-    """Raise NotDeletable when the archive is there again; return a remark where that cannot be told."""
+    """Raise NotDeletable when the archive is there again; return a remark on what else the destination has or says."""
     try:
         with backup.destination.open() as destination:
-            destination.stat(backup.backup_path)
+            size = destination.stat(backup.backup_path).size_bytes
     except NotFound:
         return ""
     except DestinationError:
         # its disk may be what was lost; an archive that turns up again is adopted
         return " (its destination did not answer)"
+    if backup.compressed_size_bytes not in (None, size):
+        # an upload that broke off, or another file
+        return f" (a file of {size} bytes is in its place)"
     backup.transition(Status.COMPLETED, MISSING, missing_at=None)
     audit.log("backup.returned", backup=backup.pk, instance=backup.instance, destination=backup.destination.name)
     raise NotDeletable(
