@@ -22,6 +22,7 @@ after_backup = ["/bin/sh", "-c", "echo something to keep && echo more"]
 """
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_a_hook_prints_though_the_folder_for_temporary_files_is_full(
     in_memory: bool, tmp_path: Path, declare: Declare, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
