@@ -19,11 +19,12 @@ from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
+from backups.service.archives.records.adopted import note_adopted
 from backups.service.archives.records.imported import complete_import, insert_import, plan_import, renew_import
 from backups.service.archives.signatures import delete_signature, read_signature_file, signature_state, store_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.archives.verify import verify_file
-from backups.service.catalogue.adopt import Examined, adopted_row, examine, note_adopted, record_moved
+from backups.service.catalogue.adopt import Examined, adopted_row, examine, record_moved
 from backups.service.drops.find import record_drops_of_adopted
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE, Progress
