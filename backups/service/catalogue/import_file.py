@@ -147,12 +147,19 @@ def _store(
 
 def _undo(opened: Destination, backup: BackupExecution, stored: str) -> None:
     """Delete what the failed import has stored, then its row; one that another process ended keeps it."""
-    rows = BackupExecution.objects.filter(pk=backup.pk)
     # another host may have taken this process for dead, found the archive and completed the row
-    if stored and not rows.filter(status=Status.COMPLETED, backup_path=stored).exists():
+    _delete_unrecorded(opened, backup, stored)
+    BackupExecution.objects.filter(pk=backup.pk, status=Status.QUEUED).delete()
+
+
+def _delete_unrecorded(opened: Destination, backup: BackupExecution, stored: str) -> None:
+    """Delete the archive `stored` unless the completed row of `backup` names it."""
+    recorded = BackupExecution.objects.filter(
+        pk=backup.pk, status=Status.COMPLETED, backup_path=stored, deleted_at=None, missing_at=None
+    )
+    if stored and not recorded.exists():
         opened.delete(stored)
         delete_signature(opened, stored)
-    rows.filter(status=Status.QUEUED).delete()
 
 
 def _store_again(
@@ -176,9 +183,8 @@ def _store_again(
             raise Interrupted(f"Backup {lost.pk} was changed by another process meanwhile.", hint="Import it again.")
     except BaseException:
         # also after a signal: no archive is left that is not recorded
-        if stored:
-            opened.delete(stored)
-            delete_signature(opened, stored)
+        with defer_signals():
+            _delete_unrecorded(opened, lost, stored)
         raise
     audit.note(by, lost, f"{COMMENT} again: {lost.backup_path} at {lost.destination.name}.")
     return lost
