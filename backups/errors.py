@@ -29,6 +29,10 @@ class DamagedComponent(ComponentError):
     """A file of the component exists, but its content is damaged or of another kind."""
 
 
+class DependsOnEnvironment(ComponentError):
+    """A variable in an environment file has its value from the environment of the program that reads the file."""
+
+
 class ScratchFailed(ComponentError):
     """The scratch folder is full or fails; the data itself may be good."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backups.errors import ComponentError
+from backups.errors import ComponentError, DependsOnEnvironment
 from backups.instances.environment_file import FORMATS, NAME, Variables
 from backups.instances.fields import Mistake, text
 
@@ -34,7 +34,7 @@ class Environment:
         """Return those variables of `names` that are set.
 
         Raises ComponentError for a file that cannot be read, and for a variable that the files set differently in
-        different formats while theirs is not stated.
+        different formats while theirs is not stated; DependsOnEnvironment also where only one of these says so.
         """
         if not self.files:
             return {name: value for name, value in self.variables.items() if name in names}
@@ -43,6 +43,8 @@ class Environment:
         for format_ in [self.format] if self.format else FORMATS:
             try:
                 found.append(self._read_as(format_, names, texts))
+            except DependsOnEnvironment:
+                raise
             except ComponentError as error:
                 # a file that one format refuses is of another
                 if self.format or (format_ == list(FORMATS)[-1] and not found):
@@ -71,9 +73,11 @@ class Environment:
             if name not in names:
                 continue
             if value is None:
-                raise ComponentError(
+                raise DependsOnEnvironment(
                     f"{name} in {', '.join(map(str, texts))} depends on the environment of the program that reads it.",
-                    hint="Set it in `environment` of the instances file, which has precedence.",
+                    hint="Set it in `environment` of the instances file, which has precedence."
+                    if self.format
+                    else "Set environment_format of the instance to that of the program which starts the service.",
                 )
             wanted[name] = value
         return wanted
@@ -82,7 +86,12 @@ class Environment:
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(MOST_BYTES).decode("utf-8-sig")
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ComponentError(
+                f"The environment file {path} is larger than {MOST_BYTES >> 20} MiB.", hint="Correct environment_file."
+            )
+        return content.decode("utf-8-sig")
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "unknown"
         raise ComponentError(

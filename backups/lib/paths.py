@@ -37,6 +37,8 @@ class Root:
         a path that is a value of a configuration. Call it at every use: the links belong to the service and change.
         """
         what = name or repr(str(path))
+        if "\0" in str(path):
+            raise ComponentError(f"{what} has a NUL character, which no path has.", hint="Correct the path.")
         try:
             resolved = path.resolve()
             inside = any(resolved.is_relative_to(folder.resolve()) for folder in self.allowed)

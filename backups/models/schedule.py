@@ -42,6 +42,8 @@ class BackupSchedule(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # since when it runs by itself with this cadence: slots before that were not missed
     active_since = models.DateTimeField(db_default=Now(), default=timezone.now, editable=False)
+    # active_since is a change of the cadence, and the one before was kept until then
+    cadence_changed = models.BooleanField(default=False, db_default=False, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
     managed_by = models.CharField(
         max_length=128, blank=True, editable=False, help_text="the configuration that declares it; then read-only here"

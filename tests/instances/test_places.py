@@ -146,6 +146,11 @@ def test_a_path_is_mapped_by_its_longest_folder_and_only_once(tmp_path: Path) ->
     assert root.require(Path("/data/x/a.db")) == Path("/data/x/a.db")
 
 
+def test_a_path_with_a_nul_character_is_refused_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(ComponentError, match=r"^\[devices\] database has a NUL character"):
+        confined(Root(tmp_path, (tmp_path,)), "data/\0devices.db", name="[devices] database")
+
+
 def test_a_recorded_path_of_this_host_is_not_mapped_again(tmp_path: Path, declare: Declare) -> None:
     lay_out(tmp_path, {"": "volume", "tacacs.conf": "config", "config_overrides.db": "volume"}, "")
     declare(CONTAINER.format(root=tmp_path).replace("/app", str(tmp_path)))

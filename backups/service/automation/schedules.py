@@ -14,7 +14,7 @@ from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
 from backups.service.backup.start import Slot, start_backup
 from backups.service.schedules.cadence import latest_due
-from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, plan
+from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, count_from_now, plan
 from backups.signals import schedule_failed
 from destinations.lib.operator_error import sentences
 
@@ -123,10 +123,11 @@ def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
         row = BackupSchedule.objects.select_for_update().filter(pk=schedule.pk).first()
         if row is None:
             raise BackupError(f"Schedule {schedule.name} was deleted.")
+        before = {name: getattr(row, name) for name in PLANNED_BY}
         for name in changed:
             setattr(row, name, getattr(schedule, name))
         if changed & PLANNED_BY:
-            row.active_since = timezone.now()
+            count_from_now(row, before)
             plan(row)
             schedule.next_run, schedule.retry_at = row.next_run, row.retry_at
         else:

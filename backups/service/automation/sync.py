@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.instances import Instance, get_instance
@@ -22,7 +21,7 @@ from backups.service.automation.cleanup import disable_undeclared, managed_by
 from backups.service.automation.declared import fill_destination, fill_schedule, reason_of
 from backups.service.automation.declared_keys import unknown_keys
 from backups.service.retention.rule_change import keep_rule_as_confirmed, settle_rule
-from backups.service.schedules.planning import PLANNED_BY, plan
+from backups.service.schedules.planning import PLANNED_BY, count_from_now, plan
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
 
@@ -141,7 +140,7 @@ def _schedule(
         row.clean_fields()
         if _values(row) != before:
             if any(before[name] != getattr(row, name) for name in PLANNED_BY):
-                row.active_since = timezone.now()
+                count_from_now(row, before)
             plan(row)
             synced.changed.append(f"schedule {row.name}")
     except (OperatorError, ValidationError, ValueError) as error:

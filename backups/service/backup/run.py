@@ -29,12 +29,12 @@ from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
-from backups.service.archives.records.imported import recover_import
 from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
 from backups.service.backup.encrypt import encryption_for, verify_encrypted, with_encryption
 from backups.service.backup.export import build_manifest, export_components
+from backups.service.backup.finish_import import finish_import
 from backups.service.backup.finish_upload import recover_upload, sweep_destination
 from backups.service.backup.pack import pack
 from backups.service.backup.start import require_enabled, start_backup
@@ -148,7 +148,7 @@ class BackupKind(RunKind[BackupExecution]):
         return finish.interrupt(run, message, HOST_LOG_HINT)
 
     def recover_queued(self, run: BackupExecution) -> bool:
-        return run.adopted and recover_import(run)
+        return run.adopted and finish_import(run)
 
     def sweep(self, run: BackupExecution) -> None:
         try:

@@ -16,6 +16,7 @@ from backups.instances.identity import instance_of
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.service.archives.open import encryption_of, open_archive
+from backups.service.archives.records.adopted import note_adopted
 from backups.service.archives.signatures import signature_state
 from destinations.lib.streams import Source
 from destinations.models import BackupDestination
@@ -119,17 +120,6 @@ def adopted_row(destination: BackupDestination, found: Examined, *, comment: str
         "adopted": True,
     }
     return BackupExecution(**values | columns)
-
-
-def note_adopted(backup: BackupExecution, *, by: audit.Actor) -> None:
-    """Record in log and history that the archive of the completed `backup` was adopted."""
-    # from now on a folder that is gone is a lost mount, not a new destination
-    BackupDestination.objects.filter(pk=backup.destination_id).update(established=True)
-    audit.log(
-        "backup.adopted", backup=backup.pk, instance=backup.instance, destination=backup.destination.name,
-        file=backup.backup_path, by=audit.name_of(by),
-    )  # fmt: skip
-    audit.note(by, backup, f"{backup.comment}: {backup.backup_path} at {backup.destination.name}.")
 
 
 def record_moved(backup: BackupExecution, path: str, **columns: object) -> bool:

@@ -19,11 +19,12 @@ from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
+from backups.service.archives.records.adopted import note_adopted
 from backups.service.archives.records.imported import complete_import, insert_import, plan_import, renew_import
 from backups.service.archives.signatures import delete_signature, read_signature_file, signature_state, store_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.archives.verify import verify_file
-from backups.service.catalogue.adopt import Examined, adopted_row, examine, note_adopted, record_moved
+from backups.service.catalogue.adopt import Examined, adopted_row, examine, record_moved
 from backups.service.drops.find import record_drops_of_adopted
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE, Progress
@@ -146,12 +147,19 @@ def _store(
 
 def _undo(opened: Destination, backup: BackupExecution, stored: str) -> None:
     """Delete what the failed import has stored, then its row; one that another process ended keeps it."""
-    rows = BackupExecution.objects.filter(pk=backup.pk)
     # another host may have taken this process for dead, found the archive and completed the row
-    if stored and not rows.filter(status=Status.COMPLETED, backup_path=stored).exists():
+    _delete_unrecorded(opened, backup, stored)
+    BackupExecution.objects.filter(pk=backup.pk, status=Status.QUEUED).delete()
+
+
+def _delete_unrecorded(opened: Destination, backup: BackupExecution, stored: str) -> None:
+    """Delete the archive `stored` unless the completed row of `backup` names it."""
+    recorded = BackupExecution.objects.filter(
+        pk=backup.pk, status=Status.COMPLETED, backup_path=stored, deleted_at=None, missing_at=None
+    )
+    if stored and not recorded.exists():
         opened.delete(stored)
         delete_signature(opened, stored)
-    rows.filter(status=Status.QUEUED).delete()
 
 
 def _store_again(
@@ -175,9 +183,8 @@ def _store_again(
             raise Interrupted(f"Backup {lost.pk} was changed by another process meanwhile.", hint="Import it again.")
     except BaseException:
         # also after a signal: no archive is left that is not recorded
-        if stored:
-            opened.delete(stored)
-            delete_signature(opened, stored)
+        with defer_signals():
+            _delete_unrecorded(opened, lost, stored)
         raise
     audit.note(by, lost, f"{COMMENT} again: {lost.backup_path} at {lost.destination.name}.")
     return lost

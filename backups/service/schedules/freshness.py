@@ -67,7 +67,10 @@ def freshness_by_instance(newest: Mapping[str, datetime | None]) -> dict[str, Fr
 
 
 def _overdue_from(schedule: BackupSchedule, taken: datetime | None) -> datetime:
-    """Return when `schedule` makes its instance overdue: the first slot after `taken`, and the grace."""
+    """Return when `schedule` makes its instance overdue: the first slot after `taken`, and the grace.
+
+    Slots from before it was active with its present cadence do not count.
+    """
     # not from the cache for a custom cadence, whose function may be corrected meanwhile
     slot_after = _slot_after if schedule.type == Type.CUSTOM else _cached_slot_after
     cadence, active_since = (schedule.type, schedule.expression, schedule.time_zone), schedule.active_since
@@ -75,6 +78,9 @@ def _overdue_from(schedule: BackupSchedule, taken: datetime | None) -> datetime:
         slot = slot_after(*cadence, taken or active_since)
         if taken is None or slot >= active_since:
             return slot + GRACE
+        if schedule.cadence_changed:
+            # it ran by itself then, and no slot was missed
+            return slot_after(*cadence, active_since) + GRACE
         # it did not run by itself then: until its first slot it is judged as without a schedule
         return min(taken + FRESH, slot_after(*cadence, active_since) + GRACE)
     except BackupError:

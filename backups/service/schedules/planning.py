@@ -1,5 +1,6 @@
 """The cadence of a schedule row, and its next runs."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -42,6 +43,17 @@ def _call(path: str, moment: datetime) -> datetime:
 def next_runs(schedule: BackupSchedule, count: int, *, now: datetime | None = None) -> list[datetime]:
     found = cadence_of(schedule)
     return [] if found is None else upcoming(found, now or timezone.now(), count)
+
+
+def count_from_now(schedule: BackupSchedule, before: Mapping[str, object]) -> None:
+    """Count the slots of `schedule` from now on; `before` has the values of PLANNED_BY from before they changed."""
+    now, planned, last = timezone.now(), schedule.next_run, schedule.last_run
+    # neither a slot that is due nor a failure is forgotten with the cadence
+    kept = planned is not None and planned > now and not schedule.consecutive_failures
+    ran = schedule.cadence_changed or (last is not None and last >= schedule.active_since)
+    automatic = before["type"] != BackupSchedule.Type.MANUAL
+    schedule.cadence_changed = bool(before["enabled"] and schedule.enabled and automatic and kept and ran)
+    schedule.active_since = now
 
 
 def plan(schedule: BackupSchedule) -> None:

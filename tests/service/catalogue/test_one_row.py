@@ -10,8 +10,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from backups.errors import BackupError, Interrupted
-from backups.models import BackupExecution
+from backups.models import BackupExecution, TreeList
 from backups.runs.finish import cancel
+from backups.runs.recovery import reap_waiting
 from backups.runs.recovery.reap import reap
 from backups.service.archives.records.imported import NOTE
 from backups.service.catalogue import import_file
@@ -22,10 +23,12 @@ from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
 from tests.support.archives.stored import an_archive, file_of, folder_of, put
+from tests.support.drops import empty
 from tests.support.pages.admin_pages import LIST
 from tests.support.pages.parsed import page_at
 from tests.support.processes.project_programs import PATIENCE_SECONDS, start
 from tests.support.rows import VIEW, a_client
+from tests.support.site_fixtures import BackUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Files = Callable[[], list[str]]
@@ -42,6 +45,10 @@ from destinations.models import BackupDestination
 setattr(import_file, sys.argv[2], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 import_file.import_archive(Path(sys.argv[1]), BackupDestination.objects.get(), by="tests")
 """
+
+
+class Died(Exception):  # noqa: N818 - no error of the project
+    """The process is gone."""
 
 
 @pytest.fixture
@@ -100,6 +107,34 @@ def test_an_import_killed_after_the_upload_is_completed_and_counts_once(
     assert NOTE in done.warnings
     assert (archives(), workspaces()) == ([f"nas/{done.backup_path}"], [])
     assert verify_backup(done, by="tests").manifest.instance_name == "app"
+
+
+def test_an_import_that_is_completed_after_its_process_died_records_what_any_import_does(
+    small_shop: Path, tmp_path: Path, destination: BackupDestination, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = back_up("shop")
+    empty(small_shop)
+    made = back_up("shop")
+    copy = shutil.copy(file_of(made), tmp_path / made.backup_filename)
+    file_of(made).unlink()
+    made.delete()
+
+    def die(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(import_file, "complete_import", die)
+        patched.setattr(import_file, "_undo", die)
+        with pytest.raises(Died):
+            take(copy, destination)
+    BackupDestination.objects.update(established=False)
+    monkeypatch.setattr(reap_waiting, "is_dead", lambda *_: True)
+    reap()
+
+    done = BackupExecution.objects.exclude(pk=full.pk).get()
+    assert (done.status, done.open_drop) == ("completed", True)
+    assert BackupDestination.objects.get().established
+    assert TreeList.objects.filter(execution=done).exists()
 
 
 @pytest.mark.parametrize("step", ["plan_import", "_put"])

@@ -1,7 +1,9 @@
 """An archive of the same service under another name: the id of the service says which one it is of."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 from io import BytesIO
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backups.errors import BackupError
+from backups.errors import BackupError, ComponentError
 from backups.instances import get_instance
 from backups.instances.identity import instance_of
 from backups.models import BackupExecution
@@ -129,6 +131,21 @@ def test_an_id_that_cannot_be_read_proves_nothing_and_is_named(tacacs_root: Path
 def test_an_empty_host_has_no_id(tacacs_root: Path) -> None:
     (tacacs_root / "data" / "config_overrides.db").unlink()
     assert get_instance("tacacs-hq").service.own_id(1) == ""
+
+
+def test_an_id_in_a_folder_that_is_closed_to_this_user_is_an_error_of_the_component(
+    tacacs_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.stat
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if path.name == "config_overrides.db":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    with pytest.raises(ComponentError, match=r"config_overrides\.db cannot be read: Permission denied"):
+        get_instance("tacacs-hq").service.own_id(1)
 
 
 def test_the_archive_of_another_installation_of_that_name_is_noted(tacacs_root: Path, tmp_path: Path) -> None:

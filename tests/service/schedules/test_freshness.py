@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from backups.models import BackupSchedule
+from backups.service.automation.schedules import edit
 from backups.service.schedules.freshness import freshness_by_instance, max_ages
 from tests.support.rows import a_destination
 
@@ -73,6 +74,28 @@ def test_a_slot_from_before_the_schedule_was_active_was_not_missed() -> None:
     assert overdue_from(at(20, 1)) == at(21, 1)
     assert overdue_from(at(27, 13)) == at(27, 19)
     assert overdue_from(at(27, 18)) == at(28, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, at(29, 4)),
+        # those that did not keep the cadence before: of a slot that is due, of a failure, of one that never ran
+        ({"next_run": at(25, 11)}, at(23, 2)),
+        ({"consecutive_failures": 1}, at(23, 2)),
+        ({"last_run": None}, at(23, 2)),
+        ({"enabled": False}, at(23, 2)),
+    ],
+)
+def test_a_cadence_that_changes_between_two_slots_makes_nothing_overdue(
+    fields: dict[str, Any], expected: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # on a Wednesday
+    monkeypatch.setattr(timezone, "now", lambda: at(25, 12))
+    row = a_schedule("0 2 * * 0", **{"last_run": at(22, 2), "next_run": at(29, 2)} | fields)
+    row.expression, row.enabled = "0 3 * * 0", True
+    edit(row, ["expression", "enabled"])
+    assert overdue_from(at(22, 2)) == expected
 
 
 def test_without_a_good_backup_the_first_slot_of_the_schedule_counts() -> None:

@@ -9,6 +9,7 @@ from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.names import EXPORT_NAME
 from backups.components import Component, sqlite
 from backups.components.sqlite.component import SQLiteComponent
+from backups.errors import MissingComponent
 from backups.instances.environment import KEYS as ENVIRONMENT_KEYS
 from backups.instances.environment import parse_environment
 from backups.instances.fields import Mistake, require_known, text, within
@@ -21,7 +22,7 @@ from backups.instances.kinds.tacacs.configuration import DATABASES, MADE_AT_FIRS
 from backups.instances.kinds.tacacs.defaults import DEFAULTS, VARIABLES
 from backups.instances.kinds.tacacs.ini import plain_value
 from backups.instances.kinds.tacacs.section import ConfigurationSection
-from backups.lib.paths import Root
+from backups.lib.paths import Root, stat_path
 from backups.lib.site_paths import SitePaths
 from destinations.lib.formats import as_text
 from destinations.lib.secret_names import is_secret_name
@@ -140,7 +141,11 @@ class TacacsServer(ServiceKind):
 
     def own_id(self, lock_timeout: float) -> str:
         overrides = self.server.overrides_path()
-        return _recorded_id(overrides, lock_timeout) if overrides.exists() else ""
+        try:
+            stat_path(overrides)
+        except MissingComponent:
+            return ""
+        return _recorded_id(overrides, lock_timeout)
 
     @classmethod
     def recognises(cls, manifest: Manifest) -> bool:

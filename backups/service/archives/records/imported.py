@@ -16,10 +16,12 @@ from backups.models import BackupExecution
 from backups.runs import finish, workspace
 from backups.runs.queue.ownership import is_on_this_host, reservation_fields
 from backups.service.archives.fetch import HashingSink
+from backups.service.archives.records.adopted import note_adopted
 from destinations.exceptions import DestinationError, NotFound
 
 Stage, Status = BackupExecution.Stage, BackupExecution.Status
 RENEWED_EVERY = timedelta(seconds=10)
+RECOVERY = "recovery"
 AGAIN = "Import it again."
 NOTE = (
     "The process that imported it died after the upload. The archive was read back and is complete; a signature beside"
@@ -111,6 +113,7 @@ def _complete_stored(backup: BackupExecution) -> bool:
     except Interrupted:
         return False
     audit.log("backup.recovered", logging.WARNING, backup=backup.pk, instance=backup.instance, file=backup.backup_path)
+    note_adopted(backup, by=RECOVERY)
     return True
 
 

@@ -104,7 +104,10 @@ def test_of_several_files_the_last_one_counts(root: Path, tmp_path: Path, declar
         ("", f'{DEVICES}="moved.db"\n', "reads differently"),
         ("compose", f"{DEVICES}=$ELSEWHERE\n", "depends on the environment"),
         ("docker", f"{DEVICES}\n", "depends on the environment"),
+        ("", f"{DEVICES}\n", "depends on the environment"),
+        ("", f"{DEVICES}=$DATA/moved.db\n", "depends on the environment"),
         ("docker", "TWO WORDS=x\n", "line 1"),
+        ("systemd", "#" * (1 << 20) + f"\n{DEVICES}=moved.db\n", "is larger than 1 MiB"),
         ("systemd", None, "cannot be read"),
     ],
 )

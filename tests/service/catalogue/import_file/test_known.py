@@ -8,6 +8,7 @@ import pytest
 
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.service.catalogue import import_file
 from destinations.models import BackupDestination
 from tests.support.archives.imported_files import take
 from tests.support.archives.stored import NOW, file_of, folder_of
@@ -63,6 +64,22 @@ def test_the_copy_of_a_backup_known_to_be_missing_brings_its_row_back(
     assert (second.pk, row.pk, row.missing_at, row.pinned) == (first.pk, first.pk, None, True)
     assert row.backup_path == first.backup_path and row.verified_at > first.verified_at
     assert file_of(row).exists()
+
+
+def test_an_import_that_is_interrupted_after_its_row_was_brought_back_keeps_the_archive(
+    destination: BackupDestination, usb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_of(take(usb, destination)).unlink()
+    real = import_file.record_moved
+
+    def interrupted(*args: Any, **columns: Any) -> bool:
+        real(*args, **columns)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_file, "record_moved", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        take(usb, destination)
+    assert file_of(BackupExecution.objects.get()).exists()
 
 
 def test_a_copy_is_taken_in_elsewhere_while_its_destination_cannot_be_reached(
