@@ -61,6 +61,7 @@ HOSTILE = {
     "link without a target": member("a", tarfile.SYMTYPE, linkname=""),
     "impossible owner": member("a", content=b"1", uid=2**33),
     "impossible time": member("a", content=b"1", mtime=2**63),
+    "longer name than any file system has": member("x" * 1024, tarfile.DIRTYPE),
     "long name of a stranger": member("a/" + "x" * 70_000, content=b"1"),
 }
 
