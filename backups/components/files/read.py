@@ -218,7 +218,7 @@ def _is_allowed(member: Member) -> bool:
         return False
     if any(len(to_bytes(part)) > LONGEST_PART for part in parts):
         return False
-    if "\0" in member.name:
+    if "\0" in member.name or any("\0" in key for key in member.attributes):
         return False
     if member.type == LINK and (not member.target or "\0" in member.target):
         return False
