@@ -35,6 +35,9 @@ from backups.lib.paths import unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 from destinations.lib.formats import human_size, printable
 
+KILLED_RESTORE = (
+    "a restore that was killed left it, perhaps with files of this tree; its rollback, or the next restore, settles it"
+)
 Note = Callable[[Member], None]
 Inode = tuple[int, int]
 
@@ -60,11 +63,16 @@ def pack_tree(
     `note` is called with each entry. The site's `own` paths are left out without a warning. Raises ComponentError.
     """
     packed = PackedTree()
+
+    def left_out(name: str) -> None:
+        # it may hold live data that the restore had moved aside
+        packed.warnings.append(printable(f"{root / name} was left out: {KILLED_RESTORE}"))
+
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as tar:
         packer = _Packer(tar, checkpoint)
         packer.add_root(root)
-        for entry in walk(root, own):
+        for entry in walk(root, own, draft=left_out):
             if entry.is_special:
                 packed.warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
             else:

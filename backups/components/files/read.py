@@ -1,5 +1,6 @@
 """Reading the nested tar of a tree. It may come from anywhere, and TarFile accepts more than such a tar may hold."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 
@@ -25,6 +26,7 @@ from backups.components.files.format.header import (
     decode,
     decode_records,
     nanoseconds,
+    to_bytes,
     to_text,
 )
 from backups.components.files.format.order import EntryOrder
@@ -38,6 +40,8 @@ BLOCK = 1 << 20
 # parts that lead out of a tree, or to a second spelling of a name in it
 NOT_IN_NAMES = frozenset({"", ".", "..", DRAFT_INSIDE})
 HIGHEST_ID = 2**32 - 2
+# in bytes, of OpenZFS, which has the highest limit; NTFS and FAT reach 765, most file systems 255
+LONGEST_PART = 1023
 # of the kernel: seconds and sizes are signed 64-bit numbers
 LATEST = 2**63
 LARGEST_FILE = 2**63 - 1
@@ -61,8 +65,8 @@ class NestedTar:
         self._segments: list[Segment] = []
         self._unread = 0
         self._holes = 0
-        # only of files that have a second name in the tree
-        self._linked: dict[str, Member] = {}
+        # the sizes of files that have a second name in the tree, by the hash of the first, which may be long
+        self._linked: dict[bytes, int] = {}
 
     def members(self) -> Iterator[Member]:
         """Yield the entries of the tree in the order of `walk`, each in a folder that came before; ROOT may be first.
@@ -95,8 +99,12 @@ class NestedTar:
             block = self._exactly(TAR_BLOCK)
             if not block.strip(b"\0"):
                 return None
-            header, records = decode(block), dict[str, bytes]()
+            header, records, extended = decode(block), dict[str, bytes](), 0
             while header.flag in (PAX, LONG_NAME, LONG_TARGET):
+                # of all together: any number of them may precede an entry
+                extended += header.size
+                if not (header.size > 0 and extended <= LONGEST_HEADER):
+                    raise ComponentError(f"{self._name} holds a name of {extended} bytes.", hint=UNTRUSTED_HINT)
                 records |= self._extended(header)
                 header = decode(self._exactly(TAR_BLOCK))
             return self._member(header, records)
@@ -107,8 +115,6 @@ class NestedTar:
 
     def _extended(self, header: RawHeader) -> dict[str, bytes]:
         """Read what precedes the header of an entry: PAX records, or a long name or target."""
-        if not 0 < header.size <= LONGEST_HEADER:
-            raise ComponentError(f"{self._name} holds a name of {header.size} bytes.", hint=UNTRUSTED_HINT)
         data = self._exactly(header.size)
         self._exactly(-header.size % TAR_BLOCK)
         if header.flag == PAX:
@@ -144,7 +150,7 @@ class NestedTar:
             self._read_map(member, records)
         if records.pop("comment", None) == HARD_LINKED and type_ == FILE:
             member.linked = True
-            self._linked[member.name] = member
+            self._linked[_hash(member.name)] = member.size
         member.attributes = take_attributes(records)
         if records:
             raise MalformedHeaderError(printable(f"an extended header has the record {min(records)[:40]!r}"))
@@ -174,10 +180,13 @@ class NestedTar:
             )
 
     def _resolve(self, member: Member) -> None:
-        """Give a hard link what its target has. Raises ComponentError unless that is an earlier file of this tree."""
-        if (first := self._linked.get(member.target)) is None:
+        """Give a hard link the size of its target. Raises ComponentError unless that is an earlier file of this tree.
+
+        It has no attributes of its own: they are those of the file.
+        """
+        if (size := self._linked.get(_hash(member.target))) is None:
             raise self.refused(member.name, self._name)
-        member.size, member.attributes = first.size, first.attributes
+        member.size, member.attributes = size, {}
 
     def _limit(self, member: Member) -> None:
         privileged = [key for key in member.attributes if key.startswith(PRIVILEGED)]
@@ -199,10 +208,17 @@ class NestedTar:
         )
 
 
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(to_bytes(name)).digest()
+
+
 def _is_allowed(member: Member) -> bool:
-    if member.name != ROOT and not NOT_IN_NAMES.isdisjoint(member.name.split("/")):
+    parts = member.name.split("/")
+    if member.name != ROOT and not NOT_IN_NAMES.isdisjoint(parts):
         return False
-    if "\0" in member.name:
+    if any(len(to_bytes(part)) > LONGEST_PART for part in parts):
+        return False
+    if "\0" in member.name or any("\0" in key for key in member.attributes):
         return False
     if member.type == LINK and (not member.target or "\0" in member.target):
         return False

@@ -196,7 +196,10 @@ def _write_into(source: Path, target: Path, checkpoint: Callable[[int], None], o
             for path in obsolete:
                 path.unlink(missing_ok=True)
             while block := reading.read(BLOCK):
-                writing.write(block)
+                left = memoryview(block)
+                while left:
+                    # without a buffer a write may be short
+                    left = left[writing.write(left) :]
                 checkpoint(len(block))
             writing.truncate(size)
             os.fsync(writing.fileno())

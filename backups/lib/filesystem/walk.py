@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -59,11 +59,14 @@ class Excluded(Protocol):
     def holds(self, name: str, /) -> bool: ...
 
 
-def walk(root: Path, excluded: Excluded = NO_SITE_PATHS_BELOW) -> Iterator[TreeEntry]:
+def walk(
+    root: Path, excluded: Excluded = NO_SITE_PATHS_BELOW, *, draft: Callable[[str], object] = lambda _: None
+) -> Iterator[TreeEntry]:
     """Yield what is below `root`, sorted by name, the entries of a folder before those of the folders in it.
 
     Symbolic links are not followed. What is `excluded`, such as the site's own paths, is left out, and so
-    are drafts of restores. Raises ComponentError for what cannot be read or vanishes during the walk.
+    are drafts of restores: `draft` is called with the name of each. Raises ComponentError for what cannot be read or
+    vanishes during the walk.
     """
     try:
         way = OpenFolders(os.open(root, FOLDER))
@@ -77,7 +80,7 @@ def walk(root: Path, excluded: Excluded = NO_SITE_PATHS_BELOW) -> Iterator[TreeE
         while entered:
             if len(remaining) < len(entered):
                 folders = []
-                for entry in _entries(root, entered[-1], way.descriptor, excluded):
+                for entry in _entries(root, entered[-1], way.descriptor, excluded, draft):
                     if entry.is_folder:
                         folders.append(entry.name)
                     yield entry
@@ -103,14 +106,19 @@ def walk(root: Path, excluded: Excluded = NO_SITE_PATHS_BELOW) -> Iterator[TreeE
         way.close()
 
 
-def _entries(root: Path, prefix: str, folder: int, excluded: Excluded) -> Iterator[TreeEntry]:
+def _entries(
+    root: Path, prefix: str, folder: int, excluded: Excluded, draft: Callable[[str], object]
+) -> Iterator[TreeEntry]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise unreadable(root / prefix, error) from error
     for base in names:
         name = prefix + base
-        if base == DRAFT_INSIDE or excluded.holds(name):
+        if excluded.holds(name):
+            continue
+        if base == DRAFT_INSIDE:
+            draft(name)
             continue
         try:
             info = os.stat(base, dir_fd=folder, follow_symlinks=False)

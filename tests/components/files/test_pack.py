@@ -12,6 +12,7 @@ import pytest
 from backups.components.base import ExportContext
 from backups.components.files.component import FilesComponent
 from backups.errors import ComponentError, MissingComponent
+from backups.lib.filesystem.walk import DRAFT_INSIDE
 from tests.support.programs import require
 
 Tree = dict[str, tuple[int, str | bytes | None]]
@@ -144,6 +145,20 @@ def test_pipes_and_sockets_are_left_out_with_a_warning_and_never_block(tree: Pat
         tar, warnings = export(tree)
     assert warnings == [f"{tree}/pipe\\n is a pipe and was left out", f"{tree}/sock is a socket and was left out"]
     assert list(contents(unpacked(tar))) == ["file"]
+
+
+def test_what_a_killed_restore_left_is_left_out_with_a_warning(tree: Path) -> None:
+    (tree / DRAFT_INSIDE).mkdir()
+    (tree / DRAFT_INSIDE / "moved aside").write_text("live data")
+    (tree / "volume").mkdir()
+    (tree / "volume" / DRAFT_INSIDE).touch()
+    tar, warnings = export(tree)
+    assert warnings == [
+        f"{path}/.backupsite-restoring was left out: a restore that was killed left it, perhaps with files of this"
+        " tree; its rollback, or the next restore, settles it"
+        for path in (tree, tree / "volume")
+    ]
+    assert list(contents(unpacked(tar))) == ["volume"]
 
 
 def test_a_sparse_file_is_kept(tree: Path) -> None:

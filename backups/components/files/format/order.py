@@ -8,9 +8,11 @@ from backups.components.files.format.header import FOLDER, ROOT
 
 @dataclass(slots=True)
 class _Listed:
-    """A folder whose entries are listed: the last of them, and the folders among them that are not listed yet."""
+    """A folder whose entries are listed: the last of them, and the folders among them that are not listed yet.
 
-    name: str
+    By the last parts of their names: a whole name may be as long as a header.
+    """
+
     last: str = ""
     folders: deque[str] = field(default_factory=deque)
 
@@ -19,7 +21,9 @@ class EntryOrder:
     """Follows the entries of a tree; holds only the names of the folders beside the way to the current one."""
 
     def __init__(self) -> None:
-        self._way = [_Listed("")]
+        # the name of the last folder on the way
+        self._name = ""
+        self._way = [_Listed()]
         self._begun = False
 
     def accepts(self, name: str, type_: str) -> bool:
@@ -28,26 +32,27 @@ class EntryOrder:
         if name == ROOT:
             return not begun and type_ == FOLDER
         parent, _, base = name.rpartition("/")
-        if parent != self._way[-1].name and not self._go_to(parent):
+        if parent != self._name and not self._go_to(parent):
             return False
         folder = self._way[-1]
         if base <= folder.last:
             return False
         folder.last = base
         if type_ == FOLDER:
-            folder.folders.append(name)
+            folder.folders.append(base)
         return True
 
     def _go_to(self, name: str) -> bool:
-        above = name.rpartition("/")[0]
-        while self._way[-1].name != above:
-            if len(self._way) == 1:
-                return False
-            self._way.pop()
+        above, _, base = name.rpartition("/")
+        if above and above != self._name and not self._name.startswith(f"{above}/"):
+            return False
+        depth = above.count("/") + 1 if above else 0
+        del self._way[depth + 1 :]
         folders = self._way[-1].folders
         while folders:
             # those before it are empty
-            if folders.popleft() == name:
-                self._way.append(_Listed(name))
+            if folders.popleft() == base:
+                self._way.append(_Listed())
+                self._name = name
                 return True
         return False

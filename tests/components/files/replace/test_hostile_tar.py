@@ -61,6 +61,8 @@ HOSTILE = {
     "link without a target": member("a", tarfile.SYMTYPE, linkname=""),
     "impossible owner": member("a", content=b"1", uid=2**33),
     "impossible time": member("a", content=b"1", mtime=2**63),
+    "attribute with a NUL": member("a", content=b"1", pax_headers={"SCHILY.xattr.user.a\0b": "v"}),
+    "longer name than any file system has": member("x" * 1024, tarfile.DIRTYPE),
     "long name of a stranger": member("a/" + "x" * 70_000, content=b"1"),
 }
 
@@ -69,7 +71,8 @@ HOSTILE = {
 def test_a_hostile_nested_tar_is_refused_and_the_live_tree_stays(name: str, live: Path, tmp_path: Path) -> None:
     before, around = tree(live), set(tmp_path.rglob("*"))
     archive = tmp_path / "files.tar"
-    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
+    format_ = tarfile.PAX_FORMAT if name == "attribute with a NUL" else tarfile.GNU_FORMAT
+    with tarfile.open(archive, "w", format=format_) as tar:
         HOSTILE[name](tar)
     with pytest.raises(ComponentError) as refused:
         replace_tree(archive, live, lambda _: None)
