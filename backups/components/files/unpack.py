@@ -104,7 +104,9 @@ def _make_link(member: Member, parent: int, base: str, unkept: Unkept) -> None:
 
 def set_metadata(descriptor: int, member: Member, unkept: Unkept) -> None:
     """Give an open file or folder the owner, attributes, mode and time of `member`, and note what it does not take."""
-    if os.geteuid() == 0:
+    info = os.fstat(descriptor)
+    # some file systems refuse root even the owner that it has: NFS, FAT
+    if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (member.uid, member.gid):
         os.fchown(descriptor, member.uid, member.gid)
     # after the owner: changing it removes file capabilities and clears set-user-id bits
     _set_attributes(descriptor, member, unkept)

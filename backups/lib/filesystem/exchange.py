@@ -5,7 +5,7 @@ import errno
 import os
 from pathlib import Path
 
-from backups.errors import Untouched
+from backups.errors import ComponentError, Untouched
 from backups.lib.filesystem.atomic import draft_of
 from destinations.lib.disks import fsync_folder
 
@@ -13,7 +13,10 @@ RENAME_EXCHANGE = 2  # linux/fs.h
 
 
 def exchange(first: Path, second: Path) -> None:
-    """Exchange two names of one folder atomically; raises Untouched when the file system cannot do that."""
+    """Exchange two names of one folder at once where the file system can do that.
+
+    Raises Untouched when both are as before, and ComponentError when they are not.
+    """
     parent = os.open(second.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
@@ -27,8 +30,9 @@ def exchange(first: Path, second: Path) -> None:
 
 
 def rename_exchange(first_folder: int, first: str, second_folder: int, second: str) -> None:
-    """Exchange two names in two open folders of one file system, atomically where that can do it; raises OSError.
+    """Exchange two names in two open folders of one file system, atomically where that can do it.
 
+    Raises OSError when both are as before, and ComponentError when they are not.
     Source: renameat2(2), RENAME_EXCHANGE.
     """
     libc = ctypes.CDLL(None, use_errno=True)
@@ -49,15 +53,38 @@ def aside_of(draft: Path) -> Path:
 
 
 def _exchange_in_steps(first_folder: int, first: str, second_folder: int, second: str) -> None:
-    """Exchange two names where the file system cannot do it at once: network file systems, FUSE, musl."""
+    """Exchange two names where the file system cannot do it at once: network file systems, FUSE, musl.
+
+    Raises OSError when both are as before, and ComponentError when they are not.
+    """
     aside = aside_of(Path(first)).name
     os.rename(second, aside, src_dir_fd=second_folder, dst_dir_fd=first_folder)
     try:
         os.rename(first, second, src_dir_fd=first_folder, dst_dir_fd=second_folder)
-    except BaseException:
-        os.rename(aside, second, src_dir_fd=first_folder, dst_dir_fd=second_folder)
+    except BaseException as error:
+        try:
+            os.rename(aside, second, src_dir_fd=first_folder, dst_dir_fd=second_folder)
+        except OSError as failure:
+            raise ComponentError(
+                f"{_path(second_folder, second)} was renamed to {_path(first_folder, aside)},"
+                f" and cannot be renamed back: {failure.strerror}."
+            ) from error
         raise
-    os.rename(aside, first, src_dir_fd=first_folder, dst_dir_fd=first_folder)
+    try:
+        os.rename(aside, first, src_dir_fd=first_folder, dst_dir_fd=first_folder)
+    except OSError as error:
+        raise ComponentError(
+            f"{_path(second_folder, second)} was replaced, and what it was before cannot be renamed from"
+            f" {_path(first_folder, aside)}: {error.strerror}."
+        ) from error
+
+
+def _path(folder: int, name: str) -> Path:
+    """Return the path of `name` in the open `folder`; only the name where the system does not tell."""
+    try:
+        return Path(f"/proc/self/fd/{folder}").readlink() / name
+    except OSError:
+        return Path(name)
 
 
 def exchange_hint(code: int) -> str:

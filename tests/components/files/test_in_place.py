@@ -1,5 +1,6 @@
 """Trees that cannot be renamed are replaced in place: mount points, mounted files, folders above that are not ours."""
 
+import errno
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -318,3 +319,66 @@ def test_no_link_leads_the_content_of_a_mounted_file_out_of_the_tree(
         assert (tmp_path / "etc" / "app.ini").read_text() == "of somebody else"
         (live / "conf").unlink()
         (live / "aside").rename(live / "conf")
+
+
+class Refusing:
+    """Calls of `os` that fail for one file."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        self.monkeypatch, self.inode = monkeypatch, path.stat().st_ino
+
+    def fail(self, name: str, code: int, *, times: int = 1_000) -> None:
+        real, left = getattr(os, name), [times]
+
+        def call(descriptor: int, *arguments: Any) -> Any:
+            if os.fstat(descriptor).st_ino == self.inode and left[0]:
+                left[0] -= 1
+                raise OSError(code, os.strerror(code))
+            return real(descriptor, *arguments)
+
+        self.monkeypatch.setattr(os, name, call)
+
+
+@pytest.mark.parametrize(("call", "code"), [("fchown", errno.EPERM), ("fsync", errno.EIO), ("ftruncate", errno.ENOSPC)])
+def test_a_mounted_file_whose_writing_fails_is_as_before(
+    call: str, code: int, trial: Trial, live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "app.ini"
+    source.write_text("mode = mounted\n")
+    with bound(source, live / "conf" / "app.ini"):
+        trial.back_up()
+        source.write_text("mode = new, and longer than before\n")
+        os.chown(source, NOBODY, NOBODY)
+        (live / "first").write_text("changed")
+        changed = tree(live)
+        Refusing(monkeypatch, source).fail(call, code, times=1)
+        with pytest.raises(Untouched, match=rf"cannot be replaced in place: {os.strerror(code)}\.$"):
+            trial.restore()
+        assert (tree(live), trial.drafts()) == (changed, [])
+
+
+def test_a_mounted_file_that_cannot_be_written_back_is_not_called_unchanged(
+    trial: Trial, live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "app.ini"
+    source.write_text("mode = mounted\n")
+    with bound(source, live / "conf" / "app.ini"):
+        trial.back_up()
+        source.write_text("mode = new\n")
+        Refusing(monkeypatch, source).fail("ftruncate", errno.EIO)
+        with pytest.raises(ComponentError, match=r"conf/app\.ini is half written: Input/output error\.$") as failed:
+            trial.restore()
+        assert not failed.value.untouched
+
+
+def test_a_file_system_that_refuses_owners_takes_a_file_that_has_its_owner(
+    trial: Trial, live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "app.ini"
+    source.write_text("mode = mounted\n")
+    with bound(source, live / "conf" / "app.ini"):
+        trial.back_up()
+        source.write_text("mode = new\n")
+        Refusing(monkeypatch, source).fail("fchown", errno.EPERM)
+        assert trial.restore() == []
+        assert tree(live) == trial.before

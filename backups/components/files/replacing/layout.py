@@ -78,9 +78,11 @@ class Layout:
         return frozenset({*Scope(self.own, "", frozenset({*self.folders, *self.files})).ways, *self.folders})
 
     def drafts(self) -> Iterator[Path]:
-        """Yield every path where a restore may have built something."""
+        """Yield every path where a restore may have built something that is to be removed."""
         yield draft_of(self.live)
-        yield aside_of(draft_of(self.live))
+        # without the live tree this is all that is left of it
+        if self.exists:
+            yield aside_of(draft_of(self.live))
         for name in ("", *self.folders):
             yield self.live / name / DRAFT_INSIDE
 

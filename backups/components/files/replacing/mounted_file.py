@@ -14,6 +14,7 @@ from backups.components.files.read import NestedTar
 from backups.components.files.replacing.scope import Scope
 from backups.components.files.unkept import Unkept
 from backups.components.files.unpack import set_metadata, write_content
+from backups.errors import ComponentError
 from backups.lib.filesystem.attributes import attributes_of
 from backups.lib.filesystem.copy import copy_unchanged
 from backups.lib.filesystem.folders import open_below
@@ -56,28 +57,48 @@ class MountedFile:
             yield cls(tree, name, old, before, new, after, unkept)
 
     def replace(self) -> None:
-        """Write the new content into the file. Raises OSError."""
-        self._write(self.new, self.after, self.unkept)
+        """Write the new content into the file.
+
+        Raises OSError when the file is as before, and ComponentError when it is not.
+        """
+        with self._opened(self.after.size) as descriptor:
+            try:
+                _write(descriptor, self.new, self.after, self.unkept)
+            except OSError as error:
+                try:
+                    _write(descriptor, self.old, self.before, Unkept())
+                except OSError:
+                    reason = os.strerror(error.errno) if error.errno else str(error)
+                    raise ComponentError(f"{self.tree / self.name} is half written: {reason}.") from error
+                raise
 
     def revert(self) -> None:
-        self._write(self.old, self.before, Unkept())
+        """Write the former content into the file. Raises OSError."""
+        with self._opened(self.before.size) as descriptor:
+            _write(descriptor, self.old, self.before, Unkept())
 
-    def _write(self, content: BinaryIO, member: Member, unkept: Unkept) -> None:
+    @contextmanager
+    def _opened(self, needed: int) -> Iterator[int]:
+        """Open the file, which is not changed yet, with space for `needed` bytes. Raises OSError."""
         descriptor = open_below(self.tree, self.name, os.O_WRONLY)
         try:
-            if member.size > (size := os.fstat(descriptor).st_size):
+            if needed > (size := os.fstat(descriptor).st_size):
                 # a disk that is full is found before anything is overwritten
                 try:
-                    os.posix_fallocate(descriptor, 0, member.size)
+                    os.posix_fallocate(descriptor, 0, needed)
                 except OSError:
                     os.ftruncate(descriptor, size)
                     raise
-            at = 0
-            while block := os.pread(content.fileno(), BLOCK, at):
-                at += os.pwrite(descriptor, block, at)
-            os.ftruncate(descriptor, member.size)
-            if os.geteuid() in (0, os.fstat(descriptor).st_uid):
-                set_metadata(descriptor, member, unkept)
-            os.fsync(descriptor)
+            yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _write(descriptor: int, content: BinaryIO, member: Member, unkept: Unkept) -> None:
+    at = 0
+    while block := os.pread(content.fileno(), BLOCK, at):
+        at += os.pwrite(descriptor, block, at)
+    os.ftruncate(descriptor, member.size)
+    if os.geteuid() in (0, os.fstat(descriptor).st_uid):
+        set_metadata(descriptor, member, unkept)
+    os.fsync(descriptor)

@@ -20,8 +20,16 @@ from backups.components.files.replacing.mounted_file import MountedFile
 from backups.components.files.unkept import Unkept
 from backups.components.files.unpack import unpack_tree
 from backups.errors import ComponentError, Untouched
-from backups.lib.filesystem.atomic import FOLDER, discard, make_parents, sync_directory, translate_os_errors, untouched
-from backups.lib.filesystem.exchange import exchange
+from backups.lib.filesystem.atomic import (
+    FOLDER,
+    discard,
+    draft_of,
+    make_parents,
+    sync_directory,
+    translate_os_errors,
+    untouched,
+)
+from backups.lib.filesystem.exchange import aside_of, exchange
 from backups.lib.filesystem.ownership import Ownership, ownership_for
 from backups.lib.filesystem.walk import DRAFT_INSIDE
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
@@ -51,6 +59,8 @@ def replace_tree(
     is `trusted`, and owners where this user may set them. The site's `own` paths below `live` are not changed. Raises
     Untouched, and ComponentError where `live` may have been replaced already.
     """
+    with untouched(), translate_os_errors(live, Untouched):
+        settle_aside(live)
     layout, unkept = layout_of(live, own), Unkept()
     in_place, regions = layout.in_place, layout.regions()
     notes: list[str] = []
@@ -131,8 +141,26 @@ def contents_of(archive: Path) -> Iterator[Content]:
             yield member.name, member.type, member.target
 
 
+def settle_aside(live: Path) -> None:
+    """End an exchange in steps that was stopped; raises OSError.
+
+    The tree that was moved aside gets its name again, or is removed where another one has it.
+    """
+    aside = aside_of(draft_of(live))
+    if not os.path.lexists(aside):
+        return
+    if os.path.lexists(live):
+        discard(aside)
+    else:
+        aside.rename(live)
+        sync_directory(live.parent)
+
+
 def discard_drafts(layout: Layout) -> None:
     """Remove the drafts, with what was in the tree before; `verify` of the component notes one that stays."""
+    # where this fails, the tree moved aside is not among the drafts
+    with suppress(OSError):
+        settle_aside(layout.live)
     for draft in layout.drafts():
         inside = draft.parent.stat() if draft.name == DRAFT_INSIDE and draft.exists() else None
         with suppress(OSError):

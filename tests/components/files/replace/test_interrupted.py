@@ -52,7 +52,7 @@ def test_a_stop_while_it_unpacks_leaves_nothing_beside_the_tree(live: Path, tmp_
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from backups.components.files import replace
+from backups.components.files.replacing import replace
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[3] != "content": setattr(replace, sys.argv[3], die)
 replace.replace_tree(Path(sys.argv[1]), Path(sys.argv[2]), die if sys.argv[3] == "content" else lambda _: None)
