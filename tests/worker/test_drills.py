@@ -14,7 +14,7 @@ from tests.worker.test_killed import run_in_children
 
 MEGABYTES = 24
 # the process of the drill stops in its tracks when it is to check what it unpacked
-HANG = "import time, backups.service.drill.trial_restore as t; t._check = lambda *_: time.sleep(600)"
+HANG = "import time, backups.service.drill.trial_restore as t; t._check = lambda *_, **__: time.sleep(600)"
 
 
 def backed_up(site: Site, name: str = "big") -> str:
@@ -117,7 +117,7 @@ def test_a_drill_that_is_cancelled_ends_and_keeps_no_verdict(site: Site) -> None
     backup = backed_up(site)
     slow = (
         "import time, backups.service.drill.trial_restore as t\n"
-        "t._check = lambda _, progress: [(progress(0), time.sleep(0.05))"
+        "t._check = lambda _, progress, **__: [(progress(0), time.sleep(0.05))"
         " for _ in range(6000)]"
     )
     site.worker(script=run_in_children(slow))
