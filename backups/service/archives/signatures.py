@@ -4,6 +4,7 @@ It is over the BLAKE2b digest of the archive, in the minisign format, in the fil
 """
 
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,7 +86,12 @@ def put_signature(destination: Destination, path: str, blake2b: str, *, token: s
     comment = f"timestamp:{int(timezone.now().timestamp())}\tfile:{PurePosixPath(path).name}\thashed"
     key = site_key()
     store_signature(destination, path, minisign.sign_digest(bytes.fromhex(blake2b), key, comment), token=token)
-    SigningKeyUse.objects.update_or_create(public_key=key.public_key.text, defaults={"last_used_at": timezone.now()})
+    use = {"last_used_at": timezone.now()}
+    try:
+        SigningKeyUse.objects.update_or_create(public_key=key.public_key.text, defaults=use)
+    # the archive is stored: a database that is away for a moment must not fail it; the next signature records the key
+    except DatabaseProblem as error:
+        audit.log("signature.key-not-recorded", logging.WARNING, file=path, error=error)
 
 
 def store_signature(destination: Destination, path: str, text: str, *, token: str) -> None:

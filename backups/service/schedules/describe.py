@@ -89,7 +89,7 @@ def _cron(expression: str, zone: str) -> str:
     words = words[0].lower() + words[1:]
     # cron runs on no other day in a month that is shorter
     days = re.findall(r"\d+", fields[2])
-    if days and min(map(int, days)) > SHORTEST_MONTH and "/" not in fields[2]:
+    if days and fields[3] == "*" and min(map(int, days)) > SHORTEST_MONTH and "/" not in fields[2]:
         words = words.replace("of the month", "of each month that has it")
     return words if fields[1:] == ["*"] * 4 else f"{words} ({zone})"
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
 from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.archive.minisign import SigningKey, file_digest, sign_digest
 from backups.errors import BackupError
-from backups.models import BackupExecution
+from backups.models import BackupExecution, SigningKeyUse
 from backups.runs.recovery.reap import reap
 from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.signatures import Signature, State, signature_state, site_key
@@ -41,6 +42,18 @@ def execution(shop: Path, back_up: BackUp) -> BackupExecution:
 def signature_of(execution: BackupExecution) -> Path:
     archive = file_of(execution)
     return archive.with_name(f"{archive.name}.minisig")
+
+
+def test_a_database_that_is_away_when_the_use_of_the_key_is_recorded_fails_no_backup(
+    shop: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: object) -> None:
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(SigningKeyUse.objects, "update_or_create", away)
+    backup = back_up("shop")
+    assert backup.status == "completed"
+    assert signature_of(backup).exists()
 
 
 def sign_as_a_stranger(execution: BackupExecution) -> None:

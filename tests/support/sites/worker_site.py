@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,7 +112,9 @@ class Site:
             worker.process.kill()
             worker.process.wait()
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            # one that ends by itself meanwhile
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def processes(self) -> list[int]:
         """Return the living processes of this site: all that have its home in their environment."""

@@ -57,13 +57,14 @@ def _judge_instance(
     dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
     # a backup of the future would win each bucket until its date has come
     candidates = sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
-    displacing = [candidate for candidate in candidates if backups[candidate.id].may_displace_others]
     proven = {backup.id for backup in backups.values() if backup.proven}
     verdicts = _with_floors(rule, candidates, now, proven)
-    if len(displacing) < len(candidates):
-        # The rule is applied again without safety and adopted backups and those that lack data: what it keeps then is
-        # kept, so that they push no other backup out.
-        for id_, alone in _with_floors(rule, displacing, now, proven).items():
+    # The rule is applied again without those that lack data, and without safety and adopted backups too: what it keeps
+    # then is kept, so that they push no other backup out.
+    whole = [candidate for candidate in candidates if not backups[candidate.id].dropped]
+    displacing = [candidate for candidate in whole if backups[candidate.id].may_displace_others]
+    for fewer in (whole, displacing) if len(displacing) < len(candidates) else ():
+        for id_, alone in _with_floors(rule, fewer, now, proven).items():
             if alone.keep and not verdicts[id_].keep:
                 verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
     fresh = [candidate for candidate in candidates if backups[candidate.id].counts_for_freshness]

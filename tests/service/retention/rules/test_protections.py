@@ -187,6 +187,13 @@ def test_backups_that_lack_data_rotate_and_are_no_reason_to_hold_everything() ->
     assert gone(judge(rule, nights, promised=timedelta(days=2))) == [f"{age}" for age in range(2, 9)]
 
 
+def test_a_backup_that_lacks_data_pushes_no_safety_or_adopted_one_out() -> None:
+    lacking = taken(NOW, id="lacking", dropped=True, adopted=True)
+    adopted = taken(NOW - timedelta(hours=25), id="adopted", adopted=True)
+    own = taken(NOW - timedelta(hours=96), id="own")
+    assert gone(judge(Rule(strategy="simple", keep_days=1, min_keep=1), [lacking, adopted, own])) == []
+
+
 def test_a_backup_that_an_adopted_one_would_have_displaced_says_so() -> None:
     own, adopted = taken("2026-03-30 02:00", id="own"), taken("2026-03-30 23:59", id="adopted", adopted=True)
     decisions = judge(Rule(strategy="gfs", keep_daily=7, min_keep=1), [*daily(1), own, adopted])
