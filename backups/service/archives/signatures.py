@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
+from django.db import Error as DatabaseProblem
 from django.utils import timezone
 
 from backups.archive import minisign
