@@ -59,16 +59,16 @@ def _judge_instance(
     candidates = sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
     proven = {backup.id for backup in backups.values() if backup.proven}
     verdicts = _with_floors(rule, candidates, now, proven)
-    # The rule is applied again without those that lack data, and without safety and adopted backups too: what it keeps
-    # then is kept, so that they push no other backup out.
+    # The rule is applied again without those that lack data, without safety and adopted backups, and without both: what
+    # it keeps then is kept, so that they push no other backup out.
     whole = [candidate for candidate in candidates if not backups[candidate.id].dropped]
-    displacing = [candidate for candidate in whole if backups[candidate.id].may_displace_others]
-    for fewer in (whole, displacing) if len(displacing) < len(candidates) else ():
+    own = [candidate for candidate in candidates if backups[candidate.id].counts_for_freshness]
+    displacing = [candidate for candidate in own if backups[candidate.id].may_displace_others]
+    for fewer in (whole, own, displacing) if len(displacing) < len(candidates) else ():
         for id_, alone in _with_floors(rule, fewer, now, proven).items():
             if alone.keep and not verdicts[id_].keep:
                 verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
-    fresh = [candidate for candidate in candidates if backups[candidate.id].counts_for_freshness]
-    hold = _hold(fresh, now, max_age, rule.min_keep)
+    hold = _hold(own, now, max_age, rule.min_keep)
     if hold:
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}

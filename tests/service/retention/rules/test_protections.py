@@ -194,6 +194,12 @@ def test_a_backup_that_lacks_data_pushes_no_safety_or_adopted_one_out() -> None:
     assert gone(judge(Rule(strategy="simple", keep_days=1, min_keep=1), [lacking, adopted, own])) == []
 
 
+def test_an_adopted_backup_pushes_no_own_one_out_that_lacks_data() -> None:
+    adopted = taken(NOW, id="adopted", adopted=True)
+    own = taken(NOW - timedelta(hours=25), id="own", dropped=True)
+    assert gone(judge(Rule(strategy="simple", keep_days=1, min_keep=1), [adopted, own])) == []
+
+
 def test_a_backup_that_an_adopted_one_would_have_displaced_says_so() -> None:
     own, adopted = taken("2026-03-30 02:00", id="own"), taken("2026-03-30 23:59", id="adopted", adopted=True)
     decisions = judge(Rule(strategy="gfs", keep_daily=7, min_keep=1), [*daily(1), own, adopted])
