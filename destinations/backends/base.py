@@ -146,6 +146,13 @@ class Destination(ABC):
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
         return None
 
+    def exposure(self, path: str) -> str:
+        """Return a sentence when the storage lets others read the file `path` than was asked for; "" when it does not.
+
+        Raises `NotFound`.
+        """
+        return ""
+
     def is_same_place(self, other: "Destination") -> bool:
         """True when what is stored in one is found in the other: two spellings of one place."""
         return self.type == other.type and self.location() == other.location()
@@ -235,6 +242,7 @@ class Destination(ABC):
             io.BytesIO(payload), path, size=len(payload), token=token, sha256=hashlib.sha256(payload).hexdigest()
         )
         try:
+            exposure = self.exposure(path)
             sink = io.BytesIO()
             self.get(path, sink)
             if sink.getvalue() != payload:
@@ -250,4 +258,5 @@ class Destination(ABC):
             TestStep("read back", "the same bytes"),
             TestStep("delete", "the test file is gone"),
             TestStep("free space", "not reported" if free is None else human_size(free)),
+            *([TestStep("modes", exposure)] if exposure else []),
         )

@@ -14,11 +14,10 @@ from backups.admin.shared.progress import live, with_progress
 from backups.admin.shared.views import page
 from backups.errors import BackupError, InstanceError, Unresponsive
 from backups.instances import Instance, get_instance
-from backups.instances.site_paths import live_components
+from backups.instances.site_paths import shown_components
 from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.runs.queue.queues import queue_of
 from backups.service.keys.recovery_kit import recovery_kit as kit
-from backups.service.monitoring.absent import require_answer
 from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.drills import drill_states
 from backups.service.monitoring.protection import protections
@@ -81,8 +80,7 @@ def _described(found: Instance, absent: Absences) -> dict[str, Any]:
     problem: BackupError | None = None
     parts, drift = [], None
     try:
-        require_answer(found)
-        parts, drift = live_components(found), drift_of(found)
+        parts, drift = shown_components(found), drift_of(found)
     except Unresponsive as error:
         problem = error
     except BackupError as error:
