@@ -90,5 +90,7 @@ def _path(folder: int, name: str) -> Path:
 def exchange_hint(code: int) -> str:
     """Return the hint for the errno of a failed exchange."""
     if code == errno.EXDEV:
-        return "The file system cannot move its folders. Restore with --to and put the files in place by hand."
+        return (
+            "The file system cannot move its folders. Unpack the archive elsewhere and put the files in place by hand."
+        )
     return "Check the permissions, and that it is not a mount point."

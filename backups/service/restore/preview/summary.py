@@ -7,6 +7,7 @@ from typing import Any
 
 from backups.service.restore.preview.component import ComponentPreview
 from backups.service.restore.preview.findings import LOSS, NOTHING, UNKNOWN
+from backups.service.restore.preview.refusal import Refusal
 from destinations.lib.formats import listed
 
 
@@ -34,7 +35,7 @@ class Preview:
     format: int
     size_bytes: int
     warnings: tuple[str, ...]
-    refusals: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
     components: tuple[ComponentPreview, ...]
     loss: str
     status: str
