@@ -16,6 +16,7 @@ from tests.support.servers.objects.azurite import Azurite
 from tests.support.servers.objects.gcs import Gcs
 from tests.support.servers.objects.moto import Moto
 from tests.support.servers.proxy import Proxy
+from tests.support.servers.rclone import Rclone
 from tests.support.servers.running.server import Server
 from tests.support.servers.sshd import Sshd
 from tests.support.servers.webdav import Webdav
@@ -117,3 +118,9 @@ def dropbox(tmp_path: Path, certificates: Certificates, monkeypatch: pytest.Monk
     with Dropbox(tmp_path / "dropbox", certificates) as server:
         server.redirect(monkeypatch)
         yield server
+
+
+@pytest.fixture
+def rclone(tmp_path: Path, sshd: Sshd) -> Rclone:
+    (tmp_path / "rclone").mkdir()
+    return Rclone(tmp_path / "rclone", sshd)
