@@ -113,7 +113,7 @@ def test_a_working_destination_is_said_to_work(run: Callable[..., str], backup_r
     add("nas", "--type", "local")
     lines = run("testdestination", "nas").splitlines()
     assert "Destination nas works." in lines
-    assert [line.split(":")[0].strip() for line in lines[-4:]] == ["write", "read back", "delete", "free space"]
+    assert [line.split(":")[0].strip() for line in lines[-5:]] == ["write", "list", "read back", "delete", "free space"]
     answer = json.loads(run("testdestination", "nas", "--json"))
     assert (answer["name"], answer["ok"], answer["steps"][1]) == (
         "nas",
