@@ -346,12 +346,12 @@ class RemoteDestination(Destination):
         )
 
     def delete_partial(self, path: str) -> None:
-        folder, _, name = path.rpartition("/")
+        *folders, name = path.split("/")
         token = part_token(name)
         if token is None:
             raise DestinationConfigError(f"{path!r} is not the name of an upload under way.", "Use delete() for files.")
         final = name.removesuffix(part_name("", token))
-        wanted = Wanted(validate_path(f"{folder}/{final}".lstrip("/")), 0, token, None)
+        wanted = Wanted(validate_path("/".join([*folders, final])), 0, token, None)
         self._call(f"delete {path}", lambda: self.remote_discard(wanted, UploadState({}, lambda data: None)))
 
     def free_space(self) -> int | None:

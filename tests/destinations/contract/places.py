@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from destinations.backends import Destination, create_destination
+from destinations.backends import TYPES, Destination, create_destination
+from tests.support.memory_remote import SERVERS, MemoryRemote
 
 _numbers = itertools.count(1)
 
@@ -67,6 +68,32 @@ class LocalPlace(Place):
         return (self.root / self.folder / path).read_bytes()
 
 
+class MemoryPlace(Place):
+    """What all remote types share, without a server."""
+
+    type = "memory"
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        request.getfixturevalue("monkeypatch").setitem(TYPES, self.type, MemoryRemote)
+        self.server = SERVERS.setdefault("contract", {})
+        request.addfinalizer(self.server.clear)
+
+    def options(self) -> dict[str, Any]:
+        return {"server": "contract", "path": self.folder}
+
+    def plant(self, path: str, data: bytes) -> None:
+        self.server[f"{self.folder}/{path}"] = data
+
+    def files(self) -> list[str]:
+        own = f"{self.folder}/"
+        return sorted(key.removeprefix(own) for key in self.server if key.startswith(own))
+
+    def read(self, path: str) -> bytes:
+        return self.server[f"{self.folder}/{path}"]
+
+
 PLACES: dict[str, type[Place]] = {
     "local": LocalPlace,
+    "memory": MemoryPlace,
 }
