@@ -14,7 +14,14 @@ from typing import BinaryIO, ClassVar, TypeVar
 from django import forms
 
 from destinations.backends.base import BLOCK_SIZE, Destination, Progress, StoredFile, UploadState, validate_path
-from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, NameTaken, NotFound
+from destinations.exceptions import (
+    ConnectionLost,
+    DestinationConfigError,
+    DestinationError,
+    DestinationUnavailable,
+    NameTaken,
+    NotFound,
+)
 from destinations.lib.formats import human_duration
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import check_free_space, compare
@@ -61,6 +68,9 @@ class RemoteDestination(Destination):
             raise DestinationConfigError(self.extra.note, self.extra.hint)
         super().__init__(config, established=established)
         self._throttle = Throttle(parse_limits(str(self.options["limit"])))
+        # of the step that runs
+        self._meter = Meter()
+        self._is_known_to_hold_files = False
 
     # --- options --------------------------------------------------------------------------------------------------
     @classmethod
@@ -141,6 +151,10 @@ class RemoteDestination(Destination):
     def remote_delete(self, path: str) -> None:
         """Delete the file. Raises `NotFound` when it was not there."""
 
+    def remote_is_empty(self) -> bool:
+        """Whether the place is gone or holds nothing at all, foreign files included."""
+        return next(iter(self.remote_list("", "")), None) is None
+
     def remote_free_space(self) -> int | None:
         """Return the bytes that are free, or None where the protocol does not tell."""
         return None
@@ -173,6 +187,7 @@ class RemoteDestination(Destination):
         kept = state or UploadState({}, lambda data: None)
         meter = Meter(self._throttle)
         upload = Upload(wanted, source, meter)
+        self._require_files(progress)
         self._require_free(wanted, progress)
         try:
             self._again("upload", lambda: self._send(upload, kept, progress), progress)
@@ -183,6 +198,21 @@ class RemoteDestination(Destination):
                 self._discard(wanted, kept, at_once=not isinstance(error, DestinationError))
             raise
         return self.stat(path)
+
+    def _require_files(self, progress: Progress | None = None) -> None:
+        """Raise `DestinationUnavailable` when archives were stored here before and nothing is left of them.
+
+        A disk that is not mounted on the server, or another server, must not look like a fresh start.
+        """
+        if not self.established or self._is_known_to_hold_files:
+            return
+        if self._call("look at what is stored", self.remote_is_empty, progress):
+            raise DestinationUnavailable(
+                f"{self.location()} is gone or empty, although archives were stored there.",
+                "See whether the server has its disk mounted and whether the options lead to the same place. If it was "
+                "replaced by an empty one on purpose, run 'manage.py testdestination NAME --accept-empty'.",
+            )
+        self._is_known_to_hold_files = True
 
     def _require_free(self, wanted: Wanted, progress: Progress | None) -> None:
         try:
@@ -196,7 +226,8 @@ class RemoteDestination(Destination):
         upload.seek(0)
         self._once(f"upload {upload.wanted.path}", lambda: self.remote_send(upload, state), progress, upload.meter)
         upload.require_whole()
-        self._once(f"verify {upload.wanted.path}", lambda: self.remote_check(upload), progress, Meter())
+        meter = Meter(self._throttle)
+        self._once(f"verify {upload.wanted.path}", lambda: self.remote_check(upload), progress, meter)
 
     def _publish(self, upload: Upload, progress: Progress | None) -> None:
         wanted = upload.wanted
@@ -217,7 +248,11 @@ class RemoteDestination(Destination):
             return False
         if found.size_bytes != wanted.size:
             raise self._taken(wanted)
-        digest = self._call(f"read {wanted.path}", lambda: self.hash_of(wanted.path), progress)
+        action = f"read {wanted.path}"
+        meter = Meter(self._throttle)
+        digest = self._again(
+            action, lambda: self._once(action, lambda: self.hash_of(wanted.path), progress, meter), progress
+        )
         if wanted.sha256 and digest != wanted.sha256:
             raise self._taken(wanted)
         return True
@@ -246,7 +281,14 @@ class RemoteDestination(Destination):
     def hash_of(self, path: str) -> str:
         """Read the file, temporary or not, and return its SHA-256 (hex); for use inside a step."""
         digest = hashlib.sha256()
-        self.remote_receive(path, 0, digest.update)
+        meter = self._meter
+
+        def update(block: bytes) -> None:
+            # a file of many gigabytes is read for longer than a step may stand still
+            meter.pace(len(block))
+            digest.update(block)
+
+        self.remote_receive(path, 0, update)
         return digest.hexdigest()
 
     def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
@@ -308,6 +350,7 @@ class RemoteDestination(Destination):
                 files = None
                 raise
 
+        self._require_files()
         action = f"list {folder or 'the files'}"
         end = False
         while not end:
@@ -319,10 +362,13 @@ class RemoteDestination(Destination):
                     yield file
 
     def stat(self, path: str) -> StoredFile:
-        return self._call(f"look for {validate_path(path)}", lambda: self.remote_stat(path))
+        validate_path(path)
+        self._require_files()
+        return self._call(f"look for {path}", lambda: self.remote_stat(path))
 
     def delete(self, path: str) -> None:
         validate_path(path)
+        self._require_files()
         tries = 0
 
         def remove() -> None:
@@ -392,6 +438,7 @@ class RemoteDestination(Destination):
     ) -> T:
         """Run one step under the watch, and raise what the operator is to read."""
         stalled_after = stalled_after or 4 * self.timeout
+        self._meter = meter
 
         def stalled() -> ConnectionLost:
             return ConnectionLost(

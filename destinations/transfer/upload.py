@@ -60,6 +60,13 @@ class Upload:
     def __len__(self) -> int:
         return self.wanted.size
 
+    @property
+    def sha256(self) -> str | None:
+        """The checksum (hex) of the whole source: the announced one, else that of what was read; None if unknown."""
+        if self.wanted.sha256 or self._furthest < self.wanted.size:
+            return self.wanted.sha256
+        return self._digest.hexdigest()
+
     def read(self, size: int = -1, /) -> bytes:
         """Return the next bytes, at most up to the announced size."""
         rest = self.wanted.size - self._position

@@ -49,11 +49,15 @@ class Meter:
 
     def count(self, moved: int) -> None:
         """Count `moved` bytes and hold the limit; a negative number takes back what is sent again."""
+        self.pace(moved)
+        self.adjust(moved)
+
+    def pace(self, moved: int) -> None:
+        """Hold the limit for bytes that are no progress, such as those that are read back."""
         self.checkpoint()
         if self._throttle is not None and moved > 0:
             with self._lock:
                 self._throttle.pace(moved, checkpoint=self.checkpoint)
-        self.adjust(moved)
 
     def adjust(self, moved: int) -> None:
         """Count bytes that no limit holds back: they were sent before, or are sent again."""
