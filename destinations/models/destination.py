@@ -176,3 +176,9 @@ class BackupDestination(EncryptionField, RetentionFields):
             self.established = True
             changed.append("established")
         self.save(update_fields=changed)
+
+    def record_deletion(self) -> None:
+        """Take the place for a new one when none of its archives is left: then it may be empty."""
+        if not archives_at(self):
+            BackupDestination.objects.filter(pk=self.pk).update(established=False)
+            self.established = False
