@@ -18,12 +18,11 @@ from destinations.admin.forms import OPTION, form_class
 from destinations.admin.methods import wrong_method
 from destinations.admin.moments import stamp_ago
 from destinations.backends import TYPES, Destination, type_choices
-from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.exceptions import DestinationError
 from destinations.lib.formats import counted, human_duration
 from destinations.lib.lists import BoundedLists, NamedValues
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
-from destinations.policies.retention_rule import RetentionError
 from destinations.providers import warnings_about
 
 if TYPE_CHECKING:
@@ -86,18 +85,11 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
 
     @admin.display(description="Keeps", ordering="retention_days")
     def retention(self, destination: BackupDestination) -> str:
-        try:
-            pending = " (not confirmed)" if destination.rule_pending_since else ""
-            return f"{destination.rule() or 'everything'}{pending}".replace(" ", "\xa0")
-        except RetentionError as error:
-            return error.text
+        return destination.rule_text.replace(" ", "\xa0")
 
     @admin.display(description="Location")
     def location(self, destination: BackupDestination) -> str:
-        try:
-            return destination.open().location()
-        except DestinationConfigError as error:
-            return error.text
+        return destination.location_text
 
     # --- form -----------------------------------------------------------------------------------------------------
     def _backend(self, request: HttpRequest, destination: BackupDestination | None) -> type[Destination] | None:

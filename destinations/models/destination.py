@@ -17,6 +17,7 @@ from destinations.lib.formats import counted
 from destinations.models.destination_test import DestinationTest
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, retention_constraints
+from destinations.policies.retention_rule import RetentionError
 from destinations.providers import archives_at
 from destinations.secrets import seal_config, unseal_config
 
@@ -148,6 +149,23 @@ class BackupDestination(EncryptionField, RetentionFields):
         else:
             logger.info("destination tested name=%s user=%s result=works", self.name, user)
         return result
+
+    @property
+    def location_text(self) -> str:
+        """Where it is, or why that cannot be said."""
+        try:
+            return self.open().location()
+        except DestinationConfigError as error:
+            return error.text
+
+    @property
+    def rule_text(self) -> str:
+        """What its retention rule keeps, or what is wrong with the rule."""
+        try:
+            pending = " (not confirmed)" if self.rule_pending_since else ""
+            return f"{self.rule() or 'everything'}{pending}"
+        except RetentionError as error:
+            return error.text
 
     def test(self, *, user: str, report: Callable[[TestStep], None] = lambda step: None) -> DestinationTest:
         """Test the connection and keep the result in the history. Raises `DestinationError` when it failed."""

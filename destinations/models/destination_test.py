@@ -39,7 +39,7 @@ class DestinationTest(models.Model):
         indexes: ClassVar = [models.Index(fields=["destination", "-tested_at", "-id"], name="destination_test_newest")]
 
     def __str__(self) -> str:
-        return f"{self.destination} {'passed' if self.passed else 'failed'}"
+        return f"{'passed' if self.passed else 'failed'} {self.tested_at:%Y-%m-%d %H:%M} UTC"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
