@@ -11,10 +11,11 @@ PYTEST_OPTIONS ?=
 quickstart: $(VENV)/.runtime
 	@$(BIN)/python manage.py quickstart --bind $(BIND)
 
-# compiled once: where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile the project anew
+# Compiled once: where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile the project anew,
+# and pytest in each of its processes the tests.
 test: $(VENV)/.dev
 	@$(BIN)/python -m compileall -q backups backupsite destinations tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
