@@ -52,9 +52,9 @@ class Backup:
 
     def good_date(self, now: datetime) -> datetime | None:
         """Return the date of a good backup; None for one that is not good, or is of an unknown or a future date."""
+        date = self.date if self.completed and not self.flaw else None
         # one of the future would win each bucket until its date has come
-        good = self.completed and not self.flaw and self.date is not None and self.date <= now
-        return self.date if good else None
+        return date if date is not None and date <= now else None
 
     @property
     def may_displace_others(self) -> bool:

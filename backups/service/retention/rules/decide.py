@@ -74,7 +74,12 @@ def _judge_instance(
     whole = [candidate for candidate in candidates if not backups[candidate.id].dropped]
     own = [candidate for candidate in candidates if backups[candidate.id].counts_for_freshness]
     displacing = [candidate for candidate in own if backups[candidate.id].may_displace_others]
-    for fewer in (whole, own, displacing) if len(displacing) < len(candidates) else ():
+    applied = [candidates]
+    for fewer in (whole, own, displacing):
+        # often they are the same: without drops, or without safety and adopted backups
+        if fewer in applied:
+            continue
+        applied.append(fewer)
         for id_, alone in _with_floors(rule, fewer, now, proven).items():
             if alone.keep and not verdicts[id_].keep:
                 verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
