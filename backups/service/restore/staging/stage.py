@@ -13,7 +13,7 @@ from backups.components.files.replacing.replace import contents_of
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.instances.identity import identity_notes, reason_not_of
-from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.filesystem.copy import copy_stable, sha256_of
