@@ -27,6 +27,7 @@ from destinations.transfer.paths import part_name, part_token, validate_path, va
 __all__ = [
     "BLOCK_SIZE",
     "Destination",
+    "PeerKey",
     "Progress",
     "Step",
     "StoredFile",
@@ -64,6 +65,15 @@ class TestStep:
     seconds: float = 0.0
 
     __test__ = False  # not a test class, whatever pytest reads into the name
+
+
+@dataclass(frozen=True)
+class PeerKey:
+    """What a server identifies itself by: `fingerprint` is what a person compares, `value` what is pinned then."""
+
+    kind: str
+    fingerprint: str
+    value: str
 
 
 @dataclass
@@ -106,6 +116,8 @@ class Destination(ABC):
     # packages that only this type needs
     extra: ClassVar[Extra | None] = None
     secret_options: ClassVar[frozenset[str]] = frozenset()
+    # the option that holds the key by which the server is recognised, where a person has to confirm one
+    pinned_option: ClassVar[str] = ""
 
     def __init__(self, config: Mapping[str, object], *, established: bool = False) -> None:
         """Take options in plain text. `established` says that archives were stored here before, so that a place
@@ -162,6 +174,24 @@ class Destination(ABC):
                     option,
                 ) from None
         return cls.check_options(values)
+
+    @classmethod
+    def lacks_pin(cls, config: Mapping[str, object]) -> bool:
+        """Whether a key has to be fetched and confirmed before `config` can be used."""
+        return bool(cls.pinned_option) and not str(config.get(cls.pinned_option) or "").strip()
+
+    @classmethod
+    def pinned_keys(cls, value: str) -> "tuple[PeerKey, ...]":
+        """Return the keys in a value of `pinned_option`. Raises `DestinationConfigError`."""
+        return ()
+
+    @classmethod
+    def fetch_peer_key(cls, config: Mapping[str, object]) -> PeerKey:
+        """Ask the server of `config` for its key. Nothing vouches for it: a person compares it before it is pinned.
+
+        Raises `DestinationError`.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def location(self) -> str:

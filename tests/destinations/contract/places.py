@@ -1,48 +1,16 @@
 """The types and servers that the contract is run against: a new one is a subclass of `Place` and a line in `PLACES`."""
 
-import itertools
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from destinations.backends import TYPES, Destination, create_destination
+from destinations.backends import TYPES
+from tests.destinations.contract.place import Place
+from tests.destinations.contract.sftp_place import SftpPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
 
-_numbers = itertools.count(1)
-
-
-class Place(ABC):
-    """An empty destination of one type on a real server, and a second way to what lies in it."""
-
-    type: str
-    # whether its server may list and read, but neither refuse an existing name nor publish in one step
-    hides_parts = True
-
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.request = request
-        # of this test alone: servers live longer than a test
-        self.folder = f"place-{next(_numbers)}"
-
-    @abstractmethod
-    def options(self) -> dict[str, Any]:
-        """Return the options of the destination."""
-
-    def open(self, *, established: bool = False, **options: Any) -> Destination:
-        return create_destination(self.type, self.options() | options, established=established)
-
-    @abstractmethod
-    def plant(self, path: str, data: bytes) -> None:
-        """Store a file there by other means than the destination, such as one of another program."""
-
-    @abstractmethod
-    def files(self) -> list[str]:
-        """Return the paths of all files there, temporary ones too, by other means than the destination."""
-
-    @abstractmethod
-    def read(self, path: str) -> bytes:
-        """Return the bytes of the file, by other means than the destination."""
+__all__ = ["PLACES", "Place"]
 
 
 class LocalPlace(Place):
@@ -96,4 +64,5 @@ class MemoryPlace(Place):
 PLACES: dict[str, type[Place]] = {
     "local": LocalPlace,
     "memory": MemoryPlace,
+    "sftp": SftpPlace,
 }
