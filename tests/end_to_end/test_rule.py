@@ -1,6 +1,5 @@
 """A stricter rule and a changed folder, by a person in a real browser."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,7 @@ def archives(site: Site) -> int:
 def test_a_stricter_rule_is_seen_typed_for_and_then_applied_and_a_folder_stays(
     page: Page, site: Site, tmp_path: Path
 ) -> None:
-    for _ in range(4):
-        site.manage("backup", "tacacs-demo")
-        time.sleep(1)  # so that the second in their names tells them apart
+    site.back_up(4)
     page.goto(f"{site.url}/admin/destinations/backupdestination/")
     page.get_by_role("link", name="local", exact=True).click()
     form = page.url
