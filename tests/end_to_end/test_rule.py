@@ -45,7 +45,6 @@ def test_a_stricter_rule_is_seen_typed_for_and_then_applied_and_a_folder_stays(
         expect(asked.locator('[data-status="goes"]')).to_have_count(1)
         for width in (1200, 400):
             page.set_viewport_size({"width": width, "height": 800})
-            page.screenshot(path=tmp_path / f"form-{scheme}-{width}.png", full_page=True)
             # the form of Django's admin is the widest thing on it without us, too
             box = asked.bounding_box()
             assert box is not None and box["x"] + box["width"] <= width
