@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0014_doubts_missing_key'),
+        ('backups', '0014_missing_key'),
     ]
 
     operations = [
