@@ -20,15 +20,20 @@ def main(folder: str, *argv: str) -> None:
     server = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, cwd=folder, preexec_fn=lambda: set_parent_death_signal(own)
     )
-    threading.Thread(target=_end_with, args=(server, own), daemon=True).start()
+    asked = threading.Event()
+    threading.Thread(target=_end_with, args=(server, own, asked), daemon=True).start()
     last_words = sys.stdin.read()
+    asked.set()
     _end_all(own)
     if last_words != "keep":
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_with(server: "subprocess.Popen[bytes]", own: int) -> None:
+def _end_with(server: "subprocess.Popen[bytes]", own: int, asked: threading.Event) -> None:
     code = server.wait()
+    # then it was killed on purpose, and the folder is still to be removed
+    if asked.is_set():
+        return
     sys.stderr.write(f"the server has ended with code {code}\n")
     sys.stderr.flush()
     _end_all(own)
