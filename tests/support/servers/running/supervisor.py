@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 
 from backups.lib.processes import become_subreaper, descendants, kill_all, set_parent_death_signal
 
@@ -41,13 +43,13 @@ def _end_with(server: "subprocess.Popen[bytes]", own: int, asked: threading.Even
 
 
 def _end_all(own: int) -> None:
+    # again and again: a server may have made a session since the list was read
     while found := descendants(own):
         kill_all(found)
-        try:
-            while os.waitpid(-1, 0)[0]:
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
                 continue
-        except ChildProcessError:
-            continue
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":
