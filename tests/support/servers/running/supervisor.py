@@ -20,15 +20,19 @@ def main(folder: str, *argv: str) -> None:
     server = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, cwd=folder, preexec_fn=lambda: set_parent_death_signal(own)
     )
-    threading.Thread(target=_end_with, args=(server, own), daemon=True).start()
+    # whoever has it first ends the supervisor
+    ending = threading.Lock()
+    threading.Thread(target=_end_with, args=(server, own, ending), daemon=True).start()
     last_words = sys.stdin.read()
+    ending.acquire()
     _end_all(own)
     if last_words != "keep":
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_with(server: "subprocess.Popen[bytes]", own: int) -> None:
+def _end_with(server: "subprocess.Popen[bytes]", own: int, ending: threading.Lock) -> None:
     code = server.wait()
+    ending.acquire()
     sys.stderr.write(f"the server has ended with code {code}\n")
     sys.stderr.flush()
     _end_all(own)
