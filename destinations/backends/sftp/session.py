@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 # it tells of every connection and every file at INFO
 logging.getLogger("asyncssh").setLevel(logging.WARNING)
+# said once for each request that is still to be sent when a connection is cut, which is an error of its own
+logging.getLogger("asyncio").addFilter(lambda record: record.msg != "socket.send() raised exception.")
 
 
 class _Client(asyncssh.SSHClient):
@@ -56,6 +58,7 @@ class Session:
         self._lock = threading.Lock()
         self._dropped = False
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_leave_out_lost_requests)
         threading.Thread(target=self._main, name=f"sftp {account.where}", daemon=True).start()
         self._connecting = self.submit(self._connect())
 
@@ -176,6 +179,12 @@ class Session:
             else f"The connection to {self.account.where} was closed.",
             "Check the network and the server; the next try may succeed.",
         )
+
+
+def _leave_out_lost_requests(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no request waits for, except that each of many requests under way lost its connection."""
+    if not isinstance(context.get("exception"), asyncssh.Error | OSError):
+        loop.default_exception_handler(context)
 
 
 async def fetch_host_key(host: str, port: int, timeout: float) -> host_keys.HostKey:

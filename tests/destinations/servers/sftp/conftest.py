@@ -44,7 +44,7 @@ def proxy(sshd: Sshd, proxied: Callable[[Server], Proxy]) -> Proxy:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a peer that does not answer be given up soon."""
     monkeypatch.setattr(SftpDestination, "timeout", 0.4)
-    monkeypatch.setattr(SftpDestination, "retry_delays", (0.0,))
+    monkeypatch.setattr(SftpDestination, "retry_delays", ())
 
 
 @pytest.fixture

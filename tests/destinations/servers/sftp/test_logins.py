@@ -30,8 +30,10 @@ def keys(sshd: Sshd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     sshd.authorized_keys.write_text(before)
 
 
-@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa", "pem"])
-@pytest.mark.parametrize("form", ["text", "pasted", "path"])
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [("ed25519", "text"), ("ed25519", "path"), ("ecdsa", "pasted"), ("rsa", "path"), ("pem", "pasted")],
+)
 def test_every_type_of_key_logs_in(opened: Open, keys: Path, kind: str, form: str) -> None:
     text = (keys / kind).read_text()
     given = {"text": text, "pasted": text.replace("\n", "\r\n").strip(), "path": str(keys / kind)}[form]
