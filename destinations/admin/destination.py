@@ -1,7 +1,8 @@
 """Destinations in the admin: a typed form per type, and a button that tests the connection."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -17,7 +18,7 @@ from django.utils.safestring import SafeString
 from destinations.admin.forms import OPTION, form_class
 from destinations.admin.methods import wrong_method
 from destinations.admin.moments import stamp_ago
-from destinations.backends import TYPES, Destination, type_choices
+from destinations.backends import TYPES, Destination
 from destinations.exceptions import DestinationError
 from destinations.lib.formats import counted, human_duration
 from destinations.lib.lists import BoundedLists, NamedValues
@@ -34,6 +35,21 @@ logger = logging.getLogger(__name__)
 
 # of the health history, on the page of a destination
 SHOWN_TESTS = 10
+
+
+@dataclass(frozen=True)
+class TypeChoice:
+    """A type on the page where one is chosen; `note` says which package it lacks here."""
+
+    name: str
+    label: str
+    note: str
+    hint: str
+
+    @classmethod
+    def of(cls, backend: type[Destination]) -> Self:
+        extra = backend.extra
+        return cls(backend.type, backend.label, extra.note if extra else "", extra.hint if extra else "")
 
 
 @admin.register(BackupDestination)
@@ -125,7 +141,7 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "Add backup destination",
-            "types": type_choices(),
+            "types": [TypeChoice.of(backend) for backend in TYPES.values()],
             "media": self.media,
         }
         return TemplateResponse(request, "admin/destinations/backupdestination/choose_type.html", context)
