@@ -1,4 +1,4 @@
-"""How much a test of many examples tries: a little in the suite, and more in `make soak`, which runs those so marked."""
+"""How much a test of many examples tries: a little in the suite, more in `make soak`, which runs those so marked."""
 
 import os
 from typing import Any
