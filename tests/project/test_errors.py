@@ -79,6 +79,8 @@ def test_no_other_exception_of_the_packages_has_a_message_of_its_own() -> None:
         "MalformedHeaderError": "backups.components.files.format.header",
         # caught in its module
         "_Enough": "destinations.backends.base",
+        # becomes a DestinationError that names the place
+        "Refused": "destinations.backends.s3.answers",
     }
     found = {
         error.__name__: error.__module__

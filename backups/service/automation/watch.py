@@ -13,7 +13,7 @@ from django.utils import timezone
 from backups.errors import BackupError, ComponentError, Unresponsive
 from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.instances.declaration import declaration_of
-from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.instances.kinds.layers import configuration_hash
 from backups.lib import audit
 from backups.models import BackupExecution, InstanceState

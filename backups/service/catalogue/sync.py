@@ -12,6 +12,7 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from backups.archive.errors import NotPossibleHere
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
@@ -62,7 +63,8 @@ def import_backups(
 ) -> Imported:
     """Adopt unknown archives, mark missing and returned ones, delete orphaned partial uploads.
 
-    Each adopted archive is fetched and compared with its manifest; a damaged one is refused, and the others follow.
+    Each adopted archive is fetched and compared with its manifest; one that is damaged, or that
+    cannot be opened here, is refused, and the others follow.
     No archive is begun after `until`. Raises DestinationError when the destination cannot be listed: then nothing was
     changed.
     """
@@ -71,7 +73,7 @@ def import_backups(
     reap_queued()
     with destination.open() as opened:
         done = Imported(scan(opened, destination, now))
-        _mark(done, destination, now)
+        done.missing, done.returned = mark_found(done.scan, destination, now)
         partials = done.scan.leftovers
         for path in [partial.file.path for partial in partials if partial.orphan]:
             try:
@@ -98,17 +100,22 @@ def import_backups(
     return done
 
 
-def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
-    for backup in done.scan.missing:
+def mark_found(
+    found: Scan, destination: BackupDestination, now: datetime
+) -> tuple[list[BackupExecution], list[BackupExecution]]:
+    """Record which archives are missing and which are back, log those that changed; return the first two."""
+    missing, returned = [], []
+    for backup in found.missing:
         backup.destination = destination
         if mark_missing(backup, now):
-            done.missing.append(backup)
-    for backup in done.scan.returned:
+            missing.append(backup)
+    for backup in found.returned:
         if backup.transition(Status.COMPLETED, MISSING, missing_at=None):
-            done.returned.append(backup)
+            returned.append(backup)
             _log("backup.returned", backup, destination, logging.INFO)
-    for backup, size in done.scan.changed:
+    for backup, size in found.changed:
         _log("backup.changed", backup, destination, logging.ERROR, size=size)
+    return missing, returned
 
 
 def _log(event: str, backup: BackupExecution, destination: BackupDestination, level: int, **more: object) -> None:
@@ -147,6 +154,9 @@ def _adopt(
     except (NotFound, IntegrityError):
         # deleted, or recorded by another process, since the scan
         audit.log("catalogue.skipped", destination=destination.name, file=file.path)
+    except NotPossibleHere as error:
+        # the archive may be good: what it needs is missing on this host
+        _refuse(done, destination, file.path, error.text)
     except OperatorError as error:
         _refuse(done, destination, file.path, error.message)
     except OSError as error:
