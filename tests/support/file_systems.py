@@ -1,5 +1,6 @@
 """Small and read-only file systems, really mounted."""
 
+import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -51,6 +52,30 @@ def bound(source: Path, point: Path) -> Iterator[Path]:
     """Show the folder or file `source` at `point` too; skips where only an administrator could."""
     with _mounted(point, "--bind", str(source)):
         yield point
+
+
+@contextmanager
+def silent_mount(point: Path) -> Iterator[Path]:
+    """Mount a file system whose server never answers at `point`, as a share does whose server is away.
+
+    Whatever waits for it fails when the mount is removed. Skips where only an administrator could.
+    """
+    if os.geteuid() != 0:
+        missing("only root can mount")
+    try:
+        server = os.open("/dev/fuse", os.O_RDWR)
+    except OSError as error:
+        missing(f"there is no FUSE here: {error.strerror}")
+    libc = ctypes.CDLL(None, use_errno=True)
+    options = f"fd={server},rootmode=40000,user_id=0,group_id=0"
+    try:
+        if libc.mount(b"backupsite-test", os.fsencode(point), b"fuse", 0, options.encode()) != 0:
+            missing(f"nothing can be mounted here: {os.strerror(ctypes.get_errno())}")
+        yield point
+    finally:
+        # ends what waits: the kernel aborts the connection
+        os.close(server)
+        subprocess.run([require("umount"), "--lazy", str(point)], check=False)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from backups.service.restore.start import restore_now, start_restore, start_undo
 from backups.worker.tasks import enqueue
 from destinations.lib.formats import counted, listed, printable
 from destinations.lib.os_signals import TerminationRequested, exit_status
-from destinations.management.base import Error, one_line, operator_name
+from destinations.management.base import Error, one_line, operator_name, option_sentence
 
 # longer than for a page: the operator of a command can wait, and press Ctrl-C
 SECONDS_FOR_TREES = 3600.0
@@ -202,7 +202,7 @@ class Command(BackupCommand):
             if self.as_json:
                 self.respond(describe_restore(restore), "")
             hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it."
-            message = one_line(restore.error_message or message_of(error), hint)
+            message = one_line(restore.error_message or message_of(error), hint, option_sentence(error))
             code = exit_status(error) if isinstance(error, KeyboardInterrupt | TerminationRequested) else 1
             # that the instance is changed matters more than what ended the restore
             raise Error(message, returncode=NOT_AS_BEFORE if restore.touched else code) from error

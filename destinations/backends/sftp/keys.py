@@ -6,6 +6,7 @@ import asyncssh
 
 from destinations.backends.sftp import host_keys
 from destinations.exceptions import DestinationConfigError
+from destinations.lib.operator_error import sentences
 
 _OPTION, _UNLOCKED_BY = "private_key", "private_key_passphrase"
 
@@ -52,4 +53,4 @@ def read_known_hosts(path: str) -> asyncssh.SSHKnownHosts:
 
 
 def _wrong(reason: str, hint: str, option: str = _OPTION) -> DestinationConfigError:
-    return DestinationConfigError(f"The private key is not usable: {reason}", hint, option)
+    return DestinationConfigError(sentences(f"The private key is not usable: {reason}"), hint, option)

@@ -45,7 +45,7 @@ def test_an_error_of_what_yields_the_jobs_is_raised() -> None:
         side_by_side(jobs(), 4)
 
 
-class Wrapped(Exception):
+class Wrapped(Exception):  # noqa: N818 - named as the error of the library
     def __init__(self, **kwargs: object) -> None:
         super().__init__("wrapped")
         self.kwargs = kwargs

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backups.errors import ComponentError, Stranded, Untouched
 from backups.lib.filesystem.exchange import exchange_hint
+from destinations.lib.operator_error import sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def carry_out(steps: Iterable[Step], live: Path) -> None:
             raise
         message = f"{live} cannot be replaced in place: {error.strerror}."
         if failure is not None:
-            raise Stranded(f"{message} The changes cannot be reverted: {failure}") from error
+            raise Stranded(sentences(message, f"The changes cannot be reverted: {failure}")) from error
         raise Untouched(message, hint=exchange_hint(error.errno or 0)) from error
 
 
