@@ -231,6 +231,10 @@ class FilesComponent(Component):
         if live.is_dir() and layout_of(live, own).in_place:
             clear_tree(live, own)
             return
+        if live.is_dir():
+            # in the middle of the tree would be too late
+            for obstacle in obstacles(layout_of(live, own)):
+                raise obstacle
         with translate_os_errors(live, ComponentError):
             discard(live)
 
