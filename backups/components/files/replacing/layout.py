@@ -166,8 +166,8 @@ def _misplaced(layout: Layout, contents: Iterable[Content]) -> Iterator[Untouche
         missing.discard(name)
         if name in ways and type_ != FOLDER:
             yield Untouched(
-                f"{live / name} is no folder in the backup, and now leads to {named(own)} of this site.",
-                hint="Move those to another folder, then restore again.",
+                f"{live / name} is no folder in the backup, and now leads to {named(own)}.",
+                hint="Move those to another folder, or unmount them, then restore again.",
             )
         elif (name in leading and type_ != FOLDER) or (name in layout.files and type_ != FILE):
             yield Untouched(
@@ -191,4 +191,4 @@ def _file_system(name: str, mounted: frozenset[str]) -> str:
 
 def named(own: SitePathsBelow) -> str:
     """Return what these paths of the site hold."""
-    return listed(sorted({place.what for place in own.places.values()}))
+    return listed(sorted({place.description for place in own.places.values()}))

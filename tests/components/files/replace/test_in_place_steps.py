@@ -83,7 +83,7 @@ def test_an_entry_that_cannot_be_renamed_back_is_not_removed_with_the_draft_and_
         assert failed.value.message == (
             f"{live / 'b'} was renamed to {draft / aside}, and cannot be renamed back: Input/output error."
         )
-        assert failed.value.hint.endswith(f": mv -T -- {draft / aside} {live / 'b'}")
+        assert failed.value.hint.endswith(f": mv -nT -- {draft / aside} {live / 'b'}")
         assert not failed.value.untouched
         # the step before it was reverted, those after it were not begun
         assert content(live) == {name: about for name, about in before.items() if name.partition("/")[0] != "b"}
