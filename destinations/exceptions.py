@@ -32,5 +32,17 @@ class DestinationUnavailable(DestinationError):
     """Gone, read-only, refused or broken."""
 
 
+class ConnectionLost(DestinationUnavailable):
+    """Cut, timed out or not there at this moment: it may pass, and is tried again. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, hint: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class PeerNotTrusted(DestinationUnavailable):
+    """The certificate or host key is not the one that is trusted: another server may answer."""
+
+
 class VerificationFailed(DestinationError):
     """What was read back is not what was written."""

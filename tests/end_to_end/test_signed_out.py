@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.support.pages.browser_steps import END_MS, back_up_from_the_front_page, wait_until_completed
 from tests.support.sites.browser_site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 RUN_ANOTHER = """
 from django.utils import timezone
 from backups.models import BackupExecution

@@ -71,7 +71,7 @@ def import_backups(
     reap_queued()
     with destination.open() as opened:
         done = Imported(scan(opened, destination, now))
-        _mark(done, destination, now)
+        done.missing, done.returned = mark_found(done.scan, destination, now)
         partials = done.scan.leftovers
         for path in [partial.file.path for partial in partials if partial.orphan]:
             try:
@@ -98,17 +98,22 @@ def import_backups(
     return done
 
 
-def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
-    for backup in done.scan.missing:
+def mark_found(
+    found: Scan, destination: BackupDestination, now: datetime
+) -> tuple[list[BackupExecution], list[BackupExecution]]:
+    """Record which archives are missing and which are back, log those that changed; return the first two."""
+    missing, returned = [], []
+    for backup in found.missing:
         backup.destination = destination
         if mark_missing(backup, now):
-            done.missing.append(backup)
-    for backup in done.scan.returned:
+            missing.append(backup)
+    for backup in found.returned:
         if backup.transition(Status.COMPLETED, MISSING, missing_at=None):
-            done.returned.append(backup)
+            returned.append(backup)
             _log("backup.returned", backup, destination, logging.INFO)
-    for backup, size in done.scan.changed:
+    for backup, size in found.changed:
         _log("backup.changed", backup, destination, logging.ERROR, size=size)
+    return missing, returned
 
 
 def _log(event: str, backup: BackupExecution, destination: BackupDestination, level: int, **more: object) -> None:

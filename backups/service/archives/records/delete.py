@@ -62,6 +62,7 @@ def delete_from(destination: Destination, backup: BackupExecution, *, by: audit.
                 deleted_reason=reason[:255],
             )
             forget_lists(backup)
+            backup.destination.record_deletion()
     audit.log(
         "backup.deleted", backup=backup.pk, instance=backup.instance, by=audit.name_of(by),
         file=backup.backup_path, reason=reason,

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Self
 
@@ -14,8 +14,10 @@ from django.utils import timezone
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.formats import counted
+from destinations.models.destination_test import DestinationTest
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, retention_constraints
+from destinations.policies.retention_rule import RetentionError
 from destinations.providers import archives_at
 from destinations.secrets import seal_config, unseal_config
 
@@ -130,16 +132,48 @@ class BackupDestination(EncryptionField, RetentionFields):
         except DestinationConfigError:  # reported by the system check of the database, and by every use
             return ""
 
-    def test(self, *, user: str) -> tuple[TestStep, ...]:
-        """Test the connection (see `Destination.test`) and log the result. Raises `DestinationError`."""
+    def tested(self, *, user: str, report: Callable[[TestStep], None] = lambda step: None) -> DestinationTest:
+        """Test the connection (see `Destination.test`), log the result and return it, unsaved; it may have failed."""
+        result = DestinationTest(destination=self, tested_by=user)
+
+        def add(step: TestStep) -> None:
+            result.add(step)
+            report(step)
+
         try:
             with self.open() as destination:
-                steps = destination.test()
+                destination.test(add)
         except DestinationError as error:
+            result.fail(error)
             logger.warning("destination tested name=%s user=%s result=failed error=%r", self.name, user, error.message)
-            raise
-        logger.info("destination tested name=%s user=%s result=works", self.name, user)
-        return steps
+        else:
+            logger.info("destination tested name=%s user=%s result=works", self.name, user)
+        return result
+
+    @property
+    def location_text(self) -> str:
+        """Where it is, or why that cannot be said."""
+        try:
+            return self.open().location()
+        except DestinationConfigError as error:
+            return error.text
+
+    @property
+    def rule_text(self) -> str:
+        """What its retention rule keeps, or what is wrong with the rule."""
+        try:
+            pending = " (not confirmed)" if self.rule_pending_since else ""
+            return f"{self.rule() or 'everything'}{pending}"
+        except RetentionError as error:
+            return error.text
+
+    def test(self, *, user: str, report: Callable[[TestStep], None] = lambda step: None) -> DestinationTest:
+        """Test the connection and keep the result in the history. Raises `DestinationError` when it failed."""
+        result = self.tested(user=user, report=report)
+        result.save()
+        if result.failure is not None:
+            raise result.failure
+        return result
 
     def protected_by(self) -> list[str]:
         """Return the protected references to this, such as `12 backup executions`."""
@@ -160,3 +194,9 @@ class BackupDestination(EncryptionField, RetentionFields):
             self.established = True
             changed.append("established")
         self.save(update_fields=changed)
+
+    def record_deletion(self) -> None:
+        """Take the place for a new one when none of its archives is left: then it may be empty."""
+        if not archives_at(self):
+            BackupDestination.objects.filter(pk=self.pk).update(established=False)
+            self.established = False

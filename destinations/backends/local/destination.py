@@ -19,14 +19,22 @@ from typing import BinaryIO
 from django import forms
 from django.conf import settings
 
-from destinations.backends.base import Destination, Progress, StoredFile, part_name, validate_path, validate_prefix
-from destinations.backends.folder import Folder
-from destinations.backends.oserrors import from_os_error
-from destinations.backends.paths import MAX_DEPTH, is_filename, is_segment, part_token
-from destinations.backends.transfer import blocks_of, check_free_space, compare
+from destinations.backends.base import Destination, Progress, StoredFile, UploadState
+from destinations.backends.local.folder import Folder
+from destinations.backends.local.os_errors import from_os_error
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
 from destinations.lib.formats import as_text
 from destinations.lib.streams import Sink
+from destinations.transfer.blocks import blocks_of, check_free_space, compare
+from destinations.transfer.paths import (
+    MAX_DEPTH,
+    is_filename,
+    is_segment,
+    part_name,
+    part_token,
+    validate_path,
+    validate_prefix,
+)
 
 
 def segments_below_root(path: str, root: Path) -> tuple[str, ...]:
@@ -110,6 +118,7 @@ class LocalDestination(Destination):
         token: str,
         sha256: str | None = None,
         progress: Progress | None = None,
+        state: UploadState | None = None,
     ) -> StoredFile:
         *folders, name = validate_path(path).split("/")
         part = part_name(name, token)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from destinations.backends.base import BLOCK_SIZE
-from destinations.backends.oserrors import from_os_error, translated
+from destinations.backends.local.os_errors import from_os_error, translated
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 from destinations.lib.disks import fsync_folder
 

@@ -1,11 +1,14 @@
 """What every upload and download counts and compares."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from destinations.backends.base import BLOCK_SIZE, Progress
 from destinations.exceptions import DestinationFull, VerificationFailed
 from destinations.lib.formats import human_size
+
+BLOCK_SIZE = 1024 * 1024
+
+Progress = Callable[[int], None]
 
 
 def blocks_of(source: BinaryIO, size: int, progress: Progress | None) -> Iterator[bytes]:
