@@ -1,9 +1,10 @@
 """File systems that the kernel makes, such as /proc of a chroot: no data is in them, so they are left out of trees."""
 
+import os
 from pathlib import Path
 
 from backups.errors import Untouched
-from backups.lib.filesystem.mounts import mount_of, mounts
+from backups.lib.filesystem.mounts import Mount, mount_of, mounts
 from backups.lib.site_paths import SitePath, SitePathsBelow
 
 # their files are endless, change while they are read, or do something when they are written
@@ -19,12 +20,10 @@ KERNEL_TYPES = frozenset({
 def with_kernel_files(own: SitePathsBelow, root: Path) -> SitePathsBelow:
     """Return the `own` paths together with the file systems of the kernel that are mounted below the folder `root`."""
     root = root.resolve()
-    # of several mounts at one point the last one is visible
-    below = {mount.point: mount.type for mount in mounts() if mount.point != root and mount.point.is_relative_to(root)}
     found = {
-        point.relative_to(root).parts: SitePath(f"files that the kernel makes ({type_})", point, of_site=False)
-        for point, type_ in below.items()
-        if type_ in KERNEL_TYPES
+        mount.point.relative_to(root).parts: SitePath(_what(mount), mount.point, of_site=False)
+        for mount in mounts()
+        if mount.point != root and mount.point.is_relative_to(root) and _shows(mount, mount.point)
     }
     if not found:
         return own
@@ -34,11 +33,25 @@ def with_kernel_files(own: SitePathsBelow, root: Path) -> SitePathsBelow:
 def kernel_made(path: Path) -> Untouched | None:
     """Return the refusal of a component at `path` that lies in such a file system itself."""
     holding = mount_of(path.resolve(), mounts())
-    if holding is None or holding.type not in KERNEL_TYPES:
+    if holding is None or not _shows(holding, path):
         return None
-    return Untouched(
-        f"{path} holds files that the kernel makes ({holding.type}), and no data.", hint="Leave it out of the instance."
-    )
+    return Untouched(f"{path} holds {_what(holding)}, and no data.", hint="Leave it out of the instance.")
+
+
+def _what(mount: Mount) -> str:
+    return f"files that the kernel makes ({mount.type})"
+
+
+def _shows(mount: Mount, path: Path) -> bool:
+    """Return whether `path` lies in this file system of the kernel, and not in one that was mounted over it later."""
+    # first: a share whose server is gone would not answer
+    if mount.type not in KERNEL_TYPES:
+        return False
+    try:
+        device = path.stat().st_dev
+    except OSError:  # what cannot be reached is reported where it is read
+        return False
+    return mount.device == f"{os.major(device)}:{os.minor(device)}"
 
 
 class ContentLeftOut:

@@ -37,6 +37,9 @@ def test_a_flag_in_a_tree_is_said_everywhere(flag: str, word: str, small_shop: P
         warned = back_up("shop")
         assert (warned.status, [reason in one for one in warned.warnings]) == ("completed", [True])
         assert [reason in one for one in preview(good, "shop").refusals] == [True]
+        # without time to compare the tree it is not gone through for this either, and the preview is not green
+        hurried = preview(good, "shop", seconds_for_trees=0)
+        assert (hurried.refusals, hurried.status) == ((), "unknown")
         assert any(reason in warning for warning in drill(good, by="tests").warnings)
         for attempt in (dry_run, restore):
             with pytest.raises(Untouched, match=f"photo is {word}") as refused:

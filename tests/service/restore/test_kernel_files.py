@@ -11,7 +11,7 @@ from backups.service.drill.run import drill
 from backups.service.restore.preview.build import preview
 from tests.service.restore.test_foreseen import dry_run
 from tests.support.archives.stored import file_of
-from tests.support.file_systems import kernel_files
+from tests.support.file_systems import kernel_files, small_disk
 from tests.support.restores.component_restores import restore
 from tests.support.restores.instance_restores import tree
 from tests.support.site_fixtures import BackUp, Declare
@@ -56,6 +56,17 @@ def test_they_are_left_out_by_name_and_stay_while_the_tree_is_restored(small_sho
     # where nothing is mounted the folder for it is made
     now = tree(uploads)
     assert (set(now), now["jail/etc/passwd"]) == (set(unmounted), unmounted["jail/etc/passwd"])
+
+
+def test_data_that_was_mounted_over_one_is_backed_up(small_shop: Path, back_up: BackUp) -> None:
+    jail = small_shop / "uploads" / "jail"
+    (jail / "proc").mkdir(parents=True)
+    with kernel_files(jail / "proc"), small_disk(jail, megabytes=1):
+        (jail / "proc").mkdir()
+        (jail / "proc" / "file").write_text("data")
+        good = back_up("shop")
+        assert good.warnings == []
+        assert "jail/proc/file" in names_in(file_of(good), "uploads.tar")
 
 
 def test_a_component_that_lies_in_one_is_refused(small_shop: Path, back_up: BackUp, declare: Declare) -> None:

@@ -32,6 +32,8 @@ def carry_out(steps: Iterable[Step], live: Path) -> None:
                 waiting += [*parts][::-1]
     except BaseException as error:
         failure = _revert(done)
+        if isinstance(error, ComponentError) and failure is not None:
+            raise Stranded(f"{error.message} The changes before it cannot be reverted: {failure}") from error
         if not isinstance(error, OSError):
             # the step that failed is half done, or may be: but only that one
             raise

@@ -23,8 +23,12 @@ def refusals(
     contents: Contents,
     *,
     undo: bool,
+    deep: bool,
 ) -> Iterator[str]:
-    """Yield why a restore of `targets` would be refused; of an undo, only what refuses an undo too."""
+    """Yield why a restore of `targets` would be refused; of an undo, only what refuses an undo too.
+
+    With `deep` whole live trees are examined.
+    """
     restored = dict.fromkeys(target.component for target in targets)
     if reason := reason_not_of(manifest, instance):
         yield f"{reason} It needs --other-instance."
@@ -35,7 +39,7 @@ def refusals(
         entries = manifest.entries_of(name)
         if (component := live.get(name)) is not None and entries and component.accepts(entries):
             try:
-                yield from (obstacle.text for obstacle in component.obstacles(entries, contents))
+                yield from (obstacle.text for obstacle in component.obstacles(entries, contents, deep=deep))
             except BackupError:
                 # the list of the tree cannot be read: the comparison of the tree says why, and what that means
                 continue
