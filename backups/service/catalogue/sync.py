@@ -12,6 +12,7 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from backups.archive.errors import NotPossibleHere
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.models.querysets import MISSING
@@ -62,7 +63,8 @@ def import_backups(
 ) -> Imported:
     """Adopt unknown archives, mark missing and returned ones, delete orphaned partial uploads.
 
-    Each adopted archive is fetched and compared with its manifest; a damaged one is refused, and the others follow.
+    Each adopted archive is fetched and compared with its manifest; one that is damaged, or that
+    cannot be opened here, is refused, and the others follow.
     No archive is begun after `until`. Raises DestinationError when the destination cannot be listed: then nothing was
     changed.
     """
@@ -152,6 +154,9 @@ def _adopt(
     except (NotFound, IntegrityError):
         # deleted, or recorded by another process, since the scan
         audit.log("catalogue.skipped", destination=destination.name, file=file.path)
+    except NotPossibleHere as error:
+        # the archive may be good: what it needs is missing on this host
+        _refuse(done, destination, file.path, error.text)
     except OperatorError as error:
         _refuse(done, destination, file.path, error.message)
     except OSError as error:

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 
 from backups.lib.processes import become_subreaper, descendants, kill_all, set_parent_death_signal
 
@@ -20,15 +22,20 @@ def main(folder: str, *argv: str) -> None:
     server = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, cwd=folder, preexec_fn=lambda: set_parent_death_signal(own)
     )
-    threading.Thread(target=_end_with, args=(server, own), daemon=True).start()
+    asked = threading.Event()
+    threading.Thread(target=_end_with, args=(server, own, asked), daemon=True).start()
     last_words = sys.stdin.read()
+    asked.set()
     _end_all(own)
     if last_words != "keep":
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_with(server: "subprocess.Popen[bytes]", own: int) -> None:
+def _end_with(server: "subprocess.Popen[bytes]", own: int, asked: threading.Event) -> None:
     code = server.wait()
+    # then it was killed on purpose, and the folder is still to be removed
+    if asked.is_set():
+        return
     sys.stderr.write(f"the server has ended with code {code}\n")
     sys.stderr.flush()
     _end_all(own)
@@ -36,13 +43,13 @@ def _end_with(server: "subprocess.Popen[bytes]", own: int) -> None:
 
 
 def _end_all(own: int) -> None:
+    # again and again: a server may have made a session since the list was read
     while found := descendants(own):
         kill_all(found)
-        try:
-            while os.waitpid(-1, 0)[0]:
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
                 continue
-        except ChildProcessError:
-            continue
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

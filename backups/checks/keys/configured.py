@@ -17,8 +17,10 @@ from backups.archive.age import AgeKeyError, fingerprint
 from backups.archive.encryption import KINDS, Age, EncryptionError
 from backups.archive.encryption.age_files import read_identities, require_typeable
 from backups.archive.minisign import PublicKey, SigningKeyError
+from backups.instances import instance_names
 from backups.service.archives.names import TAKEN_EXTENSIONS
 from backups.service.archives.signatures import site_key
+from backups.service.monitoring.drills import drills_every
 
 DOCS = "See docs/encryption.md."
 # what shells, systemd and container platforms read differently in one and the same file of variables
@@ -29,7 +31,7 @@ EXTENSION = re.compile(r"\.[a-z]{1,7}")
 
 @register()
 def check_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E040 to E045, W040 to W042, W046, W047, I040: keys for archives and for signatures."""
+    """E040 to E045, W040 to W042, W046, W047, W052, I040: keys for archives and for signatures."""
     return [*_programs(), *_recipients(), *_identities(), *_passphrases(), *_signing_keys()]
 
 
@@ -44,6 +46,9 @@ def _programs() -> Iterator[CheckMessage]:
     if not any(commands.values()) and settings.BACKUP_ENCRYPTION != "program":
         return
     for name, argv in commands.items():
+        # only a host with the key has a program that decrypts, and only one that uses the kind has one that encrypts
+        if not argv and (name.endswith("_DECRYPT") or settings.BACKUP_ENCRYPTION != "program"):
+            continue
         if not argv or shutil.which(argv[0]) is None:
             problem = f"names {argv[0]}, which is not installed." if argv else "is empty."
             yield Error(f"{name} {problem}", hint=DOCS, id="backups.E041")
@@ -91,12 +96,22 @@ def _identities() -> Iterator[CheckMessage]:
                     hint=f"Run: chmod 600 {path}",
                     id="backups.W041",
                 )
-    if settings.BACKUP_ENCRYPTION_RECIPIENTS and not Age.configured(settings).can_read_back():
-        # no warning: a host that can write archives and not read them is a sensible choice
-        yield Info(
-            "Archives are encrypted for recipients whose identity is not here: this host cannot open them.",
-            hint="That is a choice. For a restore, set BACKUP_ENCRYPTION_IDENTITY_FILE.",
-            id="backups.I040",
+    kind = KINDS.get(settings.BACKUP_ENCRYPTION)
+    if kind is None or not (encryption := kind.configured(settings)).can_encrypt() or encryption.can_read_back():
+        return
+    key = "BACKUP_ENCRYPTION_IDENTITY_FILE" if kind is Age else "BACKUP_ENCRYPTION_PROGRAM_DECRYPT"
+    # no warning: a host that can write archives and not read them is a sensible choice
+    yield Info(
+        "Archives are encrypted for keys that are not here: this host cannot open them.",
+        hint=f"That is a choice. For a restore, set {key}.",
+        id="backups.I040",
+    )
+    if any(map(drills_every, instance_names())):
+        yield Warning(
+            "Regular drills are on, but no archive can be opened on this host: they come to no verdict.",
+            hint=f"Set {key} for a host that may read the archives. Otherwise turn the drills off and run `drill` "
+            "where the key is.",
+            id="backups.W052",
         )
 
 
