@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.checks.instances import check_restorable
+from backups.checks.instances.described import check_restorable
 from backups.components.files.component import FilesComponent
 from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import Untouched

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.checks.instances import check_restorable
+from backups.checks.instances.described import check_restorable
 from backups.errors import Untouched
 from backups.service.drill.run import drill
 from backups.service.restore.preview.build import preview
