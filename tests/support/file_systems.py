@@ -93,3 +93,15 @@ def _mounted(point: Path, *arguments: str) -> Iterator[None]:
 
 def remount_read_only(path: Path) -> None:
     subprocess.run([require("mount"), "-o", "remount,ro", str(path)], check=True)
+
+
+@contextmanager
+def flagged(path: Path, flag: str) -> Iterator[Path]:
+    """Give `path` the flag "i" (immutable) or "a" (append-only); skips where that is not possible."""
+    given = subprocess.run([require("chattr"), f"+{flag}", str(path)], capture_output=True, text=True, check=False)
+    if given.returncode != 0:
+        missing(f"no flags can be given here: {given.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run([require("chattr"), f"-{flag}", str(path)], check=True)

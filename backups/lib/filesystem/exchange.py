@@ -116,10 +116,10 @@ def _return(first_folder: int, aside: str, second_folder: int, second: str) -> N
         _rename_patiently(first_folder, aside, second_folder, second)
     except OSError as error:
         here, there = _path(first_folder, aside), _path(second_folder, second)
-        command = f"mv -T -- {shlex.quote(str(here))} {shlex.quote(str(there))}"
+        command = f"mv -nT -- {shlex.quote(str(here))} {shlex.quote(str(there))}"
         raise Stranded(
             f"{there} was renamed to {here}, and cannot be renamed back: {error.strerror}.",
-            hint=f"Stop the service and remove the cause, then bring it back with `{command}`.",
+            hint=f"If the rollback does not bring it back, remove the cause, then run `{command}`.",
         ) from error
 
 

@@ -33,6 +33,8 @@ def carry_out(steps: Iterable[Step], live: Path) -> None:
                 waiting += [*parts][::-1]
     except BaseException as error:
         failure = _revert(done)
+        if isinstance(error, ComponentError) and failure is not None:
+            raise Stranded(sentences(error.message, f"The changes before it cannot be reverted: {failure}")) from error
         if not isinstance(error, OSError):
             # the step that failed is half done, or may be: but only that one
             raise
@@ -51,5 +53,5 @@ def _revert(done: list[Step]) -> str | None:
         except ComponentError as error:
             reason = reason or error.message
         except OSError as error:
-            reason = reason or f"{error.strerror}."
+            reason = reason or str(error.strerror)
     return reason

@@ -84,7 +84,18 @@ def preview(
         warnings=(*manifest.warnings, *([] if undo else _notes(manifest, known)), *map(str, elsewhere)),
         refusals=(
             *([Refusal(no_key.text)] if no_key else []),
-            *refusals(manifest, known, targets, live, foreseen, elsewhere, _listed(source), undo=undo),
+            *refusals(
+                manifest,
+                known,
+                targets,
+                live,
+                foreseen,
+                elsewhere,
+                _listed(source),
+                undo=undo,
+                # trees that are too large to compare here are too large to be gone through once more
+                deep=not comparer.is_late,
+            ),
         ),
         components=tuple(found),
         loss=total_loss(selected),

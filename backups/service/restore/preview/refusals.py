@@ -24,8 +24,12 @@ def refusals(
     contents: Contents,
     *,
     undo: bool,
+    deep: bool,
 ) -> Iterator[Refusal]:
-    """Yield why a restore of `targets` would be refused; of an undo, only what refuses an undo too."""
+    """Yield why a restore of `targets` would be refused; of an undo, only what refuses an undo too.
+
+    With `deep` whole live trees are examined.
+    """
     restored = dict.fromkeys(target.component for target in targets)
     if reason := reason_not_of(manifest, instance):
         yield Refusal(reason, option="--other-instance")
@@ -36,7 +40,7 @@ def refusals(
         entries = manifest.entries_of(name)
         if (component := live.get(name)) is not None and entries and component.accepts(entries):
             try:
-                yield from (Refusal(obstacle.text) for obstacle in component.obstacles(entries, contents))
+                yield from (Refusal(obstacle.text) for obstacle in component.obstacles(entries, contents, deep=deep))
             except BackupError:
                 # the list of the tree cannot be read: the comparison of the tree says why, and what that means
                 continue
