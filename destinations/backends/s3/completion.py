@@ -11,8 +11,8 @@ from destinations.transfer.blocks import compare
 from destinations.transfer.upload import Upload
 
 if TYPE_CHECKING:
+    from destinations.backends.s3.bucket import Bucket
     from destinations.backends.s3.multipart import Parts
-    from destinations.backends.s3.session import Bucket
 
 
 def list_parts(bucket: "Bucket", target: Mapping[str, Any], customer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ from destinations.transfer.paths import validate_path, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
 
 if TYPE_CHECKING:
-    from destinations.backends.s3.session import Bucket
+    from destinations.backends.s3.bucket import Bucket
 
 AWS = "AWS"
 
@@ -67,12 +67,12 @@ class S3Destination(RemoteDestination):
     # --- the connection -------------------------------------------------------------------------------------------
     def _open(self) -> "Bucket":
         if self._bucket is None:
-            session = self._library()
-            self._bucket = session.Bucket(self.options, timeout=self.timeout, threads=multipart.THREADS + 1)
+            library = self._library()
+            self._bucket = library.Bucket(self.options, timeout=self.timeout, threads=multipart.THREADS + 1)
         return self._bucket
 
     def _library(self) -> Any:
-        return self.extra.load("destinations.backends.s3.session")
+        return self.extra.load("destinations.backends.s3.bucket")
 
     def remote_close(self) -> None:
         if (bucket := self._bucket) is not None:

@@ -11,7 +11,7 @@ from destinations.exceptions import DestinationUnavailable, NotFound
 from destinations.transfer.paths import part_name
 
 if TYPE_CHECKING:
-    from destinations.backends.s3.session import Bucket
+    from destinations.backends.s3.bucket import Bucket
 
 
 def files(bucket: "Bucket", begin: str, prefix: str) -> Iterator[StoredFile]:

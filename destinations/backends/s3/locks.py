@@ -12,7 +12,7 @@ from destinations.exceptions import Locked, VerificationFailed
 from destinations.lib.formats import human_duration
 
 if TYPE_CHECKING:
-    from destinations.backends.s3.session import Bucket
+    from destinations.backends.s3.bucket import Bucket
 
 PROBE = f"{TEST_PREFIX}lock-"
 # of the file of a test: longer than the clocks of both sides differ in most places, and soon over

@@ -15,7 +15,7 @@ import pytest
 from destinations.backends import Destination, create_destination
 from destinations.backends.s3 import S3Destination
 from destinations.backends.s3.answers import Refused
-from destinations.backends.s3.session import Bucket
+from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import (
     ConnectionLost,
     DestinationError,
