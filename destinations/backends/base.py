@@ -124,6 +124,8 @@ class Destination(ABC):
     extra: ClassVar[Extra | None] = None
     # whether the store can refuse to delete a file before a moment, whoever asks (see `lock`)
     can_lock: ClassVar[bool] = False
+    # options of other programs that `clean` takes where they say what holds anyway, and else refuses by name
+    foreign_options: ClassVar[frozenset[str]] = frozenset()
     secret_options: ClassVar[frozenset[str]] = frozenset()
     # the option that holds the key by which the server is recognised, where a person has to confirm one
     pinned_option: ClassVar[str] = ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from destinations.backends.sftp import host_keys
 
 # in their order, as errors name them
-CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP = "connect", "check the host key", "log in", "open SFTP"
+CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP = "open a connection", "check the host key", "log in", "open SFTP"
 STEPS = (CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP)
 
 

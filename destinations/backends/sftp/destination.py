@@ -9,7 +9,7 @@ from django import forms
 from destinations.backends.base import PeerKey, Step, StoredFile, UploadState
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.backends.sftp import host_keys, options
-from destinations.backends.sftp.account import CONNECT, LOG_IN, Account, address
+from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, Account, address
 from destinations.exceptions import DestinationError, NotFound
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
@@ -29,6 +29,7 @@ class SftpDestination(RemoteDestination):
     label = "SFTP (a folder on an SSH server)"
     extra = EXTRA
     secret_options = options.SECRETS
+    foreign_options = options.FOREIGN
     pinned_option = host_keys.OPTION
     reads_back = True
     resumes = True
@@ -113,9 +114,9 @@ class SftpDestination(RemoteDestination):
             return name, lambda: self._once(action, work, None, Meter())
 
         yield step("resolve", "resolve the host name", lambda: resolve(host, port))
-        yield step("connect", "connect", self._connect)
-        yield step("host key", "check the host key", self._check_host_key)
-        yield step("log in", "log in", self._log_in)
+        yield step("connect", CONNECT, self._connect)
+        yield step("host key", HOST_KEY, self._check_host_key)
+        yield step("log in", LOG_IN, self._log_in)
         yield step("folder", "look for the folder", lambda: self._opened().describe())
 
     def _connect(self) -> str:

@@ -39,7 +39,8 @@ def untrusted(
     if file and not expected:
         return PeerNotTrusted(
             f"The file {file} has no key of {where}, which shows the host key {shown}.",
-            f"Compare the fingerprint on the server; then add the line to the file: {shown.line}.",
+            "Compare the fingerprint on the server; then add the line to the file: "
+            f"{known_hosts_name(where)} {shown.line}",
         )
     return PeerNotTrusted(
         f"The host key of {where} is not the trusted one. It shows {shown}, and {place} has "
@@ -47,6 +48,12 @@ def untrusted(
         "Ask who runs the server whether its key was replaced. Only then pin the new one: compare its fingerprint with "
         "what `ssh-keygen -lf` prints for the key on the server.",
     )
+
+
+def known_hosts_name(where: str) -> str:
+    """Return host and port as they are written in a known_hosts file."""
+    host, _, port = where.rpartition(":")
+    return host.strip("[]") if port == "22" else f"[{host.strip('[]')}]:{port}"
 
 
 def connection_error(error: Exception, step: str, where: str, username: str, way: str) -> DestinationError:

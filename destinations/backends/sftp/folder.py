@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 
 import asyncssh
 
@@ -65,8 +66,12 @@ class Folder:
             raise
 
     def free_space(self) -> int | None:
-        base = self._base if self.exists("") else self._base.rpartition("/")[0] or ("/" if self._is_absolute else ".")
-        return self.session.run(files.free_space(self.client, base))
+        # before the first upload the folder is not there
+        above = self._base.rpartition("/")[0] or ("/" if self._base.startswith("/") else ".")
+        for place in (self._base, above):
+            with suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                return self.session.run(files.free_space(self.client, place))
+        return None
 
     def is_empty(self) -> bool:
         try:
@@ -77,12 +82,13 @@ class Folder:
 
     def describe(self) -> str:
         """Return what is known of the folder, for a test of the connection."""
+        return "it is there" if self._is_there() else "it is made by the first upload"
+
+    def _is_there(self) -> bool:
         entry = self.session.run(files.look(self.client, self._base, follow=True))
-        if entry is None:
-            return "it is made by the first upload"
-        if not entry.is_folder:
+        if entry is not None and not entry.is_folder:
             raise DestinationUnavailable(f"{self._location} is not a folder.", "Give the path of a folder.")
-        return "it is there"
+        return entry is not None
 
     # --- listing --------------------------------------------------------------------------------------------------
     def walk(self, folder: str, alive: Callable[[], None]) -> Iterator[StoredFile]:
@@ -91,6 +97,9 @@ class Folder:
         try:
             found = self.session.run_long(files.entries(self.client, self._on_server(folder), self._timeout))
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            # a server says the same of a file
+            if not folder:
+                self._is_there()
             return
         prefix = f"{folder}/" if folder else ""
         for entry in sorted(found, key=lambda entry: f"{entry.name}/" if entry.is_folder else entry.name):
@@ -151,6 +160,7 @@ class Folder:
         return self.session.run(files.open_part(self.client, part, offset))
 
     def _make_folders(self, folder: str) -> None:
+        self._is_there()
         try:
             self.session.run(files.make_folder(self.client, self._base))
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath) as error:
@@ -192,10 +202,6 @@ class Folder:
     @property
     def _timeout(self) -> float:
         return self.session.account.timeout
-
-    @property
-    def _is_absolute(self) -> bool:
-        return self._base.startswith("/")
 
     def _missing(self, path: str) -> NotFound:
         return NotFound(f"There is no file {path} at {self._location}.", "Check the name.")

@@ -12,7 +12,6 @@ from destinations.exceptions import DestinationConfigError
 OPTION = "host_key"
 KINDS = {
     "ssh-ed25519": "ED25519",
-    "ssh-ed448": "ED448",
     "ecdsa-sha2-nistp256": "ECDSA",
     "ecdsa-sha2-nistp384": "ECDSA",
     "ecdsa-sha2-nistp521": "ECDSA",

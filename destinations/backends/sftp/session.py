@@ -3,28 +3,24 @@
 import asyncio
 import concurrent.futures
 import logging
-import os
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import asyncssh
 
-from destinations.backends.sftp import host_keys, options
+from destinations.backends.sftp import host_keys
 from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP, STEPS, Account, address
 from destinations.backends.sftp.errors import connection_error, untrusted
-from destinations.backends.sftp.keys import load_private_key, read_known_hosts
-from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError
+from destinations.backends.sftp.login import HOST_KEY_ALGORITHMS, as_host_key, expected_keys, login_options
+from destinations.exceptions import ConnectionLost, DestinationError
 
 T = TypeVar("T")
 
-# fast with the instructions of every processor of the last years; the others of the library follow
-CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-# a peer that is gone without a word is found after so many intervals, each half the timeout of a step
-KEEPALIVES = 3
-
 # it tells of every connection and every file at INFO
 logging.getLogger("asyncssh").setLevel(logging.WARNING)
+# said once for each request that is still to be sent when a connection is cut, which is an error of its own
+logging.getLogger("asyncio").addFilter(lambda record: record.msg != "socket.send() raised exception.")
 
 
 class _Client(asyncssh.SSHClient):
@@ -62,6 +58,7 @@ class Session:
         self._lock = threading.Lock()
         self._dropped = False
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_leave_out_lost_requests)
         threading.Thread(target=self._main, name=f"sftp {account.where}", daemon=True).start()
         self._connecting = self.submit(self._connect())
 
@@ -148,9 +145,7 @@ class Session:
         account = self.account
         try:
             try:
-                login = await self._login()
-                # the library's own timeout ends with the first answer
-                async with asyncio.timeout(account.timeout) as limit:
+                async with login_options(account) as login, asyncio.timeout(account.timeout) as limit:
                     connection, _ = await asyncssh.create_connection(
                         lambda: _Client(self), account.host, account.port, config=None, **login
                     )
@@ -159,7 +154,7 @@ class Session:
             except DestinationError:
                 raise
             except Exception as error:
-                raise await self._explain(error) from error
+                raise self._explain(error) from error
         except BaseException as error:
             failure = error if isinstance(error, DestinationError) else self._closed()
             for done in self._done.values():
@@ -170,63 +165,12 @@ class Session:
         else:
             self._done[OPEN_SFTP].set_result(None)
 
-    async def _login(self) -> dict[str, Any]:
-        """Return the options of the library. Files are read here, so that no wrong one ends a form or a check."""
-        account = self.account
-        by_key, by_agent = account.authentication == options.KEY, account.authentication == options.AGENT
-        agent = os.environ.get("SSH_AUTH_SOCK")
-        if by_agent and not agent:
-            raise DestinationConfigError(
-                f"Cannot log in at {account.where}: no SSH agent is known here (SSH_AUTH_SOCK is not set).",
-                "Start this program with the agent's socket in SSH_AUTH_SOCK, or log in by a key.",
-                "authentication",
-            )
-        methods = ["publickey"] if by_key or by_agent else []
-        methods += ["password", "keyboard-interactive"] if account.password else []
-        return {
-            "username": account.username,
-            "password": account.password or None,
-            "client_keys": [load_private_key(account.private_key, account.passphrase)] if by_key else None,
-            "agent_path": agent if by_agent else None,
-            "preferred_auth": methods,
-            "known_hosts": self._trusted(),
-            "encryption_algs": CIPHERS,
-            "compression_algs": None,
-            "keepalive_interval": account.timeout / 2,
-            "keepalive_count_max": KEEPALIVES,
-            "login_timeout": account.timeout,
-            # nothing of what the user that runs this site has in ~/.ssh has a part in this
-            "client_host_keys": None,
-            "agent_identities": None,
-            "pkcs11_provider": None,
-            "gss_host": None,
-            "x509_trusted_certs": None,
-            "x509_trusted_cert_paths": [],
-        }
-
-    def _trusted(self) -> Any:
-        account = self.account
-        if account.known_hosts_file:
-            return read_known_hosts(account.known_hosts_file)
-        return [asyncssh.import_public_key(key.line) for key in account.trusted], [], []
-
-    async def _explain(self, error: Exception) -> DestinationError:
+    def _explain(self, error: Exception) -> DestinationError:
         """Return the error an operator reads for one of the connection."""
         account = self.account
-        if isinstance(error, asyncssh.KeyExchangeFailed) and "host key" in str(error).lower():
-            # the server has no key of a type that is trusted: which one does it have?
-            self.refused = await fetch_host_key(account.host, account.port, account.timeout)
         if self.refused is not None:
-            return untrusted(account.where, self.refused, self._expected(), account.known_hosts_file)
+            return untrusted(account.where, self.refused, expected_keys(account), account.known_hosts_file)
         return connection_error(error, self._step, account.where, account.username, account.authentication)
-
-    def _expected(self) -> tuple[host_keys.HostKey, ...]:
-        account = self.account
-        if not account.known_hosts_file:
-            return account.trusted
-        known = read_known_hosts(account.known_hosts_file)
-        keys = asyncssh.match_known_hosts(known, account.host, "", account.port)[0]
-        return tuple(as_host_key(key) for key in keys)
 
     def _closed(self) -> ConnectionLost:
         return ConnectionLost(
@@ -237,15 +181,16 @@ class Session:
         )
 
 
-def as_host_key(key: asyncssh.SSHKey) -> host_keys.HostKey:
-    algorithm, blob, *_ = key.export_public_key("openssh").decode("ascii", "replace").split()
-    return host_keys.HostKey(algorithm, blob)
+def _leave_out_lost_requests(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no request waits for, except that each of many requests under way lost its connection."""
+    if not isinstance(context.get("exception"), asyncssh.Error | OSError):
+        loop.default_exception_handler(context)
 
 
 async def fetch_host_key(host: str, port: int, timeout: float) -> host_keys.HostKey:
     """Return the host key that the server shows first."""
     async with asyncio.timeout(timeout):
-        key = await asyncssh.get_server_host_key(host, port, config=None)
+        key = await asyncssh.get_server_host_key(host, port, config=None, server_host_key_algs=HOST_KEY_ALGORITHMS)
     if key is None:
         raise asyncssh.KeyExchangeFailed("The server shows no host key")
     return as_host_key(key)
