@@ -95,6 +95,9 @@ def test_no_other_exception_of_the_packages_has_a_message_of_its_own() -> None:
         "MalformedHeaderError": "backups.components.files.format.header",
         # caught in its module
         "_Enough": "destinations.backends.base",
+        # become what `explain` makes of them, beside them
+        "S3Refused": "destinations.backends.s3.answers",
+        "GcsRefused": "destinations.backends.gcs.answers",
     }
     found = {
         error.__name__: error.__module__

@@ -24,7 +24,7 @@ _RIGHTS = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - named for what happened
+class GcsRefused(Exception):  # noqa: N818 - named for what happened
     """The store answered a request to `what` (read, list, write, delete) with an error; `reason` is its name."""
 
     def __init__(self, what: str, status: int, reason: str, message: str, headers: Mapping[str, str]) -> None:
@@ -41,7 +41,7 @@ class Refused(Exception):  # noqa: N818 - named for what happened
         return self.status in {404, 410, 499}
 
 
-def explain(refused: Refused, action: str, where: str) -> DestinationError:
+def explain(refused: GcsRefused, action: str, where: str) -> DestinationError:
     text = f"Cannot {action} at {where}"
     if refused.status == 412:
         return NameTaken(f"{text}: the name is in use.", "Nothing is overwritten.")

@@ -17,7 +17,7 @@ import requests.adapters
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 
-from destinations.backends.gcs.answers import Refused
+from destinations.backends.gcs.answers import GcsRefused
 from destinations.backends.gcs.sessions import RESUME_INCOMPLETE
 from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, DestinationUnavailable
 from destinations.transfer.connections import Connections
@@ -97,7 +97,7 @@ class Bucket:
         """End an upload session and drop its bytes; no error when it has ended."""
         try:
             self._send(self._plain, "write", "DELETE", address, {"Content-Length": "0"})
-        except Refused as refused:
+        except GcsRefused as refused:
             if not refused.is_gone:
                 raise
 
@@ -146,7 +146,7 @@ class Bucket:
         return session
 
 
-def _refused(what: str, answer: Any) -> Refused:
+def _refused(what: str, answer: Any) -> GcsRefused:
     try:
         error = answer.json()["error"]
         reason = str((error.get("errors") or [{}])[0].get("reason", ""))
@@ -154,7 +154,7 @@ def _refused(what: str, answer: Any) -> Refused:
     # requests about bytes are refused in plain text
     except (ValueError, KeyError, TypeError, AttributeError):
         reason, message = "", answer.text[:200]
-    return Refused(what, answer.status_code, reason, message, answer.headers)
+    return GcsRefused(what, answer.status_code, reason, message, answer.headers)
 
 
 def _credentials(text: str, auth_request: Request) -> Any:

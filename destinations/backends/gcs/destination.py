@@ -12,7 +12,7 @@ from django import forms
 from django.utils.dateparse import parse_datetime
 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
-from destinations.backends.gcs.answers import Refused, explain
+from destinations.backends.gcs.answers import GcsRefused, explain
 from destinations.backends.gcs.options import ENDPOINT, check, option_fields
 from destinations.backends.gcs.sessions import Seal, Session
 from destinations.backends.remote import RemoteDestination, Write
@@ -81,7 +81,7 @@ class GcsDestination(RemoteDestination):
             bucket.drop()
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        if isinstance(error, Refused):
+        if isinstance(error, GcsRefused):
             return explain(error, action, self.where)
         if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
             return known
@@ -148,7 +148,7 @@ class GcsDestination(RemoteDestination):
             return
         try:
             self._open().delete(self._prefix + wanted.part_path)
-        except Refused as refused:
+        except GcsRefused as refused:
             if not refused.is_missing:
                 raise
 
@@ -157,7 +157,7 @@ class GcsDestination(RemoteDestination):
         bucket = self._open()
         try:
             return bucket.about(self._prefix + path)
-        except Refused as refused:
+        except GcsRefused as refused:
             if not refused.is_missing:
                 raise
         # a bucket that is gone is not a file that is not there
@@ -191,7 +191,7 @@ class GcsDestination(RemoteDestination):
         about = self._about(path)
         try:
             self._open().delete(self._prefix + path)
-        except Refused as refused:
+        except GcsRefused as refused:
             known = explain(refused, f"delete {path}", self.where)
             if isinstance(known, Locked):
                 until = _locked_until(about)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from destinations.backends.base import UploadState
-from destinations.backends.gcs.answers import Refused
+from destinations.backends.gcs.answers import GcsRefused
 from destinations.exceptions import ConnectionLost
 from destinations.transfer.upload import Part, Upload
 
@@ -76,7 +76,7 @@ class Session:
         """Return how many bytes have arrived; None when the session has ended."""
         try:
             answer = bucket.send_upload(self.address, {"Content-Range": f"bytes */{self.upload.wanted.size or '*'}"})
-        except Refused as refused:
+        except GcsRefused as refused:
             if refused.is_gone:
                 return None
             raise
@@ -108,7 +108,7 @@ class Session:
         headers = {"Content-Range": f"bytes {begin}-{end - 1}/{self.upload.wanted.size}"}
         try:
             arrived = _kept(bucket.send_upload(self.address, headers, Part(self.upload, begin, end)))
-        except Refused as refused:
+        except GcsRefused as refused:
             if not refused.is_gone:
                 raise
             arrived = 0

@@ -11,7 +11,7 @@ import botocore.loaders
 import botocore.session
 from botocore.config import Config
 
-from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.answers import S3Refused
 from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, DestinationUnavailable
 from destinations.transfer.connections import Connections
 from destinations.transfer.watch import Aborted
@@ -80,7 +80,7 @@ class Bucket:
         return str(self._client.meta.endpoint_url)
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send the request `operation`, such as `head_object`. Raises `Refused`, and errors of botocore."""
+        """Send the request `operation`, such as `head_object`. Raises `S3Refused`, and errors of botocore."""
         if self._dropped:
             raise Aborted
         try:
@@ -88,7 +88,7 @@ class Bucket:
         except botocore.exceptions.ClientError as error:
             details = error.response.get("Error", {})
             about = error.response.get("ResponseMetadata", {})
-            raise Refused(
+            raise S3Refused(
                 error.operation_name,
                 str(details.get("Code", "")),
                 int(about.get("HTTPStatusCode", 0)),

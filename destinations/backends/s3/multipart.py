@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.base import BLOCK_SIZE, UploadState
-from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.completion import abort, list_parts
 from destinations.exceptions import ConnectionLost, DestinationError, VerificationFailed
 from destinations.transfer.blocks import compare
@@ -84,7 +84,7 @@ def _resume(
     parts.upload_id = str(state.data["upload_id"])
     try:
         return {int(part["PartNumber"]): part for part in list_parts(bucket, parts.target, parts.customer)}
-    except Refused as refused:
+    except S3Refused as refused:
         if refused.code != "NoSuchUpload":
             raise
         return None

@@ -13,7 +13,7 @@ import pytest
 from destinations.backends import create_destination
 from destinations.backends.base import UploadState
 from destinations.backends.gcs import GcsDestination
-from destinations.backends.gcs.answers import Refused, explain
+from destinations.backends.gcs.answers import GcsRefused, explain
 from destinations.backends.gcs.bucket import Bucket
 from destinations.exceptions import (
     ConnectionLost,
@@ -121,7 +121,7 @@ def test_a_session_that_was_cancelled_meanwhile_begins_anew(open_gcs: Open, monk
         nonlocal sent
         sent += 1
         if sent == 2:
-            raise Refused("write", 410, "", "", {})
+            raise GcsRefused("write", 410, "", "", {})
         return send(self, address if sent != 3 else address + "gone", headers, body)
 
     monkeypatch.setattr(Bucket, "send_upload", end)
@@ -261,7 +261,7 @@ def test_a_listing_whose_second_page_fails_is_an_error(open_gcs: Open, monkeypat
     def two_a_page(self: Bucket, session: Any, what: str, *args: Any, **options: Any) -> Any:
         if what == "list":
             if "pageToken" in options["params"]:
-                raise Refused("list", 503, "backendError", "", {})
+                raise GcsRefused("list", 503, "backendError", "", {})
             options["params"] = options["params"] | {"maxResults": "2"}
         return send(self, session, what, *args, **options)
 
@@ -286,7 +286,7 @@ def test_a_listing_whose_second_page_fails_is_an_error(open_gcs: Open, monkeypat
     ],
 )
 def test_what_a_store_answers_is_explained(status: int, reason: str, kind: type[DestinationError]) -> None:
-    error = explain(Refused("list", status, reason, "told", {"Retry-After": "7"}), "list", "the bucket")
+    error = explain(GcsRefused("list", status, reason, "told", {"Retry-After": "7"}), "list", "the bucket")
     assert type(error) is kind
     assert error.hint
     assert not isinstance(error, ConnectionLost) or error.retry_after == 7
@@ -319,7 +319,7 @@ def test_a_locked_file_is_not_deleted_and_says_until_when(open_gcs: Open, monkey
     )
 
     def refuse(self: Bucket, name: str) -> None:
-        raise Refused("delete", 403, "retentionPolicyNotMet", "", {})
+        raise GcsRefused("delete", 403, "retentionPolicyNotMet", "", {})
 
     monkeypatch.setattr(Bucket, "delete", refuse)
     with pytest.raises(Locked, match="2099-01-02 03:04") as caught:
