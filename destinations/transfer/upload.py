@@ -51,6 +51,8 @@ class Upload:
         self._lock = threading.Lock()
         self._begin = source.tell() if source.seekable() else 0
         self._position = self._furthest = 0
+        # of what was counted by `part` and `skip`
+        self._parted = 0
         self._digest = hashlib.sha256()
         try:
             self._descriptor: int | None = source.fileno()
@@ -87,14 +89,24 @@ class Upload:
         self._seek(position)
         self.meter.adjust(position - self._position)
         self._position = position
+        # parts begin anew: what an earlier try sent is skipped or sent again
+        self.skip(-self._parted)
         return position
 
     def part(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from `offset`, for types that send parts side by side; the order does not matter."""
         block = self._pread(offset, size)
         self._require_block(offset, size, block)
+        with self._lock:
+            self._parted += len(block)
         self.meter.count(len(block))
         return block
+
+    def skip(self, size: int) -> None:
+        """Count `size` bytes that arrived by an earlier try; a negative number takes back what is sent again."""
+        with self._lock:
+            self._parted += size
+        self.meter.adjust(size)
 
     def peek(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from `offset` as `part` does, uncounted: for checksums that go before the bytes."""
@@ -103,12 +115,13 @@ class Upload:
         self.meter.checkpoint()
         return block
 
-    def peek_in_order(self, offset: int, size: int) -> None:
-        """Take the bytes into the checksum of the whole, for types that send parts; from the beginning to the end."""
+    def peek_in_order(self, offset: int, size: int) -> bytes:
+        """Peek, and take the bytes into the checksum of the whole: for types that send parts, from begin to end."""
         block = self.peek(offset, size)
         if offset <= self._furthest < offset + len(block):
             self._digest.update(block[self._furthest - offset :])
             self._furthest = offset + len(block)
+        return block
 
     def _require_block(self, offset: int, size: int, block: bytes) -> None:
         compare(f"{WHAT} at {offset}", "size", min(size, max(self.wanted.size - offset, 0)), len(block))
@@ -147,3 +160,37 @@ class Upload:
             return os.pread(self._descriptor, size, self._begin + offset)
         except BaseException as error:
             raise Foreign(error) from error
+
+
+class Part:
+    """The bytes of an upload from `begin` to `end` as a file, for libraries that send one."""
+
+    def __init__(self, upload: Upload, begin: int, end: int) -> None:
+        self._upload, self._begin, self._end = upload, begin, end
+        self._position = self._counted = begin
+
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    def read(self, size: int | None = None) -> bytes:
+        rest = self._end - self._position
+        length = rest if size is None or size < 0 else min(size, rest)
+        if not length:
+            return b""
+        block = self._upload.part(self._position, length)
+        self._position += length
+        self._counted += length
+        return block
+
+    def rewind(self) -> None:
+        """Take back what was counted, to be sent again."""
+        self._upload.skip(self._begin - self._counted)
+        self._position = self._counted = self._begin
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = base + offset
+        return self.tell()
+
+    def tell(self) -> int:
+        return self._position - self._begin
