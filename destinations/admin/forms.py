@@ -95,6 +95,11 @@ class DestinationForm(_ModelForm):
             None, sentences("The test of the destination failed.", error.text, "Save it disabled to test it later.")
         )
 
+    @property
+    def fetches_key(self) -> bool:
+        """Whether it has the button that fetches the key of a server."""
+        return self.backend is not None and bool(self.backend.pinned_option)
+
     def _show_peer_key(self, backend: type[Destination]) -> None:
         """Fetch the key of the server when the button asks for it, or when nothing else keeps the form from a test."""
         asked = FETCH in self.data
@@ -114,7 +119,7 @@ class DestinationForm(_ModelForm):
         widget = self.fields[pinned].widget
         if isinstance(widget, PeerKeyWidget):
             widget.offered = key
-        self.add_error(pinned, ValidationError("Compare the fingerprint below.", code="compare"))
+        self.add_error(pinned, ValidationError("Nothing is saved yet: see what the server shows.", code="compare"))
 
     def _given(self, cleaned: dict[str, Any]) -> dict[str, object]:
         return {option: cleaned.get(OPTION + option) for option in (self.backend.fields() if self.backend else ())}

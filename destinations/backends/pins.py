@@ -2,16 +2,8 @@
 
 from collections.abc import Mapping
 
-from destinations.backends.base import Destination, PeerKey
+from destinations.backends.base import Destination
 from destinations.exceptions import PeerNotTrusted
-
-
-class NotAccepted(PeerNotTrusted):
-    """The server shows `key`, which is neither pinned nor accepted."""
-
-    def __init__(self, message: str, hint: str, key: PeerKey) -> None:
-        super().__init__(message, hint)
-        self.key = key
 
 
 def with_accepted_pin(
@@ -19,7 +11,7 @@ def with_accepted_pin(
 ) -> dict[str, object]:
     """Return `config`, where it lacks the key of the server with the one that has the fingerprint `accepted`.
 
-    `how` is the sentence that says how a fingerprint is accepted. Raises `NotAccepted` for any other key, and
+    `how` is the sentence that says how a fingerprint is accepted. Raises `PeerNotTrusted` for any other key, and
     `DestinationError` when the server cannot be asked.
     """
     if not backend.lacks_pin(config):
@@ -28,10 +20,9 @@ def with_accepted_pin(
     if key.fingerprint == accepted:
         return {**config, backend.pinned_option: key.value}
     shown = f"The server shows the key {key.kind} {key.fingerprint}"
-    raise NotAccepted(
+    raise PeerNotTrusted(
         f"{shown}, and not the accepted {accepted}." if accepted else f"{shown}, which is not pinned yet.",
         # the name of the option in front of its value would be redacted as if it were a secret
         "Compare the fingerprint with what whoever runs the server says, such as `ssh-keygen -lf` there. "
         f"{how} Or give the public line {key.value!r} as the option {backend.pinned_option!r}.",
-        key,
     )

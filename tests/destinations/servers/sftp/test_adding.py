@@ -156,3 +156,10 @@ def test_who_may_only_look_fetches_nothing(staff: Callable[..., Client], form: d
     data = form | {"option_port": proxy.port, "_fetch_key": "1"}
     assert staff("view_backupdestination").post(ADD, data).status_code == 403
     assert proxy.connections == 0
+
+
+def test_the_first_button_of_the_form_saves_so_that_the_enter_key_does(operator: Client) -> None:
+    buttons = [
+        button["name"] for button in shown(operator, ADD).content.one("form", id="backupdestination_form").all("button")
+    ]
+    assert buttons[:2] == ["_save", "_fetch_key"]
