@@ -34,6 +34,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python scripts/soak_schedules.py --postgres
 	$(BIN)/python scripts/soak_retention.py
 	$(BIN)/python scripts/soak_cadence.py
+	BACKUPSITE_SOAK=20 $(BIN)/python -m pytest -m soak
 
 $(VENV)/.runtime: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -19,6 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[?[0-9A-Fa-f:]
 _REPLACED = {
     "local_root": "Leave it out: archives are written and read only in this site's own places.",
 }
+FOREIGN = frozenset({"host_key_verify", *_REPLACED})
 
 
 def fields() -> dict[str, forms.Field]:
