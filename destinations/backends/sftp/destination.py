@@ -14,6 +14,7 @@ from destinations.exceptions import DestinationError, NotFound
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.resolve import resolve
+from destinations.transfer.server_options import check_host
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 
@@ -66,7 +67,9 @@ class SftpDestination(RemoteDestination):
         host, port, timeout = (
             fields[option].clean(config.get(option, fields[option].initial)) for option in ("host", "port", "timeout")
         )
-        fetched: PeerKey = EXTRA.load(f"{_PACKAGE}.session").fetch(options.check_host(host), port, timeout).peer_key
+        fetched: PeerKey = (
+            EXTRA.load(f"{_PACKAGE}.session").fetch(check_host(options.TYPE, host), port, timeout).peer_key
+        )
         return fetched
 
     def _option(self, name: str) -> str:
