@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from destinations.backends.base import Destination, StoredFile, TestStep
+from destinations.backends.ftp import FtpDestination
 from destinations.backends.local import LocalDestination
 from destinations.backends.sftp import SftpDestination
 from destinations.exceptions import DestinationConfigError
@@ -11,6 +12,7 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
+    "ftp": FtpDestination,
     "sftp": SftpDestination,
 }
 

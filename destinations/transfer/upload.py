@@ -47,6 +47,8 @@ class Upload:
         self.meter = meter
         # set by a type that goes on where another upload ended: the checksum of what was sent then is not known
         self.resumed = False
+        # where it is until it is published; set by a type that cannot use that name
+        self.part_path = wanted.part_path
         self._source = source
         self._lock = threading.Lock()
         self._begin = source.tell() if source.seekable() else 0

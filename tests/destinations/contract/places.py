@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from destinations.backends import TYPES
+from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
 from tests.destinations.contract.place import Place
 from tests.destinations.contract.sftp_place import SftpPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
@@ -62,6 +63,8 @@ class MemoryPlace(Place):
 
 
 PLACES: dict[str, type[Place]] = {
+    "ftp vsftpd": FtpPlace,
+    "ftp proftpd": ProftpdPlace,
     "local": LocalPlace,
     "memory": MemoryPlace,
     "sftp": SftpPlace,
