@@ -1,6 +1,8 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
 """Errors of destinations."""
 
+from datetime import datetime
+
 from destinations.lib.operator_error import OperatorError
 
 
@@ -22,6 +24,14 @@ class NotFound(DestinationError):
 
 class NameTaken(DestinationError):
     """A file of that name exists and is never overwritten."""
+
+
+class Locked(DestinationError):
+    """The store refuses to delete a file before `until`; None where it does not say when its lock ends."""
+
+    def __init__(self, message: str, hint: str = "", until: datetime | None = None) -> None:
+        super().__init__(message, hint)
+        self.until = until
 
 
 class DestinationFull(DestinationError):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from destinations.backends.base import Destination, StoredFile, TestStep
 from destinations.backends.ftp import FtpDestination
 from destinations.backends.local import LocalDestination
+from destinations.backends.s3 import S3Destination
 from destinations.backends.sftp import SftpDestination
 from destinations.exceptions import DestinationConfigError
 
@@ -13,6 +14,7 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
     "ftp": FtpDestination,
+    "s3": S3Destination,
     "sftp": SftpDestination,
 }
 

@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import BinaryIO, ClassVar, Self
 from django import forms
 from django.core.exceptions import ValidationError
 
-from destinations.exceptions import DestinationConfigError, DestinationError, NotFound, VerificationFailed
+from destinations.exceptions import DestinationConfigError, DestinationError, Locked, NotFound, VerificationFailed
 from destinations.lib.formats import human_duration, human_size
 from destinations.lib.operator_error import sentences
 from destinations.lib.streams import Sink
@@ -26,6 +26,7 @@ from destinations.transfer.paths import part_name, part_token, validate_path, va
 
 __all__ = [
     "BLOCK_SIZE",
+    "TEST_PREFIX",
     "Destination",
     "PeerKey",
     "Progress",
@@ -42,6 +43,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 CLOCK_TOLERANCE_SECONDS = 5
+# of the names of what a test stores for a moment
+TEST_PREFIX = "connection-test-"
 
 # a step of a test: its name, and what does it and returns what was found
 Step = tuple[str, Callable[[], str]]
@@ -49,11 +52,15 @@ Step = tuple[str, Callable[[], str]]
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in a destination. `modified_at` is the other side's clock: for display, never for decisions."""
+    """A file in a destination. `modified_at` is the other side's clock: for display, never for decisions.
+
+    `locked_until` is known from `stat` and `put`, listings leave it out.
+    """
 
     path: str
     size_bytes: int
     modified_at: datetime | None
+    locked_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,10 @@ class Destination(ABC):
     off_box: ClassVar[bool]
     # packages that only this type needs
     extra: ClassVar[Extra | None] = None
+    # whether the store can refuse to delete a file before a moment, whoever asks (see `lock`)
+    can_lock: ClassVar[bool] = False
+    # options of other programs that `clean` takes where they say what holds anyway, and else refuses by name
+    foreign_options: ClassVar[frozenset[str]] = frozenset()
     secret_options: ClassVar[frozenset[str]] = frozenset()
     # the option that holds the key by which the server is recognised, where a person has to confirm one
     pinned_option: ClassVar[str] = ""
@@ -259,7 +270,8 @@ class Destination(ABC):
 
     @abstractmethod
     def delete(self, path: str) -> None:
-        """Delete the file and verify that it is gone. Raises `NotFound` when it was not there."""
+        """Delete the file and verify that it is gone. Raises `NotFound` when it was not there, `Locked` while it is
+        locked: a store with versions could hide it then, and would keep it."""
 
     @abstractmethod
     def delete_partial(self, path: str) -> None:
@@ -272,16 +284,41 @@ class Destination(ABC):
     def require_reachable(self) -> None:
         """Raise `DestinationError` when an upload could not even begin; nothing is written."""
         with suppress(NotFound):
-            self.stat(f"connection-test-{secrets.token_hex(8)}.bin")
+            self.stat(f"{TEST_PREFIX}{secrets.token_hex(8)}.bin")
 
-    def sweep(self, token: str) -> tuple[str, ...]:
-        """Delete the partial uploads of the backup `token`, and return their paths."""
+    def sweep(self, token: str, *, planned: Collection[str] = ()) -> tuple[str, ...]:
+        """Delete the partial uploads of the backup `token`, and return their paths.
+
+        `planned` are the paths that it was to have, for a store that keeps no token with an upload.
+        """
         mine = [
             partial.path for partial in self.list_partials() if part_token(partial.path.rpartition("/")[2]) == token
         ]
         for path in mine:
             self.delete_partial(path)
         return tuple(mine)
+
+    # --- locks and versions ---------------------------------------------------------------------------------------
+    def lock(self, path: str, until: datetime) -> StoredFile:
+        """Lock the file until then, or leave a longer lock as it is. Raises `NotFound`."""
+        raise DestinationConfigError(
+            f"A destination of type {self.type!r} cannot lock files.", "Use one whose store has locks on objects."
+        )
+
+    def list_hidden(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yield the files below the folder `prefix` that were deleted and that the store still keeps, sorted."""
+        validate_prefix(prefix)
+        yield from ()
+
+    def restore_hidden(self, path: str) -> StoredFile:
+        """Undo the deletion of a file of `list_hidden`. Raises `NotFound` when the store does not keep it."""
+        raise NotFound(
+            f"{self.location()}/{validate_path(path)} is not kept.", "This destination keeps nothing that was deleted."
+        )
+
+    def lock_steps(self) -> Iterator[Step]:
+        """Yield the steps of a test that try to delete what is locked; none where nothing is to be locked."""
+        yield from ()
 
     def connection_steps(self) -> Iterator[Step]:
         """Yield the steps of a test before the first byte is written: each a name and what does it, in order."""
@@ -313,13 +350,14 @@ class _Trial:
         self._destination = destination
         self._payload = secrets.token_bytes(64 * 1024)
         self._token = secrets.token_hex(8)
-        self._path = f"connection-test-{self._token}.bin"
+        self._path = f"{TEST_PREFIX}{self._token}.bin"
         self._stored: StoredFile | None = None
 
     def steps(self) -> Iterator[Step]:
         yield "write", self._write
         yield "list", self._list
         yield "read back", self._read_back
+        yield from self._destination.lock_steps()
         yield "delete", self._delete
         yield "free space", self._free_space
         if self._destination.off_box:
@@ -364,7 +402,11 @@ class _Trial:
 
     def _delete(self) -> str:
         self._stored = None
-        self._destination.delete(self._path)
+        try:
+            self._destination.delete(self._path)
+        except Locked as error:
+            # by a rule of the store, for all that is written there
+            return f"not possible yet: {error.message}"
         return "the test file is gone"
 
     def _free_space(self) -> str:

@@ -327,14 +327,21 @@ class RemoteDestination(Destination):
                 yield file
 
     def _listing(self, folder: str) -> Iterator[StoredFile]:
-        """Yield what `remote_list` yields, a page at a time; a try after a lost connection leaves out what was seen."""
+        prefix = f"{folder}/" if folder else ""
+        return self._paged(f"list {folder or 'the files'}", lambda: self.remote_list(folder, prefix))
+
+    def _paged(self, action: str, begin: Callable[[], Iterator[StoredFile]]) -> Iterator[StoredFile]:
+        """Yield the files of `begin`, in the order of their paths, a page at a time.
+
+        A try after a lost connection leaves out what was seen.
+        """
         files: Iterator[StoredFile] | None = None
         last: str | None = None
 
         def page() -> tuple[list[StoredFile], bool]:
             nonlocal files
             if files is None:
-                files = self.remote_list(folder, f"{folder}/" if folder else "")
+                files = begin()
             found = []
             for file in files:
                 found.append(file)
@@ -351,7 +358,6 @@ class RemoteDestination(Destination):
                 raise
 
         self._require_files()
-        action = f"list {folder or 'the files'}"
         end = False
         while not end:
             found, end = self._again(action, fetch, None)

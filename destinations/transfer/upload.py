@@ -94,9 +94,26 @@ class Upload:
     def part(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from `offset`, for types that send parts side by side; the order does not matter."""
         block = self._pread(offset, size)
-        compare(f"{WHAT} at {offset}", "size", min(size, max(self.wanted.size - offset, 0)), len(block))
+        self._require_block(offset, size, block)
         self.meter.count(len(block))
         return block
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset` as `part` does, uncounted: for checksums that go before the bytes."""
+        block = self._pread(offset, size)
+        self._require_block(offset, size, block)
+        self.meter.checkpoint()
+        return block
+
+    def peek_in_order(self, offset: int, size: int) -> None:
+        """Take the bytes into the checksum of the whole, for types that send parts; from the beginning to the end."""
+        block = self.peek(offset, size)
+        if offset <= self._furthest < offset + len(block):
+            self._digest.update(block[self._furthest - offset :])
+            self._furthest = offset + len(block)
+
+    def _require_block(self, offset: int, size: int, block: bytes) -> None:
+        compare(f"{WHAT} at {offset}", "size", min(size, max(self.wanted.size - offset, 0)), len(block))
 
     def require_whole(self) -> None:
         """Raise `VerificationFailed` when the source is not what was announced; called after all was read."""

@@ -37,6 +37,8 @@ class Meter:
     def __init__(self, throttle: Throttle | None = None) -> None:
         self._throttle = throttle
         self._lock = threading.Lock()
+        # of its own: a thread that waits for the limit holds the other one
+        self._count_lock = threading.Lock()
         self._moved = 0
         self._alive_at = time.monotonic()
         self._stopped = False
@@ -61,15 +63,16 @@ class Meter:
 
     def adjust(self, moved: int) -> None:
         """Count bytes that no limit holds back: they were sent before, or are sent again."""
-        self._moved += moved
+        with self._count_lock:
+            self._moved += moved
 
     def stop(self) -> None:
         self._stopped = True
 
     def take(self) -> int:
         """Return what was counted since the last call."""
-        moved = self._moved
-        self._moved -= moved
+        with self._count_lock:
+            moved, self._moved = self._moved, 0
         return moved
 
     def idle_seconds(self) -> float:

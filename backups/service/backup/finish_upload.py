@@ -5,6 +5,7 @@ from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs import finish
 from backups.service.archives.fetch import HashingSink
+from backups.service.archives.names import signature_of
 from backups.service.archives.signatures import put_signature
 from backups.service.backup.upload import record
 from destinations.exceptions import NotFound
@@ -45,6 +46,7 @@ def recover_upload(backup: BackupExecution) -> bool:
 def sweep_destination(backup: BackupExecution) -> None:
     """Delete the partial uploads of `backup` at its destination. Raises DestinationError."""
     with backup.destination.open() as destination:
-        removed = list(destination.sweep(backup.pk))
+        planned = (backup.planned_path, signature_of(backup.planned_path)) if backup.planned_path else ()
+        removed = list(destination.sweep(backup.pk, planned=planned))
     if removed:
         audit.log("backup.swept", backup=backup.pk, instance=backup.instance, removed=",".join(removed))

@@ -30,6 +30,7 @@ class SftpDestination(RemoteDestination):
     label = "SFTP (a folder on an SSH server)"
     extra = EXTRA
     secret_options = options.SECRETS
+    foreign_options = options.FOREIGN
     pinned_option = host_keys.OPTION
     reads_back = True
     resumes = True

@@ -16,6 +16,7 @@ SECRETS = frozenset({"password", "private_key", "private_key_passphrase"})
 _REPLACED = {
     "local_root": "Leave it out: archives are written and read only in this site's own places.",
 }
+FOREIGN = frozenset({"host_key_verify", *_REPLACED})
 
 
 def fields() -> dict[str, forms.Field]:

@@ -8,6 +8,7 @@ import pytest
 from destinations.backends import TYPES
 from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
 from tests.destinations.contract.place import Place
+from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
 
@@ -66,6 +67,7 @@ PLACES: dict[str, type[Place]] = {
     "ftp vsftpd": FtpPlace,
     "ftp proftpd": ProftpdPlace,
     "local": LocalPlace,
+    "s3": S3Place,
     "memory": MemoryPlace,
     "sftp": SftpPlace,
 }
