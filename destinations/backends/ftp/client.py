@@ -294,15 +294,14 @@ class Client(ftplib.FTP):
         """Return what the server says about a data connection that broke, or `error` when it says nothing."""
         self._control.settimeout(min(REASON_SECONDS, self.account.timeout))
         try:
-            answer = self.getresp()
-        except ftplib.error_temp as said:
+            self.getresp()
+        except (ftplib.error_temp, ftplib.error_perm) as said:
             # 425, 426: the server saw it break as well
             return error if str(said)[:3] in ("425", "426") else said
-        except ftplib.Error as said:
-            return said
-        except (OSError, EOFError):
+        except (ftplib.Error, OSError, EOFError):
             return error
-        return ftplib.error_reply(answer)
+        # the server is content with less than arrived, or more
+        return error
 
 
 def send_all(data: socket.socket, block: bytes, alive: Callable[[], None]) -> None:

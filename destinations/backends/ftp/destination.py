@@ -26,6 +26,7 @@ class FtpDestination(RemoteDestination):
     type = options.TYPE
     label = "FTP (a folder on an FTP server, with TLS)"
     secret_options = options.SECRETS
+    foreign_options = options.FOREIGN
     pinned_option = certificates.FINGERPRINT
     reads_back = True
     resumes = True

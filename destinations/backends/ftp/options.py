@@ -15,6 +15,7 @@ PORTS = {NONE: 21, EXPLICIT: 21, IMPLICIT: 990}
 _REPLACED = {
     "local_root": "Leave it out: archives are written and read only in this site's own places.",
 }
+FOREIGN = frozenset({"use_tls", "verify_ssl", *_REPLACED})
 PLAIN_WARNING = (
     "FTP without encryption: whoever is on the way to the server can read the password and every archive, and can "
     "change both. Choose explicit or implicit TLS, or SFTP; where the server has neither, use an account that reaches "
