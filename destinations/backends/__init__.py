@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from destinations.backends.base import Destination, StoredFile, TestStep
 from destinations.backends.local import LocalDestination
+from destinations.backends.rclone import RcloneDestination
 from destinations.backends.s3 import S3Destination
 from destinations.backends.sftp import SftpDestination
 from destinations.exceptions import DestinationConfigError
@@ -12,6 +13,7 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
+    "rclone": RcloneDestination,
     "s3": S3Destination,
     "sftp": SftpDestination,
 }

@@ -7,6 +7,7 @@ import pytest
 
 from destinations.backends import TYPES
 from tests.destinations.contract.place import Place
+from tests.destinations.contract.rclone_place import RclonePlace
 from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
@@ -66,5 +67,6 @@ PLACES: dict[str, type[Place]] = {
     "local": LocalPlace,
     "s3": S3Place,
     "memory": MemoryPlace,
+    "rclone": RclonePlace,
     "sftp": SftpPlace,
 }
