@@ -217,6 +217,13 @@ class Destination(ABC):
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
         return None
 
+    def exposure(self, path: str) -> str:
+        """Return a sentence when the storage lets others read the file `path` than was asked for; "" when it does not.
+
+        Raises `NotFound`.
+        """
+        return ""
+
     def is_same_place(self, other: "Destination") -> bool:
         """True when what is stored in one is found in the other: two spellings of one place."""
         return self.type == other.type and self.location() == other.location()
@@ -345,6 +352,9 @@ class Destination(ABC):
         except BaseException:
             trial.clean_up()
             raise
+        if trial.exposure:
+            done.append(TestStep("modes", trial.exposure))
+            report(done[-1])
         return tuple(done)
 
 
@@ -357,6 +367,7 @@ class _Trial:
         self._token = secrets.token_hex(8)
         self._path = f"{TEST_PREFIX}{self._token}.bin"
         self._stored: StoredFile | None = None
+        self.exposure = ""
 
     def steps(self) -> Iterator[Step]:
         yield "write", self._write
@@ -403,6 +414,7 @@ class _Trial:
                 "written.",
                 "Do not rely on this destination before its storage is repaired.",
             )
+        self.exposure = self._destination.exposure(self._path)
         return "the same bytes"
 
     def _delete(self) -> str:

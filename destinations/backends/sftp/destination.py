@@ -14,6 +14,7 @@ from destinations.exceptions import DestinationError, NotFound
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.resolve import resolve
+from destinations.transfer.server_options import check_host
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 
@@ -67,7 +68,7 @@ class SftpDestination(RemoteDestination):
         # the other options need not be there yet
         host, port, timeout = (cls.clean_option(option, config) for option in cls.peer_options)
         session = EXTRA.load(f"{_PACKAGE}.session")
-        fetched: PeerKey = session.fetch(options.check_host(host), port, timeout).peer_key
+        fetched: PeerKey = session.fetch(check_host(options.TYPE, host), port, timeout).peer_key
         return fetched
 
     def _option(self, name: str) -> str:
