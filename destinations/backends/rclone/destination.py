@@ -13,7 +13,7 @@ from django import forms
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.rclone import options
 from destinations.backends.rclone.errors import explain
-from destinations.backends.rclone.program import INSTALL, PROGRAM, Failed, Rclone
+from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write, is_listed
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 from destinations.transfer.blocks import compare
@@ -184,7 +184,7 @@ class RcloneDestination(RemoteDestination):
                     # of other files there may be millions
                     if file and (is_listed(file.path) or part_token(file.path.rpartition("/")[2])):
                         found.append(file)
-        except Failed as failed:
+        except RcloneFailed as failed:
             if not failed.is_missing:
                 raise
         # nothing is given out before the program has ended well, and it lists folders side by side
@@ -193,7 +193,7 @@ class RcloneDestination(RemoteDestination):
     def remote_is_empty(self) -> bool:
         try:
             return not json.loads(self._call_rclone("lsjson", "--max-depth=1", "--", self._path("")))
-        except Failed as failed:
+        except RcloneFailed as failed:
             if failed.is_missing:
                 return True
             raise
@@ -206,7 +206,7 @@ class RcloneDestination(RemoteDestination):
         """Return what is known of the file. Raises `NotFound`."""
         try:
             found = json.loads(self._call_rclone("lsjson", "--stat", "--no-mimetype", *words, "--", self._path(path)))
-        except Failed as failed:
+        except RcloneFailed as failed:
             if failed.is_missing:
                 raise self._missing(path) from None
             raise
@@ -217,7 +217,7 @@ class RcloneDestination(RemoteDestination):
     def remote_delete(self, path: str) -> None:
         try:
             self._call_rclone("deletefile", "--", self._path(path))
-        except Failed as failed:
+        except RcloneFailed as failed:
             if failed.is_missing:
                 raise self._missing(path) from None
             raise
@@ -230,7 +230,7 @@ class RcloneDestination(RemoteDestination):
         for place in (path, path.rpartition("/")[0]):
             try:
                 free = json.loads(self._call_rclone("about", "--json", "--", f"{name}:{place}")).get("free")
-            except Failed as failed:
+            except RcloneFailed as failed:
                 if not failed.is_missing and "doesn't support about" not in failed.said:
                     raise
             else:
@@ -238,7 +238,7 @@ class RcloneDestination(RemoteDestination):
         return None
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        return explain(error, action, self.where) if isinstance(error, Failed) else None
+        return explain(error, action, self.where) if isinstance(error, RcloneFailed) else None
 
     def _missing(self, path: str) -> NotFound:
         return NotFound(f"There is no file {path} at {self.location()}.", "Check the name.")

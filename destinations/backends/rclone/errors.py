@@ -2,7 +2,7 @@
 
 import re
 
-from destinations.backends.rclone.program import TEMPORARY, Failed
+from destinations.backends.rclone.program import TEMPORARY, RcloneFailed
 from destinations.exceptions import (
     ConnectionLost,
     DestinationConfigError,
@@ -49,7 +49,7 @@ _KINDS: tuple[tuple[str, type[DestinationError], str], ...] = (
 _COMPILED = [(re.compile(pattern, re.IGNORECASE), kind, hint) for pattern, kind, hint in _KINDS]
 
 
-def explain(failed: Failed, action: str, where: str) -> DestinationError:
+def explain(failed: RcloneFailed, action: str, where: str) -> DestinationError:
     """Return the error an operator reads."""
     if failed.is_missing:
         return NotFound(f"Cannot {action} at {where}: it is not there.", "See what `rclone lsf` lists.")

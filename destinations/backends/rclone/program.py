@@ -31,7 +31,7 @@ _KEPT_BYTES = 16_384
 _KEPT_LINES = 3
 
 
-class Failed(Exception):  # noqa: N818 - named for what happened
+class RcloneFailed(Exception):  # noqa: N818 - named for what happened
     """It ended with an error: its exit code, and the last of what it said."""
 
     def __init__(self, code: int, said: str) -> None:
@@ -68,7 +68,7 @@ class Rclone:
         self._running: set[subprocess.Popen[bytes]] = set()
 
     def call(self, *words: str, alive: Callable[[], None] = lambda: None) -> bytes:
-        """Return what it prints, little. Raises `Failed`; `alive` is called each second, and may raise."""
+        """Return what it prints, little. Raises `RcloneFailed`; `alive` is called each second, and may raise."""
         with self.started(*words, alive=alive) as (_, output):
             # the last thing it does is to print
             while not select.select([output], [], [], LOOK_SECONDS)[0]:
@@ -77,7 +77,7 @@ class Rclone:
 
     @contextmanager
     def started(self, *words: str, alive: Callable[[], None] = lambda: None) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Give its standard input and output; at the end of the block it is waited for. Raises `Failed`.
+        """Give its standard input and output; at the end of the block it is waited for. Raises `RcloneFailed`.
 
         A block that ends by an error kills it.
         """
@@ -118,7 +118,7 @@ class Rclone:
                 with self._lock:
                     self._running.discard(process)
             if code or broken:
-                raise Failed(code, _last_lines(errors))
+                raise RcloneFailed(code, _last_lines(errors))
 
     def kill(self) -> None:
         with self._lock:
