@@ -31,4 +31,8 @@ def add_warning_provider(provider: WarningProvider) -> None:
 
 
 def warnings_about(destination: "BackupDestination") -> list[str]:
-    return [warning for provider in _warning_providers for warning in provider(destination)]
+    """Return the warnings of the type and those of the providers."""
+    return [
+        *destination.type_warnings(),
+        *(warning for provider in _warning_providers for warning in provider(destination)),
+    ]
