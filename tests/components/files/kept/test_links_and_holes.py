@@ -55,7 +55,7 @@ def test_a_file_of_500_gigabytes_with_4_kilobytes_of_data_is_backed_up_and_resto
     sparse(live / ("long name " * 20), 1 << 20, ((1 << 20) - 3, b"end"))
     component = FilesComponent("data", live, member="data")
     assert component.source_bytes() < 1 << 20
-    began = time.monotonic()
+    began = time.process_time()
     archive = packed(live, staged)
     assert archive.stat().st_size < 1 << 20
     shutil.rmtree(live)
@@ -76,7 +76,8 @@ def test_a_file_of_500_gigabytes_with_4_kilobytes_of_data_is_backed_up_and_resto
         file.seek(200 << 30)
         file.write(b"y")
     assert first_difference(archive, live, lambda _: None) == "disk.img"
-    assert time.monotonic() - began < 30
+    # the processor's time, which other programs do not lengthen: reading all the holes takes minutes of it
+    assert time.process_time() - began < 30
 
 
 def test_a_map_of_holes_is_read_as_it_was_written() -> None:
