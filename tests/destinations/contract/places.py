@@ -10,6 +10,7 @@ from tests.destinations.contract.azure_place import AzurePlace
 from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
 from tests.destinations.contract.gcs_place import GcsPlace
 from tests.destinations.contract.place import Place
+from tests.destinations.contract.rclone_place import RclonePlace
 from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
@@ -73,5 +74,6 @@ PLACES: dict[str, type[Place]] = {
     "s3": S3Place,
     "azure": AzurePlace,
     "memory": MemoryPlace,
+    "rclone": RclonePlace,
     "sftp": SftpPlace,
 }
