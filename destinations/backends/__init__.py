@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from destinations.backends.azure import AzureDestination
 from destinations.backends.base import Destination, StoredFile, TestStep
+from destinations.backends.dropbox import DropboxDestination
 from destinations.backends.ftp import FtpDestination
 from destinations.backends.gcs import GcsDestination
 from destinations.backends.local import LocalDestination
@@ -18,6 +19,7 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
     "azure": AzureDestination,
+    "dropbox": DropboxDestination,
     "sftp": SftpDestination,
     "ftp": FtpDestination,
     "s3": S3Destination,
