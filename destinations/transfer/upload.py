@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from copy import copy
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -47,6 +48,8 @@ class Upload:
         self.meter = meter
         # set by a type that goes on where another upload ended: the checksum of what was sent then is not known
         self.resumed = False
+        # where it is until it is published; set by a type that cannot use that name
+        self.part_path = wanted.part_path
         self._source = source
         self._lock = threading.Lock()
         self._begin = source.tell() if source.seekable() else 0
@@ -58,6 +61,17 @@ class Upload:
             self._descriptor: int | None = source.fileno()
         except OSError:
             self._descriptor = None
+
+    def again(self, meter: Meter) -> "Upload":
+        """Return the upload for another try, at the position of this one."""
+        other = copy(self)
+        # the checksum of a try that may still read is not that of the next
+        other._digest = self._digest.copy()
+        other._lock = threading.Lock()
+        other.meter = meter
+        other.resumed, other.part_path = False, self.wanted.part_path
+        meter.adjust(self.meter.take())
+        return other
 
     def __len__(self) -> int:
         return self.wanted.size
@@ -71,6 +85,8 @@ class Upload:
 
     def read(self, size: int = -1, /) -> bytes:
         """Return the next bytes, at most up to the announced size."""
+        # before the source is moved: a try that was given up shall not take from the next one
+        self.meter.checkpoint()
         rest = self.wanted.size - self._position
         block = self._read(min(size, rest) if size >= 0 else rest)
         if self._position == self._furthest:
