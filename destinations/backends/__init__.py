@@ -6,6 +6,7 @@ from destinations.backends.base import Destination, StoredFile, TestStep
 from destinations.backends.ftp import FtpDestination
 from destinations.backends.gcs import GcsDestination
 from destinations.backends.local import LocalDestination
+from destinations.backends.rclone import RcloneDestination
 from destinations.backends.s3 import S3Destination
 from destinations.backends.sftp import SftpDestination
 from destinations.exceptions import DestinationConfigError
@@ -19,6 +20,7 @@ TYPES: dict[str, type[Destination]] = {
     "ftp": FtpDestination,
     "s3": S3Destination,
     "gcs": GcsDestination,
+    "rclone": RcloneDestination,
 }
 
 

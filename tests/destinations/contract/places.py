@@ -9,6 +9,7 @@ from destinations.backends import TYPES
 from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
 from tests.destinations.contract.gcs_place import GcsPlace
 from tests.destinations.contract.place import Place
+from tests.destinations.contract.rclone_place import RclonePlace
 from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
@@ -71,5 +72,6 @@ PLACES: dict[str, type[Place]] = {
     "local": LocalPlace,
     "s3": S3Place,
     "memory": MemoryPlace,
+    "rclone": RclonePlace,
     "sftp": SftpPlace,
 }
