@@ -73,8 +73,6 @@ class RemoteDestination(Destination):
     retry_delays: tuple[float, ...] = (1, 2, 4, 8)
 
     def __init__(self, config: Mapping[str, object], *, established: bool = False) -> None:
-        if self.extra is not None and self.extra.missing:
-            raise DestinationConfigError(self.extra.note, self.extra.hint)
         super().__init__(config, established=established)
         self._throttle = Throttle(parse_limits(str(self.options["limit"])))
         # of the step that runs
