@@ -43,6 +43,10 @@ def destination_class(type: str) -> type[Destination]:
 def create_destination(type: str, config: Mapping[str, object], *, established: bool = False) -> Destination:
     """Open a destination from options in plain text (see `Destination`).
 
-    Raises `DestinationConfigError` for an unknown type and for an unknown, missing or wrong option.
+    Raises `DestinationConfigError` for an unknown type, for an unknown, missing or wrong option, and where a package is
+    missing that the type needs.
     """
-    return destination_class(type)(config, established=established)
+    backend = destination_class(type)
+    if backend.extra is not None:
+        backend.extra.require()
+    return backend(config, established=established)
