@@ -132,6 +132,14 @@ class BackupDestination(EncryptionField, RetentionFields):
         except DestinationConfigError:  # reported by the system check of the database, and by every use
             return ""
 
+    def type_warnings(self) -> tuple[str, ...]:
+        """Return what its type has to say about the options (see `Destination.warnings`)."""
+        try:
+            with self.open() as opened:
+                return opened.warnings()
+        except DestinationConfigError:  # reported by the system check of the database, and by every use
+            return ()
+
     def tested(self, *, user: str, report: Callable[[TestStep], None] = lambda step: None) -> DestinationTest:
         """Test the connection (see `Destination.test`), log the result and return it, unsaved; it may have failed."""
         result = DestinationTest(destination=self, tested_by=user)

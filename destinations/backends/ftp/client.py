@@ -312,12 +312,12 @@ def send_all(data: socket.socket, block: bytes, alive: Callable[[], None]) -> No
         alive()
 
 
-def receive_all(data: socket.socket, write: Callable[[bytes], None], alive: Callable[[], None]) -> None:
-    """Call `write` with all that comes, in blocks."""
-    buffer = bytearray(BLOCK)
-    view, filled = memoryview(buffer), 0
+def receive_all(data: socket.socket, write: Callable[[bytes], None], alive: Callable[[], None]) -> int:
+    """Call `write` with all that comes, in blocks; return how many bytes that were."""
+    view, filled, total = memoryview(bytearray(BLOCK)), 0, 0
     while received := _receive(data, view[filled:]):
         filled += received
+        total += received
         alive()
         # a record of TLS has 16 KiB
         if filled > BLOCK // 2:
@@ -325,11 +325,12 @@ def receive_all(data: socket.socket, write: Callable[[bytes], None], alive: Call
             filled = 0
     if filled:
         write(bytes(view[:filled]))
+    return total
 
 
 def _receive(data: socket.socket, into: memoryview) -> int:
     try:
         return data.recv_into(into)
     except ssl.SSLEOFError:
-        # some servers end no TLS connection as they should; size and checksum say whether this was the end
+        # some servers end no TLS connection as they should; the size says whether this was the end
         return 0

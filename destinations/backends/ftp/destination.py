@@ -8,11 +8,11 @@ from destinations.backends.base import PeerKey, Step, StoredFile, UploadState
 from destinations.backends.ftp import options
 from destinations.backends.ftp.account import CONNECT, ENCRYPT, LOG_IN, NONE, Account, address
 from destinations.backends.ftp.client import Client, receive_all
-from destinations.backends.ftp.errors import reply_error
+from destinations.backends.ftp.errors import AGAIN, reply_error
 from destinations.backends.ftp.folder import Folder
 from destinations.backends.ftp.uploads import Uploads
 from destinations.backends.remote import RemoteDestination, Write
-from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError
 from destinations.transfer import certificates
 from destinations.transfer.blocks import compare
 from destinations.transfer.certificates import Trust, fingerprint_of, parse_fingerprint
@@ -171,12 +171,16 @@ class FtpDestination(RemoteDestination):
 
     def remote_receive(self, path: str, offset: int, write: Write) -> None:
         folder = self._opened()
-        if folder.size(path) is None:
+        size = folder.size(path)
+        if size is None:
             raise folder.missing(path)
         client = folder.client
         client.use_type("I")
         with client.transfer(f"RETR {folder.on_server(path)}", rest=offset) as data:
-            receive_all(data, write, self._meter.checkpoint)
+            received = receive_all(data, write, self._meter.checkpoint)
+        if received < size - offset:
+            # the end of a data connection is that of the file: a server that has sent all is content with a cut
+            raise ConnectionLost(f"Cannot read {path} at {self.where}: the connection was cut.", AGAIN)
 
     def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
         return self._opened().walk(folder, self._meter.checkpoint)
