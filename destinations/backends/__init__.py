@@ -17,10 +17,10 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 # in the order of the page on which one is chosen
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
-    "azure": AzureDestination,
     "sftp": SftpDestination,
     "ftp": FtpDestination,
     "s3": S3Destination,
+    "azure": AzureDestination,
     "gcs": GcsDestination,
     "rclone": RcloneDestination,
 }
