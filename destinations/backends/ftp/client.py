@@ -265,20 +265,16 @@ class Client(ftplib.FTP):
     def _wrap(
         self, context: ssl.SSLContext, plain: socket.socket, session: ssl.SSLSession | None = None
     ) -> ssl.SSLSocket:
-        encrypted = context.wrap_socket(
+        account = self.account
+        return self.sockets.encrypt(
             plain,
-            server_hostname=self.account.host,
-            # interrupted as everything else, which wants it among the sockets first
-            do_handshake_on_connect=False,
+            context,
+            account.host,
+            account.timeout,
+            session=session,
             # a listing that somebody on the way cut off is not a shorter one
             suppress_ragged_eofs=False,
-            session=session,
         )
-        self.sockets.close(plain)
-        self.sockets.add(encrypted)
-        encrypted.settimeout(self.account.timeout)
-        encrypted.do_handshake()
-        return encrypted
 
     def _session(self) -> ssl.SSLSession | None:
         # servers take a data connection only with the session of the control connection
@@ -302,14 +298,6 @@ class Client(ftplib.FTP):
             return error
         # the server is content with less than arrived, or more
         return error
-
-
-def send_all(data: socket.socket, block: bytes, alive: Callable[[], None]) -> None:
-    """Send the block; `alive` is called whenever a part of it was taken."""
-    rest = memoryview(block)
-    while rest:
-        rest = rest[data.send(rest) :]
-        alive()
 
 
 def receive_all(data: socket.socket, write: Callable[[bytes], None], alive: Callable[[], None]) -> int:
