@@ -37,7 +37,7 @@ class Resource:
 
     @property
     def modified_at(self) -> datetime | None:
-        with suppress(ValueError, TypeError):
+        with suppress(KeyError, ValueError, TypeError):
             found = parsedate_to_datetime(self.properties["getlastmodified"])
             return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         return None
