@@ -10,6 +10,7 @@ from destinations.backends.local import LocalDestination
 from destinations.backends.rclone import RcloneDestination
 from destinations.backends.s3 import S3Destination
 from destinations.backends.sftp import SftpDestination
+from destinations.backends.webdav import WebdavDestination
 from destinations.exceptions import DestinationConfigError
 
 __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination", "destination_class", "type_choices"]
@@ -18,6 +19,7 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
     "sftp": SftpDestination,
+    "webdav": WebdavDestination,
     "ftp": FtpDestination,
     "s3": S3Destination,
     "azure": AzureDestination,
