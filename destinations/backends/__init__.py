@@ -19,8 +19,8 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
     "sftp": SftpDestination,
-    "webdav": WebdavDestination,
     "ftp": FtpDestination,
+    "webdav": WebdavDestination,
     "s3": S3Destination,
     "azure": AzureDestination,
     "gcs": GcsDestination,
