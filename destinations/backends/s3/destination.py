@@ -92,10 +92,10 @@ class S3Destination(RemoteDestination):
         endpoint = bucket.endpoint
         for name, step in endpoint_steps(endpoint, ca_file=str(self.options["verify"]) or None, timeout=self.timeout):
             yield name, partial(self._call, name, step)
-        yield "log in", lambda: self._call("open the bucket", self._log_in)
+        yield "log in", lambda: self._call("log in", self._log_in)
 
     def _log_in(self) -> str:
-        self._open().call("head_bucket")
+        self._open().call("list_objects_v2", Prefix=self._prefix, MaxKeys=1)
         return f"the bucket {self.options['bucket_name']} is there"
 
     # --- names ----------------------------------------------------------------------------------------------------
@@ -111,12 +111,13 @@ class S3Destination(RemoteDestination):
         bucket = self._open()
         try:
             return bucket.call("head_object", Key=self._prefix + path, **self._customer)
-        except S3Refused as refused:
-            if not refused.is_missing:
-                raise
-        # the answer has no body: a bucket that is gone looks the same as a file that is not there
-        bucket.call("head_bucket")
-        raise self._missing(path)
+        except S3Refused as error:
+            refused = error
+        # that answer has no body: wrong keys look like a right that lacks, a bucket that is gone like a missing file
+        bucket.call("list_objects_v2", Prefix=self._prefix + path, MaxKeys=1)
+        if refused.is_missing:
+            raise self._missing(path)
+        raise refused
 
     def _missing(self, path: str) -> NotFound:
         return NotFound(
