@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from destinations.backends.azure import AzureDestination
 from destinations.backends.base import Destination, StoredFile, TestStep
 from destinations.backends.ftp import FtpDestination
 from destinations.backends.gcs import GcsDestination
@@ -16,6 +17,7 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 # in the order of the page on which one is chosen
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
+    "azure": AzureDestination,
     "sftp": SftpDestination,
     "ftp": FtpDestination,
     "s3": S3Destination,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from destinations.backends import TYPES
+from tests.destinations.contract.azure_place import AzurePlace
 from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
 from tests.destinations.contract.gcs_place import GcsPlace
 from tests.destinations.contract.place import Place
@@ -71,6 +72,7 @@ PLACES: dict[str, type[Place]] = {
     "ftp proftpd": ProftpdPlace,
     "local": LocalPlace,
     "s3": S3Place,
+    "azure": AzurePlace,
     "memory": MemoryPlace,
     "rclone": RclonePlace,
     "sftp": SftpPlace,
