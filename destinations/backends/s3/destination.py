@@ -132,7 +132,8 @@ class S3Destination(RemoteDestination):
             customer=self._customer,
             checksum=str(self.options["checksum"] or "sha256"),
             explain=self.remote_error,
-            delays=self.retry_delays,
+            # few: the whole is tried again as often
+            delays=self.retry_delays[:2],
         )
         multipart.send(self._open(), self._parts, upload, state)
 
@@ -170,8 +171,11 @@ class S3Destination(RemoteDestination):
             state.data = {}
             state.save(state.data)
             return
-        listings.abort_partial(self._open(), self._prefix, wanted.part_path)
-        self._open().call("delete_object", Key=self._prefix + wanted.part_path)
+        bucket, key = self._open(), self._prefix + wanted.part_path
+        listings.abort_partial(bucket, self._prefix, wanted.part_path)
+        # of another program; where there is none, a deletion would leave a delete marker in a bucket with versions
+        if completion.size_of(bucket, key, self._customer) is not None:
+            bucket.call("delete_object", Key=key)
 
     # --- files ----------------------------------------------------------------------------------------------------
     def remote_receive(self, path: str, offset: int, write: Write) -> None:
