@@ -16,6 +16,7 @@ from destinations.exceptions import ConnectionLost, DestinationConfigError, Dest
 from destinations.transfer import certificates
 from destinations.transfer.blocks import compare
 from destinations.transfer.certificates import Trust, fingerprint_of, parse_fingerprint
+from destinations.transfer.network_errors import from_broken_tls
 from destinations.transfer.resolve import resolve
 from destinations.transfer.sockets import Sockets
 from destinations.transfer.upload import Upload, Wanted
@@ -198,4 +199,4 @@ class FtpDestination(RemoteDestination):
         return self._opened().free_space()
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        return reply_error(error, action, self.where)
+        return reply_error(error, action, self.where) or from_broken_tls(error, action, self.where)

@@ -13,6 +13,7 @@ from tests.destinations.contract.place import Place
 from tests.destinations.contract.rclone_place import RclonePlace
 from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
+from tests.destinations.contract.webdav_place import WebdavPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
 
 __all__ = ["PLACES", "Place"]
@@ -76,4 +77,5 @@ PLACES: dict[str, type[Place]] = {
     "memory": MemoryPlace,
     "rclone": RclonePlace,
     "sftp": SftpPlace,
+    "webdav": WebdavPlace,
 }
