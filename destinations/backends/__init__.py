@@ -18,11 +18,11 @@ __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination
 # in the order of the page on which one is chosen
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
-    "azure": AzureDestination,
     "sftp": SftpDestination,
-    "webdav": WebdavDestination,
     "ftp": FtpDestination,
+    "webdav": WebdavDestination,
     "s3": S3Destination,
+    "azure": AzureDestination,
     "gcs": GcsDestination,
     "rclone": RcloneDestination,
 }
@@ -45,6 +45,10 @@ def destination_class(type: str) -> type[Destination]:
 def create_destination(type: str, config: Mapping[str, object], *, established: bool = False) -> Destination:
     """Open a destination from options in plain text (see `Destination`).
 
-    Raises `DestinationConfigError` for an unknown type and for an unknown, missing or wrong option.
+    Raises `DestinationConfigError` for an unknown type, for an unknown, missing or wrong option, and where a package is
+    missing that the type needs.
     """
-    return destination_class(type)(config, established=established)
+    backend = destination_class(type)
+    if backend.extra is not None:
+        backend.extra.require()
+    return backend(config, established=established)

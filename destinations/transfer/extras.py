@@ -35,10 +35,14 @@ class Extra:
         kind = "program" if self.programs else "package"
         return f"The type {self.name!r} needs the {kind} {', '.join(self.missing)}, which is not installed here."
 
-    def load(self, module: str) -> ModuleType:
-        """Import `module`, which imports those of the extra. Raises `DestinationConfigError` when one is missing."""
+    def require(self) -> None:
+        """Raise `DestinationConfigError` when a package is missing."""
         if self.missing:
             raise DestinationConfigError(self.note, self.hint)
+
+    def load(self, module: str) -> ModuleType:
+        """Import `module`, which imports those of the extra. Raises `DestinationConfigError` when one is missing."""
+        self.require()
         return importlib.import_module(module)
 
 

@@ -132,8 +132,9 @@ class RcloneDestination(RemoteDestination):
         kind = self._features.hash
         # the upload computes SHA-256 itself
         digest = HASHES[kind]() if kind and kind != "sha256" else None
-        # with the size it needs no copy of its own on a disk
-        words = ("rcat", f"--size={wanted.size}", "--", self._path(wanted.part_path))
+        # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
+        # compared with nothing of ours
+        words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
         with self._rclone.started(*words, alive=upload.meter.checkpoint) as (into, _):
             while block := upload.read(BLOCK_SIZE):
                 into.write(block)
@@ -167,8 +168,6 @@ class RcloneDestination(RemoteDestination):
             self.remote_delete(wanted.part_path)
 
     def remote_receive(self, path: str, offset: int, write: Write) -> None:
-        # it prints nothing for a folder, and ends well
-        self.remote_stat(path)
         with self._rclone.started("cat", f"--offset={offset}", "--", self._path(path)) as (_, output):
             while block := output.read(BLOCK_SIZE):
                 write(block)
