@@ -17,7 +17,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from destinations.exceptions import DestinationConfigError, DestinationError, Locked, NotFound, VerificationFailed
-from destinations.lib.formats import human_duration, human_size
+from destinations.lib.formats import human_duration, human_size, is_text
 from destinations.lib.operator_error import sentences
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import BLOCK_SIZE, Progress
@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 CLOCK_TOLERANCE_SECONDS = 5
 # of the names of what a test stores for a moment
 TEST_PREFIX = "connection-test-"
+
+_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 # a step of a test: its name, and what does it and returns what was found
 Step = tuple[str, Callable[[], str]]
@@ -181,7 +183,7 @@ class Destination(ABC):
         """Return one option validated; raise `DestinationConfigError` when it is missing or wrong."""
         field = cls.fields()[option]
         try:
-            return field.clean(config.get(option, field.initial))
+            return field.clean(_plain(field, config.get(option, field.initial)))
         except ValidationError as error:
             # A field's own message may repeat the value.
             reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
@@ -360,6 +362,24 @@ class Destination(ABC):
             done.append(TestStep("modes", trial.exposure))
             report(done[-1])
         return tuple(done)
+
+
+def _plain(field: forms.Field, value: object) -> object:
+    """Return `value` as its field takes it. Raises `ValidationError` for text that no field refuses by itself."""
+    if not isinstance(value, str):
+        return value
+    if not is_text(value):
+        raise ValidationError("It holds bytes that are no text in UTF-8.")
+    kept = value.strip() if getattr(field, "strip", True) else value
+    # in a header of HTTP it would begin another one
+    if not isinstance(field.widget, forms.Textarea) and ("\r" in kept or "\n" in kept):
+        raise ValidationError("It holds a line break.")
+    if isinstance(field, forms.BooleanField) and value:
+        # a field takes every other word, "no" too, for true
+        if value.strip().lower() not in _TRUTH:
+            raise ValidationError("Give true or false.")
+        return _TRUTH[value.strip().lower()]
+    return value
 
 
 class _Trial:
