@@ -4,10 +4,11 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 import asyncssh
+from asyncssh.constants import MSG_IGNORE
 
 from destinations.backends.sftp import host_keys
 from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP, STEPS, Account, address
@@ -151,6 +152,7 @@ class Session:
                         lambda: _Client(self), account.host, account.port, config=None, **login
                     )
                     limit.reschedule(self._loop.time() + account.timeout)
+                    _leave_out_ignored_packets(connection)
                     self.client = await connection.start_sftp_client(path_errors="surrogateescape")
             except DestinationError:
                 raise
@@ -180,6 +182,21 @@ class Session:
             else f"The connection to {self.account.where} was closed.",
             "Check the network and the server; the next try may succeed.",
         )
+
+
+def _leave_out_ignored_packets(connection: asyncssh.SSHClientConnection) -> None:
+    """Send no empty packet before each one, which takes a quarter of the processor time of an upload.
+
+    The library does so against an attack on ciphers in CBC mode (RFC 4251, section 9.3.1), which AES-GCM is not.
+    """
+    send: Callable[..., None] = connection.send_packet
+    if "gcm" in str(connection.get_extra_info("send_cipher")):
+
+        def send_packet(kind: int, *parts: bytes, **options: Any) -> None:
+            if kind != MSG_IGNORE:
+                send(kind, *parts, **options)
+
+        cast(Any, connection).send_packet = send_packet
 
 
 def _leave_out_lost_requests(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
