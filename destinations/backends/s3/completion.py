@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.s3.answers import S3Refused
-from destinations.exceptions import NameTaken
+from destinations.exceptions import ConnectionLost, NameTaken
 from destinations.transfer.blocks import compare
 from destinations.transfer.upload import Upload
 
@@ -44,9 +44,11 @@ def publish(bucket: "Bucket", parts: "Parts", upload: Upload) -> str:
     try:
         answer = bucket.call("complete_multipart_upload", **request, IfNoneMatch="*", **parts.customer)
     except S3Refused as refused:
-        if refused.code == "NoSuchUpload" and size_of(bucket, parts.key, parts.customer) == wanted.size:
-            # the answer to an earlier try was lost
-            return ""
+        if refused.code == "NoSuchUpload" and size_of(bucket, parts.key, parts.customer) is not None:
+            # the answer to an earlier try was lost, or another took the name: what is there is read
+            raise ConnectionLost(
+                f"The answer to the completion of {wanted.path} was lost.", "The next try may succeed."
+            ) from refused
         if refused.code not in {"NotImplemented", "InvalidArgument", "InvalidRequest"}:
             raise
         # an older compatible store, which knows no conditions: the name was looked for above

@@ -203,9 +203,9 @@ def test_a_store_that_is_busy_is_asked_again_after_the_time_it_names(
 ) -> None:
     waited: list[float] = []
     monkeypatch.setattr(S3Destination, "retry_delays", (0,))
-    monkeypatch.setattr("destinations.backends.remote.time.sleep", waited.append)
+    monkeypatch.setattr("destinations.backends.remote.calls.time.sleep", waited.append)
     clock = iter(range(10_000))
-    monkeypatch.setattr("destinations.backends.remote.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("destinations.backends.remote.calls.time.monotonic", lambda: float(next(clock)))
     answering.by = {"GET": (503, "SlowDown", {"Retry-After": "7"})}
     with pytest.raises(ConnectionLost) as caught:
         list(answering.open().list())
