@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
@@ -76,11 +76,15 @@ class TestStep:
 
 @dataclass(frozen=True)
 class PeerKey:
-    """What a server identifies itself by: `fingerprint` is what a person compares, `value` what is pinned then."""
+    """What a server identifies itself by: `fingerprint` is what a person compares, `value` what is pinned then.
+
+    `command` prints the fingerprint on the server.
+    """
 
     kind: str
     fingerprint: str
     value: str
+    command: str = field(default="", compare=False)
 
 
 @dataclass
@@ -129,6 +133,7 @@ class Destination(ABC):
     secret_options: ClassVar[frozenset[str]] = frozenset()
     # the option that holds the key by which the server is recognised, where a person has to confirm one
     pinned_option: ClassVar[str] = ""
+    pinned_noun: ClassVar[str] = "key"
     # the options that `fetch_peer_key` needs
     peer_options: ClassVar[tuple[str, ...]] = ()
 
