@@ -27,6 +27,26 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # starts a server, prints the options of the destination, and ends it when standard input does
 SERVERS = {
+    "sftp": """
+from tests.support.servers.running.accounts import FULL
+from tests.support.servers.sshd import Sshd
+server = Sshd()
+def options(server, location, timeout):
+    known = server.folder / "known_hosts"
+    known.write_text(server.known_hosts())
+    return {
+        "host": server.host, "port": server.port, "username": FULL, "private_key": str(server.key),
+        "known_hosts_file": str(known), "base_path": location, "timeout": timeout, "read_back": False,
+    }
+""",
+    "rclone": """
+from contextlib import nullcontext
+server = nullcontext()
+def options(server, location, timeout):
+    config = Path(sys.argv[1], "rclone.conf")
+    config.write_text("[here]\\ntype = local\\n")
+    return {"remote": "here:" + str(Path(sys.argv[1], location)), "config_file": str(config), "timeout": timeout}
+""",
     "s3": """
 from tests.support.servers.certificates import Certificates
 from tests.support.servers.objects.moto import Moto as Server
@@ -112,6 +132,36 @@ def curl(*words):
     subprocess.run(argv, input=login.encode(), stdout=subprocess.DEVNULL, check=True)
 """
 TOOLS: Mapping[str, Tool] = {
+    "sftp": Tool(
+        "OpenSSH's `sftp`",
+        """
+import atexit, subprocess, tempfile
+control = os.path.join(tempfile.mkdtemp(), "control")
+words = ["-o", "ControlPath=" + control, "-o", "UserKnownHostsFile=" + options["known_hosts_file"]]
+login = ["-i", options["private_key"], "-o", "BatchMode=yes", options["username"] + "@" + options["host"]]
+port = str(options["port"])
+# logged in before the clock runs, as the other one is
+subprocess.run(["ssh", "-M", "-fN", "-p", port, *words, *login], check=True, stderr=subprocess.DEVNULL)
+atexit.register(subprocess.run, ["ssh", "-O", "exit", *words, *login], stderr=subprocess.DEVNULL)
+""",
+        """
+moves = "put " + path + " bench/" + name if direction == "to" else "get bench/" + name + " " + path
+batch = "-mkdir bench\\n-mkdir bench/tool\\n" + moves + "\\n"
+argv = ["sftp", "-q", "-b", "-", "-P", port, *words, *login]
+subprocess.run(argv, input=batch.encode(), check=True, capture_output=True)
+""",
+    ),
+    "rclone": Tool(
+        "`rclone copyto`",
+        """
+import subprocess
+stored = options["remote"] + "/" + name
+""",
+        """
+ends = (path, stored) if direction == "to" else (stored, path)
+subprocess.run(["rclone", "--config", options["config_file"], "copyto", *ends], check=True)
+""",
+    ),
     "s3": Tool(
         "boto3's `upload_file`, `download_file`",
         """
@@ -164,7 +214,10 @@ curl(*(["--upload-file", path] if direction == "to" else ["--output", path]), pl
 """,
     ),
 }
+# modules and programs
 NEEDED = {
+    "sftp": ("asyncssh", "sftp"),
+    "rclone": ("rclone",),
     "s3": ("boto3", "moto"),
     "gcs": ("google.cloud.storage", "gcp_storage_emulator"),
     "ftp": ("vsftpd", "curl"),
@@ -182,8 +235,11 @@ def run(bench: Bench) -> Iterator[str]:
     yield f"{megabytes} MB, median of {bench.rounds}. The transfer with what verifies it; peak beyond the idle process."
     sha256 = measure.run(["sha256sum", source]).output.split()[0]
     for type, tool in TOOLS.items():
-        if missing := [module for module in NEEDED[type] if not _is_installed(module)]:
+        if missing := [name for name in NEEDED[type] if not _is_installed(name) and not shutil.which(name)]:
             yield f"`{type}` is left out: {', '.join(missing)} is not installed."
+            continue
+        if type == "sftp" and os.geteuid() != 0:
+            yield "`sftp` is left out: only root can run a server that logs other users in."
             continue
         with _server(type, folder) as options:
             for direction in ("to", "from"):
