@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from destinations.backends.base import UploadState
 from destinations.backends.ftp.client import BLOCK
-from destinations.backends.ftp.errors import code_of
+from destinations.backends.ftp.errors import code_of, said
 from destinations.backends.ftp.folder import Folder
 from destinations.exceptions import DestinationError, DestinationFull, NotFound
 from destinations.lib.formats import human_size
@@ -104,7 +104,7 @@ class Uploads:
             raise DestinationFull(
                 sentences(
                     f"{self._location} stored no more of {wanted.path} after about {human_size(upload.tell())} of "
-                    f"{human_size(wanted.size)} ({error})"
+                    f"{human_size(wanted.size)} ({said(error)})"
                 ),
                 "Free some space there, or see about the quota and the largest file of the account, and the server's "
                 "log.",
