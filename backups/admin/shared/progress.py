@@ -112,7 +112,7 @@ def _backup_badge(backup: BackupExecution) -> tuple[str, str]:
         return "Missing", "late"
     if backup.deleted_at is not None:
         return "Deleted", "deleted"
-    flawed = backup.has_archive and (backup.flaw or backup.open_drop)
+    flawed = backup.has_archive and (backup.flaw or backup.open_drop or backup.lacks_a_copy)
     return backup.get_status_display(), "late" if flawed else backup.status
 
 
@@ -156,7 +156,8 @@ def _completed(backup: BackupExecution) -> str:
         return "archive is being deleted"
     dropped = "data dropped" if backup.open_drop else ""
     pinned = "pinned" if backup.pinned else ""
-    return ", ".join(filter(None, [dropped, backup.flaw, _warnings(backup), pinned]))
+    lacking = "a copy is missing" if backup.lacks_a_copy else ""
+    return ", ".join(filter(None, [dropped, lacking, backup.flaw, _warnings(backup), pinned]))
 
 
 def _restored(restore: RestoreExecution) -> str:

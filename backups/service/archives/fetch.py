@@ -54,7 +54,9 @@ def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int],
         try:
             destination.get(backup.backup_path, sink, progress=progress)
         except NotFound:
-            mark_missing(backup, timezone.now())
+            for copy in backup.copies.filter(destination=backup.destination, path=backup.backup_path):
+                mark_missing(copy, timezone.now())
+            backup.refresh_from_db(fields=["missing_at"])
             raise
     if sink.sha256.hexdigest() != backup.archive_sha256:
         raise ArchiveError(

@@ -84,12 +84,21 @@ def lost_keys() -> list[PublicKey]:
 
 def put_signature(destination: Destination, path: str, blake2b: str, *, token: str) -> None:
     """Sign the archive at `path` with that digest (hexadecimal), replacing a signature that is there."""
+    store_signature(destination, path, signature_text(path, blake2b), token=token)
+    record_key_use(path)
+
+
+def signature_text(path: str, blake2b: str) -> str:
+    """Return the signature of the archive at `path` with that digest (hexadecimal)."""
     comment = f"timestamp:{int(timezone.now().timestamp())}\tfile:{PurePosixPath(path).name}\thashed"
-    key = site_key()
-    store_signature(destination, path, minisign.sign_digest(bytes.fromhex(blake2b), key, comment), token=token)
+    return minisign.sign_digest(bytes.fromhex(blake2b), site_key(), comment)
+
+
+def record_key_use(path: str) -> None:
+    """Record that the key of this site has signed the archive at `path`."""
     use = {"last_used_at": timezone.now()}
     try:
-        SigningKeyUse.objects.update_or_create(public_key=key.public_key.text, defaults=use)
+        SigningKeyUse.objects.update_or_create(public_key=site_key().public_key.text, defaults=use)
     # the archive is stored: a database that is away for a moment must not fail it; the next signature records the key
     except DatabaseProblem as error:
         audit.log("signature.key-not-recorded", logging.WARNING, file=path, error=error)
@@ -198,5 +207,7 @@ def _digest_of(backup: BackupExecution, destination: Destination) -> bytes:
                 f"{where} is not what was recorded: its SHA-256 differs.",
                 hint="It was changed or damaged there: use another backup.",
             )
-        backup.transition(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
+        digest = sink.blake2b.hexdigest()
+        backup.transition(BackupExecution.Status.COMPLETED, archive_blake2b=digest)
+        backup.copies.filter(sha256=backup.archive_sha256).update(blake2b=digest)
     return bytes.fromhex(backup.archive_blake2b)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -14,9 +15,11 @@ from backups.archive.tar.read import verify_members
 from backups.instances.fields import NAME
 from backups.instances.identity import instance_of
 from backups.lib import audit
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
+from backups.models.querysets import STORED_COPY
 from backups.service.archives.open import encryption_of, open_archive
 from backups.service.archives.records.adopted import note_adopted
+from backups.service.archives.records.copies import change_copy, record_only_copy
 from backups.service.archives.signatures import signature_state
 from destinations.lib.streams import Source
 from destinations.models import BackupDestination
@@ -94,6 +97,7 @@ def record_adopted(
     # raises for a wrong signature; a missing or untrusted one has to be accepted before a restore
     signature_state(backup)
     backup.save(force_insert=True)
+    record_only_copy(backup, verified_by="import")
     note_adopted(backup, by=by)
     return backup
 
@@ -122,14 +126,17 @@ def adopted_row(destination: BackupDestination, found: Examined, *, comment: str
     return BackupExecution(**values | columns)
 
 
-def record_moved(backup: BackupExecution, path: str, **columns: object) -> bool:
-    """Record that the lost archive of `backup` is at `path` now: the row keeps its pin and its history.
+def record_moved(copy: BackupCopy, path: str, **columns: object) -> bool:
+    """Record that the lost archive of `copy` is at `path` now: its backup keeps its pin and its history.
 
-    False when another process has changed the row.
+    `columns` are further ones of the backup. False when another process has changed the row.
     """
-    place = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
-    unchanged = Q(deleted_at=None, deleting_at=None, missing_at=backup.missing_at, backup_path=backup.backup_path)
-    if not backup.transition(Status.COMPLETED, unchanged, **place | columns):
-        return False
-    audit.log("backup.moved", backup=backup.pk, instance=backup.instance, file=path)
+    place = {"path": path, "missing_at": None, "damaged_at": None, "error": "", "error_hint": ""}
+    unchanged = Q(path=copy.path, missing_at=copy.missing_at, execution__deleting_at=None)
+    with transaction.atomic():
+        if not change_copy(copy, STORED_COPY & unchanged, **place):
+            return False
+        if columns:
+            copy.execution.transition(Status.COMPLETED, **columns)
+    audit.log("backup.moved", backup=copy.execution_id, instance=copy.execution.instance, file=path)
     return True

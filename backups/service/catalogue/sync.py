@@ -14,22 +14,21 @@ from django.utils import timezone
 
 from backups.lib import audit
 from backups.models import BackupExecution
-from backups.models.querysets import MISSING
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
-from backups.service.archives.records.missing import mark_missing
+from backups.service.archives.records.copies import seen_at
+from backups.service.archives.records.missing import mark_missing, mark_returned
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.catalogue.adopt import examine, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
 from backups.service.catalogue.scan import Scan, scan
 from backups.service.drops.find import record_drops_of_adopted
+from backups.service.retention.stored import copies_at
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-
-Status = BackupExecution.Status
 
 
 @dataclass(slots=True)
@@ -99,23 +98,14 @@ def import_backups(
 
 
 def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
-    for backup in done.scan.missing:
-        backup.destination = destination
-        if mark_missing(backup, now):
-            done.missing.append(backup)
-    for backup in done.scan.returned:
-        if backup.transition(Status.COMPLETED, MISSING, missing_at=None):
-            done.returned.append(backup)
-            _log("backup.returned", backup, destination, logging.INFO)
+    copies = done.scan.copies
+    done.missing = [backup for backup in done.scan.missing if mark_missing(copies[backup.pk], now)]
+    done.returned = [backup for backup in done.scan.returned if mark_returned(copies[backup.pk])]
     for backup, size in done.scan.changed:
-        _log("backup.changed", backup, destination, logging.ERROR, size=size)
-
-
-def _log(event: str, backup: BackupExecution, destination: BackupDestination, level: int, **more: object) -> None:
-    audit.log(
-        event, level, backup=backup.pk, instance=backup.instance, destination=destination.name,
-        file=backup.backup_path, **more,
-    )  # fmt: skip
+        audit.log(
+            "backup.changed", logging.ERROR, backup=backup.pk, instance=backup.instance, destination=destination.name,
+            file=backup.backup_path, size=size,
+        )  # fmt: skip
 
 
 def _adopt(
@@ -129,16 +119,15 @@ def _adopt(
             with path.open("xb") as target:
                 sink = HashingSink(target, signed=True)
                 opened.get(file.path, sink)
-            recorded = destination.executions.completed().filter(deleted_at=None)
-            same = recorded.without_manifest().filter(archive_sha256=sink.sha256.hexdigest()).first()
-            if same is not None and same.missing_at is None and same.pk not in changed:
+            same = copies_at(destination).filter(sha256=sink.sha256.hexdigest()).first()
+            if same is not None and same.is_sound and same.execution_id not in changed:
                 # one archive at one destination is one backup: a second row would count twice in retention
-                done.copies.append((file.path, same))
-                audit.log("catalogue.copy", destination=destination.name, file=file.path, backup=same.pk)
+                done.copies.append((file.path, seen_at(same)))
+                audit.log("catalogue.copy", destination=destination.name, file=file.path, backup=same.execution_id)
                 return
             found = examine(path, directory, sha256=sink.sha256.hexdigest(), blake2b=sink.blake2b.hexdigest())
             if same is not None and record_moved(same, file.path):
-                backup = same
+                backup = seen_at(same)
             else:
                 with transaction.atomic():
                     backup = record_adopted(destination, file.path, found, by=by, comment="found at the destination")

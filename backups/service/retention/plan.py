@@ -4,30 +4,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from django.db.models import F
 
 from backups.errors import BackupError
-from backups.models import BackupExecution, RestoreExecution
-from backups.models.querysets import BackupQuerySet
+from backups.models import BackupCopy, BackupExecution, RestoreExecution
 from backups.service.archives.leases import used_backups
 from backups.service.archives.names import time_in
+from backups.service.archives.records.copies import seen_at
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, agreed_date, decide
+from backups.service.retention.stored import copies_at
 from backups.service.schedules.freshness import max_ages
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
-COLUMNS = (
-    "destination", "instance", "kind", "status", "backup_filename", "backup_path", "compressed_size_bytes",
-    "created_at", "started_at", "completed_at", "verified_at", "pinned", "pin_reason", "adopted", "drill",
-    "verification", "drops", "drop_confirmed_at", "missing_at", "deleting_at", "deleted_at",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """The decision about one copy; `execution` is its backup, with the path and size that it has here."""
+
+    copy: BackupCopy
     execution: BackupExecution
     taken_at: datetime | None
     keep: bool
@@ -81,7 +78,7 @@ def plan_prune(
 
     `flaws` says by id which archives were found not to be good, and why. Raises BackupError for an invalid rule.
     """
-    rows = list(_archives(destination, instance))
+    rows = _archives(destination, instance)
     backups = _as_backups(rows, flaws or {})
     with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
@@ -107,7 +104,7 @@ def more_deletions(
     """
     if before == after:
         return []
-    rows = list(_archives(destination, None))
+    rows = _archives(destination, None)
     # what a temporary protection keeps now, for example while a backup is overdue, is deleted later without a question
     backups = [backup.without_temporary_protection() for backup in _as_backups(rows, {})]
     # a rule may delete nothing now and a lot as soon as the next backup is there
@@ -123,10 +120,10 @@ def more_deletions(
     return []
 
 
-def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> list[Planned]:
+def _planned(copies: Iterable[BackupCopy], decisions: Iterable[Decision]) -> list[Planned]:
     return [
-        Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
-        for row, decision in zip(rows, decisions, strict=True)
+        Planned(copy, copy.execution, decision.backup.taken_at, decision.keep, decision.reason)
+        for copy, decision in zip(copies, decisions, strict=True)
     ]
 
 
@@ -141,17 +138,20 @@ def invalid_rules_refused(destination: BackupDestination) -> Iterator[None]:
         ) from error
 
 
-def _archives(destination: BackupDestination, instance: str | None) -> BackupQuerySet:
-    """Return the rows with an archive, without their manifests, which would fill the memory."""
-    rows = BackupExecution.objects.stored().filter(destination=destination)
+def _archives(destination: BackupDestination, instance: str | None) -> list[BackupCopy]:
+    """Return the copies that are there, with their backups as they are here."""
+    copies = copies_at(destination).filter(missing_at=None)
     if instance is not None:
-        rows = rows.of_instance(instance)
-    newest_first = ("instance", F("started_at").desc(nulls_last=True), "-pk")
-    return rows.only(*COLUMNS, "manifest_date").order_by(*newest_first)
+        copies = copies.filter(execution__instance=instance)
+    newest_first = ("execution__instance", F("execution__started_at").desc(nulls_last=True), "-execution__pk")
+    found = list(copies.order_by(*newest_first))
+    for copy in found:
+        seen_at(copy)
+    return found
 
 
-def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
-    rows = list(rows)
+def _as_backups(copies: Iterable[BackupCopy], flaws: Mapping[str, str]) -> list[Backup]:
+    rows = [copy.execution for copy in copies]
     used = used_backups()
     episodes = open_episodes({row.instance for row in rows})
     # the state before such a restore may still be needed

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from backups.errors import NotDeletable
 from backups.lib import audit
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
+from backups.service.archives.records.copies import copies_of
 from backups.service.archives.records.delete import delete_from
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.plan import Plan, Planned, plan_prune
@@ -116,14 +117,16 @@ def prune_after(backup: BackupExecution) -> None:
     # retention never runs within a restore, which may need an older backup
     if backup.kind == BackupExecution.Kind.SAFETY:
         return
-    destination = backup.destination
-    try:
-        until = timezone.now() + LONGEST_AFTER_A_BACKUP
-        pruned = prune(destination, by="retention", instance=backup.instance, until=until)
-        warnings = [*pruned.warnings, *([pruned.problem] if pruned.problem else [])]
-    except OperatorError as error:
-        audit.log("retention.failed", logging.ERROR, destination=destination.name, error=error.message)
-        warnings = [sentences(f"Old backups were not pruned: {error.message}")]
+    until = timezone.now() + LONGEST_AFTER_A_BACKUP
+    warnings: list[str] = []
+    # a destination that did not get this backup keeps what it has
+    for destination in [copy.destination for copy in copies_of(backup) if copy.is_stored]:
+        try:
+            pruned = prune(destination, by="retention", instance=backup.instance, until=until)
+            warnings += [*pruned.warnings, *([pruned.problem] if pruned.problem else [])]
+        except OperatorError as error:
+            audit.log("retention.failed", logging.ERROR, destination=destination.name, error=error.message)
+            warnings.append(sentences(f"Old backups were not pruned: {error.message}"))
     if len(warnings) > MOST_WARNINGS:
         warnings = [*warnings[:MOST_WARNINGS], f"There are {len(warnings) - MOST_WARNINGS} more like these in the log."]
     if warnings:
@@ -175,8 +178,9 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
         else:
             # rows may have changed since the plan: the protections are checked again for each
             try:
+                here = BackupCopy.objects.sound().filter(destination=entry.copy.destination_id)
                 others = BackupExecution.objects.good().exclude(pk=entry.execution.pk)
-                others = others.filter(destination=entry.execution.destination_id, instance=entry.execution.instance)
+                others = others.filter(pk__in=here.values("execution"), instance=entry.execution.instance)
                 if not entry.execution.open_drop:
                     others = others.without_open_drop()
                 if others.count() < (least := pruned.plan.min_keep):
@@ -184,7 +188,7 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)
                 if is_before(entry.execution, episode):
                     raise NotDeletable(f"{entry.execution} is from before a drop of data that is not confirmed.")
-                delete_from(opened, entry.execution, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
+                delete_from(opened, entry.copy, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
             except NotDeletable as error:
                 in_a_row = 0
                 pruned.spared.append((entry, error.message))

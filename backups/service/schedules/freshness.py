@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import BackupError
-from backups.models import BackupSchedule
+from backups.models import BackupSchedule, ScheduleDestination
 from backups.service.schedules.cadence import LONGEST, Cadence, latest_due, upcoming
 from backups.service.schedules.planning import cadence_for
 from destinations.models import BackupDestination
@@ -97,7 +98,8 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
     """
     schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances)).exclude(type=Type.MANUAL)
     if destination is not None:
-        schedules = schedules.filter(destination=destination)
+        further = ScheduleDestination.objects.filter(destination=destination).values("schedule")
+        schedules = schedules.filter(Q(destination=destination) | Q(pk__in=further))
     now, ages = timezone.now(), dict[str, timedelta]()
     for schedule in schedules:
         try:
