@@ -11,10 +11,11 @@ PYTEST_OPTIONS ?=
 quickstart: $(VENV)/.runtime
 	@$(BIN)/python manage.py quickstart --bind $(BIND)
 
-# compiled once: where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile the project anew
+# Compiled once: where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile the project anew,
+# and pytest in each of its processes the tests.
 test: $(VENV)/.dev
 	@$(BIN)/python -m compileall -q backups backupsite destinations tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -33,13 +34,14 @@ soak: $(VENV)/.dev
 	$(BIN)/python scripts/soak_schedules.py --postgres
 	$(BIN)/python scripts/soak_retention.py
 	$(BIN)/python scripts/soak_cadence.py
+	BACKUPSITE_SOAK=20 $(BIN)/python -m pytest -m soak
 
 $(VENV)/.runtime: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.dev: requirements.txt requirements-dev.txt
+$(VENV)/.dev: $(wildcard requirements*.txt)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/.runtime

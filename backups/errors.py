@@ -54,6 +54,10 @@ class Untouched(ComponentError):
     untouched = True
 
 
+class Stranded(ComponentError):
+    """A live file or folder, or what it was before, lies under another name, and could not be renamed back."""
+
+
 class InstanceBusy(BackupError):
     """Another run of the same instance is running."""
 

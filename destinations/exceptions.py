@@ -1,6 +1,8 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
 """Errors of destinations."""
 
+from datetime import datetime
+
 from destinations.lib.operator_error import OperatorError
 
 
@@ -24,12 +26,32 @@ class NameTaken(DestinationError):
     """A file of that name exists and is never overwritten."""
 
 
+class Locked(DestinationError):
+    """The store refuses to delete a file before `until`; None where it does not say when its lock ends."""
+
+    def __init__(self, message: str, hint: str = "", until: datetime | None = None) -> None:
+        super().__init__(message, hint)
+        self.until = until
+
+
 class DestinationFull(DestinationError):
     """No space, a quota or a size limit."""
 
 
 class DestinationUnavailable(DestinationError):
     """Gone, read-only, refused or broken."""
+
+
+class ConnectionLost(DestinationUnavailable):
+    """Cut, timed out or not there at this moment: it may pass, and is tried again. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, hint: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class PeerNotTrusted(DestinationUnavailable):
+    """The certificate or host key is not the one that is trusted: another server may answer."""
 
 
 class VerificationFailed(DestinationError):

@@ -11,7 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.processes.process_table import children_of
-from tests.support.sites.worker_site import Site, Worker
+from tests.support.sites.worker_process import Worker
+from tests.support.sites.worker_site import Site
 
 
 @dataclass

@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.support.site_fixtures",
     "tests.support.archives.encryption_fixtures",
     "tests.support.restores.restorable_instances",
+    "tests.support.servers.fixtures",
 ]
 # pytest makes its folder for `tmp_path` there, unless it is given one; programs that tests start keep their own TMPDIR.
 # A run of the whole suite needs less than a quarter of the room.

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from backups.archive.errors import ArchiveError
+from backups.archive.errors import ArchiveError, NotPossibleHere
 
 MAGIC = b"TCBK"
 _VERSION = 1
@@ -32,6 +32,10 @@ _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _DAMAGED_HINT = "The file was truncated or altered. Fetch it again or use another backup."
 
 
+class WrongPassphrase(NotPossibleHere):
+    """The passphrase is wrong, or the file was altered: the format cannot say which."""
+
+
 def is_tcbk(head: bytes) -> bool:
     """True when a file whose first 4 bytes or more are `head` is a TCBK container."""
     return head.startswith(MAGIC)
@@ -41,14 +45,14 @@ def decrypt(source: BinaryIO, target: BinaryIO, passphrase: str) -> None:
     """Write the archive in `source` to `target`, in two passes at constant memory.
 
     `source` is seekable and at the start of the container. Nothing is written before all of it is authenticated.
-    Raises ArchiveError for a wrong passphrase or a damaged container.
+    Raises WrongPassphrase, and ArchiveError for a damaged container.
     """
     head = _read_fully(source, len(MAGIC) + 1 + _SALT_BYTES)
     if not is_tcbk(head) or len(head) < len(MAGIC) + 1 + _SALT_BYTES:
         raise ArchiveError("This is not a complete encrypted archive of the TACACS+ server.", hint=_DAMAGED_HINT)
     version = head[len(MAGIC)]
     if version != _VERSION:
-        raise ArchiveError(
+        raise NotPossibleHere(
             f"The encrypted archive has container version {version}; only version {_VERSION} can be read.",
             hint="Open it with the TACACS+ server that wrote it.",
         )
@@ -102,7 +106,7 @@ def _authenticate(token: _Token, key: bytes) -> bytes:
     if ciphertext_size <= 0 or ciphertext_size % _BLOCK_BYTES or head[0] != _TOKEN_VERSION:
         raise _damaged()
     if not hmac.compare_digest(mac.digest(), token.mac):
-        raise ArchiveError(
+        raise WrongPassphrase(
             "The encrypted archive cannot be opened: the passphrase is wrong, or the file was altered.",
             hint="Use the passphrase that the TACACS+ server had when it made this backup.",
         )

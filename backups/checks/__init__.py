@@ -5,18 +5,15 @@ from backups.checks import (
     compression,
     database,
     drops,
-    encryption_policy,
     instances,
-    key_use,
     keys,
     log_file,
     queue,
     restores,
     retention,
-    site_paths,
     workers,
 )
-from backups.checks.instances import check_instances_file, check_sources
+from backups.checks.instances.described import check_instances_file, check_sources
 
 __all__ = [
     "cadences",
@@ -25,14 +22,11 @@ __all__ = [
     "compression",
     "database",
     "drops",
-    "encryption_policy",
     "instances",
-    "key_use",
     "keys",
     "log_file",
     "queue",
     "restores",
     "retention",
-    "site_paths",
     "workers",
 ]

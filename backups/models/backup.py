@@ -97,7 +97,9 @@ class BackupExecution(Run):
         expression=KT("manifest_json__backup_metadata__timestamp_utc"), output_field=models.TextField(), db_persist=True
     )
     config_json: "Json[KeptConfiguration | None]" = models.JSONField(
-        null=True, blank=True, help_text="file and overrides with secrets masked: previews compare with them"
+        null=True,
+        blank=True,
+        help_text="environment, file and overrides with secrets masked: previews compare with them",
     )
 
     verified_at = models.DateTimeField(null=True, blank=True)

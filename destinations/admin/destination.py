@@ -1,7 +1,8 @@
 """Destinations in the admin: a typed form per type, and a button that tests the connection."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -17,12 +18,12 @@ from django.utils.safestring import SafeString
 from destinations.admin.forms import OPTION, form_class
 from destinations.admin.methods import wrong_method
 from destinations.admin.moments import stamp_ago
-from destinations.backends import TYPES, Destination, type_choices
-from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.backends import TYPES, Destination
+from destinations.exceptions import DestinationError
+from destinations.lib.formats import counted, human_duration
 from destinations.lib.lists import BoundedLists, NamedValues
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
-from destinations.policies.retention_rule import RetentionError
 from destinations.providers import warnings_about
 
 if TYPE_CHECKING:
@@ -31,6 +32,24 @@ else:
     _ModelAdmin = admin.ModelAdmin
 
 logger = logging.getLogger(__name__)
+
+# of the health history, on the page of a destination
+SHOWN_TESTS = 10
+
+
+@dataclass(frozen=True)
+class TypeChoice:
+    """A type on the page where one is chosen; `note` says which package it lacks here."""
+
+    name: str
+    label: str
+    note: str
+    hint: str
+
+    @classmethod
+    def of(cls, backend: type[Destination]) -> Self:
+        extra = backend.extra
+        return cls(backend.type, backend.label, extra.note if extra else "", extra.hint if extra else "")
 
 
 @admin.register(BackupDestination)
@@ -82,18 +101,11 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
 
     @admin.display(description="Keeps", ordering="retention_days")
     def retention(self, destination: BackupDestination) -> str:
-        try:
-            pending = " (not confirmed)" if destination.rule_pending_since else ""
-            return f"{destination.rule() or 'everything'}{pending}".replace(" ", "\xa0")
-        except RetentionError as error:
-            return error.text
+        return destination.rule_text.replace(" ", "\xa0")
 
     @admin.display(description="Location")
     def location(self, destination: BackupDestination) -> str:
-        try:
-            return destination.open().location()
-        except DestinationConfigError as error:
-            return error.text
+        return destination.location_text
 
     # --- form -----------------------------------------------------------------------------------------------------
     def _backend(self, request: HttpRequest, destination: BackupDestination | None) -> type[Destination] | None:
@@ -105,7 +117,8 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: BackupDestination | None = None, change: bool = False, **kwargs: Any
     ) -> "type[ModelForm[BackupDestination]]":
-        return super().get_form(request, obj, change, form=form_class(self._backend(request, obj)), **kwargs)
+        form = form_class(self._backend(request, obj), request.user.get_username())
+        return super().get_form(request, obj, change, form=form, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: BackupDestination | None = None) -> Any:
         common: list[Any] = [
@@ -128,7 +141,7 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "Add backup destination",
-            "types": type_choices(),
+            "types": [TypeChoice.of(backend) for backend in TYPES.values()],
             "media": self.media,
         }
         return TemplateResponse(request, "admin/destinations/backupdestination/choose_type.html", context)
@@ -138,6 +151,9 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
         if not change:
             obj.created_by = user
         super().save_model(request, obj, form, change)
+        if form.passed_test is not None:
+            form.passed_test.destination = obj
+            form.passed_test.save()
         for warning in warnings_about(obj):
             self.message_user(request, warning, messages.WARNING)
         logger.info("destination %s name=%s user=%s", "changed" if change else "created", obj.name, user)
@@ -177,6 +193,7 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
         context = {"show_test": self.has_test_permission(request), **(extra_context or {})}
         if (destination := self.get_object(request, unquote(object_id))) is not None:
             context["warnings_about"] = warnings_about(destination)
+            context["tests"] = destination.tests.all()[:SHOWN_TESTS]
         return super().change_view(request, object_id, form_url, context)
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -189,13 +206,13 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
             self.message_user(request, "That destination does not exist any more.", messages.WARNING)
             return redirect("admin:destinations_backupdestination_changelist")
         try:
-            steps = destination.test(user=request.user.get_username())
+            result = destination.test(user=request.user.get_username())
         except DestinationError as error:
             self.message_user(request, f"The test failed. {error.text}", messages.ERROR)
             self.log_change(request, destination, f"Tested the connection: failed. {error.message}")
         else:
-            done = "; ".join(f"{step.name}: {step.detail}" for step in steps)
-            self.message_user(request, f"The connection works ({done}).", messages.SUCCESS)
+            took = f"{counted(len(result.steps), 'step')} in {human_duration(result.seconds)}"
+            self.message_user(request, f"The connection works: {took}, listed below.", messages.SUCCESS)
             self.log_change(request, destination, "Tested the connection: it works.")
         return redirect("admin:destinations_backupdestination_change", destination.pk)
 

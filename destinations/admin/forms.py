@@ -7,9 +7,9 @@ from django.core.exceptions import ValidationError
 from django.forms.utils import pretty_name
 
 from destinations.backends import Destination
-from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import sentences
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, DestinationTest
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from destinations.secrets import unseal_config
 
@@ -33,6 +33,10 @@ class DestinationForm(_ModelForm):
     """Without a backend (a row of an unknown type) it has the common fields only."""
 
     backend: ClassVar[type[Destination] | None] = None
+    # who tests with it
+    user: ClassVar[str] = ""
+    # kept with the destination once that is saved
+    passed_test: DestinationTest | None = None
 
     class Meta:
         model = BackupDestination
@@ -78,13 +82,13 @@ class DestinationForm(_ModelForm):
         tested_fields = {"enabled", *(OPTION + option for option in self.backend.fields())}
         if not self.instance._state.adding and not tested_fields & {*self.changed_data}:
             return
-        try:
-            with self.instance.open() as destination:
-                destination.test()
-        except DestinationError as error:
-            self.add_error(
-                None, sentences("The test of the destination failed.", error.text, "Save it disabled to test it later.")
-            )
+        result = self.instance.tested(user=self.user)
+        if (error := result.failure) is None:
+            self.passed_test = result
+            return
+        self.add_error(
+            None, sentences("The test of the destination failed.", error.text, "Save it disabled to test it later.")
+        )
 
     def _options(self, backend: type[Destination], cleaned: dict[str, Any]) -> dict[str, object]:
         given = {option: cleaned[OPTION + option] for option in backend.fields()}
@@ -93,8 +97,8 @@ class DestinationForm(_ModelForm):
         return given | unseal_config(backend.type, kept, name=self.instance.name)
 
 
-def form_class(backend: type[Destination] | None) -> type[DestinationForm]:
-    """Return the form of a type; each option is the field `option_<name>`."""
+def form_class(backend: type[Destination] | None, user: str = "") -> type[DestinationForm]:
+    """Return the form of a type for `user`; each option is the field `option_<name>`."""
     if backend is None:
         return DestinationForm
     fields = backend.fields()
@@ -109,4 +113,4 @@ def form_class(backend: type[Destination] | None) -> type[DestinationForm]:
         if option in backend.default_options(""):
             field.required = False
     options = {OPTION + option: field for option, field in fields.items()}
-    return type(f"{backend.__name__}Form", (DestinationForm,), {"backend": backend, **options})
+    return type(f"{backend.__name__}Form", (DestinationForm,), {"backend": backend, "user": user, **options})

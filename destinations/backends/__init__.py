@@ -4,12 +4,16 @@ from collections.abc import Mapping
 
 from destinations.backends.base import Destination, StoredFile, TestStep
 from destinations.backends.local import LocalDestination
+from destinations.backends.s3 import S3Destination
+from destinations.backends.sftp import SftpDestination
 from destinations.exceptions import DestinationConfigError
 
 __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination", "destination_class", "type_choices"]
 
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
+    "s3": S3Destination,
+    "sftp": SftpDestination,
 }
 
 

@@ -1,6 +1,7 @@
 """A site with years behind it: instances, destinations, schedules, and as many executions as wanted.
 
-Run as a program it makes one, in the home and the database that the environment names: ``history.py EXECUTIONS``.
+Run as a program it makes one, in the home and the database that the environment names: ``history.py EXECUTIONS``,
+or ``history.py EXECUTIONS INSTANCES`` for another number of instances than the usual one.
 """
 
 import json
@@ -26,14 +27,14 @@ components.uploads = {{kind = "files", path = "uploads"}}
 """
 
 
-def names() -> list[str]:
-    return [f"{SERVICES[number % len(SERVICES)]}-{number:03}" for number in range(INSTANCES)]
+def names(count: int) -> list[str]:
+    return [f"{SERVICES[number % len(SERVICES)]}-{number:03}" for number in range(count)]
 
 
-def describe_instances(home: Path) -> None:
+def describe_instances(home: Path, names: list[str]) -> None:
     """Write instances.toml, and the files of each instance."""
     text = []
-    for name in names():
+    for name in names:
         root = home / "instances" / name
         for component in ("orders", "uploads"):
             (root / component).mkdir(parents=True)
@@ -42,7 +43,7 @@ def describe_instances(home: Path) -> None:
     (home / "instances.toml").write_text("".join(text))
 
 
-def make_history(count: int) -> None:
+def make_history(count: int, names: list[str]) -> None:
     from django.contrib.auth.models import User
     from django.db import connection
     from django.utils import timezone
@@ -52,9 +53,9 @@ def make_history(count: int) -> None:
 
     now = timezone.now()
     destinations = make_destinations()
-    schedules = make_schedules(destinations, now)
-    InstanceState.objects.bulk_create(InstanceState(instance=name, config_hash=digest()) for name in names())
-    copy_in(BackupExecution, executions(names(), count // INSTANCES, destinations, schedules, KEEPS_ALL, now))
+    schedules = make_schedules(names, destinations, now)
+    InstanceState.objects.bulk_create(InstanceState(instance=name, config_hash=digest()) for name in names)
+    copy_in(BackupExecution, executions(names, count // len(names), destinations, schedules, KEEPS_ALL, now))
     store_archives()
     make_restores(now)
     make_deeds(User.objects.create_superuser("admin"))
@@ -78,12 +79,12 @@ def make_destinations() -> list[Any]:
     return BackupDestination.objects.bulk_create(rows)
 
 
-def make_schedules(destinations: list[Any], now: datetime) -> list[Any]:
+def make_schedules(names: list[str], destinations: list[Any], now: datetime) -> list[Any]:
     """One for each instance, which makes its history, and for every fourth another one that is paused."""
     from backups.models import BackupSchedule
 
     rows = []
-    for number, name in enumerate(names()):
+    for number, name in enumerate(names):
         common = {"instance": name, "destination": destinations[number % DESTINATIONS], "type": "cron"}
         soon = now + timedelta(hours=1, minutes=number)
         rows.append(BackupSchedule(name=f"{name}-twice", expression="7 */12 * * *", next_run=soon, **common))
@@ -158,6 +159,7 @@ if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
     import django
 
-    describe_instances(Path(os.environ["BACKUPSITE_HOME"]))
+    executions_in_all, instances = int(sys.argv[1]), names(int(sys.argv[2]) if len(sys.argv) > 2 else INSTANCES)
+    describe_instances(Path(os.environ["BACKUPSITE_HOME"]), instances)
     django.setup()
-    make_history(int(sys.argv[1]))
+    make_history(executions_in_all, instances)

@@ -1,5 +1,6 @@
 """Mistakes with keys are system checks with an id and a hint."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from destinations.models import BackupDestination
 from tests.support.archives.age_files import IDENTITY, PASSPHRASE, RECIPIENT, identity_file, run_age
 from tests.support.secret_destination import VaultDestination
 
-OURS = ("backups.E04", "backups.W04", "backups.I04")
+OURS = ("backups.E04", "backups.W04", "backups.I04", "backups.W052")
 
 
 def found(*, database: bool = False) -> list[CheckMessage]:
@@ -101,11 +102,11 @@ def test_an_extension_that_is_not_free_is_refused(home: Path, settings: Settings
 
 
 def test_a_program_that_is_not_installed_is_named(home: Path, settings: Settings) -> None:
-    settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = ["no-such-program"]
+    settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT = settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = ["no-such-program"]
     settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION = ".gpg"
     assert [message.msg for message in found()] == [
         "BACKUP_ENCRYPTION_PROGRAM_ENCRYPT names no-such-program, which is not installed.",
-        "BACKUP_ENCRYPTION_PROGRAM_DECRYPT is empty.",
+        "BACKUP_ENCRYPTION_PROGRAM_DECRYPT names no-such-program, which is not installed.",
     ]
 
 
@@ -168,3 +169,23 @@ def test_a_service_that_asks_for_encryption_and_has_no_passphrase_is_reported_be
     assert ids(database=True) == expected
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     assert ids(database=True) == []
+
+
+def test_a_program_that_only_encrypts_is_a_choice_and_one_that_only_decrypts_is_left_of_an_earlier_kind(
+    home: Path, settings: Settings
+) -> None:
+    settings.BACKUP_ENCRYPTION_PROGRAM_EXTENSION = ".gpg"
+    settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = ["cat"]
+    assert ids() == []
+    settings.BACKUP_ENCRYPTION = "program"
+    settings.BACKUP_ENCRYPTION_PROGRAM_ENCRYPT, settings.BACKUP_ENCRYPTION_PROGRAM_DECRYPT = ["cat"], []
+    assert ids() == ["backups.I040"]
+
+
+def test_regular_drills_on_a_host_that_cannot_open_its_archives_are_warned_of(
+    home: Path, settings: Settings, recipient: str, declare: Callable[[str], None]
+) -> None:
+    declare('[shop]\nkind = "generic"\nroot = "/srv/shop"\ncomponents.a = {kind = "sqlite", path = "a.db"}\n')
+    assert "backups.W052" not in ids()
+    settings.BACKUP_DRILL_EVERY_DAYS = 7
+    assert "backups.W052" in ids()

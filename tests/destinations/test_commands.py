@@ -71,7 +71,7 @@ def test_json_prints_one_object_about_what_was_added(run: Callable[..., str], ba
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nas", "--type", "floppy"], "There is no destination type 'floppy'. The types are: local."),
+        (["nas", "--type", "floppy"], "There is no destination type 'floppy'. The types are: "),
         (["nas", "--type", "local", "--option", "path=/etc"], "is outside BACKUP_ROOT"),
         (["nas", "--type", "local", "--option", "host=x"], "has no option 'host'"),
         (["nas", "--type", "local", "--option", "canary"], "An option has no '='. Write each option once"),
@@ -113,9 +113,15 @@ def test_a_working_destination_is_said_to_work(run: Callable[..., str], backup_r
     add("nas", "--type", "local")
     lines = run("testdestination", "nas").splitlines()
     assert "Destination nas works." in lines
-    assert [line.split(":")[0].strip() for line in lines[-4:]] == ["write", "read back", "delete", "free space"]
+    assert [line.split(":")[0].strip() for line in lines[-6:-1]] == [
+        "write",
+        "list",
+        "read back",
+        "delete",
+        "free space",
+    ]
     answer = json.loads(run("testdestination", "nas", "--json"))
-    assert (answer["name"], answer["ok"], answer["steps"][1]) == (
+    assert (answer["name"], answer["ok"], {key: answer["steps"][2][key] for key in ("name", "detail")}) == (
         "nas",
         True,
         {"name": "read back", "detail": "the same bytes"},

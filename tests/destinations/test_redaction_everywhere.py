@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from destinations.lib.redaction import CUT, HIDDEN, MARGIN, redact, redact_cut, remember
+from tests.support.soak import examples
 
 SECRET = "Hunter-22/canary+77"
 KNOWN = 'known "canary-77" words, & more of them'
@@ -34,8 +35,9 @@ def shows(text: str) -> bool:
     return "canary" in text.lower() or "hunter" in text.lower() or "and words" in text
 
 
+@pytest.mark.soak
+@examples(200)
 @given(AROUND, st.sampled_from(FORMS), AROUND)
-@settings(deadline=None, max_examples=400, derandomize=True)
 def test_whatever_stands_around_it_a_secret_is_hidden(before: str, secret: str, after: str) -> None:
     # a word that goes on is another word
     text = redact(f"{before} {secret} {after}")

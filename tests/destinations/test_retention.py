@@ -127,7 +127,7 @@ def test_a_mistake_in_the_rule_of_the_site_is_a_system_check(settings: Settings)
 def test_the_form_takes_a_rule_and_shows_a_mistake_at_its_field(
     backup_root: Path, staff: Callable[..., Client]
 ) -> None:
-    client, add = staff(*EDIT), "/admin/destinations/backupdestination/add/"
+    client, add = staff(*EDIT), "/admin/destinations/backupdestination/add/?type=local"
     data = {"name": "nas", "enabled": "on", "retention_strategy": "gfs", "retention_days": "30", "keep_daily": "7"}
     response = client.post(add, data)
     assert response.status_code == 200

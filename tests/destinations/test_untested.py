@@ -18,7 +18,7 @@ from destinations.models import BackupDestination
 from tests.support.file_systems import remount_read_only, small_disk
 from tests.support.sites.command_site import Site
 
-ADD = reverse("admin:destinations_backupdestination_add")
+ADD = f"{reverse('admin:destinations_backupdestination_add')}?type=local"
 
 
 @pytest.fixture

@@ -28,13 +28,12 @@ from tests.support.sites.browser_site import Site
 pytestmark = pytest.mark.browser
 
 
-def test_a_backup_from_the_front_page_completes_while_its_page_is_open(page: Page, site: Site, tmp_path: Path) -> None:
+def test_a_backup_from_the_front_page_completes_while_its_page_is_open(page: Page, site: Site) -> None:
     expect(page.locator('[data-row="tacacs-demo"]')).to_have_attribute("data-status", "never")
     expect(field(page, "banner")).to_have_attribute("data-status", "bad")
     back_up_from_the_front_page(page)
     expect_message(page, "success")
     wait_until_completed(page)
-    page.screenshot(path=tmp_path / "completed.png", full_page=True)
 
     shown = json.loads(site.manage("listbackups", "--json"))
     (execution,) = shown if isinstance(shown, list) else shown["backups"]

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 from tests.support.pages.browser_steps import assert_every_page_fits, back_up_from_the_front_page, wait_until_completed
 from tests.support.sites.browser_site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 LONG_ROWS = """
 from uuid import uuid4
 from backups.models import BackupExecution, BackupSchedule, RestoreExecution

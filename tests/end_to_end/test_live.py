@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.support.pages.browser_steps import END_MS, back_up_from_the_front_page, wait_until_completed
 from tests.support.sites.browser_site import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 # of another host, whose heartbeat is fresh: no worker here takes it, ends it or brings it further
 RUN_A_DRILL = """
 from django.utils import timezone

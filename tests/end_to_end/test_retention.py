@@ -1,6 +1,5 @@
 """Rules, pins and the catalogue, by a person in a real browser."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,7 @@ def archives(site: Site) -> list[Path]:
 def test_a_rule_is_set_previewed_and_applied_and_a_lost_archive_is_found_and_imported(
     page: Page, site: Site, tmp_path: Path
 ) -> None:
-    for _ in range(4):
-        site.manage("backup", "tacacs-demo")
-        time.sleep(1)  # so that the second in their names tells them apart
+    site.back_up(4)
     oldest, *_, newest = archives(site)
 
     page.goto(f"{site.url}/admin/destinations/backupdestination/")

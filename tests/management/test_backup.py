@@ -18,15 +18,18 @@ from destinations.models import BackupDestination
 from tests.instances.kinds.tacacs.test_component import ARCHIVE
 from tests.support.archives.stored import file_of
 from tests.support.databases.sqlite_files import exclusively_locked
-from tests.support.processes.project_programs import manage, start
+from tests.support.processes.project_programs import manage, manage_here, start
 from tests.support.site_fixtures import TACACS, BackUp, Declare
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def answer(home: Path, *arguments: str) -> Any:
+def answer(*arguments: str) -> Any:
     """Return the JSON that a command answers with."""
-    ended = manage(home, *arguments, "--json")
+    return json_of(manage_here(*arguments, "--json"))
+
+
+def json_of(ended: "subprocess.CompletedProcess[str]") -> Any:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.count("\n") == 1
     return json.loads(ended.stdout)
@@ -61,7 +64,7 @@ def test_a_backup_is_described_in_words_with_its_warnings(
 def test_a_backup_answers_a_script_with_what_it_needs(
     home: Path, tacacs_root: Path, destination: BackupDestination
 ) -> None:
-    data = answer(home, "backup", "tacacs-hq", "--destination", "nas")
+    data = json_of(manage(home, "backup", "tacacs-hq", "--destination", "nas", "--json"))
     execution = BackupExecution.objects.get()
     assert (data["id"], data["status"], data["warnings"]) == (execution.pk, "completed", [])
     assert Path(home, "backups", "nas", data["backup_path"]).name == data["backup_filename"]
@@ -91,7 +94,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 def test_a_refusal_is_one_line_and_exit_code_1(
     home: Path, tacacs_root: Path, destination: BackupDestination, arguments: list[str], expected: str
 ) -> None:
-    assert refusal(manage(home, *arguments)).startswith(expected)
+    assert refusal(manage_here(*arguments)).startswith(expected)
     assert not BackupExecution.objects.exists()
 
 
@@ -111,7 +114,7 @@ def test_a_second_backup_says_that_the_instance_is_busy_and_leaves_nothing_queue
     running = start_backup("tacacs-hq", destination, by="tests")
     with workspace(running.pk):
         claim(running)
-        assert "nother backup of tacacs-hq is running" in refusal(manage(home, "backup", "tacacs-hq"))
+        assert "nother backup of tacacs-hq is running" in refusal(manage_here("backup", "tacacs-hq"))
     second = BackupExecution.objects.exclude(pk=running.pk).get()
     assert second.status == "cancelled"
 
@@ -137,12 +140,12 @@ def test_backups_are_listed_and_filtered(home: Path, tacacs_root: Path, back_up:
     good = back_up()
     bad = start_backup("tacacs-hq", good.destination, by="tests")
     BackupExecution.objects.filter(pk=bad.pk).update(status="failed", error_message="it went wrong")
-    listed = answer(home, "listbackups")
+    listed = answer("listbackups")
     assert [row["id"] for row in listed] == [bad.pk, good.pk]
-    assert [row["id"] for row in answer(home, "listbackups", "tacacs-hq", "--status", "completed")] == [good.pk]
-    assert answer(home, "listbackups", "--destination", "nas", "--limit", "1")[0]["id"] == bad.pk
-    assert answer(home, "listbackups", "shop") == []
-    ended = manage(home, "listbackups")
+    assert [row["id"] for row in answer("listbackups", "tacacs-hq", "--status", "completed")] == [good.pk]
+    assert answer("listbackups", "--destination", "nas", "--limit", "1")[0]["id"] == bad.pk
+    assert answer("listbackups", "shop") == []
+    ended = manage_here("listbackups")
     head, *rows = ended.stdout.splitlines()
     assert head.split()[:3] == ["id", "instance", "status"]
     assert "it went wrong" in rows[0]
@@ -151,10 +154,10 @@ def test_backups_are_listed_and_filtered(home: Path, tacacs_root: Path, back_up:
 
 def test_a_backup_is_shown_by_the_beginning_of_its_id(home: Path, tacacs_root: Path, back_up: BackUp) -> None:
     execution = back_up()
-    data = answer(home, "showbackup", execution.pk[:8])
+    data = answer("showbackup", execution.pk[:8])
     assert data["id"] == execution.pk
     assert data["manifest"] == execution.manifest_json
-    shown = manage(home, "showbackup", execution.pk).stdout
+    shown = manage_here("showbackup", execution.pk).stdout
     assert execution.manifest_json is not None
     for entry in execution.manifest_json["contents"]:
         assert entry["checksum_sha256"] in shown
@@ -164,23 +167,23 @@ def test_an_archive_file_is_shown_and_verified_wherever_it_comes_from(
     home: Path, tacacs_root: Path, destination: BackupDestination, tmp_path: Path
 ) -> None:
     copy = shutil.copy(ARCHIVE, tmp_path / "theirs.tar.gz")
-    assert answer(home, "showbackup", "--file", str(copy))["manifest"]["backup_metadata"]["triggered_by"] == "ceo"
-    assert answer(home, "verifybackup", "--file", str(copy)) == {
+    assert answer("showbackup", "--file", str(copy))["manifest"]["backup_metadata"]["triggered_by"] == "ceo"
+    assert answer("verifybackup", "--file", str(copy)) == {
         "verified": True, "subject": str(copy), "files": 8, "databases": 6, "signature": "not signed", "warnings": [],
     }  # fmt: skip
 
 
 def test_verification_says_good_or_why_not(home: Path, tacacs_root: Path, back_up: BackUp) -> None:
     execution = back_up()
-    assert answer(home, "verifybackup", execution.pk)["databases"] == 6
+    assert answer("verifybackup", execution.pk)["databases"] == 6
     file_of(execution).write_bytes(b"something else")
-    assert refusal(manage(home, "verifybackup", execution.pk)).startswith(
+    assert refusal(manage_here("verifybackup", execution.pk)).startswith(
         f"{execution.backup_path} at nas is not what was uploaded: its SHA-256 differs"
     )
 
 
 def test_a_queued_backup_waits_for_a_worker(home: Path, tacacs_root: Path, destination: BackupDestination) -> None:
-    data = answer(home, "backup", "tacacs-hq", "--queue")
+    data = answer("backup", "tacacs-hq", "--queue")
     assert data["status"] == "queued"
     assert BackupExecution.objects.get(pk=data["id"]).status == "queued"
 

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from tests.support.archives.age_files import RECIPIENT
 from tests.support.paths import PROJECT
 from tests.support.processes.project_programs import PATIENCE_SECONDS
 from tests.support.processes.pseudo_terminals import OnTerminal
@@ -180,3 +181,15 @@ def wait_for(url: str, process: "subprocess.Popen[Any]") -> str:
         except OSError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_a_host_that_only_encrypts_gets_its_first_backup_unverified(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "quickstart", "--no-serve"],
+        cwd=PROJECT, env=environment(home) | {"BACKUP_ENCRYPTION_RECIPIENTS": RECIPIENT},
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    found = rows(home, "SELECT status, encryption, verified_at, verification FROM backup_executions")
+    assert found == [("completed", "age", None, None)]

@@ -165,7 +165,7 @@ def memory() -> Iterator[Any]:
 def test_the_destination_of_the_extending_page_keeps_the_contract(memory: Any) -> None:
     place = memory.MemoryDestination({"shelf": "left", "password": "sesame"})
 
-    assert [step.name for step in place.test()] == ["write", "read back", "delete", "free space"]
+    assert [step.name for step in place.test()] == ["write", "list", "read back", "delete", "free space"]
     place.put(io.BytesIO(b"abc"), "shop/manual/a.tar.gz", size=3, token="t1")
     with pytest.raises(NameTaken):
         place.put(io.BytesIO(b"abc"), "shop/manual/a.tar.gz", size=3, token="t2")

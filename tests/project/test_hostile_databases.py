@@ -5,6 +5,7 @@ Each has so much memory and so much CPU, and ends with the status that it should
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -29,27 +30,23 @@ resource.setrlimit(resource.RLIMIT_CPU, ({CPU_SECONDS}, {CPU_SECONDS}))
 sys.argv[0] = "manage.py"
 runpy.run_path("manage.py", run_name="__main__")
 """
-FURNISH = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-call_command("adddestination", "nas", "--type", "local")
-"""
 LONGEST_SECONDS = 45
 POLL_SECONDS = 0.1
 
 
 class Shop(Site):
-    """A site whose one instance has a database for each component."""
+    """A site whose one instance has a database for each component; its tables are those of `template`."""
 
-    def furnish(self, *names: str) -> "Shop":
-        (self.home / "backups").mkdir(mode=0o700, parents=True)
-        self.instance.mkdir(exist_ok=True)
+    def __init__(self, folder: Path, template: Site) -> None:
+        super().__init__(folder)
+        self.instance.mkdir(parents=True)
+        shutil.copytree(template.home, self.home)
+        with closing(sqlite3.connect(self.home / "backupsite.sqlite3")) as connection, connection:
+            connection.execute("DELETE FROM backup_executions")
+
+    def furnish(self, *names: str) -> None:
         parts = "".join(f'[shop.components.{name}]\nkind = "sqlite"\npath = "{name}.db"\n' for name in names)
         (self.home / "instances.toml").write_text(f'[shop]\nkind = "generic"\nroot = "{self.instance}"\n{parts}')
-        out, err = self.start("-c", FURNISH).communicate(timeout=60)
-        assert err == "", out
-        return self
 
     def database(self, name: str) -> Path:
         return self.instance / f"{name}.db"
@@ -67,10 +64,8 @@ class Shop(Site):
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "site")
-    shop.instance.mkdir(parents=True)
-    return shop
+def shop(tmp_path: Path, site_template: Site) -> Shop:
+    return Shop(tmp_path / "site", site_template)
 
 
 def done(ended: Ended) -> Any:
@@ -82,7 +77,9 @@ def named(warnings: list[str]) -> set[str]:
     return {warning.split(":")[0].removesuffix(" was not checked") for warning in warnings}
 
 
-def test_a_service_with_hostile_databases_is_backed_up_and_restored(shop: Shop, tmp_path: Path) -> None:
+def test_a_service_with_hostile_databases_is_backed_up_and_restored(
+    shop: Shop, site_template: Site, tmp_path: Path
+) -> None:
     computing(shop.database("giga"), GIGABYTE)
     computing(shop.database("name"), "[foo(bar](a)")
     make(shop.database("good"), "CREATE TABLE t(x)", "INSERT INTO t VALUES (1)")
@@ -118,8 +115,7 @@ def test_a_service_with_hostile_databases_is_backed_up_and_restored(shop: Shop, 
         assert connection.execute("SELECT count(*) FROM plain").fetchone() == (2,)
 
     (archive,) = (shop.home / "backups").rglob("backup-shop-*-manual.tar.gz")
-    other = Shop(tmp_path / "other")
-    other.instance.mkdir(parents=True)
+    other = Shop(tmp_path / "other", site_template)
     other.furnish("good")
     imported = done(other.limited("importarchive", str(archive), "--json"))
     assert (imported["status"], named(imported["warnings"])) == ("completed", strange)

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
-from backups.checks.instances import check_instances_file
+from backups.checks.instances.described import check_instances_file
 from backups.components.sqlite import component_error
 from backups.errors import BackupError
 from backups.instances import get_instance, inventory

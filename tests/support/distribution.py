@@ -4,10 +4,11 @@ The mark ``xdist_group`` cannot be used: pytest-xdist 3.8.0 loses it with pytest
 """
 
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 # The tests of such a folder share servers, browsers and templates of sites, which are made once in a process. They are
 # also the longest ones: a folder is one unit, and pytest-xdist begins with the units of the most tests.
-TOGETHER = ("tests/worker/", "tests/end_to_end/")
+TOGETHER = ("tests/worker/", "tests/end_to_end/", "tests/destinations/servers/")
 
 
 class FoldersTogether(LoadScopeScheduling):
@@ -15,3 +16,12 @@ class FoldersTogether(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        # without what is done: pytest-xdist counts all units that a process was given, after each test
+        work, nodeid = self.assigned_work[node], self.registered_collections[node][item_index]
+        unit = work[self._split_scope(nodeid)]
+        unit[nodeid] = True
+        if all(unit.values()):
+            del work[self._split_scope(nodeid)]
+        self._reschedule(node)

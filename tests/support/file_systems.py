@@ -27,6 +27,26 @@ def bare_disk(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def layered(lower: Path, point: Path, *, layers: Path) -> Iterator[Path]:
+    """Show the folder `lower` at `point` below a layer that takes what is written, as in a container.
+
+    `layers` is an empty folder for that. Skips where only an administrator could.
+    """
+    for name in ("upper", "work"):
+        (layers / name).mkdir()
+    options = f"lowerdir={lower},upperdir={layers / 'upper'},workdir={layers / 'work'},redirect_dir=off"
+    with _mounted(point, "-t", "overlay", "-o", options, "backupsite-test"):
+        yield point
+
+
+@contextmanager
+def kernel_files(point: Path) -> Iterator[Path]:
+    """Mount a proc file system at `point`; skips where only an administrator could."""
+    with _mounted(point, "-t", "proc", "backupsite-test"):
+        yield point
+
+
+@contextmanager
 def bound(source: Path, point: Path) -> Iterator[Path]:
     """Show the folder or file `source` at `point` too; skips where only an administrator could."""
     with _mounted(point, "--bind", str(source)):

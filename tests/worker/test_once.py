@@ -1,11 +1,14 @@
 """Two workers on one database: every queued backup runs, and runs once."""
 
-import os
 import re
 
-from tests.support.sites.worker_site import Site, eventually
+import pytest
 
-COUNT = int(os.environ.get("BACKUPSITE_QUEUED", "10"))
+from tests.support.sites.worker_site import Site, eventually
+from tests.support.soak import often
+
+pytestmark = pytest.mark.soak
+COUNT = often(6)
 HOSTS = ("east", "west")
 MOST_BATCHES = 5
 

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from tests.support.sites.worker_site import Site, Worker, eventually
+from tests.support.sites.worker_process import Worker
+from tests.support.sites.worker_site import Site, eventually
 
 
 def a_restore(site: Site, run_id: str) -> str:

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.support.processes.process_table import children_of
-from tests.support.sites.worker_site import Site, Worker, eventually
+from tests.support.sites.worker_process import Worker
+from tests.support.sites.worker_site import Site, eventually
 
 SHORT_TIMEOUTS = """
 import backups.worker.child_process as s

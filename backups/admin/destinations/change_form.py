@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from backups.admin.destinations.retention import ConfirmRuleForm, fingerprint
+from backups.admin.shared.permissions import VIEW
+from backups.service.monitoring.destination_facts import facts_of
 from backups.service.retention.plan import Planned, more_deletions, size_of
 from destinations.admin import BackupDestinationAdmin
 from destinations.admin.forms import OPTION
@@ -100,6 +103,15 @@ class DestinationAdmin(BackupDestinationAdmin):
         form = super().get_form(request, obj, change, **kwargs)
         # a new destination holds no backups that a rule could delete
         return form if obj is None else type(form.__name__, (RuleMixin, form), {})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {**(extra_context or {})}
+        destination = self.get_object(request, unquote(object_id))
+        if destination is not None and request.user.has_perm(VIEW):
+            context["facts"] = facts_of(destination)
+        return super().change_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: BackupDestination, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -10,6 +10,7 @@ from backups.archive.age.errors import (
     AgeHeaderError,
     AgeHeaderMacError,
     AgeKeyError,
+    AgeMemoryError,
     AgeNoMatchError,
     AgePayloadError,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "AgeHeaderError",
     "AgeHeaderMacError",
     "AgeKeyError",
+    "AgeMemoryError",
     "AgeNoMatchError",
     "AgePayloadError",
     "DecryptingReader",

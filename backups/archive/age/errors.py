@@ -1,6 +1,6 @@
 """Errors of age files and keys, one class for each that a caller may have to distinguish."""
 
-from backups.archive.errors import ArchiveError
+from backups.archive.errors import ArchiveError, NotPossibleHere
 
 DAMAGED_HINT = "Fetch the file again. If it is the same, use another backup."
 
@@ -9,8 +9,12 @@ class AgeError(ArchiveError):
     """Base class: an age file or key cannot be used."""
 
 
-class AgeKeyError(AgeError):
+class AgeKeyError(AgeError, NotPossibleHere):
     """A recipient, identity or passphrase cannot be used; the message quotes no secret."""
+
+
+class AgeMemoryError(AgeError, NotPossibleHere):
+    """There is not enough memory to derive a key from a passphrase."""
 
 
 class AgeArmorError(AgeError):
@@ -25,7 +29,7 @@ class AgeHeaderMacError(AgeError):
     """The file key was unwrapped, but the MAC of the header does not match."""
 
 
-class AgeNoMatchError(AgeError):
+class AgeNoMatchError(AgeError, NotPossibleHere):
     """The header is well formed, but none of the given keys unwraps the file key."""
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from backups.archive.age.errors import AgeError, AgeHeaderError, AgeKeyError
+from backups.archive.age.errors import AgeHeaderError, AgeKeyError, AgeMemoryError
 from backups.archive.age.header import Header, Stanza
 from backups.archive.age.wrapping import binary_argument, check_shape, malformed_stanza, open_file_key, seal_file_key
 from backups.archive.base64 import encode_base64
@@ -27,7 +27,7 @@ def _derive(passphrase: bytes, salt: bytes, work_factor: int) -> bytes:
     try:
         return scrypt.derive(passphrase)
     except MemoryError:
-        raise AgeError(
+        raise AgeMemoryError(
             f"There is not enough memory to derive a key from the passphrase: it needs {1 << work_factor} KiB.",
             hint="Give the process more memory, or encrypt to recipients.",
         ) from None

@@ -57,9 +57,9 @@ def _info(header: Header) -> HeaderInfo:
 class DecryptingReader(io.RawIOBase):
     """A readable binary object: the plaintext of the age file in `source`, which stays open.
 
-    The constructor raises AgeKeyError, AgeArmorError, AgeHeaderError, AgeHeaderMacError or AgeNoMatchError. A read
-    raises AgeArmorError or AgePayloadError, after the authentic plaintext before the error was read. Only a read that
-    returns nothing means that the file is complete. Memory is constant.
+    The constructor raises AgeKeyError, AgeMemoryError, AgeArmorError, AgeHeaderError, AgeHeaderMacError or
+    AgeNoMatchError. A read raises AgeArmorError or AgePayloadError, after the authentic plaintext before the error was
+    read. Only a read that returns nothing means that the file is complete. Memory is constant.
     """
 
     def __init__(self, source: Source, *, identities: Sequence[str] = (), passphrases: Sequence[str] = ()) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from isal import igzip_threaded
 
-from backups.archive.errors import ArchiveError
+from backups.archive.errors import ArchiveError, NotPossibleHere
 from destinations.lib.streams import FlushingSink
 
 BLOCK_BYTES = 1024 * 1024
@@ -71,11 +71,11 @@ def _open_gzip_writer(target: FlushingSink, level: int) -> Compressor:
 
 
 def zstandard_module() -> ModuleType:
-    """Return the optional `zstandard` package; raises ArchiveError where it is not installed."""
+    """Return the optional `zstandard` package; raises NotPossibleHere where it is not installed."""
     try:
         return import_module("zstandard")
     except ImportError as error:
-        raise ArchiveError(
+        raise NotPossibleHere(
             "Archives in zstd need the Python package zstandard, which is not installed.",
             hint="Run 'pip install zstandard'.",
         ) from error

@@ -128,6 +128,8 @@ class Age(Encryption):
         except age.AgeNoMatchError as error:
             message = " ".join(text for text in (error.message, problem) if text)
             raise EncryptionError(message, hint=NO_KEY_HINT) from error
+        except age.AgeKeyError as error:
+            raise EncryptionError(error.message, hint=error.hint) from error
         yield plain
 
     def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:

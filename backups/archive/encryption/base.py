@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Any, BinaryIO, ClassVar, Self
 
-from backups.archive.errors import ArchiveError
+from backups.archive.errors import NotPossibleHere
 from backups.archive.tar.write import EncryptingSink
 from destinations.lib.streams import FlushingSink, Source
 
@@ -23,8 +23,11 @@ class KeyMatch(StrEnum):
     UNDETERMINED = "cannot be told from its beginning"
 
 
-class EncryptionError(ArchiveError):
-    """The configured keys do not open an archive, or encryption or decryption failed."""
+class EncryptionError(NotPossibleHere):
+    """The configured keys do not open an archive, or encryption or decryption failed.
+
+    Damage that a key has shown is an AgeError instead.
+    """
 
 
 class Encryption(ABC):

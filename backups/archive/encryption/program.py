@@ -77,6 +77,9 @@ class Program(Encryption):
 
     def match_keys(self, head: bytes, *, whole: bool) -> KeyMatch:
         """Run the program on `head`: one that streams decrypts the beginning of the archive."""
+        if not self._decrypt:
+            # a host without the key has no program that decrypts
+            return KeyMatch.ELSEWHERE
         _require_program(self._decrypt)
         output = b""
         with suppress(subprocess.TimeoutExpired):

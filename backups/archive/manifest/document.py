@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from backups.archive.errors import ArchiveError
+from backups.archive.errors import ArchiveError, NotPossibleHere
 from backups.archive.manifest.entry import Absent, Entry, EntryType, LeftOut, Unchecked, read_entry
 from backups.archive.manifest.fields import DAMAGED_HINT, Fields, parse_json
 from backups.archive.manifest.names import MANIFEST_NAME
@@ -149,7 +149,7 @@ class Manifest:
         top = Fields(values, "")
         version = top.optional_count("format")
         if version is not None and version > FORMAT:
-            raise ArchiveError(
+            raise NotPossibleHere(
                 f"This archive has format version {version}; this program reads up to version {FORMAT}.",
                 hint="Upgrade backupsite to the version that made the archive, or a newer one.",
             )

@@ -146,9 +146,14 @@ class FilesComponent(Component):
     def space_needed(self, entries: Sequence[Entry], staged: Path) -> dict[Path, SpaceNeeded]:
         (entry,) = entries
         layout = layout_of(self.path.resolve(), self.site_paths_below())
-        if not (self._is_tree(entry) and layout.in_place):
-            return super().space_needed(entries, staged)
-        return region_space(layout, staged / entry.file)
+        if self._is_tree(entry) and layout.in_place:
+            return region_space(layout, staged / entry.file)
+        needed = super().space_needed(entries, staged)
+        if self._is_tree(entry) and layout.is_layered:
+            # a file of a lower layer is copied up before it can be moved away
+            old = self.source_bytes()
+            needed = {folder: SpaceNeeded(one.meanwhile + old, one.growth) for folder, one in needed.items()}
+        return needed
 
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         (entry,) = entries

@@ -48,10 +48,10 @@ class OpenFolders:
             os.close(self._open.pop())
 
 
-def open_below(root: Path, name: str, flags: int) -> int:
+def open_below(root: Path | int, name: str, flags: int) -> int:
     """Return a descriptor of the entry `name` of the tree at `root`; no part of `name` is followed. Raises OSError."""
     # who may write into the tree could put a link in place of any folder in it
-    way = OpenFolders(os.open(root, FOLDER))
+    way = OpenFolders(os.dup(root) if isinstance(root, int) else os.open(root, FOLDER))
     try:
         *folders, base = name.split("/")
         for folder in folders:

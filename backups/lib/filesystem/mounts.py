@@ -10,11 +10,12 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """The folder `root` of the file system on `device` ("8:1"), mounted at `point`."""
+    """The folder `root` of the file system on `device` ("8:1"), mounted at `point`; its `type` is "ext4", "proc"."""
 
     device: str
     root: Path
     point: Path
+    type: str = ""
 
 
 def mounts() -> list[Mount]:
@@ -25,12 +26,21 @@ def mounts() -> list[Mount]:
         return Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), field))
 
     lines = MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    return [Mount(device, path(root), path(point)) for _, _, device, root, point, *_ in map(str.split, lines)]
+    # between the options and the type are optional fields, as many as there are
+    fields = [(line.split(), line.partition(" - ")[2].split(maxsplit=1)[0]) for line in lines]
+    return [Mount(device, path(root), path(point), type_) for (_, _, device, root, point, *_), type_ in fields]
 
 
 def mounts_below(folder: Path) -> list[Path]:
     """Return the mount points below `folder`, without `folder` itself."""
     return [mount.point for mount in mounts() if mount.point != folder and mount.point.is_relative_to(folder)]
+
+
+def mount_of(path: Path, known: list[Mount]) -> Mount | None:
+    """Return the mount out of `known` that shows the resolved `path`; None when none does."""
+    holding = [mount for mount in known if path.is_relative_to(mount.point)]
+    # of several mounts at one point the last one is visible
+    return max(reversed(holding), key=lambda mount: len(mount.point.parts), default=None)
 
 
 def spellings(path: Path, known: list[Mount]) -> Iterator[Path]:
@@ -39,11 +49,9 @@ def spellings(path: Path, known: list[Mount]) -> Iterator[Path]:
     Another file system may be mounted over some of them.
     """
     yield path
-    holding = [mount for mount in known if path.is_relative_to(mount.point)]
-    if not holding:
+    own = mount_of(path, known)
+    if own is None:
         return
-    # of several mounts at one point the last one is visible
-    own = max(reversed(holding), key=lambda mount: len(mount.point.parts))
     inner = own.root / path.relative_to(own.point)
     for mount in known:
         if mount.device == own.device and inner.is_relative_to(mount.root):

@@ -24,6 +24,7 @@ from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
+from backups.service.archives.openable import require_key
 from backups.service.archives.verify import check_database, manifest_of_file
 
 Progress = Callable[[int], None]
@@ -73,7 +74,11 @@ def extract(
     if (place := all_site_paths().holding(directory)) is not None:
         raise _taken(directory, place.path, f"the {place.what} of this site")
     with workspace(str(uuid4())) as scratch:
-        archive = source if isinstance(source, Path) else fetch(source, scratch)
+        if isinstance(source, Path):
+            archive = source
+        else:
+            require_key(source)
+            archive = fetch(source, scratch)
         done = unpack_archive(archive, directory, scratch, components)
     # single files get their recorded permissions, as trees have them; those without a record stay 0600
     for entry in done.files:

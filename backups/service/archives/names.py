@@ -2,7 +2,7 @@
 
 ``INSTANCE/KIND/backup-INSTANCE-YYYYMMDD-HHMMSS-KIND[-N].tar.gz[.age]``, the time in UTC: the ending names the
 compression, then the encryption. NAME.minisig beside it is the signature. While a file is uploaded it is called
-NAME.TOKEN.part, which `destinations.backends.paths` builds and reads for every destination.
+NAME.TOKEN.part, which `destinations.transfer.paths` builds and reads for every destination.
 """
 
 import re
@@ -14,7 +14,7 @@ from django.conf import settings
 
 from backups.archive.compression.write import COMPRESSIONS
 from backups.archive.encryption import KINDS
-from destinations.backends.paths import PART_SUFFIX
+from destinations.transfer.paths import PART_SUFFIX
 
 ATTEMPTS = 20
 TIME = "%Y%m%d-%H%M%S"

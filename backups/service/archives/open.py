@@ -10,7 +10,7 @@ from django.conf import settings
 from backups.archive import tcbk as legacy
 from backups.archive.age import AgeError
 from backups.archive.encryption import KINDS, Encryption, EncryptionError
-from backups.archive.errors import ArchiveError
+from backups.archive.errors import ArchiveError, NotPossibleHere
 from backups.service.archives.names import LEGACY
 from backups.service.archives.passphrases import passphrases_for
 from destinations.lib.streams import Source
@@ -26,8 +26,8 @@ _HEADER_BYTES = 64
 def open_archive(path: Path, directory: Path) -> Iterator[Source]:
     """Yield the compressed tar in the archive file `path`; `directory` takes what has to be decrypted first.
 
-    Raises ArchiveError that names the file when it cannot be read, when no configured key opens it, or when a read of
-    the stream meets something that was not encrypted like this.
+    Raises ArchiveError that names the file when it cannot be read, or when a read of the stream meets something that
+    was not encrypted like this; EncryptionError when no configured key opens it.
     """
     if path.is_fifo():
         # the file is read more than once
@@ -73,7 +73,9 @@ def _named(path: Path, *errors: type[ArchiveError]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise ArchiveError(f"{path.name} cannot be opened: {error.message}", hint=error.hint) from error
+        # a missing key says nothing about the archive, unlike damage
+        kind = next(kind for kind in (EncryptionError, NotPossibleHere, ArchiveError) if isinstance(error, kind))
+        raise kind(f"{path.name} cannot be opened: {error.message}", hint=error.hint) from error
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[Source]:
     """Decrypt the TACACS+ server's own container into an unlinked file in `directory`."""
     passphrases = legacy_passphrases(path.name)
     if not passphrases:
-        raise ArchiveError(f"{path.name} is encrypted and no passphrase is configured.", hint=NO_KEY_HINT)
+        raise EncryptionError(f"{path.name} is encrypted and no passphrase is configured.", hint=NO_KEY_HINT)
     scratch = directory / f".{path.name}.plain"
     with scratch.open("x+b") as plain:
         scratch.unlink()
@@ -95,7 +97,10 @@ def _legacy(source: BinaryIO, path: Path, directory: Path) -> Iterator[Source]:
                 except ArchiveError:
                     source.seek(0)
             else:
-                legacy.decrypt(source, plain, last)
+                try:
+                    legacy.decrypt(source, plain, last)
+                except legacy.WrongPassphrase as error:
+                    raise EncryptionError(error.message, hint=error.hint) from error
         plain.seek(0)
         yield plain
 

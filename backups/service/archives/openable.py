@@ -13,6 +13,12 @@ from backups.service.archives.passphrases import passphrases_for
 from destinations.exceptions import DestinationError
 
 
+def require_key(backup: BackupExecution) -> None:
+    """Raise EncryptionError where it is certain that no key of this host opens the archive of `backup`."""
+    if (problem := no_key_for(backup)) is not None:
+        raise EncryptionError(f"{backup} cannot be opened on this host: {problem.message}", hint=problem.hint)
+
+
 def no_key_for(backup: BackupExecution, *, look: bool = False) -> EncryptionError | None:
     """Return why no key of this host opens the archive of `backup`, and what to do; None where one does, or may.
 

@@ -3,7 +3,7 @@
 from backups.errors import BackupError
 from backups.instances import Instance, inventory
 from backups.instances.declaration import declaration_of
-from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.service.archives.names import instance_in
 from destinations.lib.redaction import remember
 

@@ -11,6 +11,7 @@ from backups.runs.claim import lock_instance
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.runs.queue.queues import of_queue, queue_of
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
+from backups.service.archives.openable import no_key_for
 from backups.service.drill.run import newest_good_backup, start_drill
 from backups.service.monitoring.drills import drill_states, drills_every
 
@@ -41,12 +42,16 @@ def start_due(queue: str) -> DrillExecution | None:
 def _start(name: str, now: datetime) -> DrillExecution | None:
     # of several processes one starts the drill; the others then find it below
     lock_instance(name)
-    drills = DrillExecution.objects.filter(instance=name, kind=DrillExecution.Kind.DRILL)
-    if drills.filter(created_at__range=(now - RETRY_AFTER, now + CLOCK_SKEW)).exists():
-        return None
     # an archive that is known to be bad has its verdict; another drill of it says nothing new
     backup = newest_good_backup(name)
+    if backup is None:
+        return None
+    # without a key it only records the reason, and that once in each interval, until the key is here
+    wait = RETRY_AFTER if no_key_for(backup) is None else drills_every(name) or RETRY_AFTER
+    drills = DrillExecution.objects.filter(instance=name, kind=DrillExecution.Kind.DRILL)
+    if drills.filter(created_at__range=(now - wait, now + CLOCK_SKEW)).exists():
+        return None
     try:
-        return start_drill(backup, by=BY) if backup else None
+        return start_drill(backup, by=BY)
     except AlreadyWaiting:  # an operator has just queued the same drill
         return None

@@ -12,7 +12,7 @@ from backups.archive.manifest.document import Manifest
 from backups.archive.tar.read import verify_members
 from backups.errors import BackupError
 from backups.instances import Instance
-from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.models import BackupExecution
 from backups.service.archives.passphrases import passphrase_of, wants_encryption
 from destinations.lib.operator_error import sentences

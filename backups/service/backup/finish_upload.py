@@ -5,6 +5,7 @@ from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution
 from backups.runs import finish
 from backups.service.archives.fetch import HashingSink
+from backups.service.archives.names import signature_of
 from backups.service.archives.records.copies import copies_of, copies_state, mirrored, record_failed
 from backups.service.archives.signatures import put_signature
 from backups.service.backup.upload import fail_unfinished, record
@@ -83,7 +84,8 @@ def sweep_destinations(backup: BackupExecution) -> dict[str, str]:
     for copy in copies_of(backup):
         try:
             with copy.destination.open() as destination:
-                removed = list(destination.sweep(backup.pk))
+                planned = (copy.planned_path, signature_of(copy.planned_path)) if copy.planned_path else ()
+                removed = list(destination.sweep(backup.pk, planned=planned))
         except DestinationError as error:
             unknown[copy.destination.name] = error.message
         else:

@@ -15,7 +15,7 @@ from backups.components import Component
 from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.instances.declaration import declaration_of
-from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.instances.masking import masked
 from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.instances.site_paths import live_components

@@ -6,6 +6,7 @@ The threads touch no database: each path is planned, and each result recorded, b
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from time import monotonic
 
@@ -33,6 +34,7 @@ class Upload:
     paths: Iterator[str]
     path: str = ""
     error: Exception | None = None
+    locked_until: datetime | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def send(self, advance: Callable[[int], None]) -> None:
@@ -50,7 +52,7 @@ class Upload:
                     source, self.path, size=packed.size_bytes, sha256=packed.sha256, progress=progress, token=self.token
                 )
             try:
-                self.path = stored.path
+                self.path, self.locked_until = stored.path, stored.locked_until
                 text = signature_text(stored.path, packed.blake2b)
                 store_signature(destination, stored.path, text, token=self.token)
                 # the run may have been ended without this thread: then no row will name the archive

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from backups.archive.encryption import Encryption
 from backups.errors import BackupError
 from backups.instances import Instance
-from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.records.copies import record_failed
 from backups.service.backup.encrypt import encryption_for

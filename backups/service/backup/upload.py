@@ -1,6 +1,7 @@
 """Uploading the archives and recording them: in the row of each copy, and in that of the backup."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -76,7 +77,7 @@ def upload_archives(
     def arrived(upload: Upload) -> None:
         record_key_use(upload.path)
         try:
-            record(backup, upload.target.copy, upload.path)
+            record(backup, upload.target.copy, upload.path, upload.locked_until)
         except BaseException:
             # a reaper may have taken this process for dead, found the archive and recorded it: then it stays
             if not BackupCopy.objects.filter(pk=upload.target.copy.pk, path=upload.path, state=State.STORED).exists():
@@ -116,13 +117,13 @@ def _readable(backup: BackupExecution, target: Target, error: Exception | None) 
     return OperatorError("The upload ended without a result.")
 
 
-def record(backup: BackupExecution, copy: BackupCopy, path: str) -> None:
+def record(backup: BackupExecution, copy: BackupCopy, path: str, locked_until: datetime | None = None) -> None:
     """Record in the rows of the running `backup` and of `copy` that the archive is at `path`."""
     now = timezone.now()
     with transaction.atomic():
         stored = {"state": State.STORED, "path": path, "planned_path": "", "stored_at": now, "error": ""}
         stored |= {"error_hint": "", "verified_at": now, "verified_by": "upload", "attempts": 0, "next_try_at": None}
-        stored |= {"missing_at": None, "damaged_at": None}
+        stored |= {"missing_at": None, "damaged_at": None, "locked_until": locked_until}
         place: dict[str, object] = {"planned_path": ""}
         # the first one that is stored is the one that the row of the backup names
         if not backup.backup_path:

@@ -12,6 +12,7 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from backups.archive.errors import NotPossibleHere
 from backups.lib import audit
 from backups.models import BackupExecution
 from backups.runs.recovery.reap_waiting import reap_queued
@@ -61,7 +62,8 @@ def import_backups(
 ) -> Imported:
     """Adopt unknown archives, mark missing and returned ones, delete orphaned partial uploads.
 
-    Each adopted archive is fetched and compared with its manifest; a damaged one is refused, and the others follow.
+    Each adopted archive is fetched and compared with its manifest; one that is damaged, or that
+    cannot be opened here, is refused, and the others follow.
     No archive is begun after `until`. Raises DestinationError when the destination cannot be listed: then nothing was
     changed.
     """
@@ -70,7 +72,7 @@ def import_backups(
     reap_queued()
     with destination.open() as opened:
         done = Imported(scan(opened, destination, now))
-        _mark(done, destination, now)
+        done.missing, done.returned = mark_found(done.scan, destination, now)
         partials = done.scan.leftovers
         for path in [partial.file.path for partial in partials if partial.orphan]:
             try:
@@ -97,15 +99,18 @@ def import_backups(
     return done
 
 
-def _mark(done: Imported, destination: BackupDestination, now: datetime) -> None:
-    copies = done.scan.copies
-    done.missing = [backup for backup in done.scan.missing if mark_missing(copies[backup.pk], now)]
-    done.returned = [backup for backup in done.scan.returned if mark_returned(copies[backup.pk])]
-    for backup, size in done.scan.changed:
+def mark_found(
+    found: Scan, destination: BackupDestination, now: datetime
+) -> tuple[list[BackupExecution], list[BackupExecution]]:
+    """Record which archives are missing and which are back, log those that changed; return the first two."""
+    missing = [backup for backup in found.missing if mark_missing(found.copies[backup.pk], now)]
+    returned = [backup for backup in found.returned if mark_returned(found.copies[backup.pk])]
+    for backup, size in found.changed:
         audit.log(
             "backup.changed", logging.ERROR, backup=backup.pk, instance=backup.instance, destination=destination.name,
             file=backup.backup_path, size=size,
         )  # fmt: skip
+    return missing, returned
 
 
 def _adopt(
@@ -136,6 +141,9 @@ def _adopt(
     except (NotFound, IntegrityError):
         # deleted, or recorded by another process, since the scan
         audit.log("catalogue.skipped", destination=destination.name, file=file.path)
+    except NotPossibleHere as error:
+        # the archive may be good: what it needs is missing on this host
+        _refuse(done, destination, file.path, error.text)
     except OperatorError as error:
         _refuse(done, destination, file.path, error.message)
     except OSError as error:

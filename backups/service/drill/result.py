@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups.archive.errors import ArchiveError
+from backups.archive.errors import ArchiveError, NotPossibleHere
 from backups.errors import ComponentError, NotCheckable, ScratchFailed
 from backups.models import BackupExecution, DrillExecution
 from backups.models.columns import Counts, DrillResult
@@ -22,11 +22,12 @@ SIGNALS = {Kind.DRILL: drill_finished, Kind.VERIFICATION: verification_finished}
 
 
 def is_about_the_archive(error: BaseException) -> bool:
-    """True for what would stop every restore of this archive: it is damaged, gone, or no key at hand opens it.
+    """True for what would stop every restore of this archive, wherever that is made: it is damaged or gone.
 
-    A destination that does not answer, a full disk and a cancel are not about the archive.
+    A key that is not on this host, a destination that does not answer, a full disk and a cancel are not about the
+    archive.
     """
-    if isinstance(error, ScratchFailed | NotCheckable):
+    if isinstance(error, ScratchFailed | NotCheckable | NotPossibleHere):
         return False
     return isinstance(error, ArchiveError | ComponentError | NotFound)
 

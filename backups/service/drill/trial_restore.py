@@ -22,6 +22,7 @@ from backups.runs.progress import Monitor
 from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
 from backups.service.archives.fetch import fetch
+from backups.service.archives.openable import require_key
 from backups.service.archives.signatures import Signature, State, signature_state
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
@@ -132,6 +133,8 @@ def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
 
 
 def _fetched(backup: BackupExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Path]:
+    # before an archive of many GB is fetched for nothing
+    require_key(backup)
     monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
     return signature_state(backup), fetch(backup, directory, progress=monitor.advance)
 

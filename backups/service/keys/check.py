@@ -15,8 +15,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive import tcbk
-from backups.archive.encryption import HEAD_BYTES, KeyMatch
-from backups.archive.errors import ArchiveError
+from backups.archive.age import AgeKeyError
+from backups.archive.encryption import HEAD_BYTES, EncryptionError, KeyMatch
+from backups.archive.errors import ArchiveError, NotPossibleHere
 from backups.archive.tar.read import read_manifest
 from backups.errors import BackupError
 from backups.lib import audit
@@ -144,11 +145,13 @@ def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
     except NotFound:
         # the catalogue reports it as missing
         return SampleResult(backup, KeyMatch.UNDETERMINED, "it is not at the destination")
+    except (EncryptionError, AgeKeyError) as error:
+        return SampleResult(backup, KeyMatch.LOST, error.message)
+    except (BackupError, NotPossibleHere) as error:
+        # of the workspace, the download or this host, such as a full disk or too little memory: not of the keys
+        return SampleResult(backup, KeyMatch.UNDETERMINED, error.message)
     except ArchiveError as error:
         return SampleResult(backup, KeyMatch.LOST, error.message)
-    except BackupError as error:
-        # of the workspace or of the download, such as a full disk: it says nothing about the keys
-        return SampleResult(backup, KeyMatch.UNDETERMINED, error.message)
     return SampleResult(backup, verdict)
 
 

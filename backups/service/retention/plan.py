@@ -15,7 +15,7 @@ from backups.service.archives.records.copies import seen_at
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, agreed_date, decide
 from backups.service.retention.stored import copies_at
-from backups.service.schedules.freshness import max_ages
+from backups.service.schedules.freshness import freshness_by_instance, max_ages
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
@@ -194,6 +194,15 @@ def _decide(
     """Decide, with the ages that the schedules at the destination `scheduled_at` allow; None leaves them out."""
     if rule is None:
         return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
-    names = {backup.instance for backup in backups}
-    ages = max_ages(names, scheduled_at) if scheduled_at is not None else {}
-    return decide(rule, backups, now, dict.fromkeys(names) | ages)
+    newest: dict[str, datetime | None] = dict.fromkeys(backup.instance for backup in backups)
+    if scheduled_at is None:
+        return decide(rule, backups, now, dict.fromkeys(newest))
+    for backup in backups:
+        if backup.counts_for_freshness and (date := backup.good_date(now)) is not None:
+            newest[backup.instance] = max(date, newest[backup.instance] or date)
+    overdue_from = {
+        name: found.overdue_from
+        for name, found in freshness_by_instance(newest, scheduled_at).items()
+        if found.overdue_from is not None
+    }
+    return decide(rule, backups, now, dict.fromkeys(newest) | max_ages(newest, scheduled_at), overdue_from)

@@ -42,14 +42,19 @@ class Freshness:
     paused: int = 0
 
 
-def freshness_by_instance(newest: Mapping[str, datetime | None]) -> dict[str, Freshness]:
-    """Return by instance what its schedules demand, in one query.
+def freshness_by_instance(
+    newest: Mapping[str, datetime | None], destination: BackupDestination | None = None
+) -> dict[str, Freshness]:
+    """Return by instance what its schedules (at `destination`, where given) demand, in one query.
 
-    `newest` has for each instance the time of its newest good backup, None where there is none. Those without any
-    schedule are left out.
+    `newest` has for each instance the time of its newest good backup (there), None where there is none. Those without
+    any schedule are left out.
     """
     found: dict[str, Freshness] = {}
-    for schedule in BackupSchedule.objects.filter(instance__in=list(newest)).order_by("name"):
+    schedules = BackupSchedule.objects.filter(instance__in=list(newest)).order_by("name")
+    if destination is not None:
+        schedules = schedules.filter(_at(destination))
+    for schedule in schedules:
         outlook = found.setdefault(schedule.instance, Freshness())
         if not schedule.enabled:
             outlook.paused += schedule.type != Type.MANUAL
@@ -90,16 +95,15 @@ def _overdue_from(schedule: BackupSchedule, taken: datetime | None) -> datetime:
 
 
 def max_ages(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, timedelta]:
-    """Return how old the newest good backup (at `destination`, where given) of each of `instances` may be, by name.
+    """Return how far apart the good backups (at `destination`, where given) of each of `instances` may be, by name.
 
     A schedule allows the longest gap between its next ten runs, or the time since its last slot that was due where
     that is longer, as at a weekend; and an hour. The strictest schedule counts. Instances without an enabled schedule
-    are left out. One query.
+    are left out. One query. When an instance is overdue says `freshness_by_instance`: most gaps are shorter.
     """
     schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances)).exclude(type=Type.MANUAL)
     if destination is not None:
-        further = ScheduleDestination.objects.filter(destination=destination).values("schedule")
-        schedules = schedules.filter(Q(destination=destination) | Q(pk__in=further))
+        schedules = schedules.filter(_at(destination))
     now, ages = timezone.now(), dict[str, timedelta]()
     for schedule in schedules:
         try:
@@ -110,6 +114,12 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
         if age is not None:
             ages[schedule.instance] = min(age, ages.get(schedule.instance, age))
     return ages
+
+
+def _at(destination: BackupDestination) -> Q:
+    """Match the schedules that back up to `destination`, as their first one or a further one."""
+    further = ScheduleDestination.objects.filter(destination=destination).values("schedule")
+    return Q(destination=destination) | Q(pk__in=further)
 
 
 def _allowed_age(cadence: Cadence | None, now: datetime) -> timedelta | None:

@@ -5,10 +5,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
-from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable
+from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand, operator_name
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, DestinationTest
 from destinations.policies.encryption_policy import Policy
 from destinations.policies.retention_fields import NUMBER_COLUMNS, RETENTION_COLUMNS, Strategy
 from destinations.providers import warnings_about
@@ -87,9 +87,10 @@ class Command(OperatorCommand):
         )
         destination.configure(parse_options(options["option"]) | read_options(options["option_file"]))
         validate_new(destination)
-        if not options["untested"]:
-            require_working(destination)
+        result = None if options["untested"] else require_working(destination)
         destination.save(force_insert=True)
+        if result is not None:
+            result.save()
         logger.info("destination created name=%s user=%s", destination.name, destination.created_by)
         location = destination.open().location()
         warnings = warnings_about(destination)
@@ -117,15 +118,15 @@ class Command(OperatorCommand):
         )
 
 
-def require_working(destination: BackupDestination) -> None:
-    """Raise DestinationUnavailable when the test of `destination`, which is not saved yet, fails."""
-    try:
-        destination.test(user=destination.created_by)
-    except DestinationError as error:
+def require_working(destination: BackupDestination) -> DestinationTest:
+    """Return the test of `destination`, which is not saved yet. Raises DestinationUnavailable when it failed."""
+    result = destination.tested(user=destination.created_by)
+    if (error := result.failure) is not None:
         raise DestinationUnavailable(
             sentences(f"Destination {destination.name!r} was not added, because its test failed.", error.message),
             sentences(error.hint, "With --untested it is added as it is, disabled."),
         ) from error
+    return result
 
 
 def validate_new(destination: BackupDestination) -> None:

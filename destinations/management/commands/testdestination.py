@@ -1,10 +1,11 @@
 import logging
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
 
+from destinations.backends import TestStep
 from destinations.exceptions import NotFound
+from destinations.lib.formats import human_duration, printable
 from destinations.management.base import OperatorCommand, operator_name
 from destinations.models import BackupDestination
 from destinations.providers import warnings_about
@@ -30,7 +31,8 @@ class Command(OperatorCommand):
             raise NotFound(f"There is no destination {options['name']!r}.", f"The destinations are: {names}.")
         if options["accept_empty"]:
             destination.established = False
-        steps = destination.test(user=operator_name())
+        # as they are taken: one that hangs is seen
+        result = destination.test(user=operator_name(), report=self._say)
         if options["accept_empty"]:
             destination.save(update_fields=["established"])
         if options["enable"]:
@@ -38,15 +40,18 @@ class Command(OperatorCommand):
             destination.save(update_fields=["enabled"])
             logger.info("destination enabled name=%s user=%s", destination.name, operator_name())
         warnings = warnings_about(destination)
-        lines = [f"  {step.name}: {step.detail}" for step in steps]
-        lines += [f"  Warning: {warning}" for warning in warnings]
+        lines = [f"  Warning: {warning}" for warning in warnings]
         self.respond(
             {
                 "name": destination.name,
                 "ok": True,
                 "enabled": destination.enabled,
-                "steps": [asdict(step) for step in steps],
+                "steps": result.steps,
                 "warnings": warnings,
             },
             "\n".join([f"Destination {destination.name} works.", *lines]),
         )
+
+    def _say(self, step: TestStep) -> None:
+        if not self.as_json:
+            self.stdout.write(printable(f"  {step.name}: {step.detail} ({human_duration(step.seconds)})"))

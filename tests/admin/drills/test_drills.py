@@ -173,6 +173,7 @@ def test_a_drill_without_a_verdict_says_that_it_says_nothing(client: Client) -> 
     front = page_at(client, "/admin/")
     assert page_of(run) in front.notice("drill-without-verdict", "shop").links()
     assert front.notice("drill-without-verdict").field("message").text == "the nas does not answer."
+    assert front.notice("drill-without-verdict").field("hint").text == "wake it."
     assert front.row("shop").status == "safe"
     assert front.row("shop").field("last_good_backup").value == execution.pk
     a_drill(execution, verdict="passed", created_at=timezone.now() + timedelta(seconds=1))

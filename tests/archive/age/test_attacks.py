@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backups.archive import age
@@ -28,6 +28,7 @@ from tests.support.archives.age_files import (
     sealed,
     take_apart,
 )
+from tests.support.soak import examples
 
 PLAIN = sample(3 * CHUNK + 1000)
 FILE = sealed(PLAIN, RECIPIENT, OTHER_RECIPIENT)
@@ -117,7 +118,8 @@ def test_every_changed_byte_of_the_header_is_refused_before_any_plaintext() -> N
             assert target.getvalue() == b""
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.soak
+@examples(75)
 @given(place=st.integers(len(PARTS.header) + 16, len(FILE) - 1), change=st.integers(1, 255))
 def test_any_changed_byte_of_the_payload_is_refused_in_its_chunk(place: int, change: int) -> None:
     changed = bytearray(FILE)
@@ -128,7 +130,8 @@ def test_any_changed_byte_of_the_payload_is_refused_in_its_chunk(place: int, cha
     assert released == number
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@examples(150)
 @given(
     st.binary(max_size=300), st.sampled_from([b"", b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----\n"])
 )

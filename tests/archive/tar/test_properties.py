@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -24,9 +25,11 @@ from tests.support.archives.crafted import (
     pax,
     tar_of,
 )
+from tests.support.soak import examples, often
 
 CAP = 3000
-ORDINARY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+pytestmark = pytest.mark.soak
+ORDINARY = examples(100, suppress_health_check=[HealthCheck.too_slow])
 
 NAMES = st.one_of(
     st.sampled_from(
@@ -171,7 +174,7 @@ def test_any_bytes_as_a_manifest(data: bytes) -> None:
     guarded(lambda: Manifest.from_json(data))
 
 
-@settings(ORDINARY, max_examples=30)
+@settings(ORDINARY, max_examples=often(30))
 @given(st.binary(max_size=600), st.text(max_size=10))
 def test_any_bytes_as_an_encrypted_container(data: bytes, passphrase: str) -> None:
     target = io.BytesIO()

@@ -25,7 +25,8 @@ def test_the_connection_is_tested_by_a_button(
     assert (form["method"], form.actions()) == ("post", {"test"})
     with caplog.at_level(logging.INFO, "destinations"):
         found = shown(client, page(nas, "test"), {})
-    assert "write: 65536 bytes at" in found.message("success")
+    assert "works" in found.message("success")
+    assert nas.tests.get().steps[0]["detail"].startswith("65536 bytes at")
     assert LogEntry.objects.get().get_change_message() == "Tested the connection: it works."
     assert "destination tested name=nas user=staff0 result=works" in caplog.text
     assert files_below(backup_root) == []

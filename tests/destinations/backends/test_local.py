@@ -191,7 +191,7 @@ def test_delete_partial_deletes_nothing_else(local: Destination, path: str) -> N
 
 def test_the_test_writes_reads_back_and_cleans_up(local: Destination, backup_root: Path) -> None:
     steps = local.test()
-    assert [step.name for step in steps] == ["write", "read back", "delete", "free space"]
+    assert [step.name for step in steps] == ["write", "list", "read back", "delete", "free space"]
     assert str(backup_root / "nas") in steps[0].detail
     assert files_below(backup_root) == []
 

@@ -1,7 +1,7 @@
 import pytest
 
-from destinations.backends.paths import part_name, part_token, validate_path, validate_prefix
 from destinations.exceptions import DestinationConfigError
+from destinations.transfer.paths import part_name, part_token, validate_path, validate_prefix
 
 GOOD = [
     "file",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from destinations.backends import Destination, folder
+from destinations.backends import Destination
+from destinations.backends.local import folder
 from destinations.exceptions import DestinationUnavailable, NameTaken
 from tests.destinations.conftest import files_below, put
 from tests.support.programs import missing, require

@@ -24,7 +24,7 @@ from backups.service.archives.names import (
     signature_of,
     time_in,
 )
-from destinations.backends.paths import part_name, validate_path
+from destinations.transfer.paths import part_name, validate_path
 
 INSTANCES = st.one_of(
     st.from_regex(re.compile(r"[A-Za-z0-9_-]{1,48}", re.ASCII), fullmatch=True), st.just("a-20260101-010101-b")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backups.archive.manifest.document import Manifest
-from backups.checks.instances import check_restorable
+from backups.checks.instances.described import check_restorable
 from backups.errors import Untouched
 from backups.models import BackupExecution
 from backups.service.catalogue.import_file import import_archive

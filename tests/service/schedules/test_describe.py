@@ -1,12 +1,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from backups.errors import BackupError
 from backups.service.schedules.cadence import parse_cron, upcoming
 from backups.service.schedules.describe import cadence_in_words
+from tests.support.soak import examples
 
 ZONE = "Europe/Berlin"
 SUNDAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -77,7 +78,8 @@ def expressions(draw: st.DrawFn) -> str:
     return " ".join(fields)
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.soak
+@examples(75)
 @given(expressions())
 @example("* 0 * 1,1/1 *")
 def test_every_expression_that_a_schedule_may_have_has_words_without_gaps(expression: str) -> None:
@@ -92,6 +94,8 @@ def test_every_expression_that_a_schedule_may_have_has_words_without_gaps(expres
     assert words and "  " not in words and "AM" not in words
 
 
+@pytest.mark.soak
+@examples(100)
 @given(st.text(max_size=40))
 def test_a_text_that_is_no_cron_expression_raises_nothing(text: str) -> None:
     assert cadence_in_words("cron", text, "UTC")

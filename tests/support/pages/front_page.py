@@ -3,7 +3,8 @@
 from django.test import Client
 
 from backups.models import Heartbeat
-from tests.support.pages.parsed import Element, page_at
+from tests.support.pages.elements import Element
+from tests.support.pages.parsed import page_at
 
 INDEX = "/admin/"
 

@@ -1,12 +1,15 @@
 """Programs of the project as processes of their own, on the database of the tests and the home of one of them."""
 
+import io
 import os
 import subprocess
 import sys
 import threading
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from django.conf import settings
+from django.core.management import ManagementUtility
 from django.db import connection
 
 from tests.support.paths import PROJECT
@@ -33,6 +36,18 @@ def manage(home: Path, *arguments: str, **more: str) -> "subprocess.CompletedPro
         cwd=PROJECT, env=environment(home, **more), capture_output=True, text=True, check=False,
         timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run one command of manage.py as it does, for what it says: without the time that a process takes to start."""
+    argv, code = ["manage.py", *arguments], 0
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            ManagementUtility(argv).fetch_command(arguments[0]).run_from_argv(argv)
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
 
 def start(home: Path, *argv: str, **more: str) -> "subprocess.Popen[str]":

@@ -22,7 +22,24 @@ from destinations.models import BackupDestination
 destination = BackupDestination(name="local", type="local")
 destination.configure({})
 destination.save()
+from django.contrib.auth.models import User
+from django.test import Client
+client = Client()
+client.force_login(User.objects.get())
+print(client.cookies["sessionid"].value)
 """
+# each backup a minute after the one before it: their names tell the second
+BACK_UP = """
+from datetime import timedelta
+from unittest import mock
+from django.core.management import call_command
+from django.utils import timezone
+now = timezone.now
+for number in range({count}, 0, -1):
+    with mock.patch.object(timezone, "now", lambda: now() - timedelta(minutes=number)):
+        call_command("backup", "tacacs-demo")
+"""
+SESSION = "session"
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,15 @@ class Site:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @property
+    def session(self) -> str:
+        """The cookie of USER, who has signed in."""
+        return (self.home / SESSION).read_text()
+
+    def back_up(self, count: int) -> None:
+        """Make `count` backups of the demo instance, which differ in their times."""
+        self.manage("shell", "--verbosity=0", "--command", BACK_UP.format(count=count))
 
 
 @contextmanager
@@ -74,7 +100,7 @@ def make_home(home: Path) -> None:
     site = Site("", home, _environment(home))
     site.manage("migrate", "--verbosity=0")
     site.manage("createsuperuser", "--noinput", f"--username={USER}", "--email=operator@example.org")
-    site.manage("shell", "--verbosity=0", "--command", SET_UP)
+    (home / SESSION).write_text(site.manage("shell", "--verbosity=0", "--command", SET_UP).strip())
 
 
 def declare_instance(home: Path) -> None:

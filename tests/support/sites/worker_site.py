@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import psycopg
 
 from tests.support.paths import PROJECT
-from tests.support.processes.process_table import children_of, environment_of, living
+from tests.support.processes.process_table import environment_of, living
+from tests.support.sites.worker_process import Worker
 
 SETUP = "import django; django.setup()\n"
 TINY = 'kind = "generic"\nroot = "{root}"\ncomponents.orders = {{kind = "sqlite", path = "orders.db"}}\n'
@@ -30,35 +31,6 @@ def eventually(look: Callable[[], T], *, within: float = 60, every: float = 0.02
         assert time.monotonic() < deadline, f"this has not become true within {within} s"
         time.sleep(every)
     return found
-
-
-class Worker:
-    """A `worker` of a site, in a session of its own."""
-
-    def __init__(self, site: "Site", argv: list[str], env: dict[str, str]) -> None:
-        self.log = site.home / f"worker-{time.monotonic_ns()}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                argv, env=env, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    @property
-    def sentinel(self) -> int:
-        return children_of(self.pid)[0]
-
-    def tell(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def tell_group(self, number: signal.Signals) -> None:
-        os.killpg(self.pid, number)
-
-    def ended(self, *, within: float = 30) -> int:
-        """Return its exit code, as soon as it has ended."""
-        return self.process.wait(timeout=within)
 
 
 class Site:
@@ -97,7 +69,7 @@ class Site:
         start = f"import sys; sys.argv = ['manage.py', 'worker', *{list(args)!r}]\n"
         run = "from django.core.management import execute_from_command_line as run; run(sys.argv)\n"
         argv = [sys.executable, "-c", start + (SETUP + script + "\n" if script else "") + run]
-        worker = Worker(self, argv, self.env | variables)
+        worker = Worker(self.home, argv, self.env | variables)
         self._workers.append(worker)
         eventually(lambda: "worker.started" in worker.log.read_text() or worker.process.poll() is not None)
         assert worker.process.poll() is None, worker.log.read_text()

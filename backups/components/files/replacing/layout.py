@@ -17,7 +17,7 @@ from backups.components.files.replacing.scope import Scope
 from backups.errors import ComponentError, Untouched
 from backups.lib.filesystem.atomic import draft_of
 from backups.lib.filesystem.exchange import aside_of
-from backups.lib.filesystem.mounts import mounts
+from backups.lib.filesystem.mounts import mount_of, mounts
 from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
 from backups.lib.filesystem.writable import may_rename, may_write, nearest_folder, reason_against_writing
 from backups.lib.site_paths import SitePathsBelow
@@ -39,7 +39,7 @@ class Region:
 class Layout:
     """The tree at `live`: the site's `own` paths in it, the `folders` and `files` in it that are mount points.
 
-    `is_mounted` when the tree itself is one.
+    `is_mounted` when the tree itself is one; `is_layered` on overlayfs, which cannot move folders of its lower layers.
     """
 
     live: Path
@@ -47,6 +47,7 @@ class Layout:
     is_mounted: bool
     folders: tuple[str, ...]
     files: tuple[str, ...]
+    is_layered: bool = False
 
     @property
     def exists(self) -> bool:
@@ -90,7 +91,8 @@ class Layout:
 def layout_of(live: Path, own: SitePathsBelow) -> Layout:
     """Return the layout of the resolved path `live`."""
     folders, files, is_mounted = list[str](), list[str](), False
-    for point in dict.fromkeys(mount.point for mount in mounts()):
+    known = mounts()
+    for point in dict.fromkeys(mount.point for mount in known):
         if point == live:
             is_mounted = True
         elif point.is_relative_to(live) and not own.holds(name := str(point.relative_to(live))):
@@ -100,7 +102,9 @@ def layout_of(live: Path, own: SitePathsBelow) -> Layout:
                 # hidden by what was mounted over a folder above it later
                 continue
             (folders if stat.S_ISDIR(info.st_mode) else files).append(name)
-    return Layout(live, own, is_mounted, tuple(sorted(folders)), tuple(sorted(files)))
+    holding = mount_of(live, known)
+    is_layered = holding is not None and holding.type == "overlay"
+    return Layout(live, own, is_mounted, tuple(sorted(folders)), tuple(sorted(files)), is_layered)
 
 
 def obstacles(layout: Layout, contents: Iterable[Content] | None = None, *, deep: bool = True) -> Iterator[Untouched]:

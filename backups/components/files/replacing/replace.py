@@ -6,7 +6,7 @@ A tree that cannot be renamed is replaced in place.
 import ctypes
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,23 +15,22 @@ from backups.components.base import Content
 from backups.components.files.compare import first_difference
 from backups.components.files.read import NestedTar
 from backups.components.files.replacing.around import replace_in_place
+from backups.components.files.replacing.drafts import discard_drafts, settle_aside, settle_inside
 from backups.components.files.replacing.layout import MOUNT_HINT, Layout, Region, layout_of, obstacles
 from backups.components.files.replacing.mounted_file import MountedFile
 from backups.components.files.unkept import Unkept
 from backups.components.files.unpack import unpack_tree
-from backups.errors import ComponentError, Untouched
+from backups.errors import ComponentError, Stranded, Untouched
 from backups.lib.filesystem.atomic import (
     FOLDER,
     discard,
-    draft_of,
     make_parents,
     sync_directory,
     translate_os_errors,
     untouched,
 )
-from backups.lib.filesystem.exchange import aside_of, exchange
+from backups.lib.filesystem.exchange import exchange
 from backups.lib.filesystem.ownership import Ownership, ownership_for
-from backups.lib.filesystem.walk import DRAFT_INSIDE
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW, SitePathsBelow
 
 
@@ -61,10 +60,11 @@ def replace_tree(
     """
     with untouched(), translate_os_errors(live, Untouched):
         settle_aside(live)
-    layout, unkept = layout_of(live, own), Unkept()
+        layout, unkept = layout_of(live, own), Unkept()
+        settle_inside(layout)
     in_place, regions = layout.in_place, layout.regions()
     notes: list[str] = []
-    try:
+    with _discarding_drafts(layout):
         with untouched(), translate_os_errors(live, Untouched):
             require_replaceable(layout, archive)
             notes += make_parents(live, permissions)
@@ -88,15 +88,11 @@ def replace_tree(
                         for name in layout.files
                     ]
             with translate_os_errors(live, ComponentError):
-                if in_place:
-                    built = replace_in_place(regions, files, live)
-                elif layout.exists:
-                    exchange(regions[0].draft, live)
-                else:
+                if not layout.exists:
                     regions[0].draft.rename(live)
                     sync_directory(live.parent)
-    finally:
-        discard_drafts(layout)
+                elif in_place or not exchange(regions[0].draft, live):
+                    built = replace_in_place(regions, files, live)
     return Replaced(built, notes + unkept.notes(live), frozenset(unkept.found))
 
 
@@ -107,8 +103,9 @@ def clear_tree(live: Path, own: SitePathsBelow) -> None:
     """
     layout = layout_of(live, own)
     regions = layout.regions()
-    try:
+    with _discarding_drafts(layout):
         with translate_os_errors(live, Untouched):
+            settle_inside(layout)
             for obstacle in obstacles(layout):
                 raise obstacle
             for name in (*layout.folders, *layout.files):
@@ -124,8 +121,6 @@ def clear_tree(live: Path, own: SitePathsBelow) -> None:
                 finally:
                     os.close(descriptor)
         replace_in_place(regions, [], live)
-    finally:
-        discard_drafts(layout)
 
 
 def require_replaceable(layout: Layout, archive: Path) -> None:
@@ -141,34 +136,17 @@ def contents_of(archive: Path) -> Iterator[Content]:
             yield member.name, member.type, member.target
 
 
-def settle_aside(live: Path) -> None:
-    """End an exchange in steps that was stopped; raises OSError.
-
-    The tree that was moved aside gets its name again, or is removed where another one has it.
-    """
-    aside = aside_of(draft_of(live))
-    if not os.path.lexists(aside):
-        return
-    if os.path.lexists(live):
-        discard(aside)
-    else:
-        aside.rename(live)
-        sync_directory(live.parent)
-
-
-def discard_drafts(layout: Layout) -> None:
-    """Remove the drafts, with what was in the tree before; `verify` of the component notes one that stays."""
-    # where this fails, the tree moved aside is not among the drafts
-    with suppress(OSError):
-        settle_aside(layout.live)
-    for draft in layout.drafts():
-        inside = draft.parent.stat() if draft.name == DRAFT_INSIDE and draft.exists() else None
-        with suppress(OSError):
-            discard(draft)
-        if inside is not None:
-            # the folder has the time that it had in the backup, and the draft was in it
-            with suppress(OSError):
-                os.utime(draft.parent, ns=(inside.st_atime_ns, inside.st_mtime_ns))
+@contextmanager
+def _discarding_drafts(layout: Layout) -> Iterator[None]:
+    """Remove the drafts in the end, unless one of them holds an entry of the live tree that is at no other place."""
+    try:
+        yield
+    except Stranded:
+        raise
+    except BaseException:
+        discard_drafts(layout)
+        raise
+    discard_drafts(layout)
 
 
 def _unpack(

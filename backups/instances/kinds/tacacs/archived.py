@@ -7,7 +7,8 @@ from pathlib import Path
 
 from backups.components import sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent
-from backups.instances.kinds.base import ArchivedConfiguration, LiveConfiguration, ServiceKind, read_once
+from backups.instances.kinds.base import ServiceKind
+from backups.instances.kinds.configuration import ArchivedConfiguration, LiveConfiguration, read_once
 from backups.instances.kinds.layers import (
     SECTION,
     Configuration,

@@ -13,7 +13,8 @@ from backups.errors import MissingComponent
 from backups.instances.environment import KEYS as ENVIRONMENT_KEYS
 from backups.instances.environment import parse_environment
 from backups.instances.fields import Mistake, require_known, text, within
-from backups.instances.kinds.base import ArchivedConfiguration, DatabaseSource, LiveConfiguration, ServiceKind
+from backups.instances.kinds.base import DatabaseSource, ServiceKind
+from backups.instances.kinds.configuration import ArchivedConfiguration, LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration, Merged, is_url
 from backups.instances.kinds.tacacs import rules
 from backups.instances.kinds.tacacs.archived import FILE, LAYERS, OVERRIDES, ArchivedServer, LiveServer

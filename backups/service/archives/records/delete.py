@@ -94,6 +94,7 @@ def _delete(destination: Destination, copy: BackupCopy, *, by: audit.Actor, reas
             )
             if BackupExecution.objects.filter(pk=backup.pk, deleted_at__isnull=False).exists():
                 forget_lists(backup)
+            copy.destination.record_deletion()
     where = copy.destination.name
     audit.log(
         "backup.deleted", backup=backup.pk, instance=backup.instance, by=audit.name_of(by), destination=where,

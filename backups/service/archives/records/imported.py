@@ -103,7 +103,7 @@ def _complete_stored(backup: BackupExecution) -> bool:
     sink = HashingSink(signed=True)
     try:
         with backup.destination.open() as destination:
-            destination.sweep(backup.pk)
+            destination.sweep(backup.pk, planned=[backup.planned_path] if backup.planned_path else ())
             if not backup.planned_path:
                 return False
             destination.get(backup.planned_path, sink)

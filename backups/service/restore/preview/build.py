@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from django.utils import timezone
-
 from backups.archive.manifest.document import Entry, Manifest
 from backups.components import Component
 from backups.components.base import Content, Contents
@@ -55,13 +53,8 @@ def preview(
     # read first: a restore that changes the instance meanwhile makes the confirmation of this preview invalid
     changes_seen = changes_of(instance)
     manifest, digest = _manifest_and_digest(source)
-    if undo_of is not None:
-        names = list(undo_of.touched)
-        targets = [Target(name, name) for name in names]
-    else:
-        manifest = manifest if trusted else manifest.as_untrusted()
-        names = list(dict.fromkeys([*manifest.components, *known.component_names]))
-        targets = select(components, manifest, known)
+    manifest = manifest if trusted or undo_of is not None else manifest.as_untrusted()
+    names, targets = _named(manifest, known, components, undo_of)
     comparison = ConfigurationComparison(known, archived_side(source, manifest, service)) if service.layers else None
     parts = [target.part for target in targets if target.component == CONFIG]
     foreseen = comparison.of(parts) if comparison and parts else ConfigurationPreview()
@@ -71,7 +64,6 @@ def preview(
     undo = undo_of is not None
     found = [_compared(name, live, manifest, targets, comparison, comparer, undo, known) for name in names]
     selected = [component for component in found if component.selected]
-    kind = kind_of(manifest)
     # the manifest of a file was read from it, so a key opened it
     no_key = no_key_for(source, look=True) if isinstance(source, BackupExecution) else None
     return Preview(
@@ -82,12 +74,10 @@ def preview(
         archive_instance=manifest.instance_name,
         other_instance=bool(reason_not_of(manifest, known)),
         taken_at=manifest.taken_at,
-        age=timezone.now() - manifest.taken_at if manifest.taken_at else None,
         triggered_by=manifest.triggered_by,
         hostname=manifest.hostname,
         kind=manifest.backup_type,
-        # an archive of another program names no application
-        application=manifest.application or f"{kind.label if kind else 'unknown'} {manifest.server_version}",
+        application=_application(manifest),
         format=manifest.format,
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=(*manifest.warnings, *([] if undo else _notes(manifest, known)), *map(str, elsewhere)),
@@ -99,6 +89,22 @@ def preview(
         loss=total_loss(selected),
         status=worst_status(selected),
     )
+
+
+def _named(
+    manifest: Manifest, known: Instance, components: Sequence[str], undo_of: RestoreExecution | None
+) -> tuple[list[str], list[Target]]:
+    """Return the components that are shown, and what of them is to be restored."""
+    if undo_of is not None:
+        return list(undo_of.touched), [Target(name, name) for name in undo_of.touched]
+    shown = dict.fromkeys([*manifest.components, *known.component_names])
+    return list(shown), select(components, manifest, known)
+
+
+def _application(manifest: Manifest) -> str:
+    # an archive of another program names no application
+    kind = kind_of(manifest)
+    return manifest.application or f"{kind.label if kind else 'unknown'} {manifest.server_version}"
 
 
 def _notes(manifest: Manifest, instance: Instance) -> list[str]:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from backups.service.restore.preview.component import ComponentPreview
 from backups.service.restore.preview.findings import LOSS, NOTHING, UNKNOWN
 from destinations.lib.formats import listed
@@ -26,7 +28,6 @@ class Preview:
     archive_instance: str
     other_instance: bool
     taken_at: datetime | None
-    age: timedelta | None
     triggered_by: str
     hostname: str
     kind: str
@@ -38,6 +39,10 @@ class Preview:
     components: tuple[ComponentPreview, ...]
     loss: str
     status: str
+
+    @property
+    def age(self) -> timedelta | None:
+        return timezone.now() - self.taken_at if self.taken_at else None
 
     @property
     def compared(self) -> bool:

@@ -13,7 +13,7 @@ from backups.components.files.replacing.replace import contents_of
 from backups.errors import BackupError, ComponentError
 from backups.instances import Instance
 from backups.instances.identity import identity_notes, reason_not_of
-from backups.instances.kinds.base import LiveConfiguration
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.filesystem.copy import copy_stable, sha256_of
@@ -22,6 +22,7 @@ from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
+from backups.service.archives.openable import require_key
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import check_database, check_tree, manifest_of_file
 from backups.service.restore.staging.select import Target, absent_parts, entries_for, select, unowned_notes
@@ -61,12 +62,14 @@ class Staged:
 def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[int], None]) -> Path:
     """Return a private copy of the confirmed archive in `directory`.
 
-    Raises ArchiveError when the archive was replaced since, BackupError when there is no room for it.
+    Raises ArchiveError when the archive was replaced since or no key of this host opens it, BackupError when there is
+    no room for it.
     """
     backup = restore.execution
     if backup is not None:
         if backup.archive_sha256 != restore.archive_sha256:
             raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
+        require_key(backup)
         return fetch(backup, directory, progress=progress)
     source = Path(restore.archive_file)
     archive = directory / "fetched" / source.name

@@ -50,6 +50,12 @@ class Backup:
         plausible = _EARLIEST_PLAUSIBLE <= self.taken_at < _LATEST_PLAUSIBLE
         return self.taken_at.astimezone(UTC) if plausible else None
 
+    def good_date(self, now: datetime) -> datetime | None:
+        """Return the date of a good backup; None for one that is not good, or is of an unknown or a future date."""
+        date = self.date if self.completed and not self.flaw else None
+        # one of the future would win each bucket until its date has come
+        return date if date is not None and date <= now else None
+
     @property
     def may_displace_others(self) -> bool:
         """False for safety backups, adopted ones, and those that lack data: they must not push others out."""

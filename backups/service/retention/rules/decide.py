@@ -12,15 +12,23 @@ from destinations.policies.retention_rule import RetentionError, Rule
 
 _STRATEGIES: Mapping[str, Strategy] = {"simple": simple.judge, "gfs": gfs.judge, "hanoi": hanoi.judge}
 
+# by the slots of no schedule
+NO_SLOTS: Mapping[str, datetime] = {}
 ASIDE = "safety and adopted backups and those with a drop aside"
 
 
 def decide(
-    rule: Rule, backups: Sequence[Backup], now: datetime, max_ages: Mapping[str, timedelta | None]
+    rule: Rule,
+    backups: Sequence[Backup],
+    now: datetime,
+    max_ages: Mapping[str, timedelta | None],
+    overdue_from: Mapping[str, datetime] = NO_SLOTS,
 ) -> list[Decision]:
     """Return one decision for each backup, in the order given; each instance is decided by itself.
 
     `max_ages` is for every instance the age that its newest good backup may have by its schedules, None without any.
+    `overdue_from` is when an instance with schedules is overdue by their slots; where it is left out, its newest good
+    backup is as soon as it is older than `max_ages`.
     Idempotent: deciding again on what was kept, at the same `now`, keeps all of it.
     Raises RetentionError: `now` is naive, an id occurs twice, or an instance has no entry in `max_ages`.
     """
@@ -42,7 +50,7 @@ def decide(
         instances[backup.instance][backup.id] = backup
     verdicts: dict[str, Verdict] = {}
     for instance, own in instances.items():
-        verdicts |= _judge_instance(rule, own, now, max_ages[instance])
+        verdicts |= _judge_instance(rule, own, now, max_ages[instance], overdue_from.get(instance))
     decisions = []
     for backup in backups:
         keep, because = verdicts[backup.id]
@@ -51,12 +59,14 @@ def decide(
 
 
 def _judge_instance(
-    rule: Rule, backups: Mapping[str, Backup], now: datetime, max_age: timedelta | None
+    rule: Rule,
+    backups: Mapping[str, Backup],
+    now: datetime,
+    max_age: timedelta | None,
+    overdue_from: datetime | None,
 ) -> dict[str, Verdict]:
-    good = (backup for backup in backups.values() if backup.completed and not backup.flaw)
-    dated = (Candidate(date, backup.id) for backup in good if (date := backup.date))
-    # a backup of the future would win each bucket until its date has come
-    candidates = sorted((candidate for candidate in dated if candidate.taken_at <= now), reverse=True)
+    dated = (Candidate(date, backup.id) for backup in backups.values() if (date := backup.good_date(now)))
+    candidates = sorted(dated, reverse=True)
     proven = {backup.id for backup in backups.values() if backup.proven}
     verdicts = _with_floors(rule, candidates, now, proven)
     # The rule is applied again without those that lack data, without safety and adopted backups, and without both: what
@@ -64,11 +74,16 @@ def _judge_instance(
     whole = [candidate for candidate in candidates if not backups[candidate.id].dropped]
     own = [candidate for candidate in candidates if backups[candidate.id].counts_for_freshness]
     displacing = [candidate for candidate in own if backups[candidate.id].may_displace_others]
-    for fewer in (whole, own, displacing) if len(displacing) < len(candidates) else ():
+    applied = [candidates]
+    for fewer in (whole, own, displacing):
+        # often they are the same: without drops, or without safety and adopted backups
+        if fewer in applied:
+            continue
+        applied.append(fewer)
         for id_, alone in _with_floors(rule, fewer, now, proven).items():
             if alone.keep and not verdicts[id_].keep:
                 verdicts[id_] = Verdict(True, f"{alone.because}, {ASIDE}")
-    hold = _hold(own, now, max_age, rule.min_keep)
+    hold = _hold(own, now, max_age, overdue_from, rule.min_keep)
     if hold:
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
@@ -88,13 +103,19 @@ def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, pro
     return verdicts | {id_: Verdict(True, why) for id_, why in floors.items() if not verdicts[id_].keep}
 
 
-def _hold(candidates: Sequence[Candidate], now: datetime, max_age: timedelta | None, min_keep: int) -> str | None:
+def _hold(
+    candidates: Sequence[Candidate],
+    now: datetime,
+    max_age: timedelta | None,
+    overdue_from: datetime | None,
+    min_keep: int,
+) -> str | None:
     """Return why nothing may be deleted now: backups are overdue, or have just begun again after a long pause."""
     if max_age is None:
         return None
     if not candidates:
         return "no good backup counts for its schedules: nothing is pruned"
-    late = now - candidates[0].taken_at - max_age
+    late = now - (overdue_from or candidates[0].taken_at + max_age)
     if late > timedelta(0):
         return f"the newest good backup is {rough_duration(late)} older than its schedules allow: nothing is pruned"
     # after a pause, or a jump of the clock, all older backups are beyond the rule as soon as the first new one is there

@@ -25,6 +25,7 @@ Fail = Callable[..., None]
 def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
     """Return what makes the renames of these numbers fail."""
     monkeypatch.setattr(exchange, "RENAME_EXCHANGE", 1 << 30)
+    monkeypatch.setattr(exchange, "PAUSES", (0.0, 0.0))
     real = os.rename
 
     def failing(*numbers: int) -> None:
@@ -45,14 +46,41 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
 def test_a_tree_that_was_replaced_is_not_called_unchanged(live: Path, tmp_path: Path, fail: Fail) -> None:
     archive, new = packed(live, tmp_path / "staged"), tree(live)
     (live / "zero").write_text("changed")
-    fail(3)
+    old = tree(live)
+    fail(*range(3, 100))
     with pytest.raises(ComponentError) as failed:
         replace_tree(archive, live, lambda _: None)
     assert not failed.value.untouched
     assert failed.value.message == (
         f"{live} was replaced, and what it was before cannot be renamed from {live.parent / ASIDE}: Input/output error."
     )
-    assert (tree(live), drafts(live.parent)) == (new, [])
+    assert (tree(live), drafts(live.parent), tree(live.parent / ASIDE)) == (new, [ASIDE], old)
+
+
+def test_an_exchange_whose_last_rename_fails_is_reverted(live: Path, tmp_path: Path, fail: Fail) -> None:
+    archive = packed(live, tmp_path / "staged")
+    (live / "zero").write_text("changed")
+    old = tree(live)
+    fail(3, 4, 5)
+    with pytest.raises(Untouched, match=r"cannot be replaced: Input/output error\.$"):
+        replace_tree(archive, live, lambda _: None)
+    assert (tree(live), drafts(live.parent)) == (old, [])
+
+
+@pytest.mark.parametrize("failing", [(2, 3, 4), (3, 4)])
+def test_a_rename_without_which_a_name_is_missing_is_tried_again(
+    failing: tuple[int, ...], live: Path, tmp_path: Path, fail: Fail
+) -> None:
+    archive, new = packed(live, tmp_path / "staged"), tree(live)
+    (live / "zero").write_text("changed")
+    old = tree(live)
+    fail(*failing)
+    if failing[0] == 2:
+        with pytest.raises(Untouched):
+            replace_tree(archive, live, lambda _: None)
+    else:
+        replace_tree(archive, live, lambda _: None)
+    assert (tree(live), drafts(live.parent)) == (old if failing[0] == 2 else new, [])
 
 
 def test_a_tree_that_cannot_be_renamed_back_stays_where_it_is(live: Path, tmp_path: Path, fail: Fail) -> None:

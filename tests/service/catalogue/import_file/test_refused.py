@@ -13,8 +13,8 @@ from backups.errors import BackupError
 from backups.models import BackupExecution
 from backups.service.catalogue import import_file
 from backups.service.catalogue.import_file import import_archive
-from destinations.backends.folder import Folder
 from destinations.backends.local import LocalDestination
+from destinations.backends.local.folder import Folder
 from destinations.exceptions import DestinationError, DestinationFull
 from destinations.models import BackupDestination
 from tests.support.archives.crafted import SERVER_ENCRYPTED, SERVER_PASSPHRASE

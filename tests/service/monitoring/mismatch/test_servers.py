@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.checks import Warning as CheckWarning
 
-from backups.checks.instances import check_databases_in_use
+from backups.checks.instances.described import check_databases_in_use
 from backups.errors import BackupError
 from tests.support.databases.sqlite_files import make_database
 from tests.support.processes.database_server import VARIABLE, seen, server

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backups.components.files.component import FilesComponent
-from backups.components.files.replacing import around
+from backups.components.files.replacing import around, swap
 from backups.components.files.replacing import replace as component_tree
 from backups.errors import Untouched
 from backups.runs.recovery.reap import reap
@@ -21,12 +21,12 @@ from tests.support.restores.own_places import Host
 pytestmark = pytest.mark.django_db(transaction=True)
 # --- killed ---------------------------------------------------------------------------------------------------------
 MOMENTS = {
-    "before the first step": killed_at(around, "_carry_out"),
-    "after the first swap": killed_at(around, "rename_exchange", 1, after=True),
-    "before the second swap": killed_at(around, "rename_exchange", 2),
-    "between moves": killed_at(around.os, "rename", 1, after=True),
-    "before modes": killed_at(around, "_set_metadata", 1),
-    "after modes": killed_at(around, "_set_metadata", 1, after=True),
+    "before the first step": killed_at(around, "carry_out"),
+    "after the first swap": killed_at(swap, "rename_exchange", 1, after=True),
+    "before the second swap": killed_at(swap, "rename_exchange", 2),
+    "between moves": killed_at(swap.os, "rename", 1, after=True),
+    "before modes": killed_at(swap.Metadata, "give", 1),
+    "after modes": killed_at(swap.Metadata, "give", 1, after=True),
     "old one is to be removed": killed_at(component_tree, "discard_drafts"),
     "is proven": killed_at(FilesComponent, "verify", after=True),
 }

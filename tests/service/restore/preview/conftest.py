@@ -5,20 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases.sqlite_files import make_database
-from tests.support.site_fixtures import Declare
-
-SHOP = """\
-[shop]
-kind = "generic"
-root = "{root}"
-[shop.components.orders]
-kind = "sqlite"
-path = "orders.db"
-[shop.components.uploads]
-kind = "files"
-path = "uploads"
-optional = true
-"""
+from tests.support.site_fixtures import OPTIONAL, SHOP, Declare
 
 
 @pytest.fixture
@@ -27,5 +14,5 @@ def shop(tmp_path: Path, declare: Declare) -> Path:
     (root / "uploads").mkdir(parents=True)
     (root / "uploads" / "one.txt").write_text("one")
     make_database(root / "orders.db")
-    declare(SHOP.format(root=root))
+    declare(SHOP.format(root=root) + OPTIONAL)
     return root

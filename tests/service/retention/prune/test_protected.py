@@ -1,6 +1,6 @@
 """What protects a backup from retention, whatever the rule says."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from backups.models import ArchiveUse, BackupExecution, BackupSchedule, RestoreE
 from backups.service.archives.fetch import fetch
 from backups.service.archives.leases import LONGEST_DELETION, LONGEST_USE, read_lease
 from backups.service.archives.records.delete import delete_backup
+from backups.service.retention.plan import plan_prune
+from backups.service.schedules.freshness import freshness_by_instance
 from destinations.models import BackupDestination
 from tests.support.archives.stored import DAY, NOW, daily, file_of, recorded, stored, there
 from tests.support.pruned import reason, ruled, run
@@ -58,7 +60,7 @@ def test_while_backups_are_later_than_a_schedule_promises_nothing_goes(nas: Back
     others = daily(nas, 5, "app2", newest=NOW - 30 * DAY)
     schedule = BackupSchedule(name="nightly", instance="app", destination=nas, expression="0 2 * * *")
     schedule.save()
-    assert reason(nas, rows[4]).startswith("kept because the newest good backup is 28 days older than its schedules")
+    assert reason(nas, rows[4]).startswith("kept because the newest good backup is 29 days older than its schedules")
     run(nas)
     assert (there(rows), there(others)) == ([0, 1, 2, 3, 4], [0, 1])
     fresh = stored(nas, taken_at=NOW - DAY / 2)
@@ -173,3 +175,22 @@ def test_a_backup_pinned_after_the_plan_was_made_stays(nas: BackupDestination, m
     ((entry, why),) = pruned.spared
     assert (entry.execution.pk, why) == (rows[10].pk, f"{rows[10].backup_filename} is pinned: just now.")
     assert pruned.problem == ""
+
+
+@pytest.mark.parametrize(("hour", "held"), [(2, False), (4, True)])
+def test_retention_and_the_front_page_agree_from_when_on_a_backup_is_late(
+    nas: BackupDestination, hour: int, held: bool
+) -> None:
+    # a Wednesday: the slot of 02:00 is missed, although the longest gap, over the weekend, has not passed
+    now = datetime(2026, 3, 4, hour, tzinfo=UTC)
+    rows = daily(nas, 12, newest=datetime(2026, 3, 3, 2, 0, 1, tzinfo=UTC))
+    BackupSchedule.objects.create(
+        name="office", instance="app", destination=nas, expression="0 2 * * 1-5", active_since=NOW - 300 * DAY
+    )
+    entries = {entry.execution.pk: entry for entry in plan_prune(nas, now).entries}
+    oldest = entries[rows[11].pk]
+    assert oldest.keep is held
+    assert ("older than its schedules allow" in oldest.reason) is held
+    limit = freshness_by_instance({"app": rows[0].started_at})["app"].overdue_from
+    assert limit is not None
+    assert (now > limit) is held

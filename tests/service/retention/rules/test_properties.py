@@ -5,17 +5,20 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from random import Random
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backups.service.retention.rules import Backup, Decision, Rule, decide
 from backups.service.retention.rules.hanoi import spaced
 from tests.support import retention_oracle as reference
 from tests.support.retention_cases import NOW, gone, kept
+from tests.support.soak import examples
 
 INSTANCES = ("app", "app2")
 
-quickly = settings(max_examples=60, deadline=None)
+pytestmark = pytest.mark.soak
+quickly = examples(60)
 numbers = st.integers(1, 6)
 min_keeps = st.integers(1, 4)
 rules = st.one_of(

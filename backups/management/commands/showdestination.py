@@ -1,0 +1,43 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.management.base import BackupCommand
+from backups.service.monitoring.destination_facts import DestinationFacts, describe_destination, facts_of
+from destinations.lib.formats import counted, human_duration, human_size, printable
+from destinations.providers import warnings_about
+
+
+class Command(BackupCommand):
+    help = "Show a destination: place, rule, archives by instance, and the last test with its steps."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+
+    def run(self, **options: Any) -> None:
+        facts = facts_of(self.find_destination(options["name"]))
+        warnings = warnings_about(facts.destination)
+        lines = [*_lines(facts), *(f"warning      {warning}" for warning in warnings)]
+        self.respond(describe_destination(facts) | {"warnings": warnings}, "\n".join(map(printable, lines)))
+
+
+def _lines(facts: DestinationFacts) -> list[str]:
+    destination, test = facts.destination, facts.last_test
+    lines = [
+        f"name         {destination.name}{'' if destination.enabled else ' (disabled)'}",
+        f"type         {destination.get_type_display()}",
+        f"location     {destination.location_text}",
+        f"encryption   {destination.policy}",
+        f"keeps        {destination.rule_text}",
+        f"archives     {counted(facts.archives, 'archive')}, {human_size(facts.size_bytes)}, {facts.missing} missing",
+    ]
+    lines += [
+        f"  {held.instance}: {counted(held.archives, 'archive')}, {human_size(held.size_bytes)}, "
+        f"{held.oldest:%Y-%m-%d} to {held.newest:%Y-%m-%d}"
+        for held in facts.held
+    ]
+    if test is None:
+        return [*lines, "last test    never"]
+    lines.append(f"last test    {test}")
+    lines += [f"  {step['name']}: {step['detail']} ({human_duration(step['seconds'])})" for step in test.steps]
+    return lines if test.passed else [*lines, f"  {test.error} {test.hint}"]

@@ -1,0 +1,277 @@
+"""A folder on this machine, or a mounted share, below `settings.BACKUP_ROOT`.
+
+`BACKUP_ROOT` is never made here: a missing one is an unmounted disk. The destination's own folder is made by the first
+`put`; once archives were stored, a missing or empty one means an unmounted disk and is an error, for reading and for
+writing.
+"""
+
+import errno
+import hashlib
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from django import forms
+from django.conf import settings
+
+from destinations.backends.base import Destination, Progress, StoredFile, UploadState
+from destinations.backends.local.folder import Folder
+from destinations.backends.local.os_errors import from_os_error
+from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
+from destinations.lib.formats import as_text
+from destinations.lib.streams import Sink
+from destinations.transfer.blocks import blocks_of, check_free_space, compare
+from destinations.transfer.paths import (
+    MAX_DEPTH,
+    is_filename,
+    is_segment,
+    part_name,
+    part_token,
+    validate_path,
+    validate_prefix,
+)
+
+
+def segments_below_root(path: str, root: Path) -> tuple[str, ...]:
+    """Return the folders from `root` to `path` (relative to it, or absolute inside it), by name alone.
+
+    Raises `DestinationConfigError` for anything that leaves `root`, is `root`, or is not a plain name.
+    """
+    pure = PurePosixPath(path)
+    # an absolute path may be written with or without the symbolic links on the way to BACKUP_ROOT
+    bases = [base for base in (root, root.resolve()) if pure.is_relative_to(base)]
+    relative = pure.relative_to(bases[0]) if bases else pure
+    segments = relative.parts
+    if ".." in pure.parts or relative.is_absolute():
+        raise DestinationConfigError(
+            f"The folder {path!r} is outside BACKUP_ROOT ({root}).",
+            f"Give a folder below {root}, without '..'.",
+            "path",
+        )
+    if not segments or len(segments) > MAX_DEPTH or not all(is_filename(name) for name in segments):
+        raise DestinationConfigError(
+            f"The folder {path!r} cannot be used as a destination.",
+            f"Give up to {MAX_DEPTH} folder names below {root} of letters, digits, '_', '-' and single dots.",
+            "path",
+        )
+    return segments
+
+
+class LocalDestination(Destination):
+    type = "local"
+    label = "Local folder"
+    off_box = False
+
+    @classmethod
+    def fields(cls) -> dict[str, forms.Field]:
+        return {
+            "path": forms.CharField(
+                label="Folder",
+                max_length=512,
+                help_text="Relative to BACKUP_ROOT, or absolute inside it; blank takes the name of the destination. "
+                "It cannot be changed while archives are there.",
+            )
+        }
+
+    @classmethod
+    def default_options(cls, name: str) -> dict[str, object]:
+        return {"path": name}
+
+    @classmethod
+    def check_options(cls, options: dict[str, object]) -> dict[str, object]:
+        return options | {"path": "/".join(segments_below_root(str(options["path"]), settings.BACKUP_ROOT))}
+
+    def location(self) -> str:
+        # it is shown and logged: a name need not be UTF-8
+        return as_text(str(self.folder()))
+
+    def folder(self) -> Path:
+        return Path(settings.BACKUP_ROOT, str(self.options["path"]))
+
+    def is_same_place(self, other: Destination) -> bool:
+        if super().is_same_place(other):
+            return True
+        # two names of one folder: a bind mount, or a file system that ignores case
+        mine, theirs = self._identity(), other._identity() if isinstance(other, LocalDestination) else None
+        return mine is not None and mine == theirs
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return device and inode of the folder as every use of it opens it; None where that is not possible."""
+        try:
+            with _open_root() as root, self._own_folder(root, create=False) as own:
+                info = os.fstat(own.descriptor)
+        except DestinationError:
+            return None
+        return info.st_dev, info.st_ino
+
+    def put(
+        self,
+        source: BinaryIO,
+        path: str,
+        *,
+        size: int,
+        token: str,
+        sha256: str | None = None,
+        progress: Progress | None = None,
+        state: UploadState | None = None,
+    ) -> StoredFile:
+        *folders, name = validate_path(path).split("/")
+        part = part_name(name, token)
+        with self._open(*folders, create=True) as folder:
+            folder.refuse_taken(name)
+            check_free_space(folder.where, size, folder.free_space())
+            with folder.draft(part) as descriptor:
+                for block in blocks_of(source, size, progress):
+                    folder.write(descriptor, part, block)
+                # The disk writes while the processor hashes.
+                with ThreadPoolExecutor(1) as beside:
+                    flushed = beside.submit(folder.flush, descriptor, part)
+                    _verify(folder, part, size, sha256, progress)
+                    flushed.result()
+                return _stored(path, folder.publish(part, name))
+
+    def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
+        *folders, name = validate_path(path).split("/")
+        received = 0
+        with self._open(*folders) as folder:
+            expected = folder.stat(name).st_size
+            for block in folder.read_blocks(name):
+                sink.write(block)
+                received += len(block)
+                if progress:
+                    progress(len(block))
+            # it may have been cut while it was read
+            compare(f"{folder.where}/{name}", "size", expected, received)
+        return received
+
+    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+        for path, info in self._walk(validate_prefix(prefix)):
+            if is_filename(path.rpartition("/")[2]):
+                yield _stored(path, info)
+
+    def list_partials(self) -> Iterator[StoredFile]:
+        for path, info in self._walk(""):
+            if part_token(path.rpartition("/")[2]) is not None:
+                yield _stored(path, info)
+
+    def stat(self, path: str) -> StoredFile:
+        *folders, name = validate_path(path).split("/")
+        with self._open(*folders) as folder:
+            return _stored(path, folder.stat(name))
+
+    def delete(self, path: str) -> None:
+        *folders, name = validate_path(path).split("/")
+        with self._open(*folders) as folder:
+            folder.stat(name)
+            # a deletion is recorded only when the file is seen to be gone
+            folder.remove(name)
+            folder.refuse_taken(name)
+
+    def delete_partial(self, path: str) -> None:
+        *folders, name = path.split("/")
+        token = part_token(name)
+        if token is None:
+            raise DestinationConfigError(f"{path!r} is not the name of an upload under way.", "Use delete() for files.")
+        validate_path("/".join([*folders, name.removesuffix(part_name("", token))]))
+        with self._open(*folders) as folder:
+            folder.remove(name, missing_ok=True)
+
+    def free_space(self) -> int | None:
+        try:
+            with self._open() as folder:
+                return folder.free_space()
+        except NotFound:
+            with _open_root() as root:
+                return root.free_space()
+
+    def require_reachable(self) -> None:
+        try:
+            with self._open() as folder:
+                folder.require_writable()
+        except NotFound:  # the first upload makes it
+            with _open_root() as root:
+                root.require_writable()
+
+    def _open(self, *folders: str, create: bool = False) -> Folder:
+        with _open_root() as root, self._own_folder(root, create=create) as own:
+            # an unmounted disk leaves its empty mount point, which a backup must not fill
+            if self.established and not any(is_filename(name) for name, _ in own.entries()):
+                raise self._vanished("is empty")
+            return own.descend(folders, create=create)
+
+    def _own_folder(self, root: Folder, *, create: bool) -> Folder:
+        try:
+            return root.descend(str(self.options["path"]).split("/"), create=create and not self.established)
+        except NotFound as error:
+            if self.established:
+                raise self._vanished("is gone") from error
+            raise
+
+    def _vanished(self, state: str) -> DestinationUnavailable:
+        return DestinationUnavailable(
+            f"The folder {self.location()} {state}, although archives were stored in it.",
+            "Mount the disk or share that holds it. If it was replaced by an empty one on purpose, "
+            "run 'manage.py testdestination NAME --accept-empty'.",
+        )
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+        try:
+            folder = self._open(*filter(None, prefix.split("/")))
+        except NotFound:
+            return
+        with folder:
+            yield from _files_in(folder, f"{prefix}/" if prefix else "")
+
+
+def _open_root() -> Folder:
+    root: Path = settings.BACKUP_ROOT
+    try:
+        root.stat()
+    except FileNotFoundError:
+        raise DestinationUnavailable(
+            f"Cannot open the folder {root}: it does not exist.",
+            f"Make the folder with `mkdir -p -m 700 {shlex.quote(str(root))}`, or see that the disk or share which "
+            "belongs there is mounted.",
+        ) from None
+    except OSError:
+        pass  # opening it meets the same error, and says what it means
+    return Folder.at(root)
+
+
+def _files_in(folder: Folder, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield regular files at any depth, without folders that no archive can be in (lost+found, .snapshot)."""
+    for name, info in folder.entries():
+        if stat.S_ISREG(info.st_mode):
+            yield prefix + name, info
+        elif stat.S_ISLNK(info.st_mode) and is_filename(name):
+            # links are not followed, and an archive must not be missing from a listing without a word
+            raise from_os_error(OSError(errno.ELOOP, ""), "list", f"{folder.where}/{name}")
+        elif stat.S_ISDIR(info.st_mode) and is_segment(name) and prefix.count("/") < MAX_DEPTH - 1:
+            try:
+                child = folder.enter(name)
+            except NotFound:  # removed since its parent was listed
+                continue
+            with child:
+                yield from _files_in(child, f"{prefix}{name}/")
+
+
+def _verify(folder: Folder, part: str, size: int, sha256: str | None, progress: Progress | None) -> None:
+    where = f"{folder.where}/{part}"
+    compare(where, "size", size, folder.stat(part).st_size)
+    if sha256 is None:
+        return
+    digest = hashlib.sha256()
+    for block in folder.read_blocks(part):
+        digest.update(block)
+        if progress:
+            progress(0)
+    compare(where, "SHA-256", sha256, digest.hexdigest())
+
+
+def _stored(path: str, info: os.stat_result) -> StoredFile:
+    return StoredFile(path, info.st_size, datetime.fromtimestamp(info.st_mtime, UTC))

@@ -1,0 +1,86 @@
+"""Object lock: until when a file is locked, and a test that tries to delete what is locked."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from destinations.backends.base import TEST_PREFIX
+from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.listings import versions
+from destinations.exceptions import Locked, VerificationFailed
+from destinations.lib.formats import human_duration
+
+if TYPE_CHECKING:
+    from destinations.backends.s3.session import Bucket
+
+PROBE = f"{TEST_PREFIX}lock-"
+# of the file of a test: longer than the clocks of both sides differ in most places, and soon over
+PROBE_SECONDS = 120
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def locked_until(head: Mapping[str, Any]) -> datetime | None:
+    """Return the end of the lock in the answer to `head_object`; the latest moment for a legal hold, which has none."""
+    if head.get("ObjectLockLegalHoldStatus") == "ON":
+        return FOREVER
+    until = head.get("ObjectLockRetainUntilDate")
+    return until if isinstance(until, datetime) else None
+
+
+def lock_error(what: str, until: datetime | None) -> Locked:
+    if until is not None and until == FOREVER:
+        return Locked(f"{what} is locked by a legal hold.", "Whoever placed the hold has to end it.", until)
+    end = f"until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "by the store"
+    return Locked(f"{what} is locked {end}.", "It can be deleted afterwards.", until)
+
+
+def try_lock(bucket: "Bucket", prefix: str, mode: str, customer: Mapping[str, Any], where: str) -> str:
+    """Store a file that is locked for two minutes, and try to delete its version in every way there is."""
+    _remove_old_probes(bucket, prefix)
+    key = f"{prefix}{PROBE}{secrets.token_hex(8)}.bin"
+    until = datetime.now(UTC) + timedelta(seconds=PROBE_SECONDS)
+    stored = bucket.call(
+        "put_object", Key=key, Body=b"locked", ChecksumAlgorithm="SHA256",
+        ObjectLockMode=mode, ObjectLockRetainUntilDate=until, **customer,
+    )  # fmt: skip
+    version = stored.get("VersionId")
+    if not version:
+        bucket.call("delete_object", Key=key)
+        raise VerificationFailed(
+            f"{where} keeps no versions: what is stored there can be overwritten, whatever is locked.",
+            "Make a bucket with object lock, which has versions.",
+        )
+    for bypass in ({}, {"BypassGovernanceRetention": True}):
+        try:
+            bucket.call("delete_object", Key=key, VersionId=version, **bypass)
+        except Refused as refused:
+            if not refused.is_denied and refused.status != 403:
+                raise
+        else:
+            raise _deleted(where, by_right=bool(bypass))
+    bucket.call("delete_object", Key=key)
+    return f"the store refuses to delete a version locked for {human_duration(PROBE_SECONDS)} ({mode})"
+
+
+def _deleted(where: str, *, by_right: bool) -> VerificationFailed:
+    if by_right:
+        return VerificationFailed(
+            f"{where} deletes locked files for this account, which has the right to bypass the mode GOVERNANCE.",
+            "Take the right s3:BypassGovernanceRetention from the account, or choose the mode COMPLIANCE.",
+        )
+    return VerificationFailed(
+        f"{where} deletes a version that is locked: its locks protect nothing.",
+        "Do not rely on locks of this store.",
+    )
+
+
+def _remove_old_probes(bucket: "Bucket", prefix: str) -> None:
+    """Delete the files of earlier tests, whose locks have ended."""
+    for entry in list(versions(bucket, prefix + PROBE)):
+        try:
+            bucket.call("delete_object", Key=entry["Key"], VersionId=entry["VersionId"])
+        except Refused as refused:
+            # still locked, or no right to delete versions: it is a file of six bytes
+            if not refused.is_denied:
+                raise

@@ -1,0 +1,204 @@
+"""An upload in parts (multipart upload), sent from several threads, and published by its completion."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from destinations.backends.base import BLOCK_SIZE, UploadState
+from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.completion import abort, list_parts
+from destinations.exceptions import ConnectionLost, DestinationError, VerificationFailed
+from destinations.transfer.blocks import compare
+from destinations.transfer.parallel import side_by_side
+from destinations.transfer.upload import Upload
+from destinations.transfer.watch import POLL_SECONDS
+
+if TYPE_CHECKING:
+    from destinations.backends.s3.session import Bucket
+
+THREADS = 4
+LEAST_PART_BYTES = 8 * 1024 * 1024
+# the store allows 10,000
+MOST_PARTS = 9000
+
+Explain = Callable[[Exception, str], DestinationError | None]
+
+
+def part_size(size: int) -> int:
+    return max(LEAST_PART_BYTES, -(-size // MOST_PARTS))
+
+
+@dataclass
+class Parts:
+    """What one upload needs beside its bytes: where, with which headers, and the parts that the store has."""
+
+    key: str
+    # of the first request, of each part, and of the completion
+    create: Mapping[str, Any]
+    customer: Mapping[str, Any]
+    checksum: str
+    explain: Explain
+    delays: tuple[float, ...]
+    upload_id: str = ""
+    done: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def target(self) -> dict[str, Any]:
+        return {"Key": self.key, "UploadId": self.upload_id}
+
+
+def send(bucket: "Bucket", parts: Parts, upload: Upload, state: UploadState) -> None:
+    """Send all parts that the store does not have from an earlier try."""
+    size = part_size(upload.wanted.size)
+    about = {"key": parts.key, "size": upload.wanted.size, "part_size": size}
+    stored = _resume(bucket, parts, state, about)
+    if stored is None:
+        algorithm = {"ChecksumAlgorithm": "SHA256"} if parts.checksum == "sha256" else {}
+        answer = bucket.call(
+            "create_multipart_upload",
+            Key=parts.key,
+            ContentType="application/octet-stream",
+            **algorithm,
+            **parts.create,
+        )
+        parts.upload_id, stored = str(answer["UploadId"]), {}
+        state.data = about | {"upload_id": parts.upload_id}
+        state.save(state.data)
+    parts.done = {}
+    side_by_side(_jobs(bucket, parts, upload, stored, size), THREADS)
+
+
+def _resume(
+    bucket: "Bucket", parts: Parts, state: UploadState, about: Mapping[str, object]
+) -> dict[int, dict[str, Any]] | None:
+    """Return the parts of the upload in `state`, or None where there is none that fits."""
+    if not state.data.get("upload_id"):
+        return None
+    if any(state.data.get(name) != value for name, value in about.items()):
+        # the upload was to have another name
+        abort(bucket, str(state.data.get("key")), str(state.data["upload_id"]))
+        return None
+    parts.upload_id = str(state.data["upload_id"])
+    try:
+        return {int(part["PartNumber"]): part for part in list_parts(bucket, parts.target, parts.customer)}
+    except Refused as refused:
+        if refused.code != "NoSuchUpload":
+            raise
+        return None
+
+
+def _jobs(
+    bucket: "Bucket", parts: Parts, upload: Upload, stored: Mapping[int, dict[str, Any]], size: int
+) -> Iterator[Callable[[], None]]:
+    total = upload.wanted.size
+    # a file without bytes has one part too
+    for number, begin in enumerate(range(0, total or 1, size), 1):
+        end = min(begin + size, total)
+        # in order, whatever the threads do: for the checksum of the whole
+        for offset in range(begin, end, BLOCK_SIZE):
+            upload.peek_in_order(offset, min(BLOCK_SIZE, end - offset))
+
+        def job(number: int = number, begin: int = begin, end: int = end) -> None:
+            if (known := stored.get(number)) is not None and _is_same(known, upload, begin, end):
+                upload.meter.adjust(end - begin)
+                parts.done[number] = _identity(number, known)
+            else:
+                parts.done[number] = _send_part(bucket, parts, upload, number, begin, end)
+
+        yield job
+
+
+def _send_part(bucket: "Bucket", parts: Parts, upload: Upload, number: int, begin: int, end: int) -> dict[str, Any]:
+    digest = base64.b64encode(_digest(upload, begin, end, parts.checksum)).decode()
+    headers = {"ChecksumSHA256": digest} if parts.checksum == "sha256" else {"ContentMD5": digest}
+    body = _Body(upload, begin, end)
+
+    def once() -> dict[str, Any]:
+        body.rewind()
+        return bucket.call(
+            "upload_part",
+            **parts.target, PartNumber=number, Body=body, ContentLength=end - begin, **headers, **parts.customer,
+        )  # fmt: skip
+
+    answer = _persistently(once, parts, upload)
+    if told := answer.get("ChecksumSHA256"):
+        compare(f"Part {number} of {upload.wanted.path}", "SHA-256", digest, told)
+    return _identity(number, headers | answer)
+
+
+def _persistently(once: Callable[[], dict[str, Any]], parts: Parts, upload: Upload) -> dict[str, Any]:
+    """Send one part, again where only this part failed: an upload of days has more faults than it has tries."""
+    for delay in parts.delays:
+        try:
+            return once()
+        except Exception as error:
+            known = parts.explain(error, "")
+            damaged = isinstance(known, VerificationFailed)
+            if not damaged and not isinstance(known, ConnectionLost):
+                raise
+            until = time.monotonic() + max(delay, getattr(known, "retry_after", 0.0))
+        while (rest := until - time.monotonic()) > 0:
+            upload.meter.checkpoint()
+            time.sleep(min(rest, POLL_SECONDS))
+    return once()
+
+
+def _identity(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"PartNumber": number, "ETag": answer["ETag"]}
+    if "ChecksumSHA256" in answer:
+        known["ChecksumSHA256"] = answer["ChecksumSHA256"]
+    return known
+
+
+def _is_same(stored: Mapping[str, Any], upload: Upload, begin: int, end: int) -> bool:
+    """Whether a part of an earlier try holds the bytes of the source; unknown counts as no."""
+    if stored["Size"] != end - begin:
+        return False
+    if checksum := stored.get("ChecksumSHA256"):
+        return bool(base64.b64decode(checksum) == _digest(upload, begin, end, "sha256"))
+    # an MD5, unless the store encrypts with another key than its own
+    return bool(stored["ETag"].strip('"') == _digest(upload, begin, end, "md5").hex())
+
+
+def _digest(upload: Upload, begin: int, end: int, name: str) -> bytes:
+    digest = hashlib.new(name, usedforsecurity=False)
+    for offset in range(begin, end, BLOCK_SIZE):
+        digest.update(upload.peek(offset, min(BLOCK_SIZE, end - offset)))
+    return digest.digest()
+
+
+class _Body:
+    """The bytes of one part as a file, read from the source in blocks."""
+
+    def __init__(self, upload: Upload, begin: int, end: int) -> None:
+        self._upload, self._begin, self._end = upload, begin, end
+        self._position = self._counted = begin
+
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    def read(self, size: int | None = None) -> bytes:
+        rest = self._end - self._position
+        length = rest if size is None or size < 0 else min(size, rest)
+        if not length:
+            return b""
+        block = self._upload.part(self._position, length)
+        self._position += length
+        self._counted += length
+        return block
+
+    def rewind(self) -> None:
+        """Take back what was counted, to be sent again."""
+        self._upload.meter.adjust(self._begin - self._counted)
+        self._position = self._counted = self._begin
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        base = {0: self._begin, 1: self._position, 2: self._end}[whence]
+        self._position = base + offset
+        return self._position - self._begin
+
+    def tell(self) -> int:
+        return self._position - self._begin

@@ -1,0 +1,150 @@
+"""A connection to one bucket. Imports boto3: load it by the extra of the type."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import boto3
+import botocore.exceptions
+import botocore.loaders
+import botocore.session
+from botocore.config import Config
+
+from destinations.backends.s3.answers import Refused
+from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable
+from destinations.transfer.watch import Aborted
+
+CONNECT_SECONDS = 10
+# of one write to a socket, whose timeout it has as a whole
+SEND_BYTES = 256 * 1024
+
+# the models of the API are read once for all clients
+_LOADER = botocore.loaders.create_loader()
+
+
+class Bucket:
+    """Sends requests about one bucket, from several threads; `drop` makes those under way fail."""
+
+    def __init__(self, options: Mapping[str, Any], *, timeout: float, threads: int) -> None:
+        self.name: str = options["bucket_name"]
+        self._dropped = False
+        self._connections: WeakSet[Any] = WeakSet()
+        verify = options["verify"] or None
+        if verify and not Path(verify).is_file():
+            raise DestinationConfigError(
+                f"The file {verify} of certificates does not exist here.", "Check the option verify.", "verify"
+            )
+        core = botocore.session.Session()
+        core.register_component("data_loader", _LOADER)
+        config = Config(
+            connect_timeout=min(CONNECT_SECONDS, timeout),
+            read_timeout=timeout,
+            # tries, their delays and what passes are those of all types
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=threads,
+            tcp_keepalive=True,
+            signature_version=options["signature_version"] or None,
+            s3={
+                "addressing_style": options["addressing_style"] or "auto",
+                # parts are signed with their checksum in a header; without this each would be hashed again where the
+                # endpoint has no TLS
+                "payload_signing_enabled": None if _has_tls(options["endpoint_url"]) else False,
+            },
+            # each part carries a checksum of our own choice: compatible stores refuse others
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            # the endpoint is the one that the operator entered and reads in errors
+            ignore_configured_endpoint_urls=True,
+        )
+        session = boto3.session.Session(
+            botocore_session=core,
+            aws_access_key_id=options["access_key"] or None,
+            aws_secret_access_key=options["secret_key"] or None,
+            aws_session_token=options["security_token"] or None,
+            profile_name=options["session_profile"] or None,
+        )
+        self._client = session.client(
+            "s3",
+            endpoint_url=options["endpoint_url"] or None,
+            region_name=options["region_name"] or session.region_name or "us-east-1",
+            verify=verify,
+            config=config,
+        )
+        self._track(self._client._endpoint.http_session)
+
+    @property
+    def endpoint(self) -> str:
+        return str(self._client.meta.endpoint_url)
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Send the request `operation`, such as `head_object`. Raises `Refused`, and errors of botocore."""
+        if self._dropped:
+            raise Aborted
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(Bucket=self.name, **parameters)
+        except botocore.exceptions.ClientError as error:
+            details = error.response.get("Error", {})
+            about = error.response.get("ResponseMetadata", {})
+            raise Refused(
+                error.operation_name,
+                str(details.get("Code", "")),
+                int(about.get("HTTPStatusCode", 0)),
+                str(details.get("Message", "")),
+                about.get("HTTPHeaders", {}),
+            ) from error
+        return answer
+
+    def drop(self) -> None:
+        self._dropped = True
+        for connection in list(self._connections):
+            # shut down, not closed: another thread may wait on it
+            with suppress(OSError, AttributeError):
+                connection.sock.shutdown(2)
+        self._client.close()
+
+    def _track(self, http: Any) -> None:
+        """Note every connection that the pools of botocore open: closing a pool leaves those in use as they are."""
+        classes = http._pool_classes_by_scheme
+        for scheme, pool in list(classes.items()):
+            classes[scheme] = _tracked(pool, self._connections.add)
+        http._manager.connection_pool_kw["blocksize"] = SEND_BYTES
+
+
+def _tracked(pool: Any, note: Callable[[Any], None]) -> Any:
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        def connect(self) -> None:
+            note(self)
+            super().connect()
+
+    class Pool(pool):  # type: ignore[misc]
+        ConnectionCls = Connection
+
+    return Pool
+
+
+def _has_tls(endpoint: str) -> bool:
+    return urlsplit(endpoint).scheme != "http"
+
+
+def explain_library_error(error: Exception, action: str, where: str) -> DestinationError | None:
+    """Return what an operator reads for an error of botocore that is none of the network; None for others."""
+    text = f"Cannot {action} at {where}"
+    if isinstance(error, botocore.exceptions.NoCredentialsError | botocore.exceptions.PartialCredentialsError):
+        return DestinationUnavailable(
+            f"{text}: there are no credentials.",
+            "Enter access_key and secret_key, or give them to this process by its environment or the role of its "
+            "machine.",
+        )
+    if isinstance(error, botocore.exceptions.ProfileNotFound):
+        return DestinationConfigError(f"{text}: {error}.", "Check session_profile.", "session_profile")
+    if isinstance(error, botocore.exceptions.CredentialRetrievalError):
+        return DestinationUnavailable(f"{text}: the credentials cannot be fetched.", "Check the role of this machine.")
+    if isinstance(error, botocore.exceptions.ParamValidationError | ValueError):
+        # its text holds the value, which may be a key
+        return DestinationConfigError(f"{text}: an option is not valid.", "Check endpoint_url, keys and bucket_name.")
+    if isinstance(error, botocore.exceptions.BotoCoreError):
+        return DestinationUnavailable(f"{text}: {error}.", "Check endpoint_url, and that an S3 store answers there.")
+    return None

@@ -1,0 +1,222 @@
+"""The folder of a destination on its server, through one connection."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+
+import asyncssh
+
+from destinations.backends.base import BLOCK_SIZE, StoredFile, UploadState
+from destinations.backends.sftp import files
+from destinations.backends.sftp.account import Account
+from destinations.backends.sftp.session import Session
+from destinations.exceptions import DestinationFull, DestinationUnavailable, NameTaken, NotFound
+from destinations.lib.formats import human_size
+from destinations.lib.operator_error import sentences
+from destinations.transfer.paths import MAX_DEPTH, is_filename, is_segment
+from destinations.transfer.upload import Upload, Wanted
+
+# an upload that was cut goes on so far before the end of what the server has: all that may have been under way
+STEP_BACK = files.UNDER_WAY * BLOCK_SIZE
+LOOK_SECONDS = 1.0
+
+
+class Folder:
+    """Paths are those of the destination; `base` is that of its folder on the server."""
+
+    def __init__(self, account: Account, base: str, location: str) -> None:
+        self._base, self._location = base, location
+        self.session = Session(account)
+
+    @property
+    def client(self) -> asyncssh.SFTPClient:
+        return self.session.ready()
+
+    def _on_server(self, path: str) -> str:
+        return f"{self._base}/{path}" if path else self._base
+
+    # --- one request each -----------------------------------------------------------------------------------------
+    def stat(self, path: str) -> StoredFile:
+        entry = self.session.run(files.look(self.client, self._on_server(path)))
+        if entry is None or not entry.is_file:
+            raise self._missing(path)
+        return StoredFile(path, entry.size, entry.modified_at)
+
+    def exists(self, path: str) -> bool:
+        return self.session.run(files.look(self.client, self._on_server(path))) is not None
+
+    def remove(self, path: str) -> None:
+        """Remove the file. Raises `NotFound`."""
+        try:
+            self.session.run(self.client.remove(self._on_server(path)))
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            raise self._missing(path) from None
+
+    def publish(self, part: str, path: str) -> None:
+        """Give the temporary file `part` its name. Raises `NameTaken`."""
+        # the plain rename of version 3 refuses a name in use; some servers overwrite all the same
+        if self.exists(path):
+            raise self._taken(path)
+        try:
+            self.session.run(self.client.rename(self._on_server(part), self._on_server(path)))
+        except asyncssh.SFTPError:
+            if self.exists(path):
+                raise self._taken(path) from None
+            raise
+
+    def free_space(self) -> int | None:
+        # before the first upload the folder is not there
+        above = self._base.rpartition("/")[0] or ("/" if self._base.startswith("/") else ".")
+        for place in (self._base, above):
+            with suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                return self.session.run(files.free_space(self.client, place))
+        return None
+
+    def is_empty(self) -> bool:
+        try:
+            found = self.session.run(files.entries(self.client, self._base, self._timeout, first=1))
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            return True
+        return not found
+
+    def describe(self) -> str:
+        """Return what is known of the folder, for a test of the connection."""
+        return "it is there" if self._is_there() else "it is made by the first upload"
+
+    def _is_there(self) -> bool:
+        entry = self.session.run(files.look(self.client, self._base, follow=True))
+        if entry is not None and not entry.is_folder:
+            raise DestinationUnavailable(f"{self._location} is not a folder.", "Give the path of a folder.")
+        return entry is not None
+
+    # --- listing --------------------------------------------------------------------------------------------------
+    def walk(self, folder: str, alive: Callable[[], None]) -> Iterator[StoredFile]:
+        """Yield the files at any depth, in the order of their paths as texts; `alive` is called for each folder."""
+        alive()
+        try:
+            found = self.session.run_long(files.entries(self.client, self._on_server(folder), self._timeout))
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            # a server says the same of a file
+            if not folder:
+                self._is_there()
+            return
+        prefix = f"{folder}/" if folder else ""
+        for entry in sorted(found, key=lambda entry: f"{entry.name}/" if entry.is_folder else entry.name):
+            path = prefix + entry.name
+            if entry.is_file:
+                yield StoredFile(path, entry.size, entry.modified_at)
+            elif entry.is_link and is_filename(entry.name):
+                raise DestinationUnavailable(
+                    f"Cannot list {self._location}/{path}: it is a symbolic link, and links are not followed.",
+                    "Put the file or folder itself there, or remove the link.",
+                )
+            # no archive is in a folder of another name, such as one of the system that may not be read
+            elif entry.is_folder and is_segment(entry.name) and prefix.count("/") < MAX_DEPTH - 1:
+                yield from self.walk(path, alive)
+
+    # --- bytes ----------------------------------------------------------------------------------------------------
+    def send(self, upload: Upload, state: UploadState) -> None:
+        """Write all of `upload` to its temporary file, flushed to the disk of the server."""
+        wanted, session = upload.wanted, self.session
+        begun = {"part": wanted.part_path, "size": wanted.size, "sha256": wanted.sha256}
+        offset = self._sent_before(wanted) if wanted.sha256 and state.data == begun else 0
+        if offset:
+            upload.resumed = True
+            upload.seek(offset)
+        file = self._open_part(wanted, offset)
+        if state.data != begun:
+            state.data = begun
+            state.save(begun)
+        writing: deque[Future[int]] = deque()
+        try:
+            while block := upload.read(BLOCK_SIZE):
+                writing.append(session.submit(file.write(block, offset)))
+                offset += len(block)
+                if len(writing) == files.UNDER_WAY:
+                    session.wait(writing.popleft())
+            while writing:
+                session.wait(writing.popleft())
+                upload.meter.checkpoint()
+            flushed = session.submit(files.finish_part(file))
+            self._wait_for_flush(flushed, upload.meter.checkpoint)
+        except asyncssh.SFTPFailure as error:
+            raise self._refused(wanted, offset, error) from error
+        upload.require_all_read()
+
+    def _sent_before(self, wanted: Wanted) -> int:
+        """Return where to go on with an upload that was begun."""
+        entry = self.session.run(files.look(self.client, self._on_server(wanted.part_path)))
+        if entry is None or not entry.is_file or entry.size > wanted.size:
+            return 0
+        return max(entry.size - STEP_BACK, 0)
+
+    def _open_part(self, wanted: Wanted, offset: int) -> asyncssh.SFTPClientFile:
+        part = self._on_server(wanted.part_path)
+        try:
+            return self.session.run(files.open_part(self.client, part, offset))
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            self._make_folders(wanted.folder)
+        return self.session.run(files.open_part(self.client, part, offset))
+
+    def _make_folders(self, folder: str) -> None:
+        self._is_there()
+        try:
+            self.session.run(files.make_folder(self.client, self._base))
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath) as error:
+            raise DestinationUnavailable(
+                f"Cannot make the folder {self._location}: the folder above it does not exist.",
+                "Check the path, and that the server has its disk mounted; or make the folder there.",
+            ) from error
+        made = self._base
+        for name in filter(None, folder.split("/")):
+            made = f"{made}/{name}"
+            self.session.run(files.make_folder(self.client, made))
+
+    def _wait_for_flush(self, flushed: Future[None], alive: Callable[[], None]) -> None:
+        # nothing moves meanwhile; a peer that is gone is found by the keepalive of the connection
+        for _ in range(int(files.FLUSH_SECONDS / LOOK_SECONDS)):
+            try:
+                return self.session.wait(flushed, LOOK_SECONDS)
+            except TimeoutError:
+                alive()
+        raise TimeoutError
+
+    def receive(self, path: str, offset: int, write: Callable[[bytes], None]) -> None:
+        session, where = self.session, self._on_server(path)
+        entry = session.run(files.look(self.client, where))
+        if entry is None or not entry.is_file:
+            raise self._missing(path)
+        file = session.run(self._open_for_reading(where))
+        download = files.Download(session, file, offset, entry.size)
+        while block := download.block():
+            write(block)
+        session.run(file.close())
+
+    async def _open_for_reading(self, where: str) -> asyncssh.SFTPClientFile:
+        return await self.client.open(
+            where, asyncssh.FXF_READ, encoding=None, block_size=files.request_size(self.client)
+        )
+
+    # --- errors ---------------------------------------------------------------------------------------------------
+    @property
+    def _timeout(self) -> float:
+        return self.session.account.timeout
+
+    def _missing(self, path: str) -> NotFound:
+        return NotFound(f"There is no file {path} at {self._location}.", "Check the name.")
+
+    def _taken(self, path: str) -> NameTaken:
+        return NameTaken(f"{self._location}/{path} exists already.", "Nothing is overwritten.")
+
+    def _refused(self, wanted: Wanted, sent: int, error: asyncssh.SFTPError) -> DestinationFull:
+        """Return the error of a block that the server did not store: version 3 has no code for a full disk."""
+        free = self.free_space()
+        rest = "" if free is None else f" Its disk has {human_size(free)} free."
+        return DestinationFull(
+            sentences(
+                f"{self._location} stored no more of {wanted.path} after about {human_size(sent)} of "
+                f"{human_size(wanted.size)} ({error.reason or 'Failure'}).{rest}"
+            ),
+            "Free some space there, or see about the quota and the largest file of the account, and the server's log.",
+        )

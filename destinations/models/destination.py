@@ -1,0 +1,202 @@
+"""The destinations of archives."""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Self
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
+from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.lib.formats import counted
+from destinations.models.destination_test import DestinationTest
+from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
+from destinations.policies.retention_fields import RetentionFields, retention_constraints
+from destinations.policies.retention_rule import RetentionError
+from destinations.providers import archives_at
+from destinations.secrets import seal_config, unseal_config
+
+logger = logging.getLogger(__name__)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+class DestinationQuerySet(models.QuerySet["BackupDestination"]):
+    def enabled(self) -> Self:
+        """Return those that take new backups."""
+        return self.filter(enabled=True)
+
+
+class BackupDestination(EncryptionField, RetentionFields):
+    id = models.TextField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, '_' and '-'.")],
+        help_text="Letters, digits, '_' and '-'.",
+    )
+    type = models.CharField(max_length=32, choices=type_choices)
+    enabled = models.BooleanField(
+        default=True, help_text="A disabled destination takes no backups; restores still work."
+    )
+    config_json = models.JSONField(default=dict, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=150, blank=True, editable=False)
+    last_backup_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_backup_status = models.CharField(max_length=32, blank=True, editable=False)
+    managed_by = models.CharField(
+        max_length=128, blank=True, editable=False, help_text="the configuration that declares it; then read-only here"
+    )
+    # Set by the first archive stored: from then on a missing or empty place is an error, not a fresh start.
+    established = models.BooleanField(default=False, editable=False)
+
+    objects = DestinationQuerySet.as_manager()
+
+    class Meta:
+        db_table = "backup_destinations"
+        ordering = ("name",)
+        permissions = (("test_backupdestination", "Can test the connection of backup destination"),)
+        constraints = (
+            models.CheckConstraint(condition=~models.Q(name=""), name="backup_destination_has_a_name"),
+            encryption_constraint(),
+            *retention_constraints(),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def configure(self, options: Mapping[str, object]) -> None:
+        """Take validated plain `options` into `config_json`, secrets sealed; nothing is saved.
+
+        Options left blank get the defaults of the type. Raises `DestinationConfigError`.
+        """
+        backend = destination_class(self.type)
+        given = {option: value for option, value in options.items() if value not in (None, "")}
+        self.config_json = seal_config(self.type, backend.clean(backend.default_options(self.name) | given))
+
+    def options(self) -> dict[str, object]:
+        """Return the options in plain text, secrets too. Raises `DestinationConfigError`."""
+        return unseal_config(self.type, self.config_json, name=self.name)
+
+    def open(self) -> Destination:
+        """Return the destination, to be closed by the caller. Raises `DestinationConfigError`."""
+        return create_destination(self.type, self.options(), established=self.established)
+
+    def clean(self) -> None:
+        """Refuse a place that is another destination's, and a change that puts archives out of reach."""
+        super().clean()
+        if not self.config_json:
+            return
+        self._keep_archives_in_reach()
+        here = self._location()
+        for other in BackupDestination.objects.filter(type=self.type).exclude(pk=self.pk):
+            # two destinations in one place would look like two copies and be one
+            if here and other._location() == here:
+                raise ValidationError(f"Destination {other.name!r} already stores at {here}. Choose another place.")
+
+    def _keep_archives_in_reach(self) -> None:
+        """Raise ValidationError for a new place when archives are recorded at the stored one."""
+        stored = BackupDestination.objects.filter(pk=self.pk).first()
+        if stored is None:
+            return
+        try:
+            with stored.open() as before, self.open() as after:
+                moved = not before.is_same_place(after)
+        except DestinationConfigError:
+            # options that cannot be read are entered again: without a location there is nothing to compare
+            moved = bool(stored._location())
+        if not moved:
+            return
+        # where nothing is recorded, the place may be corrected
+        count = archives_at(self)
+        if count:
+            raise ValidationError(
+                f"Destination {stored.name!r} cannot be moved from {stored._location()} to {self._location()}: "
+                f"{count} of its archives would be out of reach. Add a new destination for the new place and disable "
+                "this one. How to move archives: docs/catalogue.md.",
+                code="moved",
+            )
+        # the new place may be empty
+        self.established = False
+
+    def _location(self) -> str:
+        try:
+            return self.open().location()
+        except DestinationConfigError:  # reported by the system check of the database, and by every use
+            return ""
+
+    def tested(self, *, user: str, report: Callable[[TestStep], None] = lambda step: None) -> DestinationTest:
+        """Test the connection (see `Destination.test`), log the result and return it, unsaved; it may have failed."""
+        result = DestinationTest(destination=self, tested_by=user)
+
+        def add(step: TestStep) -> None:
+            result.add(step)
+            report(step)
+
+        try:
+            with self.open() as destination:
+                destination.test(add)
+        except DestinationError as error:
+            result.fail(error)
+            logger.warning("destination tested name=%s user=%s result=failed error=%r", self.name, user, error.message)
+        else:
+            logger.info("destination tested name=%s user=%s result=works", self.name, user)
+        return result
+
+    @property
+    def location_text(self) -> str:
+        """Where it is, or why that cannot be said."""
+        try:
+            return self.open().location()
+        except DestinationConfigError as error:
+            return error.text
+
+    @property
+    def rule_text(self) -> str:
+        """What its retention rule keeps, or what is wrong with the rule."""
+        try:
+            pending = " (not confirmed)" if self.rule_pending_since else ""
+            return f"{self.rule() or 'everything'}{pending}"
+        except RetentionError as error:
+            return error.text
+
+    def test(self, *, user: str, report: Callable[[TestStep], None] = lambda step: None) -> DestinationTest:
+        """Test the connection and keep the result in the history. Raises `DestinationError` when it failed."""
+        result = self.tested(user=user, report=report)
+        result.save()
+        if result.failure is not None:
+            raise result.failure
+        return result
+
+    def protected_by(self) -> list[str]:
+        """Return the protected references to this, such as `12 backup executions`."""
+        found = []
+        for relation in self._meta.related_objects:
+            if relation.on_delete in (models.PROTECT, models.RESTRICT):
+                count = relation.related_model._base_manager.filter(**{relation.field.name: self.pk}).count()
+                names = relation.related_model._meta
+                if count:
+                    found.append(counted(count, str(names.verbose_name), str(names.verbose_name_plural)))
+        return found
+
+    def record_backup(self, status: str, at: datetime, *, stored: bool) -> None:
+        """Record the result of the latest backup; `stored` when its archive is here."""
+        self.last_backup_at, self.last_backup_status = at, status
+        changed = ["last_backup_at", "last_backup_status"]
+        if stored:  # never written back as False from a row read before another backup was stored
+            self.established = True
+            changed.append("established")
+        self.save(update_fields=changed)
+
+    def record_deletion(self) -> None:
+        """Take the place for a new one when none of its archives is left: then it may be empty."""
+        if not archives_at(self):
+            BackupDestination.objects.filter(pk=self.pk).update(established=False)
+            self.established = False

@@ -1,0 +1,149 @@
+"""One upload: its source, as the thread that sends it reads it, and what is known of it so far."""
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from destinations.transfer.blocks import compare
+from destinations.transfer.paths import part_name
+from destinations.transfer.watch import Foreign, Meter
+
+WHAT = "The source of the upload"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be stored: the file `path` of `size` bytes and the checksum `sha256` (hex), for the backup `token`."""
+
+    path: str
+    size: int
+    token: str
+    sha256: str | None
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def folder(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    @property
+    def part_path(self) -> str:
+        """The temporary name, beside the final one."""
+        return f"{self.folder}/{part_name(self.name, self.token)}".lstrip("/")
+
+
+class Upload:
+    """Reads the source in order (`read`, `seek`) or in parts from several threads (`part`), counted and limited.
+
+    What the source raises passes unchanged through the code of a library (see `Foreign`).
+    """
+
+    def __init__(self, wanted: Wanted, source: BinaryIO, meter: Meter) -> None:
+        self.wanted = wanted
+        self.meter = meter
+        # set by a type that goes on where another upload ended: the checksum of what was sent then is not known
+        self.resumed = False
+        self._source = source
+        self._lock = threading.Lock()
+        self._begin = source.tell() if source.seekable() else 0
+        self._position = self._furthest = 0
+        self._digest = hashlib.sha256()
+        try:
+            self._descriptor: int | None = source.fileno()
+        except OSError:
+            self._descriptor = None
+
+    def __len__(self) -> int:
+        return self.wanted.size
+
+    @property
+    def sha256(self) -> str | None:
+        """The checksum (hex) of the whole source: the announced one, else that of what was read; None if unknown."""
+        if self.wanted.sha256 or self._furthest < self.wanted.size:
+            return self.wanted.sha256
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, at most up to the announced size."""
+        rest = self.wanted.size - self._position
+        block = self._read(min(size, rest) if size >= 0 else rest)
+        if self._position == self._furthest:
+            self._digest.update(block)
+            self._furthest += len(block)
+        self._position += len(block)
+        self.meter.count(len(block))
+        return block
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go on at `offset`: what lies before it is sent already, what lies behind it is sent (again)."""
+        position = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.wanted.size}[whence] + offset
+        self._seek(position)
+        self.meter.adjust(position - self._position)
+        self._position = position
+        return position
+
+    def part(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset`, for types that send parts side by side; the order does not matter."""
+        block = self._pread(offset, size)
+        self._require_block(offset, size, block)
+        self.meter.count(len(block))
+        return block
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset` as `part` does, uncounted: for checksums that go before the bytes."""
+        block = self._pread(offset, size)
+        self._require_block(offset, size, block)
+        self.meter.checkpoint()
+        return block
+
+    def peek_in_order(self, offset: int, size: int) -> None:
+        """Take the bytes into the checksum of the whole, for types that send parts; from the beginning to the end."""
+        block = self.peek(offset, size)
+        if offset <= self._furthest < offset + len(block):
+            self._digest.update(block[self._furthest - offset :])
+            self._furthest = offset + len(block)
+
+    def _require_block(self, offset: int, size: int, block: bytes) -> None:
+        compare(f"{WHAT} at {offset}", "size", min(size, max(self.wanted.size - offset, 0)), len(block))
+
+    def require_whole(self) -> None:
+        """Raise `VerificationFailed` when the source is not what was announced; called after all was read."""
+        with self._lock:
+            self._seek(self.wanted.size)
+            more = len(self._read(1))
+        compare(WHAT, "size", self.wanted.size, self.wanted.size + more)
+        if self.wanted.sha256 and self._furthest == self.wanted.size:
+            compare(WHAT, "SHA-256", self.wanted.sha256, self._digest.hexdigest())
+
+    def require_all_read(self) -> None:
+        """Raise `VerificationFailed` when the source ended early; for types that read in order."""
+        compare(WHAT, "size", self.wanted.size, self._position)
+
+    def _seek(self, position: int) -> None:
+        try:
+            self._source.seek(self._begin + position)
+        except BaseException as error:
+            raise Foreign(error) from error
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._source.read(size)
+        except BaseException as error:
+            raise Foreign(error) from error
+
+    def _pread(self, offset: int, size: int) -> bytes:
+        if self._descriptor is None:
+            with self._lock:
+                self._seek(offset)
+                return self._read(size)
+        try:
+            return os.pread(self._descriptor, size, self._begin + offset)
+        except BaseException as error:
+            raise Foreign(error) from error

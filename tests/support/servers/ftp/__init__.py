@@ -1,0 +1,1 @@
+"""FTP servers, and the proxy that carries their data connections too."""

@@ -1,0 +1,1 @@
+"""Emulators of object stores."""
