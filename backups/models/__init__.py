@@ -1,6 +1,7 @@
 from backups.models.archive_lease import ArchiveUse
 from backups.models.backup import BackupExecution
 from backups.models.copy import BackupCopy
+from backups.models.copying import CopyExecution
 from backups.models.drill import DrillExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.instance_state import InstanceState
@@ -16,6 +17,7 @@ __all__ = [
     "BackupCopy",
     "BackupExecution",
     "BackupSchedule",
+    "CopyExecution",
     "DrillExecution",
     "Heartbeat",
     "InstanceState",

@@ -11,6 +11,7 @@ from django.db.models import Q
 if TYPE_CHECKING:
     from backups.models.backup import BackupExecution
     from backups.models.copy import BackupCopy
+    from backups.models.copying import CopyExecution
     from backups.models.instance_state import InstanceState
     from backups.models.run import Run
     from backups.models.schedule import BackupSchedule
@@ -111,6 +112,10 @@ class CopyQuerySet(models.QuerySet["BackupCopy"]):
     def sound(self) -> Self:
         """Return the stored ones that were not found missing or damaged."""
         return self.filter(SOUND_COPY)
+
+
+class CopyingQuerySet(RunQuerySet["CopyExecution"]):
+    large_columns = tuple(f"copy__execution__{column}" for column in LARGE_COLUMNS)
 
 
 class ScheduleQuerySet(models.QuerySet["BackupSchedule"]):

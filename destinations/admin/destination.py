@@ -122,7 +122,7 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: BackupDestination | None = None) -> Any:
         common: list[Any] = [
-            (None, {"fields": ("name", "enabled", "encryption")}),
+            (None, {"fields": ("name", "enabled", "encryption", "position")}),
             ("Retention", {"fields": RETENTION_COLUMNS}),
         ]
         backend = self._backend(request, obj)

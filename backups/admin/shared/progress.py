@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin.shared import formats
-from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.models import BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.describe import describe_progress
 from destinations.lib.formats import counted, human_duration
@@ -130,7 +130,8 @@ def _waiting(run: Run, now: datetime) -> str:
     if run.owner == Run.Owner.PROCESS:
         return f"{run.worker}, which created it, is about to run it"
     if getattr(run, "busy", False):
-        return f"waiting until {run.instance if run.needs_instance else 'the slot for drills'} is free"
+        slot = "the slot for copies" if isinstance(run, CopyExecution) else "the slot for drills"
+        return f"waiting until {run.instance if run.needs_instance else slot} is free"
     waited = now - run.created_at
     if waited < WORKER_DUE:
         return "waiting for a worker"
@@ -177,4 +178,5 @@ COMPLETED: dict[type[Run], Callable[[Any], str]] = {
     BackupExecution: _completed,
     RestoreExecution: _restored,
     DrillExecution: _warnings,
+    CopyExecution: _warnings,
 }

@@ -20,10 +20,11 @@ from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution, RestoreExecution, SigningKeyUse
-from backups.service.archives.fetch import HashingSink
+from backups.service.archives.fetch import Fetched, HashingSink
 from backups.service.archives.names import signature_of
+from backups.service.archives.records.copies import readable_copies
 from destinations.backends import Destination
-from destinations.exceptions import NameTaken, NotFound
+from destinations.exceptions import DestinationError, NameTaken, NotFound
 
 # a signature of minisign has about 300 bytes; one more than this is read, to be refused as too long
 _MOST_BYTES = 16 * 1024
@@ -160,6 +161,29 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
         return _read(text, subject.backup_filename, lambda: _digest_of(subject, destination))
 
 
+def signature_of_fetched(backup: BackupExecution, fetched: Fetched) -> Signature:
+    """Verify the signature of the archive that was `fetched`. Raises as `signature_state`."""
+    copy = fetched.copy
+    text = _stored_text(backup, fetched.path.name)
+    return _read(text, fetched.path.name, lambda: bytes.fromhex(copy.blake2b) or minisign.file_digest(fetched.path))
+
+
+def _stored_text(backup: BackupExecution, name: str) -> bytes | None:
+    """Return the signature that lies beside a copy of that file name, of the nearest destination that answers."""
+    problem: DestinationError | None = None
+    for copy in readable_copies(backup):
+        if PurePosixPath(copy.path).name != name:
+            continue
+        try:
+            with copy.destination.open() as destination:
+                return read_signature(destination, copy.path)
+        except DestinationError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
+
+
 def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     """Verify the signature of the archive to restore, fetched to `archive`.
 
@@ -168,8 +192,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     if restore.execution is None:
         text = read_signature_file(Path(restore.archive_file))
     else:
-        with restore.execution.destination.open() as destination:
-            text = read_signature(destination, restore.execution.backup_path)
+        text = _stored_text(restore.execution, archive.name)
     signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
     # an undo restores a safety backup, whose checksum in the row of this site was verified already
     signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None

@@ -19,7 +19,7 @@ from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.records.copies import seen_at
-from backups.service.archives.records.missing import mark_missing, mark_returned
+from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.catalogue.adopt import examine, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
@@ -110,6 +110,7 @@ def mark_found(
             "backup.changed", logging.ERROR, backup=backup.pk, instance=backup.instance, destination=destination.name,
             file=backup.backup_path, size=size,
         )  # fmt: skip
+        mark_damaged(found.copies[backup.pk], now, f"{backup} has {size} bytes there, and another size was uploaded.")
     return missing, returned
 
 

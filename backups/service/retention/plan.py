@@ -19,6 +19,8 @@ from backups.service.schedules.freshness import freshness_by_instance, max_ages
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
+DAMAGED = "it is damaged here"
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -151,7 +153,9 @@ def _archives(destination: BackupDestination, instance: str | None) -> list[Back
 
 
 def _as_backups(copies: Iterable[BackupCopy], flaws: Mapping[str, str]) -> list[Backup]:
+    copies = list(copies)
     rows = [copy.execution for copy in copies]
+    damaged = {copy.execution_id for copy in copies if copy.damaged_at is not None}
     used = used_backups()
     episodes = open_episodes({row.instance for row in rows})
     # the state before such a restore may still be needed
@@ -169,7 +173,7 @@ def _as_backups(copies: Iterable[BackupCopy], flaws: Mapping[str, str]) -> list[
             kind=row.kind,
             safety_of_unacknowledged_restore=row.pk in unacknowledged,
             adopted=row.adopted,
-            flaw=flaws.get(row.pk, row.flaw),
+            flaw=flaws.get(row.pk) or (DAMAGED if row.pk in damaged else row.flaw),
             dropped=row.open_drop,
             before_drop=is_before(row, episodes.get(row.instance)),
             size_bytes=row.compressed_size_bytes or 0,

@@ -13,12 +13,19 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.models import BackupCopy, BackupExecution
+from destinations.backends import destination_class
+from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 
 State, Status, CopiesState = BackupCopy.State, BackupExecution.Status, BackupExecution.CopiesState
 # after the first, second, ... failure; the last one from then on
 RETRY_AFTER = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=6), timedelta(hours=12))
+# the columns of a backup that repeat what its copies say
+REPEATED = (
+    "destination", "backup_path", "backup_filename", "compressed_size_bytes", "archive_sha256", "archive_blake2b",
+    "encryption", "recipients", "copies_state", "missing_at", "deleted_at", "deleted_by", "deleted_reason",
+)  # fmt: skip
 Destinations = BackupDestination | Sequence[BackupDestination]
 
 
@@ -42,6 +49,26 @@ def plan_copies(backup: BackupExecution, destinations: Iterable[BackupDestinatio
 def copies_of(backup: BackupExecution) -> list[BackupCopy]:
     """Return the copies of `backup` with their destinations, in order."""
     return list(backup.copies.select_related("destination"))
+
+
+def readable_copies(backup: BackupExecution) -> list[BackupCopy]:
+    """Return the copies of `backup` that may be read, the nearest sound one first; damaged ones come last.
+
+    Local folders come before what is elsewhere, then the order of the destinations counts.
+    """
+    stored = [copy for copy in copies_of(backup) if copy.is_stored and copy.missing_at is None]
+    return sorted(
+        stored,
+        key=lambda copy: (not copy.is_sound, is_off_box(copy.destination), copy.destination.position, copy.position),
+    )
+
+
+def is_off_box(destination: BackupDestination) -> bool:
+    """True where archives leave this machine, and for a type that is unknown here."""
+    try:
+        return destination_class(destination.type).off_box
+    except DestinationConfigError:
+        return True
 
 
 def record_only_copy(backup: BackupExecution, *, verified_by: str) -> None:

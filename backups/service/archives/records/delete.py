@@ -15,7 +15,7 @@ from backups.lib.os_signals import defer_signals
 from backups.models import BackupCopy, BackupExecution
 from backups.models.querysets import STORED
 from backups.service.archives.leases import not_being_deleted, used_backups
-from backups.service.archives.records.copies import change_copy, copies_of
+from backups.service.archives.records.copies import REPEATED, change_copy, copies_of
 from backups.service.archives.signatures import delete_signature
 from backups.service.archives.trees.lists import forget_lists
 from destinations.backends import Destination
@@ -23,11 +23,6 @@ from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError, sentences
 
 State, Status = BackupCopy.State, BackupExecution.Status
-# what a deletion changes in the row of the backup
-CHANGED = (
-    "destination", "backup_path", "backup_filename", "archive_sha256", "compressed_size_bytes", "missing_at",
-    "deleted_at", "deleted_by", "deleted_reason", "copies_state",
-)  # fmt: skip
 
 
 def delete_backup(backup: BackupExecution, *, by: audit.Actor, reason: str) -> None:
@@ -52,7 +47,7 @@ def delete_backup(backup: BackupExecution, *, by: audit.Actor, reason: str) -> N
                 for copy in copies_of(backup):
                     if copy.state != State.DELETED:
                         change_copy(copy, state=State.DELETED, next_try_at=None)
-        backup.refresh_from_db(fields=CHANGED)
+        backup.refresh_from_db(fields=REPEATED)
         if problems:
             raise problems[0]
     except OperatorError as error:

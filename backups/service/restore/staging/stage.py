@@ -20,7 +20,7 @@ from backups.lib.filesystem.copy import copy_stable, sha256_of
 from backups.lib.paths import size_or_zero
 from backups.models import RestoreExecution
 from backups.runs.workspace import require_space
-from backups.service.archives.fetch import fetch
+from backups.service.archives.fetch import fetch_nearest
 from backups.service.archives.open import open_archive
 from backups.service.archives.openable import require_key
 from backups.service.archives.trees.listing import keep_unpacked
@@ -59,18 +59,23 @@ class Staged:
     configuration: Configuration | None = None
 
 
-def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[int], None]) -> Path:
-    """Return a private copy of the confirmed archive in `directory`.
+def archive_of(
+    restore: RestoreExecution, directory: Path, progress: Callable[[int], None]
+) -> tuple[Path, tuple[str, ...]]:
+    """Return a private copy of the confirmed archive in `directory`, and notes on copies that could not be used.
 
     Raises ArchiveError when the archive was replaced since or no key of this host opens it, BackupError when there is
     no room for it.
     """
     backup = restore.execution
     if backup is not None:
-        if backup.archive_sha256 != restore.archive_sha256:
+        # another copy of the backup may be encrypted, and is a file of its own then
+        known = {backup.archive_sha256, *backup.copies.values_list("sha256", flat=True)}
+        if restore.archive_sha256 not in known:
             raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
         require_key(backup)
-        return fetch(backup, directory, progress=progress)
+        fetched = fetch_nearest(backup, directory, progress=progress)
+        return fetched.path, fetched.notes
     source = Path(restore.archive_file)
     archive = directory / "fetched" / source.name
     archive.parent.mkdir(mode=0o700)
@@ -81,7 +86,7 @@ def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[i
         raise ArchiveError(error.message, hint="Check the path and the permissions.") from error
     if sha256_of(archive, lambda _: None) != restore.archive_sha256:
         raise ArchiveError(f"{source} is not the file that was confirmed: its SHA-256 differs.", hint=OPEN_AGAIN_HINT)
-    return archive
+    return archive, ()
 
 
 def stage(
