@@ -10,6 +10,7 @@ class BackupsConfig(AppConfig):
         from backups import checks  # noqa: F401
         from backups.instances import site_paths
         from backups.runs.registry import register
+        from backups.service.archives import exposure
         from backups.service.archives.trees import lists as tree_lists  # noqa: F401
         from backups.service.automation import schedules
         from backups.service.backup import run as backup
@@ -23,6 +24,7 @@ class BackupsConfig(AppConfig):
         from destinations import providers
 
         providers.add_warning_provider(site_paths.overlap_warnings)
+        providers.add_warning_provider(exposure.exposure_warnings)
         providers.add_archive_counter(stored.archives_at)
         # with what is called at the end of each run, in this order
         register(

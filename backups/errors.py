@@ -48,6 +48,10 @@ class NotCheckable(ComponentError):
         self.reason = reason
 
 
+class Unresponsive(ComponentError):
+    """The files of an instance lie on a mount that does not answer."""
+
+
 class Untouched(ComponentError):
     """A component could not be restored, and is unchanged."""
 

@@ -31,4 +31,5 @@ def add_warning_provider(provider: WarningProvider) -> None:
 
 
 def warnings_about(destination: "BackupDestination") -> list[str]:
-    return [warning for provider in _warning_providers for warning in provider(destination)]
+    # two of them may meet the same trouble
+    return list(dict.fromkeys(warning for provider in _warning_providers for warning in provider(destination)))

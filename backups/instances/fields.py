@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from backups.errors import ComponentError
+from backups.errors import ComponentError, Unresponsive
+from backups.lib.in_time import in_time
 from backups.lib.paths import Root, confined
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -39,7 +40,10 @@ def flag(table: Mapping[str, Any], key: str, *, default: bool, prefix: str = "")
 
 def within(root: Root, path: str, key: str) -> Path:
     try:
-        return confined(root, path, name="The path")
+        return in_time(str(root.folder), lambda: confined(root, path, name="The path"))
+    except Unresponsive:
+        # every use checks it again; the file of all instances must be readable while one mount does not answer
+        return root.on_host(path)
     except ComponentError as error:
         raise Mistake(key, error.message, error.hint) from error
 

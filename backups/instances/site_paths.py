@@ -5,6 +5,8 @@ The paths are read at every use, so that a new destination is left out of older 
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,11 +16,12 @@ from django.db import Error as DatabaseFailure
 from django.db import connections
 
 from backups.components import Component
-from backups.errors import ComponentError
+from backups.errors import ComponentError, Unresponsive
 from backups.instances import Instance, inventory
 from backups.instances.kinds import components_at, components_of
 from backups.instances.kinds.layers import Configuration
 from backups.lib import audit
+from backups.lib.in_time import PATIENCE, in_time
 from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_SITE_PATHS, SitePath, SitePaths
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
@@ -54,21 +57,38 @@ def destination_site_paths() -> Iterator[SitePath]:
 
 
 def overlap_warnings(destination: BackupDestination) -> Iterator[str]:
-    """Yield a warning for each component that contains the folder of `destination`, or lies in it."""
+    """Yield a warning for each component that contains the folder of `destination`, or lies in it.
+
+    Also one when that folder does not answer; instances whose files do not answer are left out.
+    """
     if (folder := _folder_of(destination)) is None:
         return
-    own = SitePaths([SitePath(ARCHIVES, folder)])
+    try:
+        own = in_time(f"destination {destination}", lambda: SitePaths([SitePath(ARCHIVES, folder)]))
+    except Unresponsive as error:
+        yield error.text
+        return
     for instance in inventory().instances.values():
-        try:
-            components = components_of(instance.service, own=NO_SITE_PATHS)
-        except ComponentError:  # reported by the check of the instances
-            continue
-        for component in components:
-            whose = f"component {component.name} of instance {instance.name}"
-            if any(map(own.holding, component.paths())):
-                yield f"The folder {folder} holds {whose}: it can be neither backed up nor restored there."
-            elif component.kind == "files" and own.below(component.sources()[0]):
-                yield f"The folder {folder} lies in {whose}: it is left out of its backups, and its restores leave it."
+        with suppress(ComponentError):  # reported by the check of the instances, and by its page
+            yield from in_time(instance.name, partial(_overlaps, instance, folder, own))
+
+
+def _overlaps(instance: Instance, folder: Path, own: SitePaths) -> list[str]:
+    found = []
+    for component in components_of(instance.service, _configuration_now(instance), own=NO_SITE_PATHS):
+        whose = f"component {component.name} of instance {instance.name}"
+        if any(map(own.holding, component.paths())):
+            found.append(f"The folder {folder} holds {whose}: it can be neither backed up nor restored there.")
+        elif component.kind == "files" and own.below(component.sources()[0]):
+            found.append(
+                f"The folder {folder} lies in {whose}: it is left out of its backups, and its restores leave it."
+            )
+    return found
+
+
+def _configuration_now(instance: Instance) -> Configuration:
+    """Return the live configuration for a page, which waits less long for a locked database than a backup does."""
+    return instance.service.live(lock_timeout=PATIENCE / 2).merged
 
 
 def _folder_of(destination: BackupDestination) -> Path | None:
@@ -94,10 +114,28 @@ def live_components(instance: Instance, configuration: Configuration | None = No
 
     Raises ComponentError as `components_of`, and when a tree contains files of another instance.
     """
-    found = components_of(instance.service, configuration, own=all_site_paths())
+    return _live_components(instance, configuration, all_site_paths())
+
+
+def _live_components(instance: Instance, configuration: Configuration | None, own: SitePaths) -> list[Component]:
+    found = components_of(instance.service, configuration, own=own)
     for component in found:
         require_no_other_instance(instance, component)
     return found
+
+
+def shown_components(instance: Instance) -> list[Component]:
+    """Return the components of `instance` as `live_components` does, for a page.
+
+    Raises Unresponsive too, when a mount with files of the instance, the site or another instance does not answer.
+    """
+    # the thread must not use the database
+    places = [*configured_site_paths(), *destination_site_paths()]
+
+    def look() -> list[Component]:
+        return _live_components(instance, _configuration_now(instance), SitePaths(places))
+
+    return in_time(instance.name, look)
 
 
 def live_components_at(instance: Instance, paths: Mapping[str, str]) -> list[Component]:

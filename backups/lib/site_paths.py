@@ -28,11 +28,19 @@ Step = tuple[Identity, Names, Path]
 
 @dataclass(frozen=True, slots=True)
 class SitePath:
-    """A file or folder of the site that holds `what`; `beside` matches the suffixes of files that belong to it."""
+    """A file or folder that holds `what`; `beside` matches the suffixes of files that belong to it.
+
+    One that is not `of_site` is treated in the same way: no backup holds it, and no restore changes it.
+    """
 
     what: str
     path: Path
     beside: re.Pattern[str] = ALONE
+    of_site: bool = True
+
+    @property
+    def description(self) -> str:
+        return f"{self.what} of this site" if self.of_site else self.what
 
     def has_name(self, own: str, name: str) -> bool:
         """True when `name` is its `own` name, or that with a suffix that `beside` matches."""

@@ -75,5 +75,18 @@ class DropEntry(TypedDict):
     confirmed_at: NotRequired[str]
 
 
+class AbsentComponent(TypedDict):
+    """A described component that does not exist now. `severity` is "problem", "loss", "note" or "expected".
+
+    `component` is empty when nothing is known of any. `backups` is how many backups of the instance there were.
+    """
+
+    component: str
+    reason: str
+    hint: str
+    severity: str
+    backups: int
+
+
 # The layers of a configuration by name, with their secrets masked; the kind of service says which layers there are.
 KeptConfiguration: TypeAlias = dict[str, Sections]

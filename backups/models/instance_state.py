@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from backups.models.columns import AbsentComponent, Json
 from backups.models.querysets import InstanceStateQuerySet
 
 
@@ -17,6 +18,9 @@ class InstanceState(models.Model):
     )
     config_changed_at = models.DateTimeField(null=True, blank=True)
     config_problem = models.TextField(blank=True, help_text="errors in its configuration, until they are corrected")
+    absent_components: "Json[list[AbsentComponent] | None]" = models.JSONField(
+        null=True, blank=True, help_text="components that did not exist when they were last looked for; null for none"
+    )
 
     late_since = models.DateTimeField(null=True, blank=True, help_text="when it was reported as overdue")
 

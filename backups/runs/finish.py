@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from backups.errors import BackupError, Cancelled, Interrupted
@@ -12,6 +12,7 @@ from backups.lib import audit
 from backups.models import Run
 from backups.runs.registry import kind_of
 from backups.signals import execution_finished
+from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.os_signals import termination_message
 
@@ -76,16 +77,24 @@ def ending_of(error: BaseException, aftermath: str = "") -> Ending:
     message = message_of(error)
     if aftermath:
         message = sentences(message, aftermath)
-    return Ending(status, message, error.hint if isinstance(error, OperatorError) else "")
+    known = _explained(error)
+    return Ending(status, message, known.hint if isinstance(known, OperatorError) else "")
 
 
 def message_of(error: BaseException) -> str:
     """Return the message for the operator; of an unexpected error only its type, because its text may hold secrets."""
+    error = _explained(error)
     if isinstance(error, OperatorError):
         return error.message
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return termination_message(error)
     return f"Unexpected error {type(error).__name__}, see the log."
+
+
+def _explained(error: BaseException) -> BaseException:
+    """Return the error that an operator reads for a database of the site that is full, locked or gone."""
+    # errors of other types may quote values
+    return database_error(error) if isinstance(error, OperationalError) else error
 
 
 def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **facts: Any) -> bool:

@@ -121,14 +121,12 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
         return super().get_form(request, obj, change, form=form, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: BackupDestination | None = None) -> Any:
-        common: list[Any] = [
-            (None, {"fields": ("name", "enabled", "encryption", "position")}),
-            ("Retention", {"fields": RETENTION_COLUMNS}),
-        ]
+        sets: list[Any] = [(None, {"fields": ("name", "enabled", "encryption", "position")})]
         backend = self._backend(request, obj)
         if backend is not None and (obj is None or self.has_change_permission(request, obj)):
-            common.append((backend.label, {"fields": tuple(OPTION + option for option in backend.fields())}))
-        return common if obj is None else [*common, ("Record", {"fields": self.readonly_fields})]
+            sets.append((backend.label, {"fields": tuple(OPTION + option for option in backend.fields())}))
+        sets.append(("Retention", {"fields": RETENTION_COLUMNS}))
+        return sets if obj is None else [*sets, ("Record", {"fields": self.readonly_fields})]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

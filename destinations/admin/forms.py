@@ -6,8 +6,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import pretty_name
 
+from destinations.admin.peer_keys import FETCH, PeerKeyWidget
 from destinations.backends import Destination
-from destinations.exceptions import DestinationConfigError
+from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination, DestinationTest
 from destinations.policies.retention_fields import RETENTION_COLUMNS
@@ -67,7 +68,7 @@ class DestinationForm(_ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if self.backend is not None and not self.errors:
+        if self.backend is not None and not self.errors and not self.backend.lacks_pin(self._given(cleaned)):
             self.instance.name = cleaned["name"]
             try:
                 self.instance.configure(self._options(self.backend, cleaned))
@@ -80,7 +81,11 @@ class DestinationForm(_ModelForm):
         """Validate, and test a destination that is added, enabled or changed; a disabled one is saved as it is."""
         # after the validation of the model, which decides whether an empty place is a new one
         super().full_clean()
-        if self.backend is None or not self.is_bound or self.errors or not self.instance.enabled:
+        if self.backend is None or not self.is_bound:
+            return
+        if self.backend.pinned_option:
+            self._show_peer_key(self.backend)
+        if self.errors or not self.instance.enabled:
             return
         tested_fields = {"enabled", *(OPTION + option for option in self.backend.fields())}
         if not self.instance._state.adding and not tested_fields & {*self.changed_data}:
@@ -93,8 +98,37 @@ class DestinationForm(_ModelForm):
             None, sentences("The test of the destination failed.", error.text, "Save it disabled to test it later.")
         )
 
+    @property
+    def fetches_key(self) -> bool:
+        """Whether it has the button that fetches the key of a server."""
+        return self.backend is not None and bool(self.backend.pinned_option)
+
+    def _show_peer_key(self, backend: type[Destination]) -> None:
+        """Fetch the key of the server when the button asks for it, or when nothing else keeps the form from a test."""
+        asked = FETCH in self.data
+        if asked:
+            # what the form lacks otherwise does not matter to the server
+            for name in set(self.errors) - {OPTION + option for option in backend.peer_options}:
+                del self.errors[name]
+        given = self._given(self.cleaned_data)
+        if self.errors or not (asked or backend.lacks_pin(given)):
+            return
+        pinned = OPTION + backend.pinned_option
+        try:
+            key = backend.fetch_peer_key(given)
+        except DestinationError as error:
+            self.add_error(pinned, error.text)
+            return
+        widget = self.fields[pinned].widget
+        if isinstance(widget, PeerKeyWidget):
+            widget.offered = key
+        self.add_error(pinned, ValidationError("Nothing is saved yet: see what the server shows.", code="compare"))
+
+    def _given(self, cleaned: dict[str, Any]) -> dict[str, object]:
+        return {option: cleaned.get(OPTION + option) for option in (self.backend.fields() if self.backend else ())}
+
     def _options(self, backend: type[Destination], cleaned: dict[str, Any]) -> dict[str, object]:
-        given = {option: cleaned[OPTION + option] for option in backend.fields()}
+        given = self._given(cleaned)
         blank = {option for option in backend.secret_options if not given[option]}
         kept = {option: value for option, value in self.instance.config_json.items() if option in blank}
         return given | unseal_config(backend.type, kept, name=self.instance.name)
@@ -113,6 +147,8 @@ def form_class(backend: type[Destination] | None, user: str = "") -> type[Destin
         if option in backend.secret_options:
             many_lines = isinstance(field.widget, forms.Textarea)
             field.widget = SecretTextarea() if many_lines else forms.PasswordInput({"autocomplete": "new-password"})
+        if option == backend.pinned_option:
+            field.widget = PeerKeyWidget(backend, field.widget.attrs)
         if option in backend.default_options(""):
             field.required = False
     options = {OPTION + option: field for option, field in fields.items()}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from destinations.backends.base import Destination, StoredFile, TestStep
+from destinations.backends.ftp import FtpDestination
+from destinations.backends.gcs import GcsDestination
 from destinations.backends.local import LocalDestination
 from destinations.backends.s3 import S3Destination
 from destinations.backends.sftp import SftpDestination
@@ -10,10 +12,13 @@ from destinations.exceptions import DestinationConfigError
 
 __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination", "destination_class", "type_choices"]
 
+# in the order of the page on which one is chosen
 TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
-    "s3": S3Destination,
     "sftp": SftpDestination,
+    "ftp": FtpDestination,
+    "s3": S3Destination,
+    "gcs": GcsDestination,
 }
 
 

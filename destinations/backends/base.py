@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -124,9 +124,13 @@ class Destination(ABC):
     extra: ClassVar[Extra | None] = None
     # whether the store can refuse to delete a file before a moment, whoever asks (see `lock`)
     can_lock: ClassVar[bool] = False
+    # options of other programs that `clean` takes where they say what holds anyway, and else refuses by name
+    foreign_options: ClassVar[frozenset[str]] = frozenset()
     secret_options: ClassVar[frozenset[str]] = frozenset()
     # the option that holds the key by which the server is recognised, where a person has to confirm one
     pinned_option: ClassVar[str] = ""
+    # the options that `fetch_peer_key` needs
+    peer_options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Mapping[str, object], *, established: bool = False) -> None:
         """Take options in plain text. `established` says that archives were stored here before, so that a place
@@ -170,19 +174,22 @@ class Destination(ABC):
                     f"Its options are: {', '.join(fields)}.",
                     option,
                 )
-        values: dict[str, object] = {}
-        for option, field in fields.items():
-            try:
-                values[option] = field.clean(config.get(option, field.initial))
-            except ValidationError as error:
-                # A field's own message may repeat the value.
-                reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
-                raise DestinationConfigError(
-                    sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
-                    sentences(str(field.help_text)),
-                    option,
-                ) from None
-        return cls.check_options(values)
+        return cls.check_options({option: cls.clean_option(option, config) for option in fields})
+
+    @classmethod
+    def clean_option(cls, option: str, config: Mapping[str, object]) -> Any:
+        """Return one option validated; raise `DestinationConfigError` when it is missing or wrong."""
+        field = cls.fields()[option]
+        try:
+            return field.clean(config.get(option, field.initial))
+        except ValidationError as error:
+            # A field's own message may repeat the value.
+            reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
+            raise DestinationConfigError(
+                sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
+                sentences(str(field.help_text)),
+                option,
+            ) from None
 
     @classmethod
     def lacks_pin(cls, config: Mapping[str, object]) -> bool:
@@ -209,6 +216,13 @@ class Destination(ABC):
     def folder(self) -> Path | None:
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
         return None
+
+    def exposure(self, path: str) -> str:
+        """Return a sentence when the storage lets others read the file `path` than was asked for; "" when it does not.
+
+        Raises `NotFound`.
+        """
+        return ""
 
     def is_same_place(self, other: "Destination") -> bool:
         """True when what is stored in one is found in the other: two spellings of one place."""
@@ -338,6 +352,9 @@ class Destination(ABC):
         except BaseException:
             trial.clean_up()
             raise
+        if trial.exposure:
+            done.append(TestStep("modes", trial.exposure))
+            report(done[-1])
         return tuple(done)
 
 
@@ -350,6 +367,7 @@ class _Trial:
         self._token = secrets.token_hex(8)
         self._path = f"{TEST_PREFIX}{self._token}.bin"
         self._stored: StoredFile | None = None
+        self.exposure = ""
 
     def steps(self) -> Iterator[Step]:
         yield "write", self._write
@@ -396,6 +414,7 @@ class _Trial:
                 "written.",
                 "Do not rely on this destination before its storage is repaired.",
             )
+        self.exposure = self._destination.exposure(self._path)
         return "the same bytes"
 
     def _delete(self) -> str:

@@ -185,12 +185,18 @@ class RemoteDestination(Destination):
     ) -> StoredFile:
         wanted = Wanted(validate_path(path), size, part_name("x", token) and token, sha256)
         kept = state or UploadState({}, lambda data: None)
-        meter = Meter(self._throttle)
-        upload = Upload(wanted, source, meter)
+        upload = Upload(wanted, source, Meter(self._throttle))
+
+        def send() -> None:
+            nonlocal upload
+            # what a try that was given up may still do has a meter of its own, which was stopped
+            upload = upload.again(Meter(self._throttle))
+            self._send(upload, kept, progress)
+
         self._require_files(progress)
         self._require_free(wanted, progress)
         try:
-            self._again("upload", lambda: self._send(upload, kept, progress), progress)
+            self._again("upload", send, progress)
             self._publish(upload, progress)
         except BaseException as error:
             # the next call with this state goes on from what is there
@@ -249,10 +255,11 @@ class RemoteDestination(Destination):
         if found.size_bytes != wanted.size:
             raise self._taken(wanted)
         action = f"read {wanted.path}"
-        meter = Meter(self._throttle)
-        digest = self._again(
-            action, lambda: self._once(action, lambda: self.hash_of(wanted.path), progress, meter), progress
-        )
+
+        def read() -> str:
+            return self._once(action, lambda: self.hash_of(wanted.path), progress, Meter(self._throttle))
+
+        digest = self._again(action, read, progress)
         if wanted.sha256 and digest != wanted.sha256:
             raise self._taken(wanted)
         return True
@@ -294,25 +301,30 @@ class RemoteDestination(Destination):
     def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
         validate_path(path)
         expected = self.stat(path).size_bytes
-        meter = Meter(self._throttle)
         received = 0
-
-        def write(block: bytes) -> None:
-            nonlocal received
-            meter.count(len(block))
-            try:
-                sink.write(block)
-            except BaseException as error:
-                raise Foreign(error) from error
-            received += len(block)
-
+        meter = Meter(self._throttle)
         action = f"read {path}"
-        self._again(
-            action,
+
+        def receive() -> None:
+            nonlocal meter
+            # of this try alone: one that was given up may still have a block to write
+            own = Meter(self._throttle)
+            own.adjust(meter.take())
+            meter = own
+
+            def write(block: bytes) -> None:
+                nonlocal received
+                own.count(len(block))
+                try:
+                    sink.write(block)
+                except BaseException as error:
+                    raise Foreign(error) from error
+                received += len(block)
+
             # a later try goes on where the one before was cut
-            lambda: self._once(action, lambda: self.remote_receive(path, received, write), progress, meter),
-            progress,
-        )
+            self._once(action, lambda: self.remote_receive(path, received, write), progress, own)
+
+        self._again(action, receive, progress)
         compare(f"{self.location()}/{path}", "size", expected, received)
         return received
 

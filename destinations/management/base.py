@@ -29,6 +29,12 @@ def one_line(*texts: str) -> str:
     return " ".join(sentences(*texts).split())
 
 
+def option_sentence(error: BaseException) -> str:
+    """Return the option with which the command does it all the same, as a sentence; "" where there is none."""
+    option = error.option if isinstance(error, OperatorError) else ""
+    return f"The option is {option}." if option else ""
+
+
 def operator_name() -> str:
     """Return the login name of whoever runs the command, or the user id where it has no name."""
     try:
@@ -84,7 +90,9 @@ class OperatorCommand(BaseCommand, ABC):
             with graceful_termination(once=self._signalled_once):
                 self.run(**options)
         except OperatorError as error:
-            raise Error(one_line(error.message, error.hint), returncode=error.exit_status) from error
+            raise Error(
+                one_line(error.message, error.hint, option_sentence(error)), returncode=error.exit_status
+            ) from error
         except (KeyboardInterrupt, TerminationRequested) as error:
             raise Error(one_line(termination_message(error)), returncode=exit_status(error)) from error
         except DatabaseError as error:

@@ -48,6 +48,7 @@ class BackupDestination(EncryptionField, RetentionFields):
     )
     position = models.PositiveSmallIntegerField(
         default=0,
+        db_default=0,
         blank=True,
         help_text="Restores take the copy of the lowest one; local folders come before what is elsewhere.",
     )

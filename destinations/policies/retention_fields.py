@@ -74,13 +74,13 @@ class RetentionFields(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_RETENTION_DAYS)],
-        help_text="simple, hanoi: keep what is not older than so many days.",
+        help_text="For simple and hanoi: keep what is not older than so many days.",
     )
-    keep_count = _number(1, "simple: keep so many of the newest, however old they are.")
-    keep_daily = _number(0, "gfs: the newest backup of each of so many days.")
-    keep_weekly = _number(0, "gfs: of each of so many weeks.")
-    keep_monthly = _number(0, "gfs: of each of so many months.")
-    keep_yearly = _number(0, "gfs: of each of so many years.")
+    keep_count = _number(1, "For simple: keep so many of the newest, however old they are.")
+    keep_daily = _number(0, "For gfs: the newest backup of each of so many days.")
+    keep_weekly = _number(0, "For gfs: of each of so many weeks.")
+    keep_monthly = _number(0, "For gfs: of each of so many months.")
+    keep_yearly = _number(0, "For gfs: of each of so many years.")
     min_keep = _number(1, "So many of the newest good backups stay whatever the rule says; blank means 3.")
 
     # The last rule that a person agreed to, or that would have deleted no more than that one. A rule that came about in

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from http.client import IncompleteRead
 
 # X509_V_ERR_HOSTNAME_MISMATCH
 HOSTNAME_MISMATCH = 62
@@ -19,6 +20,8 @@ def network_cause(error: BaseException) -> Exception | None:
         mismatch.verify_code = HOSTNAME_MISMATCH
         return mismatch
     found = [cause for cause in causes if isinstance(cause, OSError | EOFError)]
+    if not found and any(isinstance(cause, IncompleteRead) for cause in causes):
+        return EOFError()
     certificates = [cause for cause in found if isinstance(cause, ssl.SSLCertVerificationError)]
     # those of urllib3 and requests are subclasses of OSError too, without a number
     numbered = [cause for cause in found if isinstance(cause, OSError) and isinstance(cause.errno, int)]

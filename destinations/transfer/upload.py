@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from copy import copy
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -47,15 +48,30 @@ class Upload:
         self.meter = meter
         # set by a type that goes on where another upload ended: the checksum of what was sent then is not known
         self.resumed = False
+        # where it is until it is published; set by a type that cannot use that name
+        self.part_path = wanted.part_path
         self._source = source
         self._lock = threading.Lock()
         self._begin = source.tell() if source.seekable() else 0
         self._position = self._furthest = 0
+        # of what was counted by `part` and `skip`
+        self._parted = 0
         self._digest = hashlib.sha256()
         try:
             self._descriptor: int | None = source.fileno()
         except OSError:
             self._descriptor = None
+
+    def again(self, meter: Meter) -> "Upload":
+        """Return the upload for another try, at the position of this one."""
+        other = copy(self)
+        # the checksum of a try that may still read is not that of the next
+        other._digest = self._digest.copy()
+        other._lock = threading.Lock()
+        other.meter = meter
+        other.resumed, other.part_path = False, self.wanted.part_path
+        meter.adjust(self.meter.take())
+        return other
 
     def __len__(self) -> int:
         return self.wanted.size
@@ -69,6 +85,8 @@ class Upload:
 
     def read(self, size: int = -1, /) -> bytes:
         """Return the next bytes, at most up to the announced size."""
+        # before the source is moved: a try that was given up shall not take from the next one
+        self.meter.checkpoint()
         rest = self.wanted.size - self._position
         block = self._read(min(size, rest) if size >= 0 else rest)
         if self._position == self._furthest:
@@ -87,14 +105,24 @@ class Upload:
         self._seek(position)
         self.meter.adjust(position - self._position)
         self._position = position
+        # parts begin anew: what an earlier try sent is skipped or sent again
+        self.skip(-self._parted)
         return position
 
     def part(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from `offset`, for types that send parts side by side; the order does not matter."""
         block = self._pread(offset, size)
         self._require_block(offset, size, block)
+        with self._lock:
+            self._parted += len(block)
         self.meter.count(len(block))
         return block
+
+    def skip(self, size: int) -> None:
+        """Count `size` bytes that arrived by an earlier try; a negative number takes back what is sent again."""
+        with self._lock:
+            self._parted += size
+        self.meter.adjust(size)
 
     def peek(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from `offset` as `part` does, uncounted: for checksums that go before the bytes."""
@@ -103,12 +131,13 @@ class Upload:
         self.meter.checkpoint()
         return block
 
-    def peek_in_order(self, offset: int, size: int) -> None:
-        """Take the bytes into the checksum of the whole, for types that send parts; from the beginning to the end."""
+    def peek_in_order(self, offset: int, size: int) -> bytes:
+        """Peek, and take the bytes into the checksum of the whole: for types that send parts, from begin to end."""
         block = self.peek(offset, size)
         if offset <= self._furthest < offset + len(block):
             self._digest.update(block[self._furthest - offset :])
             self._furthest = offset + len(block)
+        return block
 
     def _require_block(self, offset: int, size: int, block: bytes) -> None:
         compare(f"{WHAT} at {offset}", "size", min(size, max(self.wanted.size - offset, 0)), len(block))
@@ -147,3 +176,37 @@ class Upload:
             return os.pread(self._descriptor, size, self._begin + offset)
         except BaseException as error:
             raise Foreign(error) from error
+
+
+class Part:
+    """The bytes of an upload from `begin` to `end` as a file, for libraries that send one."""
+
+    def __init__(self, upload: Upload, begin: int, end: int) -> None:
+        self._upload, self._begin, self._end = upload, begin, end
+        self._position = self._counted = begin
+
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    def read(self, size: int | None = None) -> bytes:
+        rest = self._end - self._position
+        length = rest if size is None or size < 0 else min(size, rest)
+        if not length:
+            return b""
+        block = self._upload.part(self._position, length)
+        self._position += length
+        self._counted += length
+        return block
+
+    def rewind(self) -> None:
+        """Take back what was counted, to be sent again."""
+        self._upload.skip(self._begin - self._counted)
+        self._position = self._counted = self._begin
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = base + offset
+        return self.tell()
+
+    def tell(self) -> int:
+        return self._position - self._begin

@@ -105,7 +105,7 @@ def test_an_invalid_configuration_needs_force(file: Path, back_up: BackUp) -> No
     backup = back_up()
     finding = "[auth] backends names okta, but section [okta] is missing"
     shown = command("restore", backup.pk)
-    assert f"refused      The configuration is not valid: {finding}: it needs --force-invalid-config" in shown.out
+    assert f"refused      The configuration is not valid: {finding}. It needs --force-invalid-config" in shown.out
     assert finding in refused("restore", backup.pk, "--dry-run")
     assert finding in refused("restore", backup.pk, "--confirm")
     done = command("restore", backup.pk, "--component=config", "--force-invalid-config", "--confirm", "--json")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups.models import BackupCopy, BackupExecution
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BEFORE = [("backups", "0015_help_texts")]
+BEFORE = [("backups", "0016_absent_components")]
 NOW = timezone.now()
 
 

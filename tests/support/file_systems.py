@@ -1,5 +1,6 @@
 """Small and read-only file systems, really mounted."""
 
+import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -54,6 +55,30 @@ def bound(source: Path, point: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def silent_mount(point: Path) -> Iterator[Path]:
+    """Mount a file system whose server never answers at `point`, as a share does whose server is away.
+
+    Whatever waits for it fails when the mount is removed. Skips where only an administrator could.
+    """
+    if os.geteuid() != 0:
+        missing("only root can mount")
+    try:
+        server = os.open("/dev/fuse", os.O_RDWR)
+    except OSError as error:
+        missing(f"there is no FUSE here: {error.strerror}")
+    libc = ctypes.CDLL(None, use_errno=True)
+    options = f"fd={server},rootmode=40000,user_id=0,group_id=0"
+    try:
+        if libc.mount(b"backupsite-test", os.fsencode(point), b"fuse", 0, options.encode()) != 0:
+            missing(f"nothing can be mounted here: {os.strerror(ctypes.get_errno())}")
+        yield point
+    finally:
+        # ends what waits: the kernel aborts the connection
+        os.close(server)
+        subprocess.run([require("umount"), "--lazy", str(point)], check=False)
+
+
+@contextmanager
 def _mounted(point: Path, *arguments: str) -> Iterator[None]:
     if os.geteuid() != 0:
         missing("only root can mount")
@@ -68,3 +93,15 @@ def _mounted(point: Path, *arguments: str) -> Iterator[None]:
 
 def remount_read_only(path: Path) -> None:
     subprocess.run([require("mount"), "-o", "remount,ro", str(path)], check=True)
+
+
+@contextmanager
+def flagged(path: Path, flag: str) -> Iterator[Path]:
+    """Give `path` the flag "i" (immutable) or "a" (append-only); skips where that is not possible."""
+    given = subprocess.run([require("chattr"), f"+{flag}", str(path)], capture_output=True, text=True, check=False)
+    if given.returncode != 0:
+        missing(f"no flags can be given here: {given.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run([require("chattr"), f"-{flag}", str(path)], check=True)

@@ -58,7 +58,7 @@ class BackupAdmin(RunAdmin):
     sortable_by = ("name", "began", "size")
     list_select_related = ("destination",)
     search_fields = ("id__exact", "instance", "backup_filename", "comment")
-    search_help_text = "instance, file name, comment or the whole id"
+    search_help_text = "Instance, file name, comment or the whole id."
     actions = ("back_up_again",)
 
     def has_run_permission(self, request: HttpRequest) -> bool:

@@ -25,7 +25,7 @@ class DrillAdmin(RunAdmin):
     list_filter = ("status", "verdict", "kind", ("instance", InstanceFilter))
     list_select_related = ("execution",)
     search_fields = ("=id", "instance", "execution__backup_filename", "triggered_by")
-    search_help_text = "instance, archive, person or the whole id"
+    search_help_text = "Instance, archive, person or the whole id."
     actions = None
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -8,13 +8,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from backups.admin.overview.rows import cadence_of, freshness_in_words, label_of
+from backups.admin.overview.rows import Absences, absences, cadence_of, freshness_in_words, label_of
 from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW, may
 from backups.admin.shared.progress import live, with_progress
 from backups.admin.shared.views import page
-from backups.errors import BackupError, InstanceError
+from backups.errors import BackupError, InstanceError, Unresponsive
 from backups.instances import Instance, get_instance
-from backups.instances.site_paths import live_components
+from backups.instances.site_paths import shown_components
 from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.runs.queue.queues import queue_of
 from backups.service.keys.recovery_kit import recovery_kit as kit
@@ -36,8 +36,9 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
     if any(map(request.user.has_perm, SEE_SCHEDULES)):
         rows = BackupSchedule.objects.filter(instance=name).select_related("destination")
         schedules = [(row, cadence_in_words(row.type, row.expression, row.time_zone)) for row in rows]
+    state = InstanceState.objects.filter(instance=name).first()
     try:
-        described = _described(get_instance(name))
+        described = _described(get_instance(name), absences(state))
     except InstanceError as error:
         # one that is gone from the file keeps the page of its history
         if not recent and not BackupSchedule.objects.filter(instance=name).exists():
@@ -53,7 +54,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         schedules=schedules,
         points=restore_points_of(name),
         may_print_kit=may(request.user, "download_backup"),
-        state=InstanceState.objects.filter(instance=name).first(),
+        state=state,
         **described,
     )
 
@@ -71,16 +72,19 @@ def recovery_kit(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(html, headers=headers)
 
 
-def _described(found: Instance) -> dict[str, Any]:
+def _described(found: Instance, absent: Absences) -> dict[str, Any]:
     """Return what is shown only of an instance that the instances file describes."""
     (protection,) = protections(names=[found.name])
     drills = drill_states([found.name])[found.name]
     # a configuration with errors must not hide the rest of the page
-    problem, parts = None, []
+    problem: BackupError | None = None
+    parts, drift = [], None
     try:
-        parts = live_components(found)
-    except BackupError as error:
+        parts, drift = shown_components(found), drift_of(found)
+    except Unresponsive as error:
         problem = error
+    except BackupError as error:
+        problem, drift = error, drift_of(found)
     return {
         "instance": found,
         "queue": queue_of(found.name),
@@ -89,8 +93,11 @@ def _described(found: Instance) -> dict[str, Any]:
         "drills": drills,
         "cadence": cadence_of(protection),
         "freshness": freshness_in_words(protection, timezone.now()),
-        "drift": drift_of(found),
+        "drift": drift,
+        "absent": absent,
         # a path may hold bytes that are not UTF-8
-        "components": [(part, [printable(str(path)) for path in part.sources()]) for part in parts],
+        "components": [
+            (part, [printable(str(path)) for path in part.sources()], absent.of(part.name)) for part in parts
+        ],
         "components_problem": problem,
     }

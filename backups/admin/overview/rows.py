@@ -17,6 +17,8 @@ from backups.models import (
     RestoreExecution,
     Run,
 )
+from backups.models.columns import AbsentComponent
+from backups.service.monitoring.absent import LOSS, NOTE, PROBLEM
 from backups.service.monitoring.drills import DrillState, drill_states
 from backups.service.monitoring.protection import Condition, Protection, taken_at
 from backups.service.schedules.describe import cadence_in_words
@@ -35,6 +37,27 @@ LONGEST_CAUSE = 160
 
 
 @dataclass(frozen=True, slots=True)
+class Absences:
+    """The components of an instance that do not exist: required ones, optional ones that were backed up, others."""
+
+    problems: list[AbsentComponent]
+    losses: list[AbsentComponent]
+    notes: list[AbsentComponent]
+
+    @property
+    def urgent(self) -> list[AbsentComponent]:
+        return [*self.problems, *self.losses]
+
+    @property
+    def are_known(self) -> bool:
+        """False when the components could not be looked for."""
+        return all(item["component"] for item in self.urgent)
+
+    def of(self, component: str) -> AbsentComponent | None:
+        return next((item for item in [*self.urgent, *self.notes] if item["component"] == component), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     state: Protection
     label: str
@@ -50,6 +73,7 @@ class Row:
     half_restored: RestoreExecution | None
     missing: int
     is_described: bool
+    absent: Absences
 
     @property
     def needs_attention(self) -> bool:
@@ -58,6 +82,7 @@ class Row:
         if not self.is_described:
             return bool(state.outlook.automatic) or self.half_restored is not None
         troubled = state.condition is not Condition.SAFE or state.episode is not None or self.half_restored is not None
+        troubled = troubled or bool(self.absent.problems)
         return troubled or bool(self.drills.failures) or self.drills.is_overdue
 
     @property
@@ -68,6 +93,8 @@ class Row:
             return reason_of_restore(self.half_restored)
         if not self.is_described:
             return f"{state.name} is no longer in the instances file, and its schedules fail"
+        if self.absent.problems:
+            return _reason_of_absence(state.name, self.absent.problems[0])
         if self.drills.failures:
             failed = self.drills.failures[0]
             return f"the last {failed.label} of {state.name} failed{_cause(failed)}"
@@ -92,6 +119,7 @@ class Row:
         if not self.is_described:
             return []
         shown = [(True, _reason_of_schedule(schedule)) for schedule in self.state.outlook.failing]
+        shown += [(True, f"the optional {item['component']} of {name} is missing") for item in self.absent.losses]
         shown += [
             (self.restart is not None, f"{name} has to be restarted"),
             (bool(self.config_problem), f"the configuration of {name} has errors"),
@@ -112,7 +140,7 @@ def rows_of(
     names = [state.name for state in states]
     live_restores = _live(RestoreExecution, names) if see_restores else {}
     live_drills = _live(DrillExecution, names)
-    notable = Q(restart_required_since__isnull=False) | ~Q(config_problem="")
+    notable = Q(restart_required_since__isnull=False) | ~Q(config_problem="") | Q(absent_components__isnull=False)
     notes = InstanceState.objects.filter(notable).in_bulk()
     drills = drill_states(names)
     now = timezone.now()
@@ -133,9 +161,15 @@ def rows_of(
             half_restored=broken.get(state.name),
             missing=missing.get(state.name, 0),
             is_described=state.name not in undescribed,
+            absent=absences(notes.get(state.name) if state.name not in undescribed else None),
         )
         for state in states
     ]
+
+
+def absences(note: InstanceState | None) -> Absences:
+    items = (note.absent_components or []) if note else []
+    return Absences(*([item for item in items if item["severity"] == kind] for kind in (PROBLEM, LOSS, NOTE)))
 
 
 def _live(model: type[Run], names: list[str]) -> dict[str, dict[str, Any]]:
@@ -170,6 +204,13 @@ def freshness_in_words(state: Protection, now: datetime) -> str:
     if state.overdue_from is None:
         return f"a good backup is overdue after {human_duration(FRESH)}"
     return f"overdue {'from' if state.overdue_from > now else 'since'} {formats.minute(state.overdue_from)}"
+
+
+def _reason_of_absence(name: str, item: AbsentComponent) -> str:
+    reason = item["reason"].rstrip(".")
+    if item["component"]:
+        return f"{item['component']} of {name} is missing: {reason}"
+    return f"{name} cannot be read: {reason}"
 
 
 def _reason_of_schedule(schedule: BackupSchedule) -> str:

@@ -30,7 +30,7 @@ class RestoreAdmin(RunAdmin):
     list_filter = ("status", ("instance", InstanceFilter))
     list_select_related = ("execution",)
     search_fields = ("id__exact", "instance", "backup_filename", "archive_file", "triggered_by")
-    search_help_text = "instance, archive, person or the whole id"
+    search_help_text = "Instance, archive, person or the whole id."
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> RunQuerySet[RestoreExecution]:

@@ -42,7 +42,7 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
     list_select_related = ("destination",)
     list_per_page = 50
     search_fields = ("=id", "name", "instance", "destination__name")
-    search_help_text = "name, instance or destination"
+    search_help_text = "Name, instance or destination."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions = ("run_now", "pause", "resume")

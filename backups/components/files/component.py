@@ -22,6 +22,7 @@ from backups.components.base import (
 from backups.components.files.compare import first_difference
 from backups.components.files.format.header import TAR_BLOCK
 from backups.components.files.format.sparse import stored_bytes
+from backups.components.files.kernel_files import kernel_made, with_kernel_files
 from backups.components.files.listing import ListWriter, listed_member
 from backups.components.files.pack import pack_tree
 from backups.components.files.replacing.layout import layout_of, obstacles
@@ -61,8 +62,8 @@ class FilesComponent(Component):
         return [self.path]
 
     def site_paths_below(self) -> SitePathsBelow:
-        """Return the site's own paths in this tree, which are not part of the component."""
-        return self.own.below(self.path)
+        """Return the paths in this tree that are not part of the component: the site's own, and those of the kernel."""
+        return with_kernel_files(self.own.below(self.path), self.path)
 
     def staying(self) -> frozenset[str]:
         """Return the folders in this tree that a restore leaves there, whether the backup has them or not."""
@@ -81,6 +82,8 @@ class FilesComponent(Component):
         return total
 
     def export(self, context: ExportContext) -> Export:
+        if (refusal := kernel_made(self.path)) is not None:
+            raise refusal
         info = stat_path(self.path)
         if not stat.S_ISDIR(info.st_mode):
             # a single file that is a tar itself must not be taken for a tree
@@ -99,9 +102,10 @@ class FilesComponent(Component):
                 self.path, target, context.checkpoint, lambda one: writer.add(listed_member(one, exact=True)), own
             )
             writer.finish()
-        left_out = [LeftOut(self.name, printable(name), place.what) for name, place in own.existing(self.path)]
+        places = list(own.existing(self.path))
+        left_out = [LeftOut(self.name, printable(name), place.what) for name, place in places]
         packed.warnings += [
-            printable(f"{self.path / item.path} holds {item.what} of this site and was left out") for item in left_out
+            printable(f"{self.path / name} holds {place.description} and was left out") for name, place in places
         ]
         part = ExportedPart(
             self.name, target, target.name, "data", permissions, listing, packed.files, packed.file_bytes
@@ -125,6 +129,9 @@ class FilesComponent(Component):
         self, entries: Sequence[Entry] | None = None, contents: Contents | None = None, *, deep: bool = True
     ) -> Iterator[ComponentError]:
         live = self.path.resolve()
+        if (refusal := kernel_made(live)) is not None:
+            yield refusal
+            return
         trees = [entry for entry in entries or () if self._is_tree(entry)]
         if trees or (entries is None and live.is_dir()):
             found = contents(trees[0]) if trees and contents is not None else None
@@ -139,7 +146,7 @@ class FilesComponent(Component):
     def site_path_notes(self) -> list[str]:
         """Return notes on the site's own paths in this tree, which a restore leaves as they are."""
         return [
-            printable(f"{self.path / name} holds {place.what} of this site and stays as it is")
+            printable(f"{self.path / name} holds {place.description} and stays as it is")
             for name, place in self.site_paths_below().existing(self.path)
         ]
 
@@ -231,6 +238,10 @@ class FilesComponent(Component):
         if live.is_dir() and layout_of(live, own).in_place:
             clear_tree(live, own)
             return
+        if live.is_dir():
+            # in the middle of the tree would be too late
+            for obstacle in obstacles(layout_of(live, own)):
+                raise obstacle
         with translate_os_errors(live, ComponentError):
             discard(live)
 

@@ -26,6 +26,7 @@ from backups.components.files.format.header import (
     encode,
 )
 from backups.components.files.format.sparse import encode_map, segments_of
+from backups.components.files.kernel_files import ContentLeftOut
 from backups.errors import ComponentError
 from backups.lib.filesystem.attributes import Attributes, attributes_of
 from backups.lib.filesystem.copy import copy_unchanged, open_regular
@@ -72,7 +73,7 @@ def pack_tree(
     with target.open("r+b") as tar:
         packer = _Packer(tar, checkpoint)
         packer.add_root(root)
-        for entry in walk(root, own, draft=left_out):
+        for entry in walk(root, ContentLeftOut(own), draft=left_out):
             if entry.is_special:
                 packed.warnings.append(printable(f"{entry.path} is a {entry.kind} and was left out"))
             else:

@@ -116,10 +116,10 @@ def _return(first_folder: int, aside: str, second_folder: int, second: str) -> N
         _rename_patiently(first_folder, aside, second_folder, second)
     except OSError as error:
         here, there = _path(first_folder, aside), _path(second_folder, second)
-        command = f"mv -T -- {shlex.quote(str(here))} {shlex.quote(str(there))}"
+        command = f"mv -nT -- {shlex.quote(str(here))} {shlex.quote(str(there))}"
         raise Stranded(
             f"{there} was renamed to {here}, and cannot be renamed back: {error.strerror}.",
-            hint=f"Stop the service and remove the cause, then bring it back: {command}",
+            hint=f"If the rollback does not bring it back, remove the cause, then run `{command}`.",
         ) from error
 
 
@@ -145,5 +145,7 @@ def _path(folder: int, name: str) -> Path:
 def exchange_hint(code: int) -> str:
     """Return the hint for the errno of a failed exchange."""
     if code == errno.EXDEV:
-        return "The file system cannot move its folders. Restore with --to and put the files in place by hand."
+        return (
+            "The file system cannot move its folders. Unpack the archive elsewhere and put the files in place by hand."
+        )
     return "Check the permissions, and that it is not a mount point."

@@ -14,7 +14,7 @@ from backups.management.quickstart.setup import migrate_if_empty
 from backups.management.restore_options import refuse_contradictions, require_file
 from backups.models import BackupExecution, RestoreExecution
 from backups.models.run import new_id
-from backups.runs.finish import cancel, message_of
+from backups.runs.finish import cancel, ending_of
 from backups.service.archives.extract import extract
 from backups.service.restore.describe import describe_restore
 from backups.service.restore.dry_run import dry_run_restore
@@ -27,7 +27,7 @@ from backups.service.restore.start import restore_now, start_restore, start_undo
 from backups.worker.tasks import enqueue
 from destinations.lib.formats import counted, listed, printable
 from destinations.lib.os_signals import TerminationRequested, exit_status
-from destinations.management.base import Error, one_line, operator_name
+from destinations.management.base import Error, one_line, operator_name, option_sentence
 
 # longer than for a page: the operator of a command can wait, and press Ctrl-C
 SECONDS_FOR_TREES = 3600.0
@@ -201,8 +201,9 @@ class Command(BackupCommand):
                 return restore  # the signal came when the data was verified already
             if self.as_json:
                 self.respond(describe_restore(restore), "")
-            hint = restore.error_hint or f"`showrestore {restore.pk[:8]}` shows it."
-            message = one_line(restore.error_message or message_of(error), hint)
+            ending = ending_of(error)
+            hint = restore.error_hint or ending.hint or f"`showrestore {restore.pk[:8]}` shows it."
+            message = one_line(restore.error_message or ending.message, hint, option_sentence(error))
             code = exit_status(error) if isinstance(error, KeyboardInterrupt | TerminationRequested) else 1
             # that the instance is changed matters more than what ended the restore
             raise Error(message, returncode=NOT_AS_BEFORE if restore.touched else code) from error

@@ -49,7 +49,7 @@ def _lines(shown: Preview, signature: PreviewedSignature, *, undo: bool) -> Iter
             yield f"left alone   {component.name}"
     yield from (f"warning      {text}" for text in shown.warnings)
     refusals = (*shown.refusals, signature.refusal(undo=undo))
-    yield from (f"refused      {text}" for text in refusals if text)
+    yield from (f"refused      {refusal.of_command}" for refusal in refusals if refusal)
     assumed = dict.fromkeys(text for component in selected for text in component.assumed)
     yield from (f"assumed      {text}" for text in assumed)
     yield f"loss         {shown.loss}"

@@ -110,10 +110,12 @@ def provide_destination() -> tuple[BackupDestination, str]:
     if destination is None:
         destination = BackupDestination(name="local", type="local", created_by="quickstart")
         destination.configure({})
-    with destination.open() as opened:
-        opened.test()
+    result = destination.tested(user="quickstart")
+    if result.failure is not None:
+        raise result.failure
     if destination._state.adding:
         destination.save()
+    result.save()
     return destination, f"destination {destination.name} ({destination.type}), tested"
 
 

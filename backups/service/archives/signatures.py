@@ -28,7 +28,7 @@ from destinations.exceptions import DestinationError, NameTaken, NotFound
 
 # a signature of minisign has about 300 bytes; one more than this is read, to be refused as too long
 _MOST_BYTES = 16 * 1024
-ACCEPT_HINT = "If its origin is known, accept it: --accept-unsigned, or the box on the page."
+ACCEPT_HINT = "If its origin is known, accept it without a trusted signature."
 
 
 class State(StrEnum):
@@ -197,7 +197,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     # an undo restores a safety backup, whose checksum in the row of this site was verified already
     signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None
     if not (signed or restore.accept_unsigned or is_undo):
-        raise BackupError(f"{archive.name} is {signature}.", hint=ACCEPT_HINT)
+        raise BackupError(f"{archive.name} is {signature}.", hint=ACCEPT_HINT).needing("--accept-unsigned")
     audit.log(
         "restore.signature", restore=restore.pk, instance=restore.instance, state=signature.state.value,
         key_id=signature.key_id,

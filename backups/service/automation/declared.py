@@ -115,7 +115,7 @@ def reason_of(error: Exception, section: Section, declared: Declaration) -> str:
 
     The text is logged and shown on pages, and a value on the wrong line may be a secret.
     """
-    text = error.message if isinstance(error, OperatorError) else ""
+    text = error.text if isinstance(error, OperatorError) else ""
     if isinstance(error, ValidationError):
         text = " ".join(error.messages)
     values = {value: key for key, value in [*declared.backup.items(), *section.items()]}

@@ -73,7 +73,11 @@ def unknown_options(section: Section) -> list[str]:
     """Return a text for each key that a declared destination of that type does not have."""
     backend = TYPES.get(section.get("type", "local"))
     # an unknown type has no known options
-    return list(_unknown(section, (*OF_EVERY_DESTINATION, *backend.fields()), backend.type)) if backend else []
+    if backend is None:
+        return []
+    # those of other programs are judged with their values, by the type itself
+    own = {key: value for key, value in section.items() if key not in backend.foreign_options}
+    return list(_unknown(own, (*OF_EVERY_DESTINATION, *backend.fields()), backend.type))
 
 
 def _unknown(section: Section, known: Collection[str], meant: str) -> Iterator[str]:

@@ -10,18 +10,21 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from backups.errors import BackupError
+from backups.errors import BackupError, ComponentError, Unresponsive
 from backups.instances import Instance, get_instance, instance_names, inventory
 from backups.instances.declaration import declaration_of
+from backups.instances.kinds.configuration import LiveConfiguration
 from backups.instances.kinds.layers import configuration_hash
 from backups.lib import audit
 from backups.models import BackupExecution, InstanceState
+from backups.models.columns import AbsentComponent
 from backups.runs.claim import lock_instance
 from backups.runs.queue.queues import queue_of
 from backups.service.archives.records.copies import copies_of
 from backups.service.automation.cleanup import disable_removed_instances, managed_by
 from backups.service.automation.sync import sync
 from backups.service.backup.start import start_backup
+from backups.service.monitoring import absent
 from backups.service.monitoring.protection import CONFIG_HASH
 from destinations.models import BackupDestination
 
@@ -33,6 +36,7 @@ def back_up_changes(queue: str) -> list[BackupExecution]:
     """Read the configuration of each instance of `queue`: sync what it declares, queue backups of changes.
 
     Return the backups, which the caller enqueues. A configuration that cannot be read is logged, and the others follow.
+    What an instance describes and does not exist is kept in its row.
     """
     if queue == settings.BACKUP_QUEUE:  # the queue of instances that are not in instances.toml
         disable_removed_instances()
@@ -44,11 +48,15 @@ def back_up_changes(queue: str) -> list[BackupExecution]:
     last = made_here.filter(instance=OuterRef("instance")).annotate(config_hash=CONFIG_HASH)
     hashes = InstanceState.objects.filter(instance__in=watched)
     backed_up = dict(hashes.values_list("instance", Subquery(last.values("config_hash")[:1])))
+    counts = absent.backups_by_instance(states)
     started = []
     for name in names:
         state = states.get(name) or InstanceState(instance=name)
         try:
-            started += _check(get_instance(name), state, backed_up.get(name), timezone.now())
+            instance = get_instance(name)
+            live = _read(instance, state, counts.get(name, 0))
+            if live is not None:
+                started += _check(instance, live, state, backed_up.get(name), timezone.now())
         except BackupError as error:
             # the front page shows it
             InstanceState.objects.update_or_create(instance=name, defaults={"config_problem": error.message})
@@ -58,9 +66,48 @@ def back_up_changes(queue: str) -> list[BackupExecution]:
     return started
 
 
-def _check(instance: Instance, state: InstanceState, backed_up: str | None, now: datetime) -> list[BackupExecution]:
-    """Sync and back up one instance as far as its configuration changed since `state` and the hash `backed_up`."""
+def _read(instance: Instance, state: InstanceState, backups: int) -> LiveConfiguration | None:
+    """Return the live configuration of `instance`, and keep which of its components are absent.
+
+    Return None while its files do not answer. Raises ComponentError for a configuration that cannot be read.
+    """
+    known = state.absent_components or []
     live = instance.service.live()
+    try:
+        absent.require_answer(instance)
+    except Unresponsive as error:
+        _keep_absent(instance.name, known, absent.unknown(error))
+        return None
+    try:
+        configuration = live.merged
+    except ComponentError:
+        # the caller keeps it: what the configuration names is not known
+        _keep_absent(instance.name, known, [])
+        raise
+    try:
+        found = absent.judge(instance, absent.find_gone(instance, configuration), known, backups)
+    except ComponentError as error:
+        found = absent.unknown(error)
+    _keep_absent(instance.name, known, found)
+    return live
+
+
+def _keep_absent(name: str, known: list[AbsentComponent], found: list[AbsentComponent]) -> None:
+    if found == known:
+        return
+    InstanceState.objects.update_or_create(instance=name, defaults={"absent_components": found or None})
+    reported = {(item["component"], item["reason"]) for item in known}
+    for item in found:
+        # logged when it is new, not every minute
+        if item["severity"] in (absent.PROBLEM, absent.LOSS) and (item["component"], item["reason"]) not in reported:
+            level = logging.ERROR if item["severity"] == absent.PROBLEM else logging.WARNING
+            audit.log("component.absent", level, instance=name, component=item["component"], reason=item["reason"])
+
+
+def _check(
+    instance: Instance, live: LiveConfiguration, state: InstanceState, backed_up: str | None, now: datetime
+) -> list[BackupExecution]:
+    """Sync and back up one instance as far as its configuration changed since `state` and the hash `backed_up`."""
     if instance.service.layers:
         current = configuration_hash(live.merged)
     else:

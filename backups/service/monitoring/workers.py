@@ -14,7 +14,7 @@ from destinations.lib.formats import rough_duration
 from destinations.lib.operator_error import sentences
 
 SCHEDULER_SILENCE = timedelta(minutes=5)
-LOG_HINT = "let the user that runs it write there, or free space; until then its log goes to standard error"
+LOG_HINT = "Let the user that runs it write there, or free space; until then its log goes to standard error."
 KEY_HINT = (
     "It discards the messages that are sent from here, so runs start late. Give every host the same key: "
     "docs/workers.md."

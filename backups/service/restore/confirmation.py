@@ -67,8 +67,8 @@ def require_none_under_way(instance: str) -> None:
             runs = f"The process that made it ({other.worker}) is about to run it." if own else "A worker will run it."
             raise InstanceBusy(
                 f"A restore of {instance} is waiting already: {other.pk}.",
-                hint=f"{runs} To cancel it, run 'manage.py restore --cancel {other.pk}'.",
-            )
+                hint=f"{runs} Cancel it if it is not wanted any more.",
+            ).needing(f"--cancel {other.pk}")
         if not is_dead(other, now):
             raise InstanceBusy(
                 f"Another restore of {instance} is running: {other.pk}.",

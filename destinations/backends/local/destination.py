@@ -93,6 +93,18 @@ class LocalDestination(Destination):
     def folder(self) -> Path:
         return Path(settings.BACKUP_ROOT, str(self.options["path"]))
 
+    def exposure(self, path: str) -> str:
+        # as it is now: another mount of the same share has other modes, and CIFS ignores the change without an error
+        *folders, name = validate_path(path).split("/")
+        with self._open(*folders) as folder:
+            mode = stat.S_IMODE(folder.stat(name).st_mode)
+        if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return ""
+        return (
+            f"Files at {self.location()} have mode {mode:04o} instead of 0600: who may read the archives there is "
+            "decided by the options of the mount, such as umask=077."
+        )
+
     def is_same_place(self, other: Destination) -> bool:
         if super().is_same_place(other):
             return True

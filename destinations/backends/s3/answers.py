@@ -75,7 +75,7 @@ _RIGHTS = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - named for what happened
+class S3Refused(Exception):  # noqa: N818 - named for what happened
     """The store answered the request `operation` with an error; `code` is its name, or the HTTP status as text."""
 
     def __init__(self, operation: str, code: str, status: int, message: str, headers: Mapping[str, str]) -> None:
@@ -100,7 +100,7 @@ class Refused(Exception):  # noqa: N818 - named for what happened
         return self.code in DAMAGED or "checksum" in self.code.lower()
 
 
-def explain(refused: Refused, action: str, where: str) -> DestinationError:
+def explain(refused: S3Refused, action: str, where: str) -> DestinationError:
     text = f"Cannot {action} at {where}"
     if refused.is_damaged:
         return VerificationFailed(
@@ -134,7 +134,7 @@ def explain(refused: Refused, action: str, where: str) -> DestinationError:
     return DestinationUnavailable(f"{text}: {reason}.", hint or "See the documentation of the store for this error.")
 
 
-def _skew(refused: Refused) -> str:
+def _skew(refused: S3Refused) -> str:
     """Name the difference of the clocks, which the store measures by the time of the request."""
     text = "the clock of this machine differs from that of the store by more than it accepts"
     try:

@@ -5,14 +5,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.answers import S3Refused
 from destinations.exceptions import NameTaken
 from destinations.transfer.blocks import compare
 from destinations.transfer.upload import Upload
 
 if TYPE_CHECKING:
+    from destinations.backends.s3.bucket import Bucket
     from destinations.backends.s3.multipart import Parts
-    from destinations.backends.s3.session import Bucket
 
 
 def list_parts(bucket: "Bucket", target: Mapping[str, Any], customer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -43,7 +43,7 @@ def publish(bucket: "Bucket", parts: "Parts", upload: Upload) -> str:
     request = {**parts.target, "MultipartUpload": {"Parts": [parts.done[number] for number in sorted(parts.done)]}}
     try:
         answer = bucket.call("complete_multipart_upload", **request, IfNoneMatch="*", **parts.customer)
-    except Refused as refused:
+    except S3Refused as refused:
         if refused.code == "NoSuchUpload" and size_of(bucket, parts) == wanted.size:
             # the answer to an earlier try was lost
             return ""
@@ -60,7 +60,7 @@ def publish(bucket: "Bucket", parts: "Parts", upload: Upload) -> str:
 def size_of(bucket: "Bucket", parts: "Parts") -> int | None:
     try:
         return int(bucket.call("head_object", Key=parts.key, **parts.customer)["ContentLength"])
-    except Refused as refused:
+    except S3Refused as refused:
         if refused.is_missing:
             return None
         raise
@@ -76,6 +76,6 @@ def abort(bucket: "Bucket", key: str, upload_id: str) -> None:
     """Abort an upload; no error when there is none."""
     try:
         bucket.call("abort_multipart_upload", Key=key, UploadId=upload_id)
-    except Refused as refused:
+    except S3Refused as refused:
         if refused.code != "NoSuchUpload":
             raise

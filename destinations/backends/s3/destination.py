@@ -13,7 +13,7 @@ from django.utils import timezone
 from destinations.backends.base import BLOCK_SIZE, TEST_PREFIX, Step, StoredFile, UploadState
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.backends.s3 import completion, listings, locks, multipart
-from destinations.backends.s3.answers import Refused, explain
+from destinations.backends.s3.answers import S3Refused, explain
 from destinations.backends.s3.options import check, customer_headers, option_fields
 from destinations.exceptions import (
     DestinationConfigError,
@@ -29,7 +29,7 @@ from destinations.transfer.paths import validate_path, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
 
 if TYPE_CHECKING:
-    from destinations.backends.s3.session import Bucket
+    from destinations.backends.s3.bucket import Bucket
 
 AWS = "AWS"
 
@@ -67,12 +67,12 @@ class S3Destination(RemoteDestination):
     # --- the connection -------------------------------------------------------------------------------------------
     def _open(self) -> "Bucket":
         if self._bucket is None:
-            session = self._library()
-            self._bucket = session.Bucket(self.options, timeout=self.timeout, threads=multipart.THREADS + 1)
+            library = self._library()
+            self._bucket = library.Bucket(self.options, timeout=self.timeout, threads=multipart.THREADS + 1)
         return self._bucket
 
     def _library(self) -> Any:
-        return self.extra.load("destinations.backends.s3.session")
+        return self.extra.load("destinations.backends.s3.bucket")
 
     def remote_close(self) -> None:
         if (bucket := self._bucket) is not None:
@@ -80,7 +80,7 @@ class S3Destination(RemoteDestination):
             bucket.drop()
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        if isinstance(error, Refused):
+        if isinstance(error, S3Refused):
             return explain(error, action, self.where)
         if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
             return known
@@ -111,7 +111,7 @@ class S3Destination(RemoteDestination):
         bucket = self._open()
         try:
             return bucket.call("head_object", Key=self._prefix + path, **self._customer)
-        except Refused as refused:
+        except S3Refused as refused:
             if not refused.is_missing:
                 raise
         # the answer has no body: a bucket that is gone looks the same as a file that is not there
@@ -177,7 +177,7 @@ class S3Destination(RemoteDestination):
         request = {"Range": f"bytes={offset}-"} if offset else {}
         try:
             answer = self._open().call("get_object", Key=self._prefix + path, **request, **self._customer)
-        except Refused as refused:
+        except S3Refused as refused:
             if refused.code == "InvalidRange":
                 return
             raise self._missing(path) if refused.is_missing else refused from None

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.base import StoredFile
-from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.completion import abort, list_parts
 from destinations.exceptions import DestinationUnavailable, NotFound
 from destinations.transfer.paths import part_name
 
 if TYPE_CHECKING:
-    from destinations.backends.s3.session import Bucket
+    from destinations.backends.s3.bucket import Bucket
 
 
 def files(bucket: "Bucket", begin: str, prefix: str) -> Iterator[StoredFile]:
@@ -63,7 +63,7 @@ def partials(bucket: "Bucket", prefix: str) -> Iterator[StoredFile]:
         try:
             parts = list_parts(bucket, {"Key": entry["Key"], "UploadId": entry["UploadId"]}, {})
             size = sum(int(part["Size"]) for part in parts)
-        except Refused as refused:
+        except S3Refused as refused:
             # it ended meanwhile
             if refused.code == "NoSuchUpload":
                 continue

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.base import TEST_PREFIX
-from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.listings import versions
 from destinations.exceptions import Locked, VerificationFailed
 from destinations.lib.formats import human_duration
 
 if TYPE_CHECKING:
-    from destinations.backends.s3.session import Bucket
+    from destinations.backends.s3.bucket import Bucket
 
 PROBE = f"{TEST_PREFIX}lock-"
 # of the file of a test: longer than the clocks of both sides differ in most places, and soon over
@@ -54,7 +54,7 @@ def try_lock(bucket: "Bucket", prefix: str, mode: str, customer: Mapping[str, An
     for bypass in ({}, {"BypassGovernanceRetention": True}):
         try:
             bucket.call("delete_object", Key=key, VersionId=version, **bypass)
-        except Refused as refused:
+        except S3Refused as refused:
             if not refused.is_denied and refused.status != 403:
                 raise
         else:
@@ -80,7 +80,7 @@ def _remove_old_probes(bucket: "Bucket", prefix: str) -> None:
     for entry in list(versions(bucket, prefix + PROBE)):
         try:
             bucket.call("delete_object", Key=entry["Key"], VersionId=entry["VersionId"])
-        except Refused as refused:
+        except S3Refused as refused:
             # still locked, or no right to delete versions: it is a file of six bytes
             if not refused.is_denied:
                 raise

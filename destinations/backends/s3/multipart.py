@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.base import BLOCK_SIZE, UploadState
-from destinations.backends.s3.answers import Refused
+from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.completion import abort, list_parts
 from destinations.exceptions import ConnectionLost, DestinationError, VerificationFailed
 from destinations.transfer.blocks import compare
 from destinations.transfer.parallel import side_by_side
-from destinations.transfer.upload import Upload
+from destinations.transfer.upload import Part, Upload
 from destinations.transfer.watch import POLL_SECONDS
 
 if TYPE_CHECKING:
-    from destinations.backends.s3.session import Bucket
+    from destinations.backends.s3.bucket import Bucket
 
 THREADS = 4
 LEAST_PART_BYTES = 8 * 1024 * 1024
@@ -84,7 +84,7 @@ def _resume(
     parts.upload_id = str(state.data["upload_id"])
     try:
         return {int(part["PartNumber"]): part for part in list_parts(bucket, parts.target, parts.customer)}
-    except Refused as refused:
+    except S3Refused as refused:
         if refused.code != "NoSuchUpload":
             raise
         return None
@@ -103,7 +103,7 @@ def _jobs(
 
         def job(number: int = number, begin: int = begin, end: int = end) -> None:
             if (known := stored.get(number)) is not None and _is_same(known, upload, begin, end):
-                upload.meter.adjust(end - begin)
+                upload.skip(end - begin)
                 parts.done[number] = _identity(number, known)
             else:
                 parts.done[number] = _send_part(bucket, parts, upload, number, begin, end)
@@ -114,7 +114,7 @@ def _jobs(
 def _send_part(bucket: "Bucket", parts: Parts, upload: Upload, number: int, begin: int, end: int) -> dict[str, Any]:
     digest = base64.b64encode(_digest(upload, begin, end, parts.checksum)).decode()
     headers = {"ChecksumSHA256": digest} if parts.checksum == "sha256" else {"ContentMD5": digest}
-    body = _Body(upload, begin, end)
+    body = Part(upload, begin, end)
 
     def once() -> dict[str, Any]:
         body.rewind()
@@ -168,37 +168,3 @@ def _digest(upload: Upload, begin: int, end: int, name: str) -> bytes:
     for offset in range(begin, end, BLOCK_SIZE):
         digest.update(upload.peek(offset, min(BLOCK_SIZE, end - offset)))
     return digest.digest()
-
-
-class _Body:
-    """The bytes of one part as a file, read from the source in blocks."""
-
-    def __init__(self, upload: Upload, begin: int, end: int) -> None:
-        self._upload, self._begin, self._end = upload, begin, end
-        self._position = self._counted = begin
-
-    def __len__(self) -> int:
-        return self._end - self._begin
-
-    def read(self, size: int | None = None) -> bytes:
-        rest = self._end - self._position
-        length = rest if size is None or size < 0 else min(size, rest)
-        if not length:
-            return b""
-        block = self._upload.part(self._position, length)
-        self._position += length
-        self._counted += length
-        return block
-
-    def rewind(self) -> None:
-        """Take back what was counted, to be sent again."""
-        self._upload.meter.adjust(self._begin - self._counted)
-        self._position = self._counted = self._begin
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = {0: self._begin, 1: self._position, 2: self._end}[whence]
-        self._position = base + offset
-        return self._position - self._begin
-
-    def tell(self) -> int:
-        return self._position - self._begin

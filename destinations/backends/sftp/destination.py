@@ -14,6 +14,7 @@ from destinations.exceptions import DestinationError, NotFound
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.resolve import resolve
+from destinations.transfer.server_options import check_host
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 
@@ -29,7 +30,9 @@ class SftpDestination(RemoteDestination):
     label = "SFTP (a folder on an SSH server)"
     extra = EXTRA
     secret_options = options.SECRETS
+    foreign_options = options.FOREIGN
     pinned_option = host_keys.OPTION
+    peer_options = ("host", "port", "timeout")
     reads_back = True
     resumes = True
 
@@ -62,11 +65,10 @@ class SftpDestination(RemoteDestination):
 
     @classmethod
     def fetch_peer_key(cls, config: Mapping[str, object]) -> PeerKey:
-        fields = cls.fields()
-        host, port, timeout = (
-            fields[option].clean(config.get(option, fields[option].initial)) for option in ("host", "port", "timeout")
-        )
-        fetched: PeerKey = EXTRA.load(f"{_PACKAGE}.session").fetch(options.check_host(host), port, timeout).peer_key
+        # the other options need not be there yet
+        host, port, timeout = (cls.clean_option(option, config) for option in cls.peer_options)
+        session = EXTRA.load(f"{_PACKAGE}.session")
+        fetched: PeerKey = session.fetch(check_host(options.TYPE, host), port, timeout).peer_key
         return fetched
 
     def _option(self, name: str) -> str:

@@ -39,8 +39,8 @@ def untrusted(
     if file and not expected:
         return PeerNotTrusted(
             f"The file {file} has no key of {where}, which shows the host key {shown}.",
-            "Compare the fingerprint on the server; then add the line to the file: "
-            f"{known_hosts_name(where)} {shown.line}",
+            "Compare the fingerprint on the server; then add this line to the file: "
+            f"'{known_hosts_name(where)} {shown.line}'.",
         )
     return PeerNotTrusted(
         f"The host key of {where} is not the trusted one. It shows {shown}, and {place} has "

@@ -66,8 +66,8 @@ def _parse(line: str) -> HostKey:
     words = line.split()
     place = next((number for number, word in enumerate(words[:2]) if word in KINDS), None)
     if place is None or len(words) < place + 2:
-        problem = "A fingerprint is not enough." if line.startswith("SHA256:") else f"{line[:60]!r} is no public key."
-        raise DestinationConfigError(f"The option {OPTION!r} is wrong: {problem}", _HINT, OPTION)
+        problem = "a fingerprint is not enough" if line.startswith("SHA256:") else f"{line[:60]!r} is no public key"
+        raise DestinationConfigError(f"The option {OPTION!r} is wrong: {problem}.", _HINT, OPTION)
     algorithm, blob = words[place : place + 2]
     try:
         data = base64.b64decode(blob, validate=True)

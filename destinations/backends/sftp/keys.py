@@ -30,12 +30,12 @@ def load_private_key(text_or_path: str, passphrase: str) -> asyncssh.SSHKey:
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
         # the texts of these errors quote nothing, but they are the library's own
         if "passphrase must be specified" in str(error).lower():
-            raise _wrong("it is protected by a passphrase.", "Give that too.", _UNLOCKED_BY) from None
+            raise _wrong("it is protected by a passphrase", "Give that too.", _UNLOCKED_BY) from None
         if passphrase:
-            raise _wrong("it cannot be read with this passphrase.", "Check key and passphrase.", _UNLOCKED_BY) from None
-        raise _wrong("it cannot be read.", "Give an Ed25519, ECDSA or RSA key as ssh-keygen makes it.") from None
+            raise _wrong("it cannot be read with this passphrase", "Check key and passphrase.", _UNLOCKED_BY) from None
+        raise _wrong("it cannot be read", "Give an Ed25519, ECDSA or RSA key as ssh-keygen makes it.") from None
     if key.get_algorithm() not in host_keys.KINDS:
-        raise _wrong(f"keys of type {key.get_algorithm()} are not taken.", "Make one: ssh-keygen -t ed25519.")
+        raise _wrong(f"keys of type {key.get_algorithm()} are not taken", "Make one: ssh-keygen -t ed25519.")
     return key
 
 
@@ -52,4 +52,4 @@ def read_known_hosts(path: str) -> asyncssh.SSHKnownHosts:
 
 
 def _wrong(reason: str, hint: str, option: str = _OPTION) -> DestinationConfigError:
-    return DestinationConfigError(f"The private key is not usable: {reason}", hint, option)
+    return DestinationConfigError(f"The private key is not usable: {reason}.", hint, option)

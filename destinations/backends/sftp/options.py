@@ -1,24 +1,22 @@
 """The options of an SFTP destination: fields, and the checks that no single field can make."""
 
-import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from django import forms
 
 from destinations.backends.sftp import host_keys
 from destinations.exceptions import DestinationConfigError
-from destinations.lib.operator_error import sentences
+from destinations.transfer import server_options
 
 TYPE = "sftp"
 PASSWORD, KEY, AGENT = "password", "key", "agent"
 BY_WHAT_IS_GIVEN = ""
 SECRETS = frozenset({"password", "private_key", "private_key_passphrase"})
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[?[0-9A-Fa-f:]+(%[A-Za-z0-9._-]+)?\]?")
 # options that the TACACS+ server has and this type cannot honour: what to do instead
 _REPLACED = {
     "local_root": "Leave it out: archives are written and read only in this site's own places.",
 }
+FOREIGN = frozenset({"host_key_verify", *_REPLACED})
 
 
 def fields() -> dict[str, forms.Field]:
@@ -92,7 +90,7 @@ def without_replaced(config: Mapping[str, object]) -> dict[str, object]:
 def check(options: dict[str, object]) -> dict[str, object]:
     """Return `options`, normalised. Raises `DestinationConfigError`; nothing is read or connected to."""
     text = {option: str(value or "") for option, value in options.items()}
-    host = check_host(text["host"])
+    host = server_options.check_host(TYPE, text["host"])
     known = text["known_hosts_file"]
     if known and not known.startswith("/"):
         raise _wrong("known_hosts_file", "it is not absolute.", "Give the full path of the file.")
@@ -111,7 +109,7 @@ def check(options: dict[str, object]) -> dict[str, object]:
         "host": host,
         host_keys.OPTION: "\n".join(key.line for key in keys),
         "authentication": _check_login(text),
-        "base_path": check_folder(text["base_path"]),
+        "base_path": server_options.check_folder(TYPE, text["base_path"]),
     }
 
 
@@ -141,28 +139,5 @@ def _check_login(text: Mapping[str, str]) -> str:
     return way
 
 
-def check_host(host: str) -> str:
-    """Return `host` in one spelling. Raises `DestinationConfigError`."""
-    if _HOST.fullmatch(host) is None:
-        raise _wrong("host", "it is not a host name or address.", "Give it without a scheme, a user and a port.")
-    return host.strip("[]").rstrip(".").lower()
-
-
-def check_folder(path: str) -> str:
-    """Return `path` without what it could be written without. Raises `DestinationConfigError`."""
-    # a shell means the folder of the login by it, and SFTP a folder of that name
-    plain = path.removeprefix("~/") if path.startswith("~/") else path
-    parts = PurePosixPath(plain).parts
-    if ".." in parts or plain.startswith("~") or not plain.isprintable() or "\\" in plain:
-        raise _wrong(
-            "base_path", "it is not the path of a folder.", "Use '/' between names, without '..' and without '\\'."
-        )
-    if not [part for part in parts if part != "/"]:
-        raise _wrong("base_path", "it names no folder.", "Give archives a folder of their own.")
-    # "//" at the beginning is the root as well
-    return str(PurePosixPath(plain)).replace("//", "/")
-
-
 def _wrong(option: str, reason: str, hint: str) -> DestinationConfigError:
-    message = sentences(f"The option {option!r} of a destination of type {TYPE!r} is wrong: {reason}")
-    return DestinationConfigError(message, hint, option)
+    return server_options.wrong(TYPE, option, reason, hint)

@@ -5,6 +5,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
+from destinations.backends import destination_class
+from destinations.backends.pins import with_accepted_pin
 from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand, operator_name
@@ -71,6 +73,13 @@ class Command(OperatorCommand):
         help_texts = {field.name: str(field.help_text) for field in BackupDestination._meta.fields}
         for column in NUMBER_COLUMNS:
             parser.add_argument(f"--{column.replace('_', '-')}", type=int, metavar="N", help=help_texts[column])
+        parser.add_argument(
+            "--accept-host-key",
+            default="",
+            metavar="FINGERPRINT",
+            help="pin the key that the server shows, if it has this fingerprint (SHA256:...); without it the key is "
+            "shown and nothing is added",
+        )
         parser.add_argument("--disabled", action="store_true", help="take no backups there yet")
         parser.add_argument(
             "--untested", action="store_true", help="add it, disabled, though it cannot be reached from here now"
@@ -85,7 +94,17 @@ class Command(OperatorCommand):
             **{column: options[column] for column in RETENTION_COLUMNS},
             created_by=operator_name(),
         )
-        destination.configure(parse_options(options["option"]) | read_options(options["option_file"]))
+        given: dict[str, object] = {**parse_options(options["option"]), **read_options(options["option_file"])}
+        accepted = options["accept_host_key"]
+        # a server that cannot be reached now shows no key either
+        if accepted or not options["untested"]:
+            given = with_accepted_pin(
+                destination_class(options["type"]),
+                given,
+                accepted,
+                how="Then run this again and give it with --accept-host-key.",
+            )
+        destination.configure(given)
         validate_new(destination)
         result = None if options["untested"] else require_working(destination)
         destination.save(force_insert=True)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from destinations.backends import TYPES
+from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
+from tests.destinations.contract.gcs_place import GcsPlace
 from tests.destinations.contract.place import Place
 from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
@@ -63,6 +65,9 @@ class MemoryPlace(Place):
 
 
 PLACES: dict[str, type[Place]] = {
+    "gcs": GcsPlace,
+    "ftp vsftpd": FtpPlace,
+    "ftp proftpd": ProftpdPlace,
     "local": LocalPlace,
     "s3": S3Place,
     "memory": MemoryPlace,

@@ -45,7 +45,7 @@ def test_an_error_of_what_yields_the_jobs_is_raised() -> None:
         side_by_side(jobs(), 4)
 
 
-class Wrapped(Exception):
+class WrappedError(Exception):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("wrapped")
         self.kwargs = kwargs
@@ -57,9 +57,9 @@ class CertificateError(ValueError):
 
 def test_the_error_of_the_network_is_found_beneath_those_of_libraries() -> None:
     reset = ConnectionResetError(104, "reset")
-    assert network_cause(Wrapped(error=OSError("pool", reset))) is reset
-    assert network_cause(Wrapped(error=ValueError("no network"))) is None
-    found = network_cause(Wrapped(error=CertificateError("other name")))
+    assert network_cause(WrappedError(error=OSError("pool", reset))) is reset
+    assert network_cause(WrappedError(error=ValueError("no network"))) is None
+    found = network_cause(WrappedError(error=CertificateError("other name")))
     assert isinstance(found, ssl.SSLCertVerificationError)
     assert isinstance(from_network_error(found, "list", "there"), PeerNotTrusted)
     assert isinstance(from_network_error(reset, "list", "there"), ConnectionLost)

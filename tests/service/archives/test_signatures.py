@@ -88,7 +88,7 @@ def test_a_missing_signature_asks_and_is_accepted_by_a_person_only(execution: Ba
     assert signature_state(execution) == Signature(State.MISSING)
     with pytest.raises(BackupError, match=f"{execution.backup_filename} is not signed") as caught:
         restore(execution)
-    assert "--accept-unsigned" in caught.value.hint
+    assert caught.value.option == "--accept-unsigned"
     assert the_restore().outcome == {}
 
     done = restore(execution, accept_unsigned=True)
@@ -252,6 +252,6 @@ def test_the_commands_say_what_the_signature_is_and_how_to_accept_it(execution: 
     sign_as_a_stranger(execution)
     shown = command("restore", execution.pk)
     assert f"signed with the key {STRANGER.public_key.id}, which is not trusted here" in shown.out
-    assert "it needs --accept-unsigned" in shown.out
+    assert "It needs --accept-unsigned" in shown.out
     assert "is signed with the key" in refused("restore", execution.pk, "--confirm")
     assert command("restore", execution.pk, "--confirm", "--accept-unsigned").code == 0

@@ -61,6 +61,16 @@ def test_a_schedule_that_is_manual_says_so(config: Path) -> None:
         ("[backup]\nretention_days = 9\n", "[backup]: The key retention_days", "default_retention_days"),
         ("[backup]\nenabled = ture\n", "[backup]: The value of enabled", "neither true nor false"),
         ("[backup.destinations.x]\nbase_path = /x\n", "[backup.destinations.x]: The key base_path", "Write path"),
+        (
+            "[backup.destinations.x]\ntype = sftp\nhost = h\nusername = u\npassword = p\nhost_key_verify = false\n",
+            "[backup.destinations.x]: The option 'host_key_verify'",
+            "host_key",
+        ),
+        (
+            "[backup.destinations.x]\ntype = sftp\nhost = h\nusername = u\npassword = p\nlocal_root = /x\n",
+            "[backup.destinations.x]: A destination of type 'sftp' has no option 'local_root'",
+            "Leave it out",
+        ),
         ("[backup.destinations.x]\ntype = sftpp\n", "[backup.destinations.x]", ""),
     ],
 )

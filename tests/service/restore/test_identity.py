@@ -124,7 +124,7 @@ def test_an_id_that_cannot_be_read_proves_nothing_and_is_named(tacacs_root: Path
     (tacacs_root / "data" / "config_overrides.db").write_bytes(b"not a database" * 100)
     with pytest.raises(BackupError, match=r"The id of tacacs-hq cannot be read: ") as refused:
         restore(unnamed, accept_unsigned=True)
-    assert "--other-instance" in refused.value.hint
+    assert refused.value.option == "--other-instance"
     assert restore(unnamed, accept_unsigned=True, allow_other_instance=True).status == "completed"
 
 

@@ -17,9 +17,10 @@ from backups.components.files.replacing.scope import Scope
 from backups.errors import ComponentError, Untouched
 from backups.lib.filesystem.atomic import draft_of
 from backups.lib.filesystem.exchange import aside_of
+from backups.lib.filesystem.flags import protection
 from backups.lib.filesystem.mounts import mount_of, mounts
 from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
-from backups.lib.filesystem.writable import may_rename, may_write, nearest_folder, reason_against_writing
+from backups.lib.filesystem.writable import access_hint, may_rename, may_write, nearest_folder, reason_against_writing
 from backups.lib.site_paths import SitePathsBelow
 from destinations.lib.formats import listed
 
@@ -110,46 +111,44 @@ def layout_of(live: Path, own: SitePathsBelow) -> Layout:
 def obstacles(layout: Layout, contents: Iterable[Content] | None = None, *, deep: bool = True) -> Iterator[Untouched]:
     """Yield what would stop a restore of the tree, before anything is changed.
 
-    `contents` are the entries of the backup where they are at hand. With `deep` the live folders are examined too,
-    where this user is not root.
+    `contents` are the entries of the backup where they are at hand. With `deep` what is in the live tree is examined
+    too.
     """
     live = layout.live
     if not layout.exists:
         parent = nearest_folder(live)
         if not may_write(parent):
-            yield Untouched(
-                f"{live} cannot be created: {reason_against_writing(parent)}.", hint="Give this user access to it."
-            )
+            yield Untouched(f"{live} cannot be created: {reason_against_writing(parent)}.", hint=access_hint(parent))
         return
     if not live.is_dir():
         yield Untouched(f"{live} is a file, the backup holds a folder.", hint="Move it away, then restore again.")
         return
     if layout.in_place and not may_write(live):
-        yield Untouched(
-            f"{live} cannot be replaced: {reason_against_writing(live)}.",
-            hint="Give this user access to the folder, or restore as another user.",
-        )
+        yield Untouched(f"{live} cannot be replaced: {reason_against_writing(live)}.", hint=access_hint(live))
     for name in (*layout.folders, *layout.files):
         if not may_write(live / name):
             yield Untouched(
                 f"{live} cannot be replaced: {live / name} in it is a mount point, and"
                 f" {reason_against_writing(live / name)}.",
-                hint=MOUNT_HINT,
+                hint=access_hint(live / name, MOUNT_HINT),
             )
-    if deep and os.geteuid():
-        yield from _foreign_folders(layout)
+    if deep:
+        yield from _unremovable(layout)
     if contents is not None and layout.in_place:
         yield from _misplaced(layout, contents)
 
 
-def _foreign_folders(layout: Layout) -> Iterator[Untouched]:
-    """Yield the first folder in the tree whose entries this user could not remove."""
+def _unremovable(layout: Layout) -> Iterator[Untouched]:
+    """Yield the first entry of the tree that this user could not remove: the former tree goes after the swap."""
+    user = os.geteuid()
     try:
         for entry in walk(layout.live, layout.own):
-            if entry.is_folder and entry.info.st_uid != os.geteuid() and not may_write(entry.path):
+            # root may change the folders of others
+            foreign = user and entry.is_folder and entry.info.st_uid != user and not may_write(entry.path)
+            if foreign or protection(entry.base, entry.dir_fd):
                 yield Untouched(
                     f"{layout.live} cannot be replaced: {reason_against_writing(entry.path)}.",
-                    hint="Give this user access to the folder, or restore as another user.",
+                    hint=access_hint(entry.path),
                 )
                 return
     except ComponentError as error:
@@ -167,8 +166,8 @@ def _misplaced(layout: Layout, contents: Iterable[Content]) -> Iterator[Untouche
         missing.discard(name)
         if name in ways and type_ != FOLDER:
             yield Untouched(
-                f"{live / name} is no folder in the backup, and now leads to {named(own)} of this site.",
-                hint="Move those to another folder, then restore again.",
+                f"{live / name} is no folder in the backup, and now leads to {named(own)}.",
+                hint="Move those to another folder, or unmount them, then restore again.",
             )
         elif (name in leading and type_ != FOLDER) or (name in layout.files and type_ != FILE):
             yield Untouched(
@@ -192,4 +191,4 @@ def _file_system(name: str, mounted: frozenset[str]) -> str:
 
 def named(own: SitePathsBelow) -> str:
     """Return what these paths of the site hold."""
-    return listed(sorted({place.what for place in own.places.values()}))
+    return listed(sorted({place.description for place in own.places.values()}))

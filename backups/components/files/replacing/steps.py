@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backups.errors import ComponentError, Stranded, Untouched
 from backups.lib.filesystem.exchange import exchange_hint
+from destinations.lib.operator_error import sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,14 @@ def carry_out(steps: Iterable[Step], live: Path) -> None:
                 waiting += [*parts][::-1]
     except BaseException as error:
         failure = _revert(done)
+        if isinstance(error, ComponentError) and failure is not None:
+            raise Stranded(sentences(error.message, f"The changes before it cannot be reverted: {failure}")) from error
         if not isinstance(error, OSError):
             # the step that failed is half done, or may be: but only that one
             raise
         message = f"{live} cannot be replaced in place: {error.strerror}."
         if failure is not None:
-            raise Stranded(f"{message} The changes cannot be reverted: {failure}") from error
+            raise Stranded(sentences(message, f"The changes cannot be reverted: {failure}")) from error
         raise Untouched(message, hint=exchange_hint(error.errno or 0)) from error
 
 
@@ -50,5 +53,5 @@ def _revert(done: list[Step]) -> str | None:
         except ComponentError as error:
             reason = reason or error.message
         except OSError as error:
-            reason = reason or f"{error.strerror}."
+            reason = reason or str(error.strerror)
     return reason

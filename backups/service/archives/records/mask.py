@@ -8,6 +8,7 @@ from backups.instances.kinds import KINDS
 from backups.instances.masking import masked
 from backups.lib import audit
 from backups.models import BackupExecution
+from destinations.lib.operator_error import sentences
 
 # each may have a configuration of some hundred kB
 BATCH = 100
@@ -28,7 +29,7 @@ def mask_kept_configurations(*, by: audit.Actor, dry_run: bool = False) -> Maske
     """
     if problems := inventory().problems:
         # the names of secrets in the table with the error are not known
-        raise InstanceError(f"The configurations are not masked: {problems[0]}", hint=problems[0].hint)
+        raise InstanceError(sentences(f"The configurations are not masked: {problems[0]}"), hint=problems[0].hint)
     rows = BackupExecution.objects.filter(config_json__isnull=False).order_by("pk").values_list("pk", "config_json")
     checked = changed = 0
     last = ""

@@ -68,7 +68,8 @@ def rollback_failed(restore: RestoreExecution, error: BaseException, failure: Ex
     reason = str(failure) if isinstance(failure, OSError) else message_of(failure)
     return BackupError(
         sentences(f"The restore failed: {message_of(error)}", f"Rolling back failed too: {reason}"),
-        hint=f"Stop the service, then run 'manage.py restore --undo {restore.pk} --confirm'.",
+        hint="Stop the service, then undo this restore on its page or by "
+        f"'manage.py restore --undo {restore.pk} --confirm'.",
     )
 
 

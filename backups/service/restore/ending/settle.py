@@ -79,20 +79,24 @@ def recover_dead(restore: RestoreExecution, message: str) -> bool:
 
     `message` begins that of the row. False when another process was first, or is at it.
     """
-    undo = f"'manage.py restore --undo {restore.pk} --confirm'"
+    where = f"on its page or by 'manage.py restore --undo {restore.pk} --confirm'"
     # the files of the instance and the workspace are on that host
     if not is_on_this_host(restore.worker):
         if not restore.touched:
             return finish.interrupt(restore, sentences(message, "Nothing was changed."), HOST_LOG_HINT)
         half = sentences(message, "It may be half done.", aftermath(restore))
-        return finish.interrupt(restore, half, f"On host {restore.worker.partition(':')[0]}, run {undo}.")
+        return finish.interrupt(
+            restore, half, f"On host {restore.worker.partition(':')[0]}, undo this restore {where}."
+        )
     try:
         # The lock of the workspace decides who recovers. A process that was taken for dead, but lives, holds it itself.
         with workspace(restore.pk) as directory:
             restore.refresh_from_db()
             if restore.status != Status.RUNNING:
                 return False
-            ended = unrecorded.record(restore) or _recover_here(restore, directory, message, f"Run {undo}.")
+            ended = unrecorded.record(restore) or _recover_here(
+                restore, directory, message, f"Undo this restore {where}."
+            )
             unrecorded.remove_end(restore.pk)
             return ended
     except WorkspaceBusy:

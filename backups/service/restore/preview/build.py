@@ -22,6 +22,7 @@ from backups.service.restore.confirmation import changes_of
 from backups.service.restore.preview.archived import archived_side
 from backups.service.restore.preview.component import ComponentPreview, PartPreview, compared
 from backups.service.restore.preview.configuration import ConfigurationComparison, ConfigurationPreview
+from backups.service.restore.preview.refusal import Refusal
 from backups.service.restore.preview.refusals import refusals
 from backups.service.restore.preview.summary import Preview, total_loss, worst_status
 from backups.service.restore.preview.tree import MOST_NAMES, TreeComparer
@@ -82,8 +83,19 @@ def preview(
         size_bytes=sum(entry.size_bytes for entry in manifest.contents),
         warnings=(*manifest.warnings, *([] if undo else _notes(manifest, known)), *map(str, elsewhere)),
         refusals=(
-            *([no_key.text] if no_key else []),
-            *refusals(manifest, known, targets, live, foreseen, elsewhere, _listed(source), undo=undo),
+            *([Refusal(no_key.text)] if no_key else []),
+            *refusals(
+                manifest,
+                known,
+                targets,
+                live,
+                foreseen,
+                elsewhere,
+                _listed(source),
+                undo=undo,
+                # trees that are too large to compare here are too large to be gone through once more
+                deep=not comparer.is_late,
+            ),
         ),
         components=tuple(found),
         loss=total_loss(selected),

@@ -15,6 +15,8 @@ from backups.instances.kinds.layers import (
 )
 from backups.instances.masking import is_masked, masked, masked_value
 from backups.service.restore.preview.archived import ArchivedSide
+from backups.service.restore.preview.refusal import Refusal
+from destinations.lib.operator_error import sentences
 
 LOCK_TIMEOUT = 1.0
 LAYERS_UNKNOWN = "Which layer holds which key is unknown until the archive is unpacked."
@@ -40,7 +42,7 @@ class ConfigurationPreview:
 
     changes: tuple[ConfigurationChange, ...] = ()
     unknown: str = ""
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     impossible: bool = False
     after: Configuration | None = None
 
@@ -83,14 +85,14 @@ class ConfigurationComparison:
                 require_section(section, self.sections)
         if self._lowest in parts and self._service.config_is_url:
             refusal = not_from_url(self._service.name, self._lowest)
-            return ConfigurationPreview(refusals=(refusal.message,), impossible=True)
+            return ConfigurationPreview(refusals=(Refusal(refusal.message),), impossible=True)
         if self._archived.merged is None:
             return ConfigurationPreview(unknown=self.problem)
         after = self._foreseen(parts)
-        refusals: tuple[str, ...] = ()
+        refusals: tuple[Refusal, ...] = ()
         if after is not None:
             refusals = tuple(
-                f"The configuration is not valid: {text}: it needs --force-invalid-config."
+                Refusal(sentences(f"The configuration is not valid: {text}"), option="--force-invalid-config")
                 for text in self._service.findings(after)
             )
         if self._layers is None:

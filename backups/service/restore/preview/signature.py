@@ -6,6 +6,7 @@ from pathlib import Path
 from backups.archive.errors import ArchiveError
 from backups.models import BackupExecution
 from backups.service.archives.signatures import State, signature_state
+from backups.service.restore.preview.refusal import Refusal
 from destinations.exceptions import DestinationError
 from destinations.lib.operator_error import sentences
 
@@ -19,11 +20,11 @@ class PreviewedSignature:
     bad: str = ""
     unknown: str = ""
 
-    def refusal(self, *, undo: bool) -> str:
+    def refusal(self, *, undo: bool) -> Refusal:
         """Return what a restore would stop at; empty when it would not."""
         if self.bad or self.unknown or self.trusted or undo:
-            return self.bad or self.unknown
-        return f"The archive is {self.text}: it needs --accept-unsigned."
+            return Refusal(self.bad or self.unknown)
+        return Refusal(f"The archive is {self.text}.", option="--accept-unsigned")
 
 
 def preview_signature(source: BackupExecution | Path) -> PreviewedSignature:

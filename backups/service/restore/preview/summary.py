@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from backups.service.restore.preview.component import ComponentPreview
 from backups.service.restore.preview.findings import LOSS, NOTHING, UNKNOWN
+from backups.service.restore.preview.refusal import Refusal
 from destinations.lib.formats import listed
 
 
@@ -35,7 +36,7 @@ class Preview:
     format: int
     size_bytes: int
     warnings: tuple[str, ...]
-    refusals: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
     components: tuple[ComponentPreview, ...]
     loss: str
     status: str

@@ -134,9 +134,14 @@ class TreeComparer:
             return _shown(comparison, self._first, f"{path} cannot be compared: {error.strerror}.")
         return _shown(comparison, self._first, "")
 
+    @property
+    def is_late(self) -> bool:
+        """Return whether the time is over."""
+        return time.monotonic() > self._until
+
     def checkpoint(self, _bytes: int) -> None:
         """Raises BackupError when the time is over."""
-        if time.monotonic() > self._until:
+        if self.is_late:
             raise BackupError(f"It could not be compared in {self._seconds:.0f} s.")
 
 

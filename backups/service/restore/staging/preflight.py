@@ -23,8 +23,8 @@ def require_valid(findings: Sequence[str], *, forced: bool) -> list[str]:
     if findings and not forced:
         raise BackupError(
             sentences(f"The configuration would not be valid: {text}"),
-            hint="Restore without config, or force it with --force-invalid-config.",
-        )
+            hint="Restore without config, or force a configuration that is not valid.",
+        ).needing("--force-invalid-config")
     return [sentences(f"Forced: the configuration is not valid: {text}")] if findings else []
 
 

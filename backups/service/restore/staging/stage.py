@@ -108,7 +108,8 @@ def stage(
         manifest = manifest.as_untrusted()
     reason = reason_not_of(manifest, instance)
     if reason and not restore.allow_other_instance:
-        raise BackupError(reason, hint="To restore it into this instance all the same, use --other-instance.")
+        hint = "If that is what you want, allow the restore into another instance."
+        raise BackupError(reason, hint=hint).needing("--other-instance")
     # an undo takes exactly what its restore changed
     if restore.undo_of is not None:
         names = list(restore.undo_of.touched)

@@ -10,6 +10,7 @@ from backups.archive.manifest.document import Entry
 from backups.components.base import ApplyContext
 from backups.components.files.component import FilesComponent
 from backups.components.files.replacing.mounted_file import MountedFile
+from backups.components.files.replacing.steps import Step, carry_out
 from backups.errors import ComponentError, Stranded, Untouched
 from backups.lib.filesystem import exchange
 from backups.lib.filesystem.walk import DRAFT_INSIDE
@@ -83,7 +84,7 @@ def test_an_entry_that_cannot_be_renamed_back_is_not_removed_with_the_draft_and_
         assert failed.value.message == (
             f"{live / 'b'} was renamed to {draft / aside}, and cannot be renamed back: Input/output error."
         )
-        assert failed.value.hint.endswith(f": mv -T -- {draft / aside} {live / 'b'}")
+        assert failed.value.hint.endswith(f"run `mv -nT -- {draft / aside} {live / 'b'}`.")
         assert not failed.value.untouched
         # the step before it was reverted, those after it were not begun
         assert content(live) == {name: about for name, about in before.items() if name.partition("/")[0] != "b"}
@@ -186,3 +187,15 @@ def test_a_step_that_cannot_be_reverted_keeps_none_of_the_others(live: Path, tmp
         assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == {"b/file", "b/stray"}
         # what it was before lies in the draft, which stays
         assert (live.with_name(".files.restoring") / "b" / "stray").exists()
+
+
+def test_an_error_of_a_step_names_what_cannot_be_reverted_too(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ComponentError("half written.")
+
+    def stay() -> None:
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(Stranded) as failed:
+        carry_out([Step(lambda: None, stay), Step(fail)], tmp_path)
+    assert failed.value.message == "half written. The changes before it cannot be reverted: Input/output error."

@@ -14,8 +14,8 @@ import pytest
 
 from destinations.backends import Destination, create_destination
 from destinations.backends.s3 import S3Destination
-from destinations.backends.s3.answers import Refused
-from destinations.backends.s3.session import Bucket
+from destinations.backends.s3.answers import S3Refused
+from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import (
     ConnectionLost,
     DestinationError,
@@ -231,7 +231,7 @@ def test_a_listing_whose_second_page_fails_is_an_error(open_s3: Open, monkeypatc
 
     def two_a_page(self: Bucket, operation: str, **parameters: Any) -> dict[str, Any]:
         if "ContinuationToken" in parameters:
-            raise Refused("ListObjectsV2", "InternalError", 500, "", {})
+            raise S3Refused("ListObjectsV2", "InternalError", 500, "", {})
         return call(self, operation, MaxKeys=2, **parameters)
 
     monkeypatch.setattr(Bucket, "call", two_a_page)

@@ -10,7 +10,7 @@ import pytest
 
 from destinations.backends import Destination
 from destinations.backends.s3 import locks
-from destinations.backends.s3.session import Bucket
+from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import (
     DestinationConfigError,
     DestinationUnavailable,

@@ -8,7 +8,7 @@ import pytest
 
 from destinations.backends import TYPES, create_destination
 from destinations.backends.s3 import S3Destination
-from destinations.backends.s3.session import Bucket
+from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from tests.destinations.backends.s3.buckets import BUCKET, s3_options
 from tests.destinations.backends.s3.conftest import Open

@@ -11,7 +11,7 @@ import pytest
 
 from destinations.backends.base import UploadState
 from destinations.backends.s3 import S3Destination, completion, multipart
-from destinations.backends.s3.session import Bucket
+from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import ConnectionLost, NameTaken, VerificationFailed
 from tests.destinations.backends.s3.buckets import BUCKET
 from tests.destinations.backends.s3.conftest import Open
@@ -82,6 +82,18 @@ def test_an_upload_that_is_cut_once_goes_on(open_s3: Open, proxy: Proxy, share: 
     destination = open_s3(proxy)
     proxy.cut(up=int(len(DATA) * share))
     told: list[int] = []
+    upload(destination, progress=told.append)
+    assert sum(told) == len(DATA)
+    assert fetched(destination) == DATA
+
+
+def test_a_try_that_begins_anew_counts_no_byte_twice(
+    open_s3: Open, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multipart, "_persistently", lambda once, *args: once())
+    proxy.cut(up=int(len(DATA) * 0.7))
+    told: list[int] = []
+    destination = open_s3(proxy)
     upload(destination, progress=told.append)
     assert sum(told) == len(DATA)
     assert fetched(destination) == DATA

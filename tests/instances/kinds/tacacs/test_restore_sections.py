@@ -103,6 +103,6 @@ def test_a_section_that_would_make_the_whole_invalid_is_refused_before_anything_
     before = state_of(tacacs_root)
     error = failure(backup, "config.section:auth")
     assert error.message == "The configuration would not be valid: [okta] org_url is not set."
-    assert error.hint == "Restore without config, or force it with --force-invalid-config."
+    assert error.option == "--force-invalid-config"
     assert state_of(tacacs_root) == before
     assert BackupExecution.objects.filter(kind="safety").count() == 0

@@ -2,9 +2,10 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from backups.components.files.replacing import around, swap
 from backups.components.files.replacing import replace as component_tree
 from backups.errors import Untouched
 from backups.runs.recovery.reap import reap
-from tests.support.programs import missing, require
+from tests.support.file_systems import flagged
 from tests.support.restores.instance_restores import Tree, drafts, queue, restore, the_restore, tree, undo
 from tests.support.restores.killed_restores import Victims, killed_at
 from tests.support.restores.own_places import Host
@@ -81,19 +82,18 @@ def test_a_step_that_fails_takes_the_others_back(host: Host, tmp_path: Path, mon
     if os.geteuid() != 0:
         pytest.skip("only root can make a file immutable")
     new, before = tree(host.root / "app") | host.service(), host.stored()
-    immutable(host.root / "f3", on=True)
-    try:
+    real = component_tree.replace_in_place
+    with ExitStack() as given:
+
+        def protected(*arguments: Any) -> os.stat_result:
+            # after the last look at the tree
+            given.enter_context(flagged(host.root / "f3", "i"))
+            return real(*arguments)
+
+        monkeypatch.setattr(component_tree, "replace_in_place", protected)
         with pytest.raises(Untouched, match=r"cannot be replaced in place: "):
             restore(backup)
-    finally:
-        immutable(host.root / "f3", on=False)
     assert [(host.root / f"f{number}").read_text() for number in range(5)] == ["new"] * 5
     assert tree(host.root / "app") | host.service() == new
     assert before.items() <= host.stored().items()
     assert the_restore().error_message.endswith(". Nothing was changed.")
-
-
-def immutable(path: Path, *, on: bool) -> None:
-    done = subprocess.run([require("chattr"), "+i" if on else "-i", str(path)], check=False, capture_output=True)
-    if done.returncode != 0:
-        missing("this file system has no immutable files")

@@ -87,8 +87,8 @@ def test_an_archive_of_another_instance_and_an_invalid_configuration_are_refusal
     declare(f'[tacacs-lab]\nkind="tacacs"\nroot="{tacacs_root}"\nconfig="config/tacacs.conf"\n')
     shown = preview(backup, "tacacs-lab")
     assert shown.refusals == (
-        "The archive is of instance tacacs-hq, not of tacacs-lab. It needs --other-instance.",
-        "The configuration is not valid: [server] port is not between 1 and 65535: it needs --force-invalid-config.",
+        "The archive is of instance tacacs-hq, not of tacacs-lab.",
+        "The configuration is not valid: [server] port is not between 1 and 65535.",
     )
 
 

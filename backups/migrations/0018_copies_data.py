@@ -63,7 +63,7 @@ def one_copy_of_each(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0016_copies'),
+        ('backups', '0017_copies'),
     ]
 
     operations = [

@@ -9,8 +9,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0015_help_texts'),
-        ('destinations', '0003_tests'),
+        ('backups', '0016_absent_components'),
+        ('destinations', '0004_retention_help_texts'),
     ]
 
     operations = [

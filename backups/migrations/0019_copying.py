@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0017_copies_data'),
+        ('backups', '0018_copies_data'),
     ]
 
     operations = [

@@ -1,11 +1,9 @@
 """A connection to one bucket. Imports boto3: load it by the extra of the type."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import boto3
 import botocore.exceptions
@@ -13,13 +11,12 @@ import botocore.loaders
 import botocore.session
 from botocore.config import Config
 
-from destinations.backends.s3.answers import Refused
-from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable
+from destinations.backends.s3.answers import S3Refused
+from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, DestinationUnavailable
+from destinations.transfer.connections import Connections
 from destinations.transfer.watch import Aborted
 
 CONNECT_SECONDS = 10
-# of one write to a socket, whose timeout it has as a whole
-SEND_BYTES = 256 * 1024
 
 # the models of the API are read once for all clients
 _LOADER = botocore.loaders.create_loader()
@@ -31,7 +28,7 @@ class Bucket:
     def __init__(self, options: Mapping[str, Any], *, timeout: float, threads: int) -> None:
         self.name: str = options["bucket_name"]
         self._dropped = False
-        self._connections: WeakSet[Any] = WeakSet()
+        self._connections = Connections()
         verify = options["verify"] or None
         if verify and not Path(verify).is_file():
             raise DestinationConfigError(
@@ -73,14 +70,17 @@ class Bucket:
             verify=verify,
             config=config,
         )
-        self._track(self._client._endpoint.http_session)
+        http = self._client._endpoint.http_session
+        self._connections.track(http._manager)
+        # what it makes managers of proxies with
+        http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme
 
     @property
     def endpoint(self) -> str:
         return str(self._client.meta.endpoint_url)
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send the request `operation`, such as `head_object`. Raises `Refused`, and errors of botocore."""
+        """Send the request `operation`, such as `head_object`. Raises `S3Refused`, and errors of botocore."""
         if self._dropped:
             raise Aborted
         try:
@@ -88,7 +88,7 @@ class Bucket:
         except botocore.exceptions.ClientError as error:
             details = error.response.get("Error", {})
             about = error.response.get("ResponseMetadata", {})
-            raise Refused(
+            raise S3Refused(
                 error.operation_name,
                 str(details.get("Code", "")),
                 int(about.get("HTTPStatusCode", 0)),
@@ -99,30 +99,8 @@ class Bucket:
 
     def drop(self) -> None:
         self._dropped = True
-        for connection in list(self._connections):
-            # shut down, not closed: another thread may wait on it
-            with suppress(OSError, AttributeError):
-                connection.sock.shutdown(2)
+        self._connections.shut()
         self._client.close()
-
-    def _track(self, http: Any) -> None:
-        """Note every connection that the pools of botocore open: closing a pool leaves those in use as they are."""
-        classes = http._pool_classes_by_scheme
-        for scheme, pool in list(classes.items()):
-            classes[scheme] = _tracked(pool, self._connections.add)
-        http._manager.connection_pool_kw["blocksize"] = SEND_BYTES
-
-
-def _tracked(pool: Any, note: Callable[[Any], None]) -> Any:
-    class Connection(pool.ConnectionCls):  # type: ignore[misc]
-        def connect(self) -> None:
-            note(self)
-            super().connect()
-
-    class Pool(pool):  # type: ignore[misc]
-        ConnectionCls = Connection
-
-    return Pool
 
 
 def _has_tls(endpoint: str) -> bool:
@@ -145,6 +123,8 @@ def explain_library_error(error: Exception, action: str, where: str) -> Destinat
     if isinstance(error, botocore.exceptions.ParamValidationError | ValueError):
         # its text holds the value, which may be a key
         return DestinationConfigError(f"{text}: an option is not valid.", "Check endpoint_url, keys and bucket_name.")
+    if isinstance(error, botocore.exceptions.IncompleteReadError | botocore.exceptions.ResponseStreamingError):
+        return ConnectionLost(f"{text}: the connection was cut.", "The next try may succeed.")
     if isinstance(error, botocore.exceptions.BotoCoreError):
         return DestinationUnavailable(f"{text}: {error}.", "Check endpoint_url, and that an S3 store answers there.")
     return None

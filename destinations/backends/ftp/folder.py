@@ -1,0 +1,254 @@
+"""The folder of a destination on its server: looks, names and deletions."""
+
+import ftplib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from destinations.backends.base import StoredFile
+from destinations.backends.ftp.account import Account
+from destinations.backends.ftp.client import Client
+from destinations.backends.ftp.errors import AGAIN, code_of, says_missing
+from destinations.backends.ftp.listing import Entry, parse_list, parse_mlsd, parse_time
+from destinations.exceptions import ConnectionLost, DestinationUnavailable, NameTaken, NotFound
+from destinations.transfer.paths import MAX_DEPTH, is_filename, is_segment
+from destinations.transfer.sockets import Sockets
+
+# what a server answers to a command that it does not have
+UNKNOWN = ("500", "501", "502", "504")
+
+
+class Folder:
+    """Paths are those of the destination; `base` is that of its folder on the server.
+
+    Every command has an absolute path, and a listing enters its folder first: no path depends on the command before.
+    """
+
+    def __init__(self, account: Account, base: str, location: str) -> None:
+        self.account = account
+        self.sockets = Sockets()
+        self._base, self._location = base, location
+        self._client: Client | None = None
+        self._lists_by = "MLSD"
+
+    @property
+    def client(self) -> Client:
+        """The connection, a new one where there is none or it cannot be used any more."""
+        if self._client is None or not self._client.usable:
+            self.reset()
+            self._client = Client(self.account, self.sockets).open()
+        return self._client
+
+    def begin(self) -> Client:
+        """Return a new connection of which no step is done yet; the caller takes them."""
+        self.reset()
+        self._client = Client(self.account, self.sockets)
+        return self._client
+
+    def client_begun(self) -> Client:
+        if self._client is None:
+            raise ConnectionLost(f"The connection to {self.account.where} was closed.", AGAIN)
+        return self._client
+
+    def reset(self) -> None:
+        self._client = None
+        with self.sockets.in_use():
+            self.sockets.close_all()
+
+    def on_server(self, path: str) -> str:
+        base = self._base if self._base.startswith("/") else f"{self.client.home.rstrip('/')}/{self._base}"
+        return f"{base}/{path}" if path else base
+
+    # --- one file -------------------------------------------------------------------------------------------------
+    def stat(self, path: str) -> StoredFile:
+        size = self.size(path)
+        if size is None:
+            raise self.missing(path)
+        modified_at = None
+        with suppress(ftplib.error_perm):
+            modified_at = parse_time(self.client.command(f"MDTM {self.on_server(path)}")[4:])
+        return StoredFile(path, size, modified_at)
+
+    def size(self, path: str) -> int | None:
+        """Return the size of the file, None where none is."""
+        found = self._look(path)
+        return found.size if found is not None and found.is_file else None
+
+    def exists(self, path: str) -> bool:
+        """Whether anything has that name."""
+        return self._look(path) is not None
+
+    def _look(self, path: str) -> Entry | None:
+        """Return what has that name, None when nothing has; what might have it raises."""
+        client = self.client
+        folder, _, name = path.rpartition("/")
+        client.use_type("I")
+        try:
+            size = int(client.command(f"SIZE {self.on_server(path)}")[4:])
+            return Entry(name, size, None, is_file=True, is_folder=False, is_link=False)
+        except ftplib.error_perm as error:
+            if says_missing(error):
+                return None
+            if code_of(error) != "550" and code_of(error) not in UNKNOWN:
+                raise
+        # many servers say 550 for all reasons: the folder tells whether it is there
+        return self._entry(self.on_server(folder), name)
+
+    def remove(self, path: str) -> None:
+        """Remove the file. Raises `NotFound`."""
+        try:
+            self.client.command(f"DELE {self.on_server(path)}")
+        except ftplib.error_perm as error:
+            if says_missing(error) or (code_of(error) == "550" and self.size(path) is None):
+                raise self.missing(path) from None
+            raise
+
+    def publish(self, part: str, path: str) -> None:
+        """Give the temporary file `part` its name. Raises `NameTaken`."""
+        # FTP has no rename that refuses a name in use: looked at right before, and after a refusal
+        if self.exists(path):
+            raise self._taken(path)
+        self.make_private(part, "600")
+        try:
+            self.client.command(f"RNFR {self.on_server(part)}")
+            self.client.command(f"RNTO {self.on_server(path)}")
+        except ftplib.error_perm:
+            if self.exists(path):
+                raise self._taken(path) from None
+            raise
+
+    def make_private(self, path: str, mode: str) -> None:
+        """Set the mode where the server can do that; elsewhere its own settings decide who may read."""
+        with suppress(ftplib.error_perm):
+            self.client.command(f"SITE CHMOD {mode} {self.on_server(path)}")
+
+    # --- folders --------------------------------------------------------------------------------------------------
+    def enter(self, folder: str) -> bool:
+        """Go into a folder, given by its path on the server. False when there is none; a closed one raises."""
+        try:
+            self.client.command(f"CWD {folder}")
+        except ftplib.error_perm as error:
+            if code_of(error) != "550":
+                raise
+            if says_missing(error):
+                return False
+            above, _, name = folder.rstrip("/").rpartition("/")
+            found = self._entry(above or "/", name) if name else None
+            if not name or (found is not None and not found.is_file):
+                raise
+            return False
+        return True
+
+    def make_folders(self, folder: str) -> None:
+        """Make `folder` and the folders above it, down from that of the destination, private."""
+        if self.enter(self.on_server(folder)):
+            return
+        names = list(filter(None, folder.split("/")))
+        for depth in range(len(names) + 1):
+            path = "/".join(names[:depth])
+            on_server = self.on_server(path)
+            if self.enter(on_server):
+                continue
+            try:
+                self.client.command(f"MKD {on_server}")
+            except ftplib.error_perm as error:
+                # another upload may have made it
+                if self.enter(on_server):
+                    continue
+                if not path:
+                    self._explain_missing_base(error)
+                raise
+            self.make_private(path, "700")
+
+    def _explain_missing_base(self, error: Exception) -> None:
+        self.is_there()
+        if not self.enter(self.on_server("").rpartition("/")[0] or "/"):
+            raise DestinationUnavailable(
+                f"Cannot make the folder {self._location}: the folder above it does not exist.",
+                "Check the path, and that the server has its disk mounted; or make the folder there.",
+            ) from error
+
+    def is_there(self) -> bool:
+        base = self.on_server("")
+        if self.enter(base):
+            return True
+        above, _, name = base.rpartition("/")
+        found = self._entry(above or "/", name)
+        if found is not None and found.is_file:
+            raise DestinationUnavailable(f"{self._location} is not a folder.", "Give the path of a folder.")
+        return False
+
+    def is_empty(self) -> bool:
+        return not self.is_there() or not self._entries(self.on_server(""))
+
+    def _entry(self, folder: str, name: str) -> Entry | None:
+        """Return what the folder, given by its path on the server, lists under that name."""
+        if not self.enter(folder):
+            return None
+        return next((entry for entry in self._entries(folder) if entry.name == name), None)
+
+    def _entries(self, folder: str) -> list[Entry]:
+        """Return the names in the folder that was entered last."""
+        if self._lists_by == "MLSD":
+            try:
+                return self._listed("MLSD", folder)
+            except ftplib.error_perm as error:
+                if code_of(error) not in UNKNOWN:
+                    raise
+                self._lists_by = "LIST"
+        return self._listed("LIST", folder)
+
+    def _listed(self, command: str, folder: str) -> list[Entry]:
+        client = self.client
+        client.use_type("A")
+        parse = parse_mlsd if command == "MLSD" else parse_list
+        try:
+            return [entry for line in client.lines(command) if (entry := parse(line)) is not None]
+        except ftplib.Error as error:
+            # some servers have no other word for an empty folder
+            if "no files" in str(error).lower():
+                return []
+            raise
+        except ValueError as error:
+            # a line that is left out could be an archive
+            raise DestinationUnavailable(
+                f"Cannot list {folder} at {self.account.where}: the server lists it in a form that is not known, such "
+                f"as {str(error)[:200]!r}.",
+                "Use a server that has the command MLSD, and no names with line breaks.",
+            ) from error
+
+    def walk(self, folder: str, alive: Callable[[], None]) -> Iterator[StoredFile]:
+        """Yield the files at any depth, in the order of their paths as texts; `alive` is called for each folder."""
+        alive()
+        if not (self.is_there() if not folder else self.enter(self.on_server(folder))):
+            return
+        found = self._entries(self.on_server(folder))
+        prefix = f"{folder}/" if folder else ""
+        for entry in sorted(found, key=lambda entry: f"{entry.name}/" if entry.is_folder else entry.name):
+            path = prefix + entry.name
+            if entry.is_file:
+                yield StoredFile(path, entry.size, entry.modified_at)
+            elif entry.is_link and is_filename(entry.name):
+                raise DestinationUnavailable(
+                    f"Cannot list {self._location}/{path}: it is a symbolic link, and links are not followed.",
+                    "Put the file or folder itself there, or remove the link.",
+                )
+            # no archive is in a folder of another name, such as one of the system that may not be read
+            elif entry.is_folder and is_segment(entry.name) and prefix.count("/") < MAX_DEPTH - 1:
+                yield from self.walk(path, alive)
+
+    # --- errors ---------------------------------------------------------------------------------------------------
+    def missing(self, path: str) -> NotFound:
+        return NotFound(f"There is no file {path} at {self._location}.", "Check the name.")
+
+    def _taken(self, path: str) -> NameTaken:
+        return NameTaken(f"{self._location}/{path} exists already.", "Nothing is overwritten.")
+
+    def free_space(self) -> int | None:
+        """Return what AVBL says, which few servers have."""
+        if not any(feature.startswith("AVBL") for feature in self.client.features):
+            return None
+        above = self.on_server("").rpartition("/")[0] or "/"
+        place = self.on_server("") if self.is_there() else above
+        with suppress(ftplib.error_perm, ValueError):
+            return int(self.client.command(f"AVBL {place}")[4:])
+        return None

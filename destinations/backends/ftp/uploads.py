@@ -1,0 +1,128 @@
+"""Uploads under way on an FTP server: their temporary names, and how one that was cut goes on."""
+
+import ftplib
+from contextlib import suppress
+
+from destinations.backends.base import UploadState
+from destinations.backends.ftp.client import BLOCK, send_all
+from destinations.backends.ftp.errors import code_of
+from destinations.backends.ftp.folder import Folder
+from destinations.exceptions import DestinationError, DestinationFull, NotFound
+from destinations.lib.formats import human_size
+from destinations.lib.operator_error import sentences
+from destinations.transfer.paths import part_name
+from destinations.transfer.upload import Upload, Wanted
+
+# an upload that was cut goes on so far before the end of what the server has
+STEP_BACK = 4 * 1024 * 1024
+# how long a server may take to let go of a file whose upload was cut: vsftpd locks it as long as that session lives
+LOCK_SECONDS = 10.0
+# of a name, so that a number fits behind it
+LONGEST_STEM = 120
+# temporary names of one backup that are tried
+MOST_PARTS = 50
+
+
+class Uploads:
+    def __init__(self, folder: Folder, location: str) -> None:
+        self._folder, self._location = folder, location
+
+    def send(self, upload: Upload, state: UploadState) -> None:
+        """Write all of `upload` to a temporary file."""
+        wanted = upload.wanted
+        ours = {"size": wanted.size, "sha256": wanted.sha256}
+        parts = [str(part) for part in _list(state.data.get("parts"))]
+        if {key: state.data.get(key) for key in ours} != ours:
+            parts = []
+        self._folder.make_folders(wanted.folder)
+        if not (parts and wanted.sha256 and self._go_on(upload, parts[-1])):
+            upload.part_path = self._fresh(wanted, parts)
+            upload.seek(0)
+            upload.resumed = False
+            state.data = {**ours, "parts": [*parts, upload.part_path]}
+            state.save(state.data)
+            self._transfer(upload, 0, None)
+        upload.require_all_read()
+
+    def _go_on(self, upload: Upload, part: str) -> bool:
+        """Send what `part` lacks; False where the server cannot take that."""
+        folder = self._folder
+        if "REST STREAM" not in folder.client.features:
+            return False
+        size = folder.size(part)
+        offset = max((size or 0) - STEP_BACK, 0)
+        if not offset or (size or 0) > upload.wanted.size:
+            return False
+        upload.part_path = part
+        upload.resumed = True
+        upload.seek(offset)
+        try:
+            self._transfer(upload, offset, min(LOCK_SECONDS, folder.account.timeout))
+        except DestinationFull:
+            raise
+        except (ftplib.error_temp, ftplib.error_perm, TimeoutError):
+            if upload.tell() > offset:
+                raise
+            # it was refused, or is locked by a session that the server does not know to be dead
+            return False
+        return True
+
+    def _fresh(self, wanted: Wanted, parts: list[str]) -> str:
+        """Return a temporary name that is free, and delete what has the ones before."""
+        folder = self._folder
+        for part in parts:
+            self._delete_quietly(part)
+        for number in range(len(parts), MOST_PARTS):
+            part = numbered(wanted, number)
+            if folder.size(part) is None:
+                return part
+            # of a process that is dead: its backup is this one
+            self._delete_quietly(part)
+        raise DestinationError(
+            f"{self._location} has {MOST_PARTS} partial uploads of {wanted.path}.",
+            "Let the account delete files there, or delete them; their names end in '.part'.",
+        )
+
+    def _delete_quietly(self, part: str) -> None:
+        # an account without the right to delete leaves it, and a sweep finds it by its token
+        with suppress(NotFound, ftplib.error_perm):
+            self._folder.remove(part)
+
+    def _transfer(self, upload: Upload, offset: int, patience: float | None) -> None:
+        folder, wanted = self._folder, upload.wanted
+        client = folder.client
+        client.use_type("I")
+        try:
+            with client.transfer(f"STOR {folder.on_server(upload.part_path)}", rest=offset, patience=patience) as data:
+                while block := upload.read(BLOCK):
+                    send_all(data, block, upload.meter.checkpoint)
+        except ftplib.error_temp as error:
+            # servers have no better word for a full disk
+            if code_of(error) != "451" or upload.tell() == offset:
+                raise
+            raise DestinationFull(
+                sentences(
+                    f"{self._location} stored no more of {wanted.path} after about {human_size(upload.tell())} of "
+                    f"{human_size(wanted.size)} ({error})"
+                ),
+                "Free some space there, or see about the quota and the largest file of the account, and the server's "
+                "log.",
+            ) from error
+
+    def discard(self, wanted: Wanted, state: UploadState) -> None:
+        """Delete every temporary file of the upload."""
+        for part in _list(state.data.get("parts")) or [wanted.part_path]:
+            with suppress(NotFound):
+                self._folder.remove(str(part))
+
+
+def numbered(wanted: Wanted, number: int) -> str:
+    """Return the temporary name with that number; all of them hold the token."""
+    if not number:
+        return wanted.part_path
+    stem = wanted.name[:LONGEST_STEM].rstrip(".")
+    return f"{wanted.folder}/{part_name(f'{stem}.{number}', wanted.token)}".lstrip("/")
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,42 @@
+"""The connections that the pools of urllib3 have open: closing a pool leaves those in use as they are."""
+
+import socket
+from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
+
+# of one write to a socket, whose timeout it has as a whole
+SEND_BYTES = 256 * 1024
+
+
+class Connections:
+    """Notes connections as they are opened; `shut` makes the requests that wait on them fail."""
+
+    def __init__(self) -> None:
+        self._open: WeakSet[Any] = WeakSet()
+
+    def track(self, manager: Any) -> None:
+        """Note those of a pool manager, and let them send larger blocks."""
+        manager.pool_classes_by_scheme = {
+            scheme: self._tracked(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+        }
+        manager.connection_pool_kw["blocksize"] = SEND_BYTES
+
+    def shut(self) -> None:
+        for connection in list(self._open):
+            # shut down, not closed: another thread may wait on it
+            with suppress(OSError, AttributeError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _tracked(self, pool: Any) -> Any:
+        note = self._open.add
+
+        class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            def connect(self) -> None:
+                note(self)
+                super().connect()
+
+        class Pool(pool):  # type: ignore[misc]
+            ConnectionCls = Connection
+
+        return Pool
