@@ -184,6 +184,11 @@ def _stored_text(backup: BackupExecution, name: str) -> bytes | None:
     return None
 
 
+def check_signature(destination: Destination, path: str, blake2b: str) -> None:
+    """Raise ArchiveError when the signature beside the archive at `path` does not fit its digest (hexadecimal)."""
+    _read(read_signature(destination, path), PurePosixPath(path).name, lambda: bytes.fromhex(blake2b))
+
+
 def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     """Verify the signature of the archive to restore, fetched to `archive`.
 

@@ -19,7 +19,7 @@ from backups.models import BackupCopy, BackupExecution
 from backups.models.querysets import STORED_COPY
 from backups.service.archives.open import encryption_of, open_archive
 from backups.service.archives.records.adopted import note_adopted
-from backups.service.archives.records.copies import change_copy, record_only_copy
+from backups.service.archives.records.copies import change_copy, lock, plan_copies, record_only_copy
 from backups.service.archives.signatures import signature_state
 from destinations.lib.streams import Source
 from destinations.models import BackupDestination
@@ -140,3 +140,32 @@ def record_moved(copy: BackupCopy, path: str, **columns: object) -> bool:
             copy.execution.transition(Status.COMPLETED, **columns)
     audit.log("backup.moved", backup=copy.execution_id, instance=copy.execution.instance, file=path)
     return True
+
+
+def attach_copy(known: BackupCopy, destination: BackupDestination, path: str) -> BackupExecution | None:
+    """Record the archive at `path` as the copy at `destination` of the backup whose archive `known` is the same file.
+
+    None when the backup has another copy there. Raises IntegrityError when the path is recorded already.
+    """
+    same = ("size_bytes", "sha256", "blake2b", "encryption", "recipients")
+    values = {name: getattr(known, name) for name in same}
+    now = timezone.now()
+    values |= {"state": BackupCopy.State.STORED, "path": path, "planned_path": "", "stored_at": now, "verified_at": now}
+    values |= {"verified_by": "import", "missing_at": None, "damaged_at": None, "error": "", "error_hint": ""}
+    values |= {"next_try_at": None, "attempts": 0, "deleted_at": None, "deleted_by": "", "deleted_reason": ""}
+    with transaction.atomic():
+        backup = lock(known.execution_id)
+        plan_copies(backup, [destination])
+        copy = backup.copies.get(destination=destination)
+        if copy.is_stored or backup.deleted_at is not None:
+            return None
+        change_copy(copy, **values)
+        BackupDestination.objects.filter(pk=destination.pk).update(established=True)
+    audit.log("copy.attached", backup=backup.pk, instance=backup.instance, destination=destination.name, file=path)
+    return BackupExecution.objects.select_related("destination").without_manifest().get(pk=backup.pk)
+
+
+def known_elsewhere(destination: BackupDestination, sha256: str) -> BackupCopy | None:
+    """Return a recorded copy of that file at another destination, whether it is still sound there or not."""
+    recorded = BackupCopy.objects.stored().filter(sha256=sha256, execution__status=Status.COMPLETED)
+    return recorded.exclude(destination=destination).select_related("destination").order_by("created_at").first()

@@ -24,7 +24,7 @@ from backups.service.archives.records.imported import complete_import, insert_im
 from backups.service.archives.signatures import delete_signature, read_signature_file, signature_state, store_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.archives.verify import verify_file
-from backups.service.catalogue.adopt import Examined, adopted_row, examine, record_moved
+from backups.service.catalogue.adopt import Examined, adopted_row, attach_copy, examine, known_elsewhere, record_moved
 from backups.service.drops.find import record_drops_of_adopted
 from backups.service.retention.stored import copies_at
 from destinations.backends import Destination
@@ -41,7 +41,8 @@ Status = BackupExecution.Status
 def import_archive(path: Path, destination: BackupDestination, *, by: audit.Actor) -> BackupExecution:
     """Verify the archive file `path`, store it at `destination` and return its row. The file itself is kept.
 
-    An archive that the destination lost gets its own row back. Raises ArchiveError or BackupError for an archive that
+    An archive that the destination lost gets its own row back, and one that another destination lost becomes a copy of
+    the same backup here. Raises ArchiveError or BackupError for an archive that
     cannot be restored or is stored already, DestinationError when it cannot be stored; nothing is left at the
     destination then.
     """
@@ -63,10 +64,11 @@ def import_archive(path: Path, destination: BackupDestination, *, by: audit.Acto
                 raise BackupError(
                     f"{destination.name} takes encrypted archives only.", hint="Choose another destination."
                 )
-            lost = copies_at(destination).filter(sha256=sha256).first()
+            # of this destination, or of another one that lost it or does not answer: it stays one backup
+            known = copies_at(destination).filter(sha256=sha256).first() or known_elsewhere(destination, sha256)
             with destination.open() as opened:
-                if lost is not None:
-                    backup = _store_again(opened, path, found, lost, verified.warnings, by)
+                if known is not None:
+                    backup = _store_again(opened, path, found, known, destination, verified.warnings, by)
                 else:
                     row = adopted_row(
                         destination, found, comment=COMMENT, warnings=verified.warnings, **process_owner_fields(token)
@@ -163,15 +165,22 @@ def _delete_unrecorded(opened: Destination, backup: BackupExecution, stored: str
 
 
 def _store_again(
-    opened: Destination, path: Path, found: Examined, lost: BackupCopy, warnings: list[str], by: audit.Actor
+    opened: Destination,
+    path: Path,
+    found: Examined,
+    known: BackupCopy,
+    destination: BackupDestination,
+    warnings: list[str],
+    by: audit.Actor,
 ) -> BackupExecution:
-    """Store an archive that its destination lost, and bring its row back."""
+    """Store an archive that is recorded as `known`, and was lost, at `destination`; its backup goes on."""
     signature = read_signature_file(path)
     # a process that dies after the upload leaves a lost archive at a known path, which the next sync records
     token = new_id()
+    own = known.destination_id == destination.pk
     stored = ""
     try:
-        for name in _free_names(lost.destination, found, but=lost):
+        for name in _free_names(destination, found, but=known if own else None):
             try:
                 stored = _put(opened, path, name, found, token)
             except NameTaken:
@@ -179,17 +188,24 @@ def _store_again(
             break
         if signature is not None:
             store_signature(opened, stored, signature.decode(), token=token)
-        if not record_moved(lost, stored, verified_at=timezone.now(), warnings=warnings):
+        columns = {"verified_at": timezone.now(), "warnings": warnings}
+        if own:
+            recorded = record_moved(known, stored, **columns)
+        else:
+            recorded = attach_copy(known, destination, stored) is not None
+        if not recorded:
             raise Interrupted(
-                f"Backup {lost.execution_id} was changed by another process meanwhile.", hint="Import it again."
+                f"Backup {known.execution_id} was changed by another process meanwhile, or has another copy at"
+                f" {destination.name}.",
+                hint="Look at its page, then import it again.",
             )
     except BaseException:
         # also after a signal: no archive is left that is not recorded
         with defer_signals():
-            _delete_unrecorded(opened, lost.execution, stored)
+            _delete_unrecorded(opened, known.execution, stored)
         raise
-    backup = BackupExecution.objects.select_related("destination").get(pk=lost.execution_id)
-    audit.note(by, backup, f"{COMMENT} again: {stored} at {lost.destination.name}.")
+    backup = BackupExecution.objects.select_related("destination").get(pk=known.execution_id)
+    audit.note(by, backup, f"{COMMENT} again: {stored} at {destination.name}.")
     return backup
 
 

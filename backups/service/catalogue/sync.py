@@ -20,8 +20,9 @@ from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.records.copies import seen_at
 from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
+from backups.service.archives.signatures import check_signature
 from backups.service.archives.trees.listing import keep_archived
-from backups.service.catalogue.adopt import examine, record_adopted, record_moved
+from backups.service.catalogue.adopt import attach_copy, examine, known_elsewhere, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
 from backups.service.catalogue.scan import Scan, scan
 from backups.service.drops.find import record_drops_of_adopted
@@ -36,13 +37,15 @@ from destinations.models import BackupDestination
 class Imported:
     """What was done about the findings of `scan`.
 
-    `moved` archives were recorded at another path, `copies` are paths of archives that are recorded, and whole, at
+    `moved` archives were recorded at another path. `attached` backups are recorded for another destination, and have a
+    copy here from now on. `copies` are paths of archives that are recorded, and whole, at
     another. `refused` are paths and reasons, `waiting` files are not tried yet.
     """
 
     scan: Scan
     adopted: list[BackupExecution] = field(default_factory=list)
     moved: list[BackupExecution] = field(default_factory=list)
+    attached: list[BackupExecution] = field(default_factory=list)
     copies: list[tuple[str, BackupExecution]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     missing: list[BackupExecution] = field(default_factory=list)
@@ -94,7 +97,7 @@ def import_backups(
     audit.log(
         "catalogue.imported", destination=destination.name, by=audit.name_of(by), adopted=len(done.adopted),
         refused=len(done.refused), missing=len(done.missing), returned=len(done.returned), removed=len(done.removed),
-        moved=len(done.moved), copies=len(done.copies), waiting=len(done.waiting),
+        moved=len(done.moved), attached=len(done.attached), copies=len(done.copies), waiting=len(done.waiting),
     )  # fmt: skip
     return done
 
@@ -130,6 +133,15 @@ def _adopt(
                 # one archive at one destination is one backup: a second row would count twice in retention
                 done.copies.append((file.path, seen_at(same)))
                 audit.log("catalogue.copy", destination=destination.name, file=file.path, backup=same.execution_id)
+                return
+            if same is None and (known := known_elsewhere(destination, sink.sha256.hexdigest())) is not None:
+                # the same file is a backup already: here it is one more copy of that, and counts once
+                check_signature(opened, file.path, sink.blake2b.hexdigest())
+                if (attached := attach_copy(known, destination, file.path)) is not None:
+                    audit.note(by, attached, f"Found a copy at {destination.name}: {file.path}.")
+                    done.attached.append(attached)
+                else:
+                    done.copies.append((file.path, seen_at(known)))
                 return
             found = examine(path, directory, sha256=sink.sha256.hexdigest(), blake2b=sink.blake2b.hexdigest())
             if same is not None and record_moved(same, file.path):

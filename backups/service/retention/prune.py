@@ -13,7 +13,8 @@ from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.records.copies import copies_of
 from backups.service.archives.records.delete import delete_from
 from backups.service.drops.episodes import is_before, open_episodes
-from backups.service.retention.plan import Plan, Planned, plan_prune
+from backups.service.retention.archived import Planned
+from backups.service.retention.plan import Plan, plan_prune
 from backups.service.retention.rule_change import settle_rule
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
@@ -167,6 +168,10 @@ def _flaws(
     return flaws
 
 
+def _is_elsewhere(copy: BackupCopy) -> bool:
+    return BackupCopy.objects.sound().filter(execution=copy.execution_id).exclude(pk=copy.pk).exists()
+
+
 def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: datetime | None) -> None:
     in_a_row = 0
     # the oldest first: when it is cut short, the newer ones are still there
@@ -183,6 +188,8 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
                 others = others.filter(pk__in=here.values("execution"), instance=entry.execution.instance)
                 if not entry.execution.open_drop:
                     others = others.without_open_drop()
+                if entry.elsewhere and not _is_elsewhere(entry.copy):
+                    raise NotDeletable(f"It has become the last sound copy of {entry.execution}.")
                 if others.count() < (least := pruned.plan.min_keep):
                     raise NotDeletable(f"Fewer than {least} good backups of {entry.execution.instance} would remain.")
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)

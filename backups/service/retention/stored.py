@@ -15,7 +15,11 @@ COLUMNS = (
 
 def copies_at(destination: BackupDestination) -> "QuerySet[BackupCopy]":
     """Return the stored copies of completed backups at `destination`, missing ones too, each with its backup."""
-    rows = BackupCopy.objects.stored().filter(destination=destination, execution__status="completed")
+    return with_backups(BackupCopy.objects.stored().filter(destination=destination, execution__status="completed"))
+
+
+def with_backups(rows: "QuerySet[BackupCopy]") -> "QuerySet[BackupCopy]":
+    """Join the backups of copies, without their large columns, and their destinations."""
     columns = (f"execution__{column}" for column in COLUMNS)
     own = [field.name for field in BackupCopy._meta.concrete_fields if field.name not in ("upload_state", "execution")]
     return rows.select_related("execution", "destination").only(*own, "destination__name", *columns)

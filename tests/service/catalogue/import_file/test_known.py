@@ -93,4 +93,6 @@ def test_a_copy_is_taken_in_elsewhere_while_its_destination_cannot_be_reached(
     other = BackupDestination(name="offsite", type="local")
     other.configure({})
     other.save()
-    assert file_of(take(usb, other)).exists()
+    copy = take(usb, other).copies.get(destination=other)
+    assert (folder_of(other) / copy.path).exists()
+    assert BackupExecution.objects.count() == 1
