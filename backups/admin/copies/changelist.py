@@ -28,7 +28,7 @@ class CopyAdmin(RunAdmin):
     list_filter = ("status", ("instance", InstanceFilter))
     list_select_related = ("copy__execution", "copy__destination")
     search_fields = ("=id", "instance", "triggered_by")
-    search_help_text = "instance, person or the whole id"
+    search_help_text = "Instance, person or the whole id."
     actions = None
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
