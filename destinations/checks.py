@@ -94,9 +94,12 @@ def check_rows(
     found: list[CheckMessage] = []
     for row in rows:
         try:
-            row.open().close()
+            with row.open() as opened:
+                warnings = opened.warnings()
         except DestinationConfigError as error:
             found.append(Warning(f"Destination {row.name!r}: {error.message}", error.hint, id="destinations.W005"))
+            continue
+        found.extend(Warning(f"Destination {row.name!r}: {text}", id="destinations.W008") for text in warnings)
     root = settings.BACKUP_ROOT
     if not root.exists() and any(row.enabled and row.type == "local" for row in rows):
         text = f"BACKUP_ROOT ({root}) does not exist, and enabled destinations store below it."

@@ -31,5 +31,7 @@ def add_warning_provider(provider: WarningProvider) -> None:
 
 
 def warnings_about(destination: "BackupDestination") -> list[str]:
+    """Return the warnings of the type and those of the providers."""
     # two of them may meet the same trouble
-    return list(dict.fromkeys(warning for provider in _warning_providers for warning in provider(destination)))
+    found = [warning for provider in _warning_providers for warning in provider(destination)]
+    return list(dict.fromkeys([*destination.type_warnings(), *found]))

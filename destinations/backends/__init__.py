@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
+from destinations.backends.azure import AzureDestination
 from destinations.backends.base import Destination, StoredFile, TestStep
 from destinations.backends.ftp import FtpDestination
 from destinations.backends.gcs import GcsDestination
 from destinations.backends.local import LocalDestination
+from destinations.backends.rclone import RcloneDestination
 from destinations.backends.s3 import S3Destination
 from destinations.backends.sftp import SftpDestination
+from destinations.backends.webdav import WebdavDestination
 from destinations.exceptions import DestinationConfigError
 
 __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination", "destination_class", "type_choices"]
@@ -17,8 +20,11 @@ TYPES: dict[str, type[Destination]] = {
     "local": LocalDestination,
     "sftp": SftpDestination,
     "ftp": FtpDestination,
+    "webdav": WebdavDestination,
     "s3": S3Destination,
+    "azure": AzureDestination,
     "gcs": GcsDestination,
+    "rclone": RcloneDestination,
 }
 
 
@@ -39,6 +45,10 @@ def destination_class(type: str) -> type[Destination]:
 def create_destination(type: str, config: Mapping[str, object], *, established: bool = False) -> Destination:
     """Open a destination from options in plain text (see `Destination`).
 
-    Raises `DestinationConfigError` for an unknown type and for an unknown, missing or wrong option.
+    Raises `DestinationConfigError` for an unknown type, for an unknown, missing or wrong option, and where a package is
+    missing that the type needs.
     """
-    return destination_class(type)(config, established=established)
+    backend = destination_class(type)
+    if backend.extra is not None:
+        backend.extra.require()
+    return backend(config, established=established)

@@ -213,6 +213,10 @@ class Destination(ABC):
     def location(self) -> str:
         """Return where this is, for people and to compare two destinations; without secrets."""
 
+    def warnings(self) -> tuple[str, ...]:
+        """Return what an operator should know about these options, as whole sentences; nothing is connected to."""
+        return ()
+
     def folder(self) -> Path | None:
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
         return None

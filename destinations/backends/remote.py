@@ -13,7 +13,15 @@ from typing import BinaryIO, ClassVar, TypeVar
 
 from django import forms
 
-from destinations.backends.base import BLOCK_SIZE, Destination, Progress, StoredFile, UploadState, validate_path
+from destinations.backends.base import (
+    BLOCK_SIZE,
+    Destination,
+    Progress,
+    StoredFile,
+    TestStep,
+    UploadState,
+    validate_path,
+)
 from destinations.exceptions import (
     ConnectionLost,
     DestinationConfigError,
@@ -21,6 +29,7 @@ from destinations.exceptions import (
     DestinationUnavailable,
     NameTaken,
     NotFound,
+    VerificationFailed,
 )
 from destinations.lib.formats import human_duration
 from destinations.lib.streams import Sink
@@ -29,7 +38,7 @@ from destinations.transfer.limits import FORM, Throttle, parse_limits
 from destinations.transfer.network_errors import from_network_error
 from destinations.transfer.paths import is_filename, part_name, part_token, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
-from destinations.transfer.watch import POLL_SECONDS, Foreign, Meter, watched
+from destinations.transfer.watch import POLL_SECONDS, Aborted, Foreign, Meter, watched
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +70,9 @@ class RemoteDestination(Destination):
     # whether `remote_send` can go on where an earlier upload with the same state ended
     resumes: ClassVar[bool] = False
     # seconds between the tries of one step
-    retry_delays: ClassVar[tuple[float, ...]] = (1, 2, 4, 8)
+    retry_delays: tuple[float, ...] = (1, 2, 4, 8)
 
     def __init__(self, config: Mapping[str, object], *, established: bool = False) -> None:
-        if self.extra is not None and self.extra.missing:
-            raise DestinationConfigError(self.extra.note, self.extra.hint)
         super().__init__(config, established=established)
         self._throttle = Throttle(parse_limits(str(self.options["limit"])))
         # of the step that runs
@@ -203,7 +210,10 @@ class RemoteDestination(Destination):
             if not (self.resumes and state is not None and isinstance(error, ConnectionLost)):
                 self._discard(wanted, kept, at_once=not isinstance(error, DestinationError))
             raise
-        return self.stat(path)
+        stored = self.stat(path)
+        # it is not deleted: what has another size may be what somebody else stored there meanwhile
+        compare(f"{self.location()}/{path}", "size", size, stored.size_bytes)
+        return stored
 
     def _require_files(self, progress: Progress | None = None) -> None:
         """Raise `DestinationUnavailable` when archives were stored here before and nothing is left of them.
@@ -236,31 +246,52 @@ class RemoteDestination(Destination):
         self._once(f"verify {upload.wanted.path}", lambda: self.remote_check(upload), progress, meter)
 
     def _publish(self, upload: Upload, progress: Progress | None) -> None:
+        """Give the upload its name, once: after a try whose answer was lost, it is looked for there."""
         wanted = upload.wanted
         action = f"name the upload {wanted.path}"
+        unclear = False
+
+        def publish() -> None:
+            nonlocal unclear
+            if unclear and self._is_published(upload, progress):
+                return
+            try:
+                # a store that publishes first is read back in this step
+                self._once(action, lambda: self.remote_publish(upload), progress, Meter(self._throttle))
+            except (NameTaken, VerificationFailed):
+                raise
+            except DestinationError:
+                unclear = True
+                raise
+
         try:
-            self._once(action, lambda: self.remote_publish(upload), progress, Meter())
-        except ConnectionLost:
-            # it may have been done before the answer was lost
+            self._again(action, publish, progress)
+        except VerificationFailed:
+            raise
+        except DestinationError:
+            # of the last try; a name in use may be in use by what an earlier one did
             self.remote_close()
-            if not self._is_published(upload, progress):
-                self._call(action, lambda: self.remote_publish(upload), progress)
+            if not unclear or not self._may_be_published(upload, progress):
+                raise
+
+    def _may_be_published(self, upload: Upload, progress: Progress | None) -> bool:
+        """Look once more for what was published; the error that made it unclear is the one to raise."""
+        try:
+            return self._is_published(upload, progress)
+        except DestinationError:
+            return False
 
     def _is_published(self, upload: Upload, progress: Progress | None) -> bool:
         wanted = upload.wanted
         try:
-            found = self._call(f"look for {wanted.path}", lambda: self.remote_stat(wanted.path), progress)
+            found = self._once(f"look for {wanted.path}", lambda: self.remote_stat(wanted.path), progress, Meter())
         except NotFound:
             return False
+        expected = upload.sha256
         if found.size_bytes != wanted.size:
             raise self._taken(wanted)
-        action = f"read {wanted.path}"
-
-        def read() -> str:
-            return self._once(action, lambda: self.hash_of(wanted.path), progress, Meter(self._throttle))
-
-        digest = self._again(action, read, progress)
-        if wanted.sha256 and digest != wanted.sha256:
+        digest = self._once(f"read {wanted.path}", lambda: self.hash_of(wanted.path), progress, Meter(self._throttle))
+        if expected and digest != expected:
             raise self._taken(wanted)
         return True
 
@@ -314,6 +345,9 @@ class RemoteDestination(Destination):
 
             def write(block: bytes) -> None:
                 nonlocal received
+                # before it is written: the disk here must not fill with what a server sends without an end
+                if received + len(block) > expected:
+                    compare(f"{self.location()}/{path}", "size", expected, f"{received + len(block)} or more")
                 own.count(len(block))
                 try:
                     sink.write(block)
@@ -345,10 +379,11 @@ class RemoteDestination(Destination):
     def _paged(self, action: str, begin: Callable[[], Iterator[StoredFile]]) -> Iterator[StoredFile]:
         """Yield the files of `begin`, in the order of their paths, a page at a time.
 
-        A try after a lost connection leaves out what was seen.
+        A try after a lost connection leaves out what was seen; where the order does not tell what that is, it fails.
         """
         files: Iterator[StoredFile] | None = None
-        last: str | None = None
+        last = seen = ""
+        is_ordered, is_begun_anew = True, False
 
         def page() -> tuple[list[StoredFile], bool]:
             nonlocal files
@@ -362,22 +397,32 @@ class RemoteDestination(Destination):
             return found, True
 
         def fetch() -> tuple[list[StoredFile], bool]:
-            nonlocal files
+            nonlocal files, seen, is_begun_anew
             try:
                 return self._once(action, page, None, Meter())
             except BaseException:
-                files = None
+                # where nothing was yielded yet, nothing is left out
+                files, seen, is_begun_anew = None, "", is_begun_anew or bool(last)
                 raise
 
         self._require_files()
         end = False
         while not end:
             found, end = self._again(action, fetch, None)
-            # a listing that began anew repeats what came before
             for file in found:
-                if last is None or file.path > last:
-                    last = file.path
-                    yield file
+                is_ordered &= seen <= file.path
+                seen = file.path
+                if is_begun_anew and not is_ordered:
+                    raise DestinationUnavailable(
+                        f"Cannot {action} at {self.where}: the listing was cut, and it is in no order by which the "
+                        "rest of it could be told from what came before.",
+                        "Try again. If it is cut each time, check the network.",
+                    )
+                # a listing that began anew repeats what came before
+                if file.path == last or (is_begun_anew and file.path < last):
+                    continue
+                last = file.path
+                yield file
 
     def stat(self, path: str) -> StoredFile:
         validate_path(path)
@@ -420,6 +465,15 @@ class RemoteDestination(Destination):
 
     def free_space(self) -> int | None:
         return self._call("ask for the free space", self.remote_free_space)
+
+    def test(self, report: Callable[[TestStep], None] = lambda step: None) -> tuple[TestStep, ...]:
+        usual = self.retry_delays
+        # a person waits for the answer: of a server that is mute it would come after minutes
+        self.retry_delays = usual[:1]
+        try:
+            return super().test(report)
+        finally:
+            self.retry_delays = usual
 
     # --- how a step runs ------------------------------------------------------------------------------------------
     def _call(self, action: str, work: Callable[[], T], progress: Progress | None = None) -> T:
@@ -475,6 +529,11 @@ class RemoteDestination(Destination):
             )
         except DestinationError:
             raise
+        except Aborted as error:
+            # the connection of a listing under way, say, was dropped by the retry of another step
+            raise ConnectionLost(
+                f"Cannot {action} at {self.where}: the connection was closed.", "The next try may succeed."
+            ) from error
         except Exception as error:
             known = self.remote_error(error, action) or from_network_error(error, action, self.where)
             if known is None:

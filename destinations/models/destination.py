@@ -14,6 +14,7 @@ from django.utils import timezone
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.formats import counted
+from destinations.lib.operator_error import sentences
 from destinations.models.destination_test import DestinationTest
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, retention_constraints
@@ -95,6 +96,13 @@ class BackupDestination(EncryptionField, RetentionFields):
         """Return the destination, to be closed by the caller. Raises `DestinationConfigError`."""
         return create_destination(self.type, self.options(), established=self.established)
 
+    def place(self) -> Destination:
+        """Return the destination for its location only, which is known where a package of its type is missing too.
+
+        Raises `DestinationConfigError`.
+        """
+        return destination_class(self.type)(self.options())
+
     def clean(self) -> None:
         """Refuse a place that is another destination's, and a change that puts archives out of reach."""
         super().clean()
@@ -113,8 +121,7 @@ class BackupDestination(EncryptionField, RetentionFields):
         if stored is None:
             return
         try:
-            with stored.open() as before, self.open() as after:
-                moved = not before.is_same_place(after)
+            moved = not stored.place().is_same_place(self.place())
         except DestinationConfigError:
             # options that cannot be read are entered again: without a location there is nothing to compare
             moved = bool(stored._location())
@@ -134,9 +141,17 @@ class BackupDestination(EncryptionField, RetentionFields):
 
     def _location(self) -> str:
         try:
-            return self.open().location()
+            return self.place().location()
         except DestinationConfigError:  # reported by the system check of the database, and by every use
             return ""
+
+    def type_warnings(self) -> tuple[str, ...]:
+        """Return what its type has to say about the options (see `Destination.warnings`)."""
+        try:
+            with self.open() as opened:
+                return opened.warnings()
+        except DestinationConfigError:  # reported by the system check of the database, and by every use
+            return ()
 
     def tested(self, *, user: str, report: Callable[[TestStep], None] = lambda step: None) -> DestinationTest:
         """Test the connection (see `Destination.test`), log the result and return it, unsaved; it may have failed."""
@@ -158,11 +173,14 @@ class BackupDestination(EncryptionField, RetentionFields):
 
     @property
     def location_text(self) -> str:
-        """Where it is, or why that cannot be said."""
+        """Where it is, and which package is missing to use it; or why that cannot be said."""
         try:
-            return self.open().location()
+            place = self.place()
         except DestinationConfigError as error:
             return error.text
+        if place.extra is not None and place.extra.missing:
+            return sentences(place.location(), place.extra.note, place.extra.hint)
+        return place.location()
 
     @property
     def rule_text(self) -> str:

@@ -25,8 +25,8 @@ def network_cause(error: BaseException) -> Exception | None:
     certificates = [cause for cause in found if isinstance(cause, ssl.SSLCertVerificationError)]
     # those of urllib3 and requests are subclasses of OSError too, without a number
     numbered = [cause for cause in found if isinstance(cause, OSError) and isinstance(cause.errno, int)]
-    timeouts = [cause for cause in found if isinstance(cause, TimeoutError)]
-    return next(iter([*certificates, *numbered, *timeouts, *found]), None)
+    named = [cause for cause in found if isinstance(cause, TimeoutError | ConnectionError)]
+    return next(iter([*certificates, *numbered, *named, *found]), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -37,7 +37,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(current))
         yield current
-        # urllib3 has `reason`, botocore `kwargs`, requests and http.client the error among their arguments
-        known = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
+        # urllib3 has `reason`, botocore `kwargs`, Azure `inner_exception`, requests and http.client the error among
+        # their arguments
+        named = [getattr(current, name, None) for name in ("reason", "inner_exception")]
+        known = [current.__cause__, current.__context__, *named, *current.args]
         known.extend(getattr(current, "kwargs", {}).values())
         waiting.extend(cause for cause in known if isinstance(cause, BaseException))

@@ -60,3 +60,11 @@ def from_network_error(error: Exception, action: str, where: str) -> Destination
     if isinstance(error, ConnectionError):
         return ConnectionLost(f"{text}: the connection was cut.", _AGAIN)
     return None
+
+
+def from_broken_tls(error: Exception, action: str, where: str) -> DestinationError | None:
+    """Return the error for one of TLS after the handshake: a byte was altered on the way, or a server that dies wrote
+    without encryption. None for any other error."""
+    if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLCertVerificationError):
+        return None
+    return ConnectionLost(f"Cannot {action} at {where}: the connection was cut ({error.reason or 'TLS'}).", _AGAIN)

@@ -1,8 +1,9 @@
 """The sockets of one connection, which another thread may drop while this one waits on them."""
 
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from destinations.exceptions import ConnectionLost
@@ -40,6 +41,33 @@ class Sockets:
                 opened.setsockopt(socket.IPPROTO_TCP, number, value)
         return opened
 
+    def encrypt(
+        self,
+        plain: socket.socket,
+        context: ssl.SSLContext,
+        host: str,
+        timeout: float,
+        *,
+        session: ssl.SSLSession | None = None,
+        suppress_ragged_eofs: bool = True,
+    ) -> ssl.SSLSocket:
+        """Return the connection with TLS, after the handshake; `plain` is of no use any more."""
+        # a connection that is cut already would leave an open socket behind in the ssl module
+        plain.getpeername()
+        encrypted = context.wrap_socket(
+            plain,
+            server_hostname=host,
+            # interrupted as everything else, which wants it among the sockets first
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=suppress_ragged_eofs,
+            session=session,
+        )
+        self.close(plain)
+        self.add(encrypted)
+        encrypted.settimeout(timeout)
+        encrypted.do_handshake()
+        return encrypted
+
     def add(self, opened: socket.socket) -> socket.socket:
         with self._list_lock:
             if not self.dropped:
@@ -73,3 +101,11 @@ class Sockets:
                 self.close_all()
             finally:
                 self._use.release()
+
+
+def send_all(data: socket.socket, block: bytes, alive: Callable[[], None]) -> None:
+    """Send the block; `alive` is called whenever a part of it was taken."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[data.send(rest) :]
+        alive()

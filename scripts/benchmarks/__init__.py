@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import age, backup, encryption, memory, restore, scale, startup
+from benchmarks import age, backup, destinations, encryption, memory, restore, scale, startup
 from benchmarks.bench import Bench
 
 Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
@@ -12,6 +12,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "restore": (restore.TITLE, restore.run),
     "encryption": (encryption.TITLE, encryption.run),
     "age": (age.TITLE, age.run),
+    "destinations": (destinations.TITLE, destinations.run),
     "memory": (memory.TITLE, memory.run),
     "startup": (startup.TITLE, startup.run),
     "scale": (scale.TITLE, scale.run),

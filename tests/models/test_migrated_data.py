@@ -34,7 +34,7 @@ def test_a_verdict_for_want_of_a_key_is_withdrawn_and_any_other_stays() -> None:
     damaged = an_execution()
     other = a_drill(damaged, verdict="failed", error_message="orders.db is corrupt.")
 
-    run_step("doubts_missing_key", "withdraw_verdicts")
+    run_step("missing_key", "withdraw_verdicts")
 
     for row in [*closed, damaged, *runs, other]:
         row.refresh_from_db()

@@ -82,6 +82,8 @@ def test_no_other_exception_of_the_packages_has_a_message_of_its_own() -> None:
         # become what `explain` makes of them, beside them
         "S3Refused": "destinations.backends.s3.answers",
         "GcsRefused": "destinations.backends.gcs.answers",
+        "RcloneFailed": "destinations.backends.rclone.program",
+        "AzureRefused": "destinations.backends.azure.answers",
     }
     found = {
         error.__name__: error.__module__

@@ -162,7 +162,7 @@ def test_the_timeout_ends_it_and_all_that_it_started(hook: Hook, run: RestoreExe
     began = time.monotonic()
     with pytest.raises(BackupError, match=r"^The hook before_restore \(sh\) did not end within 1 s\.$"):
         hook("sh", "-c", f"trap '' TERM; sleep 60 & echo $! > {children}; echo waiting; wait", timeout=1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert kept(run)["output"] == "waiting\n"
     assert ends_soon(int(children.read_text()))
 
@@ -171,7 +171,7 @@ def test_a_service_that_it_leaves_behind_lives_on_and_is_not_waited_for(hook: Ho
     pidfile = tmp_path / "pid"
     began = time.monotonic()
     note = hook("sh", "-c", f"sleep 30 & echo $! > {pidfile}; echo started")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert note["output"] == "started\n"
     pid = int(pidfile.read_text())
     assert is_alive(pid)

@@ -5,9 +5,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import pytest
+
 from backups.service.retention.rules import Backup, Decision, Rule, decide
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+ONE_DAY = Rule(strategy="simple", keep_days=1, min_keep=1)
+ONE_OF_EACH = Rule(strategy="gfs", keep_daily=1, keep_weekly=1, keep_monthly=1, keep_yearly=1, min_keep=1)
+SPACED = Rule(strategy="hanoi", min_keep=1)
+EVERY_STRATEGY = pytest.mark.parametrize("rule", [ONE_DAY, ONE_OF_EACH, SPACED], ids=lambda rule: rule.strategy)
 _numbers = count(1)
 
 

@@ -118,7 +118,7 @@ def _programs(procedures: Iterable[Procedure]) -> list[str]:
 
 def _location(destination: BackupDestination) -> str:
     try:
-        return destination.open().location()
+        return destination.place().location()
     except DestinationConfigError as error:
         # a destination with configuration errors is on the page all the same
         return error.message

@@ -1,4 +1,4 @@
-"""One FTP connection: its steps, commands and data connections."""
+"""The data connections of FTP: transfers and listings."""
 
 import ftplib
 import socket
@@ -7,163 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from destinations.backends.ftp.account import CONNECT, ENCRYPT, EXPLICIT, IMPLICIT, LOG_IN, NONE, Account, address
-from destinations.backends.ftp.errors import AGAIN, encryption_error, listing_failed, login_error, reply_error
-from destinations.exceptions import ConnectionLost, DestinationError, DestinationUnavailable
+from destinations.backends.ftp.account import address
+from destinations.backends.ftp.control import LONGEST_LINE, Control
+from destinations.backends.ftp.errors import AGAIN, listing_failed
+from destinations.exceptions import ConnectionLost
 from destinations.transfer.network_errors import from_network_error
-from destinations.transfer.sockets import Sockets
 
 BLOCK: Final = 256 * 1024
-LONGEST_LINE: Final = 8192
 # after a data connection broke: the server says why on the other one, or is gone as well
 REASON_SECONDS = 3.0
 # for the end of TLS on a data connection, which some servers do not answer; what they received is checked anyway
 GOODBYE_SECONDS = 5.0
 
 
-class Client(ftplib.FTP):
-    """Connected by `connect_`, `encrypt` and `log_in`. What fails in them is a `DestinationError`; commands and
-    transfers raise errors of ftplib, sockets and TLS."""
+class Client(Control):
+    """A connection with what it transfers. Raises errors of ftplib, sockets and TLS."""
 
-    def __init__(self, account: Account, sockets: Sockets) -> None:
-        super().__init__(timeout=account.timeout)
-        self.account, self.sockets = account, sockets
-        self.features: frozenset[str] = frozenset()
-        self.home = "/"
-        self._context = None if account.encryption == NONE else account.trust.context()
-        self._received = b""
-        self._type = ""
-        self._takes_epsv = True
-        # False while, and after, the control connection stands in the middle of something
-        self.usable = True
-        self.last_answer = ""
-
-    # --- the steps of the connection ------------------------------------------------------------------------------
-    @contextmanager
-    def _step(self, action: str) -> Iterator[None]:
-        with self.sockets.in_use():
-            try:
-                yield
-            except DestinationError:
-                raise
-            except Exception as error:
-                where = self.account.where
-                known = reply_error(error, action, where) or from_network_error(error, action, where)
-                if known is None:
-                    raise
-                raise known from error
-
-    def open(self) -> "Client":
-        self.connect_()
-        self.encrypt()
-        self.log_in()
-        return self
-
-    def connect_(self) -> None:
-        account = self.account
-        with self._step(CONNECT):
-            self.sock = self.sockets.connect((account.host, account.port), account.timeout)
-            self.host, self.af = account.host, self.sock.family
-            if account.encryption != IMPLICIT:
-                self.welcome = self.getresp()
-
-    def encrypt(self) -> None:
-        if self._context is None:
-            return
-        with self._step(ENCRYPT):
-            if self.account.encryption == EXPLICIT:
-                try:
-                    self.voidcmd("AUTH TLS")
-                except ftplib.Error as error:
-                    raise encryption_error(error, ENCRYPT, self.account.where) from error
-                if self._received:
-                    raise DestinationUnavailable(
-                        f"Cannot {ENCRYPT} at {self.account.where}: what came after the answer was not encrypted.",
-                        "Another machine may answer in place of the server. The password was not sent.",
-                    )
-            encrypted = self._wrap(self._context, self._control)
-            self.sock = encrypted
-            self.account.trust.check(encrypted, self.account.where)
-            if self.account.encryption == IMPLICIT:
-                self.welcome = self.getresp()
-
-    def log_in(self) -> None:
-        account = self.account
-        with self._step(LOG_IN):
-            try:
-                self.login(account.username, account.password)
-            except ftplib.Error as error:
-                # no server repeats a password; one that does shall not put it into a log
-                answer = str(error).replace(account.password, "***")
-                raise login_error(error, LOG_IN, account.where, account.username, answer) from None
-            if self._context is not None:
-                self.voidcmd("PBSZ 0")
-                self.voidcmd("PROT P")
-            with suppress(ftplib.error_perm):
-                lines = self.sendcmd("FEAT").splitlines()
-                self.features = frozenset(line.strip().upper() for line in lines if line.startswith(" "))
-            if "UTF8" in self.features:
-                # a server that has it may already do it, and refuse to be told
-                with suppress(ftplib.error_perm):
-                    self.sendcmd("OPTS UTF8 ON")
-            self.home = self.pwd()
-
-    def certificate(self) -> bytes:
-        """Return that of the server (DER); empty without encryption."""
-        return self.sock.getpeercert(binary_form=True) or b"" if isinstance(self.sock, ssl.SSLSocket) else b""
-
-    def describe_encryption(self) -> str:
-        return self.account.trust.describe(self.sock) if isinstance(self.sock, ssl.SSLSocket) else ""
-
-    # --- the control connection -----------------------------------------------------------------------------------
-    def putline(self, line: str) -> None:
-        if "\r" in line or "\n" in line:
-            raise ValueError("a command of FTP has one line")
-        # names of other programs need not be UTF-8
-        self._control.sendall(line.encode(errors="surrogateescape") + b"\r\n")
-
-    def getline(self) -> str:
-        """Return the next line. Read without a file object: that of `ftplib` does not outlive a timeout."""
-        while b"\n" not in self._received:
-            if len(self._received) > LONGEST_LINE:
-                raise ftplib.error_proto("a line has no end")
-            received = self._control.recv(LONGEST_LINE)
-            if not received:
-                raise EOFError
-            self._received += received
-        line, _, self._received = self._received.partition(b"\n")
-        return line.rstrip(b"\r").decode(errors="surrogateescape")
-
-    def command(self, line: str, *, timeout: float | None = None) -> str:
-        """Return the answer to one command. Raises `TimeoutError`; the connection is of no use afterwards."""
-        with self.sockets.in_use(), self._whole():
-            self._control.settimeout(timeout or self.account.timeout)
-            return self.sendcmd(line)
-
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Record whether the last answer to what is done came."""
-        self.usable = False
-        try:
-            yield
-        except (ftplib.error_temp, ftplib.error_perm):
-            self.usable = True
-            raise
-        self.usable = True
-
-    @property
-    def _control(self) -> socket.socket:
-        if self.sock is None:
-            raise EOFError
-        return self.sock
-
-    def use_type(self, letter: str) -> None:
-        """Switch to bytes (I), which SIZE, REST and transfers need, or to lines (A), which listings need."""
-        if self._type != letter:
-            self.command(f"TYPE {letter}")
-            self._type = letter
-
-    # --- data connections -----------------------------------------------------------------------------------------
     @contextmanager
     def transfer(self, command: str, *, rest: int = 0, patience: float | None = None) -> Iterator[socket.socket]:
         """Yield the data connection of `command`, and at the end require that the server says it is done.
@@ -203,11 +62,6 @@ class Client(ftplib.FTP):
                 yield received.decode(errors="surrogateescape")
         if listing_failed(self.last_answer):
             raise ftplib.error_perm(f"550 {self.last_answer}")
-
-    def getresp(self) -> str:
-        answer: str = super().getresp()
-        self.last_answer = answer
-        return answer
 
     def _data_connection(self, command: str, rest: int, patience: float) -> socket.socket:
         if not self.account.passive:
@@ -262,24 +116,6 @@ class Client(ftplib.FTP):
         if not answer.startswith("1"):
             raise ftplib.error_reply(answer)
 
-    def _wrap(
-        self, context: ssl.SSLContext, plain: socket.socket, session: ssl.SSLSession | None = None
-    ) -> ssl.SSLSocket:
-        encrypted = context.wrap_socket(
-            plain,
-            server_hostname=self.account.host,
-            # interrupted as everything else, which wants it among the sockets first
-            do_handshake_on_connect=False,
-            # a listing that somebody on the way cut off is not a shorter one
-            suppress_ragged_eofs=False,
-            session=session,
-        )
-        self.sockets.close(plain)
-        self.sockets.add(encrypted)
-        encrypted.settimeout(self.account.timeout)
-        encrypted.do_handshake()
-        return encrypted
-
     def _session(self) -> ssl.SSLSession | None:
         # servers take a data connection only with the session of the control connection
         return self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None
@@ -304,20 +140,12 @@ class Client(ftplib.FTP):
         return error
 
 
-def send_all(data: socket.socket, block: bytes, alive: Callable[[], None]) -> None:
-    """Send the block; `alive` is called whenever a part of it was taken."""
-    rest = memoryview(block)
-    while rest:
-        rest = rest[data.send(rest) :]
-        alive()
-
-
-def receive_all(data: socket.socket, write: Callable[[bytes], None], alive: Callable[[], None]) -> None:
-    """Call `write` with all that comes, in blocks."""
-    buffer = bytearray(BLOCK)
-    view, filled = memoryview(buffer), 0
+def receive_all(data: socket.socket, write: Callable[[bytes], None], alive: Callable[[], None]) -> int:
+    """Call `write` with all that comes, in blocks; return how many bytes that were."""
+    view, filled, total = memoryview(bytearray(BLOCK)), 0, 0
     while received := _receive(data, view[filled:]):
         filled += received
+        total += received
         alive()
         # a record of TLS has 16 KiB
         if filled > BLOCK // 2:
@@ -325,11 +153,12 @@ def receive_all(data: socket.socket, write: Callable[[bytes], None], alive: Call
             filled = 0
     if filled:
         write(bytes(view[:filled]))
+    return total
 
 
 def _receive(data: socket.socket, into: memoryview) -> int:
     try:
         return data.recv_into(into)
     except ssl.SSLEOFError:
-        # some servers end no TLS connection as they should; size and checksum say whether this was the end
+        # some servers end no TLS connection as they should; the size says whether this was the end
         return 0

@@ -8,14 +8,15 @@ from destinations.backends.base import PeerKey, Step, StoredFile, UploadState
 from destinations.backends.ftp import options
 from destinations.backends.ftp.account import CONNECT, ENCRYPT, LOG_IN, NONE, Account, address
 from destinations.backends.ftp.client import Client, receive_all
-from destinations.backends.ftp.errors import reply_error
+from destinations.backends.ftp.errors import AGAIN, reply_error
 from destinations.backends.ftp.folder import Folder
 from destinations.backends.ftp.uploads import Uploads
 from destinations.backends.remote import RemoteDestination, Write
-from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError
 from destinations.transfer import certificates
 from destinations.transfer.blocks import compare
 from destinations.transfer.certificates import Trust, fingerprint_of, parse_fingerprint
+from destinations.transfer.network_errors import from_broken_tls
 from destinations.transfer.resolve import resolve
 from destinations.transfer.sockets import Sockets
 from destinations.transfer.upload import Upload, Wanted
@@ -171,12 +172,16 @@ class FtpDestination(RemoteDestination):
 
     def remote_receive(self, path: str, offset: int, write: Write) -> None:
         folder = self._opened()
-        if folder.size(path) is None:
+        size = folder.size(path)
+        if size is None:
             raise folder.missing(path)
         client = folder.client
         client.use_type("I")
         with client.transfer(f"RETR {folder.on_server(path)}", rest=offset) as data:
-            receive_all(data, write, self._meter.checkpoint)
+            received = receive_all(data, write, self._meter.checkpoint)
+        if received < size - offset:
+            # the end of a data connection is that of the file: a server that has sent all is content with a cut
+            raise ConnectionLost(f"Cannot read {path} at {self.where}: the connection was cut.", AGAIN)
 
     def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
         return self._opened().walk(folder, self._meter.checkpoint)
@@ -194,4 +199,4 @@ class FtpDestination(RemoteDestination):
         return self._opened().free_space()
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        return reply_error(error, action, self.where)
+        return reply_error(error, action, self.where) or from_broken_tls(error, action, self.where)

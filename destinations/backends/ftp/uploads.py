@@ -4,13 +4,14 @@ import ftplib
 from contextlib import suppress
 
 from destinations.backends.base import UploadState
-from destinations.backends.ftp.client import BLOCK, send_all
+from destinations.backends.ftp.client import BLOCK
 from destinations.backends.ftp.errors import code_of
 from destinations.backends.ftp.folder import Folder
 from destinations.exceptions import DestinationError, DestinationFull, NotFound
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 from destinations.transfer.paths import part_name
+from destinations.transfer.sockets import send_all
 from destinations.transfer.upload import Upload, Wanted
 
 # an upload that was cut goes on so far before the end of what the server has

@@ -6,6 +6,7 @@ import re
 from django import forms
 
 from destinations.exceptions import DestinationConfigError
+from destinations.transfer.endpoint_options import endpoint_problem
 from destinations.transfer.paths import validate_prefix
 
 ENDPOINT = "https://storage.googleapis.com"
@@ -44,6 +45,7 @@ def check(options: dict[str, object]) -> dict[str, object]:
     """Return `options` normalised. Raises `DestinationConfigError`."""
     location = str(options["location"]).strip("/")
     endpoint = str(options["custom_endpoint"]).rstrip("/")
+    problem = endpoint_problem(endpoint) if endpoint else ""
     for option, holds, hint in (
         (
             "bucket_name",
@@ -52,7 +54,8 @@ def check(options: dict[str, object]) -> dict[str, object]:
         ),
         ("location", _is_prefix(location), "It is a folder such as backups/site-1."),
         ("credentials", not options["credentials"] or _is_object(str(options["credentials"])), "It is JSON."),
-        ("custom_endpoint", re.fullmatch(r"(https?://[A-Za-z0-9.\[\]:-]+)?", endpoint), "It is an https:// URL."),
+        ("custom_endpoint", not problem, problem),
+        ("project_id", re.fullmatch(r"[a-z0-9.:-]*", str(options["project_id"])), "It is the id of a project."),
     ):
         if not holds:
             raise DestinationConfigError(

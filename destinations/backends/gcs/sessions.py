@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # what a session keeps is a multiple of this
 GRANULE = 256 * 1024
 # of one request; after a cut the store says how much of it arrived
-CHUNK_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024 * 1024
 RESUME_INCOMPLETE = 308
 _RANGE = re.compile(r"bytes=0-(\d+)")
 

@@ -79,3 +79,15 @@ def abort(bucket: "Bucket", key: str, upload_id: str) -> None:
     except S3Refused as refused:
         if refused.code != "NoSuchUpload":
             raise
+
+
+def remove(bucket: "Bucket", key: str, version: str) -> None:
+    """Delete the version, or hide it where it is locked or the account has no right to; without a version the name."""
+    if version:
+        try:
+            bucket.call("delete_object", Key=key, VersionId=version)
+            return
+        except S3Refused as refused:
+            if not refused.is_denied:
+                raise
+    bucket.call("delete_object", Key=key)

@@ -4,11 +4,11 @@ import base64
 import binascii
 import hashlib
 import re
-from urllib.parse import urlsplit
 
 from django import forms
 
 from destinations.exceptions import DestinationConfigError
+from destinations.transfer.endpoint_options import endpoint_problem
 from destinations.transfer.paths import validate_prefix
 
 LOCK_MODES = ("GOVERNANCE", "COMPLIANCE")
@@ -100,7 +100,8 @@ def check(options: dict[str, object]) -> dict[str, object]:
         re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", given["bucket_name"]) is not None,
         "It has 3 to 63 letters, digits, dots and hyphens.",
     )
-    _require("endpoint_url", not given["endpoint_url"] or _is_endpoint(given["endpoint_url"]), "It is an https:// URL.")
+    problem = endpoint_problem(given["endpoint_url"]) if given["endpoint_url"] else ""
+    _require("endpoint_url", not problem, problem)
     _require(
         "verify",
         given["verify"].lower() not in {"false", "no", "0"},
@@ -156,20 +157,6 @@ def _is_prefix(location: str) -> bool:
     except DestinationConfigError:
         return False
     return True
-
-
-def _is_endpoint(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in {"http", "https"}
-            and bool(parts.hostname)
-            and parts.port != 0
-            and parts.path in {"", "/"}
-            and not (parts.query or parts.fragment or parts.username or parts.password)
-        )
-    except ValueError:
-        return False
 
 
 def _require(option: str, holds: bool, hint: str) -> None:

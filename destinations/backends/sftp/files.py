@@ -131,28 +131,52 @@ async def free_space(client: asyncssh.SFTPClient, path: str) -> int | None:
     return int(found.bavail) * int(found.frsize or found.bsize)
 
 
+async def read_block(file: asyncssh.SFTPClientFile, offset: int, length: int, request: int) -> bytes:
+    """Return so many bytes, fewer at the end of the file, by several requests side by side.
+
+    The file was opened without a block size, which makes each read one request: the library's own blocks are copied
+    twice more.
+    """
+    starts = range(offset, offset + length, request)
+    parts = await asyncio.gather(*(_read(file, start, min(request, offset + length - start)) for start in starts))
+    return b"".join(parts)
+
+
+async def _read(file: asyncssh.SFTPClientFile, offset: int, length: int) -> bytes:
+    data: bytes = await file.read(length, offset)
+    # a server may give less than it was asked for
+    while data and len(data) < length:
+        more: bytes = await file.read(length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
 class Download:
     """Reads a file in order with blocks under way ahead of the one that is returned."""
 
-    def __init__(self, session: Session, file: asyncssh.SFTPClientFile, offset: int, size: int) -> None:
+    def __init__(self, session: Session, file: asyncssh.SFTPClientFile, offset: int, size: int, request: int) -> None:
+        """Read from `offset` to `size` by requests of `request` bytes."""
         self._session, self._file = session, file
-        self._next, self._size = offset, size
+        self._next, self._size, self._request = offset, size, request
         self._pending: deque[tuple[int, Future[bytes]]] = deque()
 
     def block(self) -> bytes:
-        """Return the next bytes; none at the end of what was announced."""
+        """Return the next bytes; none at the end of what was announced, or of a file that was cut."""
         # one at first: where only the beginning is wanted, little more is fetched
         ahead = min(UNDER_WAY, 2 * len(self._pending) + 1)
         while len(self._pending) < ahead and self._next < self._size:
             length = min(BLOCK_SIZE, self._size - self._next)
-            self._pending.append((length, self._session.submit(self._file.read(length, self._next))))
+            reading = read_block(self._file, self._next, length, self._request)
+            self._pending.append((length, self._session.submit(reading)))
             self._next += length
         if not self._pending:
             return b""
         length, future = self._pending.popleft()
         data = self._session.wait(future)
         if len(data) < length:
-            # it was cut while it was read: what follows would stand in the wrong place
+            # what follows would stand in the wrong place
             self._pending.clear()
             self._next = self._size
         return data

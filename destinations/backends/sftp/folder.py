@@ -188,15 +188,13 @@ class Folder:
         if entry is None or not entry.is_file:
             raise self._missing(path)
         file = session.run(self._open_for_reading(where))
-        download = files.Download(session, file, offset, entry.size)
+        download = files.Download(session, file, offset, entry.size, files.request_size(self.client))
         while block := download.block():
             write(block)
         session.run(file.close())
 
     async def _open_for_reading(self, where: str) -> asyncssh.SFTPClientFile:
-        return await self.client.open(
-            where, asyncssh.FXF_READ, encoding=None, block_size=files.request_size(self.client)
-        )
+        return await self.client.open(where, asyncssh.FXF_READ, encoding=None, block_size=None)
 
     # --- errors ---------------------------------------------------------------------------------------------------
     @property

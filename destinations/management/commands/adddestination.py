@@ -111,7 +111,7 @@ class Command(OperatorCommand):
         if result is not None:
             result.save()
         logger.info("destination created name=%s user=%s", destination.name, destination.created_by)
-        location = destination.open().location()
+        location = destination.place().location()
         warnings = warnings_about(destination)
         self.respond(
             {

@@ -153,11 +153,11 @@ def test_a_header_with_a_recipient_removed_added_or_swapped_in_is_refused() -> N
 
 def test_a_work_factor_above_the_bound_is_refused_at_once() -> None:
     header = b"age-encryption.org/v1\n-> scrypt bBjlhJVYZeE4aqUdmtRHfw %d\n" + b"A" * 43 + b"\n--- " + b"A" * 43 + b"\n"
-    started = time.monotonic()
+    started = time.process_time()
     for factor in (21, 22, 30, 64, 10**40):
         with pytest.raises(age.AgeHeaderError, match="scrypt work factor above 20"):
             opened(header % factor, passphrases=(PASSPHRASE,))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 class CountingSource:

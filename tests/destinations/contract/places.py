@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from destinations.backends import TYPES
+from tests.destinations.contract.azure_place import AzurePlace
 from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
 from tests.destinations.contract.gcs_place import GcsPlace
 from tests.destinations.contract.place import Place
+from tests.destinations.contract.rclone_place import RclonePlace
 from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
+from tests.destinations.contract.webdav_place import WebdavPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
 
 __all__ = ["PLACES", "Place"]
@@ -70,6 +73,9 @@ PLACES: dict[str, type[Place]] = {
     "ftp proftpd": ProftpdPlace,
     "local": LocalPlace,
     "s3": S3Place,
+    "azure": AzurePlace,
     "memory": MemoryPlace,
+    "rclone": RclonePlace,
     "sftp": SftpPlace,
+    "webdav": WebdavPlace,
 }

@@ -124,7 +124,7 @@ def test_a_backup_that_waits_for_a_lock_is_cancelled_at_its_next_heartbeat(
     with exclusively_locked(shop / "orders.db"), pytest.raises(Cancelled):
         back_up("shop")
     cancelling.join()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert_cancelled(archives, workspaces)
 
 

@@ -73,6 +73,11 @@ def file_of(execution: BackupExecution) -> Path:
     return folder_of(execution.destination) / execution.backup_path
 
 
+def signature_of(execution: BackupExecution) -> Path:
+    archive = file_of(execution)
+    return archive.with_name(f"{archive.name}.minisig")
+
+
 def stored(
     destination: BackupDestination, instance: str = "app", *, taken_at: datetime = NOW, **fields: Any
 ) -> BackupExecution:

@@ -9,16 +9,20 @@ from tests.support.servers.running.accounts import PASSWORD, ServerWithAccounts
 class Webdav(ServerWithAccounts):
     """Accounts log in with basic authentication; the folder of each is at "/NAME/", and only it may see that.
 
-    Without a certificate it is plain HTTP.
+    Without a certificate it is plain HTTP; with `digest` it takes no other authentication than that.
     """
 
-    def __init__(self, certificates: Certificates, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self, certificates: Certificates, certificate: Certificate | None = None, *, digest: bool = False
+    ) -> None:
         super().__init__()
+        self.digest = digest
         self.certificates, self.certificate = certificates, certificate
 
     def argv(self) -> list[str]:
         program = "tests.support.servers.webdav_program"
         argv = [sys.executable, "-m", program, self.host, str(self.port), str(self.folder / "home"), PASSWORD]
+        argv.append("digest" if self.digest else "basic")
         if self.certificate is not None:
             argv += [str(self.certificate.certificate), str(self.certificate.key)]
         return self.in_own_namespace(*argv)

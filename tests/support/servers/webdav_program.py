@@ -1,4 +1,4 @@
-"""wsgidav with accounts, rights and quota: HOST PORT HOMES PASSWORD [CERTIFICATE KEY]."""
+"""wsgidav with accounts, rights and quota: HOST PORT HOMES PASSWORD basic|digest [CERTIFICATE KEY]."""
 
 import contextlib
 import errno
@@ -17,13 +17,17 @@ from wsgidav.wsgidav_app import WsgiDAVApp
 from tests.support.servers.running.accounts import ACCOUNTS, APPEND_ONLY, READ_ONLY, UNLISTED
 
 
-def main(host: str, port: str, homes: str, password: str, *certificate: str) -> None:
+def main(host: str, port: str, homes: str, password: str, login: str, *certificate: str) -> None:
     shares = {f"/{name}": Folder(name, Path(homes, name)) for name in ACCOUNTS}
     users = {share: {name: {"password": password}} for share, name in zip(shares, ACCOUNTS, strict=True)}
     application = WsgiDAVApp(
         {
             "provider_mapping": shares,
-            "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
+            "http_authenticator": {
+                "accept_basic": login == "basic",
+                "accept_digest": login == "digest",
+                "default_to_digest": login == "digest",
+            },
             "simple_dc": {"user_mapping": users | {"*": True}},
             "property_manager": True,
             "lock_storage": True,

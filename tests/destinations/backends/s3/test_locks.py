@@ -1,7 +1,6 @@
 """Object lock, and what versions keep of deleted files."""
 
 import io
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from destinations.backends import Destination
-from destinations.backends.s3 import locks
+from destinations.backends.s3 import S3Destination, locks
 from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import (
     DestinationConfigError,
@@ -108,8 +107,8 @@ def test_the_test_tries_to_delete_a_locked_version(
     assert mode in steps["lock"]
     assert list(destination.list()) == []
     # the file of the test stays until its lock ends; it is hidden
-    kept = [entry for entry in versions(bucket, destination) if locks.PROBE in entry["Key"]]
-    assert len(kept) == 1
+    kept = versions(bucket, destination)
+    assert [locks.PROBE in entry["Key"] for entry in kept] == [True]
     version = {"Key": kept[0]["Key"], "VersionId": kept[0]["VersionId"]}
     head = bucket.head_object(Bucket=LOCKED_BUCKET, **version)
     assert head["ObjectLockRetainUntilDate"] < datetime.now(UTC) + timedelta(seconds=locks.PROBE_SECONDS + 5)
@@ -123,19 +122,17 @@ def without_bypass(call: Callable[..., dict[str, Any]]) -> Callable[..., dict[st
     return denied
 
 
-def test_the_file_of_an_earlier_test_goes_with_the_next_one(
-    open_s3: Open, bucket: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_of_an_earlier_test_goes_with_the_next_one_and_a_locked_one_stays(open_s3: Open, bucket: Any) -> None:
     destination = open_s3(**LOCK)
-    monkeypatch.setattr(locks, "PROBE_SECONDS", 1)
+    key = f"{destination.options['location']}/{locks.PROBE}before.bin"
+    ended = bucket.put_object(Bucket=LOCKED_BUCKET, Key=key, Body=b"locked")["VersionId"]
     destination.test()
-    (before,) = [entry["VersionId"] for entry in versions(bucket, destination) if locks.PROBE in entry["Key"]]
-    monkeypatch.setattr(locks, "PROBE_SECONDS", 100)
-    time.sleep(1.1)
+    (first,) = [entry["VersionId"] for entry in versions(bucket, destination)]
     destination.test()
-    after = [entry["VersionId"] for entry in versions(bucket, destination) if locks.PROBE in entry["Key"]]
-    assert len(after) == 1
-    assert before not in after
+    after = {entry["VersionId"] for entry in versions(bucket, destination)}
+    assert len(after) == 2
+    assert first in after
+    assert ended not in after
 
 
 def test_an_account_that_may_bypass_the_lock_fails_the_test(open_s3: Open) -> None:
@@ -222,3 +219,14 @@ def test_locks_are_confirmed_by_their_longest_time(open_s3: Open, options: dict[
     with pytest.raises(DestinationConfigError) as caught:
         open_s3(**options)
     assert caught.value.option == option
+
+
+def test_a_locked_upload_that_reads_back_differently_is_hidden(
+    open_s3: Open, locking: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = open_s3(**LOCK, read_back=True)
+    monkeypatch.setattr(S3Destination, "hash_of", lambda *args: "other")
+    with pytest.raises(VerificationFailed):
+        put(destination, PATH, b"x")
+    assert list(destination.list()) == []
+    assert [file.path for file in destination.list_hidden()] == [PATH]

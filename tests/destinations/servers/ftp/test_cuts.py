@@ -112,8 +112,8 @@ def test_a_partial_upload_that_is_locked_gets_a_name_of_its_own(
             # closed here, the one that is mute is still open there
             assert data.open >= 1
         assert (root / PATH).read_bytes() == DATA
-        parts = state.data["parts"]
-        assert isinstance(parts, list)
+        # and the second name, which holds the token too, was tried
+        assert state.data["parts"] == [PART, f"{PATH}.1.t1.part"]
         assert files_below(root) == [PATH]
 
 
@@ -130,11 +130,7 @@ def test_an_upload_that_is_cut_for_good_leaves_nothing(opened: Open, control: Pr
 def test_a_byte_that_changes_on_the_way_is_never_stored(opened: Open, control: Proxy, data: Proxy, root: Path) -> None:
     destination = opened(through=control)
     data.flip(up=MIB)
-    try:
-        put(destination)
-    except DestinationError:
-        assert files_below(root) == []
-        put(destination)
+    put(destination)
     assert (root / PATH).read_bytes() == DATA
 
 
@@ -156,6 +152,8 @@ def test_a_download_that_is_cut_goes_on_where_it_was(opened: Open, control: Prox
     destination, received, sink = opened(through=control), [0], io.BytesIO()
     put(destination)
     before = data.bytes["down"]
+    # slow enough for what has arrived to be read before the connection is reset
+    data.rate(16 * MIB)
     data.cut(down=2 * MIB)
     assert destination.get(PATH, sink, progress=received.append) == len(DATA) == sum(received)
     assert sink.getvalue() == DATA
@@ -245,10 +243,10 @@ def test_a_listing_that_is_cut_for_good_raises_and_one_that_is_cut_once_is_whole
 ) -> None:
     destination = opened(through=control)
     put(destination)
-    for number in range(1500):
+    for number in range(600):
         (root / "shop" / "manual" / f"archive-{number:04}.tar").touch()
-    data.cut(down=60_000)
-    assert len(list(destination.list())) == 1501
-    data.cut(down=60_000, times=None)
+    data.cut(down=20_000)
+    assert len(list(destination.list())) == 601
+    data.cut(down=20_000, times=None)
     with pytest.raises(ConnectionLost):
         list(destination.list())

@@ -36,9 +36,9 @@ def test_it_says_what_the_archive_is_and_which_digest_is_confirmed(tacacs_root: 
 def test_it_needs_no_archive_however_large_and_no_destination(tacacs_root: Path, home: Path, back_up: BackUp) -> None:
     backup = back_up()
     (home / "backups").rename(home / "offline")
-    started = time.monotonic()
+    started = time.process_time()
     shown = preview(backup, "tacacs-hq")
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert part(shown, "config").notes == ()
 
 

@@ -1,59 +1,26 @@
-"""The signature of an archive: always there, looked at before a restore, gone with its archive."""
+"""The signature of an archive: looked at before a restore, asked about, accepted or refused."""
 
-import io
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError
 from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.archive.minisign import SigningKey, file_digest, sign_digest
 from backups.errors import BackupError
-from backups.models import BackupExecution, SigningKeyUse
-from backups.runs.recovery.reap import reap
-from backups.service.archives.records.delete import delete_backup
+from backups.models import BackupExecution
 from backups.service.archives.signatures import Signature, State, signature_state, site_key
-from backups.service.backup import run as backup_service
-from backups.service.backup import side_by_side, upload
 from backups.service.drill.run import verify_backup
-from destinations.backends.local import LocalDestination
-from destinations.exceptions import DestinationError, DestinationFull
-from destinations.models import BackupDestination
-from tests.support.archives.stored import file_of
+from destinations.exceptions import DestinationError
+from tests.support.archives.stored import file_of, signature_of
 from tests.support.call_commands import command, refused
 from tests.support.programs import require
 from tests.support.restores.instance_restores import restore, the_restore, undo
-from tests.support.site_fixtures import BackUp
 
-Listing = Callable[[], list[str]]
 pytestmark = pytest.mark.django_db(transaction=True)
 STRANGER = SigningKey.generate()
-
-
-@pytest.fixture
-def execution(shop: Path, back_up: BackUp) -> BackupExecution:
-    return back_up("shop")
-
-
-def signature_of(execution: BackupExecution) -> Path:
-    archive = file_of(execution)
-    return archive.with_name(f"{archive.name}.minisig")
-
-
-def test_a_database_that_is_away_when_the_use_of_the_key_is_recorded_fails_no_backup(
-    shop: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(**_: object) -> None:
-        raise OperationalError("the connection is closed")
-
-    monkeypatch.setattr(SigningKeyUse.objects, "update_or_create", away)
-    backup = back_up("shop")
-    assert backup.status == "completed"
-    assert signature_of(backup).exists()
 
 
 def sign_as_a_stranger(execution: BackupExecution) -> None:
@@ -162,80 +129,6 @@ def test_an_undo_goes_by_the_checksum_of_the_record_but_never_by_a_bad_signature
     signature.unlink()
     assert undo(done).status == "completed"
     assert text
-
-
-def test_deleting_a_backup_deletes_its_signature(execution: BackupExecution, archives: Listing) -> None:
-    delete_backup(execution, by="tests", reason="test")
-    assert not signature_of(execution).exists()
-    assert archives() == []
-
-
-def test_a_backup_whose_signature_is_gone_already_is_deleted_all_the_same(execution: BackupExecution) -> None:
-    signature_of(execution).unlink()
-    delete_backup(execution, by="tests", reason="test")
-    assert BackupExecution.objects.get(pk=execution.pk).deleted_at is not None
-
-
-def test_a_backup_that_cannot_be_signed_fails_and_leaves_nothing(
-    shop: Path, back_up: BackUp, archives: Listing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put = LocalDestination.put
-
-    def full(self: LocalDestination, source: io.BytesIO, path: str, **options: object) -> object:
-        if path.endswith(".minisig"):
-            raise DestinationFull("no space is left", "free some")
-        return put(self, source, path, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(LocalDestination, "put", full)
-    with pytest.raises(DestinationFull):
-        back_up("shop")
-    assert BackupExecution.objects.latest().status == "failed"
-    assert archives() == []
-
-
-class Died(BaseException):
-    pass
-
-
-@pytest.mark.parametrize("moment", ["before the signature", "after the signature"])
-def test_a_process_that_dies_between_upload_and_record_leaves_a_signed_backup(
-    shop: Path, destination: BackupDestination, back_up: BackUp, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    def die(*_: object, **__: object) -> None:
-        raise Died
-
-    module, name = (side_by_side, "signature_text") if moment.startswith("before") else (upload, "record")
-    with monkeypatch.context() as patch:
-        patch.setattr(module, name, die)
-        # what a killed process does not do: tidy up, and record its end
-        patch.setattr(LocalDestination, "delete", lambda *_: None)
-        patch.setattr(backup_service.BackupKind, "settle", lambda *_: None)
-        with pytest.raises(Died):
-            back_up("shop")
-    execution = BackupExecution.objects.latest()
-    BackupExecution.objects.update(heartbeat_at=None, worker="elsewhere:1", started_at="2026-01-01T00:00:00Z")
-    assert execution.status == "running"
-
-    reap()
-
-    execution.refresh_from_db()
-    assert execution.status == "completed"
-    assert signature_state(execution).state is State.SIGNED
-
-
-def test_what_lies_there_under_the_name_of_the_signature_is_replaced(
-    shop: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put = LocalDestination.put
-
-    def plant(self: LocalDestination, source: io.BytesIO, path: str, **options: object) -> object:
-        stored = put(self, source, path, **options)  # type: ignore[arg-type]
-        if not path.endswith(".minisig") and not (beside := Path(self.location(), f"{path}.minisig")).exists():
-            beside.write_text("planted")
-        return stored
-
-    monkeypatch.setattr(LocalDestination, "put", plant)
-    assert signature_state(back_up("shop")).state is State.SIGNED
 
 
 def test_a_signature_that_cannot_be_looked_at_is_not_offered_to_be_accepted(execution: BackupExecution) -> None:

@@ -1,38 +1,31 @@
-"""One archive at one destination is one backup: whatever kills an import, and however often the archive is found."""
+"""One archive at one destination is one backup, whatever kills its import."""
 
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
 
-from backups.errors import BackupError, Interrupted
+from backups.errors import BackupError
 from backups.models import BackupExecution, TreeList
-from backups.runs.finish import cancel
 from backups.runs.recovery import reap_waiting
 from backups.runs.recovery.reap import reap
 from backups.service.archives.records.imported import NOTE
 from backups.service.catalogue import import_file
-from backups.service.catalogue.import_file import import_archive
 from backups.service.catalogue.sync import import_backups
 from backups.service.drill.run import verify_backup
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
-from tests.support.archives.stored import an_archive, file_of, folder_of, put
+from tests.support.archives.imported_files import recorded, take
+from tests.support.archives.stored import file_of
 from tests.support.drops import empty
-from tests.support.pages.admin_pages import LIST
-from tests.support.pages.parsed import page_at
 from tests.support.processes.project_programs import PATIENCE_SECONDS, start
-from tests.support.rows import VIEW, a_client
 from tests.support.site_fixtures import BackUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Files = Callable[[], list[str]]
-
 # argument: the archive, and the function that is never reached
 KILLED = """
 import os, signal, sys
@@ -52,13 +45,6 @@ class Died(Exception):  # noqa: N818 - no error of the project
 
 
 @pytest.fixture
-def usb(tmp_path: Path) -> Path:
-    path = tmp_path / "usb.tar.gz"
-    path.write_bytes(an_archive())
-    return path
-
-
-@pytest.fixture
 def killed(home: Path, usb: Path, destination: BackupDestination) -> Callable[[str], BackupExecution]:
     """Return a function that imports the archive in a process which is killed at the beginning of a step."""
 
@@ -69,17 +55,6 @@ def killed(home: Path, usb: Path, destination: BackupDestination) -> Callable[[s
         return BackupExecution.objects.get()
 
     return run
-
-
-def take(path: Path, destination: BackupDestination) -> BackupExecution:
-    return import_archive(path, destination, by="tests")
-
-
-def recorded() -> list[tuple[str, bool]]:
-    """Return the status of every row, and whether its archive counts as a good backup."""
-    good = set(BackupExecution.objects.good().values_list("pk", flat=True))
-    rows = BackupExecution.objects.order_by("created_at", "pk")
-    return [(row.status, row.pk in good) for row in rows]
 
 
 @pytest.mark.parametrize("ended_by", ["tick", "importbackups", "importarchive"])
@@ -167,95 +142,3 @@ def test_a_destination_that_does_not_answer_leaves_the_archive_to_the_next_sync(
     assert (row.status, "nas does not answer." in row.error_message) == ("interrupted", True)
     assert len(import_backups(destination, by="tests").adopted) == 1
     assert [good for _, good in recorded()].count(True) == 1
-
-
-def test_two_imports_at_once_make_one_backup(
-    usb: Path, destination: BackupDestination, archives: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = import_file.complete_import
-    refused = []
-
-    def meanwhile(*arguments: Any) -> None:
-        monkeypatch.setattr(import_file, "complete_import", real)
-        with pytest.raises(BackupError, match="is being imported to nas already") as error:
-            take(usb, destination)
-        refused.append(error.value)
-        real(*arguments)
-
-    monkeypatch.setattr(import_file, "complete_import", meanwhile)
-    done = take(usb, destination)
-    assert (len(refused), archives(), recorded()) == (1, [f"nas/{done.backup_path}"], [("completed", True)])
-
-
-def test_the_list_shows_an_import_while_it_runs_and_one_that_is_cancelled_leaves_no_archive(
-    usb: Path, destination: BackupDestination, archives: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, details = import_file.complete_import, []
-
-    def meanwhile(backup: BackupExecution, *arguments: Any) -> None:
-        page = page_at(a_client(VIEW), LIST)
-        details.append(page.run(backup.pk).field("detail").text)
-        cancel(BackupExecution.objects.get(pk=backup.pk), by="tests")
-        real(backup, *arguments)
-
-    monkeypatch.setattr(import_file, "complete_import", meanwhile)
-    with pytest.raises(Interrupted):
-        take(usb, destination)
-    assert (archives(), recorded()) == ([], [("cancelled", False)])
-    assert details[0].startswith("being imported by ")
-
-
-def test_a_second_copy_at_the_destination_is_named_and_not_counted(
-    usb: Path, destination: BackupDestination, archives: Files
-) -> None:
-    first = take(usb, destination)
-    put(destination, "app/manual/copy.tar.gz", usb.read_bytes())
-    for _ in range(2):
-        done = import_backups(destination, by="tests")
-        assert [(path, row.pk) for path, row in done.copies] == [("app/manual/copy.tar.gz", first.pk)]
-        assert (done.adopted, done.refused, recorded()) == ([], [], [("completed", True)])
-    assert len(archives()) == 2
-
-
-def test_a_whole_copy_takes_the_place_of_an_archive_that_was_cut(usb: Path, destination: BackupDestination) -> None:
-    first = take(usb, destination)
-    put(destination, "app/manual/copy.tar.gz", usb.read_bytes())
-    file_of(first).write_bytes(usb.read_bytes()[:100])
-    done = import_backups(destination, by="tests")
-    assert [row.pk for row in done.moved] == [first.pk]
-    row = BackupExecution.objects.get()
-    assert file_of(row) == folder_of(destination) / "app/manual/copy.tar.gz"
-    verify_backup(row, by="tests")
-
-
-def test_an_import_takes_the_place_of_an_archive_that_was_cut(usb: Path, destination: BackupDestination) -> None:
-    first = take(usb, destination)
-    cut = file_of(first)
-    cut.write_bytes(usb.read_bytes()[:100])
-    second = take(usb, destination)
-    assert (second.pk, recorded()) == (first.pk, [("completed", True)])
-    assert (file_of(second) != cut, cut.stat().st_size) == (True, 100)
-    verify_backup(second, by="tests")
-
-
-def test_the_same_archive_at_two_destinations_is_one_backup_with_two_copies(
-    usb: Path, destination: BackupDestination, tmp_path: Path
-) -> None:
-    first = take(usb, destination)
-    other = BackupDestination(name="offsite", type="local")
-    other.configure({})
-    other.save()
-    target = folder_of(other) / first.backup_path
-    target.parent.mkdir(mode=0o700, parents=True)
-    shutil.copy(file_of(first), target)
-    assert [row.pk for row in import_backups(other, by="tests").attached] == [first.pk]
-    assert recorded() == [("completed", True)]
-
-
-def test_the_database_refuses_a_second_row(usb: Path, destination: BackupDestination) -> None:
-    row = take(usb, destination)
-    row.pk, row.backup_path = "another", "app/manual/another.tar.gz"
-    with pytest.raises(IntegrityError), transaction.atomic():
-        row.save(force_insert=True)
-    row.status = "interrupted"
-    row.save(force_insert=True)

@@ -1,0 +1,5 @@
+"""A container of Azure Blob Storage."""
+
+from destinations.backends.azure.destination import AzureDestination
+
+__all__ = ["AzureDestination"]

@@ -1,0 +1,74 @@
+"""Listings of a container: its files, its uploads under way, and the end of an upload that is given up."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from destinations.backends.azure.answers import AzureRefused
+from destinations.backends.azure.blocks import is_of, token_of
+from destinations.backends.base import StoredFile
+from destinations.transfer.paths import is_filename, part_name
+
+if TYPE_CHECKING:
+    from destinations.backends.azure.session import Blob, Container
+
+# of the blob for a moment by which the store drops blocks: it is not a file
+DISCARDED = "backupsite_discarded"
+# of the token of blocks that another program sent
+FOREIGN = "foreign"
+
+
+def files(container: "Container", begin: str, prefix: str) -> Iterator[StoredFile]:
+    """Yield the blobs whose names begin with `begin`; `prefix` is taken from their names."""
+    for page in container.pages(begin):
+        for blob in page:
+            if not _is_no_file(blob):
+                yield StoredFile(blob.name.removeprefix(prefix), blob.size, blob.modified_at)
+
+
+def _is_no_file(blob: "Blob") -> bool:
+    # an account with a hierarchical namespace lists folders as well
+    return DISCARDED in blob.metadata or blob.metadata.get("hdi_isfolder", "").lower() == "true"
+
+
+def partials(container: "Container", prefix: str) -> Iterator[StoredFile]:
+    """Yield the uploads under way, sorted by the names of their files; the size is that of the blocks that arrived.
+
+    The store lists a blob of blocks that are not committed without a size, and does not say what it is.
+    """
+    for page in container.pages(prefix, uncommitted=True):
+        for blob in page:
+            folder, slash, name = blob.name.removeprefix(prefix).rpartition("/")
+            if blob.size or not is_filename(name):
+                continue
+            if DISCARDED in blob.metadata:
+                yield StoredFile(f"{folder}{slash}{part_name(name, FOREIGN)}", 0, blob.modified_at)
+                continue
+            sizes: dict[str, int] = {}
+            for block, size in container.blocks(blob.name).items():
+                token = token_of(block) or FOREIGN
+                sizes[token] = sizes.get(token, 0) + size
+            for token, size in sorted(sizes.items()):
+                yield StoredFile(f"{folder}{slash}{part_name(name, token)}", size, blob.modified_at)
+
+
+def discard(container: "Container", name: str, token: str) -> None:
+    """Drop the blocks of the upload; no error when there are none.
+
+    The store has no request for that: an empty file made of none of them, which no listing of ours shows, is deleted
+    at once. Where a rule of the container may keep that file, the store drops the blocks by itself after a week.
+    """
+    found = container.find(name)
+    if found is None and (waiting := container.blocks(name)):
+        others = any(not is_of(block, token) for block in waiting) and token != FOREIGN
+        if others or container.keeps_what_is_deleted():
+            return
+        try:
+            container.commit(name, [], {"metadata": {DISCARDED: "true"}})
+        except AzureRefused as refused:
+            # a file got the name meanwhile
+            if refused.status in {409, 412}:
+                return
+            raise
+        found = container.find(name)
+    if found is not None and DISCARDED in found.metadata:
+        container.delete(name, etag=found.etag)

@@ -1,0 +1,252 @@
+"""A folder of any remote that the program rclone knows."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from django import forms
+
+from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
+from destinations.backends.rclone import options
+from destinations.backends.rclone.errors import explain
+from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
+from destinations.backends.remote import RemoteDestination, Write, is_listed
+from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
+from destinations.transfer.blocks import compare
+from destinations.transfer.extras import Extra
+from destinations.transfer.paths import MAX_DEPTH, part_token
+from destinations.transfer.upload import Upload, Wanted
+from destinations.transfer.watch import Meter
+
+EXTRA = Extra(options.TYPE, programs=(PROGRAM,), install=INSTALL)
+# checksums that a remote may have, the strongest first
+HASHES: Mapping[str, Callable[[], Any]] = {
+    "sha256": hashlib.sha256,
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+}
+# no archive is below a folder of another name, such as one of the system that may not be read
+FOREIGN_FOLDERS = "- {{(.*/)?[^/]*[^A-Za-z0-9_/-][^/]*}}/**"
+LISTING = ("lsjson", "-R", "--files-only", "--no-mimetype", f"--max-depth={MAX_DEPTH}", f"--filter={FOREIGN_FOLDERS}")
+# lines of a listing between two looks at a cancel
+LOOK_LINES = 100
+
+
+class Features(NamedTuple):
+    """What the storage behind a remote can do."""
+
+    hash: str | None
+    tells_free_space: bool
+    renames: bool
+
+
+class RcloneDestination(RemoteDestination):
+    type = options.TYPE
+    label = "rclone (any of its remotes)"
+    extra = EXTRA
+    secret_options = frozenset({"config_password"})
+    # only where the remote has no checksum
+    reads_back = False
+
+    # the checksum of what was sent last, of the kind that the remote has
+    _sent: str | None = None
+
+    # --- options --------------------------------------------------------------------------------------------------
+    @classmethod
+    def own_fields(cls) -> dict[str, forms.Field]:
+        return options.fields()
+
+    @classmethod
+    def check_options(cls, options_: dict[str, object]) -> dict[str, object]:
+        return options.check(options_)
+
+    @property
+    def where(self) -> str:
+        return f"the rclone remote {str(self.options['remote']).partition(':')[0]}"
+
+    def location(self) -> str:
+        return f"rclone:{self.options['remote']}"
+
+    # --- the program ----------------------------------------------------------------------------------------------
+    @cached_property
+    def _rclone(self) -> Rclone:
+        return Rclone(
+            config_file=str(self.options["config_file"] or ""),
+            config_password=str(self.options["config_password"] or ""),
+            timeout=self.timeout,
+        )
+
+    @cached_property
+    def _features(self) -> Features:
+        found = json.loads(self._call_rclone("backend", "features", "--", self._path("")))
+        able = found["Features"]
+        return Features(
+            next((name for name in HASHES if name in (found.get("Hashes") or ())), None),
+            bool(able["About"]),
+            bool(able["Move"] or able["Copy"]),
+        )
+
+    def _call_rclone(self, *words: str) -> bytes:
+        return self._rclone.call(*words, alive=self._meter.checkpoint)
+
+    def _path(self, path: str) -> str:
+        """Return `path` as an argument: it cannot begin with a dash, for a remote does not."""
+        remote = str(self.options["remote"])
+        return f"{remote}/{path}" if path else remote
+
+    def remote_close(self) -> None:
+        self._rclone.kill()
+
+    def connection_steps(self) -> Iterator[Step]:
+        def step(name: str, action: str, work: Callable[[], str]) -> Step:
+            return name, lambda: self._once(action, work, None, Meter())
+
+        yield step("program", "run rclone", lambda: self._call_rclone("version").decode().splitlines()[0])
+        yield step("remote", "open the remote", self._describe)
+        yield step("folder", "look for the folder", self._look_for_folder)
+
+    def _describe(self) -> str:
+        features = self._features
+        self._require_rename(features)
+        checksum = f"checksum {features.hash}" if features.hash else "no checksum: uploads are read back"
+        return f"{str(self.options['remote']).partition(':')[0]}; {checksum}"
+
+    def _look_for_folder(self) -> str:
+        return "nothing is stored there yet" if self.remote_is_empty() else "it holds files"
+
+    def _require_rename(self, features: Features) -> None:
+        if not features.renames:
+            raise DestinationUnavailable(
+                f"{self.location()} cannot rename a file on its side: an upload could not be published in one step.",
+                "Use another remote, or the type of destination that speaks to this storage itself.",
+            )
+
+    # --- the steps of the protocol --------------------------------------------------------------------------------
+    def remote_send(self, upload: Upload, state: UploadState) -> None:
+        wanted = upload.wanted
+        self._require_rename(self._features)
+        kind = self._features.hash
+        # the upload computes SHA-256 itself
+        digest = HASHES[kind]() if kind and kind != "sha256" else None
+        # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
+        # compared with nothing of ours
+        words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
+        with self._rclone.started(*words, alive=upload.meter.checkpoint) as (into, _):
+            while block := upload.read(BLOCK_SIZE):
+                into.write(block)
+                if digest is not None:
+                    digest.update(block)
+            upload.require_all_read()
+        self._sent = digest.hexdigest() if digest is not None else upload.sha256
+
+    def remote_check(self, upload: Upload) -> None:
+        part, kind = upload.wanted.part_path, self._features.hash
+        where = f"{self.location()}/{part}"
+        item = self._look(part, *(("--hash", f"--hash-type={kind}") if kind else ()))
+        compare(where, "size", upload.wanted.size, int(item["Size"]))
+        # a remote that has checksums may lack that of one file
+        checksum = (item.get("Hashes") or {}).get(kind)
+        if checksum:
+            compare(where, str(kind), self._sent, checksum)
+        if not checksum or self.must_read_back(upload):
+            compare(where, "SHA-256", upload.sha256, self.hash_of(part))
+
+    def remote_publish(self, upload: Upload) -> None:
+        wanted = upload.wanted
+        # `--immutable` has no effect on `moveto`, which would overwrite; this leaves both files where the name is taken
+        self._call_rclone("moveto", "--ignore-existing", "--", self._path(wanted.part_path), self._path(wanted.path))
+        with suppress(NotFound):
+            self.remote_stat(wanted.part_path)
+            raise NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
+
+    def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
+        with suppress(NotFound):
+            self.remote_delete(wanted.part_path)
+
+    def remote_receive(self, path: str, offset: int, write: Write) -> None:
+        with self._rclone.started("cat", f"--offset={offset}", "--", self._path(path)) as (_, output):
+            while block := output.read(BLOCK_SIZE):
+                write(block)
+
+    def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
+        found: list[StoredFile] = []
+        try:
+            with self._rclone.started(*LISTING, "--", self._path(folder)) as (_, output):
+                for number, line in enumerate(output):
+                    if number % LOOK_LINES == 0:
+                        self._meter.checkpoint()
+                    file = _stored(line, prefix)
+                    # of other files there may be millions
+                    if file and (is_listed(file.path) or part_token(file.path.rpartition("/")[2])):
+                        found.append(file)
+        except RcloneFailed as failed:
+            if not failed.is_missing:
+                raise
+        # nothing is given out before the program has ended well, and it lists folders side by side
+        yield from sorted(found, key=lambda file: file.path)
+
+    def remote_is_empty(self) -> bool:
+        try:
+            return not json.loads(self._call_rclone("lsjson", "--max-depth=1", "--", self._path("")))
+        except RcloneFailed as failed:
+            if failed.is_missing:
+                return True
+            raise
+
+    def remote_stat(self, path: str) -> StoredFile:
+        item = self._look(path)
+        return StoredFile(path, int(item["Size"]), datetime.fromisoformat(item["ModTime"]))
+
+    def _look(self, path: str, *words: str) -> dict[str, Any]:
+        """Return what is known of the file. Raises `NotFound`."""
+        try:
+            found = json.loads(self._call_rclone("lsjson", "--stat", "--no-mimetype", *words, "--", self._path(path)))
+        except RcloneFailed as failed:
+            if failed.is_missing:
+                raise self._missing(path) from None
+            raise
+        if not found or found["IsDir"]:
+            raise self._missing(path)
+        return dict(found)
+
+    def remote_delete(self, path: str) -> None:
+        try:
+            self._call_rclone("deletefile", "--", self._path(path))
+        except RcloneFailed as failed:
+            if failed.is_missing:
+                raise self._missing(path) from None
+            raise
+
+    def remote_free_space(self) -> int | None:
+        if not self._features.tells_free_space:
+            return None
+        name, _, path = str(self.options["remote"]).partition(":")
+        # before the first upload the folder is not there
+        for place in (path, path.rpartition("/")[0]):
+            try:
+                free = json.loads(self._call_rclone("about", "--json", "--", f"{name}:{place}")).get("free")
+            except RcloneFailed as failed:
+                if not failed.is_missing and "doesn't support about" not in failed.said:
+                    raise
+            else:
+                return None if free is None else int(free)
+        return None
+
+    def remote_error(self, error: Exception, action: str) -> DestinationError | None:
+        return explain(error, action, self.where) if isinstance(error, RcloneFailed) else None
+
+    def _missing(self, path: str) -> NotFound:
+        return NotFound(f"There is no file {path} at {self.location()}.", "Check the name.")
+
+
+def _stored(line: bytes, prefix: str) -> StoredFile | None:
+    """Return the file of one line of a listing; None for the brackets around them."""
+    text = line.strip().rstrip(b",")
+    if not text.startswith(b"{"):
+        return None
+    item = json.loads(text)
+    return StoredFile(f"{prefix}{item['Path']}", int(item["Size"]), datetime.fromisoformat(item["ModTime"]))

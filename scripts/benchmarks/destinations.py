@@ -1,0 +1,203 @@
+"""Destinations beyond this machine beside the tool that a person would use, to and from a server on loopback."""
+
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks import measure
+from benchmarks.bench import MEGABYTE, Bench, say
+from benchmarks.measure import MEBIBYTE, BenchmarkError, Sample, alternate
+from benchmarks.report import Target, comparison
+
+TITLE = "Destinations beyond this machine"
+OURS = "backupsite"
+# of wall time: the tool at 0.9 of the speed
+LIMIT = 1 / 0.9
+LARGEST_MB = 256
+MEMORY_MIB = 64
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# starts a server, prints the options of the destination, and ends it when standard input does
+SERVERS = {
+    "s3": """
+from tests.support.servers.certificates import Certificates
+from tests.support.servers.objects.moto import Moto as Server
+from tests.destinations.backends.s3.buckets import s3_options as options
+server = Server(Certificates(Path(sys.argv[1])))
+""",
+    "gcs": """
+from tests.support.servers.objects.gcs import Gcs as Server
+from tests.destinations.backends.gcs.buckets import gcs_options as options
+server = Server()
+""",
+}
+SERVE = """
+import json, sys
+from pathlib import Path
+{make}
+with server:
+    print(json.dumps(options(server, location="bench", timeout=120)), flush=True)
+    sys.stdin.read()
+"""
+# prints the seconds of the transfer and the memory that it took beyond that of the idle process
+TIMED = """
+import hashlib, json, os, resource, sys, time
+options, direction, path, name = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+{prepare}
+idle, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+{transfer}
+print(time.perf_counter() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) * 1024)
+"""
+OUR_TRANSFER = (
+    """
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+import django
+django.setup()
+from destinations.backends import create_destination
+destination = create_destination({type!r}, options)
+destination.require_reachable()
+sha256 = sys.argv[5]
+""",
+    """
+if direction == "to":
+    with open(path, "rb", buffering=0) as file:
+        destination.put(file, name, size=os.path.getsize(path), token="bench", sha256=sha256)
+else:
+    with open(path, "wb", buffering=0) as file:
+        destination.get(name, file)
+""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What the type is compared with: its name, and the program."""
+
+    name: str
+    prepare: str
+    transfer: str
+
+
+TOOLS: Mapping[str, Tool] = {
+    "s3": Tool(
+        "boto3's `upload_file`, `download_file`",
+        """
+import boto3
+from botocore.config import Config
+client = boto3.client(
+    "s3", endpoint_url=options["endpoint_url"], region_name=options["region_name"],
+    aws_access_key_id=options["access_key"], aws_secret_access_key=options["secret_key"],
+    config=Config(s3={"addressing_style": "path"}),
+)
+client.head_bucket(Bucket=options["bucket_name"])
+""",
+        """
+if direction == "to":
+    client.upload_file(path, options["bucket_name"], "bench/" + name)
+else:
+    client.download_file(options["bucket_name"], "bench/" + name, path)
+""",
+    ),
+    "gcs": Tool(
+        "google-cloud-storage",
+        """
+from google.api_core.client_options import ClientOptions
+from google.cloud import storage
+from google.oauth2 import service_account
+account = service_account.Credentials.from_service_account_info(json.loads(options["credentials"]))
+where = ClientOptions(api_endpoint=options["custom_endpoint"])
+client = storage.Client(project="backups", credentials=account, client_options=where)
+blob = client.bucket(options["bucket_name"]).blob("bench/" + name)
+blob.exists()
+""",
+        """
+blob.upload_from_filename(path) if direction == "to" else blob.download_to_filename(path)
+""",
+    ),
+}
+NEEDED = {"s3": ("boto3", "moto"), "gcs": ("google.cloud.storage", "gcp_storage_emulator")}
+
+
+def run(bench: Bench) -> Iterator[str]:
+    megabytes = min(bench.size_mb, LARGEST_MB)
+    folder = bench.scratch("destinations")
+    source, target = folder / "source", folder / "target"
+    with source.open("wb") as file:
+        for _ in range(megabytes):
+            file.write(os.urandom(MEGABYTE))
+    yield f"{megabytes} MB, median of {bench.rounds}. The transfer with what verifies it; peak beyond the idle process."
+    sha256 = measure.run(["sha256sum", source]).output.split()[0]
+    for type, tool in TOOLS.items():
+        if missing := [module for module in NEEDED[type] if not _is_installed(module)]:
+            yield f"`{type}` is left out: {', '.join(missing)} is not installed."
+            continue
+        with _server(type, folder) as options:
+            for direction in ("to", "from"):
+                say(f"{direction} {type}")
+                path = source if direction == "to" else target
+                yield from _compare(type, tool, direction, bench.rounds, options, path, sha256)
+        # a block at a time: a child begins with the peak of memory of its parent
+        if not filecmp.cmp(source, target, shallow=False):
+            raise BenchmarkError(f"what came back from {type} is not what was stored")
+    shutil.rmtree(folder)
+
+
+def _compare(
+    type: str, tool: Tool, direction: str, rounds: int, options: str, path: Path, sha256: str
+) -> Iterator[str]:
+    prepare, transfer = OUR_TRANSFER
+    programs = {
+        OURS: TIMED.format(prepare=prepare.replace("{type!r}", repr(type)), transfer=transfer),
+        tool.name: TIMED.replace("{prepare}", tool.prepare).replace("{transfer}", tool.transfer),
+    }
+    count = dict.fromkeys(programs, 0)
+
+    def timed(name: str) -> Sample:
+        count[name] += 1
+        # names are never used twice, and what is fetched was stored by the one that fetches it
+        stored = f"{'ours' if name == OURS else 'tool'}/{count[name]}.bin"
+        argv: list[str | Path] = [sys.executable, "-c", programs[name], options, direction, path, stored, sha256]
+        sample = measure.run(argv, env=_environment())
+        seconds, beyond = sample.output.split()[-2:]
+        return replace(sample, wall=float(seconds), peak_bytes=int(beyond))
+
+    samples = alternate({name: lambda name=name: timed(name) for name in programs}, rounds)
+    yield f"{direction.capitalize()} `{type}`:"
+    yield comparison(samples, tool.name)
+    ours = samples[OURS]
+    yield f"- {Target(f'wall time {direction} {type} beside it', ours.wall / samples[tool.name].wall, LIMIT, 'x')}"
+    yield f"- {Target(f'memory {direction} {type}', ours.peak_bytes / MEBIBYTE, MEMORY_MIB, ' MiB')}"
+
+
+@contextmanager
+def _server(type: str, folder: Path) -> Iterator[str]:
+    program = SERVE.replace("{make}", SERVERS[type])
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(),
+    ) as process:  # fmt: skip
+        options = process.stdout.readline() if process.stdout else ""
+        if not options:
+            raise BenchmarkError(f"the server of {type} does not start")
+        json.loads(options)
+        yield options.strip()
+        process.communicate()
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that would hold it
+        return False
