@@ -83,7 +83,9 @@ def test_a_disabled_destination_names_the_schedules_that_will_fail(
 ) -> None:
     schedule = a_schedule(destination=destination)
     answer = command("disabledestination", destination.name, "--why", "the disk is replaced", "--json")
-    assert answer.data == {"name": destination.name, "enabled": False, "schedules": [schedule.name]}
+    assert answer.data == {
+        "name": destination.name, "enabled": False, "schedules": [schedule.name], "lacking": [], "copies": 0
+    }  # fmt: skip
     destination.refresh_from_db()
     assert not destination.enabled
     assert "the disk is replaced" in caplog.text

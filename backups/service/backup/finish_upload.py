@@ -73,8 +73,9 @@ def complete(backup: BackupExecution, error: BaseException | None = None) -> boo
         fail_unfinished(backup, error)
     copies = copies_of(backup)
     # uploads may end in another order than that of the request
-    first = next(copy for copy in copies if copy.is_stored)
-    backup.transition(Status.RUNNING, **mirrored(first), copies_state=copies_state(copies))
+    first = next((copy for copy in copies if copy.is_stored), None)
+    place = mirrored(first) if first is not None else {}
+    backup.transition(Status.RUNNING, **place, copies_state=copies_state(copies))
     return finish.complete(backup)
 
 

@@ -75,6 +75,12 @@ def require_source(backup: BackupExecution, destination: BackupDestination) -> N
     others = [copy for copy in readable_copies(backup) if copy.is_sound and copy.destination_id != destination.pk]
     if not others:
         raise BackupError(f"{backup} has no other sound copy.", hint="Back up again to that destination.")
+    twins = BackupCopy.objects.stored().filter(destination=destination, sha256__in=[copy.sha256 for copy in others])
+    if (twin := twins.exclude(execution=backup).first()) is not None:
+        # one archive counts once at a destination
+        raise BackupError(
+            f"{destination.name} has the same archive already, as backup {twin.execution_id}.", hint="Use that one."
+        )
     if not any(may_be_source(copy, destination) for copy in others):
         raise BackupError(
             f"{destination.name} takes encrypted archives only, and every other copy of {backup} is plain.",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.utils import timezone
+
 from backups.archive.manifest.document import Manifest
 from backups.components import sqlite
 from backups.components.files.compare import first_difference
@@ -17,12 +19,13 @@ from backups.components.files.replacing.replace import contents_of
 from backups.errors import ComponentError
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG
-from backups.models import BackupExecution, DrillExecution
+from backups.models import DrillExecution
 from backups.runs.progress import Monitor
 from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
 from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.openable import require_key
+from backups.service.archives.records.copies import change_copy
 from backups.service.archives.signatures import Signature, State, signature_of_fetched
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
@@ -69,7 +72,7 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     began = time.monotonic()
     # the archive, what is in it, and the folders unpacked from its nested tars
     require_space(directory, 2 * (backup.size_bytes or 0) + (backup.compressed_size_bytes or 0))
-    signature, fetched = _fetched(backup, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory)
     archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     trusted = signature.state is State.SIGNED
@@ -104,7 +107,7 @@ def verify(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResul
     """Hash every member of the archive and check each database in it. Raises as `drill`."""
     backup = run.execution
     began = time.monotonic()
-    signature, fetched = _fetched(backup, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory)
     archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     unpacked = unpack_databases(archive, directory, monitor.advance)
@@ -134,11 +137,13 @@ def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(warnings))
 
 
-def _fetched(backup: BackupExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Fetched]:
+def _fetched(run: DrillExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Fetched]:
+    backup = run.execution
     # before an archive of many GB is fetched for nothing
     require_key(backup)
     monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
     fetched = fetch_nearest(backup, directory, progress=monitor.advance)
+    change_copy(fetched.copy, verified_at=timezone.now(), verified_by=run.kind)
     return signature_of_fetched(backup, fetched), fetched
 
 

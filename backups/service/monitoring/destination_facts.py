@@ -73,6 +73,7 @@ def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
         "enabled": destination.enabled,
         "location": destination.location_text,
         "encryption": destination.policy,
+        "position": destination.position,
         "retention": destination.rule_text,
         "managed_by": destination.managed_by,
         "archives": facts.archives,

@@ -53,7 +53,7 @@ def freshness_by_instance(
     found: dict[str, Freshness] = {}
     schedules = BackupSchedule.objects.filter(instance__in=list(newest)).order_by("name")
     if destination is not None:
-        schedules = schedules.filter(_at(destination))
+        schedules = schedules.filter(at_destination(destination))
     for schedule in schedules:
         outlook = found.setdefault(schedule.instance, Freshness())
         if not schedule.enabled:
@@ -103,7 +103,7 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
     """
     schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances)).exclude(type=Type.MANUAL)
     if destination is not None:
-        schedules = schedules.filter(_at(destination))
+        schedules = schedules.filter(at_destination(destination))
     now, ages = timezone.now(), dict[str, timedelta]()
     for schedule in schedules:
         try:
@@ -116,7 +116,7 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
     return ages
 
 
-def _at(destination: BackupDestination) -> Q:
+def at_destination(destination: BackupDestination) -> Q:
     """Match the schedules that back up to `destination`, as their first one or a further one."""
     further = ScheduleDestination.objects.filter(destination=destination).values("schedule")
     return Q(destination=destination) | Q(pk__in=further)

@@ -27,6 +27,7 @@ from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable, NotFound
 from destinations.models import BackupDestination
 from tests.support.call_commands import command, refused
+from tests.support.rows import an_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -270,3 +271,16 @@ def test_a_copy_that_was_deleted_is_made_again(
     BackupCopy.objects.filter(pk=at(pair, "vault").pk).update(state="deleted", deleted_at=timezone.now(), path="")
     copy_now(pair, vault, by="alice")
     assert (at(pair, "vault").condition, at(pair, "vault").deleted_at) == ("stored", None)
+
+
+def test_an_archive_that_is_another_backup_there_is_not_copied(
+    backup: BackupExecution, vault: BackupDestination
+) -> None:
+    other = an_execution("shop", destination=vault, archive_sha256=backup.archive_sha256)
+    with pytest.raises(BackupError, match=f"has the same archive already, as backup {other.pk}"):
+        start_copy(backup, vault, by="alice")
+
+
+def test_a_verification_is_recorded_with_the_copy_that_was_read(pair: BackupExecution) -> None:
+    verify_backup(pair, by="tests")
+    assert (at(pair, "nas").verified_by, at(pair, "vault").verified_by) == ("verification", "upload")

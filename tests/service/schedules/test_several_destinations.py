@@ -94,3 +94,11 @@ def test_a_destination_of_a_schedule_is_not_deleted(tacacs_root: Path) -> None:
     set_further(schedule, [vault])
     assert vault.protected_by() == ["1 further destination of a schedule"]
     assert BackupDestination.objects.filter(pk=vault.pk).exists()
+
+
+def test_disabling_a_destination_says_which_schedules_fail_and_which_lack_a_copy(tacacs_root: Path) -> None:
+    nas, vault = a_destination("nas"), a_destination("vault")
+    a_schedule("alone", instance="tacacs-hq", destination=vault)
+    set_further(a_schedule("both", instance="tacacs-hq", destination=nas), [vault])
+    data = command("disabledestination", "vault", "--why", "full", "--json").data
+    assert (data["schedules"], data["lacking"], data["copies"]) == (["alone"], ["both"], 0)
