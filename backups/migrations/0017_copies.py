@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='backupexecution',
-            index=models.Index(condition=models.Q(('copies_state', 'missing'), ('deleted_at', None), ('missing_at', None), ('status', 'completed')), fields=['-created_at', '-id'], name='execution_lacks_copy'),
+            index=models.Index(condition=models.Q(('copies_state', 'missing'), ('deleted_at', None), ('missing_at', None), ('status', 'completed')), fields=['copies_state', 'deleted_at', 'missing_at', 'status', '-created_at', '-id'], name='execution_lacks_copy'),
         ),
         migrations.AddField(
             model_name='backupcopy',

@@ -220,7 +220,12 @@ class BackupExecution(Run):
             models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
             models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
             models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
-            models.Index(fields=["-created_at", "-id"], condition=LACKS_A_COPY, name="execution_lacks_copy"),
+            # with all the columns of its condition: SQLite would take `execution_archive`, and read every stored row
+            models.Index(
+                fields=["copies_state", "deleted_at", "missing_at", "status", "-created_at", "-id"],
+                condition=LACKS_A_COPY,
+                name="execution_lacks_copy",
+            ),
             models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
         ]
 

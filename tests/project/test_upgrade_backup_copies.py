@@ -62,9 +62,16 @@ def test_each_archive_becomes_one_copy_with_what_is_known_of_it(earlier: Any) ->
     row(earlier, nas, "d-failed", status="failed", **without)
     row(earlier, nas, "e-queued", status="queued", **without)
     row(earlier, nas, "f-running", status="running", planned_path="app/f.tar.gz", **without)
+    # more than one batch: rows are read while others are written
+    model = earlier.get_model("backups", "BackupExecution")
+    model.objects.bulk_create(
+        model(id=f"many-{number}", instance="many", destination=nas, status="queued", triggered_by="x", kind="startup")
+        for number in range(1_100)
+    )
     latest = [key for key in MigrationExecutor(connection).loader.graph.leaf_nodes() if key[0] == "backups"]
     MigrationExecutor(connection).migrate(latest)
-    copies = {copy.execution_id: copy for copy in BackupCopy.objects.all()}
+    assert BackupCopy.objects.filter(execution__instance="many", state="waiting").count() == 1_100
+    copies = {copy.execution_id: copy for copy in BackupCopy.objects.exclude(execution__instance="many")}
     assert {name: copy.condition for name, copy in copies.items()} == {
         "a-stored": "stored",
         "b-missing": "missing",
