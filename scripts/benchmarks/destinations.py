@@ -27,6 +27,26 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # starts a server, prints the options of the destination, and ends it when standard input does
 SERVERS = {
+    "sftp": """
+from tests.support.servers.running.accounts import FULL
+from tests.support.servers.sshd import Sshd
+server = Sshd()
+def options(server, location, timeout):
+    known = server.folder / "known_hosts"
+    known.write_text(server.known_hosts())
+    return {
+        "host": server.host, "port": server.port, "username": FULL, "private_key": str(server.key),
+        "known_hosts_file": str(known), "base_path": location, "timeout": timeout, "read_back": False,
+    }
+""",
+    "rclone": """
+from contextlib import nullcontext
+server = nullcontext()
+def options(server, location, timeout):
+    config = Path(sys.argv[1], "rclone.conf")
+    config.write_text("[here]\\ntype = local\\n")
+    return {"remote": "here:" + str(Path(sys.argv[1], location)), "config_file": str(config), "timeout": timeout}
+""",
     "s3": """
 from tests.support.servers.certificates import Certificates
 from tests.support.servers.objects.moto import Moto as Server
@@ -37,6 +57,23 @@ server = Server(Certificates(Path(sys.argv[1])))
 from tests.support.servers.objects.gcs import Gcs as Server
 from tests.destinations.backends.gcs.buckets import gcs_options as options
 server = Server()
+""",
+    "ftp": """
+from tests.support.servers.certificates import Certificates
+from tests.support.servers.ftp.vsftpd import Vsftpd as Server
+from tests.destinations.contract.ftp_place import account
+server = Server("explicit", Certificates(Path(sys.argv[1])))
+def options(server, *, location, timeout):
+    return {**account(server), "base_path": location, "timeout": timeout, "read_back": False}
+""",
+    "webdav": """
+from tests.support.servers.certificates import Certificates
+from tests.support.servers.webdav import Webdav as Server
+from tests.destinations.contract.webdav_place import account
+certificates = Certificates(Path(sys.argv[1]))
+server = Server(certificates, certificates.valid)
+def options(server, *, location, timeout):
+    return {**account(server), "base_path": location, "timeout": timeout, "read_back": False}
 """,
 }
 SERVE = """
@@ -86,7 +123,45 @@ class Tool:
     transfer: str
 
 
+# the password goes by standard input
+CURL = """
+import subprocess
+login = f'user = "{options["username"]}:{options["password"]}"'
+def curl(*words):
+    argv = ["curl", "--silent", "--show-error", "--fail", "--cacert", options["ca_file"], "--config", "-", *words]
+    subprocess.run(argv, input=login.encode(), stdout=subprocess.DEVNULL, check=True)
+"""
 TOOLS: Mapping[str, Tool] = {
+    "sftp": Tool(
+        "OpenSSH's `sftp`",
+        """
+import atexit, subprocess, tempfile
+control = os.path.join(tempfile.mkdtemp(), "control")
+words = ["-o", "ControlPath=" + control, "-o", "UserKnownHostsFile=" + options["known_hosts_file"]]
+login = ["-i", options["private_key"], "-o", "BatchMode=yes", options["username"] + "@" + options["host"]]
+port = str(options["port"])
+# logged in before the clock runs, as the other one is
+subprocess.run(["ssh", "-M", "-fN", "-p", port, *words, *login], check=True, stderr=subprocess.DEVNULL)
+atexit.register(subprocess.run, ["ssh", "-O", "exit", *words, *login], stderr=subprocess.DEVNULL)
+""",
+        """
+moves = "put " + path + " bench/" + name if direction == "to" else "get bench/" + name + " " + path
+batch = "-mkdir bench\\n-mkdir bench/tool\\n" + moves + "\\n"
+argv = ["sftp", "-q", "-b", "-", "-P", port, *words, *login]
+subprocess.run(argv, input=batch.encode(), check=True, capture_output=True)
+""",
+    ),
+    "rclone": Tool(
+        "`rclone copyto`",
+        """
+import subprocess
+stored = options["remote"] + "/" + name
+""",
+        """
+ends = (path, stored) if direction == "to" else (stored, path)
+subprocess.run(["rclone", "--config", options["config_file"], "copyto", *ends], check=True)
+""",
+    ),
     "s3": Tool(
         "boto3's `upload_file`, `download_file`",
         """
@@ -122,8 +197,32 @@ blob.exists()
 blob.upload_from_filename(path) if direction == "to" else blob.download_to_filename(path)
 """,
     ),
+    "ftp": Tool(
+        "curl",
+        CURL,
+        """
+place = f"ftp://{options['host']}:{options['port']}/bench/{name}"
+curl("--ssl-reqd", "--ftp-create-dirs", *(["--upload-file", path] if direction == "to" else ["--output", path]), place)
+""",
+    ),
+    "webdav": Tool(
+        "curl",
+        CURL,
+        """
+place = f"{options['url']}{name.replace('/', '-')}"
+curl(*(["--upload-file", path] if direction == "to" else ["--output", path]), place)
+""",
+    ),
 }
-NEEDED = {"s3": ("boto3", "moto"), "gcs": ("google.cloud.storage", "gcp_storage_emulator")}
+# modules and programs
+NEEDED = {
+    "sftp": ("asyncssh", "sftp"),
+    "rclone": ("rclone",),
+    "s3": ("boto3", "moto"),
+    "gcs": ("google.cloud.storage", "gcp_storage_emulator"),
+    "ftp": ("vsftpd", "curl"),
+    "webdav": ("wsgidav", "cheroot", "curl"),
+}
 
 
 def run(bench: Bench) -> Iterator[str]:
@@ -136,8 +235,11 @@ def run(bench: Bench) -> Iterator[str]:
     yield f"{megabytes} MB, median of {bench.rounds}. The transfer with what verifies it; peak beyond the idle process."
     sha256 = measure.run(["sha256sum", source]).output.split()[0]
     for type, tool in TOOLS.items():
-        if missing := [module for module in NEEDED[type] if not _is_installed(module)]:
+        if missing := [name for name in NEEDED[type] if not _is_installed(name) and not shutil.which(name)]:
             yield f"`{type}` is left out: {', '.join(missing)} is not installed."
+            continue
+        if type == "sftp" and os.geteuid() != 0:
+            yield "`sftp` is left out: only root can run a server that logs other users in."
             continue
         with _server(type, folder) as options:
             for direction in ("to", "from"):
@@ -196,8 +298,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
-def _is_installed(module: str) -> bool:
+def _is_installed(name: str) -> bool:
+    """Whether there is a module or a program of that name."""
     try:
-        return find_spec(module) is not None
+        return shutil.which(name) is not None or find_spec(name) is not None
     except ModuleNotFoundError:  # the package that would hold it
         return False

@@ -91,7 +91,7 @@ class GcsDestination(RemoteDestination):
     def connection_steps(self) -> Iterator[Step]:
         for name, step in endpoint_steps(self._endpoint, timeout=self.timeout):
             yield name, partial(self._call, name, step)
-        yield "log in", lambda: self._call("open the bucket", self._log_in)
+        yield "log in", lambda: self._call("log in", self._log_in)
 
     def _log_in(self) -> str:
         next(self._open().pages(self._prefix))

@@ -4,15 +4,17 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 import asyncssh
+from asyncssh.constants import MSG_IGNORE
 
 from destinations.backends.sftp import host_keys
 from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP, STEPS, Account, address
 from destinations.backends.sftp.errors import connection_error, untrusted
 from destinations.backends.sftp.login import HOST_KEY_ALGORITHMS, as_host_key, expected_keys, login_options
+from destinations.backends.sftp.loop import Loop
 from destinations.exceptions import ConnectionLost, DestinationError
 
 T = TypeVar("T")
@@ -57,7 +59,7 @@ class Session:
         self._done = {step: concurrent.futures.Future[None]() for step in STEPS}
         self._lock = threading.Lock()
         self._dropped = False
-        self._loop = asyncio.new_event_loop()
+        self._loop = Loop()
         self._loop.set_exception_handler(_leave_out_lost_requests)
         threading.Thread(target=self._main, name=f"sftp {account.where}", daemon=True).start()
         self._connecting = self.submit(self._connect())
@@ -150,6 +152,7 @@ class Session:
                         lambda: _Client(self), account.host, account.port, config=None, **login
                     )
                     limit.reschedule(self._loop.time() + account.timeout)
+                    _leave_out_ignored_packets(connection)
                     self.client = await connection.start_sftp_client(path_errors="surrogateescape")
             except DestinationError:
                 raise
@@ -181,6 +184,21 @@ class Session:
         )
 
 
+def _leave_out_ignored_packets(connection: asyncssh.SSHClientConnection) -> None:
+    """Send no empty packet before each one, which takes a quarter of the processor time of an upload.
+
+    The library does so against an attack on ciphers in CBC mode (RFC 4251, section 9.3.1), which AES-GCM is not.
+    """
+    send: Callable[..., None] = connection.send_packet
+    if "gcm" in str(connection.get_extra_info("send_cipher")):
+
+        def send_packet(kind: int, *parts: bytes, **options: Any) -> None:
+            if kind != MSG_IGNORE:
+                send(kind, *parts, **options)
+
+        cast(Any, connection).send_packet = send_packet
+
+
 def _leave_out_lost_requests(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what no request waits for, except that each of many requests under way lost its connection."""
     if not isinstance(context.get("exception"), asyncssh.Error | OSError):
@@ -200,6 +218,7 @@ def fetch(host: str, port: int, timeout: float) -> host_keys.HostKey:
     """Return the same, from a thread without an event loop. Raises `DestinationError`."""
     where = address(host, port)
     try:
-        return asyncio.run(fetch_host_key(host, port, timeout))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            return runner.run(fetch_host_key(host, port, timeout))
     except Exception as error:
         raise connection_error(error, "fetch the host key", where, "", "") from error
