@@ -9,8 +9,11 @@ from django.core.exceptions import ValidationError
 
 from destinations.backends.base.records import PeerKey
 from destinations.exceptions import DestinationConfigError
+from destinations.lib.formats import is_text
 from destinations.lib.operator_error import sentences
 from destinations.transfer.extras import Extra
+
+_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 class Options(ABC):
@@ -66,7 +69,7 @@ class Options(ABC):
         """Return one option validated; raise `DestinationConfigError` when it is missing or wrong."""
         field = cls.fields()[option]
         try:
-            return field.clean(config.get(option, field.initial))
+            return field.clean(_plain(field, config.get(option, field.initial)))
         except ValidationError as error:
             # A field's own message may repeat the value.
             reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
@@ -93,3 +96,21 @@ class Options(ABC):
         Raises `DestinationError`.
         """
         raise NotImplementedError
+
+
+def _plain(field: forms.Field, value: object) -> object:
+    """Return `value` as its field takes it. Raises `ValidationError` for text that no field refuses by itself."""
+    if not isinstance(value, str):
+        return value
+    if not is_text(value):
+        raise ValidationError("It holds bytes that are no text in UTF-8.")
+    kept = value.strip() if getattr(field, "strip", True) else value
+    # in a header of HTTP it would begin another one
+    if not isinstance(field.widget, forms.Textarea) and ("\r" in kept or "\n" in kept):
+        raise ValidationError("It holds a line break.")
+    if isinstance(field, forms.BooleanField) and value:
+        # a field takes every other word, "no" too, for true
+        if value.strip().lower() not in _TRUTH:
+            raise ValidationError("Give true or false.")
+        return _TRUTH[value.strip().lower()]
+    return value

@@ -195,9 +195,8 @@ class GcsDestination(RemoteDestination):
             known = explain(refused, f"delete {path}", self.where)
             if isinstance(known, Locked):
                 until = _locked_until(about)
-                raise Locked(
-                    f"{path} in {self.where} is locked until {until or 'its hold ends'}.", known.hint, until
-                ) from None
+                end = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "by a hold"
+                raise Locked(f"{path} in {self.where} is locked {end}.", known.hint, until) from None
             raise
 
 
