@@ -4,10 +4,9 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
-
 from backupsite.crashes import STARTUP_ERRORS, hide_secrets_in_tracebacks, startup_sentence
 from destinations.lib.terminal import spell_out
+from destinations.management.utility import CommandUtility
 
 
 def main() -> None:
@@ -16,7 +15,7 @@ def main() -> None:
     spell_out(sys.stderr)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
     try:
-        execute_from_command_line(sys.argv)
+        CommandUtility(sys.argv).execute()
     except STARTUP_ERRORS as error:
         # before a command began, or of Django's own commands, such as migrate
         sys.exit(startup_sentence(error))

@@ -3,6 +3,7 @@ import sys
 
 from django.core.wsgi import get_wsgi_application
 
+from backupsite.apps import register_pages
 from backupsite.crashes import STARTUP_ERRORS, startup_sentence
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
@@ -10,6 +11,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
 CANNOT_START = 3
 try:
     application = get_wsgi_application()
+    # before the first request: gunicorn starts no worker of a site with a broken page
+    register_pages()
 except STARTUP_ERRORS as error:
     sys.stderr.write(f"{startup_sentence(error)}\n")
     sys.exit(CANNOT_START)

@@ -35,7 +35,10 @@ def supervise(kind: RunKind[Any], run: Run) -> str:
     # the child imports what this process imports, whatever its working directory is
     paths = [path for path in sys.path if path]
     process = subprocess.Popen(
-        [sys.executable, "-m", "django", "runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid())],
+        [
+            *(sys.executable, "-m", "backups.management", "runexecution"),
+            *(run.pk, "--kind", kind.noun, "--parent", str(os.getpid())),
+        ],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

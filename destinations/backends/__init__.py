@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from destinations.backends.azure import AzureDestination
 from destinations.backends.base import Destination, StoredFile, TestStep
+from destinations.backends.dropbox import DropboxDestination
 from destinations.backends.ftp import FtpDestination
 from destinations.backends.gcs import GcsDestination
 from destinations.backends.local import LocalDestination
@@ -24,6 +25,7 @@ TYPES: dict[str, type[Destination]] = {
     "s3": S3Destination,
     "azure": AzureDestination,
     "gcs": GcsDestination,
+    "dropbox": DropboxDestination,
     "rclone": RcloneDestination,
 }
 

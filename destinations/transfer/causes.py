@@ -20,13 +20,12 @@ def network_cause(error: BaseException) -> Exception | None:
         mismatch.verify_code = HOSTNAME_MISMATCH
         return mismatch
     found = [cause for cause in causes if isinstance(cause, OSError | EOFError)]
-    if not found and any(isinstance(cause, IncompleteRead) for cause in causes):
-        return EOFError()
     certificates = [cause for cause in found if isinstance(cause, ssl.SSLCertVerificationError)]
     # those of urllib3 and requests are subclasses of OSError too, without a number
     numbered = [cause for cause in found if isinstance(cause, OSError) and isinstance(cause.errno, int)]
     named = [cause for cause in found if isinstance(cause, TimeoutError | ConnectionError)]
-    return next(iter([*certificates, *numbered, *named, *found]), None)
+    cut = [EOFError() for cause in causes if isinstance(cause, IncompleteRead)]
+    return next(iter([*certificates, *numbered, *named, *cut, *found]), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -36,6 +36,14 @@ class Connections:
                 note(self)
                 super().connect()
 
+            def send(self, data: Any) -> None:
+                if not isinstance(data, bytes):
+                    super().send(data)
+                    return
+                view = memoryview(data)
+                for begin in range(0, len(view), SEND_BYTES):
+                    super().send(view[begin : begin + SEND_BYTES])
+
         class Pool(pool):  # type: ignore[misc]
             ConnectionCls = Connection
 

@@ -7,6 +7,23 @@ from contextlib import closing
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from destinations.exceptions import DestinationConfigError
+
+
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Return what trusts the authorities in `ca_file`, by default those of the system.
+
+    Raises `DestinationConfigError`, which repeats nothing of the file.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise DestinationConfigError(
+            f"The file {ca_file} of certificates cannot be used: {reason}.",
+            "Give the path of a file in PEM that the user who runs this program may read.",
+        ) from None
+
 
 def endpoint_steps(url: str, *, ca_file: str | None = None, timeout: float) -> Iterator[tuple[str, Callable[[], str]]]:
     """Yield the steps up to a trusted connection, each a name and what does it; it raises errors of sockets and TLS.
@@ -32,7 +49,7 @@ def endpoint_steps(url: str, *, ca_file: str | None = None, timeout: float) -> I
             return f"port {port} answers"
 
     def encrypt() -> str:
-        context = ssl.create_default_context(cafile=ca_file)
+        context = trusting(ca_file)
         with (
             closing(socket.create_connection((host, port), timeout=timeout)) as plain,
             context.wrap_socket(plain, server_hostname=host) as encrypted,

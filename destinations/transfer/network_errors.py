@@ -44,6 +44,9 @@ def from_network_error(error: Exception, action: str, where: str) -> Destination
         return PeerNotTrusted(f"{text}: the certificate of the server {reason}.", hint)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return ConnectionLost(f"{text}: the connection was cut.", _AGAIN)
+    # of a record whose bytes changed on the way, found here or by the other side
+    if isinstance(error, ssl.SSLError) and "RECORD" in (error.reason or ""):
+        return ConnectionLost(f"{text}: what arrived is not what was sent ({error.reason}).", _AGAIN)
     if isinstance(error, ssl.SSLError):
         reason = error.reason or "unknown error"
         return DestinationUnavailable(f"{text}: TLS failed ({reason}).", "Check the port and the kind of encryption.")

@@ -58,6 +58,23 @@ from tests.support.servers.objects.gcs import Gcs as Server
 from tests.destinations.backends.gcs.buckets import gcs_options as options
 server = Server()
 """,
+    "ftp": """
+from tests.support.servers.certificates import Certificates
+from tests.support.servers.ftp.vsftpd import Vsftpd as Server
+from tests.destinations.contract.ftp_place import account
+server = Server("explicit", Certificates(Path(sys.argv[1])))
+def options(server, *, location, timeout):
+    return {**account(server), "base_path": location, "timeout": timeout, "read_back": False}
+""",
+    "webdav": """
+from tests.support.servers.certificates import Certificates
+from tests.support.servers.webdav import Webdav as Server
+from tests.destinations.contract.webdav_place import account
+certificates = Certificates(Path(sys.argv[1]))
+server = Server(certificates, certificates.valid)
+def options(server, *, location, timeout):
+    return {**account(server), "base_path": location, "timeout": timeout, "read_back": False}
+""",
 }
 SERVE = """
 import json, sys
@@ -106,6 +123,14 @@ class Tool:
     transfer: str
 
 
+# the password goes by standard input
+CURL = """
+import subprocess
+login = f'user = "{options["username"]}:{options["password"]}"'
+def curl(*words):
+    argv = ["curl", "--silent", "--show-error", "--fail", "--cacert", options["ca_file"], "--config", "-", *words]
+    subprocess.run(argv, input=login.encode(), stdout=subprocess.DEVNULL, check=True)
+"""
 TOOLS: Mapping[str, Tool] = {
     "sftp": Tool(
         "OpenSSH's `sftp`",
@@ -172,6 +197,22 @@ blob.exists()
 blob.upload_from_filename(path) if direction == "to" else blob.download_to_filename(path)
 """,
     ),
+    "ftp": Tool(
+        "curl",
+        CURL,
+        """
+place = f"ftp://{options['host']}:{options['port']}/bench/{name}"
+curl("--ssl-reqd", "--ftp-create-dirs", *(["--upload-file", path] if direction == "to" else ["--output", path]), place)
+""",
+    ),
+    "webdav": Tool(
+        "curl",
+        CURL,
+        """
+place = f"{options['url']}{name.replace('/', '-')}"
+curl(*(["--upload-file", path] if direction == "to" else ["--output", path]), place)
+""",
+    ),
 }
 # modules and programs
 NEEDED = {
@@ -179,6 +220,8 @@ NEEDED = {
     "rclone": ("rclone",),
     "s3": ("boto3", "moto"),
     "gcs": ("google.cloud.storage", "gcp_storage_emulator"),
+    "ftp": ("vsftpd", "curl"),
+    "webdav": ("wsgidav", "cheroot", "curl"),
 }
 
 
@@ -255,8 +298,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
-def _is_installed(module: str) -> bool:
+def _is_installed(name: str) -> bool:
+    """Whether there is a module or a program of that name."""
     try:
-        return find_spec(module) is not None
+        return shutil.which(name) is not None or find_spec(name) is not None
     except ModuleNotFoundError:  # the package that would hold it
         return False

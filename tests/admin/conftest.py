@@ -13,8 +13,15 @@ from backups.models import BackupExecution, BackupSchedule, RestoreExecution
 from backups.runs.recovery import heartbeats
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
+from backupsite.apps import register_pages
 from tests.support.restores.component_restores import change, restore
 from tests.support.rows import a_destination
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pages() -> None:
+    """The pages are registered, also for a test that asks for the list of them before it opens any."""
+    register_pages()
 
 
 @pytest.fixture(autouse=True)

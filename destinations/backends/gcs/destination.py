@@ -91,7 +91,7 @@ class GcsDestination(RemoteDestination):
     def connection_steps(self) -> Iterator[Step]:
         for name, step in endpoint_steps(self._endpoint, timeout=self.timeout):
             yield name, partial(self._call, name, step)
-        yield "log in", lambda: self._call("open the bucket", self._log_in)
+        yield "log in", lambda: self._call("log in", self._log_in)
 
     def _log_in(self) -> str:
         next(self._open().pages(self._prefix))
@@ -195,9 +195,8 @@ class GcsDestination(RemoteDestination):
             known = explain(refused, f"delete {path}", self.where)
             if isinstance(known, Locked):
                 until = _locked_until(about)
-                raise Locked(
-                    f"{path} in {self.where} is locked until {until or 'its hold ends'}.", known.hint, until
-                ) from None
+                end = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "by a hold"
+                raise Locked(f"{path} in {self.where} is locked {end}.", known.hint, until) from None
             raise
 
 

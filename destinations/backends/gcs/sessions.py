@@ -4,12 +4,14 @@ import base64
 import hashlib
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from destinations.backends.base import UploadState
 from destinations.backends.gcs.answers import GcsRefused
 from destinations.exceptions import ConnectionLost
+from destinations.lib.redaction import remember
 from destinations.transfer.upload import Part, Upload
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Session:
         if begin is None:
             # the store compares it before the file gets its name
             self.address = bucket.begin_upload(name, {"crc32c": self.checksum}, total)
+            _hide(self.address)
             state.data = self._about | {"address": self._seal.sealed(self.address)}
             state.save(state.data)
             begin = 0
@@ -101,6 +104,7 @@ class Session:
             return None
         # without a seal: that of this process
         self.address = self._seal.open(state) or self.address
+        _hide(self.address)
         return self.received(bucket) if self.address else None
 
     def _send_chunk(self, bucket: "Bucket", begin: int, end: int) -> int:
@@ -119,6 +123,12 @@ class Session:
         # it may have kept less than was sent
         self.upload.skip(arrived - end)
         return arrived
+
+
+def _hide(address: str) -> None:
+    """Keep what gives the right to write out of logs: libraries quote the address of a request in their errors."""
+    for given in re.findall(r"[?&]upload_id=([^&]+)", address):
+        remember(given, unquote(given))
 
 
 def _kept(answer: Any) -> int:

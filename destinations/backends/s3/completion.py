@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.s3.answers import S3Refused
-from destinations.exceptions import NameTaken
+from destinations.exceptions import ConnectionLost, NameTaken
 from destinations.transfer.blocks import compare
 from destinations.transfer.upload import Upload
 
@@ -38,15 +38,17 @@ def check(bucket: "Bucket", parts: "Parts", upload: Upload) -> None:
 def publish(bucket: "Bucket", parts: "Parts", upload: Upload) -> str:
     """Complete the upload, and return its version where the bucket has versions. Raises `NameTaken`."""
     wanted = upload.wanted
-    if size_of(bucket, parts) is not None:
+    if size_of(bucket, parts.key, parts.customer) is not None:
         raise NameTaken(f"{wanted.path} exists already in the bucket {bucket.name}.", "Nothing is overwritten.")
     request = {**parts.target, "MultipartUpload": {"Parts": [parts.done[number] for number in sorted(parts.done)]}}
     try:
         answer = bucket.call("complete_multipart_upload", **request, IfNoneMatch="*", **parts.customer)
     except S3Refused as refused:
-        if refused.code == "NoSuchUpload" and size_of(bucket, parts) == wanted.size:
-            # the answer to an earlier try was lost
-            return ""
+        if refused.code == "NoSuchUpload" and size_of(bucket, parts.key, parts.customer) is not None:
+            # the answer to an earlier try was lost, or another took the name: what is there is read
+            raise ConnectionLost(
+                f"The answer to the completion of {wanted.path} was lost.", "The next try may succeed."
+            ) from refused
         if refused.code not in {"NotImplemented", "InvalidArgument", "InvalidRequest"}:
             raise
         # an older compatible store, which knows no conditions: the name was looked for above
@@ -57,9 +59,10 @@ def publish(bucket: "Bucket", parts: "Parts", upload: Upload) -> str:
     return str(answer.get("VersionId") or "")
 
 
-def size_of(bucket: "Bucket", parts: "Parts") -> int | None:
+def size_of(bucket: "Bucket", key: str, customer: Mapping[str, Any]) -> int | None:
+    """Return the size of an object; None where there is none."""
     try:
-        return int(bucket.call("head_object", Key=parts.key, **parts.customer)["ContentLength"])
+        return int(bucket.call("head_object", Key=key, **customer)["ContentLength"])
     except S3Refused as refused:
         if refused.is_missing:
             return None

@@ -92,10 +92,10 @@ class S3Destination(RemoteDestination):
         endpoint = bucket.endpoint
         for name, step in endpoint_steps(endpoint, ca_file=str(self.options["verify"]) or None, timeout=self.timeout):
             yield name, partial(self._call, name, step)
-        yield "log in", lambda: self._call("open the bucket", self._log_in)
+        yield "log in", lambda: self._call("log in", self._log_in)
 
     def _log_in(self) -> str:
-        self._open().call("head_bucket")
+        self._open().call("list_objects_v2", Prefix=self._prefix, MaxKeys=1)
         return f"the bucket {self.options['bucket_name']} is there"
 
     # --- names ----------------------------------------------------------------------------------------------------
@@ -111,12 +111,13 @@ class S3Destination(RemoteDestination):
         bucket = self._open()
         try:
             return bucket.call("head_object", Key=self._prefix + path, **self._customer)
-        except S3Refused as refused:
-            if not refused.is_missing:
-                raise
-        # the answer has no body: a bucket that is gone looks the same as a file that is not there
-        bucket.call("head_bucket")
-        raise self._missing(path)
+        except S3Refused as error:
+            refused = error
+        # that answer has no body: wrong keys look like a right that lacks, a bucket that is gone like a missing file
+        bucket.call("list_objects_v2", Prefix=self._prefix + path, MaxKeys=1)
+        if refused.is_missing:
+            raise self._missing(path)
+        raise refused
 
     def _missing(self, path: str) -> NotFound:
         return NotFound(
@@ -131,7 +132,8 @@ class S3Destination(RemoteDestination):
             customer=self._customer,
             checksum=str(self.options["checksum"] or "sha256"),
             explain=self.remote_error,
-            delays=self.retry_delays,
+            # few: the whole is tried again as often
+            delays=self.retry_delays[:2],
         )
         multipart.send(self._open(), self._parts, upload, state)
 
@@ -169,8 +171,11 @@ class S3Destination(RemoteDestination):
             state.data = {}
             state.save(state.data)
             return
-        listings.abort_partial(self._open(), self._prefix, wanted.part_path)
-        self._open().call("delete_object", Key=self._prefix + wanted.part_path)
+        bucket, key = self._open(), self._prefix + wanted.part_path
+        listings.abort_partial(bucket, self._prefix, wanted.part_path)
+        # of another program; where there is none, a deletion would leave a delete marker in a bucket with versions
+        if completion.size_of(bucket, key, self._customer) is not None:
+            bucket.call("delete_object", Key=key)
 
     # --- files ----------------------------------------------------------------------------------------------------
     def remote_receive(self, path: str, offset: int, write: Write) -> None:

@@ -51,15 +51,27 @@ def try_lock(bucket: "Bucket", prefix: str, mode: str, customer: Mapping[str, An
             f"{where} keeps no versions: what is stored there can be overwritten, whatever is locked.",
             "Make a bucket with object lock, which has versions.",
         )
+    if locked_until(bucket.call("head_object", Key=key, **customer)) is None:
+        raise VerificationFailed(
+            f"{where} does not say until when a file is locked.",
+            "Give the account the right s3:GetObjectRetention: without it a locked archive would be hidden, not kept.",
+        )
+    rights = True
     for bypass in ({}, {"BypassGovernanceRetention": True}):
         try:
             bucket.call("delete_object", Key=key, VersionId=version, **bypass)
         except S3Refused as refused:
             if not refused.is_denied and refused.status != 403:
                 raise
+            # AWS says of a lock that it protects the object, and of a right that the account is not authorized
+            rights = rights and "not authorized" not in refused.message
         else:
             raise _deleted(where, by_right=bool(bypass))
     bucket.call("delete_object", Key=key)
+    if not rights:
+        return (
+            f"the account has no right to delete versions, locked for {human_duration(PROBE_SECONDS)} or not ({mode})"
+        )
     return f"the store refuses to delete a version locked for {human_duration(PROBE_SECONDS)} ({mode})"
 
 

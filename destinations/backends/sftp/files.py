@@ -56,6 +56,11 @@ async def look(client: asyncssh.SFTPClient, path: str, *, follow: bool = False) 
     return as_entry(path.rpartition("/")[2], attributes)
 
 
+async def real_paths(client: asyncssh.SFTPClient, *paths: str) -> list[str]:
+    """Return the paths with links resolved, where the server resolves them."""
+    return [str(await client.realpath(path)) for path in paths]
+
+
 async def entries(client: asyncssh.SFTPClient, path: str, timeout: float, *, first: int | None = None) -> list[Entry]:
     """Return the names in the folder, at least `first` of them; each answer comes within `timeout`."""
     found: list[Entry] = []

@@ -28,13 +28,30 @@ class Folder:
     def __init__(self, account: Account, base: str, location: str) -> None:
         self._base, self._location = base, location
         self.session = Session(account)
+        # folders that were seen to be below the base
+        self._inside = {""}
 
     @property
     def client(self) -> asyncssh.SFTPClient:
         return self.session.ready()
 
-    def _on_server(self, path: str) -> str:
+    def _on_server(self, path: str, *, is_folder: bool = False) -> str:
+        """Return the path on the server. Raises `DestinationUnavailable` where a link leads out of the base."""
+        folder = path if is_folder else path.rpartition("/")[0]
+        if folder not in self._inside:
+            with suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                self._require_inside(folder)
+                self._inside.add(folder)
         return f"{self._base}/{path}" if path else self._base
+
+    def _require_inside(self, folder: str) -> None:
+        base, found = self.session.run(files.real_paths(self.client, self._base, f"{self._base}/{folder}"))
+        if not found.startswith(f"{base.rstrip('/')}/"):
+            raise DestinationUnavailable(
+                f"{self._location}/{folder} leads out of the folder of the destination, to {found}: links are not "
+                "followed.",
+                "Put the folder itself there, or remove the symbolic link on the server.",
+            )
 
     # --- one request each -----------------------------------------------------------------------------------------
     def stat(self, path: str) -> StoredFile:
@@ -95,7 +112,9 @@ class Folder:
         """Yield the files at any depth, in the order of their paths as texts; `alive` is called for each folder."""
         alive()
         try:
-            found = self.session.run_long(files.entries(self.client, self._on_server(folder), self._timeout))
+            found = self.session.run_long(
+                files.entries(self.client, self._on_server(folder, is_folder=True), self._timeout)
+            )
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
             # a server says the same of a file
             if not folder:
@@ -113,6 +132,8 @@ class Folder:
                 )
             # no archive is in a folder of another name, such as one of the system that may not be read
             elif entry.is_folder and is_segment(entry.name) and prefix.count("/") < MAX_DEPTH - 1:
+                # it is no link, and neither is what leads to it
+                self._inside.add(path)
                 yield from self.walk(path, alive)
 
     # --- bytes ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Private keys and known_hosts files, read when a connection needs them."""
 
+import errno
+import stat
 from pathlib import Path
 
 import asyncssh
@@ -8,6 +10,8 @@ from destinations.backends.sftp import host_keys
 from destinations.exceptions import DestinationConfigError
 
 _OPTION, _UNLOCKED_BY = "private_key", "private_key_passphrase"
+# keys are far smaller, and a known_hosts file of that size has thousands of servers
+LARGEST_BYTES = 4 << 20
 
 
 def load_private_key(text_or_path: str, passphrase: str) -> asyncssh.SSHKey:
@@ -15,7 +19,7 @@ def load_private_key(text_or_path: str, passphrase: str) -> asyncssh.SSHKey:
     text = text_or_path
     if "-----BEGIN" not in text:
         try:
-            text = Path(text_or_path).read_text()
+            text = _read(Path(text_or_path))
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise DestinationConfigError(
@@ -41,7 +45,7 @@ def load_private_key(text_or_path: str, passphrase: str) -> asyncssh.SSHKey:
 
 def read_known_hosts(path: str) -> asyncssh.SSHKnownHosts:
     try:
-        return asyncssh.read_known_hosts(path)
+        return asyncssh.import_known_hosts(_read(Path(path)))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a line of it cannot be understood"
         raise DestinationConfigError(
@@ -49,6 +53,15 @@ def read_known_hosts(path: str) -> asyncssh.SSHKnownHosts:
             "Give the path of a known_hosts file that the user who runs this program may read.",
             "known_hosts_file",
         ) from error
+
+
+def _read(path: Path) -> str:
+    """Return the text of the file. Raises `OSError` and `UnicodeDecodeError`."""
+    found = path.stat()
+    # a device or a pipe would hold up the connection or fill the memory
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_BYTES:
+        raise OSError(errno.EINVAL, "it is no regular file, or much too large")
+    return path.read_text()
 
 
 def _wrong(reason: str, hint: str, option: str = _OPTION) -> DestinationConfigError:

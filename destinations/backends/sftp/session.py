@@ -14,6 +14,7 @@ from destinations.backends.sftp import host_keys
 from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP, STEPS, Account, address
 from destinations.backends.sftp.errors import connection_error, untrusted
 from destinations.backends.sftp.login import HOST_KEY_ALGORITHMS, as_host_key, expected_keys, login_options
+from destinations.backends.sftp.loop import Loop
 from destinations.exceptions import ConnectionLost, DestinationError
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class Session:
         self._done = {step: concurrent.futures.Future[None]() for step in STEPS}
         self._lock = threading.Lock()
         self._dropped = False
-        self._loop = asyncio.new_event_loop()
+        self._loop = Loop()
         self._loop.set_exception_handler(_leave_out_lost_requests)
         threading.Thread(target=self._main, name=f"sftp {account.where}", daemon=True).start()
         self._connecting = self.submit(self._connect())
@@ -217,6 +218,7 @@ def fetch(host: str, port: int, timeout: float) -> host_keys.HostKey:
     """Return the same, from a thread without an event loop. Raises `DestinationError`."""
     where = address(host, port)
     try:
-        return asyncio.run(fetch_host_key(host, port, timeout))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            return runner.run(fetch_host_key(host, port, timeout))
     except Exception as error:
         raise connection_error(error, "fetch the host key", where, "", "") from error

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
 from destinations.backends import destination_class
-from destinations.backends.pins import with_accepted_pin
+from destinations.backends.base.pins import with_accepted_pin
 from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand, operator_name

@@ -151,7 +151,7 @@ def test_a_file_is_received_on_from_where_the_connection_was_cut(
 def test_a_listing_that_is_cut_goes_on_and_names_no_file_twice(
     remote: MemoryRemote, files: dict[str, bytes], before: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("destinations.backends.remote.PAGE", 3)
+    monkeypatch.setattr("destinations.backends.remote.destination.PAGE", 3)
     paths = [f"app{number}/manual/{number}.tar" for number in range(8)]
     files.update({f"x/{path}": b"x" for path in paths})
     listed: list[str] = []

@@ -161,7 +161,7 @@ class Unordered(MemoryRemote):
 
 @pytest.fixture
 def unordered(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Unordered:
-    monkeypatch.setattr("destinations.backends.remote.PAGE", 3)
+    monkeypatch.setattr("destinations.backends.remote.destination.PAGE", 3)
     files.update({f"x/app/manual/{name}.tar": b"x" for name in ("d", "b", "c", "a", "f", "e", "g")})
     return Unordered({"server": "answers", "path": "x"})
 

@@ -7,6 +7,7 @@ import pytest
 
 from destinations.backends import TYPES
 from tests.destinations.contract.azure_place import AzurePlace
+from tests.destinations.contract.dropbox_place import DropboxPlace
 from tests.destinations.contract.ftp_place import FtpPlace, ProftpdPlace
 from tests.destinations.contract.gcs_place import GcsPlace
 from tests.destinations.contract.place import Place
@@ -74,6 +75,7 @@ PLACES: dict[str, type[Place]] = {
     "local": LocalPlace,
     "s3": S3Place,
     "azure": AzurePlace,
+    "dropbox": DropboxPlace,
     "memory": MemoryPlace,
     "rclone": RclonePlace,
     "sftp": SftpPlace,

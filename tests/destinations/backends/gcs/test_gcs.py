@@ -26,6 +26,7 @@ from destinations.exceptions import (
     NotFound,
     VerificationFailed,
 )
+from destinations.lib.redaction import HIDDEN, redact
 from tests.destinations.backends.gcs.conftest import Open
 from tests.destinations.conftest import put
 from tests.support.servers.objects.gcs import Gcs
@@ -87,8 +88,18 @@ def test_another_process_goes_on_and_the_address_of_the_session_is_sealed(
     kept: dict[str, object] = {}
     monkeypatch.setattr(GcsDestination, "retry_delays", ())
     proxy.cut(up=int(2.5 * MIB))
+    addresses: list[str] = []
+    begin = Bucket.begin_upload
+
+    def note(*args: Any) -> str:
+        addresses.append(begin(*args))
+        return addresses[-1]
+
+    monkeypatch.setattr(Bucket, "begin_upload", note)
     with pytest.raises(ConnectionLost):
         upload(open_gcs(proxy), state=UploadState({}, kept.update))
+    # an error of a library may quote it
+    assert HIDDEN in redact(addresses[0])
     assert set(kept) == {"path", "size", "checksum", "address"}
     assert "http" not in json.dumps(kept)
     begun: list[str] = []

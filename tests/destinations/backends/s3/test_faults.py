@@ -60,12 +60,10 @@ def test_wrong_options_are_named_by_every_use(open_s3: Open, options: dict[str, 
         lambda: put(destination, PATH, b"x"),
     ]
     for use in uses:
-        with pytest.raises(DestinationUnavailable) as caught:
+        with pytest.raises(DestinationUnavailable, match=words) as caught:
             use()
         assert caught.value.hint
         assert "wrong-secret-canary" not in caught.value.text
-    with pytest.raises(DestinationUnavailable, match=words):
-        list(destination.list())
 
 
 @pytest.mark.parametrize("use", ["stat", "delete"])
@@ -205,9 +203,9 @@ def test_a_store_that_is_busy_is_asked_again_after_the_time_it_names(
 ) -> None:
     waited: list[float] = []
     monkeypatch.setattr(S3Destination, "retry_delays", (0,))
-    monkeypatch.setattr("destinations.backends.remote.time.sleep", waited.append)
+    monkeypatch.setattr("destinations.backends.remote.calls.time.sleep", waited.append)
     clock = iter(range(10_000))
-    monkeypatch.setattr("destinations.backends.remote.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("destinations.backends.remote.calls.time.monotonic", lambda: float(next(clock)))
     answering.by = {"GET": (503, "SlowDown", {"Retry-After": "7"})}
     with pytest.raises(ConnectionLost) as caught:
         list(answering.open().list())

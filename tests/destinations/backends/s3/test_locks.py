@@ -9,6 +9,7 @@ import pytest
 
 from destinations.backends import Destination
 from destinations.backends.s3 import S3Destination, locks
+from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import (
     DestinationConfigError,
@@ -135,6 +136,21 @@ def test_the_file_of_an_earlier_test_goes_with_the_next_one_and_a_locked_one_sta
     assert ended not in after
 
 
+def test_a_refusal_for_lack_of_a_right_is_not_taken_for_one_by_the_lock(
+    open_s3: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Bucket.call
+
+    def refuse(self: Bucket, operation: str, **parameters: Any) -> dict[str, Any]:
+        if operation == "delete_object" and "VersionId" in parameters:
+            raise S3Refused("DeleteObject", "AccessDenied", 403, "User is not authorized to perform it", {})
+        return call(self, operation, **parameters)
+
+    monkeypatch.setattr(Bucket, "call", refuse)
+    steps = {step.name: step.detail for step in open_s3(**LOCK).test()}
+    assert "no right to delete versions" in steps["lock"]
+
+
 def test_an_account_that_may_bypass_the_lock_fails_the_test(open_s3: Open) -> None:
     with pytest.raises(VerificationFailed) as caught:
         open_s3(**LOCK, lock_mode="GOVERNANCE").test()
@@ -147,13 +163,28 @@ def test_a_store_whose_locks_hold_nothing_fails_the_test(open_s3: Open, monkeypa
     def unlocked(self: Bucket, operation: str, **parameters: Any) -> dict[str, Any]:
         if operation == "put_object":
             parameters = {name: value for name, value in parameters.items() if not name.startswith("ObjectLock")}
-        return call(self, operation, **parameters)
+        answer = call(self, operation, **parameters)
+        # it says that the file is locked, and deletes it
+        return answer | ({"ObjectLockRetainUntilDate": datetime.now(UTC)} if operation == "head_object" else {})
 
     monkeypatch.setattr(Bucket, "call", unlocked)
     with pytest.raises(VerificationFailed, match="locks protect nothing"):
         open_s3(**LOCK).test()
     with pytest.raises(VerificationFailed, match="no versions"):
         open_s3(**LOCK | {"bucket_name": BUCKET}).test()
+
+
+def test_an_account_that_does_not_see_locks_fails_the_test(open_s3: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = Bucket.call
+
+    def blind(self: Bucket, operation: str, **parameters: Any) -> dict[str, Any]:
+        answer = call(self, operation, **parameters)
+        return {name: value for name, value in answer.items() if not name.startswith("ObjectLock")}
+
+    monkeypatch.setattr(Bucket, "call", blind)
+    with pytest.raises(VerificationFailed) as caught:
+        open_s3(**LOCK).test()
+    assert "s3:GetObjectRetention" in caught.value.hint
 
 
 def test_a_bucket_without_object_lock_is_named_by_the_test(open_s3: Open) -> None:

@@ -80,7 +80,7 @@ def test_a_server_that_asks_to_wait_is_tried_again_after_that_time(
 ) -> None:
     monkeypatch.setattr(WebdavDestination, "retry_delays", (0.0, 0.0))
     waited: list[float] = []
-    monkeypatch.setattr("destinations.backends.remote.time.sleep", waited.append)
+    monkeypatch.setattr("destinations.backends.remote.calls.time.sleep", waited.append)
     answers = iter([(503, {"Retry-After": "0"}, b""), (429, {"Retry-After": "0"}, b"")])
 
     def answer(request: Request) -> Answer:

@@ -170,7 +170,11 @@ class Store:
             self.append(cursor, data)
         except ApiError as error:
             raise ApiError({".tag": "lookup_failed", "lookup_failed": error.error}) from None
-        entry = self.commit(self.sessions[cursor["session_id"]], commit)
+        try:
+            entry = self.commit(self.sessions[cursor["session_id"]], commit)
+        except ApiError as error:
+            # here the error of a path has no structure around it, as that of an upload in one request has
+            raise ApiError({".tag": "path", "path": error.error["reason"]}) from None
         del self.sessions[cursor["session_id"]]
         return entry
 

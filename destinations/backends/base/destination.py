@@ -1,0 +1,193 @@
+"""The interface of a place for archives. A new type is one subclass of `Destination` in one file."""
+
+import secrets
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from destinations.backends.base.head import Beginning, Enough
+from destinations.backends.base.options import Options
+from destinations.backends.base.records import Step, StoredFile, TestStep, UploadState
+from destinations.backends.base.trial import TEST_PREFIX, Trial
+from destinations.exceptions import DestinationConfigError, NotFound
+from destinations.lib.streams import Sink
+from destinations.transfer.blocks import Progress
+from destinations.transfer.paths import part_token, validate_path, validate_prefix
+
+
+class Destination(Options):
+    """An open destination. One per job: it is never shared between threads.
+
+    Every method raises a subclass of `DestinationError`; what `source`, `sink` and `progress` raise passes unchanged.
+    """
+
+    def __init__(self, config: Mapping[str, object], *, established: bool = False) -> None:
+        """Take options in plain text. `established` says that archives were stored here before, so that a place
+        which turns up missing or empty is an error instead of a fresh start."""
+        self.options = self.clean(config)
+        self.established = established
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:  # types without a connection have nothing to close
+        """Release connections. Closing twice is fine."""
+
+    @abstractmethod
+    def location(self) -> str:
+        """Return where this is, for people and to compare two destinations; without secrets."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what an operator should know about these options, as whole sentences; nothing is connected to."""
+        return ()
+
+    def folder(self) -> Path | None:
+        """Return the folder of this machine that holds the archives; None where they are somewhere else."""
+        return None
+
+    def exposure(self, path: str) -> str:
+        """Return a sentence when the storage lets others read the file `path` than was asked for; "" when it does not.
+
+        Raises `NotFound`.
+        """
+        return ""
+
+    def is_same_place(self, other: "Destination") -> bool:
+        """True when what is stored in one is found in the other: two spellings of one place."""
+        return self.type == other.type and self.location() == other.location()
+
+    # --- files ----------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def put(
+        self,
+        source: BinaryIO,
+        path: str,
+        *,
+        size: int,
+        token: str,
+        sha256: str | None = None,
+        progress: Progress | None = None,
+        state: UploadState | None = None,
+    ) -> StoredFile:
+        """Store `size` bytes of `source` as `path`, whole and verified, or leave neither the name nor its `.part`.
+
+        The bytes go to a temporary name that holds `token` (the id of the backup, see `sweep`), are read back
+        and compared in size and, where given, `sha256` (hex), and then become visible in one step.
+        `progress` is called with the bytes of each block written, about a MiB, and 0 for each block read back; an
+        exception from it cancels the upload. With `state`, a type that can resume leaves what it has sent when the
+        connection is lost for good (`ConnectionLost`), and the next call with the same state goes on from there.
+        Raises `NameTaken` when `path` exists and `VerificationFailed` on a difference.
+        """
+
+    @abstractmethod
+    def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
+        """Write the file to `sink` in blocks and return its size in bytes. Raises `NotFound`."""
+
+    def head(self, path: str, length: int) -> bytes:
+        """Return the first `length` bytes of the file, all of a shorter one; little more is fetched.
+
+        Close the destination afterwards: its connection may stand in the middle of a file. Raises `NotFound`.
+        """
+        sink = Beginning(length)
+        with suppress(Enough):
+            self.get(path, sink)
+        return sink.data
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yield the files below the folder `prefix`, at any depth, sorted by folder and name.
+
+        Uploads under way are hidden. A folder that cannot be read raises; it never reads as an empty one.
+        """
+
+    @abstractmethod
+    def list_partials(self) -> Iterator[StoredFile]:
+        """Yield the temporary files of uploads under way or interrupted."""
+
+    @abstractmethod
+    def stat(self, path: str) -> StoredFile:
+        """Return the present size and time of the file, never from a cache. Raises `NotFound`."""
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Delete the file and verify that it is gone. Raises `NotFound` when it was not there, `Locked` while it is
+        locked: a store with versions could hide it then, and would keep it."""
+
+    @abstractmethod
+    def delete_partial(self, path: str) -> None:
+        """Delete a temporary file that `list_partials` named; no error when it is gone already."""
+
+    @abstractmethod
+    def free_space(self) -> int | None:
+        """Return the bytes that are free, or None where that is not known."""
+
+    def require_reachable(self) -> None:
+        """Raise `DestinationError` when an upload could not even begin; nothing is written."""
+        with suppress(NotFound):
+            self.stat(f"{TEST_PREFIX}{secrets.token_hex(8)}.bin")
+
+    def sweep(self, token: str, *, planned: Collection[str] = ()) -> tuple[str, ...]:
+        """Delete the partial uploads of the backup `token`, and return their paths.
+
+        `planned` are the paths that it was to have, for a store that keeps no token with an upload.
+        """
+        mine = [
+            partial.path for partial in self.list_partials() if part_token(partial.path.rpartition("/")[2]) == token
+        ]
+        for path in mine:
+            self.delete_partial(path)
+        return tuple(mine)
+
+    # --- locks and versions ---------------------------------------------------------------------------------------
+    def lock(self, path: str, until: datetime) -> StoredFile:
+        """Lock the file until then, or leave a longer lock as it is. Raises `NotFound`."""
+        raise DestinationConfigError(
+            f"A destination of type {self.type!r} cannot lock files.", "Use one whose store has locks on objects."
+        )
+
+    def list_hidden(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Yield the files below the folder `prefix` that were deleted and that the store still keeps, sorted."""
+        validate_prefix(prefix)
+        yield from ()
+
+    def restore_hidden(self, path: str) -> StoredFile:
+        """Undo the deletion of a file of `list_hidden`. Raises `NotFound` when the store does not keep it."""
+        raise NotFound(
+            f"{self.location()}/{validate_path(path)} is not kept.", "This destination keeps nothing that was deleted."
+        )
+
+    def lock_steps(self) -> Iterator[Step]:
+        """Yield the steps of a test that try to delete what is locked; none where nothing is to be locked."""
+        yield from ()
+
+    def connection_steps(self) -> Iterator[Step]:
+        """Yield the steps of a test before the first byte is written: each a name and what does it, in order."""
+        yield from ()
+
+    def test(self, report: Callable[[TestStep], None] = lambda step: None) -> tuple[TestStep, ...]:
+        """Take every step of a backup and a restore with a small file, which is deleted at the end.
+
+        `report` is called after each step. Raises `DestinationError` at the first failure.
+        """
+        done: list[TestStep] = []
+        trial = Trial(self)
+        try:
+            for name, step in (*self.connection_steps(), *trial.steps()):
+                began = time.monotonic()
+                detail = step()
+                done.append(TestStep(name, detail, time.monotonic() - began))
+                report(done[-1])
+        except BaseException:
+            trial.clean_up()
+            raise
+        if trial.exposure:
+            done.append(TestStep("modes", trial.exposure))
+            report(done[-1])
+        return tuple(done)

@@ -1,0 +1,5 @@
+"""A folder of a Dropbox account."""
+
+from destinations.backends.dropbox.destination import DropboxDestination
+
+__all__ = ["DropboxDestination"]

@@ -1,0 +1,180 @@
+"""The order of an upload: send, check, publish; and what is done when one of them fails."""
+
+import hashlib
+import logging
+from functools import partial
+from typing import BinaryIO
+
+from destinations.backends.base import Progress, StoredFile, UploadState, validate_path
+from destinations.backends.remote.calls import RemoteCalls
+from destinations.exceptions import (
+    ConnectionLost,
+    DestinationError,
+    DestinationUnavailable,
+    NameTaken,
+    NotFound,
+    VerificationFailed,
+)
+from destinations.transfer.blocks import check_free_space, compare
+from destinations.transfer.paths import part_name
+from destinations.transfer.upload import Upload, Wanted
+from destinations.transfer.watch import Meter
+
+logger = logging.getLogger(__name__)
+
+# how long a cancelled upload may take to remove what it sent; what stays is removed with the partial uploads
+DISCARD_SECONDS = 1.0
+
+
+class RemoteUploads(RemoteCalls):
+    """Uploads by the steps of a type."""
+
+    def put(
+        self,
+        source: BinaryIO,
+        path: str,
+        *,
+        size: int,
+        token: str,
+        sha256: str | None = None,
+        progress: Progress | None = None,
+        state: UploadState | None = None,
+    ) -> StoredFile:
+        wanted = Wanted(validate_path(path), size, part_name("x", token) and token, sha256)
+        kept = state or UploadState({}, lambda data: None)
+        upload = Upload(wanted, source, Meter(self._throttle))
+
+        def send() -> None:
+            nonlocal upload
+            # what a try that was given up may still do has a meter of its own, which was stopped
+            upload = upload.again(Meter(self._throttle))
+            self._send(upload, kept, progress)
+
+        self._require_files(progress)
+        self._require_free(wanted, progress)
+        try:
+            self._again("upload", send, progress)
+            self._publish(upload, progress)
+        except BaseException as error:
+            # the next call with this state goes on from what is there
+            if not (self.resumes and state is not None and isinstance(error, ConnectionLost)):
+                self._discard(wanted, kept, at_once=not isinstance(error, DestinationError))
+            raise
+        stored = self.stat(path)
+        # it is not deleted: what has another size may be what somebody else stored there meanwhile
+        compare(f"{self.location()}/{path}", "size", size, stored.size_bytes)
+        return stored
+
+    def _require_files(self, progress: Progress | None = None) -> None:
+        """Raise `DestinationUnavailable` when archives were stored here before and nothing is left of them.
+
+        A disk that is not mounted on the server, or another server, must not look like a fresh start.
+        """
+        if not self.established or self._is_known_to_hold_files:
+            return
+        if self._call("look at what is stored", self.remote_is_empty, progress):
+            raise DestinationUnavailable(
+                f"{self.location()} is gone or empty, although archives were stored there.",
+                "See whether the server has its disk mounted and whether the options lead to the same place. If it was "
+                "replaced by an empty one on purpose, run 'manage.py testdestination NAME --accept-empty'.",
+            )
+        self._is_known_to_hold_files = True
+
+    def _require_free(self, wanted: Wanted, progress: Progress | None) -> None:
+        try:
+            self._call(f"look for {wanted.path}", lambda: self.remote_stat(wanted.path), progress)
+        except NotFound:
+            check_free_space(self.location(), wanted.size, self.free_space())
+        else:
+            raise self._taken(wanted)
+
+    def _send(self, upload: Upload, state: UploadState, progress: Progress | None) -> None:
+        upload.seek(0)
+        self._once(f"upload {upload.wanted.path}", lambda: self.remote_send(upload, state), progress, upload.meter)
+        upload.require_whole()
+        meter = Meter(self._throttle)
+        self._once(f"verify {upload.wanted.path}", lambda: self.remote_check(upload), progress, meter)
+
+    def _publish(self, upload: Upload, progress: Progress | None) -> None:
+        """Give the upload its name, once: after a try whose answer was lost, it is looked for there."""
+        wanted = upload.wanted
+        action = f"name the upload {wanted.path}"
+        unclear = False
+
+        def publish() -> None:
+            nonlocal unclear
+            if unclear and self._is_published(upload, progress):
+                return
+            try:
+                # a store that publishes first is read back in this step
+                self._once(action, lambda: self.remote_publish(upload), progress, Meter(self._throttle))
+            except (NameTaken, VerificationFailed):
+                raise
+            except DestinationError:
+                unclear = True
+                raise
+
+        try:
+            self._again(action, publish, progress)
+        except VerificationFailed:
+            raise
+        except DestinationError:
+            # of the last try; a name in use may be in use by what an earlier one did
+            self.remote_close()
+            if not unclear or not self._may_be_published(upload, progress):
+                raise
+
+    def _may_be_published(self, upload: Upload, progress: Progress | None) -> bool:
+        """Look once more for what was published; the error that made it unclear is the one to raise."""
+        try:
+            return self._is_published(upload, progress)
+        except DestinationError:
+            return False
+
+    def _is_published(self, upload: Upload, progress: Progress | None) -> bool:
+        wanted = upload.wanted
+        try:
+            found = self._once(f"look for {wanted.path}", lambda: self.remote_stat(wanted.path), progress, Meter())
+        except NotFound:
+            return False
+        expected = upload.sha256
+        if found.size_bytes != wanted.size:
+            raise self._taken(wanted)
+        digest = self._once(f"read {wanted.path}", lambda: self.hash_of(wanted.path), progress, Meter(self._throttle))
+        if expected and digest != expected:
+            raise self._taken(wanted)
+        return True
+
+    def _taken(self, wanted: Wanted) -> NameTaken:
+        return NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
+
+    def _discard(self, wanted: Wanted, state: UploadState, *, at_once: bool) -> None:
+        """Remove what an upload left; the error that ended it is the one that is raised.
+
+        `at_once`: a person or a signal ended it, and no peer that does not answer may hold that up.
+        """
+        try:
+            # an aborted step may have left the connection in the middle of something
+            self.remote_close()
+            action = f"remove the upload {wanted.part_path}"
+            work = partial(self.remote_discard, wanted, state)
+            self._once(action, work, None, Meter(), stalled_after=DISCARD_SECONDS if at_once else None)
+        except DestinationError as error:
+            logger.warning("destination.upload-left file=%s error=%r", wanted.part_path, error.message)
+
+    def must_read_back(self, upload: Upload) -> bool:
+        """Whether an upload is to be read back: by option, and always when parts of it were sent by an earlier try."""
+        return bool(self.options["read_back"]) or upload.resumed
+
+    def hash_of(self, path: str) -> str:
+        """Read the file, temporary or not, and return its SHA-256 (hex); for use inside a step."""
+        digest = hashlib.sha256()
+        meter = self._meter
+
+        def update(block: bytes) -> None:
+            # a file of many gigabytes is read for longer than a step may stand still
+            meter.pace(len(block))
+            digest.update(block)
+
+        self.remote_receive(path, 0, update)
+        return digest.hexdigest()
