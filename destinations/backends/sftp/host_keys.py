@@ -75,13 +75,26 @@ def _parse(line: str) -> HostKey:
         data = base64.b64decode(blob, validate=True)
     except binascii.Error:
         data = b""
-    # the key itself begins with the name of its algorithm, RFC 4253 section 6.6
-    name = algorithm.encode("ascii")
-    if len(data) < 36 or not data.startswith(len(name).to_bytes(4, "big") + name):
+    if not _is_whole(data, algorithm):
         raise DestinationConfigError(
             f"The option {OPTION!r} is wrong: the key of type {algorithm} is cut or damaged.", _HINT, OPTION
         )
     return HostKey(algorithm, blob)
+
+
+def _is_whole(data: bytes, algorithm: str) -> bool:
+    """Whether it is a list of strings, each with its length before it: the algorithm, then what the key consists of.
+
+    Source: RFC 4253, section 6.6.
+    """
+    parts: list[bytes] = []
+    while data:
+        length = int.from_bytes(data[:4], "big")
+        parts.append(data[4 : 4 + length])
+        if len(data) < 4 or len(parts[-1]) < length:
+            return False
+        data = data[4 + length :]
+    return len(parts) == (2 if algorithm == "ssh-ed25519" else 3) and parts[0] == algorithm.encode("ascii")
 
 
 def listed(keys: tuple[HostKey, ...]) -> str:

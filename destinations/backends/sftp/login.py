@@ -23,6 +23,8 @@ HOST_KEY_ALGORITHMS = (
     "rsa-sha2-512",
     "rsa-sha2-256",
 )
+# what a server may send ahead: as much as a download asks for, where the library's own would hold it back on a long way
+WINDOW = 8 * 1024 * 1024
 # a peer that is gone without a word is found after so many intervals of half a timeout
 KEEPALIVES = 3
 USUAL_PORT = 22
@@ -49,6 +51,7 @@ async def login_options(account: Account) -> AsyncIterator[dict[str, Any]]:
             **trusted_keys(account),
             "encryption_algs": CIPHERS,
             "compression_algs": None,
+            "window": WINDOW,
             "keepalive_interval": account.timeout / 2,
             "keepalive_count_max": KEEPALIVES,
             "login_timeout": account.timeout,

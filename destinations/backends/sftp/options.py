@@ -22,7 +22,9 @@ FOREIGN = frozenset({"host_key_verify", *_REPLACED})
 def fields() -> dict[str, forms.Field]:
     return {
         "host": forms.CharField(label="Host", max_length=255, help_text="Name or address of the SSH server."),
-        "port": forms.IntegerField(label="Port", min_value=1, max_value=65535, initial=22),
+        "port": forms.IntegerField(
+            label="Port", min_value=1, max_value=65535, initial=22, help_text="Of SSH; 22 where nothing else is said."
+        ),
         host_keys.OPTION: forms.CharField(
             label="Host key",
             required=False,
@@ -37,7 +39,7 @@ def fields() -> dict[str, forms.Field]:
             max_length=1024,
             help_text="In place of the host key: a known_hosts file of this machine that has the server in it.",
         ),
-        "username": forms.CharField(label="User name", max_length=255),
+        "username": forms.CharField(label="User name", max_length=255, help_text="The account on the server."),
         "authentication": forms.ChoiceField(
             label="Log in by",
             required=False,
