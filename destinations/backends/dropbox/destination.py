@@ -8,7 +8,7 @@ from django import forms
 
 from destinations.backends.base import Step, StoredFile, UploadState
 from destinations.backends.dropbox.chunks import Chunks
-from destinations.backends.dropbox.options import SECRETS, TYPE, check, option_fields, refuse_replaced
+from destinations.backends.dropbox.options import REPLACED, SECRETS, TYPE, check, option_fields, refuse_replaced
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, DestinationUnavailable, NotFound, VerificationFailed
 from destinations.transfer.causes import network_cause
@@ -28,6 +28,7 @@ class DropboxDestination(RemoteDestination):
     reads_back = False
     resumes = True
     secret_options: ClassVar[frozenset[str]] = SECRETS
+    foreign_options: ClassVar[frozenset[str]] = frozenset(REPLACED)
 
     _account: "Account | None" = None
     # of the upload under way
