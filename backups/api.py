@@ -12,6 +12,8 @@ from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.verify import manifest_of_file
 from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import start_backup
+from backups.service.copying.run import copy_now
+from backups.service.copying.start import start_copy
 from backups.service.drill.run import (
     drill,
     newest_backup,
@@ -42,6 +44,7 @@ __all__ = [
     "backup_now",
     "backup_status",
     "cancel",
+    "copy_now",
     "delete_backup",
     "describe",
     "download_backup",
@@ -60,6 +63,7 @@ __all__ = [
     "run_drill",
     "run_restore",
     "start_backup",
+    "start_copy",
     "start_drill",
     "start_restore",
     "start_undo",

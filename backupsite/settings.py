@@ -81,6 +81,8 @@ BACKUP_WATCH_INTERVAL = env.float("BACKUP_WATCH_INTERVAL", default=900)
 # days after which the newest good backup of an instance is drilled again by itself; 0: never
 BACKUP_DRILL_EVERY_DAYS = env.int("BACKUP_DRILL_EVERY_DAYS", default=0)
 BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secrets_key(BACKUPSITE_HOME)]
+# the aliases of STORAGES in which destinations of type `storage` may keep archives
+BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
 
 # --- Django -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

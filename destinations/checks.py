@@ -61,6 +61,19 @@ def check_secrets_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     ]
 
 
+@register()
+def check_storage_aliases(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"BACKUP_STORAGE_ALIASES names {alias!r}, which is no alias of STORAGES.",
+            f"The aliases are: {', '.join(settings.STORAGES)}.",
+            id="destinations.E009",
+        )
+        for alias in settings.BACKUP_STORAGE_ALIASES
+        if alias not in settings.STORAGES
+    ]
+
+
 def _is_fernet_key(key: str) -> bool:
     try:
         Fernet(key)

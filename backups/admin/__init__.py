@@ -9,6 +9,7 @@ from django.contrib.admin.sites import site
 from django.urls import URLPattern, URLResolver
 
 from backups.admin.backups import changelist as backups
+from backups.admin.copies import changelist as copies
 from backups.admin.destinations import change_form as destinations
 from backups.admin.destinations.urls import urls as destination_urls
 from backups.admin.drills import changelist as drills
@@ -17,7 +18,7 @@ from backups.admin.restores import changelist as restores
 from backups.admin.restores.urls import urls as restore_urls
 from backups.admin.schedules import changelist as schedules
 
-__all__ = ["backups", "destinations", "drills", "restores", "schedules"]
+__all__ = ["backups", "copies", "destinations", "drills", "restores", "schedules"]
 _urls_of_models = site.get_urls
 
 

@@ -45,6 +45,10 @@ class BackupCommand(OperatorCommand):
             raise BackupError("Several destinations are enabled.", hint=hint)
         return enabled[0]
 
+    def find_destinations(self, names: list[str] | None) -> list[BackupDestination]:
+        """Return the destinations called `names`, in order; without names, the only enabled one."""
+        return [self.find_destination(name) for name in names] if names else [self.find_destination(None)]
+
     def respond_waiting(self, waiting: AlreadyWaiting, describe: Callable[[Any], dict[str, Any]]) -> None:
         """Respond with the queued run that does the same already: nothing else was queued."""
         run = waiting.run

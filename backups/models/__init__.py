@@ -1,5 +1,7 @@
 from backups.models.archive_lease import ArchiveUse
 from backups.models.backup import BackupExecution
+from backups.models.copy import BackupCopy
+from backups.models.copying import CopyExecution
 from backups.models.drill import DrillExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.instance_state import InstanceState
@@ -7,13 +9,15 @@ from backups.models.key_check import KeyCheck, SigningKeyUse
 from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.run import Run
-from backups.models.schedule import BackupSchedule
+from backups.models.schedule import BackupSchedule, ScheduleDestination
 from backups.models.tree_list import TreeList, TreeListBlock
 
 __all__ = [
     "ArchiveUse",
+    "BackupCopy",
     "BackupExecution",
     "BackupSchedule",
+    "CopyExecution",
     "DrillExecution",
     "Heartbeat",
     "InstanceState",
@@ -21,6 +25,7 @@ __all__ = [
     "LeftoverPart",
     "RestoreExecution",
     "Run",
+    "ScheduleDestination",
     "SigningKeyUse",
     "TreeList",
     "TreeListBlock",

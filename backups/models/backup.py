@@ -7,7 +7,16 @@ from django.db.models import Q
 from django.db.models.fields.json import KT
 
 from backups.models.columns import DrillResult, DropEntry, Json, KeptConfiguration
-from backups.models.querysets import DELETED, DRILLED, MADE_HERE, MISSING, OPEN_DROP, STORED, BackupQuerySet
+from backups.models.querysets import (
+    DELETED,
+    DRILLED,
+    LACKS_A_COPY,
+    MADE_HERE,
+    MISSING,
+    OPEN_DROP,
+    STORED,
+    BackupQuerySet,
+)
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
 from destinations.models import BackupDestination
@@ -35,6 +44,13 @@ class BackupExecution(Run):
         RECORDING = "recording"
         DONE = "done"
 
+    class CopiesState(models.TextChoices):
+        """Whether every destination that the backup was made for has a sound copy of it."""
+
+        NONE = "", "No copies"
+        ALL = "all", "All copies"
+        MISSING = "missing", "A copy is missing"
+
     shares: ClassVar = {
         Stage.WAITING: (0, 0),
         Stage.PREPARING: (0, 1),
@@ -47,7 +63,8 @@ class BackupExecution(Run):
     }
 
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
-    # both begin an index of their own
+    # Destination, path and what is said of the archive repeat the first copy that is stored: `BackupCopy` has all of
+    # them. Both begin an index of their own.
     destination = models.ForeignKey(
         BackupDestination, on_delete=models.PROTECT, related_name="executions", db_index=False
     )
@@ -90,6 +107,14 @@ class BackupExecution(Run):
     pin_reason = models.CharField(max_length=255, blank=True)
     adopted = models.BooleanField(default=False, help_text="found at the destination or imported, not made here")
     missing_at = models.DateTimeField(null=True, blank=True, help_text="when the destination no longer had the archive")
+    copies_state = models.CharField(
+        max_length=8,
+        choices=CopiesState,
+        blank=True,
+        default=CopiesState.NONE,
+        db_default="",
+        help_text="all: every destination has a sound copy; missing: at least one has none",
+    )
     drill: "Json[DrillResult | None]" = models.JSONField(
         null=True, blank=True, help_text="verdict, seconds, bytes and time of the last drill"
     )
@@ -195,6 +220,12 @@ class BackupExecution(Run):
             models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
             models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
             models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
+            # with all the columns of its condition: SQLite would take `execution_archive`, and read every stored row
+            models.Index(
+                fields=["copies_state", "deleted_at", "missing_at", "status", "-created_at", "-id"],
+                condition=LACKS_A_COPY,
+                name="execution_lacks_copy",
+            ),
             models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
         ]
 
@@ -228,6 +259,11 @@ class BackupExecution(Run):
     @property
     def is_missing(self) -> bool:
         return self.status == self.Status.COMPLETED and self.deleted_at is None and self.missing_at is not None
+
+    @property
+    def lacks_a_copy(self) -> bool:
+        """True while one of its destinations has no sound copy, and another one has."""
+        return self.has_archive and self.copies_state == self.CopiesState.MISSING
 
     @property
     def has_archive(self) -> bool:

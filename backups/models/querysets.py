@@ -10,6 +10,8 @@ from django.db.models import Q
 
 if TYPE_CHECKING:
     from backups.models.backup import BackupExecution
+    from backups.models.copy import BackupCopy
+    from backups.models.copying import CopyExecution
     from backups.models.instance_state import InstanceState
     from backups.models.run import Run
     from backups.models.schedule import BackupSchedule
@@ -25,6 +27,9 @@ OPEN_DROP = Q(drops__isnull=False, drop_confirmed_at__isnull=True)
 FLAWLESS = (Q(drill__isnull=True) | Q(drill__verdict="passed")) & (
     Q(verification__isnull=True) | Q(verification__verdict="passed")
 )
+LACKS_A_COPY = Q(status="completed", deleted_at=None, missing_at=None, copies_state="missing")
+STORED_COPY = Q(state="stored")
+SOUND_COPY = Q(state="stored", missing_at=None, damaged_at=None)
 FOR_WORKERS = Q(status="queued", owner="queue")
 # they can hold megabytes, and no list shows them
 LARGE_COLUMNS = ("manifest_json", "config_json")
@@ -97,6 +102,20 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
     def last_made_here(self, instance: str) -> "BackupExecution | None":
         """Return the newest of the backups `made_here` of `instance`, with its destination."""
         return self.of_instance(instance).made_here().select_related("destination").order_by("-started_at").first()
+
+
+class CopyQuerySet(models.QuerySet["BackupCopy"]):
+    def stored(self) -> Self:
+        """Return those whose archive was stored and not deleted since, missing and damaged ones too."""
+        return self.filter(STORED_COPY)
+
+    def sound(self) -> Self:
+        """Return the stored ones that were not found missing or damaged."""
+        return self.filter(SOUND_COPY)
+
+
+class CopyingQuerySet(RunQuerySet["CopyExecution"]):
+    large_columns = tuple(f"copy__execution__{column}" for column in LARGE_COLUMNS)
 
 
 class ScheduleQuerySet(models.QuerySet["BackupSchedule"]):

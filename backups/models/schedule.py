@@ -66,3 +66,30 @@ class BackupSchedule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def destinations(self) -> list[BackupDestination]:
+        """The destinations in their order, the first one too."""
+        further = [row.destination for row in self.further.all()] if self.pk else []
+        return [self.destination, *(one for one in further if one.pk != self.destination_id)]
+
+
+class ScheduleDestination(models.Model):
+    """A destination that a schedule backs up to beside its first one."""
+
+    schedule = models.ForeignKey(BackupSchedule, on_delete=models.CASCADE, related_name="further", db_index=False)
+    destination = models.ForeignKey(BackupDestination, on_delete=models.PROTECT, related_name="further_schedules")
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        db_table = "backup_schedule_destinations"
+        verbose_name = "further destination of a schedule"
+        verbose_name_plural = "further destinations of schedules"
+        ordering: ClassVar = ["position", "pk"]
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["schedule", "destination"], name="one_further_destination_per_schedule"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schedule} to {self.destination}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups.models import BackupExecution, Run
+from backups.models import BackupCopy, BackupExecution, Run
 
 # longer than a heartbeat is normally late
 SILENT_AFTER = timedelta(seconds=30)
@@ -69,9 +69,40 @@ def describe(backup: BackupExecution) -> dict[str, Any]:
         "pin_reason": backup.pin_reason,
         "adopted": backup.adopted,
         "missing_at": iso(backup.missing_at),
+        "copies_state": backup.copies_state,
+        "copies": [describe_copy(copy) for copy in backup.copies.all()],
         "deleted_at": iso(backup.deleted_at),
         "deleted_by": backup.deleted_by,
         "deleted_reason": backup.deleted_reason,
+    }
+
+
+def describe_copy(copy: BackupCopy) -> dict[str, Any]:
+    """Return what ``--json`` prints of one copy; `condition` is its state, or missing or damaged."""
+    return {
+        "id": copy.pk,
+        "destination": copy.destination.name,
+        "state": copy.state,
+        "condition": copy.condition,
+        "path": copy.path,
+        "size_bytes": copy.size_bytes,
+        "sha256": copy.sha256,
+        "encryption": copy.encryption,
+        "recipients": copy.recipients,
+        "verified_at": iso(copy.verified_at),
+        "verified_by": copy.verified_by,
+        "missing_at": iso(copy.missing_at),
+        "damaged_at": iso(copy.damaged_at),
+        "locked_until": iso(copy.locked_until),
+        "error": copy.error,
+        "error_hint": copy.error_hint,
+        "attempts": copy.attempts,
+        "next_try_at": iso(copy.next_try_at),
+        "created_at": iso(copy.created_at),
+        "stored_at": iso(copy.stored_at),
+        "deleted_at": iso(copy.deleted_at),
+        "deleted_by": copy.deleted_by,
+        "deleted_reason": copy.deleted_reason,
     }
 
 

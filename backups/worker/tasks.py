@@ -42,6 +42,11 @@ def drill(drill_id: str) -> str:
     return _run_next(kind_named("drill"), drill_id)
 
 
+def copy(copy_id: str) -> str:
+    """Run queued copies to one more destination in a worker."""
+    return _run_next(kind_named("copy"), copy_id)
+
+
 def dispatch_waiting(queue: str) -> int:
     """Send messages for as many waiting runs of `queue` as could start at once; return how many."""
     return sum(_dispatch(run) for kind in kinds() for run in waiting(kind.model, queue)[: settings.BACKUP_WORKERS])

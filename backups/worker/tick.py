@@ -18,6 +18,7 @@ from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
 from backups.runs.recovery.reap import reap
 from backups.service.automation import drills, overdue, schedules, watch
+from backups.service.copying import start as copying
 from backups.service.keys import check
 from backups.service.schedules import repair
 from backups.worker.q2.enqueue import send_message
@@ -68,6 +69,14 @@ def drill_due(queue: str) -> str:
     return f"started the {run}"
 
 
+def copy_due(queue: str) -> str:
+    """Start copies that are missing or damaged and due for another try."""
+    started = copying.start_due(queue)
+    for run in started:
+        enqueue(run)
+    return f"started {len(started)} copies" if started else ""
+
+
 def dispatch_again(queue: str) -> str:
     # only for the queue of this tick: in a queue without a worker, messages would pile up
     count = dispatch_lost(queue)
@@ -95,6 +104,7 @@ STEPS: list[Callable[[str], str]] = [
     watch_configurations,
     report_overdue,
     drill_due,
+    copy_due,
     dispatch_again,
     repair_schedules,
     delete_old_heartbeats,

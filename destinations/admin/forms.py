@@ -41,7 +41,7 @@ class DestinationForm(_ModelForm):
 
     class Meta:
         model = BackupDestination
-        fields = ("name", "enabled", "encryption", *RETENTION_COLUMNS)
+        fields = ("name", "enabled", "encryption", "position", *RETENTION_COLUMNS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,6 +55,9 @@ class DestinationForm(_ModelForm):
                 self.initial.setdefault(OPTION + option, stored.get(option, field.initial))
             elif stored.get(option):
                 field.required, field.help_text = False, _KEPT
+
+    def clean_position(self) -> int:
+        return self.cleaned_data["position"] or 0
 
     def add_error(self, field: str | None, error: Any) -> None:
         # a field's own message may repeat the value of a secret

@@ -35,6 +35,7 @@ class PeerKeyWidget(forms.Textarea):
             "text": super().render(name, value, attrs, renderer),
             "name": name + ACCEPT,
             "fetch": FETCH,
+            "noun": self._backend.pinned_noun,
             "pinned": pinned,
             "offered": self.offered,
             "known": self.offered in pinned,

@@ -11,6 +11,7 @@ from destinations.backends.local import LocalDestination
 from destinations.backends.rclone import RcloneDestination
 from destinations.backends.s3 import S3Destination
 from destinations.backends.sftp import SftpDestination
+from destinations.backends.storage import StorageDestination
 from destinations.backends.webdav import WebdavDestination
 from destinations.exceptions import DestinationConfigError
 
@@ -27,6 +28,7 @@ TYPES: dict[str, type[Destination]] = {
     "gcs": GcsDestination,
     "dropbox": DropboxDestination,
     "rclone": RcloneDestination,
+    "storage": StorageDestination,
 }
 
 

@@ -47,6 +47,12 @@ class BackupDestination(EncryptionField, RetentionFields):
     enabled = models.BooleanField(
         default=True, help_text="A disabled destination takes no backups; restores still work."
     )
+    position = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        blank=True,
+        help_text="Restores take the copy of the lowest one; local folders come before what is elsewhere.",
+    )
     config_json = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)

@@ -10,6 +10,8 @@ from django import forms
 from destinations.exceptions import DestinationConfigError, PeerNotTrusted
 
 CA_FILE, FINGERPRINT = "ca_file", "certificate_fingerprint"
+# prints the fingerprint on the server
+COMMAND = "openssl x509 -noout -fingerprint -sha256 -in CERTIFICATE"
 _HEX = re.compile(r"[0-9A-F]{64}")
 
 
@@ -27,8 +29,8 @@ def fields() -> dict[str, forms.Field]:
             label="Fingerprint of the certificate",
             required=False,
             max_length=200,
-            help_text="In place of an authority: trusts this one certificate. On the server, "
-            "'openssl x509 -noout -fingerprint -sha256 -in CERTIFICATE' prints it.",
+            widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
+            help_text=f"In place of an authority: trusts this one certificate. On the server, '{COMMAND}' prints it.",
         ),
     }
 
@@ -103,7 +105,7 @@ class Trust:
                 f"The certificate of {where} is not the pinned one. It shows {shown}, and the option {FINGERPRINT!r} "
                 f"has {self.fingerprint}. Another machine may answer in its place; nothing was sent.",
                 "Ask who runs the server whether its certificate was renewed. Only then give the new fingerprint: "
-                "compare it with what 'openssl x509 -noout -fingerprint -sha256' prints on the server.",
+                f"compare it with what '{COMMAND}' prints on the server.",
             )
 
     def describe(self, encrypted: ssl.SSLSocket) -> str:

@@ -53,6 +53,11 @@ from tests.support.servers.objects.moto import Moto as Server
 from tests.destinations.backends.s3.buckets import s3_options as options
 server = Server(Certificates(Path(sys.argv[1])))
 """,
+    "azure": """
+from tests.support.servers.objects.azurite import Azurite as Server
+from tests.destinations.contract.azure_place import azure_options as options
+server = Server()
+""",
     "gcs": """
 from tests.support.servers.objects.gcs import Gcs as Server
 from tests.destinations.backends.gcs.buckets import gcs_options as options
@@ -181,6 +186,22 @@ else:
     client.download_file(options["bucket_name"], "bench/" + name, path)
 """,
     ),
+    "azure": Tool(
+        "the SDK's `upload_blob`, `download_blob`",
+        """
+from azure.storage.blob import ContainerClient
+client = ContainerClient.from_connection_string(options["connection_string"], options["azure_container"])
+client.exists()
+""",
+        """
+if direction == "to":
+    with open(path, "rb") as file:
+        client.upload_blob("bench/" + name, file, max_concurrency=4)
+else:
+    with open(path, "wb") as file:
+        client.download_blob("bench/" + name, max_concurrency=4).readinto(file)
+""",
+    ),
     "gcs": Tool(
         "google-cloud-storage",
         """
@@ -219,6 +240,7 @@ NEEDED = {
     "sftp": ("asyncssh", "sftp"),
     "rclone": ("rclone",),
     "s3": ("boto3", "moto"),
+    "azure": ("azure.storage.blob", "node"),
     "gcs": ("google.cloud.storage", "gcp_storage_emulator"),
     "ftp": ("vsftpd", "curl"),
     "webdav": ("wsgidav", "cheroot", "curl"),

@@ -67,7 +67,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_recorded_without_i
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr(backup_service, "upload_archive", fail)
+    monkeypatch.setattr(backup_service, "upload_archives", fail)
     with pytest.raises(ZeroDivisionError):
         back_up()
     backup = BackupExecution.objects.get()

@@ -9,6 +9,7 @@ from destinations.models import BackupDestination
 from tests.support.archives.stored import an_archive, daily, file_of, put, stored
 from tests.support.call_commands import command, refused
 from tests.support.pages.schedule_pages import a_schedule
+from tests.support.rows import recopied
 
 pytestmark = pytest.mark.django_db
 
@@ -18,6 +19,7 @@ def test_a_destination_is_shown_with_what_each_instance_holds_there(destination:
     daily(destination, 1, "shop")
     lost = stored(destination, "old")
     BackupExecution.objects.filter(pk=lost.pk).update(missing_at=lost.completed_at)
+    recopied()
     shown = command("showdestination", destination.name, "--json").data
     assert (shown["archives"], shown["missing"], shown["last_test"]) == (3, 1, None)
     assert {held["instance"]: held["archives"] for held in shown["instances"]} == {"app": 2, "shop": 1}
@@ -81,7 +83,9 @@ def test_a_disabled_destination_names_the_schedules_that_will_fail(
 ) -> None:
     schedule = a_schedule(destination=destination)
     answer = command("disabledestination", destination.name, "--why", "the disk is replaced", "--json")
-    assert answer.data == {"name": destination.name, "enabled": False, "schedules": [schedule.name]}
+    assert answer.data == {
+        "name": destination.name, "enabled": False, "schedules": [schedule.name], "lacking": [], "copies": 0
+    }  # fmt: skip
     destination.refresh_from_db()
     assert not destination.enabled
     assert "the disk is replaced" in caplog.text

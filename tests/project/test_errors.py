@@ -78,7 +78,7 @@ def test_no_other_exception_of_the_packages_has_a_message_of_its_own() -> None:
         # becomes a ComponentError that names the nested tar, or the path that cannot be backed up
         "MalformedHeaderError": "backups.components.files.format.header",
         # caught in its module
-        "_Enough": "destinations.backends.base",
+        "Enough": "destinations.backends.base.head",
         # become what `explain` makes of them, beside them
         "S3Refused": "destinations.backends.s3.answers",
         "GcsRefused": "destinations.backends.gcs.answers",

@@ -57,6 +57,7 @@ def upgraded() -> Iterator[tuple[Any, Any, dict[str, BackupExecution]]]:
 def emptied() -> Iterator[None]:
     yield
     with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM backup_copies")
         cursor.execute("DELETE FROM backup_executions")
         cursor.execute("DELETE FROM backup_destinations")
 

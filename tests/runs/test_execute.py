@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from backups.errors import InstanceBusy
-from backups.models import BackupExecution, BackupSchedule, DrillExecution, RestoreExecution, Run
+from backups.models import BackupExecution, BackupSchedule, CopyExecution, DrillExecution, RestoreExecution, Run
 from backups.runs import finish
 from backups.runs.claim import claim
 from backups.runs.registry import find_run, kind_of, kinds, register
@@ -120,7 +120,7 @@ def test_a_step_after_the_end_that_fails_is_logged_and_keeps_no_other_from_its_t
 
 
 def test_every_run_model_has_one_kind_and_every_stage_a_share() -> None:
-    assert [kind.model for kind in kinds()] == [BackupExecution, RestoreExecution, DrillExecution]
+    assert [kind.model for kind in kinds()] == [BackupExecution, RestoreExecution, DrillExecution, CopyExecution]
     for kind in kinds():
         stages = {stage.value for stage in kind.model.Stage}
         assert set(kind.model.shares) == stages

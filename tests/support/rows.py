@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from backups.archive.manifest.document import Absent, Entry, Manifest
-from backups.models import BackupExecution, DrillExecution, InstanceState
+from backups.models import BackupCopy, BackupExecution, DrillExecution, InstanceState
 from backups.service.drill.result import result_of
 from destinations.models import BackupDestination
 
@@ -63,7 +63,38 @@ def an_execution(instance: str = "shop", *, age: timedelta = timedelta(minutes=5
     if execution.status == Status.COMPLETED:
         _complete(execution, fields)
     execution.save()
+    if execution.backup_path or execution.is_active:
+        a_copy(execution)
     return execution
+
+
+def recopied() -> None:
+    """Make the copies anew from the rows of their backups, which a test has changed without a service."""
+    BackupCopy.objects.all().delete()
+    for execution in BackupExecution.objects.exclude(backup_path=""):
+        a_copy(execution)
+
+
+def a_copy(execution: BackupExecution, destination: BackupDestination | None = None, **fields: Any) -> BackupCopy:
+    """Return the copy that the row of `execution` names, or another one of it at `destination`."""
+    values = {
+        "state": "deleted" if execution.deleted_at else "stored" if execution.backup_path else "waiting",
+        "position": execution.copies.count(),
+        "path": execution.backup_path,
+        "size_bytes": execution.compressed_size_bytes,
+        "sha256": execution.archive_sha256,
+        "blake2b": execution.archive_blake2b,
+        "encryption": execution.encryption,
+        "recipients": execution.recipients,
+        "missing_at": None if destination else execution.missing_at,
+        "stored_at": execution.completed_at,
+        "deleted_at": execution.deleted_at,
+        "deleted_by": execution.deleted_by,
+        "deleted_reason": execution.deleted_reason,
+    }
+    return BackupCopy.objects.create(
+        execution=execution, destination=destination or execution.destination, **values | fields
+    )
 
 
 def _complete(execution: BackupExecution, fields: dict[str, Any]) -> None:

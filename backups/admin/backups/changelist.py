@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from backups.admin.backups.accept_loss import accept_loss
 from backups.admin.backups.confirm_drop import confirm_drop
+from backups.admin.backups.copy import copy
 from backups.admin.backups.delete import delete_archive
 from backups.admin.backups.detail import backup_page
 from backups.admin.backups.download import download, download_signature
@@ -40,6 +41,7 @@ class BackupAdmin(RunAdmin):
         download_signature,
         verify,
         drill,
+        copy,
         again,
         pin,
         unpin,

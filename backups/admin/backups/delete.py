@@ -11,6 +11,7 @@ from backups.admin.shared.permissions import DELETE
 from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.service.archives.records.copies import copies_of
 from backups.service.archives.records.delete import delete_backup
 from backups.service.drops.episodes import is_before, open_episodes
 from destinations.lib.operator_error import sentences
@@ -47,6 +48,7 @@ def delete_archive(request: HttpRequest, backup: BackupExecution) -> HttpRespons
         "backups/backupexecution/delete_archive",
         form,
         title=f"Delete the archive of {backup.instance}?",
+        copies=[copy for copy in copies_of(backup) if copy.is_stored],
         before_drop=is_before(backup, open_episodes([backup.instance]).get(backup.instance)),
         others=list(others.without_manifest().select_related("destination")[:OTHERS]),
         others_count=others.count(),

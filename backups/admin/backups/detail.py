@@ -12,6 +12,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
 from backups.service.archives.openable import no_key_for
+from backups.service.archives.records.copies import copies_of
 from backups.service.drops.episodes import drops_of
 
 # of hundreds a page would be slow, and the list of drills has all of them
@@ -41,6 +42,7 @@ def backup_page(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
         restores_are_off=RESTORE.applies(backup) and RESTORE.allowed(request.user) and not RESTORE.is_on,
         drills=[(drill, live(drill)) for drill in with_progress(backup.drills.all())[:RECENT_DRILLS]],
         drill_list=f"{reverse('admin:backups_drillexecution_changelist')}?execution={backup.pk}",
+        copies=copies_of(backup),
         drops=drops_of(backup)[:MOST_DROPS],
         **manifest,
     )

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from backups.models.querysets import DELETED, DRILLED, MISSING, STORED
+from backups.models.querysets import DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
 
 Choice = tuple[str, str, Q]
 
@@ -29,6 +29,7 @@ class ArchiveFilter(ChoiceFilter):
     choices_by_condition = (
         ("stored", "Stored", STORED),
         ("missing", "Missing", MISSING),
+        ("lacks-a-copy", "Lacks a copy", LACKS_A_COPY),
         ("deleted", "Deleted", DELETED),
     )
 

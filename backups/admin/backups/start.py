@@ -14,6 +14,7 @@ from backups.admin.shared.views import action_view, actor, page, redirect_to
 from backups.errors import BackupError
 from backups.instances import instance_names, inventory
 from backups.models import BackupExecution, Run
+from backups.models.querysets import LARGE_COLUMNS
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue
@@ -26,6 +27,12 @@ class StartForm(forms.Form):
         BackupDestination.objects.enabled(),
         error_messages={"invalid_choice": "This destination is disabled or gone: choose another one."},
     )
+    also_to = forms.ModelMultipleChoiceField(
+        BackupDestination.objects.enabled(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="The backup is made once and stored at each of them.",
+    )
     comment = forms.CharField(
         max_length=500,
         required=False,
@@ -37,8 +44,13 @@ class StartForm(forms.Form):
         super().__init__(*args, **kwargs)
         destination = cast("forms.ModelChoiceField[BackupDestination]", self.fields["destination"])
         # without an empty choice the only destination is preselected
-        if destination.queryset is not None and destination.queryset.count() == 1:
+        if destination.queryset is not None and destination.queryset.count() <= 1:
             destination.empty_label = None
+            del self.fields["also_to"]
+
+    @property
+    def destinations(self) -> list[BackupDestination]:
+        return [self.cleaned_data["destination"], *self.cleaned_data.get("also_to", ())]
 
 
 def start(request: HttpRequest) -> HttpResponse:
@@ -51,7 +63,8 @@ def start(request: HttpRequest) -> HttpResponse:
     form = StartForm(request.POST) if request.method == "POST" else StartForm(initial=initial)
     if form.is_valid():
         try:
-            return redirect_to(_start(request, **form.cleaned_data))
+            instance, comment = form.cleaned_data["instance"], form.cleaned_data["comment"]
+            return redirect_to(_start(request, instance=instance, destinations=form.destinations, comment=comment))
         except BackupError as error:
             form.add_error(None, error.text)
     return page(
@@ -68,26 +81,35 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @action_view(AGAIN)
 def again(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
-    return redirect_to(_start(request, instance=backup.instance, destination=backup.destination))
+    return redirect_to(_start(request, instance=backup.instance, destinations=_same_again(backup)))
 
 
 def start_again(request: HttpRequest, backups: QuerySet[BackupExecution]) -> None:
-    """Start one backup for each instance and destination among `backups`."""
-    pairs = sorted(set(backups.order_by().values_list("instance", "destination").distinct()))
-    destinations = BackupDestination.objects.in_bulk([pk for _, pk in pairs])
-    for instance, pk in pairs:
+    """Start one backup for each instance and its destinations among `backups`."""
+    rows = backups.order_by("instance", "destination").select_related("destination").defer(*LARGE_COLUMNS)
+    wanted = {}
+    for backup in rows.prefetch_related("copies__destination"):
+        destinations = _same_again(backup)
+        wanted[backup.instance, tuple(one.pk for one in destinations)] = destinations
+    for (instance, _), destinations in wanted.items():
         try:
-            _start(request, instance=instance, destination=destinations[pk])
+            _start(request, instance=instance, destinations=destinations)
         except BackupError as error:
-            where = destinations[pk].name
+            where = ", ".join(one.name for one in destinations)
             messages.error(request, f"The backup of {instance} to {where} cannot start: {error.text}")
 
 
-def _start(request: HttpRequest, *, instance: str, destination: BackupDestination, comment: str = "") -> Run:
+def _same_again(backup: BackupExecution) -> list[BackupDestination]:
+    """Return the destinations that `backup` was made for, in order."""
+    return [copy.destination for copy in backup.copies.all()] or [backup.destination]
+
+
+def _start(request: HttpRequest, *, instance: str, destinations: list[BackupDestination], comment: str = "") -> Run:
     try:
-        backup = start_backup(instance, destination, by=actor(request), comment=comment)
+        backup = start_backup(instance, destinations, by=actor(request), comment=comment)
     except AlreadyWaiting as waiting:
         return warn_waiting(request, waiting)
     enqueue(backup)
-    messages.success(request, f"The backup of {instance} to {destination.name} is queued.")
+    where = ", ".join(one.name for one in destinations)
+    messages.success(request, f"The backup of {instance} to {where} is queued.")
     return backup

@@ -32,6 +32,7 @@ def catalogue(request: HttpRequest, destination: BackupDestination) -> HttpRespo
     counts: dict[str, Sized] = {
         "adopted": done.adopted,
         "found at another path": done.moved,
+        "attached as copies": done.attached,
         "marked as missing": done.missing,
         "no longer missing": done.returned,
         "partial uploads removed": done.removed,

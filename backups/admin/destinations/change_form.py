@@ -12,7 +12,8 @@ from django.utils import timezone
 from backups.admin.destinations.retention import ConfirmRuleForm, fingerprint
 from backups.admin.shared.permissions import VIEW
 from backups.service.monitoring.destination_facts import facts_of
-from backups.service.retention.plan import Planned, more_deletions, size_of
+from backups.service.retention.archived import Planned
+from backups.service.retention.plan import more_deletions, size_of
 from destinations.admin import BackupDestinationAdmin
 from destinations.admin.forms import OPTION
 from destinations.lib.formats import counted

@@ -16,7 +16,8 @@ from backups.admin.shared import formats
 from backups.admin.shared.confirm import ConfirmForm
 from backups.admin.shared.permissions import may
 from backups.admin.shared.views import actor, page
-from backups.service.retention.plan import Planned, size_of
+from backups.service.retention.archived import Planned
+from backups.service.retention.plan import size_of
 from backups.service.retention.prune import Pruned, preview_prune
 from backups.service.retention.prune import prune as prune_now
 from backups.service.retention.rule_change import confirm_rule as confirm

@@ -15,6 +15,7 @@ from backups.models import (
     KeyCheck,
     RestoreExecution,
 )
+from backups.service.monitoring.off_box import lacking_by_instance, off_box
 from backups.service.monitoring.protection import Condition, protections, undescribed_instances
 from backups.service.monitoring.restore_points import missing_by_instance
 from backups.service.monitoring.workers import WorkerState, worker_state
@@ -49,6 +50,14 @@ class FrontPage:
     pending_rules: list[BackupDestination]
     # how many archives are gone from their destinations, by instance
     missing: dict[str, int]
+    # how many backups lack a copy at one of their destinations, by instance
+    lacking: dict[str, int]
+    # of how many instances the last good backup has a copy off this machine
+    off_box: int
+
+    @property
+    def described(self) -> int:
+        return sum(row.is_described for row in self.rows)
 
     @property
     def restarts(self) -> list[Row]:
@@ -71,6 +80,9 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
 
+    lacking = lacking_by_instance()
+    good = [row.state.good for row in rows if row.is_described and row.state.good is not None]
+
     named = {state.name for state in states}
     elsewhere = [reason_of_restore(restore) for name, restore in broken.items() if name not in named]
     # each is part of one sentence there
@@ -78,6 +90,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += ["the log file cannot be written"] if log else []
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
+    warnings += [f"there is {counted(lacking[name], 'backup')} of {name} without a copy" for name in sorted(lacking)]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
     scheduled = any(row.state.outlook.automatic for row in rows if row.is_described)
     warnings += ["no schedule is active"] if rows and not scheduled else []
@@ -96,6 +109,8 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
         log_problem=log,
         pending_rules=pending_rules,
         missing=missing,
+        lacking=lacking,
+        off_box=len(off_box(good)),
     )
 
 

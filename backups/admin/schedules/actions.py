@@ -75,7 +75,8 @@ def _run(request: HttpRequest, schedule: BackupSchedule) -> str:
     except AlreadyWaiting as waiting:
         return waiting_text(waiting)
     enqueue(backup)
-    return f"The backup of {schedule.instance} to {schedule.destination.name} is queued."
+    where = ", ".join(one.name for one in schedule.destinations)
+    return f"The backup of {schedule.instance} to {where} is queued."
 
 
 def _pause(request: HttpRequest, schedule: BackupSchedule) -> str:

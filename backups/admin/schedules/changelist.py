@@ -21,7 +21,7 @@ from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
 from backups.service.automation.schedules import edit
 from backups.service.schedules.describe import cadence_in_words
-from backups.service.schedules.planning import plan
+from backups.service.schedules.planning import plan, set_further
 from destinations.lib.formats import NOTHING
 from destinations.lib.lists import BoundedLists, NamedValues
 
@@ -65,6 +65,9 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: BackupSchedule | None = None) -> bool:
         return super().has_view_permission(request) or super().has_change_permission(request)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BackupSchedule]:
+        return super().get_queryset(request).prefetch_related("further__destination")
+
     # --- list -----------------------------------------------------------------------------------------------------
     @admin.display(description="status", ordering="next_run")
     def state(self, schedule: BackupSchedule) -> SafeString:
@@ -79,8 +82,12 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
         return format_html(
             '<span data-field="instance">{}</span><br>to <span data-field="destination">{}</span>',
             schedule.instance,
-            schedule.destination.name,
+            ", ".join(one.name for one in schedule.destinations),
         )
+
+    @admin.display(description="also to")
+    def also_to(self, schedule: BackupSchedule) -> str:
+        return ", ".join(one.name for one in schedule.destinations[1:]) or NOTHING
 
     @admin.display(description="cadence", ordering="type")
     def cadence(self, schedule: BackupSchedule) -> SafeString:
@@ -136,7 +143,7 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
 
     # --- form -----------------------------------------------------------------------------------------------------
     def get_fieldsets(self, request: HttpRequest, obj: BackupSchedule | None = None) -> Any:
-        fieldsets = [(None, {"fields": ("name", "instance", "destination")}), ("When", {"fields": CADENCE})]
+        fieldsets = [(None, {"fields": ("name", "instance", "destination", "also_to")}), ("When", {"fields": CADENCE})]
         return fieldsets if obj is None else [*fieldsets, ("Record", {"fields": RECORD})]
 
     def render_change_form(
@@ -162,10 +169,11 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: BackupSchedule, form: Any, change: bool) -> None:
         by = request.user.get_username()
         if change:
-            edit(obj, form.changed_data)
+            edit(obj, [name for name in form.changed_data if name != "also_to"])
         else:
             obj.created_by = by
             plan(obj)
+        set_further(obj, form.cleaned_data["also_to"])
         audit.log(f"schedule.{'changed' if change else 'created'}", schedule=obj.name, instance=obj.instance, by=by)
 
     def get_urls(self) -> list[URLPattern]:

@@ -23,6 +23,13 @@ EXPRESSIONS = "Cron: minute hour day month weekday, such as 0 2 * * *. Interval:
 class ScheduleForm(ModelForm):
     """Checks the cadence: one without a next run is refused too."""
 
+    also_to = forms.ModelMultipleChoiceField(
+        BackupDestination.objects.all(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Each backup is made once and stored at each of them too.",
+    )
+
     class Meta:
         model = BackupSchedule
         fields = ("name", "instance", "destination", "type", "expression", "time_zone")
@@ -46,6 +53,10 @@ class ScheduleForm(ModelForm):
             destinations |= BackupDestination.objects.filter(pk=row.destination_id)
         destination = cast("forms.ModelChoiceField[BackupDestination]", self.fields["destination"])
         destination.queryset = destinations
+        also_to = cast("forms.ModelMultipleChoiceField[BackupDestination]", self.fields["also_to"])
+        further = [] if row._state.adding else list(row.further.values_list("destination", flat=True))
+        also_to.queryset = destinations | BackupDestination.objects.filter(pk__in=further)
+        self.initial["also_to"] = further
         if destinations.count() == 1:
             destination.empty_label = None
         custom = ", ".join(settings.BACKUP_CUSTOM_CADENCES)

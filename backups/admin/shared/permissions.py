@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
-from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.models import BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
 
 VIEW = "backups.view_backupexecution"
 VIEW_RESTORE = "backups.view_restoreexecution"
@@ -58,8 +58,8 @@ def may(user: User | AnonymousUser, permission: str) -> bool:
 
 
 def sees(user: User | AnonymousUser, model: type[Run]) -> bool:
-    """True for users who may see runs of `model`. Drills are seen with backups."""
-    if issubclass(model, BackupExecution | DrillExecution):
+    """True for users who may see runs of `model`. Drills and copies are seen with backups."""
+    if issubclass(model, BackupExecution | DrillExecution | CopyExecution):
         return user.has_perm(VIEW)
     # whoever may start a restore has to see how it goes
     return user.has_perm(VIEW_RESTORE) or user.has_perms([VIEW, f"backups.{RESTORE.permission}"])
@@ -128,11 +128,26 @@ CANCEL = _of_backup("cancel", "Cancel", "run_backup", _can_be_cancelled)
 DELETE = _of_backup(
     "delete_archive", "Delete archive…", "delete_backup", _has_unpinned_archive, has_page=True, destroys=True
 )
+COPY = _of_backup("copy", "Copy to…", "run_backup", attrgetter("has_archive"), has_page=True)
 PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, has_page=True)
 UNPIN = _of_backup("unpin", "Unpin", "pin_backup", attrgetter("pinned"))
 CONFIRM_DROP = _of_backup("confirm_drop", "Confirm drop…", "confirm_drop", attrgetter("open_drop"), has_page=True)
 ACCEPT_LOSS = _of_backup("accept_loss", "Accept loss…", "delete_backup", attrgetter("is_missing"), has_page=True)
-ACTIONS = (RESTORE, DOWNLOAD, SIGNATURE, VERIFY, DRILL, AGAIN, CANCEL, PIN, UNPIN, CONFIRM_DROP, DELETE, ACCEPT_LOSS)
+ACTIONS = (
+    RESTORE,
+    DOWNLOAD,
+    SIGNATURE,
+    VERIFY,
+    DRILL,
+    COPY,
+    AGAIN,
+    CANCEL,
+    PIN,
+    UNPIN,
+    CONFIRM_DROP,
+    DELETE,
+    ACCEPT_LOSS,
+)
 
 UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, has_page=True, restores=True)
 ACKNOWLEDGE = Action("acknowledge", "Acknowledge restore", "restore_backup", _can_be_acknowledged, RestoreExecution)
@@ -141,6 +156,9 @@ RESTORE_ACTIONS = (UNDO, CANCEL_RESTORE)
 
 CANCEL_DRILL = Action("cancel", "Cancel", "run_backup", _can_be_cancelled, DrillExecution)
 DRILL_ACTIONS = (CANCEL_DRILL,)
+
+CANCEL_COPY = Action("cancel", "Cancel", "run_backup", _can_be_cancelled, CopyExecution)
+COPY_ACTIONS = (CANCEL_COPY,)
 
 
 def buttons(run: AnyRun, actions: Iterable[Action[AnyRun]], user: User | AnonymousUser) -> list[Action[AnyRun]]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backups.admin.shared import formats
-from backups.models import BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.models import BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.describe import describe_progress
 from destinations.lib.formats import counted, human_duration
@@ -112,7 +112,7 @@ def _backup_badge(backup: BackupExecution) -> tuple[str, str]:
         return "Missing", "late"
     if backup.deleted_at is not None:
         return "Deleted", "deleted"
-    flawed = backup.has_archive and (backup.flaw or backup.open_drop)
+    flawed = backup.has_archive and (backup.flaw or backup.open_drop or backup.lacks_a_copy)
     return backup.get_status_display(), "late" if flawed else backup.status
 
 
@@ -130,7 +130,8 @@ def _waiting(run: Run, now: datetime) -> str:
     if run.owner == Run.Owner.PROCESS:
         return f"{run.worker}, which created it, is about to run it"
     if getattr(run, "busy", False):
-        return f"waiting until {run.instance if run.needs_instance else 'the slot for drills'} is free"
+        slot = "the slot for copies" if isinstance(run, CopyExecution) else "the slot for drills"
+        return f"waiting until {run.instance if run.needs_instance else slot} is free"
     waited = now - run.created_at
     if waited < WORKER_DUE:
         return "waiting for a worker"
@@ -156,7 +157,8 @@ def _completed(backup: BackupExecution) -> str:
         return "archive is being deleted"
     dropped = "data dropped" if backup.open_drop else ""
     pinned = "pinned" if backup.pinned else ""
-    return ", ".join(filter(None, [dropped, backup.flaw, _warnings(backup), pinned]))
+    lacking = "a copy is missing" if backup.lacks_a_copy else ""
+    return ", ".join(filter(None, [dropped, lacking, backup.flaw, _warnings(backup), pinned]))
 
 
 def _restored(restore: RestoreExecution) -> str:
@@ -176,4 +178,5 @@ COMPLETED: dict[type[Run], Callable[[Any], str]] = {
     BackupExecution: _completed,
     RestoreExecution: _restored,
     DrillExecution: _warnings,
+    CopyExecution: _warnings,
 }

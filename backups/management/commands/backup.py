@@ -7,6 +7,7 @@ from backups.models import BackupExecution
 from backups.models.run import new_id
 from backups.runs.describe import describe
 from backups.runs.queue.deduplication import AlreadyWaiting
+from backups.service.archives.records.copies import copies_of
 from backups.service.backup.run import backup_now
 from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue
@@ -21,29 +22,34 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("instance")
-        parser.add_argument("--destination", metavar="NAME", help="needed when several are enabled")
+        parser.add_argument(
+            "--destination",
+            metavar="NAME",
+            action="append",
+            help="needed when several are enabled; given again, the backup is stored there too",
+        )
         parser.add_argument("--comment", default="", metavar="TEXT", help="what it is for")
         parser.add_argument("--queue", action="store_true", help="queue it for a worker and return at once")
 
     def run(self, **options: Any) -> None:
-        destination = self.find_destination(options["destination"])
+        destinations = self.find_destinations(options["destination"])
         run = self._queue if options["queue"] else self._run
-        run(options["instance"], destination, by=operator_name(), comment=options["comment"])
+        run(options["instance"], destinations, by=operator_name(), comment=options["comment"])
 
-    def _queue(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
+    def _queue(self, instance: str, destinations: list[BackupDestination], *, by: str, comment: str) -> None:
         try:
-            backup = start_backup(instance, destination, by=by, comment=comment)
+            backup = start_backup(instance, destinations, by=by, comment=comment)
         except AlreadyWaiting as waiting:
             self.respond_waiting(waiting, describe)
             return
         enqueue(backup)
         self.respond(describe(backup) | {"already_waiting": False}, f"queued as {backup.pk}")
 
-    def _run(self, instance: str, destination: BackupDestination, *, by: str, comment: str) -> None:
+    def _run(self, instance: str, destinations: list[BackupDestination], *, by: str, comment: str) -> None:
         # known before there is a row: after a signal the row is found by it
         run_id = new_id()
         try:
-            backup = backup_now(instance, destination, by=by, comment=comment, run_id=run_id)
+            backup = backup_now(instance, destinations, by=by, comment=comment, run_id=run_id)
         except (KeyboardInterrupt, SystemExit) as end:
             row = BackupExecution.objects.filter(pk=run_id).first()
             state = f"It is {row.status}" if row else "It had not begun"
@@ -60,5 +66,12 @@ def summary(backup: BackupExecution) -> str:
         f" {human_size(backup.compressed_size_bytes)} in {human_duration(backup.duration)}",
         f"           SHA-256 {backup.archive_sha256}",
         f"           id {backup.pk}",
+    ]
+    others = [copy for copy in copies_of(backup) if copy.destination_id != backup.destination_id]
+    lines += [
+        f"copy       {copy.path} at {copy.destination.name}"
+        if copy.is_sound
+        else f"missing    the copy at {copy.destination.name}: {copy.error}"
+        for copy in others
     ]
     return "\n".join(lines + [f"warning    {text}" for text in backup.warnings])

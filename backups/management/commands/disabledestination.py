@@ -6,6 +6,9 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.management.base import BackupCommand
+from backups.models import BackupSchedule
+from backups.service.retention.stored import archives_at
+from backups.service.schedules.freshness import at_destination
 from destinations.lib.formats import counted
 from destinations.management.base import operator_name
 
@@ -29,9 +32,20 @@ class Command(BackupCommand):
             "destination.disabled", logging.WARNING, destination=destination.name, by=operator_name(),
             reason=options["why"],
         )  # fmt: skip
-        names = list(destination.schedules.filter(enabled=True).order_by("name").values_list("name", flat=True))
+        schedules = BackupSchedule.objects.enabled().filter(at_destination(destination)).order_by("name")
+        failing, lacking = list[str](), list[str]()
+        for schedule in schedules.select_related("destination").prefetch_related("further__destination"):
+            (lacking if any(one.enabled for one in schedule.destinations) else failing).append(schedule.name)
+        copies = archives_at(destination)
         text = f"Disabled destination {destination.name}."
-        if names:
-            runs = f"The runs of {counted(len(names), 'schedule')} will fail until they get another"
-            text += f" {runs}: {', '.join(names)}."
-        self.respond({"name": destination.name, "enabled": False, "schedules": names}, text)
+        if copies:
+            text += f" {counted(copies, 'copy', 'copies')} of backups stay there, and can still be read."
+        if failing:
+            runs = f"The runs of {counted(len(failing), 'schedule')} will fail until they get another"
+            text += f" {runs}: {', '.join(failing)}."
+        if lacking:
+            text += (
+                f" The backups of {counted(len(lacking), 'schedule')} will lack their copy here: {', '.join(lacking)}."
+            )
+        found = {"schedules": failing, "lacking": lacking, "copies": copies}
+        self.respond({"name": destination.name, "enabled": False, **found}, text)

@@ -48,6 +48,7 @@ def imported(done: Imported) -> Sections:
     return {
         "adopted": [item_of(row) for row in done.adopted],
         "moved": [item_of(row) for row in done.moved],
+        "attached": [item_of(row, reason=f"a copy of backup {row.pk}") for row in done.attached],
         "copies": [{"path": path, "reason": f"another copy of backup {row.pk}"} for path, row in done.copies],
         "refused": [{"path": path, "reason": reason} for path, reason in done.refused],
         "missing": [item_of(row) for row in done.missing],

@@ -1,15 +1,16 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db.models import Exists, OuterRef, Q
 
 from backups.management.base import BackupCommand, add_limit_argument, limited
-from backups.models import BackupExecution
-from backups.models.querysets import DELETED, MISSING, STORED
+from backups.models import BackupCopy, BackupExecution
+from backups.models.querysets import DELETED, LACKS_A_COPY, MISSING, STORED
 from backups.runs.describe import describe
 from backups.service.drops.episodes import summary
 from destinations.lib.formats import human_duration, human_size, printable
 
-ARCHIVES = {"stored": STORED, "missing": MISSING, "deleted": DELETED}
+ARCHIVES = {"stored": STORED, "missing": MISSING, "deleted": DELETED, "lacks-a-copy": LACKS_A_COPY}
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 
 
@@ -18,19 +19,23 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("instance", nargs="?")
-        parser.add_argument("--destination", metavar="NAME", help="only at this one")
+        parser.add_argument("--destination", metavar="NAME", help="only those with a copy there")
         parser.add_argument("--status", choices=BackupExecution.Status.values, help="only those")
-        parser.add_argument(
-            "--archive", choices=list(ARCHIVES), help="only those whose archive is stored, missing or deleted"
-        )
+        parser.add_argument("--archive", choices=list(ARCHIVES), help="only those whose archive is so")
         add_limit_argument(parser)
 
     def run(self, **options: Any) -> None:
-        backups = BackupExecution.objects.select_related("destination").without_manifest()
+        backups = (
+            BackupExecution.objects.select_related("destination")
+            .prefetch_related("copies__destination")
+            .without_manifest()
+        )
         if options["instance"]:
             backups = backups.filter(instance=options["instance"])
         if options["destination"]:
-            backups = backups.filter(destination=self.find_destination(options["destination"]))
+            where = self.find_destination(options["destination"])
+            copies = BackupCopy.objects.filter(destination=where, execution=OuterRef("pk"))
+            backups = backups.filter(Q(destination=where) | Exists(copies))
         if options["status"]:
             backups = backups.filter(status=options["status"])
         if options["archive"]:
@@ -54,7 +59,14 @@ def table(backups: list[BackupExecution]) -> str:
             f"{backup.created_at:%Y-%m-%d %H:%M}",
             human_size(backup.compressed_size_bytes),
             human_duration(backup.duration),
-            (backup.backup_filename or backup.error_message) + dropped,
+            (backup.backup_filename or backup.error_message) + dropped + _missing_copies(backup),
         )
         lines.append(printable(line))
     return "\n".join(lines)
+
+
+def _missing_copies(backup: BackupExecution) -> str:
+    if not backup.lacks_a_copy:
+        return ""
+    lacking = (copy.destination.name for copy in backup.copies.all() if not copy.is_sound and copy.deleted_at is None)
+    return f"  no copy at: {', '.join(lacking)}"

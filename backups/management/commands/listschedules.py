@@ -14,7 +14,7 @@ class Command(BackupCommand):
         parser.add_argument("instance", nargs="?")
 
     def run(self, **options: Any) -> None:
-        schedules = BackupSchedule.objects.select_related("destination")
+        schedules = BackupSchedule.objects.select_related("destination").prefetch_related("further__destination")
         if options["instance"]:
             schedules = schedules.filter(instance=options["instance"])
         text = "\n".join(summary(schedule) for schedule in schedules)

@@ -5,7 +5,8 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.management.output.listing import Item, Sections, item_of, lines
-from backups.service.retention.plan import Plan, Planned
+from backups.service.retention.archived import Planned
+from backups.service.retention.plan import Plan
 from backups.service.retention.prune import preview_prune, prune
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import OperatorError, sentences

@@ -27,6 +27,9 @@ class Command(BackupCommand):
         data = describe(backup)
         verdicts = {name: data[name] for name in ("drill", "verification") if data[name]}
         shown = data | {name: f"{result['verdict']} at {result['at']}" for name, result in verdicts.items()}
+        shown["copies"] = "; ".join(
+            f"{copy['destination']} {copy['condition']} {copy['error']}".strip() for copy in data["copies"]
+        )
         shown["drops"] = "; ".join(f"{drop} ({by or 'not confirmed'})" for drop, by in drops_of(backup))
         lines = [printable(f"{key:22} {value}") for key, value in shown.items() if value not in (None, "", [])]
         if backup.manifest_json:

@@ -1,9 +1,11 @@
 """Fetching an archive from its destination, checked against the checksum of the record."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -13,11 +15,13 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import new_digest
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.leases import read_lease
-from backups.service.archives.records.missing import mark_missing
-from destinations.exceptions import NotFound
+from backups.service.archives.records.copies import REPEATED, change_copy, readable_copies
+from backups.service.archives.records.missing import mark_damaged, mark_missing
+from destinations.exceptions import DestinationError, NotFound
+from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.streams import Sink
 
 
@@ -37,31 +41,77 @@ class HashingSink:
         return len(data) if self.target is None else self.target.write(data)
 
 
-def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int], None] | None = None) -> Path:
-    """Download the archive of `backup` into `directory` (0600) and return its path.
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A downloaded archive, the copy that it is of, and why nearer copies were not taken: one sentence each."""
 
-    Raises BackupError when the backup has no archive, ArchiveError when the file is not the one that was recorded,
-    DestinationError when it cannot be downloaded; one that the destination does not have is marked as missing.
+    path: Path
+    copy: BackupCopy
+    notes: tuple[str, ...] = ()
+
+
+def fetch(backup: BackupExecution, directory: Path, *, progress: Callable[[int], None] | None = None) -> Path:
+    """Download the archive of `backup` as `fetch_nearest`, and return its path."""
+    return fetch_nearest(backup, directory, progress=progress).path
+
+
+def fetch_nearest(
+    backup: BackupExecution,
+    directory: Path,
+    *,
+    progress: Callable[[int], None] | None = None,
+    among: Callable[[BackupCopy], bool] = lambda copy: True,
+) -> Fetched:
+    """Download the nearest sound copy of `backup` (`among` those) into `directory` (0600).
+
+    One that is missing or changed is marked as such, and the next one is taken, as when a destination does not answer.
+    Raises BackupError when the backup has no archive. When no copy can be had, the first error is raised: ArchiveError
+    for a file that is not the one that was recorded, DestinationError when it cannot be downloaded.
     """
     if not backup.has_archive:
         state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
         raise BackupError(f"Backup {backup.pk} has no archive: it is {state}.")
-    require_space(directory, backup.compressed_size_bytes or 0)
-    path = directory / backup.backup_filename
-    with read_lease(backup), path.open("xb") as file, backup.destination.open() as destination:
+    copies = [copy for copy in readable_copies(backup) if among(copy)]
+    if not copies:
+        raise BackupError(f"Backup {backup.pk} has no copy to read.", hint="See the table of copies on its page.")
+    errors: list[tuple[BackupCopy, OperatorError]] = []
+    with read_lease(backup):
+        for copy in copies:
+            require_space(directory, copy.size_bytes or 0)
+            path = directory / PurePosixPath(copy.path).name
+            try:
+                _download(copy, path, progress)
+            except (ArchiveError, DestinationError) as error:
+                path.unlink(missing_ok=True)
+                errors.append((copy, error))
+                continue
+            if copy.damaged_at is not None:
+                change_copy(copy, damaged_at=None, error="", error_hint="", next_try_at=None)
+            notes = tuple(f"The copy at {bad.destination.name} was not used: {error.message}" for bad, error in errors)
+            if errors:
+                audit.log("copy.fallback", logging.WARNING, backup=backup.pk, destination=copy.destination.name)
+            backup.refresh_from_db(fields=REPEATED)
+            return Fetched(path, copy, notes)
+    backup.refresh_from_db(fields=REPEATED)
+    raise errors[0][1]
+
+
+def _download(copy: BackupCopy, path: Path, progress: Callable[[int], None] | None) -> None:
+    with path.open("xb") as file, copy.destination.open() as destination:
         path.chmod(0o600)
         sink = HashingSink(file)
         try:
-            destination.get(backup.backup_path, sink, progress=progress)
+            destination.get(copy.path, sink, progress=progress)
         except NotFound:
-            mark_missing(backup, timezone.now())
+            mark_missing(copy, timezone.now())
             raise
-    if sink.sha256.hexdigest() != backup.archive_sha256:
-        raise ArchiveError(
-            f"{backup.backup_path} at {backup.destination.name} is not what was uploaded: its SHA-256 differs.",
+    if sink.sha256.hexdigest() != copy.sha256:
+        error = ArchiveError(
+            f"{copy.path} at {copy.destination.name} is not what was uploaded: its SHA-256 differs.",
             hint="It was changed or damaged there: use another backup, and find out who can write to that destination.",
         )
-    return path
+        mark_damaged(copy, timezone.now(), error.message)
+        raise error
 
 
 def download_backup(backup: BackupExecution, *, by: audit.Actor) -> BinaryIO:
@@ -70,10 +120,11 @@ def download_backup(backup: BackupExecution, *, by: audit.Actor) -> BinaryIO:
     Raises OperatorError, for a damaged archive too.
     """
     with workspace(str(uuid4())) as directory:
-        path = fetch(backup, directory)
+        fetched = fetch_nearest(backup, directory)
+        path = fetched.path
         # stays readable when the workspace is deleted, and is freed when it is closed
         file = os.fdopen(os.open(path, os.O_RDONLY), "rb")
     fields = {"backup": backup.pk, "instance": backup.instance, "by": audit.name_of(by)}
-    audit.log("backup.downloaded", file=backup.backup_filename, **fields)
-    audit.note(by, backup, f"Downloaded {backup.backup_filename}.")
+    audit.log("backup.downloaded", file=path.name, destination=fetched.copy.destination.name, **fields)
+    audit.note(by, backup, sentences(f"Downloaded {path.name}", *fetched.notes))
     return file

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.lib.processes import identity
-from backups.models import ArchiveUse, BackupExecution, DrillExecution, RestoreExecution, Run
+from backups.models import ArchiveUse, BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
 from backups.runs.queue.ownership import this_worker
 
 # the lease of a reader that was killed expires; no download lasts that long
@@ -57,4 +57,5 @@ def used_backups() -> set[str]:
     pairs = RestoreExecution.objects.active().values_list("execution", "safety_backup")
     used = set(ArchiveUse.objects.values_list("execution", flat=True))
     used |= set(DrillExecution.objects.active().values_list("execution", flat=True))
+    used |= set(CopyExecution.objects.active().values_list("copy__execution", flat=True))
     return used.union(*({pk for pk in pair if pk is not None} for pair in pairs))

@@ -20,10 +20,11 @@ from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution, RestoreExecution, SigningKeyUse
-from backups.service.archives.fetch import HashingSink
+from backups.service.archives.fetch import Fetched, HashingSink
 from backups.service.archives.names import signature_of
+from backups.service.archives.records.copies import readable_copies
 from destinations.backends import Destination
-from destinations.exceptions import NameTaken, NotFound
+from destinations.exceptions import DestinationError, NameTaken, NotFound
 
 # a signature of minisign has about 300 bytes; one more than this is read, to be refused as too long
 _MOST_BYTES = 16 * 1024
@@ -84,12 +85,21 @@ def lost_keys() -> list[PublicKey]:
 
 def put_signature(destination: Destination, path: str, blake2b: str, *, token: str) -> None:
     """Sign the archive at `path` with that digest (hexadecimal), replacing a signature that is there."""
+    store_signature(destination, path, signature_text(path, blake2b), token=token)
+    record_key_use(path)
+
+
+def signature_text(path: str, blake2b: str) -> str:
+    """Return the signature of the archive at `path` with that digest (hexadecimal)."""
     comment = f"timestamp:{int(timezone.now().timestamp())}\tfile:{PurePosixPath(path).name}\thashed"
-    key = site_key()
-    store_signature(destination, path, minisign.sign_digest(bytes.fromhex(blake2b), key, comment), token=token)
+    return minisign.sign_digest(bytes.fromhex(blake2b), site_key(), comment)
+
+
+def record_key_use(path: str) -> None:
+    """Record that the key of this site has signed the archive at `path`."""
     use = {"last_used_at": timezone.now()}
     try:
-        SigningKeyUse.objects.update_or_create(public_key=key.public_key.text, defaults=use)
+        SigningKeyUse.objects.update_or_create(public_key=site_key().public_key.text, defaults=use)
     # the archive is stored: a database that is away for a moment must not fail it; the next signature records the key
     except DatabaseProblem as error:
         audit.log("signature.key-not-recorded", logging.WARNING, file=path, error=error)
@@ -151,6 +161,34 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
         return _read(text, subject.backup_filename, lambda: _digest_of(subject, destination))
 
 
+def signature_of_fetched(backup: BackupExecution, fetched: Fetched) -> Signature:
+    """Verify the signature of the archive that was `fetched`. Raises as `signature_state`."""
+    copy = fetched.copy
+    text = _stored_text(backup, fetched.path.name)
+    return _read(text, fetched.path.name, lambda: bytes.fromhex(copy.blake2b) or minisign.file_digest(fetched.path))
+
+
+def _stored_text(backup: BackupExecution, name: str) -> bytes | None:
+    """Return the signature that lies beside a copy of that file name, of the nearest destination that answers."""
+    problem: DestinationError | None = None
+    for copy in readable_copies(backup):
+        if PurePosixPath(copy.path).name != name:
+            continue
+        try:
+            with copy.destination.open() as destination:
+                return read_signature(destination, copy.path)
+        except DestinationError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
+
+
+def check_signature(destination: Destination, path: str, blake2b: str) -> None:
+    """Raise ArchiveError when the signature beside the archive at `path` does not fit its digest (hexadecimal)."""
+    _read(read_signature(destination, path), PurePosixPath(path).name, lambda: bytes.fromhex(blake2b))
+
+
 def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     """Verify the signature of the archive to restore, fetched to `archive`.
 
@@ -159,8 +197,7 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     if restore.execution is None:
         text = read_signature_file(Path(restore.archive_file))
     else:
-        with restore.execution.destination.open() as destination:
-            text = read_signature(destination, restore.execution.backup_path)
+        text = _stored_text(restore.execution, archive.name)
     signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
     # an undo restores a safety backup, whose checksum in the row of this site was verified already
     signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None
@@ -198,5 +235,7 @@ def _digest_of(backup: BackupExecution, destination: Destination) -> bytes:
                 f"{where} is not what was recorded: its SHA-256 differs.",
                 hint="It was changed or damaged there: use another backup.",
             )
-        backup.transition(BackupExecution.Status.COMPLETED, archive_blake2b=sink.blake2b.hexdigest())
+        digest = sink.blake2b.hexdigest()
+        backup.transition(BackupExecution.Status.COMPLETED, archive_blake2b=digest)
+        backup.copies.filter(sha256=backup.archive_sha256).update(blake2b=digest)
     return bytes.fromhex(backup.archive_blake2b)

@@ -57,6 +57,11 @@ def fill_schedule(row: BackupSchedule, key: str, declared: Declaration) -> None:
     row.enabled = declared.enabled and is_on(section, "enabled", default=True)
 
 
+def destination_names(section: Section) -> list[str]:
+    """Return the names in the key destination of a schedule: one, or several with commas between them, in order."""
+    return list(dict.fromkeys(filter(None, (name.strip() for name in section.get("destination", "").split(",")))))
+
+
 def problems_of(declared: Declaration) -> list[str]:
     """Return the mistakes of the declaration that show without the database, one sentence or more each."""
     problems, _ = unknown_keys(declared)
@@ -97,7 +102,7 @@ def _rule(key: str, declared: Declaration) -> dict[str, object]:
             days = [int(text)]
             if column in DAYS:
                 # a schedule may declare more days than its destination: the most count, so that none gets fewer
-                mine = [one for one in declared.schedules.values() if one.get("destination", "") == key]
+                mine = [one for one in declared.schedules.values() if key in destination_names(one)]
                 days += [int(more) for one in mine if (more := one.get("retention_days"))]
             rule[column] = max(days)
     if all(rule[column] is None for column in RETENTION.values()) and strategy == "simple":

@@ -82,7 +82,7 @@ def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExe
             return [
                 start_backup(
                     schedule.instance,
-                    schedule.destination,
+                    schedule.destinations,
                     by=f"schedule {schedule.name}"[:150],
                     kind=Kind.SCHEDULED,
                     comment=text,
@@ -105,7 +105,7 @@ def run_now(schedule: BackupSchedule, *, by: audit.Actor) -> BackupExecution:
     """
     backup = start_backup(
         schedule.instance,
-        schedule.destination,
+        schedule.destinations,
         by=by,
         kind=Kind.MANUAL,
         comment=f"schedule {schedule.name}, run now",

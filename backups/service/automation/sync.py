@@ -18,10 +18,10 @@ from backups.lib import audit
 from backups.models import BackupSchedule, InstanceState
 from backups.runs.claim import lock_instance
 from backups.service.automation.cleanup import disable_undeclared, managed_by
-from backups.service.automation.declared import fill_destination, fill_schedule, reason_of
+from backups.service.automation.declared import destination_names, fill_destination, fill_schedule, reason_of
 from backups.service.automation.declared_keys import unknown_keys
 from backups.service.retention.rule_change import keep_rule_as_confirmed, settle_rule
-from backups.service.schedules.planning import PLANNED_BY, count_from_now, plan
+from backups.service.schedules.planning import PLANNED_BY, count_from_now, plan, set_further
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
 
@@ -127,14 +127,8 @@ def _schedule(
     row = existing or BackupSchedule(name=row_name(instance, key), created_by=managed_by(instance.name))
     before = _values(row)
     try:
-        wanted = section.get("destination", "")
-        if wanted in declared.destinations and wanted not in targets:
-            raise BackupError("Its destination has configuration errors.")
-        # a declared destination, or else one that was added by hand
-        destination = targets.get(wanted) or BackupDestination.objects.filter(name=wanted).first()
-        if destination is None:
-            raise BackupError("Its destination does not exist.", hint="Declare it, or add it with `adddestination`.")
-        row.destination = destination
+        first, *further = _targets(section, targets, declared)
+        row.destination = first
         row.instance, row.managed_by = instance.name, managed_by(instance.name)
         fill_schedule(row, key, declared)
         row.clean_fields()
@@ -143,8 +137,28 @@ def _schedule(
                 count_from_now(row, before)
             plan(row)
             synced.changed.append(f"schedule {row.name}")
+        name = f"schedule {row.name}"
+        if set_further(row, further) and name not in synced.changed:
+            synced.changed.append(name)
     except (OperatorError, ValidationError, ValueError) as error:
         synced.problems.append(f"{where}: {reason_of(error, section, declared)}")
+
+
+def _targets(
+    section: Section, targets: Mapping[str, BackupDestination], declared: Declaration
+) -> list[BackupDestination]:
+    """Return the destinations of a declared schedule, in order. Raises BackupError for one that cannot be used."""
+    found = []
+    # without the key the name is empty, and there is no such destination
+    for wanted in destination_names(section) or [""]:
+        if wanted in declared.destinations and wanted not in targets:
+            raise BackupError("Its destination has configuration errors.")
+        # a declared destination, or else one that was added by hand
+        destination = targets.get(wanted) or BackupDestination.objects.filter(name=wanted).first()
+        if destination is None:
+            raise BackupError("Its destination does not exist.", hint="Declare it, or add it with `adddestination`.")
+        found.append(destination)
+    return found
 
 
 def _values(row: BackupDestination | BackupSchedule) -> dict[str, object]:

@@ -20,6 +20,7 @@ from backups.models import BackupExecution, InstanceState
 from backups.models.columns import AbsentComponent
 from backups.runs.claim import lock_instance
 from backups.runs.queue.queues import queue_of
+from backups.service.archives.records.copies import copies_of
 from backups.service.automation.cleanup import disable_removed_instances, managed_by
 from backups.service.automation.sync import sync
 from backups.service.backup.start import start_backup
@@ -139,13 +140,16 @@ def _check(
     if mine.active().exists() or mine.filter(kind=Kind.CONFIG_CHANGE, created_at__range=(since, now)).exists():
         return []
     return [
-        start_backup(instance.name, _destination(last), by=BY, kind=Kind.CONFIG_CHANGE, comment="configuration changed")
+        start_backup(
+            instance.name, _destinations(last), by=BY, kind=Kind.CONFIG_CHANGE, comment="configuration changed"
+        )
     ]
 
 
-def _destination(last: BackupExecution) -> BackupDestination:
-    """Return the destination of the last backup; when that is disabled, the first enabled one."""
-    return last.destination if last.destination.enabled else _first_destination(last.instance)
+def _destinations(last: BackupExecution) -> list[BackupDestination]:
+    """Return the enabled ones of the destinations of the last backup; when there is none, the first enabled one."""
+    enabled = [copy.destination for copy in copies_of(last) if copy.destination.enabled]
+    return enabled or [_first_destination(last.instance)]
 
 
 def start_up(queue: str) -> list[BackupExecution]:
@@ -165,8 +169,8 @@ def start_up(queue: str) -> list[BackupExecution]:
                 if BackupExecution.objects.filter(instance=name, kind=Kind.STARTUP, created_at__gt=since).exists():
                     continue
                 last = BackupExecution.objects.last_made_here(name)
-                target = _destination(last) if last else _first_destination(name)
-                started.append(start_backup(name, target, by="start of the worker", kind=Kind.STARTUP))
+                targets = _destinations(last) if last else [_first_destination(name)]
+                started.append(start_backup(name, targets, by="start of the worker", kind=Kind.STARTUP))
         except BackupError as error:
             audit.log("startup.failed", logging.ERROR, instance=name, error=error.message)
     return started

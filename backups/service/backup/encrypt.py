@@ -16,17 +16,20 @@ from backups.instances.kinds.configuration import LiveConfiguration
 from backups.models import BackupExecution
 from backups.service.archives.passphrases import passphrase_of, wants_encryption
 from destinations.lib.operator_error import sentences
+from destinations.models import BackupDestination
 from destinations.policies.encryption_policy import Policy
 
 KEY_HINT = "Set BACKUP_ENCRYPTION_RECIPIENTS or BACKUP_ENCRYPTION_PASSPHRASE, see docs/encryption.md."
 
 
-def encryption_for(backup: BackupExecution, instance: Instance, live: LiveConfiguration) -> Encryption | None:
-    """Return what encrypts the archive of `backup`, None for a plain one; `live` is the instance's configuration.
+def encryption_for(
+    backup: BackupExecution, destination: BackupDestination, instance: Instance, live: LiveConfiguration
+) -> Encryption | None:
+    """Return what encrypts the archive of `backup` at `destination`, None for a plain one.
 
+    `live` is the instance's configuration.
     Raises BackupError when encryption is required and there is no key for it, or the keys cannot be used.
     """
-    destination = backup.destination
     if destination.policy == Policy.OFF:
         return None
     wanted = wants_encryption(instance, live)

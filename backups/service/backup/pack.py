@@ -1,18 +1,33 @@
 """Packing what was exported into one file: tar, compression, encryption."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
 
 from backups.archive.encryption import Encryption
 from backups.archive.manifest.document import Manifest
-from backups.archive.tar.write import Part, write_archive
+from backups.archive.tar.write import Packed, Part, write_archive
 from backups.errors import BackupError
 from backups.lib.os_signals import defer_signals
 from backups.runs.progress import Monitor
+from backups.service.archives.names import archive_extension
 from backups.service.backup.export import Contents
-from backups.service.backup.upload import Made
 from destinations.lib.disks import write_hint
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A packed archive in the workspace, and what is recorded of it."""
+
+    path: Path
+    packed: Packed
+    manifest: Manifest
+    encryption: Encryption | None
+
+    @property
+    def extension(self) -> str:
+        return archive_extension(settings.BACKUP_COMPRESSION, self.encryption.name if self.encryption else "")
 
 
 def pack(
@@ -28,7 +43,7 @@ def pack(
 
     `level` is that of the compression, by default the setting of the site.
     """
-    archive = directory / "archive"
+    archive = directory / ("archive" if encryption is None else "archive.encrypted")
     # `open` would create it with what the umask allows
     archive.touch(mode=0o600)
     try:

@@ -21,6 +21,7 @@ from backups.instances.mismatch import mismatches, require_no_mismatch
 from backups.instances.site_paths import live_components
 from backups.lib import audit
 from backups.models import BackupExecution
+from backups.models.querysets import RunQuerySet
 from backups.runs import finish, workspace
 from backups.runs.execute import execute, run_here
 from backups.runs.hooks import run_hook
@@ -29,16 +30,18 @@ from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
+from backups.service.archives.records.copies import Destinations, close_copies, copies_of
 from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
-from backups.service.backup.encrypt import encryption_for, verify_encrypted, with_encryption
+from backups.service.backup.encrypt import verify_encrypted, with_encryption
 from backups.service.backup.export import build_manifest, export_components
 from backups.service.backup.finish_import import finish_import
-from backups.service.backup.finish_upload import recover_upload, sweep_destination
+from backups.service.backup.finish_upload import complete, recover_uploads, sweep_destinations
 from backups.service.backup.pack import pack
-from backups.service.backup.start import require_enabled, start_backup
-from backups.service.backup.upload import upload_archive
+from backups.service.backup.start import start_backup
+from backups.service.backup.targets import Targets
+from backups.service.backup.upload import upload_archives
 from backups.service.drops.find import record_drops
 from backups.service.retention.prune import prune_after
 from destinations.backends import destination_class
@@ -59,6 +62,10 @@ class BackupKind(RunKind[BackupExecution]):
     def slots(self) -> int:
         return int(settings.BACKUP_WORKERS)
 
+    def rows(self) -> "RunQuerySet[BackupExecution]":
+        # for `only_own_host_recovers`, of every running one
+        return super().rows().prefetch_related("copies__destination")
+
     def work(
         self,
         run: BackupExecution,
@@ -73,13 +80,11 @@ class BackupKind(RunKind[BackupExecution]):
         `parts` replaces the components that the instance has now; `live` is its configuration where it was read before.
         """
         monitor.stage(Stage.PREPARING)
-        require_enabled(run.destination)
-        with run.destination.open() as destination:
-            # now, instead of after hours of packing
-            destination.require_reachable()
+        targets = Targets(run, copies_of(run))
+        targets.require_reachable()
         instance = get_instance(run.instance)
         live = live or instance.service.live()
-        encryption = encryption_for(run, instance, live)
+        targets.choose_encryption(instance, live)
         site_key()  # raises now instead of after the upload, when the signing key is missing
         level = declaration_of(instance, live).compression_level if parts is None else None
         parts = live_components(instance, live.merged) if parts is None else parts
@@ -87,7 +92,10 @@ class BackupKind(RunKind[BackupExecution]):
         only = () if run.kind == Kind.SAFETY else None
         warnings = require_no_mismatch(mismatches(instance, parts, live), only=only)
         estimate = sum(part.source_bytes() for part in parts)
-        require_space(directory, estimate + SPARE_BYTES)
+        targets.require_room(estimate)
+        # one archive for all destinations that encrypt, and one for those that do not
+        variants = {target.encryption is not None: target.encryption for target in targets.usable}
+        require_space(directory, len(variants) * estimate + SPARE_BYTES)
 
         monitor.stage(Stage.EXPORTING, total=2 * estimate)
         scratch = directory / "export"
@@ -95,22 +103,28 @@ class BackupKind(RunKind[BackupExecution]):
         with export_components(instance, parts, scratch, monitor, as_found=run.kind == Kind.SAFETY) as contents:
             contents.warnings[:0] = warnings
             manifest = record_drops(run, build_manifest(contents, instance, run))
-            manifest = with_encryption(manifest, encryption)
             if contents.config_info:
                 layers = contents.config_info.layers.items()
                 kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
                 run.transition(Status.RUNNING, config_json=kept)
 
-            monitor.stage(Stage.PACKING, total=manifest.total_size_bytes)
-            made = pack(contents, manifest, encryption, directory, monitor, level=level)
+            monitor.stage(Stage.PACKING, total=len(variants) * manifest.total_size_bytes)
+            archives = {
+                encrypted: pack(
+                    contents, with_encryption(manifest, encryption), encryption, directory, monitor, level=level
+                )
+                for encrypted, encryption in variants.items()
+            }
             unlisted = keep_exported(run, contents.parts, contents.entries, monitor.advance)
         # the upload needs no second copy on the disk
         shutil.rmtree(scratch)
-        if encryption is not None:
-            verify_encrypted(made.path, made.manifest, encryption, lambda _: monitor.advance(0))
+        for made in archives.values():
+            if made.encryption is not None:
+                verify_encrypted(made.path, made.manifest, made.encryption, lambda _: monitor.advance(0))
 
-        monitor.stage(Stage.UPLOADING, total=made.packed.size_bytes)
-        upload_archive(run, made, monitor, unlisted)
+        total = sum(archives[target.encryption is not None].packed.size_bytes for target in targets.usable)
+        monitor.stage(Stage.UPLOADING, total=total)
+        upload_archives(run, targets, archives, monitor, unlisted)
 
         monitor.protect()
         monitor.stage(Stage.RECORDING)
@@ -121,43 +135,44 @@ class BackupKind(RunKind[BackupExecution]):
             run.transition(Status.RUNNING, warnings=[*run.warnings, error.message])
 
     def complete(self, run: BackupExecution, made: None) -> None:
-        finish.complete(run)
+        complete(run)
 
     def settle(self, run: BackupExecution, directory: Path, error: BaseException) -> None:
-        # the process may be terminated between the upload and the change of status
+        # the process may be terminated between an upload and the change of status
         if run.backup_path:
-            finish.complete(run)
+            complete(run, error)
             return
         with suppress(DestinationError):
             if run.planned_path and not isinstance(error, Exception):
-                if recover_upload(run):
+                if recover_uploads(run, finish.message_of(error)):
                     return
-                sweep_destination(run)
+                sweep_destinations(run)
         finish.fail(run, error)
 
     def recover(self, run: BackupExecution, message: str) -> bool:
-        """Complete a backup whose archive was uploaded whole; any other one is interrupted."""
+        """Complete a backup of which an archive was uploaded whole; any other one is interrupted."""
         if is_on_this_host(run.worker):
             workspace.sweep(run.pk)
+        unswept = sweep_destinations(run)
         try:
-            sweep_destination(run)
-            if recover_upload(run):
+            if recover_uploads(run, message):
                 return True
         except DestinationError as error:
-            message = sentences(message, f"Its partial uploads at {run.destination.name} are unknown: {error.message}")
+            unswept = unswept or {run.destination.name: error.message}
+        for name, reason in unswept.items():
+            message = sentences(message, f"Its partial uploads at {name} are unknown: {reason}")
         return finish.interrupt(run, message, HOST_LOG_HINT)
 
     def recover_queued(self, run: BackupExecution) -> bool:
         return run.adopted and finish_import(run)
 
     def sweep(self, run: BackupExecution) -> None:
-        try:
-            sweep_destination(run)
-        except DestinationError as error:
-            audit.log("backup.sweep-failed", logging.WARNING, backup=run.pk, error=error.message)
+        for reason in sweep_destinations(run).values():
+            audit.log("backup.sweep-failed", logging.WARNING, backup=run.pk, error=reason)
 
     def discard(self, run: BackupExecution) -> None:
         forget_lists(run)
+        close_copies(run)
 
     def follow_up(self, run: BackupExecution) -> None:
         if run.status == Status.COMPLETED and not run.is_part_of_another:
@@ -165,10 +180,14 @@ class BackupKind(RunKind[BackupExecution]):
 
     def only_own_host_recovers(self, run: BackupExecution) -> bool:
         """True for a destination in a folder: on another host the same path may be another folder."""
-        try:
-            return not destination_class(run.destination.type).off_box
-        except DestinationConfigError:
-            return False
+        return any(_is_in_a_folder(copy.destination) for copy in run.copies.all())
+
+
+def _is_in_a_folder(destination: BackupDestination) -> bool:
+    try:
+        return not destination_class(destination.type).off_box
+    except DestinationConfigError:
+        return False
 
 
 BACKUP = BackupKind()
@@ -183,9 +202,11 @@ def run_backup(backup_id: str) -> BackupExecution:
 
 
 def backup_now(
-    instance: str, destination: BackupDestination, *, by: audit.Actor, comment: str = "", run_id: str = ""
+    instance: str, destination: Destinations, *, by: audit.Actor, comment: str = "", run_id: str = ""
 ) -> BackupExecution:
-    """Back up in this process and return the row, which gets the id `run_id` when one is given.
+    """Back up in this process, to one destination or to several in order, and return the row.
+
+    It gets the id `run_id` when one is given.
 
     Raises as `start_backup`, InstanceBusy when the instance is in use, or the error it failed with; no row stays queued
     then.
@@ -234,8 +255,12 @@ def make_safety_backup(
 
 
 def record_at_destination(backup: BackupExecution) -> None:
-    """Record at its destination how the latest backup ended, unless it was cancelled before it began."""
+    """Record at each destination how the latest backup to it ended, unless it was cancelled before it began."""
     if backup.started_at is None and backup.status == Status.CANCELLED:
         return
     at = backup.completed_at or timezone.now()
-    backup.destination.record_backup(backup.status, at, stored=backup.status == Status.COMPLETED)
+    for copy in copies_of(backup):
+        # of a completed backup the copy alone may have failed
+        failed = backup.status == Status.COMPLETED and not copy.is_stored
+        status = Status.FAILED if failed else backup.status
+        copy.destination.record_backup(status, at, stored=copy.is_stored)

@@ -1,18 +1,22 @@
 """Starting a backup: the row is created and queued."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db import transaction
 
 from backups.errors import BackupError
 from backups.instances import get_instance
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
-from backups.runs.queue.deduplication import create_once
+from backups.runs.queue.deduplication import AlreadyWaiting, create_once
 from backups.runs.queue.ownership import process_owner_fields
+from backups.service.archives.records.copies import Destinations, in_order, lock, plan_copies
 from destinations.models import BackupDestination
 
-Kind = BackupExecution.Kind
+Kind, Status = BackupExecution.Kind, BackupExecution.Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Slot:
 
 def start_backup(
     instance: str,
-    destination: BackupDestination,
+    destination: Destinations,
     *,
     by: audit.Actor,
     kind: BackupExecution.Kind = Kind.MANUAL,
@@ -35,27 +39,31 @@ def start_backup(
     pin_reason: str = "",
     run_id: str = "",
 ) -> BackupExecution:
-    """Create the queued row of a backup; `run_backup` or a worker runs it.
+    """Create the queued row of a backup to one `destination`, or to several in order; a worker or `run_backup` runs it.
 
     With a `run_id` it is reserved by this process, which holds the workspace of that id, and no worker claims it.
 
-    Raises AlreadyWaiting when another manual backup of the same instance and destination is queued already,
-    IntegrityError when the `slot` has a backup already, InstanceError (unknown instance, or one with configuration
-    errors) or BackupError (disabled destination); the last two are logged.
+    Raises AlreadyWaiting when another manual backup of the same instance to the same (first) destination is queued
+    already; that one gets the further destinations. Raises IntegrityError when the `slot` has a backup already,
+    InstanceError (unknown instance, or one with configuration errors) or BackupError (disabled destination); the last
+    two are logged.
     """
+    destinations = in_order(destination)
+    names = ", ".join(one.name for one in destinations)
     try:
         get_instance(instance)
-        require_enabled(destination)
+        _require_usable(destinations, kind)
     except BackupError as error:
         audit.log(
-            "backup.refused", logging.WARNING, instance=instance, destination=destination.name,
+            "backup.refused", logging.WARNING, instance=instance, destination=names,
             by=audit.name_of(by), error=error.message,
         )  # fmt: skip
-        audit.note(by, destination, f"Backup of {instance} refused: {error.message}")
+        for one in destinations:
+            audit.note(by, one, f"Backup of {instance} refused: {error.message}")
         raise
     backup = BackupExecution(
         instance=instance,
-        destination=destination,
+        destination=destinations[0],
         kind=kind,
         triggered_by=audit.name_of(by),
         comment=comment,
@@ -67,15 +75,38 @@ def start_backup(
         **process_owner_fields(run_id),
     )
     # scheduled ones are kept unique by a constraint on their slot, safety backups belong to their restore
-    waits = {"instance": instance, "destination": destination, "kind": Kind.MANUAL}
+    waits = {"instance": instance, "destination": destinations[0], "kind": Kind.MANUAL}
     once = kind == Kind.MANUAL and not run_id
-    create_once(backup, waits if once else {}, what=f"backup of {instance} to {destination.name}", by=by)
+    already: AlreadyWaiting | None = None
+    with transaction.atomic():
+        try:
+            create_once(backup, waits if once else {}, what=f"backup of {instance} to {destinations[0].name}", by=by)
+        except AlreadyWaiting as waiting:
+            already, run = waiting, waiting.run
+            # locked: a worker that claims it reads its copies afterwards
+            if (row := lock(run.pk)).status == Status.QUEUED:
+                plan_copies(row, destinations)
+        else:
+            plan_copies(backup, destinations)
+    if already is not None:
+        raise already
     audit.log(
-        "backup.queued", backup=backup.pk, instance=instance, destination=destination.name,
+        "backup.queued", backup=backup.pk, instance=instance, destination=names,
         kind=kind, by=backup.triggered_by,
     )  # fmt: skip
-    audit.note(by, backup, f"Started a {kind} backup of {instance} to {destination.name}.")
+    audit.note(by, backup, f"Started a {kind} backup of {instance} to {names}.")
     return backup
+
+
+def _require_usable(destinations: Sequence[BackupDestination], kind: BackupExecution.Kind) -> None:
+    """Raise BackupError for a disabled destination that a person named, and when no destination is enabled."""
+    if not destinations:
+        raise BackupError("No destination is named.", hint="Name at least one.")
+    enabled = [one for one in destinations if one.enabled]
+    for one in destinations:
+        # what runs by itself goes to those that are left: the copy at the disabled one is recorded as missing
+        if kind == Kind.MANUAL or not enabled:
+            require_enabled(one)
 
 
 def require_enabled(destination: BackupDestination) -> None:

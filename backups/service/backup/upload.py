@@ -1,92 +1,146 @@
-"""Uploading the archive and recording it in the row."""
+"""Uploading the archives and recording them: in the row of each copy, and in that of the backup."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
 
-from backups.archive.encryption import Encryption
-from backups.archive.manifest.document import Manifest
-from backups.archive.tar.write import Packed
-from backups.errors import BackupError, Interrupted
-from backups.models import BackupExecution
+from backups.errors import Cancelled, Interrupted
+from backups.lib import audit
+from backups.lib.os_signals import defer_signals
+from backups.models import BackupCopy, BackupExecution
+from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
-from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
-from backups.service.archives.signatures import delete_signature, put_signature
-from destinations.exceptions import NameTaken
+from backups.service.archives.names import archive_paths
+from backups.service.archives.records.copies import change_copy, mirrored, record_failed
+from backups.service.archives.signatures import record_key_use
+from backups.service.backup.pack import Made
+from backups.service.backup.side_by_side import Upload, remove, send_all
+from backups.service.backup.targets import Target, Targets
+from destinations.lib.operator_error import OperatorError
+
+State, Status = BackupCopy.State, BackupExecution.Status
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A packed archive in the workspace, and what is recorded of it."""
+def upload_archives(
+    backup: BackupExecution,
+    targets: Targets,
+    archives: Mapping[bool, Made],
+    monitor: Monitor,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Upload to each of `targets` under the first free name there, sign and record; each is published atomically.
 
-    path: Path
-    packed: Packed
-    manifest: Manifest
-    encryption: Encryption | None
-
-    @property
-    def extension(self) -> str:
-        return archive_extension(settings.BACKUP_COMPRESSION, self.encryption.name if self.encryption else "")
-
-
-def upload_archive(backup: BackupExecution, made: Made, monitor: Monitor, warnings: Sequence[str] = ()) -> None:
-    """Upload under the first free name, sign the archive and record it; the destination publishes it atomically.
-
-    `warnings` are added to those of the manifest. Raises DestinationError; nothing is left at the destination then.
+    `archives` has the encrypted archive under True and the plain one under False. `warnings` are added to those of the
+    manifest. Raises OperatorError when no copy was stored; nothing is left at any destination then.
     """
-    packed, manifest, encryption = made.packed, made.manifest, made.encryption
-    # Path and checksums are in the row before the archive becomes visible: when this process dies in between,
+    began = backup.started_at or backup.created_at
+    uploads = [
+        Upload(target, made, backup.pk, archive_paths(backup.instance, backup.kind, began, made.extension))
+        for target in targets.usable
+        if (made := archives[target.encryption is not None])
+    ]
+    first = uploads[0].made
+    # Paths and checksums are in the rows before an archive becomes visible: when this process dies in between,
     # `recover_upload` finds the archive, signs it and completes the backup.
     _change(
         backup,
-        archive_sha256=packed.sha256,
-        archive_blake2b=packed.blake2b,
+        archive_sha256=first.packed.sha256,
+        archive_blake2b=first.packed.blake2b,
         compression=settings.BACKUP_COMPRESSION,
-        encryption=encryption.name if encryption else "",
-        recipients=list(encryption.recipients) if encryption else [],
-        size_bytes=manifest.total_size_bytes,
-        compressed_size_bytes=packed.size_bytes,
-        files_included=len(manifest.contents),
-        manifest_json=manifest.to_dict(),
-        warnings=[*manifest.warnings, *warnings],
+        encryption=first.encryption.name if first.encryption else "",
+        recipients=list(first.encryption.recipients) if first.encryption else [],
+        size_bytes=first.manifest.total_size_bytes,
+        compressed_size_bytes=first.packed.size_bytes,
+        files_included=len(first.manifest.contents),
+        manifest_json=first.manifest.to_dict(),
+        warnings=[*first.manifest.warnings, *warnings],
     )
-    with backup.destination.open() as destination:
-        for path in archive_paths(backup.instance, backup.kind, backup.started_at or backup.created_at, made.extension):
-            _change(backup, planned_path=path)
-            try:
-                with made.path.open("rb", buffering=0) as source:
-                    stored = destination.put(
-                        source,
-                        path,
-                        size=packed.size_bytes,
-                        sha256=packed.sha256,
-                        progress=monitor.advance,
-                        token=backup.pk,
-                    )
-                break
-            # another backup of the same instance began in the same second
-            except NameTaken:
-                continue
-        else:
-            raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {backup.destination.name} already.")
+
+    def plan(upload: Upload) -> None:
+        packed, encryption, copy = upload.made.packed, upload.made.encryption, upload.target.copy
+        with transaction.atomic():
+            _change(backup, planned_path=upload.path)
+            change_copy(
+                copy,
+                state=State.UPLOADING,
+                planned_path=upload.path,
+                size_bytes=packed.size_bytes,
+                sha256=packed.sha256,
+                blake2b=packed.blake2b,
+                encryption=encryption.name if encryption else "",
+                recipients=list(encryption.recipients) if encryption else [],
+            )
+
+    def arrived(upload: Upload) -> None:
+        record_key_use(upload.path)
         try:
-            put_signature(destination, stored.path, packed.blake2b, token=backup.pk)
-            record(backup, stored.path)
+            record(backup, upload.target.copy, upload.path, upload.locked_until)
         except BaseException:
             # a reaper may have taken this process for dead, found the archive and recorded it: then it stays
-            if not BackupExecution.objects.filter(pk=backup.pk, backup_path=stored.path).exists():
-                destination.delete(stored.path)
-                delete_signature(destination, stored.path)
+            if not BackupCopy.objects.filter(pk=upload.target.copy.pk, path=upload.path, state=State.STORED).exists():
+                with defer_signals(), upload.target.copy.destination.open() as destination:
+                    remove(destination, upload.path)
             raise
+        if len(uploads) > 1:
+            where = upload.target.copy.destination.name
+            audit.log("copy.stored", backup=backup.pk, instance=backup.instance, destination=where, file=upload.path)
+
+    def failed(upload: Upload) -> None:
+        error = upload.error
+        if len(uploads) == 1 and not isinstance(error, OperatorError):
+            raise error or RuntimeError("An upload failed without an error.")
+        if isinstance(error, Cancelled | Interrupted):
+            raise error
+        targets.failed(upload.target, _readable(backup, upload.target, error))
+
+    try:
+        send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed)
+    except Cancelled as cancelled:
+        if not backup.backup_path:
+            raise
+        # the archive that is stored is good, and stays: the backup has copies that are missing
+        fail_unfinished(backup, cancelled)
+    if not backup.backup_path:
+        raise targets.error()
 
 
-def record(backup: BackupExecution, path: str) -> None:
-    """Record in the row that its archive is at `path`."""
-    _change(backup, backup_path=path, backup_filename=PurePosixPath(path).name, planned_path="")
+def _readable(backup: BackupExecution, target: Target, error: Exception | None) -> OperatorError:
+    """Return `error`, or one with its type alone, whose text holds no secret."""
+    if isinstance(error, OperatorError):
+        return error
+    if error is not None:
+        audit.crashed("backup.upload-crashed", error, backup=backup.pk, destination=target.copy.destination.name)
+        return OperatorError(message_of(error))
+    return OperatorError("The upload ended without a result.")
+
+
+def record(backup: BackupExecution, copy: BackupCopy, path: str, locked_until: datetime | None = None) -> None:
+    """Record in the rows of the running `backup` and of `copy` that the archive is at `path`."""
+    now = timezone.now()
+    with transaction.atomic():
+        stored = {"state": State.STORED, "path": path, "planned_path": "", "stored_at": now, "error": ""}
+        stored |= {"error_hint": "", "verified_at": now, "verified_by": "upload", "attempts": 0, "next_try_at": None}
+        stored |= {"missing_at": None, "damaged_at": None, "locked_until": locked_until}
+        place: dict[str, object] = {"planned_path": ""}
+        # the first one that is stored is the one that the row of the backup names
+        if not backup.backup_path:
+            copy.path = path
+            place |= mirrored(copy)
+        _change(backup, **place)
+        change_copy(copy, **stored)
+
+
+def fail_unfinished(backup: BackupExecution, error: BaseException) -> None:
+    """Record for each copy of `backup` that is not stored that `error` ended its upload."""
+    reason = error if isinstance(error, OperatorError) else OperatorError(message_of(error))
+    for copy in backup.copies.filter(state__in=[State.WAITING, State.UPLOADING]):
+        # a person who cancels a copy does not want it a minute later
+        record_failed(copy, reason, retry=not isinstance(error, Cancelled))
 
 
 def _change(backup: BackupExecution, **changes: object) -> None:
-    if not backup.transition(BackupExecution.Status.RUNNING, **changes):
+    if not backup.transition(Status.RUNNING, **changes):
         raise Interrupted("The backup is not marked as running any more.", hint="See its page for who ended it.")

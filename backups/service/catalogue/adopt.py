@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -14,9 +15,11 @@ from backups.archive.tar.read import verify_members
 from backups.instances.fields import NAME
 from backups.instances.identity import instance_of
 from backups.lib import audit
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
+from backups.models.querysets import STORED_COPY
 from backups.service.archives.open import encryption_of, open_archive
 from backups.service.archives.records.adopted import note_adopted
+from backups.service.archives.records.copies import change_copy, lock, plan_copies, record_only_copy
 from backups.service.archives.signatures import signature_state
 from destinations.lib.streams import Source
 from destinations.models import BackupDestination
@@ -94,6 +97,7 @@ def record_adopted(
     # raises for a wrong signature; a missing or untrusted one has to be accepted before a restore
     signature_state(backup)
     backup.save(force_insert=True)
+    record_only_copy(backup, verified_by="import")
     note_adopted(backup, by=by)
     return backup
 
@@ -122,14 +126,46 @@ def adopted_row(destination: BackupDestination, found: Examined, *, comment: str
     return BackupExecution(**values | columns)
 
 
-def record_moved(backup: BackupExecution, path: str, **columns: object) -> bool:
-    """Record that the lost archive of `backup` is at `path` now: the row keeps its pin and its history.
+def record_moved(copy: BackupCopy, path: str, **columns: object) -> bool:
+    """Record that the lost archive of `copy` is at `path` now: its backup keeps its pin and its history.
 
-    False when another process has changed the row.
+    `columns` are further ones of the backup. False when another process has changed the row.
     """
-    place = {"backup_path": path, "backup_filename": path.rpartition("/")[2], "missing_at": None}
-    unchanged = Q(deleted_at=None, deleting_at=None, missing_at=backup.missing_at, backup_path=backup.backup_path)
-    if not backup.transition(Status.COMPLETED, unchanged, **place | columns):
-        return False
-    audit.log("backup.moved", backup=backup.pk, instance=backup.instance, file=path)
+    place = {"path": path, "missing_at": None, "damaged_at": None, "error": "", "error_hint": ""}
+    unchanged = Q(path=copy.path, missing_at=copy.missing_at, execution__deleting_at=None)
+    with transaction.atomic():
+        if not change_copy(copy, STORED_COPY & unchanged, **place):
+            return False
+        if columns:
+            copy.execution.transition(Status.COMPLETED, **columns)
+    audit.log("backup.moved", backup=copy.execution_id, instance=copy.execution.instance, file=path)
     return True
+
+
+def attach_copy(known: BackupCopy, destination: BackupDestination, path: str) -> BackupExecution | None:
+    """Record the archive at `path` as the copy at `destination` of the backup whose archive `known` is the same file.
+
+    None when the backup has another copy there. Raises IntegrityError when the path is recorded already.
+    """
+    same = ("size_bytes", "sha256", "blake2b", "encryption", "recipients")
+    values = {name: getattr(known, name) for name in same}
+    now = timezone.now()
+    values |= {"state": BackupCopy.State.STORED, "path": path, "planned_path": "", "stored_at": now, "verified_at": now}
+    values |= {"verified_by": "import", "missing_at": None, "damaged_at": None, "error": "", "error_hint": ""}
+    values |= {"next_try_at": None, "attempts": 0, "deleted_at": None, "deleted_by": "", "deleted_reason": ""}
+    with transaction.atomic():
+        backup = lock(known.execution_id)
+        plan_copies(backup, [destination])
+        copy = backup.copies.get(destination=destination)
+        if copy.is_stored or backup.deleted_at is not None:
+            return None
+        change_copy(copy, **values)
+        BackupDestination.objects.filter(pk=destination.pk).update(established=True)
+    audit.log("copy.attached", backup=backup.pk, instance=backup.instance, destination=destination.name, file=path)
+    return BackupExecution.objects.select_related("destination").without_manifest().get(pk=backup.pk)
+
+
+def known_elsewhere(destination: BackupDestination, sha256: str) -> BackupCopy | None:
+    """Return a recorded copy of that file at another destination, whether it is still sound there or not."""
+    recorded = BackupCopy.objects.stored().filter(sha256=sha256, execution__status=Status.COMPLETED)
+    return recorded.exclude(destination=destination).select_related("destination").order_by("created_at").first()

@@ -12,7 +12,7 @@ from backups.archive.errors import ArchiveError
 from backups.errors import BackupError, Interrupted
 from backups.lib import audit
 from backups.lib.os_signals import defer_signals
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.models.run import new_id
 from backups.runs.queue.ownership import process_owner_fields
 from backups.runs.recovery.reap_waiting import reap_queued
@@ -24,8 +24,9 @@ from backups.service.archives.records.imported import complete_import, insert_im
 from backups.service.archives.signatures import delete_signature, read_signature_file, signature_state, store_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.archives.verify import verify_file
-from backups.service.catalogue.adopt import Examined, adopted_row, examine, record_moved
+from backups.service.catalogue.adopt import Examined, adopted_row, attach_copy, examine, known_elsewhere, record_moved
 from backups.service.drops.find import record_drops_of_adopted
+from backups.service.retention.stored import copies_at
 from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE, Progress
 from destinations.exceptions import DestinationError, NameTaken
@@ -40,7 +41,8 @@ Status = BackupExecution.Status
 def import_archive(path: Path, destination: BackupDestination, *, by: audit.Actor) -> BackupExecution:
     """Verify the archive file `path`, store it at `destination` and return its row. The file itself is kept.
 
-    An archive that the destination lost gets its own row back. Raises ArchiveError or BackupError for an archive that
+    An archive that the destination lost gets its own row back, and one that another destination lost becomes a copy of
+    the same backup here. Raises ArchiveError or BackupError for an archive that
     cannot be restored or is stored already, DestinationError when it cannot be stored; nothing is left at the
     destination then.
     """
@@ -62,10 +64,11 @@ def import_archive(path: Path, destination: BackupDestination, *, by: audit.Acto
                 raise BackupError(
                     f"{destination.name} takes encrypted archives only.", hint="Choose another destination."
                 )
-            lost = destination.executions.completed().filter(archive_sha256=sha256, deleted_at=None).first()
+            # of this destination, or of another one that lost it or does not answer: it stays one backup
+            known = copies_at(destination).filter(sha256=sha256).first() or known_elsewhere(destination, sha256)
             with destination.open() as opened:
-                if lost is not None:
-                    backup = _store_again(opened, path, found, lost, verified.warnings, by)
+                if known is not None:
+                    backup = _store_again(opened, path, found, known, destination, verified.warnings, by)
                 else:
                     row = adopted_row(
                         destination, found, comment=COMMENT, warnings=verified.warnings, **process_owner_fields(token)
@@ -101,19 +104,20 @@ def _digests(path: Path) -> tuple[str, str]:
 
 def _refuse_known(checksum: str) -> None:
     """Raise BackupError for an archive that is stored already."""
-    known = BackupExecution.objects.stored().filter(archive_sha256=checksum)
-    for backup in known.select_related("destination").without_manifest():
+    known = BackupCopy.objects.stored().filter(sha256=checksum, missing_at=None).select_related("destination")
+    for copy in known:
         try:
-            with backup.destination.open() as opened:
-                size = opened.stat(backup.backup_path).size_bytes
+            with copy.destination.open() as opened:
+                size = opened.stat(copy.path).size_bytes
         except DestinationError:
             # lost or out of reach: a second copy is useful
             continue
-        if size != backup.compressed_size_bytes:
+        if size != copy.size_bytes:
             # cut or replaced there
             continue
         raise BackupError(
-            f"This archive is stored already: backup {backup.pk} at {backup.destination.name}.", hint="Use that one."
+            f"This archive is stored already: backup {copy.execution_id} at {copy.destination.name}.",
+            hint="Use that one.",
         )
 
 
@@ -153,25 +157,30 @@ def _undo(opened: Destination, backup: BackupExecution, stored: str) -> None:
 
 
 def _delete_unrecorded(opened: Destination, backup: BackupExecution, stored: str) -> None:
-    """Delete the archive `stored` unless the completed row of `backup` names it."""
-    recorded = BackupExecution.objects.filter(
-        pk=backup.pk, status=Status.COMPLETED, backup_path=stored, deleted_at=None, missing_at=None
-    )
+    """Delete the archive `stored` unless a copy of `backup` names it."""
+    recorded = BackupCopy.objects.stored().filter(execution=backup.pk, path=stored, missing_at=None)
     if stored and not recorded.exists():
         opened.delete(stored)
         delete_signature(opened, stored)
 
 
 def _store_again(
-    opened: Destination, path: Path, found: Examined, lost: BackupExecution, warnings: list[str], by: audit.Actor
+    opened: Destination,
+    path: Path,
+    found: Examined,
+    known: BackupCopy,
+    destination: BackupDestination,
+    warnings: list[str],
+    by: audit.Actor,
 ) -> BackupExecution:
-    """Store an archive that its destination lost, and bring its row back."""
+    """Store an archive that is recorded as `known`, and was lost, at `destination`; its backup goes on."""
     signature = read_signature_file(path)
     # a process that dies after the upload leaves a lost archive at a known path, which the next sync records
     token = new_id()
+    own = known.destination_id == destination.pk
     stored = ""
     try:
-        for name in _free_names(lost.destination, found, but=lost):
+        for name in _free_names(destination, found, but=known if own else None):
             try:
                 stored = _put(opened, path, name, found, token)
             except NameTaken:
@@ -179,31 +188,41 @@ def _store_again(
             break
         if signature is not None:
             store_signature(opened, stored, signature.decode(), token=token)
-        if not record_moved(lost, stored, verified_at=timezone.now(), warnings=warnings):
-            raise Interrupted(f"Backup {lost.pk} was changed by another process meanwhile.", hint="Import it again.")
+        columns = {"verified_at": timezone.now(), "warnings": warnings}
+        if own:
+            recorded = record_moved(known, stored, **columns)
+        else:
+            recorded = attach_copy(known, destination, stored) is not None
+        if not recorded:
+            raise Interrupted(
+                f"Backup {known.execution_id} was changed by another process meanwhile, or has another copy at"
+                f" {destination.name}.",
+                hint="Look at its page, then import it again.",
+            )
     except BaseException:
         # also after a signal: no archive is left that is not recorded
         with defer_signals():
-            _delete_unrecorded(opened, lost, stored)
+            _delete_unrecorded(opened, known.execution, stored)
         raise
-    audit.note(by, lost, f"{COMMENT} again: {lost.backup_path} at {lost.destination.name}.")
-    return lost
+    backup = BackupExecution.objects.select_related("destination").get(pk=known.execution_id)
+    audit.note(by, backup, f"{COMMENT} again: {stored} at {destination.name}.")
+    return backup
 
 
-def _free_names(
-    destination: BackupDestination, found: Examined, *, but: BackupExecution | None = None
-) -> Iterator[str]:
+def _free_names(destination: BackupDestination, found: Examined, *, but: BackupCopy | None = None) -> Iterator[str]:
     """Yield names for the archive that no row has; `but` is the row whose own name is free.
 
     Raises BackupError after the last one.
     """
     extension = archive_extension(found.compression, found.encryption)
     taken_at = found.taken_at or timezone.now()
-    recorded = destination.executions.filter(deleted_at=None)
+    recorded = destination.copies.exclude(state=BackupCopy.State.DELETED)
     if but is not None:
         recorded = recorded.exclude(pk=but.pk)
+    imports = destination.executions.active()
     for name in archive_paths(found.manifest.instance_name, found.kind, taken_at, extension):
-        if not recorded.filter(Q(backup_path=name) | Q(planned_path=name, status__in=BackupExecution.ACTIVE)).exists():
+        taken = recorded.filter(Q(path=name) | Q(planned_path=name))
+        if not taken.exists() and not imports.filter(planned_path=name).exists():
             yield name
     raise BackupError(f"{ATTEMPTS} archives at {destination.name} have the name of {name} already.")
 

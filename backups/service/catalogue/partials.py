@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backups.models import BackupExecution, LeftoverPart
+from backups.models import BackupExecution, CopyExecution, LeftoverPart
 from destinations.backends import Destination, StoredFile
 from destinations.backends.base import part_token
 from destinations.models import BackupDestination
@@ -31,10 +31,15 @@ def find_partials(opened: Destination, destination: BackupDestination, now: date
     # the name of a partial upload contains the id of its backup
     tokens = {path: part_token(path.rpartition("/")[2]) or "" for path in files}
     backups = {row.pk: row for row in BackupExecution.objects.filter(pk__in=tokens.values()).without_manifest()}
+    runs = CopyExecution.objects.filter(copy__in=tokens.values()).order_by("created_at")
+    copyings = {run.copy_id: run for run in runs}
     seen = {row.path: row for row in LeftoverPart.objects.filter(destination=destination)}
     found = []
     for path, file in files.items():
-        if (backup := backups.get(tokens[path])) is not None:
+        if (run := copyings.get(tokens[path])) is not None:
+            is_orphan = not run.is_active and now - (run.completed_at or run.created_at) > ORPHAN_AFTER
+            reason = f"copy {run.pk} is {run.status}"
+        elif (backup := backups.get(tokens[path])) is not None:
             is_orphan = not backup.is_active and now - (backup.completed_at or backup.created_at) > ORPHAN_AFTER
             ended = f"ended {'more' if is_orphan else 'less'} than a day ago"
             reason = f"backup {backup.pk} " + (f"is {backup.status}" if backup.is_active else ended)

@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.names import is_archive, is_signature
+from backups.service.archives.records.copies import seen_at
 from backups.service.catalogue.partials import PartialUpload, find_partials
-from backups.service.retention.plan import COLUMNS
+from backups.service.retention.stored import copies_at
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import NotFound
 from destinations.models import BackupDestination
-
-Status = BackupExecution.Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +18,8 @@ class Scan:
     """`whole` archives are there as recorded, `unknown` ones are not recorded, `missing` ones are not there any more.
 
     `returned` ones were missing before. `changed` ones have another size than was uploaded: with that size in bytes.
-    `others` are files that are not archives by their names.
+    `others` are files that are not archives by their names. The backups are as their copies here; `copies` has these by
+    the id of the backup.
     """
 
     whole: list[BackupExecution]
@@ -31,6 +29,7 @@ class Scan:
     changed: list[tuple[BackupExecution, int]]
     others: list[StoredFile]
     leftovers: list[PartialUpload]
+    copies: dict[str, BackupCopy]
 
     @property
     def present(self) -> int:
@@ -39,7 +38,8 @@ class Scan:
 
 def scan(opened: Destination, destination: BackupDestination, now: datetime) -> Scan:
     """Compare the listing of `destination` with its rows. Raises DestinationError when it cannot be listed."""
-    rows = list(BackupExecution.objects.completed().filter(destination=destination, deleted_at=None).only(*COLUMNS))
+    copies = {copy.execution_id: copy for copy in copies_at(destination)}
+    rows = [seen_at(copy) for copy in copies.values()]
     files = {file.path: file for file in opened.list()}
     # read after the listing: an archive uploaded or deleted meanwhile is neither unknown nor missing
     paths, alive = _known_now(destination)
@@ -64,19 +64,19 @@ def scan(opened: Destination, destination: BackupDestination, now: datetime) -> 
         changed=changed,
         others=[file for file in unrecorded if not is_archive(file.path)],
         leftovers=find_partials(opened, destination, now),
+        copies=copies,
     )
 
 
 def _known_now(destination: BackupDestination) -> tuple[set[str], set[str]]:
-    """Return the paths that are recorded or being uploaded to, and the ids whose archive should be there."""
-    active = Q(status__in=BackupExecution.ACTIVE) & ~Q(planned_path="")
-    recorded = Q(deleted_at=None) & ~Q(backup_path="")
-    rows = BackupExecution.objects.filter(active | recorded, destination=destination)
-    paths, alive = set(), set()
-    for pk, path, planned, status, missing_at, deleting_at in rows.values_list(
-        "pk", "backup_path", "planned_path", "status", "missing_at", "deleting_at"
+    """Return the paths that are recorded or being uploaded to, and the ids of backups whose archive should be there."""
+    imports = BackupExecution.objects.active().filter(destination=destination).exclude(planned_path="")
+    paths, alive = set(imports.values_list("planned_path", flat=True)), set()
+    rows = BackupCopy.objects.filter(destination=destination).exclude(state=BackupCopy.State.DELETED)
+    for backup, path, planned, state, missing_at, deleting_at in rows.values_list(
+        "execution", "path", "planned_path", "state", "missing_at", "execution__deleting_at"
     ):
         paths |= {path, planned}
-        if status == Status.COMPLETED and missing_at is None and deleting_at is None:
-            alive.add(pk)
+        if state == BackupCopy.State.STORED and missing_at is None and deleting_at is None:
+            alive.add(backup)
     return paths, alive

@@ -15,35 +15,37 @@ from django.utils import timezone
 from backups.archive.errors import NotPossibleHere
 from backups.lib import audit
 from backups.models import BackupExecution
-from backups.models.querysets import MISSING
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
-from backups.service.archives.records.missing import mark_missing
+from backups.service.archives.records.copies import seen_at
+from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
+from backups.service.archives.signatures import check_signature
 from backups.service.archives.trees.listing import keep_archived
-from backups.service.catalogue.adopt import examine, record_adopted, record_moved
+from backups.service.catalogue.adopt import attach_copy, examine, known_elsewhere, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
 from backups.service.catalogue.scan import Scan, scan
 from backups.service.drops.find import record_drops_of_adopted
+from backups.service.retention.stored import copies_at
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
-
-Status = BackupExecution.Status
 
 
 @dataclass(slots=True)
 class Imported:
     """What was done about the findings of `scan`.
 
-    `moved` archives were recorded at another path, `copies` are paths of archives that are recorded, and whole, at
+    `moved` archives were recorded at another path. `attached` backups are recorded for another destination, and have a
+    copy here from now on. `copies` are paths of archives that are recorded, and whole, at
     another. `refused` are paths and reasons, `waiting` files are not tried yet.
     """
 
     scan: Scan
     adopted: list[BackupExecution] = field(default_factory=list)
     moved: list[BackupExecution] = field(default_factory=list)
+    attached: list[BackupExecution] = field(default_factory=list)
     copies: list[tuple[str, BackupExecution]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     missing: list[BackupExecution] = field(default_factory=list)
@@ -95,7 +97,7 @@ def import_backups(
     audit.log(
         "catalogue.imported", destination=destination.name, by=audit.name_of(by), adopted=len(done.adopted),
         refused=len(done.refused), missing=len(done.missing), returned=len(done.returned), removed=len(done.removed),
-        moved=len(done.moved), copies=len(done.copies), waiting=len(done.waiting),
+        moved=len(done.moved), attached=len(done.attached), copies=len(done.copies), waiting=len(done.waiting),
     )  # fmt: skip
     return done
 
@@ -104,25 +106,15 @@ def mark_found(
     found: Scan, destination: BackupDestination, now: datetime
 ) -> tuple[list[BackupExecution], list[BackupExecution]]:
     """Record which archives are missing and which are back, log those that changed; return the first two."""
-    missing, returned = [], []
-    for backup in found.missing:
-        backup.destination = destination
-        if mark_missing(backup, now):
-            missing.append(backup)
-    for backup in found.returned:
-        if backup.transition(Status.COMPLETED, MISSING, missing_at=None):
-            returned.append(backup)
-            _log("backup.returned", backup, destination, logging.INFO)
+    missing = [backup for backup in found.missing if mark_missing(found.copies[backup.pk], now)]
+    returned = [backup for backup in found.returned if mark_returned(found.copies[backup.pk])]
     for backup, size in found.changed:
-        _log("backup.changed", backup, destination, logging.ERROR, size=size)
+        audit.log(
+            "backup.changed", logging.ERROR, backup=backup.pk, instance=backup.instance, destination=destination.name,
+            file=backup.backup_path, size=size,
+        )  # fmt: skip
+        mark_damaged(found.copies[backup.pk], now, f"{backup} has {size} bytes there, and another size was uploaded.")
     return missing, returned
-
-
-def _log(event: str, backup: BackupExecution, destination: BackupDestination, level: int, **more: object) -> None:
-    audit.log(
-        event, level, backup=backup.pk, instance=backup.instance, destination=destination.name,
-        file=backup.backup_path, **more,
-    )  # fmt: skip
 
 
 def _adopt(
@@ -136,16 +128,24 @@ def _adopt(
             with path.open("xb") as target:
                 sink = HashingSink(target, signed=True)
                 opened.get(file.path, sink)
-            recorded = destination.executions.completed().filter(deleted_at=None)
-            same = recorded.without_manifest().filter(archive_sha256=sink.sha256.hexdigest()).first()
-            if same is not None and same.missing_at is None and same.pk not in changed:
+            same = copies_at(destination).filter(sha256=sink.sha256.hexdigest()).first()
+            if same is not None and same.is_sound and same.execution_id not in changed:
                 # one archive at one destination is one backup: a second row would count twice in retention
-                done.copies.append((file.path, same))
-                audit.log("catalogue.copy", destination=destination.name, file=file.path, backup=same.pk)
+                done.copies.append((file.path, seen_at(same)))
+                audit.log("catalogue.copy", destination=destination.name, file=file.path, backup=same.execution_id)
+                return
+            if same is None and (known := known_elsewhere(destination, sink.sha256.hexdigest())) is not None:
+                # the same file is a backup already: here it is one more copy of that, and counts once
+                check_signature(opened, file.path, sink.blake2b.hexdigest())
+                if (attached := attach_copy(known, destination, file.path)) is not None:
+                    audit.note(by, attached, f"Found a copy at {destination.name}: {file.path}.")
+                    done.attached.append(attached)
+                else:
+                    done.copies.append((file.path, seen_at(known)))
                 return
             found = examine(path, directory, sha256=sink.sha256.hexdigest(), blake2b=sink.blake2b.hexdigest())
             if same is not None and record_moved(same, file.path):
-                backup = same
+                backup = seen_at(same)
             else:
                 with transaction.atomic():
                     backup = record_adopted(destination, file.path, found, by=by, comment="found at the destination")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.utils import timezone
+
 from backups.archive.manifest.document import Manifest
 from backups.components import sqlite
 from backups.components.files.compare import first_difference
@@ -17,13 +19,14 @@ from backups.components.files.replacing.replace import contents_of
 from backups.errors import ComponentError
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG
-from backups.models import BackupExecution, DrillExecution
+from backups.models import DrillExecution
 from backups.runs.progress import Monitor
 from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
-from backups.service.archives.fetch import fetch
+from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.openable import require_key
-from backups.service.archives.signatures import Signature, State, signature_state
+from backups.service.archives.records.copies import change_copy
+from backups.service.archives.signatures import Signature, State, signature_of_fetched
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
 from backups.service.restore.foresight import restore_obstacles
@@ -69,7 +72,8 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     began = time.monotonic()
     # the archive, what is in it, and the folders unpacked from its nested tars
     require_space(directory, 2 * (backup.size_bytes or 0) + (backup.compressed_size_bytes or 0))
-    signature, archive = _fetched(backup, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory)
+    archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     trusted = signature.state is State.SIGNED
     restored = unpack_archive(
@@ -78,7 +82,7 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     # measured here: a restore does no more than that
     seconds = time.monotonic() - began
     monitor.stage(Stage.CHECKING, total=restored.size_bytes)
-    warnings = _check(restored, monitor.advance, trusted=trusted)
+    warnings = [*fetched.notes, *_check(restored, monitor.advance, trusted=trusted)]
     warnings += restore_obstacles(restored.manifest, lambda entry: contents_of(restored.directory / entry.file))
     unsigned = []
     if not trusted:
@@ -95,7 +99,7 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
         rows=restored.rows,
         warnings=_distinct([*warnings, *unsigned]),
         signature=str(signature),
-        notes=restored.notes,
+        notes=(*fetched.notes, *restored.notes),
     )
 
 
@@ -103,11 +107,12 @@ def verify(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResul
     """Hash every member of the archive and check each database in it. Raises as `drill`."""
     backup = run.execution
     began = time.monotonic()
-    signature, archive = _fetched(backup, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory)
+    archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     unpacked = unpack_databases(archive, directory, monitor.advance)
     monitor.stage(Stage.CHECKING, total=sum(entry.size_bytes for entry in unpacked.databases))
-    notes = check_databases(unpacked, monitor.advance)
+    notes = [*fetched.notes, *check_databases(unpacked, monitor.advance)]
     entries = unpacked.manifest.contents
     return TrialResult(
         manifest=unpacked.manifest,
@@ -132,11 +137,14 @@ def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(warnings))
 
 
-def _fetched(backup: BackupExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Path]:
+def _fetched(run: DrillExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Fetched]:
+    backup = run.execution
     # before an archive of many GB is fetched for nothing
     require_key(backup)
     monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
-    return signature_state(backup), fetch(backup, directory, progress=monitor.advance)
+    fetched = fetch_nearest(backup, directory, progress=monitor.advance)
+    change_copy(fetched.copy, verified_at=timezone.now(), verified_by=run.kind)
+    return signature_of_fetched(backup, fetched), fetched
 
 
 def _check(restored: Extracted, progress: Progress, *, trusted: bool) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Min, Sum
 
-from backups.models import BackupExecution
+from backups.models import BackupCopy
 from destinations.models import BackupDestination, DestinationTest
 
 
@@ -47,12 +47,14 @@ class DestinationFacts:
 
 def facts_of(destination: BackupDestination) -> DestinationFacts:
     """Return what is known of `destination`, with its instances by the space they use."""
-    stored = BackupExecution.objects.stored().filter(destination=destination).order_by()
-    rows = stored.values("instance").annotate(
-        archives=Count("pk"), size=Sum("compressed_size_bytes"), oldest=Min("created_at"), newest=Max("created_at")
+    stored = BackupCopy.objects.stored().filter(destination=destination, execution__status="completed").order_by()
+    rows = (
+        stored.filter(missing_at=None)
+        .values_list("execution__instance")
+        .annotate(Count("pk"), Sum("size_bytes"), Min("execution__created_at"), Max("execution__created_at"))
     )
-    held = [Held(row["instance"], row["archives"], row["size"] or 0, row["oldest"], row["newest"]) for row in rows]
-    missing = BackupExecution.objects.missing().filter(destination=destination).count()
+    held = [Held(name, archives, size or 0, oldest, newest) for name, archives, size, oldest, newest in rows]
+    missing = stored.filter(missing_at__isnull=False).count()
     held.sort(key=lambda each: (-each.size_bytes, each.instance))
     return DestinationFacts(destination, held, missing, destination.tests.first())
 
@@ -71,6 +73,7 @@ def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
         "enabled": destination.enabled,
         "location": destination.location_text,
         "encryption": destination.policy,
+        "position": destination.position,
         "retention": destination.rule_text,
         "managed_by": destination.managed_by,
         "archives": facts.archives,

@@ -28,7 +28,7 @@ def dry_run_restore(request: RestoreRequest) -> DryRunResult:
     """
     restore, instance = request.row(), get_instance(request.instance)
     with workspace(str(uuid4())) as directory:
-        archive = archive_of(restore, directory, _ignore)
+        archive, unused = archive_of(restore, directory, _ignore)
         accepted = require_signature(restore, archive)
         staged = stage(archive, instance, restore, directory, _ignore, trusted=accepted.trusted)
     entries = [entry for step in staged.steps for entry in step.entries]
@@ -39,7 +39,7 @@ def dry_run_restore(request: RestoreRequest) -> DryRunResult:
         files=len(entries),
         databases=sum(entry.type == "database" for entry in entries),
         rows=sum(entry.records or 0 for entry in entries),
-        notes=(*accepted.notes, *staged.notes, *forced, *elsewhere),
+        notes=(*unused, *accepted.notes, *staged.notes, *forced, *elsewhere),
     )
 
 

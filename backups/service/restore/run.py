@@ -43,7 +43,8 @@ class RestoreKind(RunKind[RestoreExecution]):
         instance = get_instance(run.instance)
         backup = run.execution
         monitor.stage(Stage.FETCHING, total=(backup.compressed_size_bytes if backup else None) or 0)
-        archive = archive_of(run, directory, monitor.advance)
+        archive, notes = archive_of(run, directory, monitor.advance)
+        warn(run, notes)
 
         monitor.stage(Stage.VERIFYING, total=(backup.size_bytes if backup else None) or 0)
         accepted = require_signature(run, archive)

@@ -14,6 +14,7 @@ from backups.service.archives.fetch import fetch
 from backups.service.archives.open import open_archive
 from backups.service.backup.run import make_safety_backup
 from backups.service.restore.staging.stage import Staged
+from destinations.exceptions import DestinationError
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 
@@ -62,8 +63,9 @@ def safety_destination(restore: RestoreExecution) -> BackupDestination:
         if (configured := enabled.filter(name=name).first()) is None:
             raise BackupError(f"BACKUP_SAFETY_DESTINATION names {name}, which is not an enabled destination.")
         return configured
-    if (local := enabled.filter(type="local").order_by("created_at").first()) is not None:
-        return local
+    if local := list(enabled.filter(type="local").order_by("created_at")):
+        # the disk of the first one may be what was lost, and the archive then came from another copy
+        return next((one for one in local if _answers(one)), local[0])
     # it answered a moment ago, when the archive was fetched
     if restore.execution is not None and restore.execution.destination.enabled:
         return restore.execution.destination
@@ -79,6 +81,15 @@ def safety_destination(restore: RestoreExecution) -> BackupDestination:
     destination.configure({})
     destination.save()
     return destination
+
+
+def _answers(destination: BackupDestination) -> bool:
+    try:
+        with destination.open() as opened:
+            opened.require_reachable()
+    except DestinationError:
+        return False
+    return True
 
 
 def safety_archive(restore: RestoreExecution, directory: Path) -> Path:

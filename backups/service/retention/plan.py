@@ -1,42 +1,14 @@
 """The retention plan of a destination: every backup there, whether it is kept, and why."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
-from django.db.models import F
-
-from backups.errors import BackupError
-from backups.models import BackupExecution, RestoreExecution
-from backups.models.querysets import BackupQuerySet
-from backups.service.archives.leases import used_backups
-from backups.service.archives.names import time_in
-from backups.service.drops.episodes import is_before, open_episodes
-from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, agreed_date, decide
-from backups.service.schedules.freshness import freshness_by_instance, max_ages
-from destinations.lib.operator_error import sentences
+from backups.models import BackupCopy
+from backups.service.retention.archived import Planned, archives_of, as_backups, decisions, invalid_rules_refused
+from backups.service.retention.last_copies import with_last_copies_kept
+from backups.service.retention.rules import Backup, Decision, Rule
 from destinations.models import BackupDestination
-
-COLUMNS = (
-    "destination", "instance", "kind", "status", "backup_filename", "backup_path", "compressed_size_bytes",
-    "created_at", "started_at", "completed_at", "verified_at", "pinned", "pin_reason", "adopted", "drill",
-    "verification", "drops", "drop_confirmed_at", "missing_at", "deleting_at", "deleted_at",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    execution: BackupExecution
-    taken_at: datetime | None
-    keep: bool
-    reason: str
-
-    @property
-    def because(self) -> str:
-        """The clause that follows "kept because" or "goes because"."""
-        return self.reason.partition(" because ")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +53,20 @@ def plan_prune(
 
     `flaws` says by id which archives were found not to be good, and why. Raises BackupError for an invalid rule.
     """
-    rows = list(_archives(destination, instance))
-    backups = _as_backups(rows, flaws or {})
+    rows = archives_of(destination, instance)
+    backups = as_backups(rows, flaws or {})
     with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
-        entries = _planned(rows, _decide(rule, backups, now, destination))
+        entries = _planned(rows, decisions(rule, backups, now, destination))
         # as long as the rule waits for its confirmation, a backup goes only where both rules let it go
         waiting = more_deletions(destination, confirmed, rule, now)
         if waiting:
-            before = _planned(rows, _decide(confirmed, backups, now, destination))
+            before = _planned(rows, decisions(confirmed, backups, now, destination))
             for number, (new, old) in enumerate(zip(entries, before, strict=True)):
                 if old.keep and not new.keep:
                     why = f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
                     entries[number] = replace(new, keep=True, reason=why)
-    return Plan(destination, rule, entries, confirmed, waiting)
+    return Plan(destination, rule, with_last_copies_kept(destination, entries, now), confirmed, waiting)
 
 
 def more_deletions(
@@ -107,102 +79,24 @@ def more_deletions(
     """
     if before == after:
         return []
-    rows = list(_archives(destination, None))
+    rows = archives_of(destination, None)
     # what a temporary protection keeps now, for example while a backup is overdue, is deleted later without a question
-    backups = [backup.without_temporary_protection() for backup in _as_backups(rows, {})]
+    backups = [backup.without_temporary_protection() for backup in as_backups(rows, {})]
     # a rule may delete nothing now and a lot as soon as the next backup is there
     coming = [
         Backup(id=f"the next of {name}", instance=name, taken_at=now, completed=True)
         for name in sorted({backup.instance for backup in backups})
     ]
     for together in (backups, [*backups, *coming]):
-        old, new = (_decide(rule, together, now, None)[: len(rows)] for rule in (before, after))
+        old, new = (decisions(rule, together, now, None)[: len(rows)] for rule in (before, after))
         pairs = zip(_planned(rows, old), _planned(rows, new), strict=True)
         if more := [later for earlier, later in pairs if earlier.keep and not later.keep]:
             return more
     return []
 
 
-def _planned(rows: Iterable[BackupExecution], decisions: Iterable[Decision]) -> list[Planned]:
+def _planned(copies: Iterable[BackupCopy], decisions: Iterable[Decision]) -> list[Planned]:
     return [
-        Planned(row, decision.backup.taken_at, decision.keep, decision.reason)
-        for row, decision in zip(rows, decisions, strict=True)
+        Planned(copy, copy.execution, decision.backup.taken_at, decision.keep, decision.reason)
+        for copy, decision in zip(copies, decisions, strict=True)
     ]
-
-
-@contextmanager
-def invalid_rules_refused(destination: BackupDestination) -> Iterator[None]:
-    """Raise BackupError for a RetentionError."""
-    try:
-        yield
-    except RetentionError as error:
-        raise BackupError(
-            sentences(f"The retention of {destination.name} cannot work: {error.message}"), hint=error.hint
-        ) from error
-
-
-def _archives(destination: BackupDestination, instance: str | None) -> BackupQuerySet:
-    """Return the rows with an archive, without their manifests, which would fill the memory."""
-    rows = BackupExecution.objects.stored().filter(destination=destination)
-    if instance is not None:
-        rows = rows.of_instance(instance)
-    newest_first = ("instance", F("started_at").desc(nulls_last=True), "-pk")
-    return rows.only(*COLUMNS, "manifest_date").order_by(*newest_first)
-
-
-def _as_backups(rows: Iterable[Any], flaws: Mapping[str, str]) -> list[Backup]:
-    rows = list(rows)
-    used = used_backups()
-    episodes = open_episodes({row.instance for row in rows})
-    # the state before such a restore may still be needed
-    unacknowledged = set(RestoreExecution.objects.filter(acknowledged_at=None).values_list("safety_backup", flat=True))
-    return [
-        Backup(
-            id=row.pk,
-            instance=row.instance,
-            taken_at=taken_at(row, row.manifest_date),
-            completed=True,
-            proven=row.verified_at is not None,
-            pinned=row.pinned,
-            pin_reason=row.pin_reason,
-            in_use=row.pk in used,
-            kind=row.kind,
-            safety_of_unacknowledged_restore=row.pk in unacknowledged,
-            adopted=row.adopted,
-            flaw=flaws.get(row.pk, row.flaw),
-            dropped=row.open_drop,
-            before_drop=is_before(row, episodes.get(row.instance)),
-            size_bytes=row.compressed_size_bytes or 0,
-        )
-        for row in rows
-    ]
-
-
-def taken_at(backup: BackupExecution, claim_of_manifest: str | None) -> datetime | None:
-    """Return the date on which the row, its manifest and the name of its archive agree; None when they do not."""
-    try:
-        in_manifest = datetime.fromisoformat(str(claim_of_manifest)) if claim_of_manifest else None
-    except ValueError:
-        return None
-    # a date that was changed in one of the three must not move a backup in or out of a rule
-    return agreed_date([backup.started_at, in_manifest, time_in(backup.backup_filename)])
-
-
-def _decide(
-    rule: Rule | None, backups: list[Backup], now: datetime, scheduled_at: BackupDestination | None
-) -> list[Decision]:
-    """Decide, with the ages that the schedules at the destination `scheduled_at` allow; None leaves them out."""
-    if rule is None:
-        return [Decision(backup, True, "kept because this destination keeps everything") for backup in backups]
-    newest: dict[str, datetime | None] = dict.fromkeys(backup.instance for backup in backups)
-    if scheduled_at is None:
-        return decide(rule, backups, now, dict.fromkeys(newest))
-    for backup in backups:
-        if backup.counts_for_freshness and (date := backup.good_date(now)) is not None:
-            newest[backup.instance] = max(date, newest[backup.instance] or date)
-    overdue_from = {
-        name: found.overdue_from
-        for name, found in freshness_by_instance(newest, scheduled_at).items()
-        if found.overdue_from is not None
-    }
-    return decide(rule, backups, now, dict.fromkeys(newest) | max_ages(newest, scheduled_at), overdue_from)

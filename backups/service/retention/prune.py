@@ -9,10 +9,12 @@ from django.utils import timezone
 
 from backups.errors import NotDeletable
 from backups.lib import audit
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
+from backups.service.archives.records.copies import copies_of
 from backups.service.archives.records.delete import delete_from
 from backups.service.drops.episodes import is_before, open_episodes
-from backups.service.retention.plan import Plan, Planned, plan_prune
+from backups.service.retention.archived import Planned
+from backups.service.retention.plan import Plan, plan_prune
 from backups.service.retention.rule_change import settle_rule
 from destinations.backends import Destination
 from destinations.exceptions import DestinationError, NotFound
@@ -116,14 +118,16 @@ def prune_after(backup: BackupExecution) -> None:
     # retention never runs within a restore, which may need an older backup
     if backup.kind == BackupExecution.Kind.SAFETY:
         return
-    destination = backup.destination
-    try:
-        until = timezone.now() + LONGEST_AFTER_A_BACKUP
-        pruned = prune(destination, by="retention", instance=backup.instance, until=until)
-        warnings = [*pruned.warnings, *([pruned.problem] if pruned.problem else [])]
-    except OperatorError as error:
-        audit.log("retention.failed", logging.ERROR, destination=destination.name, error=error.message)
-        warnings = [sentences(f"Old backups were not pruned: {error.message}")]
+    until = timezone.now() + LONGEST_AFTER_A_BACKUP
+    warnings: list[str] = []
+    # a destination that did not get this backup keeps what it has
+    for destination in [copy.destination for copy in copies_of(backup) if copy.is_stored]:
+        try:
+            pruned = prune(destination, by="retention", instance=backup.instance, until=until)
+            warnings += [*pruned.warnings, *([pruned.problem] if pruned.problem else [])]
+        except OperatorError as error:
+            audit.log("retention.failed", logging.ERROR, destination=destination.name, error=error.message)
+            warnings.append(sentences(f"Old backups were not pruned: {error.message}"))
     if len(warnings) > MOST_WARNINGS:
         warnings = [*warnings[:MOST_WARNINGS], f"There are {len(warnings) - MOST_WARNINGS} more like these in the log."]
     if warnings:
@@ -164,6 +168,10 @@ def _flaws(
     return flaws
 
 
+def _is_elsewhere(copy: BackupCopy) -> bool:
+    return BackupCopy.objects.sound().filter(execution=copy.execution_id).exclude(pk=copy.pk).exists()
+
+
 def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: datetime | None) -> None:
     in_a_row = 0
     # the oldest first: when it is cut short, the newer ones are still there
@@ -175,16 +183,19 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
         else:
             # rows may have changed since the plan: the protections are checked again for each
             try:
+                here = BackupCopy.objects.sound().filter(destination=entry.copy.destination_id)
                 others = BackupExecution.objects.good().exclude(pk=entry.execution.pk)
-                others = others.filter(destination=entry.execution.destination_id, instance=entry.execution.instance)
+                others = others.filter(pk__in=here.values("execution"), instance=entry.execution.instance)
                 if not entry.execution.open_drop:
                     others = others.without_open_drop()
+                if entry.elsewhere and not _is_elsewhere(entry.copy):
+                    raise NotDeletable(f"It has become the last sound copy of {entry.execution}.")
                 if others.count() < (least := pruned.plan.min_keep):
                     raise NotDeletable(f"Fewer than {least} good backups of {entry.execution.instance} would remain.")
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)
                 if is_before(entry.execution, episode):
                     raise NotDeletable(f"{entry.execution} is from before a drop of data that is not confirmed.")
-                delete_from(opened, entry.execution, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
+                delete_from(opened, entry.copy, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
             except NotDeletable as error:
                 in_a_row = 0
                 pruned.spared.append((entry, error.message))

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.service.retention.plan import Planned, invalid_rules_refused, more_deletions
+from backups.service.retention.archived import Planned, invalid_rules_refused
+from backups.service.retention.plan import more_deletions
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import as_json
 from destinations.policies.retention_rule import RetentionError, Rule

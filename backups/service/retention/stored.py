@@ -1,10 +1,34 @@
-"""The number of archives at a destination, which `destinations` checks before one is moved."""
+"""The archives at a destination: what its rule decides about, and what keeps it from being moved."""
 
-from backups.models import BackupExecution
+from django.db.models import Q, QuerySet
+
+from backups.models import BackupCopy, BackupExecution
 from destinations.models import BackupDestination
+
+# of the backup: its manifest would fill the memory
+COLUMNS = (
+    "instance", "kind", "status", "backup_filename", "created_at", "started_at", "completed_at", "verified_at",
+    "pinned", "pin_reason", "adopted", "drill", "verification", "drops", "drop_confirmed_at", "missing_at",
+    "deleting_at", "deleted_at", "copies_state", "manifest_date",
+)  # fmt: skip
+
+
+def copies_at(destination: BackupDestination) -> "QuerySet[BackupCopy]":
+    """Return the stored copies of completed backups at `destination`, missing ones too, each with its backup."""
+    return with_backups(BackupCopy.objects.stored().filter(destination=destination, execution__status="completed"))
+
+
+def with_backups(rows: "QuerySet[BackupCopy]") -> "QuerySet[BackupCopy]":
+    """Join the backups of copies, without their large columns, and their destinations."""
+    columns = (f"execution__{column}" for column in COLUMNS)
+    own = [field.name for field in BackupCopy._meta.concrete_fields if field.name not in ("upload_state", "execution")]
+    return rows.select_related("execution", "destination").only(*own, "destination__name", *columns)
 
 
 def archives_at(destination: BackupDestination) -> int:
     """Return how many archives are at `destination`, or are being uploaded."""
-    backups = BackupExecution.objects.stored() | BackupExecution.objects.running()
-    return backups.filter(destination=destination.pk).count()
+    rows = BackupCopy.objects.filter(destination=destination.pk)
+    stored = Q(state=BackupCopy.State.STORED, missing_at=None)
+    under_way = Q(state__in=[BackupCopy.State.WAITING, BackupCopy.State.UPLOADING])
+    running = under_way & Q(execution__status=BackupExecution.Status.RUNNING)
+    return rows.filter(stored | running).count()

@@ -19,7 +19,12 @@ SHORTEST_MONTH = 28
 
 
 def find_schedule(name: str) -> BackupSchedule:
-    schedule = BackupSchedule.objects.select_related("destination").filter(name=name).first()
+    schedule = (
+        BackupSchedule.objects.select_related("destination")
+        .prefetch_related("further__destination")
+        .filter(name=name)
+        .first()
+    )
     if schedule is None:
         raise BackupError(f"There is no schedule {name!r}.", hint="`listschedules` prints their names.")
     return schedule
@@ -33,6 +38,7 @@ def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
         "name": schedule.name,
         "instance": schedule.instance,
         "destination": schedule.destination.name,
+        "destinations": [one.name for one in schedule.destinations],
         "type": schedule.type,
         "expression": schedule.expression,
         "time_zone": schedule.time_zone,
@@ -50,7 +56,7 @@ def summary(schedule: BackupSchedule) -> str:
     cadence = f"{schedule.type} {schedule.expression}".strip()
     last = f"last {schedule.last_status}" if schedule.last_status else "has not run"
     last += f" ({as_text(schedule.last_error)})" if schedule.last_error else ""
-    where = f"{schedule.instance} to {schedule.destination.name}"
+    where = f"{schedule.instance} to {', '.join(one.name for one in schedule.destinations)}"
     return f"{schedule.name}: {where}, {cadence} ({schedule.time_zone}), {state}, {last}"
 
 

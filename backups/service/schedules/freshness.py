@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.errors import BackupError
-from backups.models import BackupSchedule
+from backups.models import BackupSchedule, ScheduleDestination
 from backups.service.schedules.cadence import LONGEST, Cadence, latest_due, upcoming
 from backups.service.schedules.planning import cadence_for
 from destinations.models import BackupDestination
@@ -52,7 +53,7 @@ def freshness_by_instance(
     found: dict[str, Freshness] = {}
     schedules = BackupSchedule.objects.filter(instance__in=list(newest)).order_by("name")
     if destination is not None:
-        schedules = schedules.filter(destination=destination)
+        schedules = schedules.filter(at_destination(destination))
     for schedule in schedules:
         outlook = found.setdefault(schedule.instance, Freshness())
         if not schedule.enabled:
@@ -102,7 +103,7 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
     """
     schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances)).exclude(type=Type.MANUAL)
     if destination is not None:
-        schedules = schedules.filter(destination=destination)
+        schedules = schedules.filter(at_destination(destination))
     now, ages = timezone.now(), dict[str, timedelta]()
     for schedule in schedules:
         try:
@@ -113,6 +114,12 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
         if age is not None:
             ages[schedule.instance] = min(age, ages.get(schedule.instance, age))
     return ages
+
+
+def at_destination(destination: BackupDestination) -> Q:
+    """Match the schedules that back up to `destination`, as their first one or a further one."""
+    further = ScheduleDestination.objects.filter(destination=destination).values("schedule")
+    return Q(destination=destination) | Q(pk__in=further)
 
 
 def _allowed_age(cadence: Cadence | None, now: datetime) -> timedelta | None:

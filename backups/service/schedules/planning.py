@@ -1,15 +1,17 @@
 """The cadence of a schedule row, and its next runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from backups.models import BackupSchedule
+from backups.models import BackupSchedule, ScheduleDestination
 from backups.service.schedules.cadence import Cadence, Custom, cadence, upcoming
+from destinations.models import BackupDestination
 
 # delays of the retries of a failed run
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
@@ -62,3 +64,21 @@ def plan(schedule: BackupSchedule) -> None:
     schedule.next_run = runs[0] if runs and schedule.enabled else None
     schedule.retry_at = None
     schedule.save()
+
+
+def set_further(schedule: BackupSchedule, destinations: Iterable[BackupDestination]) -> bool:
+    """Let the saved `schedule` back up to `destinations`, in their order, beside its first one; True when that is new.
+
+    The first one among them is left out.
+    """
+    wanted = [one.pk for one in destinations if one.pk != schedule.destination_id]
+    with transaction.atomic():
+        BackupSchedule.objects.select_for_update().filter(pk=schedule.pk).first()
+        if wanted == list(schedule.further.values_list("destination", flat=True)):
+            return False
+        schedule.further.all().delete()
+        ScheduleDestination.objects.bulk_create(
+            ScheduleDestination(schedule=schedule, destination_id=pk, position=number)
+            for number, pk in enumerate(dict.fromkeys(wanted), start=1)
+        )
+    return True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # of a download: one range is under way for each of this many connections
 RANGE_BYTES = 4 * 1024 * 1024
-RANGES_AHEAD = 2
+RANGES_AHEAD = 3
 
 
 class AzureDestination(RemoteDestination):

@@ -31,6 +31,7 @@ from destinations.transfer.http_adapter import tracked_session
 from destinations.transfer.watch import Aborted
 
 CONNECT_SECONDS = 10
+READ_BYTES = 256 * 1024
 PAGE = 1000
 # the library logs each request with its headers as INFO
 _quiet = logging.getLogger(f"{__name__}.requests")
@@ -85,6 +86,8 @@ class Container:
             connection_timeout=min(CONNECT_SECONDS, self._timeout),
             read_timeout=self._timeout,
             connection_verify=verify,
+            # read at once; the default is 4 KiB
+            connection_data_block_size=READ_BYTES,
         )
 
     def _credential(self, account: Account, options: Mapping[str, Any]) -> Any:

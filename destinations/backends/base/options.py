@@ -31,6 +31,8 @@ class Options(ABC):
     secret_options: ClassVar[frozenset[str]] = frozenset()
     # the option that holds the key by which the server is recognised, where a person has to confirm one
     pinned_option: ClassVar[str] = ""
+    # what forms call it
+    pinned_noun: ClassVar[str] = "key"
     # the options that `fetch_peer_key` needs
     peer_options: ClassVar[tuple[str, ...]] = ()
 

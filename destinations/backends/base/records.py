@@ -1,7 +1,7 @@
 """What is said of files, tests, keys of servers and uploads that were cut."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 # a step of a test: its name, and what does it and returns what was found
@@ -34,11 +34,15 @@ class TestStep:
 
 @dataclass(frozen=True)
 class PeerKey:
-    """What a server identifies itself by: `fingerprint` is what a person compares, `value` what is pinned then."""
+    """What a server identifies itself by: `fingerprint` is what a person compares, `value` what is pinned then.
+
+    `command` prints the fingerprint on the server.
+    """
 
     kind: str
     fingerprint: str
     value: str
+    command: str = field(default="", compare=False)
 
 
 @dataclass

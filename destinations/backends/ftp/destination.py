@@ -18,6 +18,7 @@ from destinations.transfer.blocks import compare
 from destinations.transfer.certificates import Trust, fingerprint_of, parse_fingerprint
 from destinations.transfer.network_errors import from_broken_tls
 from destinations.transfer.resolve import resolve
+from destinations.transfer.server_options import check_host
 from destinations.transfer.sockets import Sockets
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
@@ -29,6 +30,8 @@ class FtpDestination(RemoteDestination):
     secret_options = options.SECRETS
     foreign_options = options.FOREIGN
     pinned_option = certificates.FINGERPRINT
+    pinned_noun = "certificate"
+    peer_options = ("host", "port", "encryption", "timeout")
     reads_back = True
     resumes = True
 
@@ -60,15 +63,25 @@ class FtpDestination(RemoteDestination):
     @classmethod
     def pinned_keys(cls, value: str) -> tuple[PeerKey, ...]:
         fingerprint = parse_fingerprint(value)
-        return (PeerKey("certificate", fingerprint, fingerprint),) if fingerprint else ()
+        return (PeerKey("certificate", fingerprint, fingerprint, certificates.COMMAND),) if fingerprint else ()
 
     @classmethod
     def fetch_peer_key(cls, config: Mapping[str, object]) -> PeerKey:
-        account = cls(config)._account(Trust(anybody=True))
-        if account.encryption == NONE:
+        host, port, encryption, timeout = (cls.clean_option(option, config) for option in cls.peer_options)
+        if encryption == NONE:
             raise DestinationConfigError(
                 "Without encryption the server shows no certificate.", "Choose explicit or implicit TLS.", "encryption"
             )
+        account = Account(
+            host=check_host(options.TYPE, host),
+            port=port or options.PORTS[encryption],
+            username="",
+            password="",
+            encryption=encryption,
+            passive=True,
+            trust=Trust(anybody=True),
+            timeout=timeout,
+        )
         sockets = Sockets()
         try:
             client = Client(account, sockets)
@@ -77,7 +90,7 @@ class FtpDestination(RemoteDestination):
             fingerprint = fingerprint_of(client.certificate())
         finally:
             sockets.drop()
-        return PeerKey("certificate", fingerprint, fingerprint)
+        return PeerKey("certificate", fingerprint, fingerprint, certificates.COMMAND)
 
     def warnings(self) -> tuple[str, ...]:
         return (options.PLAIN_WARNING,) if self._option("encryption") == NONE else ()
@@ -95,7 +108,7 @@ class FtpDestination(RemoteDestination):
         return f"ftp://{self._option('username')}@{self.where}{folder if folder.startswith('/') else f'/~/{folder}'}"
 
     # --- the connection -------------------------------------------------------------------------------------------
-    def _account(self, trust: Trust) -> Account:
+    def _account(self) -> Account:
         return Account(
             host=self._option("host"),
             port=int(self._option("port")),
@@ -103,15 +116,14 @@ class FtpDestination(RemoteDestination):
             password=self._option("password"),
             encryption=self._option("encryption"),
             passive=bool(self.options["passive"]),
-            trust=trust,
+            trust=Trust(self._option(certificates.CA_FILE), self._option(certificates.FINGERPRINT)),
             timeout=self.timeout,
         )
 
     def _opened(self) -> Folder:
         """Return the folder; it connects when it is used."""
         if self._folder is None:
-            trust = Trust(self._option(certificates.CA_FILE), self._option(certificates.FINGERPRINT))
-            self._folder = Folder(self._account(trust), self._option("base_path"), self.location())
+            self._folder = Folder(self._account(), self._option("base_path"), self.location())
             self._uploads = Uploads(self._folder, self.location())
         return self._folder
 

@@ -23,6 +23,10 @@ _MISSING = ("no such file", "not found", "not exist", "cannot find")
 _FAILED_LISTING = ("fail", "denied", "not permitted", "cannot", "error")
 
 
+def said(error: Exception) -> str:
+    return str(error).rstrip(".")
+
+
 def code_of(error: Exception) -> str:
     return str(error)[:3]
 
@@ -41,9 +45,11 @@ def login_error(error: ftplib.Error, action: str, where: str, username: str, ans
     """Return the error of a login; `answer` is that of the server, without the password."""
     text = f"Cannot {action} at {where}"
     if code_of(error) in _PASSING or isinstance(error, ftplib.error_temp):
-        return ConnectionLost(sentences(f"{text}: the server does not take the login now ({answer})"), AGAIN)
+        return ConnectionLost(
+            sentences(f"{text}: the server does not take the login now ({answer.rstrip('.')})"), AGAIN
+        )
     return DestinationUnavailable(
-        sentences(f"{text} as {username}: the server refuses it ({answer})"),
+        sentences(f"{text} as {username}: the server refuses it ({answer.rstrip('.')})"),
         "Check user name and password, that the server lets this account in, and whether it asks for encryption.",
     )
 
@@ -52,9 +58,9 @@ def encryption_error(error: ftplib.Error, action: str, where: str) -> Destinatio
     """Return the error of a server that does not begin TLS."""
     text = f"Cannot {action} at {where}"
     if code_of(error) in _PASSING:
-        return ConnectionLost(sentences(f"{text}: the server does not do it now ({error})"), AGAIN)
+        return ConnectionLost(sentences(f"{text}: the server does not do it now ({said(error)})"), AGAIN)
     return DestinationUnavailable(
-        sentences(f"{text}: the server has no explicit TLS ({error})"),
+        sentences(f"{text}: the server has no explicit TLS ({said(error)})"),
         "Switch TLS on at the server, or choose another 'encryption'. The password was not sent.",
     )
 
@@ -66,19 +72,21 @@ def reply_error(error: Exception, action: str, where: str) -> DestinationError |
     text = f"Cannot {action} at {where}"
     code = code_of(error)
     if code in _PASSING:
-        return ConnectionLost(sentences(f"{text}: the server broke it off ({error})"), AGAIN)
+        return ConnectionLost(sentences(f"{text}: the server broke it off ({said(error)})"), AGAIN)
     if code in _NO_ROOM:
-        return DestinationFull(sentences(f"{text}: the disk or the quota of the account is full ({error})"), _FULL)
+        return DestinationFull(
+            sentences(f"{text}: the disk or the quota of the account is full ({said(error)})"), _FULL
+        )
     if says_missing(error):
-        return NotFound(sentences(f"{text}: there is no such file ({error})"), "See what the server has there.")
+        return NotFound(sentences(f"{text}: there is no such file ({said(error)})"), "See what the server has there.")
     if code in ("550", "553", "532"):
-        return DestinationUnavailable(sentences(f"{text}: the server does not permit it ({error})"), _RIGHTS)
+        return DestinationUnavailable(sentences(f"{text}: the server does not permit it ({said(error)})"), _RIGHTS)
     if code == "522":
         return DestinationUnavailable(
-            sentences(f"{text}: the server does not take the TLS session of the data connection ({error})"), _LOG
+            sentences(f"{text}: the server does not take the TLS session of the data connection ({said(error)})"), _LOG
         )
     if isinstance(error, ftplib.error_proto | ftplib.error_reply):
         return DestinationUnavailable(
             sentences(f"{text}: the server does not answer as FTP says ({str(error)[:200]})"), "Check host and port."
         )
-    return DestinationUnavailable(sentences(f"{text}: the server refuses it ({error})"), _LOG)
+    return DestinationUnavailable(sentences(f"{text}: the server refuses it ({said(error)})"), _LOG)

@@ -30,7 +30,7 @@ def fields() -> dict[str, forms.Field]:
             label="Port", required=False, min_value=1, max_value=65535, help_text="Blank: 21, or 990 for implicit TLS."
         ),
         "encryption": forms.ChoiceField(
-            label="Encryption",
+            label="Encryption of the connection",
             initial=EXPLICIT,
             choices=[
                 (EXPLICIT, "explicit TLS (begins on the usual port)"),

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from destinations.backends.base import UploadState
 from destinations.backends.ftp.client import BLOCK
-from destinations.backends.ftp.errors import code_of
+from destinations.backends.ftp.errors import code_of, said
 from destinations.backends.ftp.folder import Folder
 from destinations.exceptions import DestinationError, DestinationFull, NotFound
 from destinations.lib.formats import human_size
@@ -37,10 +37,12 @@ class Uploads:
             parts = []
         self._folder.make_folders(wanted.folder)
         if not (parts and wanted.sha256 and self._go_on(upload, parts[-1])):
-            upload.part_path = self._fresh(wanted, parts)
+            left = [part for part in parts if not self._is_deleted(part)]
+            number = self._free_number(wanted, int(str(state.data.get("next", 0))) if parts else 0)
+            upload.part_path = numbered(wanted, number)
             upload.seek(0)
             upload.resumed = False
-            state.data = {**ours, "parts": [*parts, upload.part_path]}
+            state.data = {**ours, "parts": [*left, upload.part_path], "next": number + 1}
             state.save(state.data)
             self._transfer(upload, 0, None)
         upload.require_all_read()
@@ -68,26 +70,31 @@ class Uploads:
             return False
         return True
 
-    def _fresh(self, wanted: Wanted, parts: list[str]) -> str:
-        """Return a temporary name that is free, and delete what has the ones before."""
-        folder = self._folder
-        for part in parts:
-            self._delete_quietly(part)
-        for number in range(len(parts), MOST_PARTS):
+    def _free_number(self, wanted: Wanted, begin: int) -> int:
+        """Return a number whose temporary name is free.
+
+        None is used twice, also where it was deleted: the session of a dead upload may still delete what has its name.
+        """
+        for number in range(begin, begin + MOST_PARTS):
             part = numbered(wanted, number)
-            if folder.size(part) is None:
-                return part
+            if self._folder.size(part) is None:
+                return number
             # of a process that is dead: its backup is this one
-            self._delete_quietly(part)
+            self._is_deleted(part)
         raise DestinationError(
             f"{self._location} has {MOST_PARTS} partial uploads of {wanted.path}.",
             "Let the account delete files there, or delete them; their names end in '.part'.",
         )
 
-    def _delete_quietly(self, part: str) -> None:
-        # an account without the right to delete leaves it, and a sweep finds it by its token
-        with suppress(NotFound, ftplib.error_perm):
+    def _is_deleted(self, part: str) -> bool:
+        """Delete a temporary file; False for an account without that right: a sweep finds it by its token."""
+        try:
             self._folder.remove(part)
+        except NotFound:
+            return True
+        except ftplib.error_perm:
+            return False
+        return True
 
     def _transfer(self, upload: Upload, offset: int, patience: float | None) -> None:
         folder, wanted = self._folder, upload.wanted
@@ -104,7 +111,7 @@ class Uploads:
             raise DestinationFull(
                 sentences(
                     f"{self._location} stored no more of {wanted.path} after about {human_size(upload.tell())} of "
-                    f"{human_size(wanted.size)} ({error})"
+                    f"{human_size(wanted.size)} ({said(error)})"
                 ),
                 "Free some space there, or see about the quota and the largest file of the account, and the server's "
                 "log.",

@@ -73,24 +73,29 @@ class RemoteCalls(RemoteSteps):
                 "Check the network and the server; the next try may succeed.",
             )
 
+        def explained() -> T:
+            # errors of `progress`, of the source and of the sink are those of others and pass unchanged
+            try:
+                return work()
+            except DestinationError:
+                raise
+            except Exception as error:
+                known = self.remote_error(error, action) or from_network_error(error, action, self.where)
+                if known is None:
+                    raise
+                raise known from error
+
         try:
             return watched(
-                work,
+                explained,
                 meter=meter,
                 abort=self.remote_close,
                 stalled_after=stalled_after,
                 stalled=stalled,
                 progress=progress,
             )
-        except DestinationError:
-            raise
         except Aborted as error:
             # the connection of a listing under way, say, was dropped by the retry of another step
             raise ConnectionLost(
                 f"Cannot {action} at {self.where}: the connection was closed.", "The next try may succeed."
             ) from error
-        except Exception as error:
-            known = self.remote_error(error, action) or from_network_error(error, action, self.where)
-            if known is None:
-                raise
-            raise known from error

@@ -47,7 +47,9 @@ class HostKey:
 
     @property
     def peer_key(self) -> PeerKey:
-        return PeerKey(self.kind, self.fingerprint, self.line)
+        return PeerKey(
+            self.kind, self.fingerprint, self.line, f"ssh-keygen -lf /etc/ssh/ssh_host_{self.kind.lower()}_key.pub"
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.fingerprint}"

@@ -12,12 +12,12 @@ from destinations.backends.webdav import options
 from destinations.backends.webdav.errors import answer_error
 from destinations.backends.webdav.folder import Folder
 from destinations.backends.webdav.login import Login
-from destinations.backends.webdav.session import Session, Site
+from destinations.backends.webdav.session import Session, site_of
 from destinations.exceptions import DestinationConfigError, DestinationError, NotFound
 from destinations.transfer import certificates
 from destinations.transfer.blocks import compare
 from destinations.transfer.certificates import Trust, fingerprint_of, parse_fingerprint
-from destinations.transfer.network_errors import from_broken_tls
+from destinations.transfer.network_errors import from_broken_tls, from_network_error
 from destinations.transfer.resolve import resolve
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
@@ -28,6 +28,8 @@ class WebdavDestination(RemoteDestination):
     label = "WebDAV (a folder of Nextcloud, ownCloud, Apache, a NAS ...)"
     secret_options = options.SECRETS
     pinned_option = certificates.FINGERPRINT
+    pinned_noun = "certificate"
+    peer_options = ("url", "timeout")
     reads_back = True
 
     _folder: Folder | None = None
@@ -53,27 +55,29 @@ class WebdavDestination(RemoteDestination):
     @classmethod
     def pinned_keys(cls, value: str) -> tuple[PeerKey, ...]:
         fingerprint = parse_fingerprint(value)
-        return (PeerKey("certificate", fingerprint, fingerprint),) if fingerprint else ()
+        return (PeerKey("certificate", fingerprint, fingerprint, certificates.COMMAND),) if fingerprint else ()
 
     @classmethod
     def fetch_peer_key(cls, config: Mapping[str, object]) -> PeerKey:
-        destination = cls(config)
-        if not destination._is_encrypted:
+        url, timeout = (cls.clean_option(option, config) for option in cls.peer_options)
+        site = site_of(options.check_url(url), Trust(anybody=True), timeout)
+        if not site.encrypted:
             raise DestinationConfigError(
                 "An address with http shows no certificate.", "Use https in the address.", "url"
             )
-        session = destination._session(Trust(anybody=True))
-
-        def fetch() -> str:
+        session = Session(site, Login("", "", "", encrypted=True))
+        try:
             session.connect()
             session.encrypt()
-            return fingerprint_of(session.certificate())
-
-        try:
-            fingerprint = destination._once("fetch the certificate", fetch, None, Meter())
+            fingerprint = fingerprint_of(session.certificate())
+        except OSError as error:
+            known = from_network_error(error, "fetch the certificate", site.where)
+            if known is None:
+                raise
+            raise known from error
         finally:
             session.sockets.drop()
-        return PeerKey("certificate", fingerprint, fingerprint)
+        return PeerKey("certificate", fingerprint, fingerprint, certificates.COMMAND)
 
     def warnings(self) -> tuple[str, ...]:
         return () if self._is_encrypted else (options.PLAIN_WARNING,)
@@ -93,18 +97,15 @@ class WebdavDestination(RemoteDestination):
         return f"{unquote(self._option('url'), errors='replace')}{self._option('base_path')}"
 
     # --- the connection -------------------------------------------------------------------------------------------
-    def _session(self, trust: Trust) -> Session:
-        parts = urlsplit(self._option("url"))
-        encrypted = self._is_encrypted
-        port = parts.port or (443 if encrypted else 80)
-        login = Login(self._option("username"), self._option("password"), self._option("token"), encrypted=encrypted)
-        return Session(Site(encrypted, parts.hostname or "", port, trust, self.timeout), login)
-
     def _opened(self) -> Folder:
         """Return the folder; it connects when it is used."""
         if self._folder is None:
             trust = Trust(self._option(certificates.CA_FILE), self._option(certificates.FINGERPRINT))
-            self._folder = Folder(self._session(trust), self._option("url"), self._option("base_path"), self.location())
+            login = Login(
+                self._option("username"), self._option("password"), self._option("token"), encrypted=self._is_encrypted
+            )
+            session = Session(site_of(self._option("url"), trust, self.timeout), login)
+            self._folder = Folder(session, self._option("url"), self._option("base_path"), self.location())
         return self._folder
 
     def remote_close(self) -> None:

@@ -53,7 +53,7 @@ def fields() -> dict[str, forms.Field]:
 def check(options: dict[str, object]) -> dict[str, object]:
     """Return `options`, normalised. Raises `DestinationConfigError`; nothing is read or connected to."""
     options = certificates.check_options(options)
-    url = _check_url(str(options["url"]))
+    url = check_url(str(options["url"]))
     for option in (certificates.CA_FILE, certificates.FINGERPRINT) if url.startswith("http:") else ():
         if options[option]:
             raise DestinationConfigError(
@@ -79,7 +79,7 @@ def check(options: dict[str, object]) -> dict[str, object]:
     return options | {"url": url, "base_path": base}
 
 
-def _check_url(url: str) -> str:
+def check_url(url: str) -> str:
     """Return the address in one spelling, with a slash at its end."""
     try:
         parts = urlsplit(url)

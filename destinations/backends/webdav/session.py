@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 from destinations.backends.webdav.errors import AGAIN
 from destinations.backends.webdav.login import Login
@@ -41,6 +42,12 @@ class Site:
     @property
     def where(self) -> str:
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def site_of(url: str, trust: Trust, timeout: float) -> Site:
+    parts = urlsplit(url)
+    encrypted = parts.scheme == "https"
+    return Site(encrypted, parts.hostname or "", parts.port or (443 if encrypted else 80), trust, timeout)
 
 
 class Session:

@@ -178,7 +178,7 @@ def test_the_archive_is_deleted_when_the_instance_is_typed(backed_up: Run, setti
         "deleted_at": execution.deleted_at.isoformat(),
         "deleted_reason": "disk full",
     }
-    assert notes() == [f"Deleted the archive {execution.backup_filename}: disk full"]
+    assert notes() == [f"Deleted the archive {execution.backup_filename} at nas: disk full"]
 
 
 @everything

@@ -11,7 +11,7 @@ from destinations.models import BackupDestination
 from tests.support.archives.stored import file_of, stored
 from tests.support.pages.admin_pages import LIST, url
 from tests.support.pages.parsed import page_at
-from tests.support.rows import VIEW, Status, a_client, a_drill, an_execution
+from tests.support.rows import VIEW, Status, a_client, a_drill, an_execution, recopied
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -110,6 +110,7 @@ def lost(destination: BackupDestination) -> BackupExecution:
     backup = stored(destination)
     file_of(backup).unlink()
     BackupExecution.objects.update(missing_at=NOW)
+    recopied()
     backup.refresh_from_db()
     return backup
 

@@ -181,13 +181,13 @@ def test_the_history_says_who_did_what() -> None:
     ("permissions", "actions"),
     [
         ((), set()),
-        (("run_backup",), {"verify", "drill", "again"}),
+        (("run_backup",), {"verify", "drill", "copy", "again"}),
         (("download_backup",), {"download", "download_signature"}),
         (("delete_backup",), {"delete_archive"}),
         (("restore_backup",), {"restore"}),
         (
             ("run_backup", "download_backup", "delete_backup"),
-            {"verify", "drill", "again", "download", "download_signature", "delete_archive"},
+            {"verify", "drill", "copy", "again", "download", "download_signature", "delete_archive"},
         ),
     ],
 )
@@ -204,7 +204,7 @@ def test_buttons_are_those_that_the_user_may_press(permissions: tuple[str, ...],
         ({"status": Status.FAILED}, {"again"}),
         ({"deleted_at": timezone.now()}, {"again"}),
         ({"missing_at": timezone.now()}, {"again", "accept_loss"}),
-        ({"pinned": True}, {"again", "verify", "drill", "restore", "download", "download_signature", "unpin"}),
+        ({"pinned": True}, {"again", "verify", "drill", "copy", "restore", "download", "download_signature", "unpin"}),
     ],
 )
 def test_buttons_fit_the_state(admin: Client, fields: dict[str, object], actions: set[str]) -> None:

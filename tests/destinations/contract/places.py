@@ -14,6 +14,7 @@ from tests.destinations.contract.place import Place
 from tests.destinations.contract.rclone_place import RclonePlace
 from tests.destinations.contract.s3_place import S3Place
 from tests.destinations.contract.sftp_place import SftpPlace
+from tests.destinations.contract.storage_place import StoragePlace
 from tests.destinations.contract.webdav_place import WebdavPlace
 from tests.support.memory_remote import SERVERS, MemoryRemote
 
@@ -79,5 +80,6 @@ PLACES: dict[str, type[Place]] = {
     "memory": MemoryPlace,
     "rclone": RclonePlace,
     "sftp": SftpPlace,
+    "storage": StoragePlace,
     "webdav": WebdavPlace,
 }

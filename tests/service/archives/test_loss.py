@@ -18,7 +18,7 @@ from destinations.exceptions import DestinationUnavailable, NotFound
 from destinations.models import BackupDestination
 from tests.support.archives.stored import an_archive, daily, file_of, folder_of, put, stored
 from tests.support.call_commands import command, refused
-from tests.support.rows import an_execution
+from tests.support.rows import an_execution, recopied
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +28,7 @@ def lost(destination: BackupDestination) -> BackupExecution:
     backup = stored(destination)
     file_of(backup).unlink()
     BackupExecution.objects.update(missing_at=timezone.now())
+    recopied()
     backup.refresh_from_db()
     return backup
 
@@ -94,6 +95,7 @@ def test_a_file_in_the_place_of_an_archive_of_unknown_size_may_be_the_archive(
     lost: BackupExecution, destination: BackupDestination
 ) -> None:
     BackupExecution.objects.update(compressed_size_bytes=None)
+    recopied()
     put(destination, lost.backup_path, b"whatever")
     with pytest.raises(NotDeletable, match="is at nas again"):
         accept(BackupExecution.objects.get())
@@ -136,6 +138,7 @@ def test_restore_points_are_counted_for_each_instance(destination: BackupDestina
     rows = daily(destination, 4)
     BackupExecution.objects.filter(pk=rows[0].pk).update(missing_at=timezone.now())
     BackupExecution.objects.filter(pk=rows[3].pk).update(deleted_at=timezone.now())
+    recopied()
     points = restore_points_of("app")
     assert (points.number, points.oldest, points.missing) == (2, rows[2].created_at, 1)
     assert (restore_points_of("none").number, restore_points_of("none").oldest) == (0, None)

@@ -3,9 +3,10 @@
 import pytest
 
 from backups.models import BackupExecution
-from backups.service.backup.finish_upload import sweep_destination
+from backups.service.backup.finish_upload import sweep_destinations
 from destinations.models import BackupDestination
 from tests.destinations.backends.s3.buckets import BUCKET, s3_client, s3_options
+from tests.support.rows import a_copy
 from tests.support.servers.objects.moto import Moto
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +23,7 @@ def test_the_uploads_of_its_archive_and_of_its_signature_are_aborted(
     for name in (PATH, f"{PATH}.minisig", "shop/manual/of-another.tar.gz"):
         client.create_multipart_upload(Bucket=BUCKET, Key=f"{apart}/{name}")
     backup = BackupExecution.objects.create(destination=destination, instance="shop", planned_path=PATH)
-    sweep_destination(backup)
+    a_copy(backup, state="uploading", path="", planned_path=PATH)
+    assert sweep_destinations(backup) == {}
     left = client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{apart}/")["Uploads"]
     assert [upload["Key"] for upload in left] == [f"{apart}/shop/manual/of-another.tar.gz"]

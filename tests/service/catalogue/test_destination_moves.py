@@ -13,7 +13,7 @@ from destinations.models import BackupDestination
 from tests.support.archives.stored import folder_of, stored, there
 from tests.support.call_commands import command
 from tests.support.file_systems import bound
-from tests.support.rows import Status, an_execution
+from tests.support.rows import Status, an_execution, recopied
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +42,7 @@ def test_it_is_moved_when_none_is_there_any_more_and_starts_afresh(destination: 
     row = stored(destination)
     BackupDestination.objects.update(established=True)
     BackupExecution.objects.filter(pk=row.pk).update(**{gone: timezone.now()})
+    recopied()
     assert move(destination, "elsewhere") == ""
     destination.refresh_from_db()
     assert not destination.established

@@ -15,7 +15,7 @@ from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
 from tests.support.archives.imported import PLACE, paths, run
 from tests.support.archives.stored import DAY, NOW, an_archive, file_of, folder_of, put, stored
-from tests.support.rows import an_execution
+from tests.support.rows import an_execution, recopied
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +51,7 @@ def test_an_archive_that_was_moved_keeps_its_row_and_its_pin(destination: Backup
     file_of(execution).unlink()
     target.write_bytes(data)
     BackupExecution.objects.update(archive_sha256=hashlib.sha256(data).hexdigest())
+    recopied()
     done = run(destination)
     assert (paths(done.moved), done.missing, done.adopted) == (["vault/kept.tar.gz"], [], [])
     row = BackupExecution.objects.get()
@@ -89,6 +90,7 @@ def test_what_is_recorded_or_deleted_while_the_listing_runs_is_neither_unknown_n
     def delete(execution: BackupExecution) -> None:
         file_of(execution).unlink()
         BackupExecution.objects.filter(pk=execution.pk).update(deleted_at=NOW)
+        recopied()
 
     def list_slowly(self: LocalDestination, prefix: str = "") -> Any:
         delete(early)

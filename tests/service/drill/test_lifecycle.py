@@ -69,7 +69,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_and_says_nothing_of_the_archi
     tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     backup = back_up()
-    monkeypatch.setattr(trial, "fetch", lambda *_, **__: {}["gone"])
+    monkeypatch.setattr(trial, "fetch_nearest", lambda *_, **__: {}["gone"])
     with pytest.raises(KeyError):
         drill(backup, by="tests")
     run = DrillExecution.objects.get()

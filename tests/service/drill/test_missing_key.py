@@ -76,7 +76,7 @@ def test_a_host_without_the_identity_calls_no_backup_bad_and_changes_no_verdict(
     def unexpected(*_: object, **__: object) -> Path:
         raise AssertionError("an archive that cannot be opened was fetched")
 
-    monkeypatch.setattr(trial_restore, "fetch", unexpected)
+    monkeypatch.setattr(trial_restore, "fetch_nearest", unexpected)
     run = drill(backup, by="tests")
     with pytest.raises(ArchiveError) as caught:
         verify_backup(backup, by="tests")

@@ -16,7 +16,7 @@ from backups.service.retention.rule_change import confirm_rule, settle_rule
 from destinations.models import BackupDestination
 from tests.support.archives.stored import DAY, daily, there
 from tests.support.call_commands import command, refused
-from tests.support.rows import an_execution
+from tests.support.rows import an_execution, recopied
 from tests.support.site_fixtures import BackUp, Declare
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +159,7 @@ def test_a_declared_folder_that_changes_while_archives_are_there_is_a_problem_an
     declared.refresh_from_db()
     assert declared.options()["path"] == "vault"
     BackupExecution.objects.update(deleted_at=timezone.now())
+    recopied()
     assert redeclare(declare, home, days=30, path="elsewhere") == []
     declared.refresh_from_db()
     assert declared.options()["path"] == "elsewhere"

@@ -84,7 +84,7 @@ def stored(
     """Return the row of a completed backup whose archive lies at `destination`."""
     kind = fields.setdefault("kind", "manual")
     data = an_archive(instance, taken_at=taken_at, backup_type=kind)
-    path = f"{instance}/{kind}/{name_of(instance, taken_at, kind)}"
+    path = fields.get("backup_path") or f"{instance}/{kind}/{name_of(instance, taken_at, kind)}"
     put(destination, path, data)
     values = {
         "destination": destination,

@@ -17,6 +17,7 @@ from backups.runs import finish, workspace
 from backups.runs.queue.ownership import is_on_this_host, reservation_fields
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.records.adopted import note_adopted
+from backups.service.archives.records.copies import record_only_copy
 from destinations.exceptions import DestinationError, NotFound
 
 Stage, Status = BackupExecution.Stage, BackupExecution.Status
@@ -74,8 +75,10 @@ def complete_import(backup: BackupExecution, path: str, **columns: object) -> No
         "reserved_by": "",
         "verified_at": now,
     }
-    if not backup.transition(Status.QUEUED, **done | columns):
-        raise _ended(backup)
+    with transaction.atomic():
+        if not backup.transition(Status.QUEUED, **done | columns):
+            raise _ended(backup)
+        record_only_copy(backup, verified_by="import")
 
 
 def recover_import(backup: BackupExecution) -> bool:

@@ -1,4 +1,4 @@
-"""Marking an archive that its destination no longer has: a loss, until it is found, imported again or accepted."""
+"""Marking a copy that its destination lost or that was changed there, until it is found, made again or accepted."""
 
 import logging
 from datetime import datetime
@@ -6,16 +6,42 @@ from datetime import datetime
 from django.db.models import Q
 
 from backups.lib import audit
-from backups.models import BackupExecution
-from backups.models.querysets import STORED
+from backups.models import BackupCopy
+from backups.models.querysets import STORED_COPY
+from backups.service.archives.records.copies import change_copy
 
 
-def mark_missing(backup: BackupExecution, now: datetime) -> bool:
-    """Mark the archive of `backup` as missing; False when it was deleted or marked meanwhile."""
-    if not backup.transition(BackupExecution.Status.COMPLETED, STORED, Q(deleting_at=None), missing_at=now):
+def mark_missing(copy: BackupCopy, now: datetime) -> bool:
+    """Mark `copy` as missing; False when it was deleted or marked meanwhile."""
+    unchanged = STORED_COPY & Q(missing_at=None, execution__deleting_at=None, path=copy.path)
+    # it is made up for as soon as there is a sound copy
+    if not change_copy(copy, unchanged, missing_at=now, next_try_at=now):
         return False
     audit.log(
-        "backup.missing", logging.ERROR, backup=backup.pk, instance=backup.instance,
-        destination=backup.destination.name, file=backup.backup_path,
+        "backup.missing", logging.ERROR, backup=copy.execution_id, instance=copy.execution.instance,
+        destination=copy.destination.name, file=copy.path,
+    )  # fmt: skip
+    return True
+
+
+def mark_damaged(copy: BackupCopy, now: datetime, why: str) -> bool:
+    """Mark `copy` as damaged, because of `why`; False when it was deleted or marked meanwhile."""
+    unchanged = STORED_COPY & Q(damaged_at=None, path=copy.path)
+    if not change_copy(copy, unchanged, damaged_at=now, error=why, next_try_at=now):
+        return False
+    audit.log(
+        "backup.damaged", logging.ERROR, backup=copy.execution_id, instance=copy.execution.instance,
+        destination=copy.destination.name, file=copy.path,
+    )  # fmt: skip
+    return True
+
+
+def mark_returned(copy: BackupCopy) -> bool:
+    """Record that the missing `copy` is at its destination again; False when that is recorded already."""
+    if not change_copy(copy, STORED_COPY & Q(missing_at__isnull=False), missing_at=None, next_try_at=None):
+        return False
+    audit.log(
+        "backup.returned", backup=copy.execution_id, instance=copy.execution.instance,
+        destination=copy.destination.name, file=copy.path,
     )  # fmt: skip
     return True

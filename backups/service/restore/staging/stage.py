@@ -18,14 +18,16 @@ from backups.instances.kinds.layers import CONFIG, Configuration
 from backups.instances.site_paths import live_components, live_components_at
 from backups.lib.filesystem.copy import copy_stable, sha256_of
 from backups.lib.paths import size_or_zero
-from backups.models import RestoreExecution
+from backups.models import BackupExecution, RestoreExecution
 from backups.runs.workspace import require_space
-from backups.service.archives.fetch import fetch
+from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.open import open_archive
 from backups.service.archives.openable import require_key
+from backups.service.archives.records.copies import readable_copies
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import check_database, check_tree, manifest_of_file
 from backups.service.restore.staging.select import Target, absent_parts, entries_for, select, unowned_notes
+from destinations.exceptions import DestinationError
 from destinations.lib.operator_error import sentences
 
 OPEN_AGAIN_HINT = "Open the preview again."
@@ -59,18 +61,18 @@ class Staged:
     configuration: Configuration | None = None
 
 
-def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[int], None]) -> Path:
-    """Return a private copy of the confirmed archive in `directory`.
+def archive_of(
+    restore: RestoreExecution, directory: Path, progress: Callable[[int], None]
+) -> tuple[Path, tuple[str, ...]]:
+    """Return a private copy of the confirmed archive in `directory`, and notes on copies that could not be used.
 
     Raises ArchiveError when the archive was replaced since or no key of this host opens it, BackupError when there is
     no room for it.
     """
     backup = restore.execution
     if backup is not None:
-        if backup.archive_sha256 != restore.archive_sha256:
-            raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
-        require_key(backup)
-        return fetch(backup, directory, progress=progress)
+        fetched = _fetch_confirmed(backup, restore.archive_sha256, directory, progress)
+        return fetched.path, fetched.notes
     source = Path(restore.archive_file)
     archive = directory / "fetched" / source.name
     archive.parent.mkdir(mode=0o700)
@@ -81,7 +83,23 @@ def archive_of(restore: RestoreExecution, directory: Path, progress: Callable[[i
         raise ArchiveError(error.message, hint="Check the path and the permissions.") from error
     if sha256_of(archive, lambda _: None) != restore.archive_sha256:
         raise ArchiveError(f"{source} is not the file that was confirmed: its SHA-256 differs.", hint=OPEN_AGAIN_HINT)
-    return archive
+    return archive, ()
+
+
+def _fetch_confirmed(backup: BackupExecution, sha256: str, directory: Path, progress: Callable[[int], None]) -> Fetched:
+    """Fetch the nearest copy that is the confirmed file, or else one that was packed for another encryption."""
+    confirmed = [copy.pk for copy in readable_copies(backup) if copy.sha256 == sha256]
+    if not confirmed:
+        raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
+    require_key(backup)
+    try:
+        return fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in confirmed)
+    except DestinationError as error:
+        others = [copy.pk for copy in readable_copies(backup) if copy.pk not in confirmed]
+        if not others:
+            raise
+        fetched = fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in others)
+        return replace(fetched, notes=(f"The copy that was confirmed was not used: {error.message}", *fetched.notes))
 
 
 def stage(

@@ -15,9 +15,10 @@ class Backup:
 
     `taken_at` is aware; None, a naive value or a year before 2000 means that it is unknown.
     `completed`: its archive is whole, as far as was checked. `proven`: it was also verified or drilled afterwards.
-    `in_use`: a restore, a verification or a download reads it now. `adopted`: it was made elsewhere, so that its date
-    is only what the archive says of itself. `flaw` says why an archive is known not to be good: it replaces no other
-    backup, and is kept for inspection. `dropped`: it lacks data that was there before, and this is not confirmed;
+    `in_use`: a restore, a verification or a download reads it now. `locked_until`: until then the store refuses to
+    delete it. `adopted`: it was made elsewhere, so that its date is only what the archive says of itself. `flaw` says
+    why an archive is known not to be good: it replaces no other backup, and is kept for inspection. `dropped`: it lacks
+    data that was there before, and this is not confirmed;
     `before_drop`: it is from before such a drop, which has not ended.
     `size_bytes` is the size at the destination.
     """
@@ -30,6 +31,7 @@ class Backup:
     pinned: bool = False
     pin_reason: str = ""
     in_use: bool = False
+    locked_until: datetime | None = None
     kind: str = "manual"
     safety_of_unacknowledged_restore: bool = False
     adopted: bool = False
@@ -40,7 +42,7 @@ class Backup:
 
     def without_temporary_protection(self) -> "Backup":
         """Return it without temporary protections."""
-        return replace(self, in_use=False, safety_of_unacknowledged_restore=False, before_drop=False)
+        return replace(self, in_use=False, locked_until=None, safety_of_unacknowledged_restore=False, before_drop=False)
 
     @property
     def date(self) -> datetime | None:

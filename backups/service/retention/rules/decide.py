@@ -132,6 +132,8 @@ def _protection(backup: Backup, now: datetime) -> str | None:
         return "it did not complete: there is no archive to delete"
     if backup.pinned:
         return f"pinned: {backup.pin_reason}" if backup.pin_reason else "pinned"
+    if backup.locked_until is not None and backup.locked_until > now:
+        return f"locked until {backup.locked_until:%Y-%m-%d %H:%M} UTC"
     if backup.in_use:
         return "it is in use"
     if backup.safety_of_unacknowledged_restore:

@@ -12,7 +12,7 @@ from backups.runs.recovery.reap import reap
 from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.signatures import State, signature_state
 from backups.service.backup import run as backup_service
-from backups.service.backup import upload
+from backups.service.backup import side_by_side, upload
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationFull
 from destinations.models import BackupDestination
@@ -75,9 +75,9 @@ def test_a_process_that_dies_between_upload_and_record_leaves_a_signed_backup(
     def die(*_: object, **__: object) -> None:
         raise Died
 
-    name = "put_signature" if moment.startswith("before") else "record"
+    module, name = (side_by_side, "signature_text") if moment.startswith("before") else (upload, "record")
     with monkeypatch.context() as patch:
-        patch.setattr(upload, name, die)
+        patch.setattr(module, name, die)
         # what a killed process does not do: tidy up, and record its end
         patch.setattr(LocalDestination, "delete", lambda *_: None)
         patch.setattr(backup_service.BackupKind, "settle", lambda *_: None)

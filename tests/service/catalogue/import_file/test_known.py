@@ -12,6 +12,7 @@ from backups.service.catalogue import import_file
 from destinations.models import BackupDestination
 from tests.support.archives.imported_files import take
 from tests.support.archives.stored import NOW, file_of, folder_of
+from tests.support.rows import recopied
 from tests.support.site_fixtures import BackUp
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +41,7 @@ def test_the_copy_of_a_backup_that_was_deleted_is_taken_in(
     first = take(usb, destination)
     file_of(first).unlink()
     BackupExecution.objects.update(**columns)
+    recopied()
     assert take(usb, destination).pk != first.pk
 
 
@@ -59,6 +61,7 @@ def test_the_copy_of_a_backup_known_to_be_missing_brings_its_row_back(
     first = take(usb, destination)
     file_of(first).unlink()
     BackupExecution.objects.update(missing_at=NOW, pinned=True, pin_reason="audit")
+    recopied()
     second = take(usb, destination)
     row = BackupExecution.objects.get()
     assert (second.pk, row.pk, row.missing_at, row.pinned) == (first.pk, first.pk, None, True)
@@ -90,4 +93,6 @@ def test_a_copy_is_taken_in_elsewhere_while_its_destination_cannot_be_reached(
     other = BackupDestination(name="offsite", type="local")
     other.configure({})
     other.save()
-    assert file_of(take(usb, other)).exists()
+    copy = take(usb, other).copies.get(destination=other)
+    assert (folder_of(other) / copy.path).exists()
+    assert BackupExecution.objects.count() == 1

@@ -94,7 +94,7 @@ def test_an_import_takes_the_place_of_an_archive_that_was_cut(usb: Path, destina
     verify_backup(second, by="tests")
 
 
-def test_the_same_archive_at_two_destinations_is_two_backups(
+def test_the_same_archive_at_two_destinations_is_one_backup_with_two_copies(
     usb: Path, destination: BackupDestination, tmp_path: Path
 ) -> None:
     first = take(usb, destination)
@@ -104,8 +104,8 @@ def test_the_same_archive_at_two_destinations_is_two_backups(
     target = folder_of(other) / first.backup_path
     target.parent.mkdir(mode=0o700, parents=True)
     shutil.copy(file_of(first), target)
-    assert len(import_backups(other, by="tests").adopted) == 1
-    assert recorded() == [("completed", True)] * 2
+    assert [row.pk for row in import_backups(other, by="tests").attached] == [first.pk]
+    assert recorded() == [("completed", True)]
 
 
 def test_the_database_refuses_a_second_row(usb: Path, destination: BackupDestination) -> None:

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from backups.archive.errors import ArchiveError
 from backups.errors import BackupError
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.service.restore.run import run_restore
 from tests.support.archives.rewritten import Archive, refused
 from tests.support.file_systems import small_disk
@@ -57,6 +57,7 @@ def test_another_archive_at_the_place_of_the_confirmed_one_is_refused(
     # somebody corrects the record too: it still is not what was confirmed
     queued = queue(backup)
     BackupExecution.objects.filter(pk=backup.pk).update(archive_sha256=sha256(archive.path))
+    BackupCopy.objects.filter(execution=backup).update(sha256=sha256(archive.path), damaged_at=None)
     with pytest.raises(ArchiveError, match=r"is not the archive that was confirmed\.$"):
         run_restore(queued.pk)
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
         ({"started_at": NOW - 90 * DAY}, "its date is unknown"),
         ({"manifest_json": {"backup_metadata": {"timestamp_utc": "soon"}}}, "its date is unknown"),
         ({"manifest_json": {"backup_metadata": {"timestamp_utc": 17}}}, "its date is unknown"),
-        ({"backup_filename": "backup-app-20200101-000000-manual.tar.gz"}, "its date is unknown"),
+        ({"backup_path": "app/manual/backup-app-20200101-000000-manual.tar.gz"}, "its date is unknown"),
     ],
     ids=str,
 )

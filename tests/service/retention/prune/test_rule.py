@@ -114,6 +114,6 @@ def test_a_plan_of_many_rows_takes_few_queries(
 ) -> None:
     for _ in range(200):
         an_execution("app", destination=nas)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         plan = plan_prune(nas, NOW)
     assert len(plan.entries) == 200

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.records.delete import delete_backup
 from backups.service.retention.prune import Pruned
 from destinations.backends.local import LocalDestination
@@ -19,6 +19,7 @@ from destinations.lib.os_signals import TerminationRequested, graceful_terminati
 from destinations.models import BackupDestination
 from tests.support.archives.stored import DAY, NOW, daily, file_of, folder_of, recorded, stored, there
 from tests.support.pruned import ruled, run
+from tests.support.rows import recopied
 from tests.support.site_fixtures import BackUp
 from tests.support.undeletable_folder import read_only
 
@@ -78,6 +79,7 @@ def test_adopted_archives_in_other_folders_are_found_by_name(nas: BackupDestinat
     target.parent.mkdir()
     file_of(newest).rename(target)
     BackupExecution.objects.filter(pk=newest.pk).update(backup_path="elsewhere/copy.tar.gz")
+    recopied()
     pruned = run(nas)
     assert pruned.warnings == []
     assert target.exists() and not file_of(old).exists()
@@ -107,7 +109,9 @@ def test_nothing_goes_where_fewer_than_min_keep_would_remain_since_the_plan(nas:
     stolen = iter([rows[0].pk])
 
     def open_and_lose(self: BackupDestination) -> Any:
-        BackupExecution.objects.filter(pk__in=stolen).update(deleted_at=NOW)
+        for pk in stolen:
+            BackupExecution.objects.filter(pk=pk).update(deleted_at=NOW)
+            BackupCopy.objects.filter(execution=pk).update(state="deleted")
         return real(self)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -24,6 +24,7 @@ pasv_min_port={first}
 pasv_max_port={last}
 utf8_filesystem=YES
 xferlog_enable=NO
+delay_failed_login=0
 user_config_dir={folder}/users
 """
 TLS = """\
@@ -42,7 +43,7 @@ USERS = {
     "read-only": "write_enable=NO\n",
     "unlisted": "dirlist_enable=NO\n",
 }
-PAM = "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n"
+PAM = "auth required pam_unix.so nodelay\naccount required pam_unix.so\nsession required pam_permit.so\n"
 
 
 class Vsftpd(FtpServer):

@@ -1,0 +1,157 @@
+"""Sending archives to several destinations at once: a thread for each, with a connection of its own.
+
+The threads touch no database: each path is planned, and each result recorded, by the thread of the run.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from time import monotonic
+
+from backups.errors import BackupError, Interrupted
+from backups.runs.progress import Monitor
+from backups.service.archives.names import ATTEMPTS
+from backups.service.archives.signatures import delete_signature, signature_text, store_signature
+from backups.service.backup.pack import Made
+from backups.service.backup.targets import Target
+from destinations.backends import Destination
+from destinations.exceptions import NameTaken
+
+# how long the run waits for the threads after it was stopped: one whose peer is mute ends by its own timeout
+PATIENCE_SECONDS = 1.5
+POLL_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Upload:
+    """One archive on its way to one destination. `error` is why it did not arrive; None while it is under way."""
+
+    target: Target
+    made: Made
+    token: str
+    paths: Iterator[str]
+    path: str = ""
+    error: Exception | None = None
+    locked_until: datetime | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def send(self, advance: Callable[[int], None]) -> None:
+        """Store the archive at its path, and its signature beside it; leave nothing when that fails."""
+        packed = self.made.packed
+
+        def progress(delta: int) -> None:
+            if self.stopped.is_set():
+                raise Interrupted("The run has ended.")
+            advance(delta)
+
+        with self.target.copy.destination.open() as destination:
+            with self.made.path.open("rb", buffering=0) as source:
+                stored = destination.put(
+                    source, self.path, size=packed.size_bytes, sha256=packed.sha256, progress=progress, token=self.token
+                )
+            try:
+                self.path, self.locked_until = stored.path, stored.locked_until
+                text = signature_text(stored.path, packed.blake2b)
+                store_signature(destination, stored.path, text, token=self.token)
+                # the run may have been ended without this thread: then no row will name the archive
+                if self.stopped.is_set():
+                    raise Interrupted("The run has ended.")
+            except BaseException:
+                remove(destination, stored.path)
+                raise
+
+
+Results = SimpleQueue[tuple[Upload, BaseException | None]]
+
+
+def remove(destination: Destination, path: str) -> None:
+    """Delete the archive at `path`, which no row names, and its signature."""
+    destination.delete(path)
+    delete_signature(destination, path)
+
+
+def send_all(
+    uploads: Sequence[Upload],
+    monitor: Monitor,
+    *,
+    plan: Callable[[Upload], None],
+    arrived: Callable[[Upload], None],
+    failed: Callable[[Upload], None],
+) -> None:
+    """Send each of `uploads`: `plan` is called before each attempt, `arrived` or `failed` after it, in this thread.
+
+    One that fails does not stop the others. What `plan`, `arrived`, `failed` and `monitor` raise stops all of them.
+    """
+    results: Results = SimpleQueue()
+    threads: dict[str, tuple[Upload, threading.Thread]] = {}
+    waiting = list(uploads)
+    try:
+        while waiting or threads:
+            for upload in waiting:
+                if (path := next(upload.paths, None)) is None:
+                    upload.error = _no_name(upload)
+                    failed(upload)
+                    continue
+                upload.path = path
+                plan(upload)
+                if len(uploads) == 1:
+                    # in this thread, where a signal ends it at once
+                    _work(upload, monitor, results)
+                    continue
+                # a daemon: a thread whose peer is mute must not keep the process from ending
+                thread = threading.Thread(target=_work, args=(upload, monitor, results), daemon=True)
+                threads[upload.target.copy.pk] = upload, thread
+                thread.start()
+            waiting = []
+            try:
+                upload, error = results.get(timeout=POLL_SECONDS)
+            except Empty:
+                monitor.advance(0)
+                continue
+            threads.pop(upload.target.copy.pk, None)
+            if isinstance(error, NameTaken):
+                # another backup of the same instance began in the same second
+                waiting = [upload]
+            elif error is None:
+                arrived(upload)
+            elif not isinstance(error, Exception):
+                raise error
+            else:
+                # a cancel reaches the threads and this one alike
+                monitor.advance(0)
+                upload.error = error
+                failed(upload)
+    except BaseException:
+        _stop(threads.values())
+        # what arrived meanwhile is recorded, as a good archive is worth more than a cancel
+        while not results.empty():
+            upload, error = results.get()
+            if error is None:
+                arrived(upload)
+        raise
+
+
+def _work(upload: Upload, monitor: Monitor, results: Results) -> None:
+    try:
+        upload.send(monitor.advance)
+    except BaseException as error:
+        # one that is about the process, as a signal, is raised again by the thread of the run
+        results.put((upload, error))
+    else:
+        results.put((upload, None))
+
+
+def _stop(running: Iterable[tuple[Upload, threading.Thread]]) -> None:
+    pairs = list(running)
+    for upload, _ in pairs:
+        upload.stopped.set()
+    deadline = monotonic() + PATIENCE_SECONDS
+    for _, thread in pairs:
+        thread.join(max(0.0, deadline - monotonic()))
+
+
+def _no_name(upload: Upload) -> BackupError:
+    where = upload.target.copy.destination.name
+    return BackupError(f"{ATTEMPTS} archives have the name of {upload.path} at {where} already.")

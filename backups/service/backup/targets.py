@@ -1,0 +1,104 @@
+"""The destinations of one backup: each is looked at before anything is exported, and may turn out not to be usable."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backups.archive.encryption import Encryption
+from backups.errors import BackupError
+from backups.instances import Instance
+from backups.instances.kinds.configuration import LiveConfiguration
+from backups.models import BackupCopy, BackupExecution
+from backups.service.archives.records.copies import record_failed
+from backups.service.backup.encrypt import encryption_for
+from backups.service.backup.start import require_enabled
+from destinations.exceptions import DestinationFull
+from destinations.lib.formats import human_size
+from destinations.lib.operator_error import OperatorError, sentences
+
+# of what the archive is expected to take: it may compress better than the last one
+SURE_SHARE = 0.8
+
+
+@dataclass(slots=True)
+class Target:
+    """A copy that can be made, and what encrypts its archive: None for a plain one."""
+
+    copy: BackupCopy
+    encryption: Encryption | None = None
+
+
+class Targets:
+    """The destinations of `backup` that are still usable. One that is not has a failed copy, with the reason."""
+
+    def __init__(self, backup: BackupExecution, copies: list[BackupCopy]) -> None:
+        self.backup = backup
+        self.usable = [Target(copy) for copy in copies]
+        self._errors: list[tuple[BackupCopy, OperatorError]] = []
+
+    def require_reachable(self) -> None:
+        """Open each destination. Raises OperatorError, as all of these, when none is left."""
+        # now, instead of after hours of packing
+        self._each(_require_reachable)
+
+    def choose_encryption(self, instance: Instance, live: LiveConfiguration) -> None:
+        def choose(target: Target) -> None:
+            target.encryption = encryption_for(self.backup, target.copy.destination, instance, live)
+
+        self._each(choose)
+
+    def require_room(self, estimate: int) -> None:
+        """Compare what is free at each destination with what the archive of `estimate` bytes of data will take."""
+        expected = int(_packed_share(self.backup) * estimate * SURE_SHARE)
+
+        def require(target: Target) -> None:
+            destination = target.copy.destination
+            with destination.open() as opened:
+                free = opened.free_space()
+            if free is not None and free < expected:
+                raise DestinationFull(
+                    f"{destination.name} has {human_size(free)} free, and the archive will take about"
+                    f" {human_size(expected)}.",
+                    hint="Free space there, for example by its retention rule, or choose another destination.",
+                )
+
+        if expected:
+            self._each(require)
+
+    def failed(self, target: Target, error: OperatorError) -> None:
+        """Record that the copy of `target` cannot be made now; it is not usable any more."""
+        self.usable = [other for other in self.usable if other is not target]
+        self._errors.append((target.copy, error))
+        record_failed(target.copy, error)
+
+    def error(self) -> OperatorError:
+        """Return the one error that says why no copy could be made."""
+        if len(self._errors) == 1:
+            return self._errors[0][1]
+        reasons = (f"{copy.destination.name}: {error.message}" for copy, error in self._errors)
+        hints = dict.fromkeys(error.hint for _, error in self._errors if error.hint)
+        return BackupError(
+            sentences("None of the destinations takes this backup.", *reasons), hint=sentences(*hints) if hints else ""
+        )
+
+    def _each(self, look: Callable[[Target], None]) -> None:
+        for target in self.usable:
+            try:
+                look(target)
+            except OperatorError as error:
+                self.failed(target, error)
+        if not self.usable:
+            raise self.error()
+
+
+def _require_reachable(target: Target) -> None:
+    require_enabled(target.copy.destination)
+    with target.copy.destination.open() as opened:
+        opened.require_reachable()
+
+
+def _packed_share(backup: BackupExecution) -> float:
+    """Return the size of the last archive of the instance as a share of its data; 0 where none is known."""
+    last = BackupExecution.objects.without_manifest().last_made_here(backup.instance)
+    if last is None or not last.size_bytes or not last.compressed_size_bytes:
+        return 0.0
+    return last.compressed_size_bytes / last.size_bytes

@@ -1,0 +1,278 @@
+"""A Django storage that `settings.BACKUP_STORAGE_ALIASES` names, of whatever package."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import InvalidStorageError, Storage, storages
+from django.utils import timezone
+
+from destinations.backends.base import BLOCK_SIZE, Progress, Step, StoredFile, UploadState
+from destinations.backends.remote import RemoteDestination, Write
+from destinations.backends.storage.markers import LONGEST, Marker, marked
+from destinations.backends.storage.source import Source
+from destinations.exceptions import (
+    DestinationConfigError,
+    DestinationError,
+    DestinationFull,
+    DestinationUnavailable,
+    NameTaken,
+    NotFound,
+)
+from destinations.lib.formats import human_size
+from destinations.transfer.blocks import compare
+from destinations.transfer.causes import network_cause
+from destinations.transfer.network_errors import from_network_error
+from destinations.transfer.paths import MAX_DEPTH, is_segment, validate_prefix
+from destinations.transfer.upload import Upload, Wanted
+
+TYPE = "storage"
+MIB = 1024 * 1024
+
+
+def _aliases() -> list[tuple[str, str]]:
+    return [(alias, alias) for alias in settings.BACKUP_STORAGE_ALIASES]
+
+
+class StorageDestination(RemoteDestination):
+    type = TYPE
+    label = "Django storage (a package of your own)"
+    reads_back = True
+
+    _storage: Storage | None = None
+    # whether a thread is within `save`, also one that was left behind
+    _saving = False
+
+    # --- options --------------------------------------------------------------------------------------------------
+    @classmethod
+    def own_fields(cls) -> dict[str, forms.Field]:
+        return {
+            "alias": forms.ChoiceField(
+                label="Alias",
+                choices=_aliases,
+                help_text="Of STORAGES in the settings, one of those that BACKUP_STORAGE_ALIASES allows.",
+            ),
+            "location": forms.CharField(
+                label="Folder",
+                required=False,
+                max_length=500,
+                help_text="Such as backups/site-1; blank for the whole storage.",
+            ),
+            "max_size": forms.IntegerField(
+                label="Largest file",
+                min_value=1,
+                max_value=1024 * 1024,
+                initial=1024,
+                help_text="In MiB; a larger archive is refused before it is sent. Many storages hold a whole file in "
+                "memory while they read it.",
+            ),
+        }
+
+    @classmethod
+    def check_options(cls, options: dict[str, object]) -> dict[str, object]:
+        location = str(options["location"]).strip("/")
+        try:
+            validate_prefix(location)
+        except DestinationConfigError as error:
+            message = f"The option 'location' of a destination of type {TYPE!r} is wrong."
+            raise DestinationConfigError(message, error.hint, "location") from None
+        return options | {"location": location}
+
+    def location(self) -> str:
+        return f"storage://{self.options['alias']}/{self.options['location']}".rstrip("/")
+
+    @property
+    def where(self) -> str:
+        return f"the storage {self.options['alias']}"
+
+    # --- the storage ----------------------------------------------------------------------------------------------
+    def _open(self) -> Storage:
+        if self._storage is None:
+            alias = str(self.options["alias"])
+            try:
+                # one of its own: few storages may be used by two threads
+                self._storage = storages.create_storage(settings.STORAGES[alias])
+            except KeyError:
+                raise DestinationConfigError(
+                    f"STORAGES of the settings has no alias {alias!r}.",
+                    "Add it there, or take it out of BACKUP_STORAGE_ALIASES.",
+                    "alias",
+                ) from None
+            except (InvalidStorageError, ImproperlyConfigured, TypeError) as error:
+                raise DestinationConfigError(
+                    f"The storage {alias!r} cannot be made ({type(error).__name__}).",
+                    "Check its BACKEND and OPTIONS in STORAGES, and that its package is installed.",
+                    "alias",
+                ) from error
+        return self._storage
+
+    def remote_close(self) -> None:
+        # there is no way to end a request of a storage: its thread is left behind
+        self._storage = None
+
+    def remote_error(self, error: Exception, action: str) -> DestinationError | None:
+        if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
+            return known
+        if isinstance(error, FileNotFoundError):
+            return NotFound(f"Cannot {action} at {self.where}: it is not there.", "See what is listed there.")
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        # texts of packages may hold a password
+        return DestinationUnavailable(
+            f"Cannot {action} at {self.where}: the storage failed ({reason}).",
+            "See the OPTIONS of the alias in STORAGES, and the documentation of its package.",
+        )
+
+    def connection_steps(self) -> Iterator[Step]:
+        yield "storage", partial(self._call, "make the storage", lambda: type(self._open()).__name__)
+
+    def _name(self, path: str) -> str:
+        return f"{self.options['location']}/{path}".strip("/")
+
+    def _require(self, path: str) -> str:
+        """Return the name of the file in the storage. Raises `NotFound`."""
+        name = self._name(path)
+        if not self._open().exists(name):
+            raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.")
+        return name
+
+    # --- uploads --------------------------------------------------------------------------------------------------
+    def put(
+        self,
+        source: Any,
+        path: str,
+        *,
+        size: int,
+        token: str,
+        sha256: str | None = None,
+        progress: Progress | None = None,
+        state: UploadState | None = None,
+    ) -> StoredFile:
+        most = int(str(self.options["max_size"])) * MIB
+        if size > most:
+            raise DestinationFull(
+                f"{path} has {human_size(size)}, and {self.where} takes files of at most {human_size(most)}.",
+                "Use another destination, or raise the option max_size if the storage holds no whole file in memory.",
+            )
+        return super().put(source, path, size=size, token=token, sha256=sha256, progress=progress, state=state)
+
+    def remote_send(self, upload: Upload, state: UploadState) -> None:
+        storage, wanted = self._open(), upload.wanted
+        self._saving = True
+        try:
+            self._remove(storage, wanted.part_path)
+            self._save(storage, wanted.part_path, ContentFile(Marker.of(wanted).data))
+            # of an earlier try; before the first one the name was looked for
+            self._remove(storage, wanted.path)
+            with Source(upload) as source:
+                self._save(storage, wanted.path, File(source, wanted.name))  # type: ignore[arg-type]
+            upload.require_all_read()
+        except BaseException as error:
+            # here, because another thread cannot know when the storage stops to write
+            if not isinstance(error, NameTaken):
+                self._remove(storage, wanted.path)
+            self._remove(storage, wanted.part_path)
+            raise
+        finally:
+            self._saving = False
+
+    def _save(self, storage: Storage, path: str, content: "File[Any]") -> None:
+        name = self._name(path)
+        stored = storage.save(name, content)
+        if stored != name:
+            # the name was taken meanwhile, and the storage chose another one
+            storage.delete(stored)
+            raise NameTaken(f"{self.location()}/{path} exists already.", "Nothing is overwritten.")
+
+    def _remove(self, storage: Storage, path: str) -> None:
+        if storage.exists(self._name(path)):
+            storage.delete(self._name(path))
+
+    def remote_check(self, upload: Upload) -> None:
+        path, where = upload.wanted.path, f"{self.location()}/{upload.wanted.path}"
+        compare(where, "size", upload.wanted.size, self._open().size(self._name(path)))
+        if self.must_read_back(upload):
+            compare(where, "SHA-256", upload.sha256, self.hash_of(path))
+
+    def remote_publish(self, upload: Upload) -> None:
+        self._remove(self._open(), upload.wanted.part_path)
+
+    def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
+        if self._saving:
+            raise DestinationUnavailable(
+                f"The storage does not let go of {wanted.path}.", "It is removed with the partial uploads."
+            )
+        storage, marker = self._open(), None
+        if storage.exists(self._name(wanted.part_path)):
+            with storage.open(self._name(wanted.part_path)) as file:
+                marker = Marker.parse(file.read(LONGEST))
+        # the process that stored it died, or was cut off, between the last byte and the end
+        if marker is not None and storage.exists(self._name(wanted.path)) and not self._is_whole(wanted.path, marker):
+            storage.delete(self._name(wanted.path))
+        self._remove(storage, wanted.part_path)
+
+    def _is_whole(self, path: str, marker: Marker) -> bool:
+        size, digest = 0, hashlib.sha256()
+
+        def update(block: bytes) -> None:
+            nonlocal size
+            self._meter.checkpoint()
+            size += len(block)
+            digest.update(block)
+
+        self.remote_receive(path, 0, update)
+        return marker.fits(size, digest)
+
+    # --- files ----------------------------------------------------------------------------------------------------
+    def remote_receive(self, path: str, offset: int, write: Write) -> None:
+        with self._open().open(self._require(path)) as file:
+            file.seek(offset)
+            while block := file.read(BLOCK_SIZE):
+                write(block)
+
+    def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
+        self._meter.checkpoint()
+        storage = self._open()
+        try:
+            folders, files = storage.listdir(self._name(folder))
+        except FileNotFoundError:
+            return
+        under_way = set(map(marked, files))
+        entries = [(f"{name}/", name) for name in folders if is_segment(name)]
+        entries += [(name, name) for name in files if name and name not in under_way]
+        for key, name in sorted(entries):
+            if not key.endswith("/"):
+                yield self._stored(storage, prefix + name)
+            elif prefix.count("/") < MAX_DEPTH - 1:
+                yield from self.remote_list(prefix + name, f"{prefix}{name}/")
+
+    def _stored(self, storage: Storage, path: str) -> StoredFile:
+        self._meter.checkpoint()
+        name = self._name(path)
+        try:
+            modified: datetime | None = storage.get_modified_time(name)
+        except NotImplementedError:
+            modified = None
+        if modified is not None and timezone.is_naive(modified):
+            modified = modified.replace(tzinfo=UTC)
+        return StoredFile(path, int(storage.size(name)), modified)
+
+    def remote_is_empty(self) -> bool:
+        try:
+            folders, files = self._open().listdir(self._name(""))
+        except FileNotFoundError:
+            return True
+        return not folders and not any(files)
+
+    def remote_stat(self, path: str) -> StoredFile:
+        self._require(path)
+        return self._stored(self._open(), path)
+
+    def remote_delete(self, path: str) -> None:
+        self._open().delete(self._require(path))

@@ -1,0 +1,50 @@
+"""The marker beside a file that is being stored: storages can neither rename nor publish in one step.
+
+It has the name of a partial upload, and says what the file is to be. While it is there, the file is not listed; to
+delete it publishes the file.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from destinations.transfer.paths import part_name, part_token
+from destinations.transfer.upload import Wanted
+
+LONGEST = 1000
+
+
+@dataclass(frozen=True)
+class Marker:
+    """`size` in bytes and `sha256` (hex, or nothing where it is not known) of the file that it stands for."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, wanted: Wanted) -> Self:
+        return cls(wanted.size, wanted.sha256 or "")
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self | None:
+        """Return what `data` says; None for the file of another program."""
+        try:
+            found = json.loads(data)
+            return cls(int(found["size"]), str(found["sha256"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def data(self) -> bytes:
+        return json.dumps({"size": self.size, "sha256": self.sha256}).encode()
+
+    def fits(self, size: int, digest: "hashlib._Hash") -> bool:
+        # without a checksum nothing says that it is whole
+        return (size, digest.hexdigest()) == (self.size, self.sha256)
+
+
+def marked(name: str) -> str:
+    """Return the name of the file that the marker `name` stands for; nothing for another name."""
+    token = part_token(name)
+    return "" if token is None else name.removesuffix(part_name("", token))

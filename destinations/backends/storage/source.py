@@ -1,0 +1,55 @@
+"""An upload as the file that packages of storages take: a real one to all who read it."""
+
+import errno
+import io
+import os
+from types import TracebackType
+from typing import Self
+
+from destinations.transfer.upload import Upload
+
+
+class Source(io.RawIOBase):
+    """Reads the upload. A context manager: what ended the reading is raised at the end of the block.
+
+    Packages read in threads of their own, some of which wait for ever when they meet more than an `Exception`.
+    """
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__()
+        self._upload = upload
+        self._ended: BaseException | None = None
+        # for Django, which would look for the file on the disk
+        self.size = upload.wanted.size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ended is not None:
+            raise self._ended from error
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        if self._ended is None:
+            try:
+                data = self._upload.read(len(buffer))
+            except BaseException as error:  # raised again at the end of the block
+                self._ended = error
+            else:
+                buffer[: len(data)] = data
+                return len(data)
+        raise OSError(errno.EIO, "the upload has ended")
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self._upload.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._upload.tell()
