@@ -28,14 +28,19 @@ class CopyForm(forms.Form):
 
     def __init__(self, backup: BackupExecution, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        sound = [copy.destination_id for copy in copies_of(backup) if copy.is_sound]
+        copies = copies_of(backup)
+        sound = [copy.destination_id for copy in copies if copy.is_sound]
         field = cast("forms.ModelChoiceField[BackupDestination]", self.fields["to"])
         field.queryset = BackupDestination.objects.enabled().exclude(pk__in=sound)
+        # what is missing is what is wanted most
+        lacking = [copy for copy in copies if not copy.is_sound and not copy.deleted_at and copy.destination.enabled]
+        if lacking:
+            self.initial.setdefault("to", lacking[0].destination_id)
 
 
 @action_view(COPY)
 def copy(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
-    form = CopyForm(backup, request.POST if request.method == "POST" else None, initial={"to": request.GET.get("to")})
+    form = CopyForm(backup, request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             run = start_copy(backup, form.cleaned_data["to"], by=actor(request))

@@ -16,7 +16,7 @@ from backups.models import CopyExecution
 
 def copy_page(request: HttpRequest, run: CopyExecution) -> HttpResponse:
     title = f"Copy of {run.instance} to {run.copy.destination}"
-    return run_page(request, "backups/copyexecution/detail", run, COPY_ACTIONS, title=title)
+    return run_page(request, "backups/copyexecution/detail", run, COPY_ACTIONS, title=title, copy=run.copy)
 
 
 @admin.register(CopyExecution)

@@ -25,6 +25,7 @@ def test_the_form_offers_the_destinations_without_a_sound_copy(backup: BackupExe
     a_destination("cellar")
     page = page_at(a_client(VIEW, "run_backup"), url(backup, "copy"))
     assert set(page.options("to")) == {"---------", "vault", "cellar"}
+    assert page.chosen("to") == ["vault"]
 
 
 def test_a_copy_is_queued_and_its_page_is_shown(

@@ -114,7 +114,8 @@ def test_another_backup_under_the_name_is_found(execution: BackupExecution, back
     other = back_up()
     for suffix in ("", ".minisig"):
         shutil.copy(f"{file_of(other)}{suffix}", f"{file_of(execution)}{suffix}")
-    with pytest.raises(ArchiveError, match="does not fit the file"):
+    # whether its own signature lies beside it or not
+    with pytest.raises(ArchiveError, match="SHA-256 differs"):
         verify_backup(execution, by="tests")
     Path(f"{file_of(execution)}.minisig").unlink()
     with pytest.raises(ArchiveError, match="SHA-256 differs"):

@@ -20,7 +20,7 @@ from tests.support.archives.age_files import IDENTITY, OTHER_IDENTITY, OTHER_REC
 from tests.support.archives.crafted import SERVER_ENCRYPTED, SERVER_PASSPHRASE
 from tests.support.archives.stored import file_of, stored
 from tests.support.pages.parsed import page_at
-from tests.support.rows import VIEW, a_client
+from tests.support.rows import VIEW, a_client, recopied
 from tests.support.site_fixtures import BackUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -154,6 +154,7 @@ def test_the_servers_own_container_is_tried_as_a_whole_by_the_command_only(
     data = SERVER_ENCRYPTED.read_bytes()
     file_of(execution).write_bytes(data)
     BackupExecution.objects.update(archive_sha256=hashlib.sha256(data).hexdigest())
+    recopied()
     assert verdicts(destination) == [KeyMatch.UNDETERMINED]
     assert verdicts(destination, whole=True) == [verdict]
 
