@@ -65,7 +65,12 @@ class DropboxDestination(RemoteDestination):
             account = self._library("session").Account(self.options, timeout=self.timeout)
             self._account = account
             if self.options["account"]:
-                self._require_account(account)
+                try:
+                    self._require_account(account)
+                except BaseException:
+                    # no later request may go to an account that was not seen to be the right one
+                    self.remote_close()
+                    raise
         return self._account
 
     def _require_account(self, account: "Account") -> str:
