@@ -1,22 +1,35 @@
-"""Whether a system check may read a table: before and during an upgrade its columns differ from the model's."""
+"""Whether a system check may read the tables: before and during an upgrade they differ from the models."""
 
 from collections.abc import Sequence
 
+from django.apps import apps
 from django.db import connections, models, router
+
+# of this project: a check that reads one model may come to the others through it
+APPS = ("backups", "destinations")
 
 
 def may_read(model: type[models.Model], databases: Sequence[str] | None) -> bool:
-    """Return whether `databases` include that of `model`, and its table exists with all of its columns.
+    """Return whether `databases` include that of `model`, and all tables of its database exist with all columns.
 
-    `migrate` runs the database checks before it adds columns: a check that reads a missing one would stop the upgrade.
+    `migrate` runs the database checks before it adds tables and columns: a check that reads a missing one would stop
+    the upgrade.
     """
-    alias, table = router.db_for_read(model), model._meta.db_table
+    alias = router.db_for_read(model)
     # `check` without --database asks for none
     if alias not in (databases or ()):
         return False
     connection = connections[alias]
+    ours = [each for each in apps.get_models(include_auto_created=True) if each._meta.app_label in APPS]
     with connection.cursor() as cursor:
-        if table not in connection.introspection.table_names(cursor):
-            return False
-        existing = {column.name for column in connection.introspection.get_table_description(cursor, table)}
-    return {field.column for field in model._meta.concrete_fields if not field.generated} <= existing
+        names = {*connection.introspection.table_names(cursor)}
+        for each in {model, *ours}:
+            if not each._meta.managed or router.db_for_read(each) != alias:
+                continue
+            if each._meta.db_table not in names:
+                return False
+            description = connection.introspection.get_table_description(cursor, each._meta.db_table)
+            columns = {field.column for field in each._meta.concrete_fields if not field.generated}
+            if not columns <= {column.name for column in description}:
+                return False
+    return True

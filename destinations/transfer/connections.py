@@ -1,6 +1,7 @@
 """The connections that the pools of urllib3 have open: closing a pool leaves those in use as they are."""
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -14,6 +15,8 @@ class Connections:
 
     def __init__(self) -> None:
         self._open: WeakSet[Any] = WeakSet()
+        # called as the pieces of a body in memory go: one that is sent slowly does not stand still
+        self.alive: Callable[[], None] = lambda: None
 
     def track(self, manager: Any) -> None:
         """Note those of a pool manager, and let them send larger blocks."""
@@ -29,7 +32,7 @@ class Connections:
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _tracked(self, pool: Any) -> Any:
-        note = self._open.add
+        note, connections = self._open.add, self
 
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
             def connect(self) -> None:
@@ -43,6 +46,7 @@ class Connections:
                 view = memoryview(data)
                 for begin in range(0, len(view), SEND_BYTES):
                     super().send(view[begin : begin + SEND_BYTES])
+                    connections.alive()
 
         class Pool(pool):  # type: ignore[misc]
             ConnectionCls = Connection

@@ -11,7 +11,7 @@ from destinations.backends.azure import blocks, listings, locks
 from destinations.backends.azure.account import Account
 from destinations.backends.azure.answers import AzureRefused, explain
 from destinations.backends.azure.fields import option_fields
-from destinations.backends.azure.options import SECRETS, TYPE, check, refuse_replaced, stored_with
+from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced, stored_with
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, NotFound, VerificationFailed
@@ -39,6 +39,7 @@ class AzureDestination(RemoteDestination):
     reads_back = False
     resumes = True
     secret_options: ClassVar[frozenset[str]] = SECRETS
+    foreign_options: ClassVar[frozenset[str]] = frozenset(REPLACED)
 
     _container: "Container | None" = None
     # of the upload under way

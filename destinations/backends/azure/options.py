@@ -22,7 +22,7 @@ SECRETS = frozenset({"connection_string", "account_key", "sas_token"})
 _TAG = re.compile(r"[A-Za-z0-9 +\-./:=_]*")
 _METADATA_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTAINER = re.compile(r"[a-z0-9](-?[a-z0-9])+")
-_REPLACED = {
+REPLACED = {
     "container_name": "The option is called 'azure_container'.",
     "base_path": "The option is called 'location'.",
     "upload_max_conn": "The option is called 'max_concurrency'.",
@@ -39,7 +39,7 @@ _REPLACED = {
 
 def refuse_replaced(config: Mapping[str, object]) -> None:
     """Raise `DestinationConfigError` for an option that has another name here, or that nothing can honour."""
-    for option, hint in _REPLACED.items():
+    for option, hint in REPLACED.items():
         if option in config:
             raise DestinationConfigError(f"A destination of type {TYPE!r} has no option {option!r}.", hint, option)
 
@@ -104,7 +104,7 @@ def _check_login(options: Mapping[str, object], given: Mapping[str, str]) -> Non
         raise DestinationConfigError(
             f"A destination of type {TYPE!r} logs in by exactly one of {', '.join(LOGINS)}; "
             f"given are {' and '.join(ways) or 'none of them'}.",
-            "Keep one.",
+            "Keep one." if ways else "Give one of them.",
             ways[-1] if ways else "connection_string",
         )
     by_string = ways == ["connection_string"]

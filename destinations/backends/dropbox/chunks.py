@@ -74,7 +74,7 @@ class Chunks:
         def once() -> None:
             self._upload.meter.checkpoint()
             try:
-                self._account.append(self.session, begin, data, content_hash)
+                self._account.append(self.session, begin, data, content_hash, self._upload.meter.checkpoint)
             except Exception as error:
                 known = self._explain(error)
                 if known is None:

@@ -8,7 +8,7 @@ from django import forms
 
 from destinations.backends.base import Step, StoredFile, UploadState
 from destinations.backends.dropbox.chunks import Chunks
-from destinations.backends.dropbox.options import SECRETS, TYPE, check, option_fields, refuse_replaced
+from destinations.backends.dropbox.options import REPLACED, SECRETS, TYPE, check, option_fields, refuse_replaced
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, DestinationUnavailable, NotFound, VerificationFailed
 from destinations.transfer.causes import network_cause
@@ -28,6 +28,7 @@ class DropboxDestination(RemoteDestination):
     reads_back = False
     resumes = True
     secret_options: ClassVar[frozenset[str]] = SECRETS
+    foreign_options: ClassVar[frozenset[str]] = frozenset(REPLACED)
 
     _account: "Account | None" = None
     # of the upload under way
@@ -64,7 +65,12 @@ class DropboxDestination(RemoteDestination):
             account = self._library("session").Account(self.options, timeout=self.timeout)
             self._account = account
             if self.options["account"]:
-                self._require_account(account)
+                try:
+                    self._require_account(account)
+                except BaseException:
+                    # no later request may go to an account that was not seen to be the right one
+                    self.remote_close()
+                    raise
         return self._account
 
     def _require_account(self, account: "Account") -> str:

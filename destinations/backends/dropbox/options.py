@@ -10,7 +10,7 @@ from destinations.transfer.paths import validate_prefix
 
 TYPE = "dropbox"
 SECRETS = frozenset({"oauth2_access_token", "oauth2_refresh_token", "app_secret"})
-_REPLACED = {
+REPLACED = {
     "location": "The option is called 'root_path'.",
     "base_path": "The option is called 'root_path'.",
     "write_mode": "Leave it out: nothing is ever overwritten.",
@@ -39,7 +39,7 @@ def option_fields() -> dict[str, forms.Field]:
 
 def refuse_replaced(config: Mapping[str, object]) -> None:
     """Raise `DestinationConfigError` for an option that has another name here, or that nothing can honour."""
-    for option, hint in _REPLACED.items():
+    for option, hint in REPLACED.items():
         if option in config:
             raise DestinationConfigError(f"A destination of type {TYPE!r} has no option {option!r}.", hint, option)
 

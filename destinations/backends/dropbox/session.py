@@ -122,10 +122,16 @@ class Account:
     def begin_upload(self) -> str:
         return str(self._ask(self._client.files_upload_session_start, b"").session_id)
 
-    def append(self, session: str, offset: int, data: bytes, content_hash: str) -> None:
-        """Add to the session, which compares the checksum."""
+    def append(
+        self, session: str, offset: int, data: bytes, content_hash: str, alive: Callable[[], None] = lambda: None
+    ) -> None:
+        """Add to the session, which compares the checksum. `alive` is called while it is sent."""
         cursor = UploadSessionCursor(session, offset)
-        self._ask(self._client.files_upload_session_append_v2, data, cursor, content_hash=content_hash)
+        self._connections.alive = alive
+        try:
+            self._ask(self._client.files_upload_session_append_v2, data, cursor, content_hash=content_hash)
+        finally:
+            self._connections.alive = lambda: None
 
     def offset_of(self, session: str, beyond: int) -> int | None:
         """Return how many bytes the session has, of which there are fewer than `beyond`; None where it has ended."""

@@ -63,10 +63,10 @@ class Folder:
         size = self.size(path)
         if size is None:
             raise self.missing(path)
-        modified_at = None
-        with suppress(ftplib.error_perm):
-            modified_at = parse_time(self.client.command(f"MDTM {self.on_server(path)}")[4:])
-        return StoredFile(path, size, modified_at)
+        try:
+            return StoredFile(path, size, parse_time(self.client.command(f"MDTM {self.on_server(path)}")[4:]))
+        except ftplib.error_perm:  # a server without times
+            return StoredFile(path, size, None)
 
     def size(self, path: str) -> int | None:
         """Return the size of the file, None where none is."""
@@ -79,11 +79,10 @@ class Folder:
 
     def _look(self, path: str) -> Entry | None:
         """Return what has that name, None when nothing has; what might have it raises."""
-        client = self.client
         folder, _, name = path.rpartition("/")
-        client.use_type("I")
+        self.client.use_type("I")
         try:
-            size = int(client.command(f"SIZE {self.on_server(path)}")[4:])
+            size = int(self.client.command(f"SIZE {self.on_server(path)}")[4:])
             return Entry(name, size, None, is_file=True, is_folder=False, is_link=False)
         except ftplib.error_perm as error:
             if says_missing(error):
@@ -168,10 +167,9 @@ class Folder:
             ) from error
 
     def is_there(self) -> bool:
-        base = self.on_server("")
-        if self.enter(base):
+        if self.enter(self.on_server("")):
             return True
-        above, _, name = base.rpartition("/")
+        above, _, name = self.on_server("").rpartition("/")
         found = self._entry(above or "/", name)
         if found is not None and found.is_file:
             raise DestinationUnavailable(f"{self._location} is not a folder.", "Give the path of a folder.")
@@ -198,11 +196,10 @@ class Folder:
         return self._listed("LIST", folder)
 
     def _listed(self, command: str, folder: str) -> list[Entry]:
-        client = self.client
-        client.use_type("A")
+        self.client.use_type("A")
         parse = parse_mlsd if command == "MLSD" else parse_list
         try:
-            return [entry for line in client.lines(command) if (entry := parse(line)) is not None]
+            return [entry for line in self.client.lines(command) if (entry := parse(line)) is not None]
         except ftplib.Error as error:
             # some servers have no other word for an empty folder
             if "no files" in str(error).lower():
@@ -247,8 +244,7 @@ class Folder:
         """Return what AVBL says, which few servers have."""
         if not any(feature.startswith("AVBL") for feature in self.client.features):
             return None
-        above = self.on_server("").rpartition("/")[0] or "/"
-        place = self.on_server("") if self.is_there() else above
+        place = self.on_server("") if self.is_there() else self.on_server("").rpartition("/")[0] or "/"
         with suppress(ftplib.error_perm, ValueError):
             return int(self.client.command(f"AVBL {place}")[4:])
         return None

@@ -1,17 +1,18 @@
 """A folder of any remote that the program rclone knows."""
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import forms
 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.rclone import options
+from destinations.backends.rclone.answers import HASHES, Features, features_of, stored_file
 from destinations.backends.rclone.errors import explain
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write, is_listed
@@ -23,25 +24,13 @@ from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 
 EXTRA = Extra(options.TYPE, programs=(PROGRAM,), install=INSTALL)
-# checksums that a remote may have, the strongest first
-HASHES: Mapping[str, Callable[[], Any]] = {
-    "sha256": hashlib.sha256,
-    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
-    "md5": lambda: hashlib.md5(usedforsecurity=False),
-}
 # no archive is below a folder of another name, such as one of the system that may not be read
 FOREIGN_FOLDERS = "- {{(.*/)?[^/]*[^A-Za-z0-9_/-][^/]*}}/**"
 LISTING = ("lsjson", "-R", "--files-only", "--no-mimetype", f"--max-depth={MAX_DEPTH}", f"--filter={FOREIGN_FOLDERS}")
+# what `about` says without a code of its own: before the first upload, and of storage that does not tell
+NO_FREE_SPACE = re.compile(r"about call failed: .*(does not exist|no such file)|doesn't support about", re.IGNORECASE)
 # lines of a listing between two looks at a cancel
 LOOK_LINES = 100
-
-
-class Features(NamedTuple):
-    """What the storage behind a remote can do."""
-
-    hash: str | None
-    tells_free_space: bool
-    renames: bool
 
 
 class RcloneDestination(RemoteDestination):
@@ -82,13 +71,7 @@ class RcloneDestination(RemoteDestination):
 
     @cached_property
     def _features(self) -> Features:
-        found = json.loads(self._call_rclone("backend", "features", "--", self._path("")))
-        able = found["Features"]
-        return Features(
-            next((name for name in HASHES if name in (found.get("Hashes") or ())), None),
-            bool(able["About"]),
-            bool(able["Move"] or able["Copy"]),
-        )
+        return features_of(self._call_rclone("backend", "features", "--", self._path("")))
 
     def _call_rclone(self, *words: str) -> bytes:
         return self._rclone.call(*words, alive=self._meter.checkpoint)
@@ -164,8 +147,12 @@ class RcloneDestination(RemoteDestination):
             raise NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
-        with suppress(NotFound):
-            self.remote_delete(wanted.part_path)
+        try:
+            # without saying that it is alive: after a cancel it may take a second and no more
+            self._rclone.call("deletefile", "--", self._path(wanted.part_path))
+        except RcloneFailed as failed:
+            if not failed.is_missing:
+                raise
 
     def remote_receive(self, path: str, offset: int, write: Write) -> None:
         with self._rclone.started("cat", f"--offset={offset}", "--", self._path(path)) as (_, output):
@@ -179,15 +166,26 @@ class RcloneDestination(RemoteDestination):
                 for number, line in enumerate(output):
                     if number % LOOK_LINES == 0:
                         self._meter.checkpoint()
-                    file = _stored(line, prefix)
+                    file = stored_file(line, prefix)
                     # of other files there may be millions
                     if file and (is_listed(file.path) or part_token(file.path.rpartition("/")[2])):
                         found.append(file)
         except RcloneFailed as failed:
-            if not failed.is_missing:
+            # a folder within that is gone meanwhile has the same code, and would cut the listing short
+            if not (failed.is_missing and self._is_gone(folder)):
                 raise
+            return
         # nothing is given out before the program has ended well, and it lists folders side by side
         yield from sorted(found, key=lambda file: file.path)
+
+    def _is_gone(self, folder: str) -> bool:
+        try:
+            self._call_rclone("lsjson", "--max-depth=1", "--", self._path(folder))
+        except RcloneFailed as failed:
+            if failed.is_missing:
+                return True
+            raise
+        return False
 
     def remote_is_empty(self) -> bool:
         try:
@@ -230,7 +228,7 @@ class RcloneDestination(RemoteDestination):
             try:
                 free = json.loads(self._call_rclone("about", "--json", "--", f"{name}:{place}")).get("free")
             except RcloneFailed as failed:
-                if not failed.is_missing and "doesn't support about" not in failed.said:
+                if not failed.is_missing and not NO_FREE_SPACE.search(failed.said):
                     raise
             else:
                 return None if free is None else int(free)
@@ -241,12 +239,3 @@ class RcloneDestination(RemoteDestination):
 
     def _missing(self, path: str) -> NotFound:
         return NotFound(f"There is no file {path} at {self.location()}.", "Check the name.")
-
-
-def _stored(line: bytes, prefix: str) -> StoredFile | None:
-    """Return the file of one line of a listing; None for the brackets around them."""
-    text = line.strip().rstrip(b",")
-    if not text.startswith(b"{"):
-        return None
-    item = json.loads(text)
-    return StoredFile(f"{prefix}{item['Path']}", int(item["Size"]), datetime.fromisoformat(item["ModTime"]))

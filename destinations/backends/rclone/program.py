@@ -26,7 +26,6 @@ _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:(?:ERROR|NOTICE|CRITICA
 LOOK_SECONDS = 1
 # after the last byte: a remote may copy the whole file to give it its name, or read it to compute a checksum
 LONGEST_SECONDS = 3600
-_MISSING = ("is a directory or doesn't exist", "file does not exist", "no such file or directory")
 _KEPT_BYTES = 16_384
 _KEPT_LINES = 3
 
@@ -41,8 +40,9 @@ class RcloneFailed(Exception):  # noqa: N818 - named for what happened
     @property
     def is_missing(self) -> bool:
         """Whether what it was asked about is not there."""
-        # `deletefile` and `about` of version 1.60 have no code of their own for that
-        return self.code in (MISSING_FOLDER, MISSING_FILE) or self.said.endswith(_MISSING)
+        # no other text counts: "no such file or directory" may be about a file of keys, and a listing would be empty;
+        # `deletefile` of version 1.60 has no code of its own
+        return self.code in (MISSING_FOLDER, MISSING_FILE) or self.said.endswith("is a directory or doesn't exist")
 
 
 class Rclone:

@@ -57,7 +57,8 @@ class StorageDestination(RemoteDestination):
             "alias": forms.ChoiceField(
                 label="Alias",
                 choices=_aliases,
-                help_text="Of STORAGES in the settings, one of those that BACKUP_STORAGE_ALIASES allows.",
+                help_text="Of STORAGES in the settings, one of those that BACKUP_STORAGE_ALIASES allows"
+                + ("." if settings.BACKUP_STORAGE_ALIASES else ": none yet."),
             ),
             "location": forms.CharField(
                 label="Folder",

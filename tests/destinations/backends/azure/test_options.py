@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from backups.service.automation.declared_keys import unknown_options
 from destinations.backends import create_destination, destination_class
 from destinations.backends.azure import AzureDestination
 from destinations.backends.azure.pairs import PairsField
@@ -82,6 +83,8 @@ def test_another_name_of_an_option_is_refused_with_the_one_to_use(option: str, r
     error = refused(**BY_KEY, **{option: "x"})
     assert error.option == option
     assert replacement in error.hint
+    # in the configuration of a service too
+    assert unknown_options({"type": "azure", option: "x"}) == []
 
 
 @pytest.mark.parametrize(

@@ -156,9 +156,12 @@ def test_a_wrong_token_is_named(opened: Open, wrong: str) -> None:
 
 
 def test_the_token_of_another_account_is_refused(dropbox: Dropbox, opened: Open) -> None:
-    with pytest.raises(DestinationUnavailable, match=r"tests@example\.org"):
-        put(opened(account="other@example.org"), PATH, b"x")
-    assert names(dropbox) == []
+    put(opened(), PATH, b"x")
+    destination = opened(account="other@example.org")
+    for use in (*uses(destination), lambda: destination.delete(PATH)):
+        with pytest.raises(DestinationUnavailable, match=r"tests@example\.org"):
+            use()
+    assert names(dropbox) == [f"/site/{PATH}"]
 
 
 @pytest.mark.parametrize(
@@ -228,11 +231,11 @@ def test_another_process_goes_on_where_the_session_stands(
     kept: dict[str, object] = {}
     append, sent = Account.append, list[int]()
 
-    def lose(self: Account, session: str, offset: int, data: bytes, content_hash: str) -> None:
+    def lose(self: Account, session: str, offset: int, *rest: Any) -> None:
         sent.append(offset)
         if offset and len(sent) == 2:
             raise ConnectionLost("The connection was cut.")
-        append(self, session, offset, data, content_hash)
+        append(self, session, offset, *rest)
 
     monkeypatch.setattr(Account, "append", lose)
     with pytest.raises(ConnectionLost):
@@ -337,6 +340,18 @@ def test_a_cancel_ends_it_within_two_seconds_while_dropbox_is_mute(opened: Open,
         upload(destination, progress=progress)
     # two seconds are promised; a busy machine may take its time
     assert time.monotonic() - cancelled_at[0] < 6
+
+
+def test_a_chunk_that_is_sent_slowly_does_not_stand_still(opened: Open) -> None:
+    account, alive = opened()._open(), list[int]()
+    session = account.begin_upload()
+    data = bytes(4 * MIB)
+    account.append(session, 0, data, hashlib.sha256(hashlib.sha256(data).digest()).hexdigest(), lambda: alive.append(1))
+    # the request and its pieces
+    assert len(alive) > 16
+    sent = len(alive)
+    account.offset_of(session, len(data) + 1)
+    assert len(alive) == sent
 
 
 def test_a_mute_dropbox_is_given_up(opened: Open, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backups.lib.processes import descendants
+from destinations.backends import create_destination
 from destinations.backends.rclone import RcloneDestination
+from destinations.backends.rclone.program import RcloneFailed
 from destinations.exceptions import (
     ConnectionLost,
     DestinationConfigError,
+    DestinationError,
     DestinationFull,
     DestinationUnavailable,
     NameTaken,
@@ -96,7 +99,7 @@ def test_without_the_program_the_line_that_installs_it_is_said(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DestinationConfigError, match="rclone") as caught:
-        RcloneDestination({"remote": "nas:x"})
+        create_destination("rclone", {"remote": "nas:x"})
     assert "apt install rclone" in caught.value.hint
     with pytest.raises(DestinationConfigError, match="rclone"):
         here.stat(PATH)
@@ -232,6 +235,34 @@ def test_a_server_that_is_not_there_is_never_an_empty_listing(
     for use in (destination.list, destination.list_partials):
         with pytest.raises(ConnectionLost, match="refused"):
             list(use())
+
+
+def test_a_missing_file_of_the_configuration_is_never_an_empty_listing(
+    opened: Open, server: dict[str, object], apart: str, tmp_path: Path
+) -> None:
+    destination = opened(apart, remote=server, established=True)
+    (tmp_path / "known_hosts").unlink()
+    for use in (lambda: list(destination.list()), lambda: destination.stat(PATH), destination.free_space):
+        with pytest.raises(DestinationUnavailable, match="known_hosts"):
+            use()
+
+
+def test_a_folder_that_goes_while_it_is_listed_does_not_cut_the_listing_short(
+    here: RcloneDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here, PATH, b"x")
+    started = here._rclone.started
+
+    @contextmanager
+    def cut_short(*words: str, **options: Any) -> Iterator[Any]:
+        with started(*words, **options) as ends:
+            yield ends
+        if "-R" in words:
+            raise RcloneFailed(3, "directory not found")
+
+    monkeypatch.setattr(here._rclone, "started", cut_short)
+    with pytest.raises(DestinationError):
+        list(here.list())
 
 
 def test_a_wrong_password_is_said_without_it(

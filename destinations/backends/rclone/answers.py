@@ -1,0 +1,44 @@
+"""What rclone prints about a remote and about its files."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from destinations.backends.base import StoredFile
+
+# checksums that a remote may have, the strongest first
+HASHES: Mapping[str, Callable[[], Any]] = {
+    "sha256": hashlib.sha256,
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+}
+
+
+class Features(NamedTuple):
+    """What the storage behind a remote can do."""
+
+    hash: str | None
+    tells_free_space: bool
+    renames: bool
+
+
+def features_of(printed: bytes) -> Features:
+    """Return what `rclone backend features` says."""
+    found = json.loads(printed)
+    able = found["Features"]
+    return Features(
+        next((name for name in HASHES if name in (found.get("Hashes") or ())), None),
+        bool(able["About"]),
+        bool(able["Move"] or able["Copy"]),
+    )
+
+
+def stored_file(line: bytes, prefix: str) -> StoredFile | None:
+    """Return the file of one line of a listing; None for the brackets around them."""
+    text = line.strip().rstrip(b",")
+    if not text.startswith(b"{"):
+        return None
+    item = json.loads(text)
+    return StoredFile(f"{prefix}{item['Path']}", int(item["Size"]), datetime.fromisoformat(item["ModTime"]))
