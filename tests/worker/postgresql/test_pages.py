@@ -18,6 +18,7 @@ from backups.models import BackupExecution
 from backups.service.retention.plan import plan_prune
 from destinations.models import BackupDestination
 from tests.support.pages.parsed import page_at
+from tests.support.rows import recopied
 nas, now = BackupDestination.objects.get(), timezone.now()
 for number in range(9):
     at = now - timedelta(hours=number)
@@ -28,6 +29,7 @@ for number in range(9):
         created_at=at, started_at=at, completed_at=at, backup_filename=name, backup_path=name,
         archive_sha256=f"{number:064x}", manifest_json={"backup_metadata": {"timestamp_utc": at.isoformat()}},
     )
+recopied()
 client = Client(SERVER_NAME="localhost")
 client.force_login(User.objects.create_superuser("admin"))
 BackupAdmin.list_per_page = 4
