@@ -164,32 +164,36 @@ class StorageDestination(RemoteDestination):
         return super().put(source, path, size=size, token=token, sha256=sha256, progress=progress, state=state)
 
     def remote_send(self, upload: Upload, state: UploadState) -> None:
-        storage, wanted = self._open(), upload.wanted
+        storage, wanted, begun = self._open(), upload.wanted, False
         self._saving = True
         try:
-            self._remove(storage, wanted.part_path)
-            self._save(storage, wanted.part_path, ContentFile(Marker.of(wanted).data))
-            # of an earlier try; before the first one the name was looked for
-            self._remove(storage, wanted.path)
+            if storage.exists(self._name(wanted.part_path)):
+                # of an earlier try, whose file is no other program's
+                self._remove(storage, wanted.path)
+                self._remove(storage, wanted.part_path)
+            elif storage.exists(self._name(wanted.path)):
+                raise self._taken(wanted)
+            self._save(storage, wanted, wanted.part_path, ContentFile(Marker.of(wanted).data))
             with Source(upload) as source:
-                self._save(storage, wanted.path, File(source, wanted.name))  # type: ignore[arg-type]
+                begun = True
+                self._save(storage, wanted, wanted.path, File(source, wanted.name))  # type: ignore[arg-type]
             upload.require_all_read()
         except BaseException as error:
             # here, because another thread cannot know when the storage stops to write
-            if not isinstance(error, NameTaken):
+            if begun and not isinstance(error, NameTaken):
                 self._remove(storage, wanted.path)
             self._remove(storage, wanted.part_path)
             raise
         finally:
             self._saving = False
 
-    def _save(self, storage: Storage, path: str, content: "File[Any]") -> None:
+    def _save(self, storage: Storage, wanted: Wanted, path: str, content: "File[Any]") -> None:
         name = self._name(path)
         stored = storage.save(name, content)
         if stored != name:
             # the name was taken meanwhile, and the storage chose another one
             storage.delete(stored)
-            raise NameTaken(f"{self.location()}/{path} exists already.", "Nothing is overwritten.")
+            raise self._taken(wanted)
 
     def _remove(self, storage: Storage, path: str) -> None:
         if storage.exists(self._name(path)):

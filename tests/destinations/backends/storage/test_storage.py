@@ -174,6 +174,21 @@ def test_a_name_that_the_storage_changes_is_not_kept(opened: Open, root: Path) -
     assert files_below(root) == []
 
 
+def test_a_file_that_another_program_stored_meanwhile_stays(
+    opened: Open, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plant(self: StorageDestination, *args: Any) -> None:
+        (root / PATH).parent.mkdir(parents=True)
+        (root / PATH).write_bytes(b"theirs")
+
+    # between the look for the name and the upload
+    monkeypatch.setattr(StorageDestination, "_require_free", plant)
+    with pytest.raises(NameTaken):
+        put(opened(), PATH, DATA)
+    assert files_below(root) == [PATH]
+    assert (root / PATH).read_bytes() == b"theirs"
+
+
 def test_a_file_that_reads_back_differently_is_removed(opened: Open, root: Path) -> None:
     with pytest.raises(VerificationFailed):
         put(opened(Damaging), PATH, DATA)
