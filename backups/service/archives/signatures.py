@@ -135,6 +135,28 @@ def read_signature(destination: Destination, path: str) -> bytes | None:
         return None
 
 
+def signature_to_download(backup: BackupExecution) -> tuple[str, bytes] | None:
+    """Return the file name and the text of the signature of the copy that a download takes; None where it has none.
+
+    Raises what the destination raises when none answers.
+    """
+    problem: DestinationError | None = None
+    for copy in readable_copies(backup):
+        name = PurePosixPath(copy.path).name
+        try:
+            with copy.destination.open() as destination:
+                # a download falls back to the next copy as well
+                destination.stat(copy.path)
+            text = _stored_text(backup, name)
+        except DestinationError as error:
+            problem = problem or error
+            continue
+        return None if text is None else (signature_of(name), text)
+    if problem is not None:
+        raise problem
+    return None
+
+
 def read_signature_file(path: Path) -> bytes | None:
     """Return the signature beside the archive file `path`; None where there is none. Raises ArchiveError."""
     beside = path.with_name(signature_of(path.name))
