@@ -26,7 +26,10 @@ POLL_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Upload:
-    """One archive on its way to one destination. `error` is why it did not arrive; None while it is under way."""
+    """One archive on its way to one destination. `error` is why it did not arrive; None while it is under way.
+
+    `published` is True from the moment on when the archive is visible at its path.
+    """
 
     target: Target
     made: Made
@@ -35,10 +38,15 @@ class Upload:
     path: str = ""
     error: Exception | None = None
     locked_until: datetime | None = None
+    published: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def send(self, advance: Callable[[int], None]) -> None:
-        """Store the archive at its path, and its signature beside it; leave nothing when that fails."""
+        """Store the archive at its path, and its signature beside it.
+
+        An archive that is `published` when this fails stays: another host may have recorded it meanwhile, which only
+        the database knows.
+        """
         packed = self.made.packed
 
         def progress(delta: int) -> None:
@@ -51,16 +59,10 @@ class Upload:
                 stored = destination.put(
                     source, self.path, size=packed.size_bytes, sha256=packed.sha256, progress=progress, token=self.token
                 )
-            try:
-                self.path, self.locked_until = stored.path, stored.locked_until
-                text = signature_text(stored.path, packed.blake2b)
-                store_signature(destination, stored.path, text, token=self.token)
-                # the run may have been ended without this thread: then no row will name the archive
-                if self.stopped.is_set():
-                    raise Interrupted("The run has ended.")
-            except BaseException:
-                remove(destination, stored.path)
-                raise
+            self.published = True
+            self.path, self.locked_until = stored.path, stored.locked_until
+            text = signature_text(stored.path, packed.blake2b)
+            store_signature(destination, stored.path, text, token=self.token)
 
 
 Results = SimpleQueue[tuple[Upload, BaseException | None]]
@@ -79,10 +81,12 @@ def send_all(
     plan: Callable[[Upload], None],
     arrived: Callable[[Upload], None],
     failed: Callable[[Upload], None],
+    discard: Callable[[Upload], None],
 ) -> None:
     """Send each of `uploads`: `plan` is called before each attempt, `arrived` or `failed` after it, in this thread.
 
-    One that fails does not stop the others. What `plan`, `arrived`, `failed` and `monitor` raise stops all of them.
+    `discard` is called for one that failed after its archive was published. One that fails does not stop the others.
+    What `plan`, `arrived`, `failed`, `discard` and `monitor` raise stops all of them.
     """
     results: Results = SimpleQueue()
     threads: dict[str, tuple[Upload, threading.Thread]] = {}
@@ -111,7 +115,9 @@ def send_all(
                 monitor.advance(0)
                 continue
             threads.pop(upload.target.copy.pk, None)
-            if isinstance(error, NameTaken):
+            if error is not None and upload.published:
+                discard(upload)
+            if isinstance(error, NameTaken) and not upload.published:
                 # another backup of the same instance began in the same second
                 waiting = [upload]
             elif error is None:
@@ -130,6 +136,8 @@ def send_all(
             upload, error = results.get()
             if error is None:
                 arrived(upload)
+            elif upload.published:
+                discard(upload)
         raise
 
 

@@ -1,5 +1,6 @@
 """Uploading the archives and recording them: in the row of each copy, and in that of the backup."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from backups.service.archives.signatures import record_key_use
 from backups.service.backup.pack import Made
 from backups.service.backup.side_by_side import Upload, remove, send_all
 from backups.service.backup.targets import Target, Targets
+from destinations.exceptions import DestinationError
 from destinations.lib.operator_error import OperatorError
 
 State, Status = BackupCopy.State, BackupExecution.Status
@@ -79,14 +81,27 @@ def upload_archives(
         try:
             record(backup, upload.target.copy, upload.path, upload.locked_until)
         except BaseException:
-            # a reaper may have taken this process for dead, found the archive and recorded it: then it stays
-            if not BackupCopy.objects.filter(pk=upload.target.copy.pk, path=upload.path, state=State.STORED).exists():
-                with defer_signals(), upload.target.copy.destination.open() as destination:
-                    remove(destination, upload.path)
+            discard(upload)
             raise
         if len(uploads) > 1:
             where = upload.target.copy.destination.name
             audit.log("copy.stored", backup=backup.pk, instance=backup.instance, destination=where, file=upload.path)
+
+    def discard(upload: Upload) -> None:
+        copy = upload.target.copy
+        # a reaper may have taken this process for dead, found the archive and recorded it: then it stays
+        if BackupCopy.objects.filter(pk=copy.pk, path=upload.path, state=State.STORED).exists():
+            return
+        try:
+            with defer_signals(), copy.destination.open() as destination:
+                remove(destination, upload.path)
+        except DestinationError as error:
+            # the error that ended the upload is the one to be raised, and the other uploads go on
+            where = copy.destination.name
+            audit.log(
+                "backup.archive-left", logging.WARNING, backup=backup.pk, destination=where, file=upload.path,
+                error=error.message,
+            )  # fmt: skip
 
     def failed(upload: Upload) -> None:
         error = upload.error
@@ -97,7 +112,7 @@ def upload_archives(
         targets.failed(upload.target, _readable(backup, upload.target, error))
 
     try:
-        send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed)
+        send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed, discard=discard)
     except Cancelled as cancelled:
         if not backup.backup_path:
             raise
