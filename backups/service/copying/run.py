@@ -20,7 +20,7 @@ from backups.runs.registry import RunKind
 from backups.service.archives.fetch import Fetched, HashingSink, fetch_nearest
 from backups.service.archives.leases import release_leases
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths, signature_of
-from backups.service.archives.records.copies import change_copy, is_off_box, next_try
+from backups.service.archives.records.copies import change_copy, is_off_box, next_try, not_stored_since
 from backups.service.archives.signatures import delete_signature, read_signature, store_signature
 from backups.service.backup.start import require_enabled
 from backups.service.copying.start import may_be_source, require_source, start_copy
@@ -81,7 +81,7 @@ class CopyKind(RunKind[CopyExecution]):
                 monitor.stage(Stage.RECORDING)
                 damaged = copy.path if copy.is_stored and copy.path != path else ""
                 if not _record(copy, source, path):
-                    raise Interrupted("The copy was changed by another process meanwhile.", hint="Look at its backup.")
+                    raise _changed()
             except BaseException:
                 # a reaper may have taken this process for dead, and recorded the archive: then it stays
                 if not BackupCopy.objects.filter(pk=copy.pk, path=path, state=State.STORED, missing_at=None).exists():
@@ -102,7 +102,9 @@ class CopyKind(RunKind[CopyExecution]):
             # in the row before the archive becomes visible: recovery looks there
             state = {} if copy.is_stored else {"state": State.UPLOADING}
             resumed = dict(copy.upload_state or {}) if copy.planned_path == path else {}
-            change_copy(copy, planned_path=path, sha256=copy.sha256 if copy.is_stored else source.sha256, **state)
+            sha256 = copy.sha256 if copy.is_stored else source.sha256
+            if not change_copy(copy, not_stored_since(copy), planned_path=path, sha256=sha256, **state):
+                raise _changed()
             try:
                 with fetched.path.open("rb", buffering=0) as file:
                     stored = opened.put(
@@ -162,9 +164,16 @@ def _paths(backup: BackupExecution, source: BackupCopy) -> list[str]:
     return list(dict.fromkeys([source.path, *archive_paths(backup.instance, backup.kind, began, extension)]))
 
 
+def _changed() -> Interrupted:
+    return Interrupted("The copy was changed by another process meanwhile.", hint="Look at its backup.")
+
+
 def _record(copy: BackupCopy, source: BackupCopy, path: str) -> bool:
     now = timezone.now()
     unchanged = Q(execution__deleted_at=None) & ~Q(state=State.DELETED)
+    if not copy.is_stored:
+        # another process may have recorded this very archive, but no other one
+        unchanged &= ~Q(state=State.STORED) | Q(path=path)
     BackupDestination.objects.filter(pk=copy.destination_id).update(established=True)
     return change_copy(
         copy,
@@ -196,7 +205,7 @@ def _record_failure(copy: BackupCopy, error: BaseException) -> None:
     state = {} if copy.is_stored else {"state": State.FAILED}
     change_copy(
         copy,
-        ~Q(state=State.DELETED),
+        ~Q(state=State.DELETED) & not_stored_since(copy),
         error=finish.message_of(error),
         error_hint=error.hint if isinstance(error, OperatorError) else "",
         attempts=attempts,

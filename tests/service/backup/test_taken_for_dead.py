@@ -36,3 +36,5 @@ def test_an_archive_that_another_process_recorded_stays_when_its_signature_canno
     backup = BackupExecution.objects.get()
     assert backup.status == "completed"
     assert (home / "backups" / "nas" / backup.backup_path).exists()
+    copy = backup.copies.get()
+    assert (copy.state, copy.path, copy.error) == ("stored", backup.backup_path, "")

@@ -95,10 +95,14 @@ def record_only_copy(backup: BackupExecution, *, verified_by: str) -> None:
 
 
 def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True) -> None:
-    """Record why the archive of `copy` is not at its destination; with `retry` it is tried again later."""
+    """Record why the archive of `copy` is not at its destination; with `retry` it is tried again later.
+
+    One that another process has stored since `copy` was read stays stored.
+    """
     attempts = copy.attempts + 1
     change_copy(
         copy,
+        not_stored_since(copy),
         state=State.FAILED,
         path="",
         planned_path="",
@@ -107,6 +111,11 @@ def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True)
         attempts=attempts,
         next_try_at=next_try(attempts) if retry else None,
     )
+
+
+def not_stored_since(copy: BackupCopy) -> Q:
+    """Return the condition that no other process has stored the archive of `copy` since that was read."""
+    return Q() if copy.is_stored else ~Q(state=State.STORED)
 
 
 def close_copies(backup: BackupExecution) -> None:

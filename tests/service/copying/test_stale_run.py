@@ -1,0 +1,59 @@
+"""A run of copying whose process was taken for dead, while another one stored the copy."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backups.errors import Interrupted
+from backups.models import BackupCopy, BackupExecution
+from backups.service.archives.records.copies import change_copy
+from backups.service.backup.run import backup_now
+from backups.service.copying import run as copying
+from backups.service.copying.run import copy_now
+from destinations.exceptions import DestinationUnavailable
+from destinations.models import BackupDestination
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def place(small_shop: Path) -> Path:
+    return small_shop
+
+
+@pytest.fixture
+def vault(destination: BackupDestination) -> BackupDestination:
+    vault = BackupDestination(name="vault", type="local", created_by="tests")
+    vault.configure({})
+    vault.save()
+    return vault
+
+
+def store(backup: BackupExecution, vault: BackupDestination) -> BackupCopy:
+    copy = BackupCopy.objects.get(execution=backup, destination=vault)
+    source = backup.copies.exclude(pk=copy.pk).get()
+    assert change_copy(
+        copy, state="stored", path=copy.planned_path or source.path, planned_path="", sha256=source.sha256
+    )
+    return copy
+
+
+@pytest.mark.parametrize("step", ["read_signature", "store_signature"])
+def test_a_copy_that_another_process_stored_stays_stored(
+    destination: BackupDestination, vault: BackupDestination, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    backup = backup_now("shop", destination, by="tests")
+    real = getattr(copying, step)
+
+    def stored_meanwhile(*args: Any, **options: Any) -> object:
+        store(backup, vault)
+        if step == "store_signature":
+            raise DestinationUnavailable("The disk is gone.")
+        return real(*args, **options)
+
+    monkeypatch.setattr(copying, step, stored_meanwhile)
+    with pytest.raises((DestinationUnavailable, Interrupted)):
+        copy_now(backup, vault, by="alice")
+    copy = BackupCopy.objects.get(execution=backup, destination=vault)
+    assert (copy.state, copy.error, copy.next_try_at) == ("stored", "", None)
