@@ -72,7 +72,7 @@ class Options(ABC):
             return field.clean(_plain(field, config.get(option, field.initial)))
         except ValidationError as error:
             # A field's own message may repeat the value; those of this module never do.
-            hidden = option in cls.secret_options and error.code != _PLAIN
+            hidden = option in cls.secret_options and error.error_list[0].code != _PLAIN
             reason = "it is missing or not valid." if hidden else " ".join(error.messages)
             raise DestinationConfigError(
                 sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
