@@ -138,8 +138,9 @@ class BackupKind(RunKind[BackupExecution]):
         complete(run)
 
     def settle(self, run: BackupExecution, directory: Path, error: BaseException) -> None:
-        # the process may be terminated between an upload and the change of status
-        if run.backup_path:
+        # The process may be terminated between an upload and the change of status. The path that is in memory proves
+        # nothing: the record of the archive may have been rolled back, and the archive removed.
+        if run.backup_path and run.copies.stored().exists():
             complete(run, error)
             return
         with suppress(DestinationError):
