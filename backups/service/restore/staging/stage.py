@@ -22,7 +22,7 @@ from backups.models import BackupExecution, RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.open import open_archive
-from backups.service.archives.openable import require_key
+from backups.service.archives.openable import may_open, require_key
 from backups.service.archives.records.copies import readable_copies
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import check_database, check_tree, manifest_of_file
@@ -88,10 +88,15 @@ def archive_of(
 
 def _fetch_confirmed(backup: BackupExecution, sha256: str, directory: Path, progress: Callable[[int], None]) -> Fetched:
     """Fetch the nearest copy that is the confirmed file, or else one that was packed for another encryption."""
-    confirmed = [copy.pk for copy in readable_copies(backup) if copy.sha256 == sha256]
-    if not confirmed:
+    copies = [copy for copy in readable_copies(backup) if copy.sha256 == sha256]
+    if not copies:
         raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
     require_key(backup)
+    confirmed = [copy.pk for copy in copies if may_open(copy)]
+    if not confirmed:
+        # the others are the same backup, packed for a key that this host has
+        fetched = fetch_nearest(backup, directory, progress=progress, among=may_open)
+        return replace(fetched, notes=("No key of this host opens the copy that was confirmed.", *fetched.notes))
     try:
         return fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in confirmed)
     except DestinationError as error:
