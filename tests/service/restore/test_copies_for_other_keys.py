@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.service.backup.run import backup_now
 from backups.service.drill.run import verify_backup
 from tests.support.archives.age_files import OTHER_IDENTITY, OTHER_RECIPIENT, identity_file
+from tests.support.archives.stored import file_of
 from tests.support.restores.instance_restores import restore, spoil_tacacs, tacacs_state
 from tests.support.rows import a_destination
 
@@ -34,3 +36,19 @@ def test_without_the_key_of_the_first_copy_the_plain_one_is_used(
     restore(mixed)
     assert tacacs_state(tacacs_root) == before
     verify_backup(mixed, by="tests")
+
+
+@pytest.mark.parametrize("loss", ["changed", "known to be missing"])
+def test_when_the_confirmed_copy_is_lost_the_other_one_is_restored(
+    mixed: BackupExecution, tacacs_root: Path, loss: str
+) -> None:
+    before = tacacs_state(tacacs_root)
+    if loss == "changed":
+        file = file_of(mixed)
+        file.write_bytes(file.read_bytes()[:-1] + b"X")
+    else:
+        BackupCopy.objects.filter(execution=mixed, encryption="age").update(missing_at=timezone.now())
+    spoil_tacacs(tacacs_root)
+    restored = restore(mixed)
+    assert tacacs_state(tacacs_root) == before
+    assert any(text.startswith("The copy that was confirmed ") for text in restored.warnings)

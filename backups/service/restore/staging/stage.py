@@ -88,23 +88,26 @@ def archive_of(
 
 def _fetch_confirmed(backup: BackupExecution, sha256: str, directory: Path, progress: Callable[[int], None]) -> Fetched:
     """Fetch the nearest copy that is the confirmed file, or else one that was packed for another encryption."""
-    copies = [copy for copy in readable_copies(backup) if copy.sha256 == sha256]
-    if not copies:
+    # a copy that was lost since counts: what was confirmed is this backup, and not another archive
+    if not backup.copies.filter(sha256=sha256).exists():
         raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
     require_key(backup)
-    confirmed = [copy.pk for copy in copies if may_open(copy)]
+    copies = readable_copies(backup)
+    confirmed = {copy.pk for copy in copies if copy.sha256 == sha256}
+    openable = {copy.pk for copy in copies if may_open(copy)}
+    reason = "No key of this host opens the copy that was confirmed."
     if not confirmed:
-        # the others are the same backup, packed for a key that this host has
-        fetched = fetch_nearest(backup, directory, progress=progress, among=may_open)
-        return replace(fetched, notes=("No key of this host opens the copy that was confirmed.", *fetched.notes))
-    try:
-        return fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in confirmed)
-    except DestinationError as error:
-        others = [copy.pk for copy in readable_copies(backup) if copy.pk not in confirmed]
-        if not others:
-            raise
-        fetched = fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in others)
-        return replace(fetched, notes=(f"The copy that was confirmed was not used: {error.message}", *fetched.notes))
+        reason = "The copy that was confirmed is not there any more."
+    elif usable := confirmed & openable:
+        try:
+            return fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in usable)
+        except (ArchiveError, DestinationError) as error:
+            if openable <= confirmed:
+                raise
+            reason = f"The copy that was confirmed was not used: {error.message}"
+    others = openable - confirmed
+    fetched = fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in others)
+    return replace(fetched, notes=(reason, *fetched.notes))
 
 
 def stage(
