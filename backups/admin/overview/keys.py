@@ -13,8 +13,7 @@ from backups.archive.age import AgeKeyError, fingerprint
 from backups.archive.encryption import EncryptionError
 from backups.archive.minisign import SigningKeyError
 from backups.models import BackupCopy, BackupExecution, KeyCheck
-from backups.service.archives.openable import no_key_for
-from backups.service.archives.records.copies import seen_at
+from backups.service.archives.openable import no_key_for_copy
 from backups.service.archives.signatures import trusted_keys
 from backups.service.retention.stored import with_backups
 from destinations.models import BackupDestination
@@ -80,7 +79,7 @@ def _encrypted_archives() -> list[EncryptedArchives]:
     samples = with_backups(BackupCopy.objects.all()).in_bulk([group["sample"] for group in groups])
     found: dict[tuple[str, ...], EncryptedArchives] = {}
     for group in groups:
-        problem = no_key_for(seen_at(samples[group["sample"]]))
+        problem = no_key_for_copy(samples[group["sample"]])
         key = (group["encryption"], problem.text if problem else "", *map(str, group["recipients"]))
         before = found.get(key)
         found[key] = EncryptedArchives(
