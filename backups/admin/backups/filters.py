@@ -3,12 +3,15 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
+from backups.models import BackupCopy
 from backups.models.querysets import DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
 
 Choice = tuple[str, str, Q]
+# the copies of a row of the list that were ever stored, deleted ones too
+_KEPT = BackupCopy.objects.filter(execution=OuterRef("pk")).exclude(path="")
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -44,10 +47,12 @@ class DrillFilter(ChoiceFilter):
 
 
 class EncryptionFilter(ChoiceFilter):
+    """By the archives of a backup: one with copies for different encryptions is found by each."""
+
     title, parameter_name = "encryption", "encryption"
     choices_by_condition = (
-        ("yes", "Encrypted", Q(encryption__gt="")),
-        ("no", "Not encrypted", Q(status="completed", encryption="")),
+        ("yes", "Encrypted", Q(Exists(_KEPT.filter(encryption__gt="")))),
+        ("no", "Not encrypted", Q(Exists(_KEPT.filter(encryption="")), status="completed")),
     )
 
 

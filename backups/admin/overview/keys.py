@@ -12,9 +12,10 @@ from backups.admin.shared.views import page, refuse
 from backups.archive.age import AgeKeyError, fingerprint
 from backups.archive.encryption import EncryptionError
 from backups.archive.minisign import SigningKeyError
-from backups.models import BackupExecution, KeyCheck
-from backups.service.archives.openable import no_key_for
+from backups.models import BackupCopy, BackupExecution, KeyCheck
+from backups.service.archives.openable import no_key_for_copy
 from backups.service.archives.signatures import trusted_keys
+from backups.service.retention.stored import with_backups
 from destinations.models import BackupDestination
 
 
@@ -68,16 +69,17 @@ def keys(request: HttpRequest) -> HttpResponse:
 def _encrypted_archives() -> list[EncryptedArchives]:
     # of each instance, because a service may have a passphrase of its own
     groups = (
-        BackupExecution.objects.stored()
+        BackupCopy.objects.sound()
+        .filter(execution__status="completed")
         .exclude(encryption="")
         .order_by()
-        .values("encryption", "recipients", "instance")
-        .annotate(count=Count("pk"), newest=Max("created_at"), sample=Max("pk"))
+        .values("encryption", "recipients", "execution__instance")
+        .annotate(count=Count("execution", distinct=True), newest=Max("execution__created_at"), sample=Max("pk"))
     )
-    samples = BackupExecution.objects.without_manifest().in_bulk([group["sample"] for group in groups])
+    samples = with_backups(BackupCopy.objects.all()).in_bulk([group["sample"] for group in groups])
     found: dict[tuple[str, ...], EncryptedArchives] = {}
     for group in groups:
-        problem = no_key_for(samples[group["sample"]])
+        problem = no_key_for_copy(samples[group["sample"]])
         key = (group["encryption"], problem.text if problem else "", *map(str, group["recipients"]))
         before = found.get(key)
         found[key] = EncryptedArchives(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from backups.errors import Unresponsive
 from backups.lib.in_time import in_time
-from backups.models import BackupExecution
+from backups.models import BackupCopy
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 
@@ -14,8 +14,8 @@ def exposure_warnings(destination: BackupDestination) -> Iterator[str]:
 
     Nothing is kept of it, so it ends with the next mount that has modes.
     """
-    stored = BackupExecution.objects.stored().filter(destination=destination, adopted=False).newest_first()
-    path = stored.values_list("backup_path", flat=True).first()
+    stored = BackupCopy.objects.sound().filter(destination=destination, execution__adopted=False)
+    path = stored.order_by("-execution__created_at", "-execution").values_list("path", flat=True).first()
     if path is None:
         return
 

@@ -22,9 +22,9 @@ from backups.lib.filesystem.ownership import Ownership, ownership_for
 from backups.lib.site_paths import SitePath, SitePaths
 from backups.models import BackupExecution
 from backups.runs.workspace import workspace
-from backups.service.archives.fetch import fetch
+from backups.service.archives.fetch import fetch_nearest
 from backups.service.archives.open import open_archive
-from backups.service.archives.openable import require_key
+from backups.service.archives.openable import may_open, require_key
 from backups.service.archives.verify import check_database, manifest_of_file
 
 Progress = Callable[[int], None]
@@ -78,7 +78,7 @@ def extract(
             archive = source
         else:
             require_key(source)
-            archive = fetch(source, scratch)
+            archive = fetch_nearest(source, scratch, among=may_open).path
         done = unpack_archive(archive, directory, scratch, components)
     # single files get their recorded permissions, as trees have them; those without a record stay 0600
     for entry in done.files:

@@ -115,7 +115,12 @@ def _download(copy: BackupCopy, path: Path, progress: Callable[[int], None] | No
 
 
 def download_backup(backup: BackupExecution, *, by: audit.Actor) -> BinaryIO:
-    """Fetch the archive for a person; return it as an open, unlinked file.
+    """Fetch the archive for a person as `download_named`, and return the open file."""
+    return download_named(backup, by=by)[1]
+
+
+def download_named(backup: BackupExecution, *, by: audit.Actor) -> tuple[str, BinaryIO]:
+    """Fetch the archive for a person; return the name of the copy that was fetched, and it as an open, unlinked file.
 
     Raises OperatorError, for a damaged archive too.
     """
@@ -127,4 +132,4 @@ def download_backup(backup: BackupExecution, *, by: audit.Actor) -> BinaryIO:
     fields = {"backup": backup.pk, "instance": backup.instance, "by": audit.name_of(by)}
     audit.log("backup.downloaded", file=path.name, destination=fetched.copy.destination.name, **fields)
     audit.note(by, backup, sentences(f"Downloaded {path.name}", *fetched.notes))
-    return file
+    return path.name, file

@@ -5,7 +5,7 @@ It is over the BLAKE2b digest of the archive, in the minisign format, in the fil
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ from backups.archive.errors import ArchiveError
 from backups.archive.minisign import PublicKey, SignatureError, SigningKey
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.models import BackupExecution, RestoreExecution, SigningKeyUse
+from backups.models import BackupCopy, BackupExecution, RestoreExecution, SigningKeyUse
 from backups.service.archives.fetch import Fetched, HashingSink
 from backups.service.archives.names import signature_of
 from backups.service.archives.records.copies import readable_copies
@@ -135,6 +135,34 @@ def read_signature(destination: Destination, path: str) -> bytes | None:
         return None
 
 
+def signature_to_download(backup: BackupExecution) -> tuple[str, bytes] | None:
+    """Return the file name and the text of the signature of the copy that a download takes; None where it has none.
+
+    Raises what the destination raises when none answers.
+    """
+    taken = ""
+    problem: DestinationError | None = None
+    for copy in readable_copies(backup):
+        name = PurePosixPath(copy.path).name
+        # any copy of the archive that is downloaded, but not one that is packed for another encryption
+        if taken and name != taken:
+            continue
+        try:
+            with copy.destination.open() as destination:
+                # a download falls back to the next copy as well
+                destination.stat(copy.path)
+                taken = name
+                text = read_signature(destination, copy.path)
+        except DestinationError as error:
+            problem = problem or error
+            continue
+        if text is not None:
+            return signature_of(name), text
+    if problem is not None:
+        raise problem
+    return None
+
+
 def read_signature_file(path: Path) -> bytes | None:
     """Return the signature beside the archive file `path`; None where there is none. Raises ArchiveError."""
     beside = path.with_name(signature_of(path.name))
@@ -164,24 +192,43 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
 def signature_of_fetched(backup: BackupExecution, fetched: Fetched) -> Signature:
     """Verify the signature of the archive that was `fetched`. Raises as `signature_state`."""
     copy = fetched.copy
-    text = _stored_text(backup, fetched.path.name)
-    return _read(text, fetched.path.name, lambda: bytes.fromhex(copy.blake2b) or minisign.file_digest(fetched.path))
+    digest = bytes.fromhex(copy.blake2b) or minisign.file_digest(fetched.path)
+    return _best_signature(_of_name(backup, fetched.path.name, first=copy), digest)
 
 
-def _stored_text(backup: BackupExecution, name: str) -> bytes | None:
-    """Return the signature that lies beside a copy of that file name, of the nearest destination that answers."""
+def _of_name(backup: BackupExecution, name: str, *, first: BackupCopy | None = None) -> list[BackupCopy]:
+    """Return the readable copies with that file name, which are the same archive: `first`, then the nearest."""
+    copies = [copy for copy in readable_copies(backup) if PurePosixPath(copy.path).name == name]
+    return sorted(copies, key=lambda copy: first is not None and copy.pk != first.pk)
+
+
+def _best_signature(copies: Iterable[BackupCopy], digest: bytes) -> Signature:
+    """Return what the signatures beside `copies` prove of the archive with that digest: the first trusted one.
+
+    Raises ArchiveError when none is trusted and one is bad, DestinationError when no destination answers.
+    """
+    found: list[Signature] = []
+    bad: ArchiveError | None = None
     problem: DestinationError | None = None
-    for copy in readable_copies(backup):
-        if PurePosixPath(copy.path).name != name:
-            continue
+    for copy in copies:
         try:
             with copy.destination.open() as destination:
-                return read_signature(destination, copy.path)
+                text = read_signature(destination, copy.path)
+            signature = _read(text, PurePosixPath(copy.path).name, lambda: digest)
         except DestinationError as error:
             problem = problem or error
-    if problem is not None:
+        except ArchiveError as error:
+            bad = bad or error
+        else:
+            if signature.state is State.SIGNED:
+                return signature
+            found.append(signature)
+    if bad is not None:
+        raise bad
+    if problem is not None and not found:
         raise problem
-    return None
+    # a foreign signature says more than none
+    return next((one for one in found if one.state is State.FOREIGN), Signature(State.MISSING))
 
 
 def check_signature(destination: Destination, path: str, blake2b: str) -> None:
@@ -196,9 +243,9 @@ def require_signature(restore: RestoreExecution, archive: Path) -> Accepted:
     """
     if restore.execution is None:
         text = read_signature_file(Path(restore.archive_file))
+        signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
     else:
-        text = _stored_text(restore.execution, archive.name)
-    signature = _read(text, archive.name, lambda: minisign.file_digest(archive))
+        signature = _best_signature(_of_name(restore.execution, archive.name), minisign.file_digest(archive))
     # an undo restores a safety backup, whose checksum in the row of this site was verified already
     signed, is_undo = signature.state is State.SIGNED, restore.undo_of is not None
     if not (signed or restore.accept_unsigned or is_undo):

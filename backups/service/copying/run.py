@@ -22,7 +22,9 @@ from backups.service.archives.leases import release_leases
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths, signature_of
 from backups.service.archives.records.copies import change_copy, is_off_box, next_try, not_stored_since
 from backups.service.archives.signatures import delete_signature, read_signature, store_signature
+from backups.service.backup.start import require_enabled
 from backups.service.copying.start import may_be_source, require_source, start_copy
+from backups.service.retention.prune import prune_at
 from destinations.backends import Destination
 from destinations.backends.base import StoredFile, UploadState
 from destinations.exceptions import DestinationError, NameTaken, NotFound
@@ -50,6 +52,8 @@ class CopyKind(RunKind[CopyExecution]):
         copy = run.copy
         backup, destination = copy.execution, copy.destination
         monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
+        # it may have waited since somebody disabled it
+        require_enabled(destination)
         require_source(backup, destination)
         with destination.open() as opened:
             opened.require_reachable()
@@ -116,7 +120,6 @@ class CopyKind(RunKind[CopyExecution]):
         raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {copy.destination.name} already.")
 
     def complete(self, run: CopyExecution, made: Stored) -> None:
-        BackupDestination.objects.filter(pk=run.copy.destination_id).update(established=True)
         finish.complete(run, warnings=list(made.fetched.notes))
 
     def settle(self, run: CopyExecution, directory: Path, error: BaseException) -> None:
@@ -124,12 +127,15 @@ class CopyKind(RunKind[CopyExecution]):
         finish.fail(run, error)
 
     def discard(self, run: CopyExecution) -> None:
-        # of one that never began
         copy = BackupCopy.objects.get(pk=run.copy_id)
+        # `settle` or `recover` has recorded the end of one that began
+        if run.started_at is not None or copy.is_sound or copy.state == State.DELETED:
+            return
+        # a person who cancels it does not want it a minute later
+        changes: dict[str, object] = {"next_try_at": None if run.status == Status.CANCELLED else next_try(1)}
         if copy.state == State.WAITING:
-            again = None if run.status == Status.CANCELLED else next_try(1)
-            error = {"error": run.error_message, "error_hint": run.error_hint}
-            change_copy(copy, state=State.FAILED, next_try_at=again, **error)
+            changes |= {"state": State.FAILED, "error": run.error_message, "error_hint": run.error_hint}
+        change_copy(copy, **changes)
 
     def recover(self, run: CopyExecution, message: str) -> bool:
         """Complete a copy whose archive was stored whole; any other one is interrupted, and tried again."""
@@ -144,6 +150,10 @@ class CopyKind(RunKind[CopyExecution]):
                 return finish.complete(run)
         _record_failure(copy, Interrupted(message))
         return finish.interrupt(run, message, HOST_LOG_HINT)
+
+    def follow_up(self, run: CopyExecution) -> None:
+        if run.status == Status.COMPLETED:
+            prune_at(run.copy.execution, run.copy.destination)
 
     def only_own_host_recovers(self, run: CopyExecution) -> bool:
         return not is_off_box(run.copy.destination)
@@ -166,6 +176,7 @@ def _record(copy: BackupCopy, source: BackupCopy, path: str, **facts: object) ->
     if not copy.is_stored:
         # another process may have recorded this very archive, but no other one
         unchanged &= ~Q(state=State.STORED) | Q(path=path)
+    BackupDestination.objects.filter(pk=copy.destination_id).update(established=True)
     return change_copy(
         copy,
         unchanged,

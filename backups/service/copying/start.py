@@ -19,7 +19,7 @@ from destinations.policies.encryption_policy import Policy
 
 State = BackupCopy.State
 DUE_BY = "retry"
-# in one tick; each of them may take hours
+# by themselves, of one queue; each of them may take hours
 MOST_AT_ONCE = 2
 
 
@@ -103,13 +103,18 @@ def start_due(queue: str, now: datetime | None = None) -> list[CopyExecution]:
         execution__deleted_at=None,
         execution__missing_at=None,
     )
+    waiting = CopyExecution.objects.active().filter(triggered_by=DUE_BY).values_list("instance", flat=True)
+    # those that were started before and have not ended: more would only wait, and keep their backups in use
+    room = MOST_AT_ONCE - sum(queue_of(name) == queue for name in waiting)
     started: list[CopyExecution] = []
-    rows = due.select_related("execution", "destination").order_by("next_try_at")
+    if room <= 0:
+        return started
+    names = due.order_by().values_list("execution__instance", flat=True).distinct()
+    mine = due.filter(execution__instance__in=[name for name in names if queue_of(name) == queue])
+    rows = mine.select_related("execution", "destination").order_by("next_try_at")
     for copy in rows.defer("execution__manifest_json", "execution__config_json")[: 10 * MOST_AT_ONCE]:
-        if len(started) == MOST_AT_ONCE:
+        if len(started) == room:
             break
-        if queue_of(copy.execution.instance) != queue:
-            continue
         try:
             started.append(start_copy(copy.execution, copy.destination, by=DUE_BY))
         except AlreadyWaiting:

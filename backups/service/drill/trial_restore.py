@@ -24,7 +24,7 @@ from backups.runs.progress import Monitor
 from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
 from backups.service.archives.fetch import Fetched, fetch_nearest
-from backups.service.archives.openable import require_key
+from backups.service.archives.openable import may_open, require_key
 from backups.service.archives.records.copies import change_copy
 from backups.service.archives.signatures import Signature, State, signature_of_fetched
 from backups.service.archives.trees.listing import keep_unpacked
@@ -142,7 +142,7 @@ def _fetched(run: DrillExecution, monitor: Monitor, directory: Path) -> tuple[Si
     # before an archive of many GB is fetched for nothing
     require_key(backup)
     monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
-    fetched = fetch_nearest(backup, directory, progress=monitor.advance)
+    fetched = fetch_nearest(backup, directory, progress=monitor.advance, among=may_open)
     change_copy(fetched.copy, verified_at=timezone.now(), verified_by=run.kind)
     return signature_of_fetched(backup, fetched), fetched
 

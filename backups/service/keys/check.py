@@ -21,10 +21,12 @@ from backups.archive.errors import ArchiveError, NotPossibleHere
 from backups.archive.tar.read import read_manifest
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.models import BackupExecution, KeyCheck
+from backups.models import BackupCopy, BackupExecution, KeyCheck
 from backups.runs.workspace import workspace
-from backups.service.archives.fetch import fetch
+from backups.service.archives.fetch import fetch_nearest
 from backups.service.archives.open import open_archive, recognised_encryption
+from backups.service.archives.records.copies import seen_at
+from backups.service.retention.stored import with_backups
 from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import sentences
@@ -86,13 +88,15 @@ def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[S
     Only the head of an archive is fetched; with `whole`, all of one whose head is not enough. Lost keys are recorded,
     logged and signalled. Raises DestinationError when the destination does not answer.
     """
-    stored = BackupExecution.objects.stored().filter(destination=destination).exclude(encryption="")
+    # the row of a backup has the encryption of its first copy, and this one may be packed for another
+    sound = BackupCopy.objects.sound().filter(destination=destination, execution__status="completed")
+    encrypted = sound.exclude(encryption="").order_by("execution__created_at", "execution")
     groups: dict[tuple[str, ...], list[str]] = {}
-    for pk, encryption, recipients in stored.order_by("created_at", "pk").values_list("pk", "encryption", "recipients"):
+    for pk, encryption, recipients in encrypted.values_list("pk", "encryption", "recipients"):
         groups.setdefault((encryption, *map(str, recipients)), []).append(pk)
     oldest_and_newest = {pk for pks in groups.values() for pk in (pks[0], pks[-1])}
-    samples = stored.filter(pk__in=oldest_and_newest).select_related("destination").without_manifest()
-    results = [_try_keys(backup, whole=whole) for backup in samples.order_by("created_at", "pk")]
+    samples = with_backups(encrypted.filter(pk__in=oldest_and_newest))
+    results = [_try_keys(copy, whole=whole) for copy in samples]
     _record(destination, results)
     return results
 
@@ -127,10 +131,11 @@ def _claim(destination: BackupDestination, now: datetime) -> bool:
     return created
 
 
-def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
+def _try_keys(copy: BackupCopy, *, whole: bool) -> SampleResult:
+    backup = seen_at(copy)
     try:
-        with backup.destination.open() as destination:
-            head = destination.head(backup.backup_path, HEAD_BYTES)
+        with copy.destination.open() as destination:
+            head = destination.head(copy.path, HEAD_BYTES)
         if tcbk.is_tcbk(head):
             # it is authenticated at its end only
             verdict = KeyMatch.UNDETERMINED
@@ -139,8 +144,11 @@ def _try_keys(backup: BackupExecution, *, whole: bool) -> SampleResult:
         else:
             verdict = encryption.match_keys(head, whole=len(head) < HEAD_BYTES)
         if verdict is KeyMatch.UNDETERMINED and whole:
-            with workspace(str(uuid4())) as directory, open_archive(fetch(backup, directory), directory) as stream:
-                read_manifest(stream)
+            stored = BackupExecution.objects.without_manifest().get(pk=backup.pk)
+            with workspace(str(uuid4())) as directory:
+                fetched = fetch_nearest(stored, directory, among=lambda other: other.pk == copy.pk)
+                with open_archive(fetched.path, directory) as stream:
+                    read_manifest(stream)
             verdict = KeyMatch.OPENS
     except NotFound:
         # the catalogue reports it as missing

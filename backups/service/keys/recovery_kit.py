@@ -18,9 +18,10 @@ from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.instances.kinds import components_of
 from backups.lib.site_paths import NO_SITE_PATHS
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.names import signature_of
 from backups.service.archives.passphrases import passphrase_of
+from backups.service.archives.records.copies import seen_at
 from backups.service.archives.signatures import site_key
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.formats import printable
@@ -76,8 +77,10 @@ def recovery_kit(name: str, *, with_secrets: bool = False) -> str:
     instance = get_instance(name)
     places = []
     for destination in BackupDestination.objects.all():
-        stored = BackupExecution.objects.stored().filter(destination=destination, instance=instance.name)
-        if newest := list(stored.newest_first()[:NEWEST]):
+        # the row of a backup names its first copy, and each place may have another file
+        sound = BackupCopy.objects.sound().filter(destination=destination, execution__instance=instance.name)
+        copies = sound.filter(execution__status="completed").select_related("execution", "destination")
+        if newest := [seen_at(copy) for copy in copies.order_by("-execution__created_at", "-execution")[:NEWEST]]:
             places.append(StoredBackups(destination, _location(destination), newest))
     if not places:
         raise BackupError(f"There is no backup of {name} to write a recovery kit for.", hint="Make a backup first.")

@@ -118,10 +118,15 @@ def prune_after(backup: BackupExecution) -> None:
     # retention never runs within a restore, which may need an older backup
     if backup.kind == BackupExecution.Kind.SAFETY:
         return
+    # a destination that did not get this backup keeps what it has
+    prune_at(backup, *(copy.destination for copy in copies_of(backup) if copy.is_stored))
+
+
+def prune_at(backup: BackupExecution, *destinations: BackupDestination) -> None:
+    """Apply the rules of `destinations`, which got a copy of `backup`, to its instance; errors become warnings."""
     until = timezone.now() + LONGEST_AFTER_A_BACKUP
     warnings: list[str] = []
-    # a destination that did not get this backup keeps what it has
-    for destination in [copy.destination for copy in copies_of(backup) if copy.is_stored]:
+    for destination in destinations:
         try:
             pruned = prune(destination, by="retention", instance=backup.instance, until=until)
             warnings += [*pruned.warnings, *([pruned.problem] if pruned.problem else [])]

@@ -71,11 +71,12 @@ class Options(ABC):
         try:
             return field.clean(_plain(field, config.get(option, field.initial)))
         except ValidationError as error:
-            # A field's own message may repeat the value.
-            reason = "it is missing or not valid." if option in cls.secret_options else " ".join(error.messages)
+            # A field's own message may repeat the value; those of this module never do.
+            hidden = option in cls.secret_options and error.error_list[0].code != _PLAIN
+            reason = "it is missing or not valid." if hidden else " ".join(error.messages)
             raise DestinationConfigError(
                 sentences(f"The option {option!r} of a destination of type {cls.type!r} is wrong: {reason}"),
-                sentences(str(field.help_text)),
+                sentences(str(field.help_text)) or "Enter it again.",
                 option,
             ) from None
 
@@ -98,19 +99,23 @@ class Options(ABC):
         raise NotImplementedError
 
 
+# code of the errors of `_plain`
+_PLAIN = "plain"
+
+
 def _plain(field: forms.Field, value: object) -> object:
     """Return `value` as its field takes it. Raises `ValidationError` for text that no field refuses by itself."""
     if not isinstance(value, str):
         return value
     if not is_text(value):
-        raise ValidationError("It holds bytes that are no text in UTF-8.")
+        raise ValidationError("It holds bytes that are no text in UTF-8.", code=_PLAIN)
     kept = value.strip() if getattr(field, "strip", True) else value
     # in a header of HTTP it would begin another one
     if not isinstance(field.widget, forms.Textarea) and ("\r" in kept or "\n" in kept):
-        raise ValidationError("It holds a line break.")
+        raise ValidationError("It holds a line break.", code=_PLAIN)
     if isinstance(field, forms.BooleanField) and value:
         # a field takes every other word, "no" too, for true
         if value.strip().lower() not in _TRUTH:
-            raise ValidationError("Give true or false.")
+            raise ValidationError("Give true or false.", code=_PLAIN)
         return _TRUTH[value.strip().lower()]
     return value

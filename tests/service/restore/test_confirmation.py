@@ -11,7 +11,7 @@ from pytest_django import Settings
 from backups.archive.errors import ArchiveError
 from backups.checks.queue import check_own_settings
 from backups.errors import BackupError, NotQueued
-from backups.models import BackupExecution, RestoreExecution
+from backups.models import BackupCopy, BackupExecution, RestoreExecution
 from backups.runs import execute
 from backups.service.restore.confirmation import AGAIN, changes_of
 from backups.service.restore.preview.build import preview
@@ -204,6 +204,7 @@ def test_another_archive_by_then_stops_it_before_anything_is_touched(
 ) -> None:
     waiting = queue(backup)
     BackupExecution.objects.update(archive_sha256="0" * 64)
+    BackupCopy.objects.update(sha256="0" * 64)
     with pytest.raises(ArchiveError, match="is not the archive that was confirmed"):
         run_restore(waiting.pk)
     waiting.refresh_from_db()

@@ -46,7 +46,7 @@ def test_a_backup_outlives_a_short_absence_of_the_database(postgres_site: Site, 
 
 def test_a_run_whose_worker_was_killed_is_ended_by_the_next_one(postgres_site: Site) -> None:
     site = postgres_site
-    site.fill_big(24)
+    site.fill_big(64)
     run_id = site.queue(["big"])[0]
     site.worker()
     site.freeze(run_id)

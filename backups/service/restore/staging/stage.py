@@ -22,7 +22,7 @@ from backups.models import BackupExecution, RestoreExecution
 from backups.runs.workspace import require_space
 from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.open import open_archive
-from backups.service.archives.openable import require_key
+from backups.service.archives.openable import may_open, require_key
 from backups.service.archives.records.copies import readable_copies
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import check_database, check_tree, manifest_of_file
@@ -88,18 +88,26 @@ def archive_of(
 
 def _fetch_confirmed(backup: BackupExecution, sha256: str, directory: Path, progress: Callable[[int], None]) -> Fetched:
     """Fetch the nearest copy that is the confirmed file, or else one that was packed for another encryption."""
-    confirmed = [copy.pk for copy in readable_copies(backup) if copy.sha256 == sha256]
-    if not confirmed:
+    # a copy that was lost since counts: what was confirmed is this backup, and not another archive
+    if not backup.copies.filter(sha256=sha256).exists():
         raise ArchiveError(f"{backup} is not the archive that was confirmed.", hint=OPEN_AGAIN_HINT)
     require_key(backup)
-    try:
-        return fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in confirmed)
-    except DestinationError as error:
-        others = [copy.pk for copy in readable_copies(backup) if copy.pk not in confirmed]
-        if not others:
-            raise
-        fetched = fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in others)
-        return replace(fetched, notes=(f"The copy that was confirmed was not used: {error.message}", *fetched.notes))
+    copies = readable_copies(backup)
+    confirmed = {copy.pk for copy in copies if copy.sha256 == sha256}
+    openable = {copy.pk for copy in copies if may_open(copy)}
+    reason = "No key of this host opens the copy that was confirmed."
+    if not confirmed:
+        reason = "The copy that was confirmed is not there any more."
+    elif usable := confirmed & openable:
+        try:
+            return fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in usable)
+        except (ArchiveError, DestinationError) as error:
+            if openable <= confirmed:
+                raise
+            reason = f"The copy that was confirmed was not used: {error.message}"
+    others = openable - confirmed
+    fetched = fetch_nearest(backup, directory, progress=progress, among=lambda copy: copy.pk in others)
+    return replace(fetched, notes=(reason, *fetched.notes))
 
 
 def stage(
