@@ -26,7 +26,7 @@ from backups.service.backup.start import require_enabled
 from backups.service.copying.start import may_be_source, require_source, start_copy
 from backups.service.retention.prune import prune_at
 from destinations.backends import Destination
-from destinations.backends.base import UploadState
+from destinations.backends.base import StoredFile, UploadState
 from destinations.exceptions import DestinationError, NameTaken, NotFound
 from destinations.lib.disks import write_hint
 from destinations.lib.operator_error import OperatorError
@@ -72,7 +72,8 @@ class CopyKind(RunKind[CopyExecution]):
         size = fetched.path.stat().st_size
         monitor.stage(Stage.UPLOADING, total=size)
         with destination.open() as opened:
-            path = self._upload(opened, run, fetched, size, monitor)
+            uploaded = self._upload(opened, run, fetched, size, monitor)
+            path = uploaded.path
             try:
                 if signature is not None:
                     # of whoever made the archive: copying it proves nothing new
@@ -80,7 +81,7 @@ class CopyKind(RunKind[CopyExecution]):
                 monitor.protect()
                 monitor.stage(Stage.RECORDING)
                 damaged = copy.path if copy.is_stored and copy.path != path else ""
-                if not _record(copy, source, path):
+                if not _record(copy, source, path, locked_until=uploaded.locked_until):
                     raise _changed()
             except BaseException:
                 # a reaper may have taken this process for dead, and recorded the archive: then it stays
@@ -92,7 +93,9 @@ class CopyKind(RunKind[CopyExecution]):
                 _remove_damaged(opened, run, damaged)
         return Stored(path, fetched)
 
-    def _upload(self, opened: Destination, run: CopyExecution, fetched: Fetched, size: int, monitor: Monitor) -> str:
+    def _upload(
+        self, opened: Destination, run: CopyExecution, fetched: Fetched, size: int, monitor: Monitor
+    ) -> StoredFile:
         copy, source = run.copy, fetched.copy
 
         def save(data: dict[str, object]) -> None:
@@ -113,8 +116,7 @@ class CopyKind(RunKind[CopyExecution]):
                     )  # fmt: skip
             except NameTaken:
                 continue
-            change_copy(copy, locked_until=stored.locked_until)
-            return stored.path
+            return stored
         raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {copy.destination.name} already.")
 
     def complete(self, run: CopyExecution, made: Stored) -> None:
@@ -168,7 +170,7 @@ def _changed() -> Interrupted:
     return Interrupted("The copy was changed by another process meanwhile.", hint="Look at its backup.")
 
 
-def _record(copy: BackupCopy, source: BackupCopy, path: str) -> bool:
+def _record(copy: BackupCopy, source: BackupCopy, path: str, **facts: object) -> bool:
     now = timezone.now()
     unchanged = Q(execution__deleted_at=None) & ~Q(state=State.DELETED)
     if not copy.is_stored:
@@ -196,6 +198,7 @@ def _record(copy: BackupCopy, source: BackupCopy, path: str) -> bool:
         attempts=0,
         next_try_at=None,
         upload_state=None,
+        **facts,
     )
 
 

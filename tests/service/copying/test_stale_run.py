@@ -57,3 +57,20 @@ def test_a_copy_that_another_process_stored_stays_stored(
         copy_now(backup, vault, by="alice")
     copy = BackupCopy.objects.get(execution=backup, destination=vault)
     assert (copy.state, copy.error, copy.next_try_at) == ("stored", "", None)
+
+
+def test_nothing_is_left_at_the_destination_when_the_record_of_the_copy_fails(
+    destination: BackupDestination, vault: BackupDestination, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = backup_now("shop", destination, by="tests")
+
+    def fail(copy: BackupCopy, *conditions: Any, **changes: Any) -> bool:
+        if "locked_until" in changes:
+            raise RuntimeError("The record cannot be written.")
+        return change_copy(copy, *conditions, **changes)
+
+    monkeypatch.setattr(copying, "change_copy", fail)
+    with pytest.raises(RuntimeError):
+        copy_now(backup, vault, by="alice")
+    assert BackupCopy.objects.get(execution=backup, destination=vault).state == "failed"
+    assert not list((home / "backups" / "vault").rglob("*.tar.gz*"))
