@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
-WORKERS ?= 2
+# a third of the time tests wait for servers, browsers and processes of their own: three fill two cores
+WORKERS ?= 3
 PYTEST_OPTIONS ?=
 
 .PHONY: quickstart test lint bench soak clean
