@@ -114,12 +114,12 @@ def upload_archives(
     try:
         send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed, discard=discard)
     except Cancelled as cancelled:
-        if not backup.copies.stored().exists():
+        if not (backup.backup_path and backup.copies.stored().exists()):
             raise
         # the archive that is stored is good, and stays: the backup has copies that are missing
         fail_unfinished(backup, cancelled)
     # asked of the database: the path is in memory too when the record of the archive was rolled back
-    if not backup.copies.stored().exists():
+    if not (backup.backup_path and backup.copies.stored().exists()):
         raise targets.error()
 
 
