@@ -184,9 +184,19 @@ def signature_state(subject: BackupExecution | Path) -> Signature:
     if isinstance(subject, Path):
         text = read_signature_file(subject)
         return _read(text, subject.name, lambda: minisign.file_digest(subject))
-    with subject.destination.open() as destination:
-        text = read_signature(destination, subject.backup_path)
-        return _read(text, subject.backup_filename, lambda: _digest_of(subject, destination))
+    try:
+        with subject.destination.open() as destination:
+            text = read_signature(destination, subject.backup_path)
+            return _read(text, subject.backup_filename, lambda: _digest_of(subject, destination))
+    except DestinationError:
+        for copy in readable_copies(subject):
+            if copy.destination_id == subject.destination_id or not copy.blake2b:
+                continue
+            try:
+                return _best_signature([copy], bytes.fromhex(copy.blake2b))
+            except DestinationError as error:
+                audit.log("signature.unread", logging.WARNING, destination=copy.destination.name, error=error.message)
+        raise
 
 
 def signature_of_fetched(backup: BackupExecution, fetched: Fetched) -> Signature:

@@ -6,9 +6,13 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from backups.archive.manifest.document import Manifest
+from backups.instances import get_instance
 from backups.models import BackupCopy, BackupExecution
 from backups.service.backup.run import backup_now
 from backups.service.drill.run import verify_backup
+from backups.service.restore.preview.archived import archived_side
+from backups.service.restore.preview.signature import preview_signature
 from tests.support.archives.age_files import OTHER_IDENTITY, OTHER_RECIPIENT, identity_file
 from tests.support.archives.stored import file_of
 from tests.support.restores.instance_restores import restore, spoil_tacacs, tacacs_state
@@ -52,3 +56,15 @@ def test_when_the_confirmed_copy_is_lost_the_other_one_is_restored(
     restored = restore(mixed)
     assert tacacs_state(tacacs_root) == before
     assert any(text.startswith("The copy that was confirmed ") for text in restored.warnings)
+
+
+def test_a_preview_reads_the_copy_of_a_destination_that_answers(
+    mixed: BackupExecution, tacacs_root: Path, home: Path
+) -> None:
+    BackupExecution.objects.filter(pk=mixed.pk).update(config_json=None)
+    mixed.refresh_from_db()
+    (home / "backups" / "nas").rename(home / "backups" / "unmounted")
+    assert preview_signature(mixed).trusted
+    service = get_instance("tacacs-hq").service
+    side = archived_side(mixed, Manifest.from_dict(mixed.manifest_json or {}), service)
+    assert (side.reason, bool(side.layers)) == ("", True)

@@ -18,6 +18,7 @@ from backups.models import BackupExecution
 from backups.runs.workspace import workspace
 from backups.service.archives.leases import read_lease
 from backups.service.archives.open import open_archive
+from backups.service.archives.records.copies import readable_copies
 from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import OperatorError
 
@@ -61,18 +62,24 @@ def archived_side(source: BackupExecution | Path, manifest: Manifest, service: S
         return replace(kept, layers=layers)
     if not has_lowest and manifest.entry(EXPORT_NAME) is None:
         return ArchivedSide(reason="The backup holds no merged configuration.")
-    try:
-        with workspace(str(uuid4())) as directory:
-            if isinstance(source, Path):
-                path = source
-            else:
+    if isinstance(source, Path):
+        try:
+            with workspace(str(uuid4())) as directory:
+                return _read(source, manifest, directory, service)
+        except OperatorError as error:
+            return ArchivedSide(reason=error.message)
+    reasons = []
+    for copy in readable_copies(source):
+        try:
+            with workspace(str(uuid4())) as directory:
                 # the configuration is at the beginning of the archive
                 path = directory / "head"
-                with read_lease(source), source.destination.open() as destination:
-                    path.write_bytes(destination.head(source.backup_path, HEAD_BYTES))
-            return _read(path, manifest, directory, service)
-    except OperatorError as error:
-        return ArchivedSide(reason=error.message)
+                with read_lease(source), copy.destination.open() as destination:
+                    path.write_bytes(destination.head(copy.path, HEAD_BYTES))
+                return _read(path, manifest, directory, service)
+        except OperatorError as error:
+            reasons.append(error.message)
+    return ArchivedSide(reason=reasons[0] if reasons else f"{source} has no copy to read.")
 
 
 def _read(path: Path, manifest: Manifest, directory: Path, service: ServiceKind) -> ArchivedSide:
