@@ -220,7 +220,8 @@ def test_a_second_signal_of_any_kind_does_not_disturb_the_rollback(
     assert lock is not None
     lock.close()
 
-    assert command.ended() == 129
+    # of signals that come in one moment, any may be the first
+    assert command.ended() in (129, 128 + number)
     assert tacacs_state(site.instance) == before
     assert rows(site, "status", "restore_executions") == [("interrupted",)]
     assert (site.instance / "hooks.log").read_text() == "stopped\nstarted\n"
