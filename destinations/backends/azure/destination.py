@@ -15,11 +15,11 @@ from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, NotFound, VerificationFailed
+from destinations.network.causes import network_cause
+from destinations.network.endpoint import endpoint_steps
+from destinations.network.errors import from_network_error
 from destinations.transfer.ahead import worked_ahead
-from destinations.transfer.causes import network_cause
-from destinations.transfer.endpoint import endpoint_steps
 from destinations.transfer.extras import Extra
-from destinations.transfer.network_errors import from_network_error
 from destinations.transfer.paths import validate_path
 from destinations.transfer.upload import Upload, Wanted
 

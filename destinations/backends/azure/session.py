@@ -26,8 +26,8 @@ from destinations.backends.azure.answers import AzureRefused
 from destinations.backends.azure.library_errors import refused_by
 from destinations.backends.azure.locks import FOREVER
 from destinations.exceptions import DestinationConfigError, DestinationUnavailable
-from destinations.transfer.connections import Connections
-from destinations.transfer.http_adapter import tracked_session
+from destinations.network.connections import Connections
+from destinations.network.http_adapter import tracked_session
 from destinations.transfer.watch import Aborted
 
 CONNECT_SECONDS = 10

@@ -11,10 +11,10 @@ from destinations.backends.dropbox.chunks import Chunks
 from destinations.backends.dropbox.options import REPLACED, SECRETS, TYPE, check, option_fields, refuse_replaced
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, DestinationUnavailable, NotFound, VerificationFailed
-from destinations.transfer.causes import network_cause
-from destinations.transfer.endpoint import endpoint_steps
+from destinations.network.causes import network_cause
+from destinations.network.endpoint import endpoint_steps
+from destinations.network.errors import from_network_error
 from destinations.transfer.extras import Extra
-from destinations.transfer.network_errors import from_network_error
 from destinations.transfer.upload import Upload, Wanted
 
 if TYPE_CHECKING:

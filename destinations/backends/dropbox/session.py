@@ -15,8 +15,8 @@ from dropbox.files import CommitInfo, FileMetadata, UploadSessionCursor, WriteMo
 from destinations.backends.base import BLOCK_SIZE
 from destinations.backends.dropbox.errors import tags
 from destinations.exceptions import DestinationConfigError
-from destinations.transfer.connections import Connections
-from destinations.transfer.http_adapter import tracked_session
+from destinations.network.connections import Connections
+from destinations.network.http_adapter import tracked_session
 from destinations.transfer.watch import Aborted
 
 PAGE = 2000

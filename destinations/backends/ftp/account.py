@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from destinations.transfer.certificates import Trust
+from destinations.network.certificates import Trust
 
 # the ways of encryption
 NONE, EXPLICIT, IMPLICIT = "none", "explicit", "implicit"

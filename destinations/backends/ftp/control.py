@@ -10,8 +10,8 @@ from typing import Final, Self
 from destinations.backends.ftp.account import CONNECT, ENCRYPT, EXPLICIT, IMPLICIT, LOG_IN, NONE, Account
 from destinations.backends.ftp.errors import encryption_error, login_error, reply_error
 from destinations.exceptions import DestinationError, DestinationUnavailable
-from destinations.transfer.network_errors import from_network_error
-from destinations.transfer.sockets import Sockets
+from destinations.network.errors import from_network_error
+from destinations.network.sockets import Sockets
 
 LONGEST_LINE: Final = 8192
 

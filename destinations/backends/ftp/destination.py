@@ -13,13 +13,13 @@ from destinations.backends.ftp.folder import Folder
 from destinations.backends.ftp.uploads import Uploads
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError
-from destinations.transfer import certificates
+from destinations.network import certificates
+from destinations.network.certificates import Trust, fingerprint_of, parse_fingerprint
+from destinations.network.errors import from_broken_tls
+from destinations.network.resolve import resolve
+from destinations.network.server_options import check_host
+from destinations.network.sockets import Sockets
 from destinations.transfer.blocks import compare
-from destinations.transfer.certificates import Trust, fingerprint_of, parse_fingerprint
-from destinations.transfer.network_errors import from_broken_tls
-from destinations.transfer.resolve import resolve
-from destinations.transfer.server_options import check_host
-from destinations.transfer.sockets import Sockets
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 

@@ -10,8 +10,8 @@ from destinations.backends.ftp.client import Client
 from destinations.backends.ftp.errors import AGAIN, code_of, says_missing
 from destinations.backends.ftp.listing import Entry, parse_list, parse_mlsd, parse_time
 from destinations.exceptions import ConnectionLost, DestinationUnavailable, NameTaken, NotFound
+from destinations.network.sockets import Sockets
 from destinations.transfer.paths import MAX_DEPTH, is_filename, is_segment
-from destinations.transfer.sockets import Sockets
 
 # what a server answers to a command that it does not have
 UNKNOWN = ("500", "501", "502", "504")

@@ -6,7 +6,7 @@ from django import forms
 
 from destinations.backends.ftp.account import EXPLICIT, IMPLICIT, NONE
 from destinations.exceptions import DestinationConfigError
-from destinations.transfer import certificates, server_options
+from destinations.network import certificates, server_options
 
 TYPE = "ftp"
 SECRETS = frozenset({"password"})

@@ -10,8 +10,8 @@ from destinations.backends.ftp.folder import Folder
 from destinations.exceptions import DestinationError, DestinationFull, NotFound
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
+from destinations.network.sockets import send_all
 from destinations.transfer.paths import part_name
-from destinations.transfer.sockets import send_all
 from destinations.transfer.upload import Upload, Wanted
 
 # an upload that was cut goes on so far before the end of what the server has

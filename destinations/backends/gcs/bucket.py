@@ -20,7 +20,7 @@ from google.oauth2 import service_account
 from destinations.backends.gcs.answers import GcsRefused
 from destinations.backends.gcs.sessions import RESUME_INCOMPLETE
 from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, DestinationUnavailable
-from destinations.transfer.connections import Connections
+from destinations.network.connections import Connections
 from destinations.transfer.watch import Aborted
 
 CONNECT_SECONDS = 10

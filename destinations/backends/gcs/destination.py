@@ -23,11 +23,11 @@ from destinations.exceptions import (
     NotFound,
     VerificationFailed,
 )
+from destinations.network.causes import network_cause
+from destinations.network.endpoint import endpoint_steps
+from destinations.network.errors import from_network_error
 from destinations.transfer.blocks import compare
-from destinations.transfer.causes import network_cause
-from destinations.transfer.endpoint import endpoint_steps
 from destinations.transfer.extras import Extra
-from destinations.transfer.network_errors import from_network_error
 from destinations.transfer.upload import Upload, Wanted
 
 if TYPE_CHECKING:

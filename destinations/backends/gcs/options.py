@@ -6,7 +6,7 @@ import re
 from django import forms
 
 from destinations.exceptions import DestinationConfigError
-from destinations.transfer.endpoint_options import endpoint_problem
+from destinations.network.endpoint_options import endpoint_problem
 from destinations.transfer.paths import validate_prefix
 
 ENDPOINT = "https://storage.googleapis.com"

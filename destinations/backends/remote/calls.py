@@ -9,8 +9,8 @@ from destinations.backends.base import Progress
 from destinations.backends.remote.steps import RemoteSteps
 from destinations.exceptions import ConnectionLost, DestinationError
 from destinations.lib.formats import human_duration
+from destinations.network.errors import from_network_error
 from destinations.transfer.limits import Throttle, parse_limits
-from destinations.transfer.network_errors import from_network_error
 from destinations.transfer.watch import POLL_SECONDS, Aborted, Meter, watched
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from destinations.backends.s3.answers import S3Refused
 from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, DestinationUnavailable
-from destinations.transfer.connections import Connections
+from destinations.network.connections import Connections
 from destinations.transfer.watch import Aborted
 
 CONNECT_SECONDS = 10

@@ -21,10 +21,10 @@ from destinations.exceptions import (
     NotFound,
     VerificationFailed,
 )
-from destinations.transfer.causes import network_cause
-from destinations.transfer.endpoint import endpoint_steps
+from destinations.network.causes import network_cause
+from destinations.network.endpoint import endpoint_steps
+from destinations.network.errors import from_network_error
 from destinations.transfer.extras import Extra
-from destinations.transfer.network_errors import from_network_error
 from destinations.transfer.paths import validate_path, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
 

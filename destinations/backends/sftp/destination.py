@@ -11,10 +11,10 @@ from destinations.backends.remote import RemoteDestination, Write
 from destinations.backends.sftp import host_keys, options
 from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, Account, address
 from destinations.exceptions import DestinationError, NotFound
+from destinations.network.resolve import resolve
+from destinations.network.server_options import check_host
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
-from destinations.transfer.resolve import resolve
-from destinations.transfer.server_options import check_host
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 

@@ -14,7 +14,7 @@ from destinations.exceptions import (
     PeerNotTrusted,
 )
 from destinations.lib.operator_error import sentences
-from destinations.transfer.network_errors import from_network_error
+from destinations.network.errors import from_network_error
 
 AGAIN = "Check the network and the server; the next try may succeed."
 _RIGHTS = "Give the account the right to do that in this folder, or use another account or folder."

@@ -6,7 +6,7 @@ from django import forms
 
 from destinations.backends.sftp import host_keys
 from destinations.exceptions import DestinationConfigError
-from destinations.transfer import server_options
+from destinations.network import server_options
 
 TYPE = "sftp"
 PASSWORD, KEY, AGENT = "password", "key", "agent"

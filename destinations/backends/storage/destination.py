@@ -27,9 +27,9 @@ from destinations.exceptions import (
     NotFound,
 )
 from destinations.lib.formats import human_size
+from destinations.network.causes import network_cause
+from destinations.network.errors import from_network_error
 from destinations.transfer.blocks import compare
-from destinations.transfer.causes import network_cause
-from destinations.transfer.network_errors import from_network_error
 from destinations.transfer.paths import MAX_DEPTH, is_segment, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
 

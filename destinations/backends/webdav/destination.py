@@ -14,11 +14,11 @@ from destinations.backends.webdav.folder import Folder
 from destinations.backends.webdav.login import Login
 from destinations.backends.webdav.session import Session, site_of
 from destinations.exceptions import DestinationConfigError, DestinationError, NotFound
-from destinations.transfer import certificates
+from destinations.network import certificates
+from destinations.network.certificates import Trust, fingerprint_of, parse_fingerprint
+from destinations.network.errors import from_broken_tls, from_network_error
+from destinations.network.resolve import resolve
 from destinations.transfer.blocks import compare
-from destinations.transfer.certificates import Trust, fingerprint_of, parse_fingerprint
-from destinations.transfer.network_errors import from_broken_tls, from_network_error
-from destinations.transfer.resolve import resolve
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote, urlsplit
 from django import forms
 
 from destinations.exceptions import DestinationConfigError
-from destinations.transfer import certificates, server_options
+from destinations.network import certificates, server_options
 
 TYPE = "webdav"
 SECRETS = frozenset({"password", "token"})

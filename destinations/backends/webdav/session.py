@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from destinations.backends.webdav.errors import AGAIN
 from destinations.backends.webdav.login import Login
 from destinations.exceptions import ConnectionLost
-from destinations.transfer.certificates import Trust
-from destinations.transfer.network_errors import from_network_error
-from destinations.transfer.sockets import Sockets, send_all
+from destinations.network.certificates import Trust
+from destinations.network.errors import from_network_error
+from destinations.network.sockets import Sockets, send_all
 from destinations.transfer.upload import Upload
 
 BLOCK = 256 * 1024

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from destinations.exceptions import ConnectionLost, PeerNotTrusted
-from destinations.transfer.causes import network_cause
-from destinations.transfer.network_errors import from_network_error
+from destinations.network.causes import network_cause
+from destinations.network.errors import from_network_error
 from destinations.transfer.parallel import side_by_side
 
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from destinations.transfer.network_errors import from_network_error
+from destinations.network.errors import from_network_error
 
 
 def resolve(host: str, port: int) -> str:

@@ -9,7 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from destinations.transfer.connections import Connections
+from destinations.network.connections import Connections
 
 
 class _Tracked(HTTPAdapter):

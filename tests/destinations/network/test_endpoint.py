@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from destinations.exceptions import DestinationConfigError
-from destinations.transfer.endpoint import trusting
+from destinations.network.endpoint import trusting
 
 
 def test_a_file_that_holds_no_authority_is_named_without_its_text(tmp_path: Path) -> None:

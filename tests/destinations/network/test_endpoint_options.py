@@ -2,7 +2,7 @@ import pytest
 
 from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError
-from destinations.transfer.endpoint_options import endpoint_problem
+from destinations.network.endpoint_options import endpoint_problem
 
 TYPES = {"s3": "endpoint_url", "gcs": "custom_endpoint"}
 

@@ -6,7 +6,7 @@ import requests
 from azure.core.exceptions import ServiceResponseError
 from urllib3.exceptions import ProtocolError
 
-from destinations.transfer.causes import network_cause
+from destinations.network.causes import network_cause
 
 
 def test_a_connection_that_ended_without_an_answer_is_found_beneath_requests_and_azure() -> None:

@@ -1,0 +1,1 @@
+"""Reaching a server: names, sockets, certificates, endpoints, and what their errors mean."""
