@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 
 DEMO = PROJECT / "tests" / "data" / "instance"
 INSTANCES = """\
@@ -42,7 +43,12 @@ class Ended:
 
 
 class Site:
-    """`home` is its BACKUPSITE_HOME, `instance` the root of the service."""
+    """`home` is its BACKUPSITE_HOME, `instance` the root of the service.
+
+    Where the start of a command is the point, `popen` is ``subprocess.Popen``.
+    """
+
+    popen: "type[subprocess.Popen[str]]" = Prepared
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,7 +75,7 @@ class Site:
         } | more
 
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        return self.popen(
             [sys.executable, *arguments], cwd=PROJECT, env=self.environment(**more), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
