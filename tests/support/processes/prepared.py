@@ -69,6 +69,8 @@ _servers: dict[frozenset[tuple[str, str]], _Server] = {}
 def _server_for(argv: Sequence[str], env: dict[str, str]) -> _Server | None:
     """Return the server that can fork `argv`; None where Python has to be started."""
     own = {variable for variable in env.items() if variable[0].startswith(OF_INTERPRETER)} - OF_CHILD
+    if env.get("PYTHONPATH", "").startswith(f"{PROJECT}:"):
+        own.remove(("PYTHONPATH", env["PYTHONPATH"]))
     if argv[0] != sys.executable or (argv[1].startswith("-") and argv[1] not in ("-c", "-m")) or own - OF_SERVER:
         return None
     key = frozenset(own)

@@ -48,6 +48,8 @@ def load() -> None:
         # what needs settings is imported anew by each child
         with suppress(ImproperlyConfigured):
             importlib.import_module(name)
+    # as in tests/conftest.py
+    importlib.import_module("backups.archive.age.passphrase").WORK_FACTOR = 10
 
 
 def _own_modules() -> list[str]:

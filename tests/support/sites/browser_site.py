@@ -90,13 +90,13 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def make_home(home: Path) -> None:
+def make_home(home: Path, migrated_database: Path) -> None:
     """Make the home of a site that has tables, a user, the demo instance and a local destination."""
     (home / "backups").mkdir(mode=0o700, parents=True)
     shutil.copytree(DEMO_INSTANCE, home / "instance")
     declare_instance(home)
     site = Site("", home, _environment(home))
-    site.manage("migrate", "--verbosity=0")
+    shutil.copy(migrated_database, home / "backupsite.sqlite3")
     site.manage("createsuperuser", "--noinput", f"--username={USER}", "--email=operator@example.org")
     (home / SESSION).write_text(site.manage("shell", "--verbosity=0", "--command", SET_UP).strip())
 

@@ -23,7 +23,6 @@ PATIENCE_SECONDS = 60
 FURNISH = """
 import django; django.setup()
 from django.core.management import call_command
-call_command("migrate", verbosity=0)
 call_command("adddestination", "nas", "--type", "local")
 call_command("backup", "tacacs-hq")
 """
@@ -87,12 +86,13 @@ class Site:
         return Ended(process.returncode, out, err)
 
 
-def furnished(folder: Path) -> Site:
+def furnished(folder: Path, migrated_database: Path) -> Site:
     """Return a site with tables, a destination and one backup."""
     site = Site(folder)
     shutil.copytree(DEMO, site.instance)
     site.declare()
     (site.home / "backups").mkdir(mode=0o700)
+    shutil.copy(migrated_database, site.home / "backupsite.sqlite3")
     process = site.start("-c", FURNISH)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, out + err

@@ -203,15 +203,17 @@ class Site:
         assert self.archives() == sorted(f"nas/{path}" for (path,) in paths)
 
 
-def make_home(home: Path, **variables: str) -> Site:
+def make_home(home: Path, migrated_database: Path | None = None, **variables: str) -> Site:
     """Make a site with a migrated database and one local destination, for `copy_of` to copy."""
     home.mkdir(mode=0o700)
+    if migrated_database:
+        shutil.copy(migrated_database, home / "backupsite.sqlite3")
     (home / "backups").mkdir(mode=0o700)
     (home / "instances.toml").write_text("")
     site = Site(home, variables)
+    migrate = "" if migrated_database else "call_command('migrate', verbosity=0)\n"
     site.python(
-        "from django.core.management import call_command; call_command('migrate', verbosity=0)\n"
-        "call_command('adddestination', 'nas', type='local')\n"
+        f"from django.core.management import call_command\n{migrate}call_command('adddestination', 'nas', type='local')"
     )
     return site
 
