@@ -7,9 +7,10 @@ from datetime import datetime
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
-from backups.models import BackupCopy
+from backups.errors import BackupError
+from backups.models import BackupCopy, BackupExecution
 from backups.models.querysets import SOUND_COPY
-from backups.service.retention.archived import Planned, as_backups, decisions, invalid_rules_refused
+from backups.service.retention.archived import DAMAGED, Planned, as_backups, decisions, invalid_rules_refused
 from backups.service.retention.stored import with_backups
 from destinations.models import BackupDestination
 
@@ -37,7 +38,7 @@ def with_last_copies_kept(destination: BackupDestination, entries: list[Planned]
                 sound.add(pk)
     kept: dict[str, str] = {}
     for other in BackupDestination.objects.in_bulk(list(wanted)).values():
-        for pk, because in _kept_at(other, wanted[other.pk], now).items():
+        for pk, because in kept_at(other, wanted[other.pk], now).items():
             kept.setdefault(pk, f"kept because it is the last sound copy, and the rule of {other} keeps it: {because}")
     planned = []
     for entry in entries:
@@ -51,17 +52,38 @@ def with_last_copies_kept(destination: BackupDestination, entries: list[Planned]
     return planned
 
 
-def _kept_at(destination: BackupDestination, ids: Collection[str], now: datetime) -> dict[str, str]:
-    """Return which of the backups `ids` the rule of `destination` keeps, as if their copies were there, and why."""
+def not_kept(destination: BackupDestination, backup: BackupExecution, now: datetime) -> str:
+    """Return why the rule of `destination` would delete a copy of `backup` as soon as it is there; empty if not."""
+    try:
+        if backup.pk in kept_at(destination, [backup.pk], now):
+            return ""
+    except BackupError:
+        # an invalid rule deletes nothing
+        return ""
+    return f"the rule of {destination}, {destination.rule()}, lets it go at once"
+
+
+def kept_at(destination: BackupDestination, ids: Collection[str], now: datetime) -> dict[str, str]:
+    """Return which of the backups `ids` the rule of `destination` keeps, as if their copies were there, and why.
+
+    Raises BackupError for an invalid rule.
+    """
     expected = BackupCopy.objects.filter(destination=destination, execution__in=ids)
-    instances = set(expected.values_list("execution__instance", flat=True))
+    instances = set(BackupExecution.objects.filter(pk__in=ids).order_by().values_list("instance", flat=True))
     stored = BackupCopy.State.STORED
     copies = list(with_backups(BackupCopy.objects.filter(
         Q(state=stored, missing_at=None) | Q(pk__in=expected.values("pk")),
         destination=destination, execution__instance__in=instances, execution__status="completed",
         execution__deleted_at=None,
     )))  # fmt: skip
-    backups = [replace(backup, flaw="") if backup.id in ids else backup for backup in as_backups(copies, {})]
+    unknown = set(ids) - {copy.execution_id for copy in copies}
+    # one that never had a copy there: with the values of any other
+    elsewhere = with_backups(BackupCopy.objects.stored().filter(execution__in=unknown)) if unknown else ()
+    copies += {copy.execution_id: copy for copy in elsewhere}.values()
+    backups = [
+        replace(backup, flaw="") if backup.id in ids and backup.flaw == DAMAGED else backup
+        for backup in as_backups(copies, {})
+    ]
     found: dict[str, str] = {}
     with invalid_rules_refused(destination):
         for rule in (destination.rule(), destination.last_confirmed_rule()):
