@@ -10,12 +10,13 @@ from django.utils import timezone
 from backups.errors import NotDeletable
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution
+from backups.service.archives.asking import OpenedDestinations
 from backups.service.archives.records.copies import copies_of
 from backups.service.archives.records.delete import delete_from
 from backups.service.archives.records.missing import mark_damaged, mark_missing
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.archived import Planned
-from backups.service.retention.other_copies import OtherCopies
+from backups.service.retention.other_copies import require_another
 from backups.service.retention.plan import Plan, plan_prune
 from backups.service.retention.rule_change import settle_rule
 from destinations.backends import Destination
@@ -81,7 +82,7 @@ def prune(
     settle_rule(destination, now=now)
     pruned = Pruned(plan_prune(destination, now, instance=instance))
     if pruned.plan.to_delete:
-        with destination.open() as opened, OtherCopies() as others:
+        with destination.open() as opened, OpenedDestinations() as others:
             _replan_without_flawed(opened, pruned, now, instance)
             _delete_all(opened, others, pruned, by, until)
         for copy, size in pruned.unsound:
@@ -187,7 +188,7 @@ def _flaws(
 
 
 def _delete_all(
-    opened: Destination, others: OtherCopies, pruned: Pruned, by: audit.Actor, until: datetime | None
+    opened: Destination, others: OpenedDestinations, pruned: Pruned, by: audit.Actor, until: datetime | None
 ) -> None:
     in_a_row = 0
     # the oldest first: when it is cut short, the newer ones are still there
@@ -205,7 +206,7 @@ def _delete_all(
                 if not entry.execution.open_drop:
                     rest = rest.without_open_drop()
                 if entry.elsewhere:
-                    others.require_one(entry.copy)
+                    require_another(entry.copy, others)
                 if rest.count() < (least := pruned.plan.min_keep):
                     raise NotDeletable(f"Fewer than {least} good backups of {entry.execution.instance} would remain.")
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)
