@@ -4,10 +4,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.test import Client
 from django.utils import timezone
 
 from backups.errors import NotDeletable
 from backups.models import BackupCopy, BackupExecution
+from backups.runs.describe import describe
 from backups.service.archives.records.given_up import give_up_copy
 from backups.service.archives.records.missing import mark_damaged, mark_missing
 from backups.service.archives.records.pin import pin_backup
@@ -15,7 +19,7 @@ from backups.service.copying.start import start_due
 from destinations.models import BackupDestination
 from tests.support.archives.stored import NOW, file_of, folder_of, put, stored
 from tests.support.call_commands import command, refused
-from tests.support.rows import a_copy, a_destination
+from tests.support.rows import a_copy, a_destination, an_execution
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +114,28 @@ def test_what_is_there_all_the_same_is_kept_and_named(backup: BackupExecution, v
 def test_a_backup_or_a_destination_has_to_be_named(backup: BackupExecution, vault: BackupDestination) -> None:
     assert "--destination" in refused("acceptloss", "--why", "x")
     assert "was not made for vault" in refused("acceptloss", backup.pk, "--destination", "vault", "--why", "x")
+
+
+def test_a_destination_that_only_history_knows_is_deleted_and_keeps_its_name(
+    backup: BackupExecution, vault: BackupDestination
+) -> None:
+    a_copy(backup, vault, state="failed", path="")
+    an_execution("wiki", destination=vault, status="failed")
+    client = Client()
+    client.force_login(User.objects.create_superuser("alice"))
+    page = f"/admin/destinations/backupdestination/{vault.pk}/delete/"
+    assert "it is used by 1 backup" in client.post(page, {"post": "yes"}, follow=True).content.decode()
+    BackupDestination.objects.filter(pk=vault.pk).update(enabled=False)
+    command("acceptloss", "--destination", "vault", "--why", "burnt")
+    assert client.post(page, {"post": "yes"}).status_code == 302
+    assert not BackupDestination.objects.filter(name="vault").exists()
+    removed = BackupDestination.with_removed.get(name="vault")
+    assert (removed.enabled, removed.config_json) == (False, {})
+    assert [copy["destination"] for copy in describe(backup)["copies"]] == ["nas", "vault"]
+    assert "vault" in command("listbackups", "wiki", "--json").out
+    # the name stays that of the deleted one, its place is free
+    again = BackupDestination(name="vault", type="local", config_json={"path": "vault"})
+    with pytest.raises(ValidationError, match="Choose another name"):
+        again.full_clean()
+    again.name = "vault2"
+    again.full_clean()
