@@ -3,13 +3,15 @@
 Imports requests: for modules of types whose library is built on it.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from destinations.network.connections import Connections
+
+S = TypeVar("S", bound=requests.Session)
 
 
 class _Tracked(HTTPAdapter):
@@ -37,12 +39,26 @@ class _Tracked(HTTPAdapter):
         return manager
 
 
+def guarded(session: S) -> S:
+    """Return `session`, after it was told to follow no redirection, and to take no login from a file of the system.
+
+    A redirection would take the login along to another host; a line of .netrc would be sent in place of the login.
+    """
+    session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
+    session.auth = _as_it_is
+    return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 def tracked_session(connections: Connections, *, threads: int, verify: str = "") -> requests.Session:
     """Return a session for that many threads, which retries nothing; `connections.shut` ends its requests.
 
     `verify` is the file of the authorities to trust, by default those of the environment or of requests.
     """
-    session = requests.Session()
+    session = guarded(requests.Session())
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Tracked(connections, threads=threads, verify=verify))
     return session
