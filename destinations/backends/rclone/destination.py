@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +16,7 @@ from destinations.backends.rclone.errors import explain
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write, is_listed
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
+from destinations.lib.moments import from_iso
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import MAX_DEPTH, part_token
@@ -197,7 +197,7 @@ class RcloneDestination(RemoteDestination):
 
     def remote_stat(self, path: str) -> StoredFile:
         item = self._look(path)
-        return StoredFile(path, int(item["Size"]), datetime.fromisoformat(item["ModTime"]))
+        return StoredFile(path, int(item["Size"]), from_iso(item["ModTime"]))
 
     def _look(self, path: str, *words: str) -> dict[str, Any]:
         """Return what is known of the file. Raises `NotFound`."""

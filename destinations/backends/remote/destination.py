@@ -27,6 +27,8 @@ from destinations.transfer.watch import Foreign, Meter
 
 # files of a listing that are fetched in one step
 PAGE = 1000
+# of one file, as databases keep them
+MOST_BYTES = 2**63 - 1
 
 
 class RemoteDestination(RemoteUploads):
@@ -116,6 +118,7 @@ class RemoteDestination(RemoteUploads):
         while not end:
             found, end = self._again(action, fetch, None)
             for file in found:
+                self._require_size(file)
                 is_ordered &= seen <= file.path
                 seen = file.path
                 if is_begun_anew and not is_ordered:
@@ -133,7 +136,16 @@ class RemoteDestination(RemoteUploads):
     def stat(self, path: str) -> StoredFile:
         validate_path(path)
         self._require_files()
-        return self._call(f"look for {path}", lambda: self.remote_stat(path))
+        found = self._call(f"look for {path}", lambda: self.remote_stat(path))
+        self._require_size(found)
+        return found
+
+    def _require_size(self, file: StoredFile) -> None:
+        if not 0 <= file.size_bytes <= MOST_BYTES:
+            raise DestinationUnavailable(
+                f"{self.where} says that {file.path} has {file.size_bytes:,} bytes, which no file has.",
+                "See whether the server is the right one, and what its log says.",
+            )
 
     def delete(self, path: str) -> None:
         validate_path(path)
