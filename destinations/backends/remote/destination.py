@@ -90,7 +90,7 @@ class RemoteDestination(RemoteUploads):
         A try after a lost connection leaves out what was seen; where the order does not tell what that is, it fails.
         """
         files: Iterator[StoredFile] | None = None
-        last = seen = ""
+        first = last = seen = ""
         is_ordered, is_begun_anew = True, False
 
         def page() -> tuple[list[StoredFile], bool]:
@@ -130,7 +130,12 @@ class RemoteDestination(RemoteUploads):
                 # a listing that began anew repeats what came before
                 if file.path == last or (is_begun_anew and file.path < last):
                     continue
-                last = file.path
+                if file.path == first:
+                    raise DestinationUnavailable(
+                        f"Cannot {action} at {self.where}: the listing comes back to its beginning, {first}.",
+                        "See whether the server is the right one, and what its log says.",
+                    )
+                first, last = first or file.path, file.path
                 yield file
 
     def stat(self, path: str) -> StoredFile:

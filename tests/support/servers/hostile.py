@@ -60,7 +60,7 @@ class Hostile:
                     answer = passed_on
                 self.send_response(answer.status)
                 is_whole = isinstance(answer.body, bytes)
-                if is_whole and "Content-Length" not in answer.headers:
+                if is_whole and "content-length" not in map(str.lower, answer.headers):
                     self.send_header("Content-Length", str(len(answer.body)))  # type: ignore[arg-type]
                 elif not is_whole:
                     self.close_connection = True
