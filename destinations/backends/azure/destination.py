@@ -124,11 +124,14 @@ class AzureDestination(RemoteDestination):
 
     def _look(self, path: str) -> "Blob":
         try:
-            return self._open().stat(self._prefix + path)
+            found = self._open().stat(self._prefix + path)
+            # what a process that was killed left while it dropped blocks is no file
+            if listings.DISCARDED not in found.metadata:
+                return found
         except AzureRefused as refused:
-            if refused.is_missing or self._may_be_missing(refused):
-                raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.") from None
-            raise
+            if not refused.is_missing and not self._may_be_missing(refused):
+                raise
+        raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.")
 
     # --- uploads --------------------------------------------------------------------------------------------------
     def remote_send(self, upload: Upload, state: UploadState) -> None:
@@ -153,6 +156,7 @@ class AzureDestination(RemoteDestination):
                 if not refused.is_no_container:
                     raise
                 container.create()
+        listings.remove_discarded(container, name)
         blocks.send(container, self._blocks, upload)
 
     def remote_check(self, upload: Upload) -> None:
