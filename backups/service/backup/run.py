@@ -81,7 +81,7 @@ class BackupKind(RunKind[BackupExecution]):
         """
         monitor.stage(Stage.PREPARING)
         targets = Targets(run, copies_of(run))
-        targets.require_reachable()
+        targets.require_reachable(monitor)
         instance = get_instance(run.instance)
         live = live or instance.service.live()
         targets.choose_encryption(instance, live)

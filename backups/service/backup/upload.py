@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from backups.errors import Cancelled, Interrupted
@@ -19,7 +19,7 @@ from backups.service.archives.records.copies import change_copy, mirrored, recor
 from backups.service.archives.signatures import record_key_use
 from backups.service.backup.pack import Made
 from backups.service.backup.side_by_side import Upload, remove, send_all
-from backups.service.backup.targets import Target, Targets
+from backups.service.backup.targets import Targets
 from destinations.exceptions import DestinationError
 from destinations.lib.operator_error import OperatorError
 
@@ -80,6 +80,12 @@ def upload_archives(
         record_key_use(upload.path)
         try:
             record(backup, upload.target.copy, upload.path, upload.locked_until)
+        except IntegrityError as error:
+            # another row has that path or that archive at this destination: the other copies are not concerned
+            discard(upload)
+            upload.error = error
+            failed(upload)
+            return
         except BaseException:
             discard(upload)
             raise
@@ -104,12 +110,10 @@ def upload_archives(
             )  # fmt: skip
 
     def failed(upload: Upload) -> None:
-        error = upload.error
-        if len(uploads) == 1 and not isinstance(error, OperatorError):
-            raise error or RuntimeError("An upload failed without an error.")
+        error = upload.error or RuntimeError("An upload failed without an error.")
         if isinstance(error, Cancelled | Interrupted):
             raise error
-        targets.failed(upload.target, _readable(backup, upload.target, error))
+        targets.failed(upload.target, error)
 
     try:
         send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed, discard=discard)
@@ -121,16 +125,6 @@ def upload_archives(
     # asked of the database: the path is in memory too when the record of the archive was rolled back
     if not (backup.backup_path and backup.copies.stored().exists()):
         raise targets.error()
-
-
-def _readable(backup: BackupExecution, target: Target, error: Exception | None) -> OperatorError:
-    """Return `error`, or one with its type alone, whose text holds no secret."""
-    if isinstance(error, OperatorError):
-        return error
-    if error is not None:
-        audit.crashed("backup.upload-crashed", error, backup=backup.pk, destination=target.copy.destination.name)
-        return OperatorError(message_of(error))
-    return OperatorError("The upload ended without a result.")
 
 
 def record(backup: BackupExecution, copy: BackupCopy, path: str, locked_until: datetime | None = None) -> None:
