@@ -89,13 +89,13 @@ class Targets:
         if expected:
             self._each(require)
 
-    def failed(self, target: Target, error: Exception) -> None:
-        """Record that the copy of `target` cannot be made now; it is not usable any more."""
+    def failed(self, target: Target, error: Exception, *, left: bool = False) -> None:
+        """Record that the copy of `target` cannot be made now, as `record_failed`; it is not usable any more."""
         where = target.copy.destination.name
         known = for_operator(error, "copy.crashed", backup=self.backup.pk, destination=where)
         self.usable = [other for other in self.usable if other is not target]
         self._errors.append((target.copy, known))
-        record_failed(target.copy, known)
+        record_failed(target.copy, known, left=left)
 
     def error(self) -> OperatorError:
         """Return the one error that says why no copy could be made."""

@@ -15,7 +15,7 @@ from backups.errors import BackupError, Cancelled
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import cancel
 from backups.runs.queue.deduplication import AlreadyWaiting
-from backups.runs.recovery.reap import reap
+from backups.runs.recovery.reap import reap, tidy
 from backups.service.archives.fetch import fetch
 from backups.service.archives.records.copies import RETRY_AFTER
 from backups.service.archives.records.delete import delete_backup
@@ -307,7 +307,7 @@ def test_a_process_that_dies_between_two_uploads_and_their_record_loses_neither(
     with monkeypatch.context() as patch:
         patch.setattr(upload, "record", die)
         # what a killed process does not do: tidy up, and record its end
-        patch.setattr(LocalDestination, "delete", lambda *_: None)
+        patch.setattr(upload, "remove_published", lambda *_, **__: None)
         patch.setattr(backup_service.BackupKind, "settle", lambda *_: None)
         with pytest.raises(Died):
             backup_now("shop", three[:2], by="tests")
@@ -318,6 +318,7 @@ def test_a_process_that_dies_between_two_uploads_and_their_record_loses_neither(
     (home / "backups" / "cellar" / lost.planned_path).unlink(missing_ok=True)
     BackupExecution.objects.update(heartbeat_at=None, worker="elsewhere:1", started_at="2026-01-01T00:00:00Z")
     reap()
+    tidy()
     backup.refresh_from_db()
     assert (backup.status, backup.copies_state, backup.destination) == ("completed", "missing", three[0])
     assert copies(backup) == {"nas": "stored", "cellar": "failed"}
