@@ -17,6 +17,10 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(blank=True, help_text='when the planned path of an upload that ended is looked at again', null=True),
         ),
         migrations.AddIndex(
+            model_name='backupexecution',
+            index=models.Index(condition=models.Q(('copies_state', ''), ('deleted_at', None), ('status', 'completed')), fields=['status'], name='execution_without_copies'),
+        ),
+        migrations.AddIndex(
             model_name='backupcopy',
             index=models.Index(condition=models.Q(('planned_path', ''), _negated=True), fields=['look_again_at'], name='copy_unsettled'),
         ),

@@ -29,6 +29,7 @@ from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
 from backups.service.archives.records.copies import Destinations, close_copies, copies_of
+from backups.service.archives.records.uncopied import planned_copies, record_uncopied
 from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
@@ -78,7 +79,7 @@ class BackupKind(RunKind[BackupExecution]):
         `parts` replaces the components that the instance has now; `live` is its configuration where it was read before.
         """
         monitor.stage(Stage.PREPARING)
-        targets = Targets(run, copies_of(run))
+        targets = Targets(run, planned_copies(run))
         targets.require_reachable(monitor)
         instance = get_instance(run.instance)
         live = live or instance.service.live()
@@ -153,6 +154,8 @@ class BackupKind(RunKind[BackupExecution]):
         if run.copies.stored().exists():
             run.transition(Status.RUNNING, warnings=[*run.warnings, NOTE])
             return complete(run, Interrupted(message))
+        # one of a release before copies has its planned path alone
+        planned_copies(run)
         return finish.interrupt(run, message, HOST_LOG_HINT)
 
     def recover_queued(self, run: BackupExecution) -> bool:
@@ -162,7 +165,7 @@ class BackupKind(RunKind[BackupExecution]):
         return run.adopted
 
     def tidy(self) -> int:
-        return len(settle_uploads())
+        return record_uncopied() + len(settle_uploads())
 
     def discard(self, run: BackupExecution) -> None:
         forget_lists(run)
