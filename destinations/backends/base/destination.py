@@ -5,7 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -146,6 +146,11 @@ class Destination(Options):
         return tuple(mine)
 
     # --- locks and versions ---------------------------------------------------------------------------------------
+    @property
+    def renewed_for(self) -> timedelta | None:
+        """For how long from now an archive that retention keeps is to be locked; None where locks are not renewed."""
+        return None
+
     def lock(self, path: str, until: datetime) -> StoredFile:
         """Lock the file until then, or leave a longer lock as it is. Raises `NotFound`."""
         raise DestinationConfigError(
