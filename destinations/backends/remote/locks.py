@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 # of the file of a test: longer than the clocks of both sides differ in most places, and soon over
 PROBE_SECONDS = 120
-# a legal hold has no end
-FOREVER = datetime.max.replace(tzinfo=UTC)
+# a legal hold has no end; a day before the last one, which no change of the time zone overflows
+FOREVER = datetime(9999, 12, 30, tzinfo=UTC)
 # the lock of an upload counts from its begin
 TOLERANCE = timedelta(minutes=1)
 
