@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from backups.lib import audit
@@ -56,10 +56,10 @@ def run_due(queue: str) -> list[BackupDestination]:
     """Run the pass of the destination that is due, of those with archives of `queue`; return it, or nothing."""
     ours = of_queue(BackupExecution.objects.all(), queue)
     not_due = Q(retention_pass__next_at__gt=timezone.now())
-    for destination in BackupDestination.objects.enabled().exclude(not_due):
-        # a folder of another host is looked after there
-        held = BackupCopy.objects.stored().filter(destination=destination, execution__in=ours.values("pk"))
-        if held.exists() and _claim(destination, timezone.now()):
+    # a folder of another host is looked after there
+    held = BackupCopy.objects.stored().filter(destination=OuterRef("pk"), execution__in=ours.values("pk"))
+    for destination in BackupDestination.objects.enabled().exclude(not_due).filter(Exists(held))[:1]:
+        if _claim(destination, timezone.now()):
             run_pass(destination)
             return [destination]
     return []
