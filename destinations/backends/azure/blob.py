@@ -23,6 +23,8 @@ class Blob:
     # of a listing of what is kept: deleted softly, or an earlier version
     is_deleted: bool = False
     is_current: bool = True
+    # empty where the account has no tiers, or the listing does not say
+    tier: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -38,5 +40,5 @@ def blob_of(found: Any) -> Blob:
     is_current = not version or bool(found.is_current_version)
     return Blob(
         found.name, size, found.last_modified, str(found.etag or ""), found.metadata or {}, until, version,
-        bool(found.deleted), is_current,
+        bool(found.deleted), is_current, str(getattr(found.blob_tier, "value", found.blob_tier) or ""),
     )  # fmt: skip

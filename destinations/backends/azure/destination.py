@@ -1,7 +1,7 @@
 """A container of Azure Blob Storage."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django import forms
@@ -10,7 +10,7 @@ from destinations.backends.azure import listings, locks
 from destinations.backends.azure.fields import option_fields
 from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced
 from destinations.backends.azure.steps import AzureSteps
-from destinations.backends.base import StoredFile
+from destinations.backends.base import StoredFile, validate_path
 
 
 class AzureDestination(AzureSteps):
@@ -34,6 +34,22 @@ class AzureDestination(AzureSteps):
 
     def location(self) -> str:
         return f"{self._account.url}/{self.options['azure_container']}/{self.options['location']}".rstrip("/")
+
+    # --- access tiers ---------------------------------------------------------------------------------------------
+    @property
+    def cools_after(self) -> timedelta | None:
+        days = int(str(self.options["cool_after_days"]))
+        # what is uploaded to a cooler tier is there already
+        return timedelta(days=days) if days and self.options["access_tier"] in {"", "Hot"} else None
+
+    def cool(self, path: str) -> None:
+        validate_path(path)
+        self._call(f"move {path} to the tier Cool", lambda: self._cool(path))
+
+    def _cool(self, path: str) -> None:
+        # somebody may have moved it to Cold or Archive, from where this would bring it back
+        if (blob := self._look(path)).tier in {"", "Hot"}:
+            self._open().cool(blob.name)
 
     # --- locks and versions ---------------------------------------------------------------------------------------
     def remote_lock(self, path: str, until: datetime) -> None:

@@ -3,7 +3,7 @@
 from django import forms
 
 from destinations.backends.azure.pairs import PairsField
-from destinations.backends.base.lock_options import lock_fields
+from destinations.backends.base.lock_options import LONGEST_LOCK_DAYS, lock_fields
 
 # archives in Archive could be neither verified nor restored before hours have passed
 TIERS = ("Hot", "Cool", "Cold")
@@ -74,6 +74,15 @@ def option_fields() -> dict[str, forms.Field]:
             "Of new archives. Cool and Cold cost less to keep, and a fee when deleted within 30 and 90 days.",
             ("", "as the account says"),
             *((tier, tier) for tier in TIERS),
+        ),
+        "cool_after_days": forms.IntegerField(
+            label="Cool after",
+            required=False,
+            min_value=0,
+            max_value=LONGEST_LOCK_DAYS,
+            initial=90,
+            help_text="Days after which an archive in the tier Hot is moved to Cool, where it costs less to keep and "
+            "more to read; 0: never.",
         ),
         "default_metadata": PairsField(label="Metadata", help_text="Stored with each archive: one NAME=VALUE a line."),
         "default_tags": PairsField(

@@ -32,7 +32,6 @@ REPLACED = {
     "object_parameters": "Use 'default_metadata', 'default_tags' and 'access_tier'.",
     "overwrite_files": "Leave it out: nothing is ever overwritten.",
     "client_options": "Use 'endpoint_url', 'verify' and 'timeout'.",
-    "cool_after_days": "Leave it out, and give the account a rule of lifecycle management that moves blobs.",
 }
 
 
@@ -72,6 +71,7 @@ def check(options: dict[str, object]) -> dict[str, object]:
         "location": location,
         "endpoint_url": given["endpoint_url"].rstrip("/"),
         "endpoint_suffix": given["endpoint_suffix"] or "core.windows.net",
+        "cool_after_days": int(given["cool_after_days"] or 0),
         "lock_mode": given["lock_mode"] or next(iter(LOCK_MODES)),
         "sas_token": given["sas_token"].removeprefix("?"),
         "account_name": given["account_name"].lower(),

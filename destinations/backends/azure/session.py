@@ -187,6 +187,9 @@ class Container:
         blob = self._client.get_blob_client(name, version_id=version or None)
         self._ask("d", lambda: blob.delete_blob(**condition))
 
+    def cool(self, name: str) -> None:
+        self._ask("w", lambda: self._client.get_blob_client(name).set_standard_blob_tier(StandardBlobTier.COOL))
+
     def undelete(self, name: str) -> None:
         """Bring back what soft delete keeps under that name: the file, or all its versions."""
         self._ask("w", self._client.get_blob_client(name).undelete_blob)
