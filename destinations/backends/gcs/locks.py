@@ -38,7 +38,7 @@ def try_lock(bucket: "Bucket", prefix: str, mode: str, where: str) -> str:
         bucket.delete(name)
         raise VerificationFailed(
             f"{where} takes a lock and keeps none.",
-            "Enable object retention of the bucket: gcloud storage buckets update --enable-per-object-retention.",
+            "Enable object retention of the bucket.",
         )
     try:
         # without the generation a bucket with versions would keep the object, and let go of its name only

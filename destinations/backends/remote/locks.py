@@ -133,8 +133,11 @@ def require_unlocked(what: str, until: datetime | None) -> None:
 def lock_error(what: str, until: datetime | None) -> Locked:
     if until == FOREVER:
         return Locked(f"{what} is locked by a legal hold.", "Whoever placed the hold has to end it.", until)
-    end = f"until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "by the store"
-    return Locked(f"{what} is locked {end}.", "It can be deleted afterwards.", until)
+    if until is None:
+        return Locked(
+            f"{what} is locked by the store.", "It can be deleted when its retention or hold has ended.", until
+        )
+    return Locked(f"{what} is locked until {until:%Y-%m-%d %H:%M} UTC.", "It can be deleted afterwards.", until)
 
 
 def probe_end() -> datetime:
