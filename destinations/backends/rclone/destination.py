@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
@@ -21,7 +21,6 @@ from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import MAX_DEPTH, part_token
 from destinations.transfer.upload import Upload, Wanted
-from destinations.transfer.watch import Meter
 
 EXTRA = Extra(options.TYPE, programs=(PROGRAM,), install=INSTALL)
 # no archive is below a folder of another name, such as one of the system that may not be read
@@ -85,12 +84,9 @@ class RcloneDestination(RemoteDestination):
         self._rclone.kill()
 
     def connection_steps(self) -> Iterator[Step]:
-        def step(name: str, action: str, work: Callable[[], str]) -> Step:
-            return name, lambda: self._once(action, work, None, Meter())
-
-        yield step("program", "run rclone", lambda: self._call_rclone("version").decode().splitlines()[0])
-        yield step("remote", "open the remote", self._describe)
-        yield step("folder", "look for the folder", self._look_for_folder)
+        yield self._step("program", "run rclone", lambda: self._call_rclone("version").decode().splitlines()[0])
+        yield self._step("remote", "open the remote", self._describe)
+        yield self._step("folder", "look for the folder", self._look_for_folder)
 
     def _describe(self) -> str:
         features = self._features

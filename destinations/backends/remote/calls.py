@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from destinations.backends.base import Progress
+from destinations.backends.base import Progress, Step
 from destinations.backends.remote.steps import RemoteSteps
 from destinations.exceptions import ConnectionLost, DestinationError
 from destinations.lib.formats import human_duration
@@ -34,6 +34,10 @@ class RemoteCalls(RemoteSteps):
     def _call(self, action: str, work: Callable[[], T], progress: Progress | None = None) -> T:
         """Run a short step, again after a lost connection."""
         return self._again(action, lambda: self._once(action, work, progress, Meter()), progress)
+
+    def _step(self, name: str, action: str, work: Callable[[], str]) -> Step:
+        """Return a step of `connection_steps`, which is done once."""
+        return name, lambda: self._once(action, work, None, Meter())
 
     def _again(self, action: str, work: Callable[[], T], progress: Progress | None) -> T:
         for delay in self.retry_delays:

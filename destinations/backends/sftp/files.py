@@ -5,12 +5,12 @@ import stat
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncssh
 from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR, FILEXFER_TYPE_SYMLINK
 
+from destinations.backends.remote import Entry
 from destinations.backends.sftp.session import Session
 from destinations.transfer.blocks import BLOCK_SIZE
 
@@ -21,18 +21,6 @@ UNDER_WAY = 8
 LARGEST_REQUEST, SAFE_REQUEST = 261_120, 32_768
 # a server may flush gigabytes to a slow disk before it answers
 FLUSH_SECONDS = 1800.0
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One name of a folder."""
-
-    name: str
-    size: int
-    modified_at: datetime | None
-    is_file: bool
-    is_folder: bool
-    is_link: bool
 
 
 def as_entry(name: str, attributes: asyncssh.SFTPAttrs) -> Entry:
