@@ -13,10 +13,9 @@ from time import monotonic
 from backups.errors import BackupError, Interrupted
 from backups.runs.progress import Monitor
 from backups.service.archives.names import ATTEMPTS
-from backups.service.archives.signatures import delete_signature, signature_text, store_signature
+from backups.service.archives.signatures import signature_text, store_signature
 from backups.service.backup.pack import Made
 from backups.service.backup.targets import Target
-from destinations.backends import Destination
 from destinations.exceptions import NameTaken
 
 # how long the run waits for the threads after it was stopped: one whose peer is mute ends by its own timeout
@@ -66,12 +65,6 @@ class Upload:
 
 
 Results = SimpleQueue[tuple[Upload, BaseException | None]]
-
-
-def remove(destination: Destination, path: str) -> None:
-    """Delete the archive at `path`, which no row names, and its signature."""
-    destination.delete(path)
-    delete_signature(destination, path)
 
 
 def send_all(

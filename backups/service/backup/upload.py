@@ -16,9 +16,10 @@ from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
 from backups.service.archives.names import archive_paths
 from backups.service.archives.records.copies import change_copy, mirrored, record_failed
+from backups.service.archives.records.delete import remove_unrecorded
 from backups.service.archives.signatures import record_key_use
 from backups.service.backup.pack import Made
-from backups.service.backup.side_by_side import Upload, remove, send_all
+from backups.service.backup.side_by_side import Upload, send_all
 from backups.service.backup.targets import Target, Targets
 from destinations.exceptions import DestinationError
 from destinations.lib.operator_error import OperatorError
@@ -94,7 +95,7 @@ def upload_archives(
             return
         try:
             with defer_signals(), copy.destination.open() as destination:
-                remove(destination, upload.path)
+                remove_unrecorded(destination, upload.path)
         except DestinationError as error:
             # the error that ended the upload is the one to be raised, and the other uploads go on
             where = copy.destination.name

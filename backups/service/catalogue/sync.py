@@ -19,7 +19,7 @@ from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.records.copies import seen_at
-from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
+from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned, record_expired
 from backups.service.archives.signatures import check_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.catalogue.adopt import attach_copy, examine, known_elsewhere, record_adopted, record_moved
@@ -107,6 +107,8 @@ def mark_found(
 ) -> tuple[list[BackupExecution], list[BackupExecution]]:
     """Record which archives are missing and which are back, log those that changed; return the first two."""
     missing = [backup for backup in found.missing if mark_missing(found.copies[backup.pk], now)]
+    for backup in found.expired:
+        record_expired(found.copies[backup.pk], now)
     returned = [backup for backup in found.returned if mark_returned(found.copies[backup.pk])]
     for backup, size in found.changed:
         audit.log(

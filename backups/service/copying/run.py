@@ -21,6 +21,7 @@ from backups.service.archives.fetch import Fetched, HashingSink, fetch_nearest
 from backups.service.archives.leases import release_leases
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths, signature_of
 from backups.service.archives.records.copies import change_copy, is_off_box, next_try, not_stored_since
+from backups.service.archives.records.delete import remove_unrecorded
 from backups.service.archives.signatures import delete_signature, read_signature, store_signature
 from backups.service.backup.start import require_enabled
 from backups.service.copying.start import may_be_source, require_source, start_copy
@@ -86,8 +87,7 @@ class CopyKind(RunKind[CopyExecution]):
             except BaseException:
                 # a reaper may have taken this process for dead, and recorded the archive: then it stays
                 if not BackupCopy.objects.filter(pk=copy.pk, path=path, state=State.STORED, missing_at=None).exists():
-                    opened.delete(path)
-                    delete_signature(opened, path)
+                    remove_unrecorded(opened, path)
                 raise
             if damaged:
                 _remove_damaged(opened, run, damaged)

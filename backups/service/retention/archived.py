@@ -33,6 +33,8 @@ class Planned:
     reason: str
     # whether another destination had a sound copy when the plan was made
     elsewhere: bool = False
+    # whether the rule lets it go at a destination where only the store deletes
+    left_to_store: bool = False
 
     @property
     def is_locked(self) -> bool:
