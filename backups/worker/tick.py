@@ -16,7 +16,7 @@ from backups.lib import audit, locks
 from backups.runs import workspace
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
-from backups.runs.recovery.reap import reap
+from backups.runs.recovery.reap import reap, tidy
 from backups.service.automation import drills, overdue, schedules, watch
 from backups.service.copying import start as copying
 from backups.service.keys import check
@@ -105,6 +105,12 @@ def apply_retention(queue: str) -> str:
     return f"applied retention at {done[0].name}" if done else ""
 
 
+def settle_uploads(_queue: str) -> str:
+    """Look at what ended runs may have left at destinations. It may take hours: the next ticks go on meanwhile."""
+    count = tidy()
+    return f"settled {count} uploads" if count else ""
+
+
 # Each is called with the name of the queue, and returns what it did, or an empty string.
 STEPS: list[Callable[[str], str]] = [
     end_dead_runs,
@@ -121,7 +127,7 @@ STEPS: list[Callable[[str], str]] = [
 
 
 def tick(queue: str = "") -> str:
-    """Run all STEPS and write the heartbeat of the scheduler; return what was done.
+    """Run all STEPS, write the heartbeat of the scheduler, and settle uploads; return what was done.
 
     A step that fails does not prevent the others. Raises BackupError at the end, with the names of the failed steps.
     """
@@ -136,6 +142,8 @@ def tick(queue: str = "") -> str:
         message = sentences(*failed)
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
     done.append(_run(apply_retention, queue, failed))
+    # the lock of the tick is free again
+    done.append(_run(settle_uploads, queue, failed))
     if failed:
         raise BackupError(sentences(f"Housekeeping failed: {sentences(*failed)}"), hint="Its log says more.")
     return "; ".join(filter(None, done))

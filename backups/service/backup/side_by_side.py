@@ -17,6 +17,7 @@ from backups.service.archives.signatures import signature_text, store_signature
 from backups.service.backup.pack import Made
 from backups.service.backup.targets import Target
 from destinations.exceptions import NameTaken
+from destinations.lib.operator_error import OperatorError
 
 # how long the run waits for the threads after it was stopped: one whose peer is mute ends by its own timeout
 PATIENCE_SECONDS = 1.5
@@ -27,7 +28,8 @@ POLL_SECONDS = 0.1
 class Upload:
     """One archive on its way to one destination. `error` is why it did not arrive; None while it is under way.
 
-    `published` is True from the moment on when the archive is visible at its path.
+    `published` is True from the moment on when the archive is visible at its path, `left` while something of the upload
+    may be there. `kept` is why an archive that was published could not be removed.
     """
 
     target: Target
@@ -38,6 +40,8 @@ class Upload:
     error: Exception | None = None
     locked_until: datetime | None = None
     published: bool = False
+    left: bool = False
+    kept: OperatorError | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def send(self, advance: Callable[[int], None]) -> None:
@@ -93,6 +97,7 @@ def send_all(
                     continue
                 upload.path = path
                 plan(upload)
+                upload.left = True
                 if len(uploads) == 1:
                     # in this thread, where a signal ends it at once
                     _work(upload, monitor, results)
@@ -112,6 +117,7 @@ def send_all(
                 discard(upload)
             if isinstance(error, NameTaken) and not upload.published:
                 # another backup of the same instance began in the same second
+                upload.left = False
                 waiting = [upload]
             elif error is None:
                 arrived(upload)

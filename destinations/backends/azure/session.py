@@ -64,6 +64,8 @@ class Container:
             transport=self._transport(verify or True),
             # tries, their delays and what passes are those of all types
             retry_total=0,
+            # the signature of a login would go along to another host
+            permit_redirects=False,
             # as much as is asked for at once
             max_single_get_size=1 << 30,
             logger=_quiet,
@@ -198,8 +200,8 @@ class Container:
         """Copy a version to its name, where no file has it, and wait for the end of the copy."""
         blob = self._client.get_blob_client(name)
         source = f"{blob.url}?versionid={quote(version)}{'&' if self._signature else ''}{self._signature}"
-        condition: Any = {"match_condition": MatchConditions.IfMissing}
-        status = str(self._ask("w", lambda: blob.start_copy_from_url(source, **condition))["copy_status"])
+        copied = self._ask("w", lambda: blob.start_copy_from_url(source, match_condition=MatchConditions.IfMissing))
+        status = str(copied["copy_status"])
         while status == "pending":
             time.sleep(COPY_POLL_SECONDS)
             status = str(self._ask("r", blob.get_blob_properties).copy.status)

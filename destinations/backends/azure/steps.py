@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from destinations.backends.azure import blocks, listings
 from destinations.backends.azure.account import Account
-from destinations.backends.azure.answers import AzureRefused, explain
+from destinations.backends.azure.answers import TAKEN, AzureRefused, explain
 from destinations.backends.azure.options import stored_with
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.remote import Write
@@ -101,11 +101,14 @@ class AzureSteps(LockingDestination):
 
     def _look(self, path: str) -> "Blob":
         try:
-            return self._open().stat(self._prefix + path)
+            found = self._open().stat(self._prefix + path)
+            # what a process that was killed left while it dropped blocks is no file
+            if listings.DISCARDED not in found.metadata:
+                return found
         except AzureRefused as refused:
-            if refused.is_missing or self._may_be_missing(refused):
-                raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.") from None
-            raise
+            if not refused.is_missing and not self._may_be_missing(refused):
+                raise
+        raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.")
 
     # --- uploads --------------------------------------------------------------------------------------------------
     def remote_send(self, upload: Upload, state: UploadState) -> None:
@@ -130,6 +133,7 @@ class AzureSteps(LockingDestination):
                 if not refused.is_no_container:
                     raise
                 container.create()
+        listings.remove_discarded(container, name)
         blocks.send(container, self._blocks, upload)
 
     def remote_check(self, upload: Upload) -> None:
@@ -137,18 +141,25 @@ class AzureSteps(LockingDestination):
 
     def remote_publish(self, upload: Upload) -> None:
         wanted, container = upload.wanted, self._open()
-        etag = container.commit(self._blocks.name, self._blocks.ids, stored_with(self.options, wanted))
+        upload.published = container.commit(self._blocks.name, self._blocks.ids, stored_with(self.options, wanted))
         stored = container.stat(self._blocks.name)
         # blocks cannot be read before they are committed
         damaged = stored.size != wanted.size or (
             self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256
         )
         if damaged:
-            container.delete(self._blocks.name, etag=etag)
             raise VerificationFailed(
                 f"{wanted.path} in {self.where} reads back differently from what was written.",
                 "Do not rely on this destination before its storage is repaired.",
             )
+
+    def remote_withdraw(self, upload: Upload) -> None:
+        try:
+            self._open().delete(self._prefix + upload.wanted.path, etag=upload.published)
+        except AzureRefused as refused:
+            # it is gone, or another one has its name
+            if not refused.is_missing and refused.code not in TAKEN:
+                raise
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         container = self._open()

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from backups.models import BackupCopy, BackupExecution
-from backups.service.archives.records.delete import delete_backup, remove_unrecorded
+from backups.service.archives.records.delete import delete_backup
+from backups.service.backup.remove import remove_archive
 from backups.service.catalogue.sync import import_backups
 from backups.service.monitoring.check_destination import check_destination
 from backups.service.retention.plan import more_deletions, plan_prune
@@ -71,7 +72,7 @@ def test_a_deletion_by_hand_is_refused_and_what_cannot_be_removed_is_left(vault:
     assert state(row) == ("stored", "")
     with vault.open() as opened:
         opened.put(io.BytesIO(b"x"), "app/manual/y.tar.gz", size=1, token="t")
-        remove_unrecorded(opened, "app/manual/y.tar.gz")
+        remove_archive(opened, "app/manual/y.tar.gz")
         assert opened.sweep("t") == ()
     assert (folder_of(vault) / "app/manual/y.tar.gz").exists()
 

@@ -19,7 +19,7 @@ from backups.service.archives.records.copies import REPEATED, change_copy, copie
 from backups.service.archives.signatures import delete_signature
 from backups.service.archives.trees.lists import forget_lists
 from destinations.backends import Destination
-from destinations.exceptions import AppendOnly, DestinationError, NotFound
+from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError, sentences
 
 State, Status = BackupCopy.State, BackupExecution.Status
@@ -96,18 +96,6 @@ def _delete(destination: Destination, copy: BackupCopy, *, by: audit.Actor, reas
         file=copy.path, reason=reason,
     )  # fmt: skip
     audit.note(by, backup, f"Deleted the archive {PurePosixPath(copy.path).name} at {where}: {reason}")
-
-
-def remove_unrecorded(destination: Destination, path: str) -> None:
-    """Delete the archive at `path`, which no row names, and its signature; where nothing is deleted they are left.
-
-    The catalogue finds what is left.
-    """
-    try:
-        destination.delete(path)
-        delete_signature(destination, path)
-    except AppendOnly as error:
-        audit.log("backup.archive-left", logging.WARNING, file=path, error=error.message)
 
 
 @contextmanager

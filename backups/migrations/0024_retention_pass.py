@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0019_copying'),
-        ('destinations', '0005_position'),
+        ('backups', '0023_unsettled_copies_data'),
+        ('destinations', '0006_removed'),
     ]
 
     operations = [
