@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from backups.archive.errors import NotPossibleHere
 from backups.lib import audit
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.fetch import HashingSink
@@ -145,6 +145,7 @@ def _adopt(
                 if (attached := attach_copy(known, destination, file.path)) is not None:
                     audit.note(by, attached, f"Found a copy at {destination.name}: {file.path}.")
                     done.attached.append(attached)
+                    _record_lock(opened, destination, file.path)
                 else:
                     done.copies.append((file.path, seen_at(known)))
                 return
@@ -156,6 +157,7 @@ def _adopt(
                     backup = record_adopted(destination, file.path, found, by=by, comment="found at the destination")
             keep_archived(backup, found.manifest, path, directory)
         (done.adopted if same is None else done.moved).append(backup)
+        _record_lock(opened, destination, file.path)
     except (NotFound, IntegrityError):
         # deleted, or recorded by another process, since the scan
         audit.log("catalogue.skipped", destination=destination.name, file=file.path)
@@ -166,6 +168,12 @@ def _adopt(
         _refuse(done, destination, file.path, error.message)
     except OSError as error:
         _refuse(done, destination, file.path, f"It cannot be written to the workspace: {error.strerror}.")
+
+
+def _record_lock(opened: Destination, destination: BackupDestination, path: str) -> None:
+    """Record the end of the lock that an adopted archive has, which no listing tells."""
+    if opened.can_lock and (until := opened.stat(path).locked_until) is not None:
+        BackupCopy.objects.filter(destination=destination, path=path).update(locked_until=until)
 
 
 def _refuse(done: Imported, destination: BackupDestination, path: str, reason: str) -> None:

@@ -139,8 +139,7 @@ class Container:
 
     def pages(self, prefix: str, *, uncommitted: bool = False, kept: bool = False) -> Iterator[list[Blob]]:
         """Yield the blobs whose names begin so, in order, a page at a time; with `kept` also deleted and old ones."""
-        more = ["uncommittedblobs"] * uncommitted + ["versions", "deleted"] * kept
-        include = ["metadata", *more]
+        include = ["metadata", *["uncommittedblobs"] * uncommitted, *["versions", "deleted"] * kept]
         pages = self._client.list_blobs(name_starts_with=prefix or None, include=include, results_per_page=PAGE)
         answers = pages.by_page()
         while (page := self._page(answers)) is not None:
