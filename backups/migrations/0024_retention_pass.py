@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('backups', '0023_unsettled_copies_data'),
-        ('destinations', '0006_removed'),
+        ('destinations', '0005_position'),
     ]
 
     operations = [

@@ -98,17 +98,17 @@ def check_keys(_queue: str) -> str:
     return f"no key opens backups at {', '.join(destination.name for destination in lost)}" if lost else ""
 
 
+def settle_uploads(_queue: str) -> str:
+    """Look at what ended runs may have left at destinations. It may take hours: the next ticks go on meanwhile."""
+    count = tidy()
+    return f"settled {count} uploads" if count else ""
+
+
 def apply_retention(queue: str) -> str:
     """Run the daily pass of retention that is due. It may take minutes: the next ticks go on meanwhile."""
     with locks.locked(workspace.root() / f"retention-{queue}") as free:
         done = daily.run_due(queue) if free else []
     return f"applied retention at {done[0].name}" if done else ""
-
-
-def settle_uploads(_queue: str) -> str:
-    """Look at what ended runs may have left at destinations. It may take hours: the next ticks go on meanwhile."""
-    count = tidy()
-    return f"settled {count} uploads" if count else ""
 
 
 # Each is called with the name of the queue, and returns what it did, or an empty string.
@@ -127,7 +127,7 @@ STEPS: list[Callable[[str], str]] = [
 
 
 def tick(queue: str = "") -> str:
-    """Run all STEPS, write the heartbeat of the scheduler, and settle uploads; return what was done.
+    """Run all STEPS, write the heartbeat of the scheduler, settle uploads and apply retention; return what was done.
 
     A step that fails does not prevent the others. Raises BackupError at the end, with the names of the failed steps.
     """
@@ -141,9 +141,9 @@ def tick(queue: str = "") -> str:
         done += [_run(step, queue, failed) for step in STEPS]
         message = sentences(*failed)
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
-    done.append(_run(apply_retention, queue, failed))
     # the lock of the tick is free again
     done.append(_run(settle_uploads, queue, failed))
+    done.append(_run(apply_retention, queue, failed))
     if failed:
         raise BackupError(sentences(f"Housekeeping failed: {sentences(*failed)}"), hint="Its log says more.")
     return "; ".join(filter(None, done))
