@@ -1,5 +1,6 @@
 """The kind of run that brings the archive of a backup to one more destination."""
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from destinations.backends import Destination
 from destinations.backends.base import StoredFile, UploadState
 from destinations.exceptions import DestinationError, NameTaken, NotFound
 from destinations.lib.disks import write_hint
-from destinations.lib.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
 
 Stage, State, Status = CopyExecution.Stage, BackupCopy.State, CopyExecution.Status
@@ -37,10 +38,11 @@ Stage, State, Status = CopyExecution.Stage, BackupCopy.State, CopyExecution.Stat
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where the archive is now, and the copy that it was read from."""
+    """Where the archive is now, and the copy that it was read from; `left` is about a damaged one that it replaced."""
 
     path: str
     fetched: Fetched
+    left: str = ""
 
 
 class CopyKind(RunKind[CopyExecution]):
@@ -89,9 +91,7 @@ class CopyKind(RunKind[CopyExecution]):
                     opened.delete(path)
                     delete_signature(opened, path)
                 raise
-            if damaged:
-                _remove_damaged(opened, run, damaged)
-        return Stored(path, fetched)
+        return Stored(path, fetched, _remove_damaged(copy, damaged) if damaged else "")
 
     def _upload(
         self, opened: Destination, run: CopyExecution, fetched: Fetched, size: int, monitor: Monitor
@@ -120,7 +120,7 @@ class CopyKind(RunKind[CopyExecution]):
         raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {copy.destination.name} already.")
 
     def complete(self, run: CopyExecution, made: Stored) -> None:
-        finish.complete(run, warnings=list(made.fetched.notes))
+        finish.complete(run, warnings=[*made.fetched.notes, *([made.left] if made.left else [])])
 
     def settle(self, run: CopyExecution, directory: Path, error: BaseException) -> None:
         _record_failure(run.copy, error)
@@ -242,18 +242,30 @@ def _finish(copy: BackupCopy) -> bool:
             signature = read_signature(there, source.path)
         if signature is not None:
             store_signature(opened, path, signature.decode(), token=copy.pk)
-    return _record(copy, source, path)
+    damaged = copy.path if copy.is_stored and copy.path != path else ""
+    if not _record(copy, source, path):
+        return False
+    if damaged:
+        _remove_damaged(copy, damaged)
+    return True
 
 
-def _remove_damaged(opened: Destination, run: CopyExecution, path: str) -> None:
-    """Delete the damaged archive that was replaced; one that stays is reported by the catalogue."""
+def _remove_damaged(copy: BackupCopy, path: str) -> str:
+    """Delete the damaged archive at `path` that `copy` had; return a warning when it stays.
+
+    The catalogue shows one that stays: no row names it.
+    """
     try:
-        opened.delete(path)
-        delete_signature(opened, path)
+        with copy.destination.open() as opened:
+            opened.delete(path)
+            delete_signature(opened, path)
     except NotFound:
-        return
+        pass
     except DestinationError as error:
-        audit.log("copy.damaged-left", copy=run.pk, backup=run.copy.execution_id, file=path, error=error.message)
+        audit.log("copy.damaged-left", logging.WARNING, backup=copy.execution_id, file=path, error=error.message)
+        where = f"The damaged archive {path} could not be deleted at {copy.destination.name}"
+        return sentences(f"{where}: {error.message}")
+    return ""
 
 
 def _change(run: CopyExecution, **changes: object) -> None:
