@@ -13,11 +13,13 @@ from destinations.backends.azure.answers import AzureRefused, explain
 from destinations.backends.azure.fields import option_fields
 from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced, stored_with
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, NotFound, VerificationFailed
 from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
 from destinations.network.errors import from_network_error
+from destinations.network.hosts import canonical_site
 from destinations.transfer.ahead import worked_ahead
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import validate_path
@@ -65,6 +67,11 @@ class AzureDestination(RemoteDestination):
 
     def location(self) -> str:
         return f"{self._account.url}/{self.options['azure_container']}/{self.options['location']}".rstrip("/")
+
+    def canonical_place(self) -> Place:
+        host, port = canonical_site(self._account.url)
+        account, container = self._account.name, str(self.options["azure_container"])
+        return Place.at(self.type, port, account, container, folder=str(self.options["location"] or ""), host=host)
 
     @property
     def where(self) -> str:

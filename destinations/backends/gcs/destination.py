@@ -12,6 +12,7 @@ from django import forms
 from django.utils.dateparse import parse_datetime
 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.gcs.answers import GcsRefused, explain
 from destinations.backends.gcs.options import ENDPOINT, check, option_fields
 from destinations.backends.gcs.sessions import Seal, Session
@@ -26,6 +27,7 @@ from destinations.exceptions import (
 from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
 from destinations.network.errors import from_network_error
+from destinations.network.hosts import canonical_site
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.upload import Upload, Wanted
@@ -56,6 +58,11 @@ class GcsDestination(RemoteDestination):
     def location(self) -> str:
         text = f"gs://{self.options['bucket_name']}/{self.options['location']}".rstrip("/")
         return f"{text} ({self.options['custom_endpoint']})" if self.options["custom_endpoint"] else text
+
+    def canonical_place(self) -> Place:
+        host, port = canonical_site(self._endpoint)
+        bucket, folder = str(self.options["bucket_name"]), str(self.options["location"] or "")
+        return Place.at(self.type, port, bucket, folder=folder, host=host)
 
     @property
     def where(self) -> str:

@@ -11,6 +11,7 @@ from django import forms
 from django.utils import timezone
 
 from destinations.backends.base import BLOCK_SIZE, TEST_PREFIX, Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.backends.s3 import completion, listings, locks, multipart
 from destinations.backends.s3.answers import S3Refused, explain
@@ -24,6 +25,7 @@ from destinations.exceptions import (
 from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
 from destinations.network.errors import from_network_error
+from destinations.network.hosts import canonical_site
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import validate_path, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
@@ -58,6 +60,13 @@ class S3Destination(RemoteDestination):
     def location(self) -> str:
         endpoint = str(self.options["endpoint_url"] or AWS)
         return f"s3://{self.options['bucket_name']}/{self.options['location']}".rstrip("/") + f" ({endpoint})"
+
+    def canonical_place(self) -> Place:
+        host, port = canonical_site(str(self.options["endpoint_url"] or ""))
+        # the name of a bucket is one in all regions
+        host = AWS if not host or host.endswith(".amazonaws.com") else host
+        bucket, folder = str(self.options["bucket_name"]), str(self.options["location"] or "")
+        return Place.at(self.type, port, bucket, folder=folder, host=host)
 
     @property
     def where(self) -> str:

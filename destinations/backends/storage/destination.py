@@ -15,6 +15,7 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.utils import timezone
 
 from destinations.backends.base import BLOCK_SIZE, Progress, Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.backends.storage.markers import LONGEST, Marker, marked
 from destinations.backends.storage.source import Source
@@ -29,6 +30,7 @@ from destinations.exceptions import (
 from destinations.lib.formats import human_size
 from destinations.network.causes import network_cause
 from destinations.network.errors import from_network_error
+from destinations.network.hosts import THIS_MACHINE
 from destinations.transfer.blocks import compare
 from destinations.transfer.paths import MAX_DEPTH, is_segment, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
@@ -39,6 +41,13 @@ MIB = 1024 * 1024
 
 def _aliases() -> list[tuple[str, str]]:
     return [(alias, alias) for alias in settings.BACKUP_STORAGE_ALIASES]
+
+
+# archives in them are lost with this machine
+KINDS_OF_THIS_MACHINE = frozenset(
+    f"django.core.files.storage.{name}"
+    for name in ("FileSystemStorage", "filesystem.FileSystemStorage", "InMemoryStorage", "memory.InMemoryStorage")
+)
 
 
 class StorageDestination(RemoteDestination):
@@ -88,6 +97,12 @@ class StorageDestination(RemoteDestination):
 
     def location(self) -> str:
         return f"storage://{self.options['alias']}/{self.options['location']}".rstrip("/")
+
+    def canonical_place(self) -> Place:
+        alias = str(self.options["alias"])
+        kind = settings.STORAGES.get(alias, {}).get("BACKEND", "")
+        host = THIS_MACHINE if kind in KINDS_OF_THIS_MACHINE else ""
+        return Place.at(self.type, alias, folder=str(self.options["location"] or ""), host=host)
 
     @property
     def where(self) -> str:
