@@ -16,6 +16,7 @@ from backups.models.querysets import (
     MISSING,
     OPEN_DROP,
     STORED,
+    WITHOUT_COPIES,
     BackupQuerySet,
 )
 from backups.models.run import Run
@@ -231,6 +232,7 @@ class BackupExecution(Run):
                 condition=LACKS_A_COPY,
                 name="execution_lacks_copy",
             ),
+            models.Index(fields=["status"], condition=WITHOUT_COPIES, name="execution_without_copies"),
             models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
         ]
 

@@ -32,6 +32,8 @@ FLAWLESS = (
     & (Q(verification__isnull=True) | Q(verification__verdict="passed"))
 )
 LACKS_A_COPY = Q(status="completed", deleted_at=None, missing_at=None, damaged_at=None, copies_state="missing")
+# a copy that is recorded sets the state of all of them
+WITHOUT_COPIES = Q(status="completed", deleted_at=None, copies_state="")
 STORED_COPY = Q(state="stored")
 SOUND_COPY = Q(state="stored", missing_at=None, damaged_at=None)
 FOR_WORKERS = Q(status="queued", owner="queue")
@@ -93,6 +95,10 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
         found to be bad.
         """
         return self.filter(STORED, FLAWLESS, deleting_at=None)
+
+    def without_copies(self) -> Self:
+        """Return the completed ones with an archive of which no copy is recorded."""
+        return self.filter(WITHOUT_COPIES, copies=None)
 
     def with_open_drop(self) -> Self:
         """Return those that lack data of the backup before them, with the drop not yet confirmed."""

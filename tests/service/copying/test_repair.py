@@ -10,7 +10,8 @@ from backups.models import BackupCopy, BackupExecution, CopyExecution
 from backups.runs.recovery.reap import reap
 from backups.service.archives.records.missing import mark_damaged
 from backups.service.backup.run import backup_now
-from backups.service.copying import run as copying
+from backups.service.backup.settle import settle_uploads
+from backups.service.copying import kind
 from backups.service.copying.run import copy_now
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationUnavailable
@@ -55,13 +56,14 @@ def test_a_repair_that_dies_is_finished_and_the_damaged_archive_goes(
         raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "_record", die)
-        patch.setattr(LocalDestination, "delete", lambda *_: None)
-        patch.setattr(copying.CopyKind, "settle", lambda *_: None)
+        patch.setattr(kind, "record_copied", die)
+        patch.setattr(kind, "remove_published", lambda *_, **__: None)
+        patch.setattr(kind.CopyKind, "settle", lambda *_: None)
         with pytest.raises(Died):
             copy_now(damaged.execution, damaged.destination, by="tests")
     CopyExecution.objects.update(heartbeat_at=None, worker="elsewhere:1", started_at="2026-01-01T00:00:00Z")
     reap()
+    settle_uploads()
     bad = damaged.path
     damaged.refresh_from_db()
     assert (damaged.condition, damaged.path != bad) == ("stored", True)

@@ -94,8 +94,10 @@ def record_only_copy(backup: BackupExecution, *, verified_by: str) -> None:
     mirror(backup)
 
 
-def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True) -> None:
+def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True, left: bool = False) -> None:
     """Record why the archive of `copy` is not at its destination; with `retry` it is tried again later.
+
+    With `left` the upload may have left something at its planned path, which `settle_uploads` looks for.
 
     One that another process has stored since `copy` was read stays stored.
     """
@@ -105,11 +107,11 @@ def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True)
         not_stored_since(copy),
         state=State.FAILED,
         path="",
-        planned_path="",
         error=error.message,
         error_hint=error.hint,
         attempts=attempts,
         next_try_at=next_try(attempts) if retry else None,
+        **({} if left else {"planned_path": ""}),
     )
 
 
@@ -122,7 +124,8 @@ def close_copies(backup: BackupExecution) -> None:
     """Record with the unfinished copies of a `backup` that did not complete why it did not."""
     open_ones = backup.copies.filter(state__in=[State.WAITING, State.UPLOADING, State.FAILED])
     open_ones.filter(error="").update(error=backup.error_message, error_hint=backup.error_hint)
-    open_ones.update(state=State.FAILED, planned_path="", next_try_at=None)
+    # the planned path stays: `settle_uploads` looks there
+    open_ones.update(state=State.FAILED, next_try_at=None)
 
 
 def next_try(attempts: int) -> datetime:
