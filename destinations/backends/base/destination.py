@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 
 from destinations.backends.base.head import Beginning, Enough
 from destinations.backends.base.options import Options
+from destinations.backends.base.place import Place
 from destinations.backends.base.records import Step, StoredFile, TestStep, UploadState
 from destinations.backends.base.trial import TEST_PREFIX, Trial
 from destinations.exceptions import AppendOnly, DestinationConfigError, NotFound
@@ -44,7 +45,7 @@ class Destination(Options):
 
     @abstractmethod
     def location(self) -> str:
-        """Return where this is, for people and to compare two destinations; without secrets."""
+        """Return where this is, for people; without secrets."""
 
     def warnings(self) -> tuple[str, ...]:
         """Return what an operator should know about these options, as whole sentences; nothing is connected to."""
@@ -63,7 +64,16 @@ class Destination(Options):
 
     def is_same_place(self, other: "Destination") -> bool:
         """True when what is stored in one is found in the other: two spellings of one place."""
-        return self.type == other.type and self.location() == other.location()
+        return self.canonical_place() == other.canonical_place()
+
+    def canonical_place(self) -> Place:
+        """Return where this is, from the options alone: equal for two spellings of one place."""
+        return Place((self.type, self.location()))
+
+    @property
+    def leaves_this_machine(self) -> bool:
+        """True where archives are not lost with this machine: not on a server that runs here."""
+        return self.off_box and not self.canonical_place().is_on_this_machine
 
     # --- files ----------------------------------------------------------------------------------------------------
     @abstractmethod
