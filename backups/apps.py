@@ -26,6 +26,7 @@ class BackupsConfig(AppConfig):
         providers.add_warning_provider(site_paths.overlap_warnings)
         providers.add_warning_provider(exposure.exposure_warnings)
         providers.add_archive_counter(stored.archives_at)
+        providers.add_use_provider(stored.uses_of)
         # with what is called at the end of each run, in this order
         register(
             backup.BACKUP,

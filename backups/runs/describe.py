@@ -69,6 +69,7 @@ def describe(backup: BackupExecution) -> dict[str, Any]:
         "pin_reason": backup.pin_reason,
         "adopted": backup.adopted,
         "missing_at": iso(backup.missing_at),
+        "damaged_at": iso(backup.damaged_at),
         "copies_state": backup.copies_state,
         "copies": [describe_copy(copy) for copy in backup.copies.all()],
         "deleted_at": iso(backup.deleted_at),

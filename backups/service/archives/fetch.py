@@ -68,7 +68,8 @@ def fetch_nearest(
 
     One that is missing or changed is marked as such, and the next one is taken, as when a destination does not answer.
     Raises BackupError when the backup has no archive. When no copy can be had, the first error is raised: ArchiveError
-    for a file that is not the one that was recorded, DestinationError when it cannot be downloaded.
+    for a file that is not the one that was recorded, DestinationError when it cannot be downloaded. Where a sound copy
+    is at a destination that did not answer, it is the error of that one.
     """
     if not backup.has_archive:
         state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
@@ -98,7 +99,9 @@ def fetch_nearest(
             backup.refresh_from_db(fields=REPEATED)
             return Fetched(path, copy, notes)
     backup.refresh_from_db(fields=REPEATED)
-    raise errors[0][1]
+    # a damaged archive says nothing about the one that could not be asked for: no verdict may follow from it
+    unknown = (e for copy, e in errors if copy.is_sound and not isinstance(e, ArchiveError | NotFound))
+    raise next(unknown, errors[0][1])
 
 
 def _is_about_the_copy(error: Exception) -> bool:

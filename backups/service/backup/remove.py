@@ -10,7 +10,7 @@ from backups.runs.finish import for_operator
 from backups.service.archives.signatures import delete_signature
 from destinations.backends import Destination
 from destinations.exceptions import Locked, NotFound
-from destinations.lib.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError, sentences
 
 State = BackupCopy.State
 
@@ -58,12 +58,18 @@ def with_what_stays(error: Exception, path: str, kept: OperatorError, **fields: 
     return known.adding(f"{text}: {kept.message}")
 
 
-def remove_damaged(opened: Destination, copy: BackupCopy, path: str) -> None:
-    """Delete the damaged archive that was replaced; one that stays is reported by the catalogue."""
+def remove_damaged(opened: Destination, copy: BackupCopy, path: str) -> str:
+    """Delete the damaged archive at `path` that `copy` had; return a warning when it stays.
+
+    The catalogue shows one that stays: no row names it.
+    """
     try:
         remove_archive(opened, path)
     except NotFound:
-        return
+        pass
     except Exception as error:
         known = for_operator(error, "copy.crashed", backup=copy.execution_id, destination=copy.destination.name)
-        audit.log("copy.damaged-left", backup=copy.execution_id, file=path, error=known.message)
+        audit.log("copy.damaged-left", logging.WARNING, backup=copy.execution_id, file=path, error=known.message)
+        where = f"The damaged archive {path} could not be deleted at {copy.destination.name}"
+        return sentences(f"{where}: {known.message}")
+    return ""

@@ -29,7 +29,7 @@ from destinations.exceptions import NameTaken
 from destinations.lib.disks import write_hint
 
 Stage, State, Status = CopyExecution.Stage, BackupCopy.State, CopyExecution.Status
-# why nearer copies were not read: a sentence each
+# why nearer copies were not read, and a damaged archive stays: a sentence each
 Notes = tuple[str, ...]
 
 
@@ -81,9 +81,8 @@ class CopyKind(RunKind[CopyExecution]):
                 if kept is None or not isinstance(error, Exception):
                     raise
                 raise with_what_stays(error, path, kept, copy=run.pk) from error
-            if damaged:
-                remove_damaged(opened, copy, damaged)
-        return fetched.notes
+            left = remove_damaged(opened, copy, damaged) if damaged else ""
+        return (*fetched.notes, left) if left else fetched.notes
 
     def _upload(
         self, opened: Destination, run: CopyExecution, fetched: Fetched, size: int, monitor: Monitor

@@ -31,7 +31,7 @@ class Planned:
     taken_at: datetime | None
     keep: bool
     reason: str
-    # whether another destination had a sound copy when the plan was made
+    # whether it goes although the rule of another destination keeps the backup, because a copy elsewhere is sound
     elsewhere: bool = False
 
     @property

@@ -9,7 +9,7 @@ from django import forms
 
 from destinations.backends.azure import blocks, listings, locks
 from destinations.backends.azure.account import Account
-from destinations.backends.azure.answers import AzureRefused, explain
+from destinations.backends.azure.answers import TAKEN, AzureRefused, explain
 from destinations.backends.azure.fields import option_fields
 from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced, stored_with
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
@@ -124,11 +124,14 @@ class AzureDestination(RemoteDestination):
 
     def _look(self, path: str) -> "Blob":
         try:
-            return self._open().stat(self._prefix + path)
+            found = self._open().stat(self._prefix + path)
+            # what a process that was killed left while it dropped blocks is no file
+            if listings.DISCARDED not in found.metadata:
+                return found
         except AzureRefused as refused:
-            if refused.is_missing or self._may_be_missing(refused):
-                raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.") from None
-            raise
+            if not refused.is_missing and not self._may_be_missing(refused):
+                raise
+        raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.")
 
     # --- uploads --------------------------------------------------------------------------------------------------
     def remote_send(self, upload: Upload, state: UploadState) -> None:
@@ -153,6 +156,7 @@ class AzureDestination(RemoteDestination):
                 if not refused.is_no_container:
                     raise
                 container.create()
+        listings.remove_discarded(container, name)
         blocks.send(container, self._blocks, upload)
 
     def remote_check(self, upload: Upload) -> None:
@@ -160,18 +164,25 @@ class AzureDestination(RemoteDestination):
 
     def remote_publish(self, upload: Upload) -> None:
         wanted, container = upload.wanted, self._open()
-        etag = container.commit(self._blocks.name, self._blocks.ids, stored_with(self.options, wanted))
+        upload.published = container.commit(self._blocks.name, self._blocks.ids, stored_with(self.options, wanted))
         stored = container.stat(self._blocks.name)
         # blocks cannot be read before they are committed
         damaged = stored.size != wanted.size or (
             self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256
         )
         if damaged:
-            container.delete(self._blocks.name, etag=etag)
             raise VerificationFailed(
                 f"{wanted.path} in {self.where} reads back differently from what was written.",
                 "Do not rely on this destination before its storage is repaired.",
             )
+
+    def remote_withdraw(self, upload: Upload) -> None:
+        try:
+            self._open().delete(self._prefix + upload.wanted.path, etag=upload.published)
+        except AzureRefused as refused:
+            # it is gone, or another one has its name
+            if not refused.is_missing and refused.code not in TAKEN:
+                raise
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         container = self._open()

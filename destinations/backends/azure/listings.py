@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from destinations.backends.azure.answers import AzureRefused
 from destinations.backends.azure.blocks import is_of, token_of
 from destinations.backends.base import StoredFile
+from destinations.exceptions import DestinationUnavailable
 from destinations.transfer.paths import is_filename, part_name
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ def files(container: "Container", begin: str, prefix: str) -> Iterator[StoredFil
     """Yield the blobs whose names begin with `begin`; `prefix` is taken from their names."""
     for page in container.pages(begin):
         for blob in page:
+            if not blob.name.startswith(begin):
+                raise DestinationUnavailable(
+                    f"The container lists {blob.name}, which does not begin with {begin} as was asked for.",
+                    "Use a store that heeds prefixes: what is listed may belong to others.",
+                )
             if not _is_no_file(blob):
                 yield StoredFile(blob.name.removeprefix(prefix), blob.size, blob.modified_at)
 
@@ -69,6 +75,11 @@ def discard(container: "Container", name: str, token: str) -> None:
             if refused.status in {409, 412}:
                 return
             raise
-        found = container.find(name)
+    remove_discarded(container, name)
+
+
+def remove_discarded(container: "Container", name: str) -> None:
+    """Delete the empty file by which the store drops blocks; no error when there is none."""
+    found = container.find(name)
     if found is not None and DISCARDED in found.metadata:
         container.delete(name, etag=found.etag)

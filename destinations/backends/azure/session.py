@@ -74,6 +74,8 @@ class Container:
             transport=self._transport(verify or True),
             # tries, their delays and what passes are those of all types
             retry_total=0,
+            # the signature of a login would go along to another host
+            permit_redirects=False,
             # as much as is asked for at once
             max_single_get_size=1 << 30,
             logger=_quiet,

@@ -11,6 +11,7 @@ from destinations.exceptions import (
     NameTaken,
     VerificationFailed,
 )
+from destinations.network.retry_after import retry_after
 
 # 403 with one of these is about the number of requests
 _BUSY = frozenset({"rateLimitExceeded", "userRateLimitExceeded"})
@@ -46,11 +47,10 @@ def explain(refused: GcsRefused, action: str, where: str) -> DestinationError:
     if refused.status == 412:
         return NameTaken(f"{text}: the name is in use.", "Nothing is overwritten.")
     if refused.status in {408, 429, 500, 502, 503, 504} or refused.reason in _BUSY:
-        after = refused.headers.get("Retry-After", "")
         return ConnectionLost(
             f"{text}: the store is busy or has a fault ({refused.reason or refused.status}).",
             "The next try may succeed.",
-            retry_after=float(after) if after.isdigit() else 0.0,
+            retry_after=retry_after(refused.headers.get("Retry-After", "")),
         )
     if refused.status == 507 or refused.reason in _FULL:
         return DestinationFull(f"{text}: a quota is used up.", "Raise the quota of the project, or keep fewer backups.")

@@ -21,6 +21,7 @@ from destinations.backends.gcs.answers import GcsRefused
 from destinations.backends.gcs.sessions import RESUME_INCOMPLETE
 from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, DestinationUnavailable
 from destinations.network.connections import Connections
+from destinations.network.http_adapter import guarded
 from destinations.transfer.watch import Aborted
 
 CONNECT_SECONDS = 10
@@ -143,7 +144,7 @@ class Bucket:
         self._connections.track(adapter.poolmanager)
         for scheme in ("https://", "http://"):
             session.mount(scheme, adapter)
-        return session
+        return guarded(session)
 
 
 def _refused(what: str, answer: Any) -> GcsRefused:

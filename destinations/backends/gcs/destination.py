@@ -121,11 +121,11 @@ class GcsDestination(RemoteDestination):
     def remote_publish(self, upload: Upload) -> None:
         session, name = self._session_of(upload), self._prefix + upload.wanted.path
         stored = session.finish(self._open())
+        upload.published = name
         wrong = (int(stored["size"]), stored["crc32c"]) != (upload.wanted.size, session.checksum)
         if not wrong and self.must_read_back(upload) and upload.sha256:
             wrong = self.hash_of(upload.wanted.path) != upload.sha256
         if wrong:
-            self._open().delete(name)
             raise VerificationFailed(
                 f"{upload.wanted.path} in {self.where} is not what was written.",
                 "Do not rely on this destination before its storage is repaired.",

@@ -156,14 +156,18 @@ class S3Destination(RemoteDestination):
 
     def remote_publish(self, upload: Upload) -> None:
         wanted = upload.wanted
-        version = completion.publish(self._open(), self._parts, upload)
+        # without versions its key is all that names it
+        upload.published = completion.publish(self._open(), self._parts, upload) or self._parts.key
         # parts cannot be read before the completion
         if self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256:
-            completion.remove(self._open(), self._parts.key, version)
             raise VerificationFailed(
                 f"{wanted.path} in {self.where} reads back differently from what was written.",
                 "Do not rely on this destination before its storage is repaired.",
             )
+
+    def remote_withdraw(self, upload: Upload) -> None:
+        key = self._prefix + upload.wanted.path
+        completion.remove(self._open(), key, "" if upload.published == key else upload.published)
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         if upload_id := state.data.get("upload_id"):

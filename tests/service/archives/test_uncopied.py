@@ -29,7 +29,7 @@ def as_before_copies(**filters: object) -> None:
 
 
 def migrate() -> None:
-    module = import_module("backups.migrations.0021_copies_b_data")
+    module = import_module("backups.migrations.0023_unsettled_copies_data")
     for step in (module.a_copy_of_each, module.no_copy_of_what_did_not_complete):
         step(apps, SimpleNamespace(connection=connection))
 

@@ -24,7 +24,8 @@ RETRY_AFTER = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), 
 # the columns of a backup that repeat what its copies say
 REPEATED = (
     "destination", "backup_path", "backup_filename", "compressed_size_bytes", "archive_sha256", "archive_blake2b",
-    "encryption", "recipients", "copies_state", "missing_at", "deleted_at", "deleted_by", "deleted_reason",
+    "encryption", "recipients", "copies_state", "missing_at", "damaged_at", "deleted_at", "deleted_by",
+    "deleted_reason",
 )  # fmt: skip
 Destinations = BackupDestination | Sequence[BackupDestination]
 
@@ -162,7 +163,7 @@ def mirror(backup: BackupExecution) -> None:
     candidates = sound or rest
     if candidates:
         first = next((copy for copy in candidates if copy.destination_id == backup.destination_id), candidates[0])
-        changes |= mirrored(first) | {"missing_at": first.missing_at, "deleted_at": None}
+        changes |= mirrored(first) | {"deleted_at": None}
     else:
         deleted = [copy for copy in copies if copy.state == State.DELETED]
         # the last one that went says why there is none any more
@@ -185,6 +186,8 @@ def mirrored(copy: BackupCopy) -> dict[str, object]:
         "archive_blake2b": copy.blake2b,
         "encryption": copy.encryption,
         "recipients": copy.recipients,
+        "missing_at": copy.missing_at,
+        "damaged_at": copy.damaged_at if copy.missing_at is None else None,
     }
 
 
@@ -199,6 +202,6 @@ def copies_state(copies: Sequence[BackupCopy]) -> BackupExecution.CopiesState:
 def seen_at(copy: BackupCopy) -> BackupExecution:
     """Return the backup of `copy` with the values that this copy has; only for reading, never to be saved."""
     backup = copy.execution
-    for column, value in (mirrored(copy) | {"missing_at": copy.missing_at}).items():
+    for column, value in mirrored(copy).items():
         setattr(backup, column, value)
     return backup

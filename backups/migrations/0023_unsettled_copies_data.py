@@ -72,7 +72,7 @@ def no_copy_of_what_did_not_complete(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0020_copies_b'),
+        ('backups', '0022_unsettled_copies'),
     ]
 
     operations = [
