@@ -51,6 +51,9 @@ class BackupCopy(models.Model):
     missing_at = models.DateTimeField(null=True, blank=True, help_text="when the destination no longer had the archive")
     damaged_at = models.DateTimeField(null=True, blank=True, help_text="when the archive was found to be changed there")
     locked_until = models.DateTimeField(null=True, blank=True, help_text="until then the store refuses to delete it")
+    cooled_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it was moved to a cooler access tier of the store"
+    )
     error = models.TextField(blank=True)
     error_hint = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(default=0)

@@ -95,6 +95,7 @@ def describe_copy(copy: BackupCopy) -> dict[str, Any]:
         "missing_at": iso(copy.missing_at),
         "damaged_at": iso(copy.damaged_at),
         "locked_until": iso(copy.locked_until),
+        "cooled_at": iso(copy.cooled_at),
         "error": copy.error,
         "error_hint": copy.error_hint,
         "attempts": copy.attempts,

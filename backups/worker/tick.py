@@ -20,6 +20,7 @@ from backups.runs.recovery.reap import reap, tidy
 from backups.service.automation import drills, overdue, schedules, watch
 from backups.service.copying import start as copying
 from backups.service.keys import check
+from backups.service.retention import daily
 from backups.service.schedules import repair
 from backups.worker.q2.enqueue import send_message
 from backups.worker.q2.scheduler import Entry, keep
@@ -103,6 +104,13 @@ def settle_uploads(_queue: str) -> str:
     return f"settled {count} uploads" if count else ""
 
 
+def apply_retention(queue: str) -> str:
+    """Run the daily pass of retention that is due. It may take minutes: the next ticks go on meanwhile."""
+    with locks.locked(workspace.root() / f"retention-{queue}") as free:
+        done = daily.run_due(queue) if free else []
+    return f"applied retention at {done[0].name}" if done else ""
+
+
 # Each is called with the name of the queue, and returns what it did, or an empty string.
 STEPS: list[Callable[[str], str]] = [
     end_dead_runs,
@@ -119,7 +127,7 @@ STEPS: list[Callable[[str], str]] = [
 
 
 def tick(queue: str = "") -> str:
-    """Run all STEPS, write the heartbeat of the scheduler, and settle uploads; return what was done.
+    """Run all STEPS, write the heartbeat of the scheduler, settle uploads and apply retention; return what was done.
 
     A step that fails does not prevent the others. Raises BackupError at the end, with the names of the failed steps.
     """
@@ -135,8 +143,9 @@ def tick(queue: str = "") -> str:
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
     # the lock of the tick is free again
     done.append(_run(settle_uploads, queue, failed))
+    done.append(_run(apply_retention, queue, failed))
     if failed:
-        raise BackupError(sentences(f"Housekeeping failed: {message}"), hint="Its log says more.")
+        raise BackupError(sentences(f"Housekeeping failed: {sentences(*failed)}"), hint="Its log says more.")
     return "; ".join(filter(None, done))
 
 

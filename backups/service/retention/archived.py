@@ -35,6 +35,11 @@ class Planned:
     elsewhere: bool = False
 
     @property
+    def is_locked(self) -> bool:
+        """Whether it stays only because the store would refuse to delete it."""
+        return self.keep and self.because.startswith("locked ")
+
+    @property
     def because(self) -> str:
         """The clause that follows "kept because" or "goes because"."""
         return self.reason.partition(" because ")[2]

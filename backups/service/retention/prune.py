@@ -11,7 +11,7 @@ from backups.errors import NotDeletable
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.asking import OpenedDestinations
-from backups.service.archives.records.copies import copies_of
+from backups.service.archives.records.copies import change_copy, copies_of
 from backups.service.archives.records.delete import delete_from
 from backups.service.archives.records.missing import mark_damaged, mark_missing
 from backups.service.drops.episodes import is_before, open_episodes
@@ -20,7 +20,7 @@ from backups.service.retention.other_copies import require_another
 from backups.service.retention.plan import Plan, plan_prune
 from backups.service.retention.rule_change import settle_rule
 from destinations.backends import Destination
-from destinations.exceptions import DestinationError, NotFound
+from destinations.exceptions import DestinationError, Locked, NotFound
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
@@ -215,6 +215,12 @@ def _delete_all(
                 delete_from(opened, entry.copy, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
             except NotDeletable as error:
                 in_a_row = 0
+                pruned.spared.append((entry, error.message))
+            except Locked as error:
+                in_a_row = 0
+                # by a rule of the store, or somebody who locked it there
+                if error.until is not None:
+                    change_copy(entry.copy, locked_until=error.until)
                 pruned.spared.append((entry, error.message))
             except DestinationError as error:
                 in_a_row += 1

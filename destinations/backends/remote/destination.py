@@ -12,6 +12,7 @@ from destinations.backends.base import (
     UploadState,
     validate_path,
 )
+from destinations.backends.base.trial import LOCK_PROBE
 from destinations.backends.remote.uploads import RemoteUploads
 from destinations.exceptions import (
     DestinationConfigError,
@@ -201,6 +202,8 @@ class RemoteDestination(RemoteUploads):
 
 def is_listed(path: str) -> bool:
     """Whether a file of that path may be an archive: the paths that `validate_path` allows, uploads left out."""
+    if path.startswith(LOCK_PROBE):
+        return False
     try:
         validate_path(path)
     except DestinationConfigError:
