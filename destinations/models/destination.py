@@ -203,11 +203,17 @@ class BackupDestination(EncryptionField, RetentionFields):
         return place.location()
 
     @property
+    def append_only(self) -> bool:
+        """Whether this site deletes nothing there: the rule is what the store is expected to keep."""
+        return bool(self.config_json.get("append_only"))
+
+    @property
     def rule_text(self) -> str:
         """What its retention rule keeps, or what is wrong with the rule."""
         try:
             pending = " (not confirmed)" if self.rule_pending_since else ""
-            return f"{self.rule() or 'everything'}{pending}"
+            store = " (append-only: left to the store)" if self.append_only else ""
+            return f"{self.rule() or 'everything'}{pending}{store}"
         except RetentionError as error:
             return error.text
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django import forms
 
 from destinations.backends.azure import listings, locks
-from destinations.backends.azure.fields import option_fields
+from destinations.backends.azure.fields import STRICT, option_fields
 from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced
 from destinations.backends.azure.steps import AzureSteps
 from destinations.backends.base import StoredFile, validate_path
@@ -53,7 +53,9 @@ class AzureDestination(AzureSteps):
 
     # --- locks and versions ---------------------------------------------------------------------------------------
     def remote_lock(self, path: str, until: datetime) -> None:
-        self._open().lock(self._prefix + path, until, self._mode)
+        blob = self._look(path)
+        # a lock in the strict mode is made longer in that mode only, whatever the option says since
+        self._open().lock(blob.name, until, STRICT if blob.lock_mode == STRICT else self._mode)
 
     def remote_try_lock(self) -> str:
         return locks.try_lock(self._open(), self._prefix, self._mode, self.where)

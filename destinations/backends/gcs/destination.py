@@ -16,7 +16,7 @@ from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.base.lock_options import lock_time
 from destinations.backends.gcs import locks, versions
 from destinations.backends.gcs.answers import GcsRefused, explain
-from destinations.backends.gcs.options import ENDPOINT, check, option_fields
+from destinations.backends.gcs.options import ENDPOINT, STRICT, check, option_fields
 from destinations.backends.gcs.sessions import Seal, Session
 from destinations.backends.remote import Write
 from destinations.backends.remote.locks import LockingDestination, lock_error, require_unlocked
@@ -206,7 +206,11 @@ class GcsDestination(LockingDestination):
 
     # --- locks and versions ---------------------------------------------------------------------------------------
     def remote_lock(self, path: str, until: datetime) -> None:
-        self._open().change(self._prefix + path, locks.retention(self._mode, until))
+        before = (self._about(path).get("retention") or {}).get("mode")
+        # a lock in the strict mode is made longer in that mode only, whatever the option says since
+        mode = STRICT if before == STRICT else self._mode
+        becomes_strict = before is not None and before != mode
+        self._open().change(self._prefix + path, locks.retention(mode, until), override=becomes_strict)
 
     def remote_try_lock(self) -> str:
         return locks.try_lock(self._open(), self._prefix, self._mode, self.where)

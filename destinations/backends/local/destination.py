@@ -75,7 +75,8 @@ class LocalDestination(Destination):
                 max_length=512,
                 help_text="Relative to BACKUP_ROOT, or absolute inside it; blank takes the name of the destination. "
                 "It cannot be changed while archives are there.",
-            )
+            ),
+            "append_only": cls.append_only_field(),
         }
 
     @classmethod
@@ -180,6 +181,7 @@ class LocalDestination(Destination):
             return _stored(path, folder.stat(name))
 
     def delete(self, path: str) -> None:
+        self.require_deletable(path)
         *folders, name = validate_path(path).split("/")
         with self._open(*folders) as folder:
             folder.stat(name)
@@ -188,6 +190,7 @@ class LocalDestination(Destination):
             folder.refuse_taken(name)
 
     def delete_partial(self, path: str) -> None:
+        self.require_deletable(path)
         *folders, name = path.split("/")
         token = part_token(name)
         if token is None:

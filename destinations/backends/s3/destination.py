@@ -8,7 +8,7 @@ from django import forms
 
 from destinations.backends.base import StoredFile
 from destinations.backends.s3 import listings, locks
-from destinations.backends.s3.options import check, option_fields
+from destinations.backends.s3.options import STRICT, check, option_fields
 from destinations.backends.s3.steps import AWS, S3Steps
 
 
@@ -31,8 +31,9 @@ class S3Destination(S3Steps):
 
     # --- locks and versions ---------------------------------------------------------------------------------------
     def remote_lock(self, path: str, until: datetime) -> None:
-        retention = {"Mode": self._mode, "RetainUntilDate": until}
-        key = self._prefix + path
+        # a lock in the strict mode is made longer in that mode only, whatever the option says since
+        mode = STRICT if self._head(path).get("ObjectLockMode") == STRICT else self._mode
+        retention, key = {"Mode": mode, "RetainUntilDate": until}, self._prefix + path
         self._open().call("put_object_retention", Key=key, Retention=retention, ChecksumAlgorithm="SHA256")
 
     def remote_try_lock(self) -> str:

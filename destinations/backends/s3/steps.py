@@ -189,7 +189,7 @@ class S3Steps(LockingDestination):
                 completion.abort(self._open(), key, entry["UploadId"])
             return [name for _, name, _ in found]
 
-        aborted = self._call("abort the uploads", of_planned) if planned else []
+        aborted = self._call("abort the uploads", of_planned) if planned and not self.append_only else []
         return (*super().sweep(token), *aborted)
 
     def remote_stat(self, path: str) -> StoredFile:
