@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from backups.models import BackupCopy
-from backups.models.querysets import DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
+from backups.models.querysets import DAMAGED, DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
 
 Choice = tuple[str, str, Q]
 # the copies of a row of the list that were ever stored, deleted ones too
@@ -32,6 +32,7 @@ class ArchiveFilter(ChoiceFilter):
     choices_by_condition = (
         ("stored", "Stored", STORED),
         ("missing", "Missing", MISSING),
+        ("damaged", "Damaged", DAMAGED),
         ("lacks-a-copy", "Lacks a copy", LACKS_A_COPY),
         ("deleted", "Deleted", DELETED),
     )

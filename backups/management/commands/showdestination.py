@@ -1,9 +1,11 @@
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.service.monitoring.destination_facts import DestinationFacts, describe_destination, facts_of
+from backups.service.retention.rules.backup import WITHOUT_END
 from destinations.lib.formats import counted, human_duration, human_size, printable
 from destinations.providers import warnings_about
 
@@ -36,8 +38,16 @@ def _lines(facts: DestinationFacts) -> list[str]:
         f"{held.oldest:%Y-%m-%d} to {held.newest:%Y-%m-%d}"
         for held in facts.held
     ]
+    if facts.locked_until is not None:
+        lines.append(f"locked       {counted(facts.locked, 'archive')}, the last one {_end(facts.locked_until)}")
+    if facts.last_pass is not None:
+        lines.append(f"daily pass   {facts.last_pass}, next {facts.last_pass.next_at:%Y-%m-%d %H:%M} UTC")
     if test is None:
         return [*lines, "last test    never"]
     lines.append(f"last test    {test}")
     lines += [f"  {step['name']}: {step['detail']} ({human_duration(step['seconds'])})" for step in test.steps]
     return lines if test.passed else [*lines, f"  {test.error} {test.hint}"]
+
+
+def _end(until: datetime) -> str:
+    return "by a legal hold" if until >= WITHOUT_END else f"until {until:%Y-%m-%d %H:%M} UTC"

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max, Min, Sum
+from django.utils import timezone
 
-from backups.models import BackupCopy
+from backups.models import BackupCopy, RetentionPass
 from destinations.models import BackupDestination, DestinationTest
 
 
@@ -26,6 +27,10 @@ class DestinationFacts:
     destination: BackupDestination
     held: list[Held]
     missing: int
+    # how many the store does not delete before a moment, and when the last of these locks ends
+    locked: int
+    locked_until: datetime | None
+    last_pass: RetentionPass | None
     last_test: DestinationTest | None
 
     @property
@@ -55,13 +60,18 @@ def facts_of(destination: BackupDestination) -> DestinationFacts:
     )
     held = [Held(name, archives, size or 0, oldest, newest) for name, archives, size, oldest, newest in rows]
     missing = stored.filter(missing_at__isnull=False).count()
+    locked = stored.filter(missing_at=None, locked_until__gt=timezone.now())
+    counts = locked.aggregate(count=Count("pk"), until=Max("locked_until"))
+    last_pass = RetentionPass.objects.filter(destination=destination).first()
     held.sort(key=lambda each: (-each.size_bytes, each.instance))
-    return DestinationFacts(destination, held, missing, destination.tests.first())
+    return DestinationFacts(
+        destination, held, missing, counts["count"], counts["until"], last_pass, destination.tests.first()
+    )
 
 
 def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
     """Return the facts as `--json` prints them; times in ISO 8601."""
-    destination, test = facts.destination, facts.last_test
+    destination, test, last_pass = facts.destination, facts.last_test, facts.last_pass
 
     def iso(moment: datetime | None) -> str | None:
         return moment.isoformat() if moment else None
@@ -79,6 +89,15 @@ def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
         "archives": facts.archives,
         "size_bytes": facts.size_bytes,
         "missing": facts.missing,
+        "locked": facts.locked,
+        "locked_until": iso(facts.locked_until),
+        "retention_pass": last_pass
+        and {
+            "at": iso(last_pass.done_at),
+            "next_at": iso(last_pass.next_at),
+            "outcome": last_pass.outcome,
+            "problem": last_pass.problem,
+        },
         "oldest": iso(facts.oldest),
         "newest": iso(facts.newest),
         "last_backup_at": iso(destination.last_backup_at),

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +16,7 @@ from destinations.backends.rclone.errors import explain
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write, is_listed
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
+from destinations.lib.moments import from_iso
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import MAX_DEPTH, part_token
@@ -75,7 +75,8 @@ class RcloneDestination(RemoteDestination):
         return features_of(self._call_rclone("backend", "features", "--", self._path("")))
 
     def _call_rclone(self, *words: str) -> bytes:
-        return self._rclone.call(*words, alive=self._meter.checkpoint)
+        # one that does not answer is ended by the watch
+        return self._rclone.call(*words)
 
     def _path(self, path: str) -> str:
         """Return `path` as an argument: it cannot begin with a dash, for a remote does not."""
@@ -121,7 +122,7 @@ class RcloneDestination(RemoteDestination):
         # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
         # compared with nothing of ours
         words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
-        with self._rclone.started(*words, alive=upload.meter.checkpoint) as ends:
+        with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as ends:
             while block := upload.read(BLOCK_SIZE):
                 ends.into.write(block)
                 if digest is not None:
@@ -143,9 +144,9 @@ class RcloneDestination(RemoteDestination):
 
     def remote_publish(self, upload: Upload) -> None:
         wanted = upload.wanted
-        paths = (self._path(wanted.part_path), self._path(wanted.path))
+        names = (self._path(wanted.part_path), self._path(wanted.path))
         # `--immutable` has no effect on `moveto`, which would overwrite; this leaves both files where the name is taken
-        said = self._rclone.said("moveto", "--ignore-existing", "--", *paths, alive=self._meter.checkpoint)
+        said = self._rclone.said("moveto", "--ignore-existing", "--", *names, alive=self._meter.checkpoint)
         if MOVED in said:
             return
         # where it does not say so, what is left tells it
@@ -155,8 +156,7 @@ class RcloneDestination(RemoteDestination):
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         try:
-            # without saying that it is alive: after a cancel it may take a second and no more
-            self._rclone.call("deletefile", "--", self._path(wanted.part_path))
+            self._call_rclone("deletefile", "--", self._path(wanted.part_path))
         except RcloneFailed as failed:
             if not failed.is_missing:
                 raise
@@ -204,12 +204,16 @@ class RcloneDestination(RemoteDestination):
 
     def remote_stat(self, path: str) -> StoredFile:
         item = self._look(path)
-        return StoredFile(path, int(item["Size"]), datetime.fromisoformat(item["ModTime"]))
+        return StoredFile(path, int(item["Size"]), from_iso(item["ModTime"]))
 
     def _look(self, path: str, *words: str) -> dict[str, Any]:
         """Return what is known of the file. Raises `NotFound`."""
         try:
-            found = json.loads(self._call_rclone("lsjson", "--stat", "--no-mimetype", *words, "--", self._path(path)))
+            # for a checksum it may read the whole file
+            alive = {"alive": self._meter.checkpoint} if words else {}
+            found = json.loads(
+                self._rclone.call("lsjson", "--stat", "--no-mimetype", *words, "--", self._path(path), **alive)
+            )
         except RcloneFailed as failed:
             if failed.is_missing:
                 raise self._missing(path) from None

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from destinations.exceptions import DestinationConfigError
@@ -22,6 +23,8 @@ INSTALL = "apt install rclone"
 MISSING_FOLDER, MISSING_FILE, TEMPORARY = 3, 4, 5
 # of the variables of this process: where the configuration is, and how clouds and agents are logged in to
 _GIVEN = ("RCLONE_CONFIG", "AWS_", "AZURE_", "GOOGLE_", "SSH_AUTH_SOCK", "KRB5")
+# a line of the configuration, which may hold a password
+_QUOTED = re.compile(r"(could not parse line:).*")
 # what it says on standard error, without the time that stands before it
 _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:(?:ERROR|NOTICE|CRITICAL) *: )?(?:: )?")
 LOOK_SECONDS = 1
@@ -79,7 +82,10 @@ class Rclone:
         self._running: set[subprocess.Popen[bytes]] = set()
 
     def call(self, *words: str, alive: Callable[[], None] = lambda: None) -> bytes:
-        """Return what it prints, little. Raises `RcloneFailed`; `alive` is called each second, and may raise."""
+        """Return what it prints, little. Raises `RcloneFailed`.
+
+        `alive` is called each second and may raise: for what may take an hour, such as the copy of a whole file.
+        """
         with self.started(*words, alive=alive) as ends:
             _wait_for(ends.output, alive)
             return ends.output.read()
@@ -91,11 +97,12 @@ class Rclone:
             return _tail(ends.errors)
 
     @contextmanager
-    def started(self, *words: str, alive: Callable[[], None] = lambda: None) -> Iterator[Ends]:
-        """Give its ends; when the block is left it is waited for. Raises `RcloneFailed`.
+    def started(self, *words: str, alive: Callable[[], None] = lambda: None, fed: bool = False) -> Iterator[Ends]:
+        """Give its ends, of which the first is open for one that is `fed`; when the block is left it is waited for.
 
-        A block that ends by an error kills it.
+        A block that ends by an error kills it. Raises `RcloneFailed`.
         """
+        self._require_config()
         program = shutil.which(PROGRAM)
         if program is None:
             raise DestinationConfigError("The program rclone is not installed here.", f"Install it: {INSTALL}.")
@@ -119,6 +126,9 @@ class Rclone:
                         # the system has a limit for all pipes of a user
                         with suppress(OSError):
                             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+                    if not fed:
+                        # a remote that asks for a password is told that none comes
+                        into.close()
                     try:
                         yield Ends(into, output, errors)
                         into.close()
@@ -141,6 +151,16 @@ class Rclone:
             if code or broken:
                 raise RcloneFailed(code, _last_lines(errors))
 
+    def _require_config(self) -> None:
+        """Raise `DestinationConfigError` for a device or a pipe, of which there is no end to read."""
+        file = self._environment.get("RCLONE_CONFIG", "")
+        if file and Path(file).exists() and not Path(file).is_file():
+            raise DestinationConfigError(
+                f"The configuration file {file} of rclone is not a file.",
+                "Check the option config_file.",
+                "config_file",
+            )
+
     def kill(self) -> None:
         with self._lock:
             running = list(self._running)
@@ -156,8 +176,11 @@ class Rclone:
 
 def _wait_for(output: IO[bytes], alive: Callable[[], None]) -> None:
     """Wait until it prints, which is the last thing it does, or ends."""
-    while not select.select([output], [], [], LOOK_SECONDS)[0]:
+    for _ in range(LONGEST_SECONDS):
+        if select.select([output], [], [], LOOK_SECONDS)[0]:
+            return
         alive()
+    raise TimeoutError
 
 
 def _end_of(process: "subprocess.Popen[bytes]", alive: Callable[[], None]) -> int:
@@ -184,5 +207,5 @@ def _tail(errors: IO[bytes]) -> str:
 
 
 def _last_lines(errors: IO[bytes]) -> str:
-    lines = [_STAMP.sub("", line).strip() for line in _tail(errors).splitlines()]
+    lines = [_QUOTED.sub(r"\1 it is not shown", _STAMP.sub("", line)).strip() for line in _tail(errors).splitlines()]
     return " | ".join(list(dict.fromkeys(filter(None, lines)))[-_KEPT_LINES:])

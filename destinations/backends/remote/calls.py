@@ -15,9 +15,6 @@ from destinations.transfer.watch import POLL_SECONDS, Aborted, Meter, watched
 
 logger = logging.getLogger(__name__)
 
-# whatever a server asks for: then the whole upload is tried again later
-LONGEST_WAIT_SECONDS = 300.0
-
 T = TypeVar("T")
 
 
@@ -44,7 +41,7 @@ class RemoteCalls(RemoteSteps):
             try:
                 return work()
             except ConnectionLost as error:
-                wait = max(delay, min(error.retry_after, LONGEST_WAIT_SECONDS))
+                wait = max(delay, error.retry_after)
                 logger.warning("destination.retry action=%r wait=%.0f error=%r", action, wait, error.message)
                 self.remote_close()
                 until = time.monotonic() + wait
