@@ -15,7 +15,7 @@ from destinations.exceptions import (
     NotFound,
     VerificationFailed,
 )
-from destinations.transfer.blocks import check_free_space, compare
+from destinations.transfer.blocks import check_free_space, check_largest_file, compare
 from destinations.transfer.paths import part_name
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
@@ -42,6 +42,7 @@ class RemoteUploads(RemoteCalls):
     ) -> StoredFile:
         wanted = Wanted(validate_path(path), size, part_name("x", token) and token, sha256)
         kept = state or UploadState({}, lambda data: None)
+        check_largest_file(self.location(), path, size, self.largest_file)
         upload = Upload(wanted, source, Meter(self._throttle))
 
         def send() -> None:

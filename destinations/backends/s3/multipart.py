@@ -24,6 +24,8 @@ THREADS = 4
 LEAST_PART_BYTES = 8 * 1024 * 1024
 # the store allows 10,000
 MOST_PARTS = 9000
+# of one object: parts are at most 5 GiB, and many compatible stores take no more than AWS took for long
+LARGEST_FILE = 5 * 1024**4
 
 Explain = Callable[[Exception, str], DestinationError | None]
 
