@@ -6,6 +6,7 @@ from django.db import models
 
 from backups.models.backup import BackupExecution
 from backups.models.columns import Counts, Json
+from backups.models.copy import BackupCopy
 from backups.models.run import Run
 
 
@@ -18,6 +19,9 @@ class DrillExecution(Run):
     noun = "drill"
     # it works on a copy of the archive: backups and restores of the instance go on
     needs_instance = False
+
+    # the one copy that is to be read; None for the nearest
+    only_copy: BackupCopy | None = None
 
     class Kind(models.TextChoices):
         DRILL = "drill"

@@ -1,6 +1,15 @@
 """Destinations and what is known of them."""
 
 from destinations.models.destination import BackupDestination, DestinationQuerySet, new_id
+from destinations.models.destination_reading import DestinationReading, Reading, read_today
 from destinations.models.destination_test import DestinationTest
 
-__all__ = ["BackupDestination", "DestinationQuerySet", "DestinationTest", "new_id"]
+__all__ = [
+    "BackupDestination",
+    "DestinationQuerySet",
+    "DestinationReading",
+    "DestinationTest",
+    "Reading",
+    "new_id",
+    "read_today",
+]

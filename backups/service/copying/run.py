@@ -20,6 +20,7 @@ from backups.runs.registry import RunKind
 from backups.service.archives.fetch import Fetched, HashingSink, fetch_nearest
 from backups.service.archives.leases import release_leases
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths, signature_of
+from backups.service.archives.read_back import read_back
 from backups.service.archives.records.copies import change_copy, is_off_box, next_try, not_stored_since
 from backups.service.archives.signatures import delete_signature, read_signature, store_signature
 from backups.service.backup.start import require_enabled
@@ -109,18 +110,22 @@ class CopyKind(RunKind[CopyExecution]):
             if not change_copy(copy, not_stored_since(copy), planned_path=path, sha256=sha256, **state):
                 raise _changed()
             try:
-                with fetched.path.open("rb", buffering=0) as file:
+                with (
+                    fetched.path.open("rb", buffering=0) as file,
+                    read_back(opened, copy.destination, size) as left_out,
+                ):
                     stored = opened.put(
                         file, path, size=size, sha256=source.sha256, token=copy.pk, progress=monitor.advance,
                         state=UploadState(resumed, save),
                     )  # fmt: skip
             except NameTaken:
                 continue
+            run.warnings = [*run.warnings, *left_out]
             return stored
         raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {copy.destination.name} already.")
 
     def complete(self, run: CopyExecution, made: Stored) -> None:
-        finish.complete(run, warnings=list(made.fetched.notes))
+        finish.complete(run, warnings=[*made.fetched.notes, *run.warnings])
 
     def settle(self, run: CopyExecution, directory: Path, error: BaseException) -> None:
         _record_failure(run.copy, error)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count, Max, Min, Sum
 
 from backups.models import BackupCopy
-from destinations.models import BackupDestination, DestinationTest
+from destinations.models import BackupDestination, DestinationTest, read_today
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class DestinationFacts:
     held: list[Held]
     missing: int
     last_test: DestinationTest | None
+    read_today: int
 
     @property
     def archives(self) -> int:
@@ -35,6 +36,12 @@ class DestinationFacts:
     @property
     def size_bytes(self) -> int:
         return sum(held.size_bytes for held in self.held)
+
+    @property
+    def free_space(self) -> str:
+        """What the last test said of the free space; empty when it did not come to that."""
+        steps = self.last_test.steps if self.last_test else []
+        return next((step["detail"] for step in steps if step["name"] == "free space"), "")
 
     @property
     def oldest(self) -> datetime | None:
@@ -56,7 +63,7 @@ def facts_of(destination: BackupDestination) -> DestinationFacts:
     held = [Held(name, archives, size or 0, oldest, newest) for name, archives, size, oldest, newest in rows]
     missing = stored.filter(missing_at__isnull=False).count()
     held.sort(key=lambda each: (-each.size_bytes, each.instance))
-    return DestinationFacts(destination, held, missing, destination.tests.first())
+    return DestinationFacts(destination, held, missing, destination.tests.first(), read_today(destination))
 
 
 def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
@@ -74,6 +81,9 @@ def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
         "location": destination.location_text,
         "encryption": destination.policy,
         "position": destination.position,
+        "daily_read_mb": destination.daily_read_mb,
+        "read_today_bytes": facts.read_today,
+        "free_space": facts.free_space,
         "retention": destination.rule_text,
         "managed_by": destination.managed_by,
         "archives": facts.archives,
