@@ -1,7 +1,7 @@
 """Destinations and what is known of them."""
 
 from destinations.models.destination import BackupDestination, DestinationQuerySet, new_id
-from destinations.models.destination_reading import DestinationReading, Reading, read_today
+from destinations.models.destination_reading import DestinationReading, Reading, read_today, read_today_of
 from destinations.models.destination_test import DestinationTest
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "Reading",
     "new_id",
     "read_today",
+    "read_today_of",
 ]

@@ -1,5 +1,6 @@
 """How many bytes were read from a destination on one day, and whether its daily budget has room for more."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -41,8 +42,13 @@ def today() -> date:
 
 def read_today(destination: "BackupDestination") -> int:
     """Return the bytes that were read from `destination` today, with what is reserved for reading now."""
-    row = DestinationReading.objects.filter(destination=destination, day=today()).first()
-    return row.bytes if row else 0
+    return read_today_of([destination]).get(destination.pk, 0)
+
+
+def read_today_of(destinations: "Iterable[BackupDestination]") -> dict[str, int]:
+    """Return the same for each of `destinations` that was read at all, by its id."""
+    rows = DestinationReading.objects.filter(destination__in=destinations, day=today())
+    return dict(rows.values_list("destination", "bytes"))
 
 
 @dataclass(slots=True)
