@@ -15,4 +15,8 @@ class Migration(migrations.Migration):
             name='drill_put_off',
             field=models.TextField(blank=True, db_default='', help_text='why its regular drill, which is due, was put off; until one is started'),
         ),
+        migrations.AlterModelOptions(
+            name='copyexecution',
+            options={'default_permissions': (), 'ordering': ['-created_at', '-id'], 'verbose_name': 'copy', 'verbose_name_plural': 'copies'},
+        ),
     ]
