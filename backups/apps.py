@@ -14,7 +14,7 @@ class BackupsConfig(AppConfig):
         from backups.service.archives.trees import lists as tree_lists  # noqa: F401
         from backups.service.automation import schedules
         from backups.service.backup import run as backup
-        from backups.service.copying import run as copying
+        from backups.service.copying import kind as copying
         from backups.service.drill import run as drill
         from backups.service.drops import episodes
         from backups.service.monitoring import history  # noqa: F401
@@ -26,6 +26,7 @@ class BackupsConfig(AppConfig):
         providers.add_warning_provider(site_paths.overlap_warnings)
         providers.add_warning_provider(exposure.exposure_warnings)
         providers.add_archive_counter(stored.archives_at)
+        providers.add_use_provider(stored.uses_of)
         # with what is called at the end of each run, in this order
         register(
             backup.BACKUP,

@@ -100,5 +100,9 @@ class TimedOut(BackupError):
     """The run took longer than BACKUP_TIMEOUT."""
 
 
+class NotKept(BackupError):
+    """The rule of the destination would delete the copy as soon as it is there."""
+
+
 class NotDeletable(BackupError):
     """There is no archive to delete, or something protects it."""

@@ -42,12 +42,19 @@ class DestinationUnavailable(DestinationError):
     """Gone, read-only, refused or broken."""
 
 
+# whatever a server asks for: then the whole upload is tried again later
+LONGEST_WAIT_SECONDS = 300.0
+
+
 class ConnectionLost(DestinationUnavailable):
-    """Cut, timed out or not there at this moment: it may pass, and is tried again. `retry_after` is in seconds."""
+    """Cut, timed out or not there at this moment: it may pass, and is tried again.
+
+    `retry_after` is in seconds, at most `LONGEST_WAIT_SECONDS`.
+    """
 
     def __init__(self, message: str, hint: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message, hint)
-        self.retry_after = retry_after
+        self.retry_after = min(retry_after, LONGEST_WAIT_SECONDS)
 
 
 class PeerNotTrusted(DestinationUnavailable):

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 ArchiveCounter = Callable[["BackupDestination"], int]
 WarningProvider = Callable[["BackupDestination"], Iterable[str]]
 
+# says what of other apps still needs it, such as "2 schedules"
+UseProvider = Callable[["BackupDestination"], Iterable[str]]
+
+_use_providers: list[UseProvider] = []
 _archive_counters: list[ArchiveCounter] = []
 _warning_providers: list[WarningProvider] = []
 
@@ -23,6 +27,16 @@ def add_archive_counter(counter: ArchiveCounter) -> None:
 def archives_at(destination: "BackupDestination") -> int:
     """Return how many archives are recorded there and not marked as missing."""
     return sum(counter(destination) for counter in _archive_counters)
+
+
+def add_use_provider(provider: UseProvider) -> None:
+    if provider not in _use_providers:
+        _use_providers.append(provider)
+
+
+def uses_of(destination: "BackupDestination") -> list[str]:
+    """Return what still needs `destination`, beside the history of backups: it is not deleted meanwhile."""
+    return [use for provider in _use_providers for use in provider(destination)]
 
 
 def add_warning_provider(provider: WarningProvider) -> None:

@@ -3,6 +3,7 @@
 from backups.checks import (
     cadences,
     compression,
+    copies,
     database,
     drops,
     instances,
@@ -20,6 +21,7 @@ __all__ = [
     "check_instances_file",
     "check_sources",
     "compression",
+    "copies",
     "database",
     "drops",
     "instances",

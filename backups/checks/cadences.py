@@ -1,12 +1,16 @@
-"""Check the cadence functions of the deployer that schedules may use."""
+"""Check the cadence functions that schedules may use, and, with a database, the destinations that they name."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.utils.module_loading import import_string
+
+from backups.models import BackupSchedule
+from backups.service.schedules.describe import disabled_in_words
+from destinations.lib.migrated import may_read
 
 
 @register()
@@ -29,3 +33,22 @@ def check_custom_cadences(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
                 )
             )
     return found
+
+
+@register(Tags.database)
+def check_destinations_of_schedules(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """W072: a schedule that runs names a disabled destination."""
+    if not may_read(BackupSchedule, databases):
+        return []
+    schedules = BackupSchedule.objects.enabled().select_related("destination").prefetch_related("further__destination")
+    return [
+        Warning(
+            f"Schedule {schedule.name}: {problem}",
+            hint="Enable the destination, or take it out of the schedule.",
+            id="backups.W072",
+        )
+        for schedule in schedules
+        if (problem := disabled_in_words(schedule))
+    ]

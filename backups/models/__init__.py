@@ -8,6 +8,7 @@ from backups.models.instance_state import InstanceState
 from backups.models.key_check import KeyCheck, SigningKeyUse
 from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
+from backups.models.retention_pass import RetentionPass
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule, ScheduleDestination
 from backups.models.tree_list import TreeList, TreeListBlock
@@ -24,6 +25,7 @@ __all__ = [
     "KeyCheck",
     "LeftoverPart",
     "RestoreExecution",
+    "RetentionPass",
     "Run",
     "ScheduleDestination",
     "SigningKeyUse",

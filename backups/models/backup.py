@@ -8,6 +8,7 @@ from django.db.models.fields.json import KT
 
 from backups.models.columns import DrillResult, DropEntry, Json, KeptConfiguration
 from backups.models.querysets import (
+    DAMAGED,
     DELETED,
     DRILLED,
     LACKS_A_COPY,
@@ -15,6 +16,7 @@ from backups.models.querysets import (
     MISSING,
     OPEN_DROP,
     STORED,
+    WITHOUT_COPIES,
     BackupQuerySet,
 )
 from backups.models.run import Run
@@ -107,6 +109,9 @@ class BackupExecution(Run):
     pin_reason = models.CharField(max_length=255, blank=True)
     adopted = models.BooleanField(default=False, help_text="found at the destination or imported, not made here")
     missing_at = models.DateTimeField(null=True, blank=True, help_text="when the destination no longer had the archive")
+    damaged_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the archive was found to be changed, while no other copy is sound"
+    )
     copies_state = models.CharField(
         max_length=8,
         choices=CopiesState,
@@ -219,13 +224,15 @@ class BackupExecution(Run):
             models.Index(fields=["encryption", "status", "-created_at", "-id"], name="execution_encryption"),
             models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
             models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
+            models.Index(fields=["status", "-created_at", "-id"], condition=DAMAGED, name="execution_damaged"),
             models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
             # with all the columns of its condition: SQLite would take `execution_archive`, and read every stored row
             models.Index(
-                fields=["copies_state", "deleted_at", "missing_at", "status", "-created_at", "-id"],
+                fields=["copies_state", "deleted_at", "missing_at", "damaged_at", "status", "-created_at", "-id"],
                 condition=LACKS_A_COPY,
                 name="execution_lacks_copy",
             ),
+            models.Index(fields=["status"], condition=WITHOUT_COPIES, name="execution_without_copies"),
             models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
         ]
 
@@ -246,10 +253,12 @@ class BackupExecution(Run):
 
     @property
     def flaw(self) -> str:
-        """Why the archive is known to be bad; empty when no drill or verification failed."""
+        """Why the archive is known to be bad; empty when it is not damaged and no drill or verification failed."""
         if self.drill_failed:
             return "its drill failed"
-        return "its verification failed" if self.verification_failed else ""
+        if self.verification_failed:
+            return "its verification failed"
+        return "its archive is damaged" if self.damaged_at is not None else ""
 
     @property
     def open_drop(self) -> bool:
@@ -261,9 +270,14 @@ class BackupExecution(Run):
         return self.status == self.Status.COMPLETED and self.deleted_at is None and self.missing_at is not None
 
     @property
+    def is_damaged(self) -> bool:
+        """True while no copy is sound, and one that was changed is still there."""
+        return self.has_archive and self.damaged_at is not None
+
+    @property
     def lacks_a_copy(self) -> bool:
         """True while one of its destinations has no sound copy, and another one has."""
-        return self.has_archive and self.copies_state == self.CopiesState.MISSING
+        return self.has_archive and not self.is_damaged and self.copies_state == self.CopiesState.MISSING
 
     @property
     def has_archive(self) -> bool:

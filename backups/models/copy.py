@@ -51,10 +51,16 @@ class BackupCopy(models.Model):
     missing_at = models.DateTimeField(null=True, blank=True, help_text="when the destination no longer had the archive")
     damaged_at = models.DateTimeField(null=True, blank=True, help_text="when the archive was found to be changed there")
     locked_until = models.DateTimeField(null=True, blank=True, help_text="until then the store refuses to delete it")
+    cooled_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it was moved to a cooler access tier of the store"
+    )
     error = models.TextField(blank=True)
     error_hint = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, blank=True)
+    look_again_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the planned path of an upload that ended is looked at again"
+    )
     upload_state: "Json[dict[str, object] | None]" = models.JSONField(
         null=True, blank=True, help_text="what an upload needs to go on where it broke off"
     )
@@ -91,6 +97,7 @@ class BackupCopy(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["destination", "state"], name="copy_at_destination"),
             models.Index(fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="copy_due"),
+            models.Index(fields=["look_again_at"], condition=~Q(planned_path=""), name="copy_unsettled"),
         ]
 
     def __str__(self) -> str:

@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 # The values are literals because the enumerations are nested in the models, which import this module.
 STORED = Q(status="completed", deleted_at=None, missing_at=None)
 MISSING = Q(status="completed", deleted_at=None, missing_at__isnull=False)
+# no copy is sound any more, and one that was changed is still there
+DAMAGED = Q(status="completed", deleted_at=None, missing_at=None, damaged_at__isnull=False)
 DELETED = Q(deleted_at__isnull=False)
 DRILLED = Q(drill__isnull=False)
 MADE_HERE = Q(status="completed", adopted=False) & ~Q(kind="safety")
 OPEN_DROP = Q(drops__isnull=False, drop_confirmed_at__isnull=True)
-FLAWLESS = (Q(drill__isnull=True) | Q(drill__verdict="passed")) & (
-    Q(verification__isnull=True) | Q(verification__verdict="passed")
+FLAWLESS = (
+    Q(damaged_at=None)
+    & (Q(drill__isnull=True) | Q(drill__verdict="passed"))
+    & (Q(verification__isnull=True) | Q(verification__verdict="passed"))
 )
-LACKS_A_COPY = Q(status="completed", deleted_at=None, missing_at=None, copies_state="missing")
+LACKS_A_COPY = Q(status="completed", deleted_at=None, missing_at=None, damaged_at=None, copies_state="missing")
+# a copy that is recorded sets the state of all of them
+WITHOUT_COPIES = Q(status="completed", deleted_at=None, copies_state="")
 STORED_COPY = Q(state="stored")
 SOUND_COPY = Q(state="stored", missing_at=None, damaged_at=None)
 FOR_WORKERS = Q(status="queued", owner="queue")
@@ -80,9 +86,19 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
         """Return those whose archive is gone from the destination although this site did not delete it."""
         return self.filter(MISSING)
 
+    def damaged(self) -> Self:
+        """Return those without a sound copy, of which a changed one is still there."""
+        return self.filter(DAMAGED)
+
     def good(self) -> Self:
-        """Return the stored ones that are not being deleted and that no drill or verification found to be bad."""
+        """Return the stored ones that have a sound copy, are not being deleted, and that no drill or verification
+        found to be bad.
+        """
         return self.filter(STORED, FLAWLESS, deleting_at=None)
+
+    def without_copies(self) -> Self:
+        """Return the completed ones with an archive of which no copy is recorded."""
+        return self.filter(WITHOUT_COPIES, copies=None)
 
     def with_open_drop(self) -> Self:
         """Return those that lack data of the backup before them, with the drop not yet confirmed."""

@@ -91,6 +91,14 @@ def message_of(error: BaseException) -> str:
     return f"Unexpected error {type(error).__name__}, see the log."
 
 
+def for_operator(error: Exception, event: str, **fields: object) -> OperatorError:
+    """Return `error`; for an unexpected one, which is logged as `event` with its traceback, one with its type alone."""
+    if isinstance(error, OperatorError):
+        return error
+    audit.crashed(event, error, **fields)
+    return OperatorError(message_of(error))
+
+
 def _explained(error: BaseException) -> BaseException:
     """Return the error that an operator reads for a database of the site that is full, locked or gone."""
     # errors of other types may quote values

@@ -9,6 +9,7 @@ The states and steps of a run, and their modules:
 - complete or settle: the kind records the end, after its work or after an error (`finish` sets the status).
 - after_end: steps after every final status, also after that of a queued run which is cancelled (`finish`).
 - recover: the reaper calls this step of the kind for a run whose process is gone.
+- tidy: the tick calls this step of the kind for what takes long and no run has to wait for (`recovery.reap`).
 
 The kinds are registered in `apps.ready`: this package imports no use case.
 """
@@ -81,6 +82,10 @@ class RunKind(ABC, Generic[AnyRun]):
         """
         return False
 
+    def reads_back(self, run: AnyRun) -> bool:
+        """True when `recover_queued` reads what was stored: no other run waits for that."""
+        return False
+
     @abstractmethod
     def recover(self, run: AnyRun, message: str) -> bool:
         """Clean up after the dead process of the running `run`, and record the end; `message` begins its text.
@@ -91,8 +96,9 @@ class RunKind(ABC, Generic[AnyRun]):
     def follow_up(self, run: AnyRun) -> None:
         """Run after a successful run, when its workspace is removed."""
 
-    def sweep(self, run: AnyRun) -> None:
-        """Remove what the dead process of the interrupted `run` left outside its workspace."""
+    def tidy(self) -> int:
+        """Look, in no run's way, at what ended runs may have left elsewhere; return how many of them have a result."""
+        return 0
 
     def discard(self, run: AnyRun) -> None:
         """Delete rows of a run that did not complete, in the transaction that records the end."""

@@ -16,10 +16,11 @@ from backups.lib import audit, locks
 from backups.runs import workspace
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
-from backups.runs.recovery.reap import reap
+from backups.runs.recovery.reap import reap, tidy
 from backups.service.automation import drills, overdue, schedules, watch
 from backups.service.copying import start as copying
 from backups.service.keys import check
+from backups.service.retention import daily
 from backups.service.schedules import repair
 from backups.worker.q2.enqueue import send_message
 from backups.worker.q2.scheduler import Entry, keep
@@ -97,6 +98,19 @@ def check_keys(_queue: str) -> str:
     return f"no key opens backups at {', '.join(destination.name for destination in lost)}" if lost else ""
 
 
+def settle_uploads(_queue: str) -> str:
+    """Look at what ended runs may have left at destinations. It may take hours: the next ticks go on meanwhile."""
+    count = tidy()
+    return f"settled {count} uploads" if count else ""
+
+
+def apply_retention(queue: str) -> str:
+    """Run the daily pass of retention that is due. It may take minutes: the next ticks go on meanwhile."""
+    with locks.locked(workspace.root() / f"retention-{queue}") as free:
+        done = daily.run_due(queue) if free else []
+    return f"applied retention at {done[0].name}" if done else ""
+
+
 # Each is called with the name of the queue, and returns what it did, or an empty string.
 STEPS: list[Callable[[str], str]] = [
     end_dead_runs,
@@ -113,7 +127,7 @@ STEPS: list[Callable[[str], str]] = [
 
 
 def tick(queue: str = "") -> str:
-    """Run all STEPS and write the heartbeat of the scheduler; return what was done.
+    """Run all STEPS, write the heartbeat of the scheduler, settle uploads and apply retention; return what was done.
 
     A step that fails does not prevent the others. Raises BackupError at the end, with the names of the failed steps.
     """
@@ -124,24 +138,31 @@ def tick(queue: str = "") -> str:
     with locks.locked(workspace.root() / f"tick-{queue}") as free:
         if not free:
             return "another tick is still at work"
-        for step in STEPS:
-            try:
-                done.append(step(queue))
-            except OperationalError as error:
-                # the database itself: a traceback of each step would fill the log each minute
-                reason = database_error(error).text
-                audit.log("housekeeping.failed", logging.ERROR, step=step.__name__, queue=queue, error=reason)
-                failed.append(f"{step.__name__}: {reason}")
-            # whatever it is: a step that fails each minute must not stop the schedules
-            except Exception as error:
-                audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
-                reason = error.message if isinstance(error, OperatorError) else type(error).__name__
-                failed.append(f"{step.__name__}: {reason}")
+        done += [_run(step, queue, failed) for step in STEPS]
         message = sentences(*failed)
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
+    # the lock of the tick is free again
+    done.append(_run(settle_uploads, queue, failed))
+    done.append(_run(apply_retention, queue, failed))
     if failed:
-        raise BackupError(sentences(f"Housekeeping failed: {message}"), hint="Its log says more.")
+        raise BackupError(sentences(f"Housekeeping failed: {sentences(*failed)}"), hint="Its log says more.")
     return "; ".join(filter(None, done))
+
+
+def _run(step: Callable[[str], str], queue: str, failed: list[str]) -> str:
+    """Run one step and return what it did; an error is logged, and its reason added to `failed`."""
+    try:
+        return step(queue)
+    except OperationalError as error:
+        # the database itself: a traceback of each step would fill the log each minute
+        reason = database_error(error).text
+        audit.log("housekeeping.failed", logging.ERROR, step=step.__name__, queue=queue, error=reason)
+    # whatever it is: a step that fails each minute must not stop the schedules
+    except Exception as error:
+        audit.crashed("housekeeping.failed", error, step=step.__name__, queue=queue)
+        reason = error.message if isinstance(error, OperatorError) else type(error).__name__
+    failed.append(f"{step.__name__}: {reason}")
+    return ""
 
 
 def start_up(queue: str) -> str:

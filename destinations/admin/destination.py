@@ -24,7 +24,7 @@ from destinations.lib.formats import counted, human_duration
 from destinations.lib.lists import BoundedLists, NamedValues
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
-from destinations.providers import warnings_about
+from destinations.providers import uses_of, warnings_about
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[BackupDestination]
@@ -162,19 +162,24 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
     ) -> HttpResponse:
         destination = self.get_object(request, unquote(object_id))
         if destination is not None and self.has_delete_permission(request, destination):
-            users = destination.protected_by()
+            users = uses_of(destination)
             if users:
                 self.message_user(
                     request,
                     f"Destination {destination.name!r} cannot be deleted: it is used by {' and '.join(users)}. "
-                    "Disable it instead, then nothing is stored there any more.",
+                    "Disable it, then nothing is stored there any more. Once its copies are deleted or given up it can "
+                    "be deleted.",
                     messages.ERROR,
                 )
                 return redirect("admin:destinations_backupdestination_change", destination.pk)
         return super().delete_view(request, object_id, extra_context)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        # the history of its backups keeps the row, which is hidden from then on
+        return [str(obj) for obj in objs], {}, set(), []
+
     def delete_model(self, request: HttpRequest, obj: BackupDestination) -> None:
-        super().delete_model(request, obj)
+        obj.remove()
         logger.info("destination deleted name=%s user=%s", obj.name, request.user.get_username())
 
     # --- test -----------------------------------------------------------------------------------------------------

@@ -30,6 +30,12 @@ class OperatorError(Exception):
         self.option = option
         return self
 
+    def adding(self, *texts: str) -> Self:
+        """Return this error with further sentences at the end of its message."""
+        self.message = printable(redact_cut(sentences(self.message, *texts), first=LONGEST))
+        self.args = (self.message,)
+        return self
+
     @property
     def text(self) -> str:
         """Message and hint."""

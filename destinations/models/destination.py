@@ -8,7 +8,7 @@ from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
@@ -33,6 +33,16 @@ class DestinationQuerySet(models.QuerySet["BackupDestination"]):
     def enabled(self) -> Self:
         """Return those that take new backups."""
         return self.filter(enabled=True)
+
+
+_Manager = models.Manager.from_queryset(DestinationQuerySet)
+
+
+class DestinationManager(_Manager["BackupDestination"]):
+    """Leaves out the deleted ones, which only the history of backups refers to."""
+
+    def get_queryset(self) -> DestinationQuerySet:
+        return DestinationQuerySet(self.model, using=self._db).filter(removed_at=None)
 
 
 class BackupDestination(EncryptionField, RetentionFields):
@@ -72,7 +82,12 @@ class BackupDestination(EncryptionField, RetentionFields):
     # Set by the first archive stored: from then on a missing or empty place is an error, not a fresh start.
     established = models.BooleanField(default=False, editable=False)
 
-    objects = DestinationQuerySet.as_manager()
+    removed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when it was deleted; the history of its backups has its name"
+    )
+
+    objects = DestinationManager()
+    with_removed = DestinationQuerySet.as_manager()
 
     class Meta:
         db_table = "backup_destinations"
@@ -112,8 +127,13 @@ class BackupDestination(EncryptionField, RetentionFields):
         return destination_class(self.type)(self.options())
 
     def clean(self) -> None:
-        """Refuse a place that is another destination's, and a change that puts archives out of reach."""
+        """Refuse a name or a place that is another destination's, and a change that puts archives out of reach."""
         super().clean()
+        if BackupDestination.with_removed.filter(name=self.name, removed_at__isnull=False).exclude(pk=self.pk).exists():
+            raise ValidationError(
+                {"name": f"A deleted destination is called {self.name}, and the history of its backups says so. "
+                         "Choose another name."}
+            )  # fmt: skip
         if not self.config_json:
             return
         self._keep_archives_in_reach()
@@ -222,6 +242,18 @@ class BackupDestination(EncryptionField, RetentionFields):
                 if count:
                     found.append(counted(count, str(names.verbose_name), str(names.verbose_name_plural)))
         return found
+
+    def remove(self) -> None:
+        """Delete it, with its options: the row stays hidden where backups of the past refer to it, for its name."""
+        if not self.protected_by():
+            self.delete()
+            return
+        with transaction.atomic():
+            for relation in self._meta.get_fields(include_hidden=True):
+                if isinstance(relation, models.ManyToOneRel) and relation.on_delete is models.CASCADE:
+                    relation.related_model._base_manager.filter(**{relation.field.name: self.pk}).delete()
+            self.removed_at, self.enabled, self.config_json = timezone.now(), False, {}
+            self.save(update_fields=["removed_at", "enabled", "config_json"])
 
     def record_backup(self, status: str, at: datetime, *, stored: bool) -> None:
         """Record the result of the latest backup; `stored` when its archive is here."""

@@ -1,7 +1,9 @@
-"""Options that several types have: a host, and a folder on its server."""
+"""Options that several types have: a host, a login, and a folder on its server."""
 
 import re
 from pathlib import PurePosixPath
+
+from django import forms
 
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import sentences
@@ -14,6 +16,32 @@ def check_host(type: str, host: str) -> str:
     if _HOST.fullmatch(host) is None:
         raise wrong(type, "host", "it is not a host name or address.", "Give it without a scheme, a user and a port.")
     return host.strip("[]").rstrip(".").lower()
+
+
+def address(host: str, port: int) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def place_of_login(type: str, username: str, where: str, folder: str) -> str:
+    """Return the location of a folder: one that begins at the folder of the login is none that begins at the root."""
+    return f"{type}://{username}@{where}{folder if folder.startswith('/') else f'/~/{folder}'}"
+
+
+def folder_field(begins: str) -> forms.Field:
+    """Return the field `base_path`; `begins` says where the path begins."""
+    return forms.CharField(
+        label="Folder",
+        max_length=1024,
+        help_text=f"{begins}; blank takes the name of the destination. Its last part is made when it is missing. It "
+        "cannot be changed while archives are there.",
+    )
+
+
+def check_login(type: str, options: dict[str, object]) -> None:
+    """Raise `DestinationConfigError` for a user name or password that would end the command that it stands in."""
+    for option in ("username", "password"):
+        if any(character < " " for character in str(options[option] or "")):
+            raise wrong(type, option, "it holds a character that no login has.", "Type it again.")
 
 
 def check_folder(type: str, path: str) -> str:

@@ -50,6 +50,9 @@ class Upload:
         self.resumed = False
         # where it is until it is published; set by a type that cannot use that name
         self.part_path = wanted.part_path
+        # what the store calls the file, once it has its name and is not verified yet: set by a type that can read back
+        # only what is published
+        self.published = ""
         self._source = source
         self._lock = threading.Lock()
         self._begin = source.tell() if source.seekable() else 0

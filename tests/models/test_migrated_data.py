@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.utils import timezone
 
 import backups.migrations
 from backups.models import BackupExecution
-from tests.support.rows import a_drill, an_execution
+from tests.support.rows import a_copy, a_destination, a_drill, an_execution
 
 pytestmark = pytest.mark.django_db
 
@@ -42,3 +43,17 @@ def test_a_verdict_for_want_of_a_key_is_withdrawn_and_any_other_stays() -> None:
     assert [(run.status, run.verdict) for run in runs] == [("failed", ""), ("failed", "")]
     assert (damaged.flaw, other.verdict) == ("its drill failed", "failed")
     assert set(BackupExecution.objects.good()) == set(closed)
+
+
+def test_a_backup_is_damaged_where_a_changed_archive_is_all_that_is_left() -> None:
+    now, vault = timezone.now(), a_destination("vault")
+    alone, lost, repairable, deleted = (an_execution() for _ in range(4))
+    for backup in (alone, lost, repairable, deleted):
+        backup.copies.update(damaged_at=now)
+    lost.copies.update(missing_at=now)
+    a_copy(repairable, vault)
+    deleted.copies.update(state="deleted")
+
+    run_step("damaged_data", "without_a_sound_copy")
+
+    assert list(BackupExecution.objects.filter(damaged_at=now)) == [alone]

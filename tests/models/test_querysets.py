@@ -21,9 +21,9 @@ UNSUCCESSFUL = {"failed", "cancelled", "interrupted"}
 UNFINISHED = {"queued", "of a process", "running"}
 # of completed backups, by what is special about each
 COMPLETED = {
-    "plain", "adopted", "safety", "pinned", "missing", "deleted", "deleted after it was missing", "being deleted",
-    "drill passed", "drill failed", "drill without verdict", "verification passed", "verification failed",
-    "open drop", "confirmed drop",
+    "plain", "adopted", "safety", "pinned", "missing", "damaged", "deleted", "deleted after it was missing",
+    "being deleted", "drill passed", "drill failed", "drill without verdict", "verification passed",
+    "verification failed", "open drop", "confirmed drop",
 }  # fmt: skip
 ALL = COMPLETED | UNFINISHED | UNSUCCESSFUL
 
@@ -43,6 +43,7 @@ def backups() -> dict[str, BackupExecution]:
         "safety": {"kind": Kind.SAFETY},
         "pinned": {"pinned": True},
         "missing": {"missing_at": now},
+        "damaged": {"damaged_at": now},
         "deleted": {"deleted_at": now},
         "deleted after it was missing": {"deleted_at": now, "missing_at": now},
         "being deleted": {"deleting_at": now},
@@ -69,10 +70,11 @@ METHODS: dict[str, tuple[Callable[[BackupQuerySet], BackupQuerySet], set[str]]] 
     "completed": (BackupQuerySet.completed, COMPLETED),
     "stored": (BackupQuerySet.stored, COMPLETED - {"missing", "deleted", "deleted after it was missing"}),
     "missing": (BackupQuerySet.missing, {"missing"}),
+    "damaged": (BackupQuerySet.damaged, {"damaged"}),
     "good": (
         BackupQuerySet.good,
         COMPLETED
-        - {"missing", "deleted", "deleted after it was missing", "being deleted"}
+        - {"missing", "damaged", "deleted", "deleted after it was missing", "being deleted"}
         - {"drill failed", "drill without verdict", "verification failed"},
     ),
     "with open drop": (BackupQuerySet.with_open_drop, {"open drop"}),

@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution
 from backups.runs import workspace
+from backups.runs.queue.ownership import this_worker
 from backups.runs.recovery.reap import reap
 from backups.worker.tick import tick
 from destinations.backends.base import part_name
@@ -33,6 +34,7 @@ def leave_part(settings: Settings, execution: BackupExecution) -> Path:
     """Leave what an upload leaves that is killed."""
     with execution.destination.open() as opened:
         opened.put(BytesIO(b"x"), "shop/manual/whole.tar.gz", size=1, token="other")
+    execution.copies.update(planned_path="shop/manual/whole.tar.gz")
     whole = next(Path(settings.BACKUP_ROOT).rglob("whole.tar.gz"))
     return whole.rename(whole.with_name(part_name(whole.name, execution.pk)))
 
@@ -81,7 +83,7 @@ def test_a_run_whose_workspace_lies_here_is_ended_after_the_usual_time_under_wha
 def test_the_host_that_comes_back_sweeps_what_it_left_of_a_run_that_others_ended(
     destination: BackupDestination, settings: Settings
 ) -> None:
-    execution = running(destination)
+    execution = running(destination, worker=this_worker())
     part = leave_part(settings, execution)
     execution.transition(Status.RUNNING, status=Status.INTERRUPTED)
     (workspace.root() / f"{execution.pk}.lock").touch()

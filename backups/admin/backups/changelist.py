@@ -17,6 +17,7 @@ from backups.admin.backups.detail import backup_page
 from backups.admin.backups.download import download, download_signature
 from backups.admin.backups.drill import drill, verify
 from backups.admin.backups.filters import ArchiveFilter, DestinationFilter, DrillFilter, EncryptionFilter, PinFilter
+from backups.admin.backups.give_up import give_up_copy
 from backups.admin.backups.import_file import import_archive
 from backups.admin.backups.pin import pin, unpin
 from backups.admin.backups.start import again, start, start_again
@@ -48,6 +49,7 @@ class BackupAdmin(RunAdmin):
         confirm_drop,
         delete_archive,
         accept_loss,
+        give_up_copy,
     )
     list_display = ("name", "state", "kind", "destination", "began", "size")
     list_filter = (

@@ -40,7 +40,7 @@ def delete_archive(request: HttpRequest, backup: BackupExecution) -> HttpRespons
         delete_backup(backup, by=actor(request), reason=form.cleaned_data["reason"] or "no reason given")
         messages.success(request, f"The archive {backup.backup_filename} was deleted.")
         return redirect_to(backup)
-    others = BackupExecution.objects.of_instance(backup.instance).stored().exclude(pk=backup.pk)
+    others = BackupExecution.objects.of_instance(backup.instance).good().exclude(pk=backup.pk)
     return confirm_page(
         request,
         DELETE,

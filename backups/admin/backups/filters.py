@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from backups.models import BackupCopy
-from backups.models.querysets import DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
+from backups.models.querysets import DAMAGED, DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
 from destinations.models import BackupDestination
 
 Choice = tuple[str, str, Q]
@@ -33,6 +33,7 @@ class ArchiveFilter(ChoiceFilter):
     choices_by_condition = (
         ("stored", "Stored", STORED),
         ("missing", "Missing", MISSING),
+        ("damaged", "Damaged", DAMAGED),
         ("lacks-a-copy", "Lacks a copy", LACKS_A_COPY),
         ("deleted", "Deleted", DELETED),
     )

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from backups.admin.destinations.views import destination_view
 from backups.admin.shared.views import actor, page
+from backups.service.catalogue.hidden import bring_back, find_hidden
 from backups.service.catalogue.sync import import_backups, scan_destination
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
@@ -25,7 +26,8 @@ def catalogue(request: HttpRequest, destination: BackupDestination) -> HttpRespo
     context: dict[str, Any] = {"title": f"Catalogue of {destination.name}", "destination": destination}
     try:
         if request.method != "POST":
-            return page(request, "backups/destination/catalogue", **context, found=scan_destination(destination))
+            context |= {"found": scan_destination(destination), "hidden": find_hidden(destination)}
+            return page(request, "backups/destination/catalogue", **context)
         done = import_backups(destination, by=actor(request), until=timezone.now() + TIME_LIMIT)
     except DestinationError as error:
         return page(request, "backups/destination/catalogue", **context, problem=error.text, status=502)
@@ -47,4 +49,17 @@ def catalogue(request: HttpRequest, destination: BackupDestination) -> HttpRespo
         messages.error(request, f"{len(done.refused) - MOST_NAMED} more were not adopted, see the log.")
     if done.waiting:
         messages.warning(request, f"{len(done.waiting)} archives are left: press again, or run importbackups.")
+    return redirect("admin:destinations_backupdestination_catalogue", destination.pk)
+
+
+@destination_view("backups.import_backup", methods=("POST",))
+def undelete(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
+    path = request.POST.get("path", "")
+    try:
+        copy = bring_back(destination, path, by=actor(request))
+    except DestinationError as error:
+        messages.error(request, error.text)
+    else:
+        follows = "" if copy else " Update the catalogue to record it."
+        messages.success(request, f"{path} is back at {destination.name}.{follows}")
     return redirect("admin:destinations_backupdestination_catalogue", destination.pk)

@@ -58,7 +58,8 @@ def prune(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     count = len(pruned.deleted)
     noun = f"{counted(count, 'backup')} {'was' if count == 1 else 'were'}"
     messages.success(request, f"{noun} deleted, {human_size(pruned.reclaimed_bytes)} are free again.")
-    for _, reason in pruned.spared:
+    # one destination that does not answer may be the reason for hundreds
+    for reason in dict.fromkeys(reason for _, reason in pruned.spared):
         messages.warning(request, f"Spared: {formats.sentence(reason)}")
     for warning in pruned.warnings:
         messages.warning(request, f"Warning: {formats.sentence(warning)}")

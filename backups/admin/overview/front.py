@@ -17,7 +17,7 @@ from backups.models import (
 )
 from backups.service.monitoring.off_box import lacking_by_instance, off_box
 from backups.service.monitoring.protection import Condition, protections, undescribed_instances
-from backups.service.monitoring.restore_points import missing_by_instance
+from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
 from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import counted
 from destinations.models import BackupDestination
@@ -50,6 +50,8 @@ class FrontPage:
     pending_rules: list[BackupDestination]
     # how many archives are gone from their destinations, by instance
     missing: dict[str, int]
+    # of how many backups only damaged archives are left, by instance
+    damaged: dict[str, int]
     # how many backups lack a copy at one of their destinations, by instance
     lacking: dict[str, int]
     # of how many instances the last good backup has a copy off this machine
@@ -75,7 +77,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
     broken = {restore.instance: restore for restore in half_restored}
-    missing = missing_by_instance()
+    missing, damaged = missing_by_instance(), damaged_by_instance()
     rows = rows_of(states, destinations, broken, missing, undescribed, see_restores=see_restores)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
@@ -90,6 +92,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += ["the log file cannot be written"] if log else []
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
+    warnings += [f"{counted(damaged[name], 'archive')} of {name} got damaged" for name in sorted(damaged)]
     warnings += [
         f"{counted(lacking[name], 'backup')} of {name} {'lacks' if lacking[name] == 1 else 'lack'} a copy"
         for name in sorted(lacking)
@@ -112,6 +115,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
         log_problem=log,
         pending_rules=pending_rules,
         missing=missing,
+        damaged=damaged,
         lacking=lacking,
         off_box=len(off_box(good)),
     )

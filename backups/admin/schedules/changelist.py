@@ -20,7 +20,7 @@ from backups.admin.shared.progress import live, with_progress
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
 from backups.service.automation.schedules import edit
-from backups.service.schedules.describe import cadence_in_words
+from backups.service.schedules.describe import cadence_in_words, disabled_in_words
 from backups.service.schedules.planning import plan, set_further
 from destinations.lib.formats import NOTHING
 from destinations.lib.lists import BoundedLists, NamedValues
@@ -159,6 +159,7 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
         typed = {name: str(form[name].value() or "") for name in CADENCE if name in form.fields}
         cadence = typed or {name: getattr(obj, name) for name in CADENCE}
         context |= {
+            "disabled": disabled_in_words(obj) if obj else "",
             "preview": describe(**cadence) if obj or form.is_bound else None,
             "editable": bool(typed),
             "buttons": buttons(obj, request.user) if obj else [],

@@ -69,6 +69,10 @@ def _has_unpinned_archive(backup: BackupExecution) -> bool:
     return backup.has_archive and not backup.pinned
 
 
+def _has_unsound_copies(backup: BackupExecution) -> bool:
+    return backup.has_archive and backup.copies_state == backup.CopiesState.MISSING
+
+
 def _can_be_cancelled(run: Run) -> bool:
     return run.is_active and run.cancel_requested_at is None
 
@@ -133,6 +137,7 @@ PIN = _of_backup("pin", "Pin…", "pin_backup", _has_unpinned_archive, has_page=
 UNPIN = _of_backup("unpin", "Unpin", "pin_backup", attrgetter("pinned"))
 CONFIRM_DROP = _of_backup("confirm_drop", "Confirm drop…", "confirm_drop", attrgetter("open_drop"), has_page=True)
 ACCEPT_LOSS = _of_backup("accept_loss", "Accept loss…", "delete_backup", attrgetter("is_missing"), has_page=True)
+GIVE_UP = _of_backup("give_up_copy", "Give up a copy…", "delete_backup", _has_unsound_copies, has_page=True)
 ACTIONS = (
     RESTORE,
     DOWNLOAD,
@@ -147,6 +152,7 @@ ACTIONS = (
     CONFIRM_DROP,
     DELETE,
     ACCEPT_LOSS,
+    GIVE_UP,
 )
 
 UNDO = Action("undo", "Undo…", "restore_backup", _can_be_undone, RestoreExecution, has_page=True, restores=True)

@@ -40,6 +40,7 @@ class Command(BackupCommand):
         text = f"Disabled destination {destination.name}."
         if copies:
             text += f" {counted(copies, 'copy', 'copies')} of backups stay there, and can still be read."
+            text += f" If it is gone for good, give them up: acceptloss --destination {destination.name} --why TEXT."
         if failing:
             runs = f"The runs of {counted(len(failing), 'schedule')} will fail until they get another"
             text += f" {runs}: {', '.join(failing)}."

@@ -4,7 +4,8 @@ from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
-from backups.management.output.listing import Sections, item_of, lines
+from backups.management.output.listing import Item, Sections, item_of, lines
+from backups.service.catalogue.hidden import HiddenArchive, find_hidden
 from backups.service.catalogue.scan import Scan
 from backups.service.catalogue.sync import Imported, import_backups, scan_destination
 from destinations.lib.formats import counted
@@ -23,10 +24,18 @@ class Command(BackupCommand):
         destination = self.find_destination(options["destination"])
         done = None if options["dry_run"] else import_backups(destination, by=operator_name())
         found = done.scan if done else scan_destination(destination)
-        sections = imported(done) if done else scanned(found)
+        # after the update: one that came back is not hidden any more
+        hidden = find_hidden(destination)
+        sections = {
+            **(imported(done) if done else scanned(found)),
+            "hidden": [_hidden(each) for each in hidden.archives],
+        }
         head = {"destination": destination.name, "dry_run": options["dry_run"], "present": found.present}
-        text = f"{destination.name}: {found.present} archives are there as recorded"
-        self.respond({**head, **sections}, "\n".join([text, *lines(sections)]))
+        text = [f"{destination.name}: {found.present} archives are there as recorded"]
+        if hidden.problem:
+            head["hidden_problem"] = hidden.problem
+            text.append(f"  {hidden.problem}")
+        self.respond({**head, **sections}, "\n".join([*text, *lines(sections)]))
         if done and done.refused:
             path, reason = done.refused[0]
             count = counted(len(done.refused), "file")
@@ -56,3 +65,9 @@ def imported(done: Imported) -> Sections:
         "changed": [item_of(row, reason=f"has {size} bytes there") for row, size in done.scan.changed],
         "removed": [{"path": path, "reason": "an orphaned partial upload"} for path in done.removed],
     }
+
+
+def _hidden(archive: HiddenArchive) -> Item:
+    known = {"id": archive.copy.execution_id, "instance": archive.copy.execution.instance} if archive.copy else {}
+    facts = {"path": archive.path, "size_bytes": archive.size_bytes, "by_this_site": not archive.is_foreign}
+    return facts | known | {"reason": archive.reason}

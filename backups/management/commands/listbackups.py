@@ -5,12 +5,14 @@ from django.db.models import Exists, OuterRef, Q
 
 from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupCopy, BackupExecution
-from backups.models.querysets import DELETED, LACKS_A_COPY, MISSING, STORED
+from backups.models.querysets import DAMAGED, DELETED, LACKS_A_COPY, MISSING, STORED
 from backups.runs.describe import describe
 from backups.service.drops.episodes import summary
 from destinations.lib.formats import human_duration, human_size, printable
 
-ARCHIVES = {"stored": STORED, "missing": MISSING, "deleted": DELETED, "lacks-a-copy": LACKS_A_COPY}
+ARCHIVES = {
+    "stored": STORED, "missing": MISSING, "damaged": DAMAGED, "deleted": DELETED, "lacks-a-copy": LACKS_A_COPY,
+}  # fmt: skip
 ROW = "{:36}  {:20}  {:11}  {:13}  {:16}  {:>9}  {:>9}  {}"
 
 
@@ -50,6 +52,7 @@ def table(backups: list[BackupExecution]) -> str:
     lines = [ROW.format("id", "instance", "status", "kind", "created (UTC)", "size", "took", "file or error")]
     for backup in backups:
         status = "deleted" if backup.deleted_at else "missing" if backup.missing_at else backup.status
+        status = "damaged" if backup.is_damaged else status
         dropped = f"  data dropped: {summary(backup)}" if backup.open_drop else ""
         line = ROW.format(
             backup.pk,

@@ -5,9 +5,12 @@ from django.core.management.base import CommandParser
 from backups.errors import BackupError
 from backups.management.base import BackupCommand
 from backups.management.output.listing import Item, Sections, item_of, lines
+from backups.models import BackupCopy
 from backups.service.retention.archived import Planned
+from backups.service.retention.daily import Tended, tend
 from backups.service.retention.plan import Plan
 from backups.service.retention.prune import preview_prune, prune
+from destinations.exceptions import DestinationError
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.management.base import operator_name
@@ -55,13 +58,26 @@ def preview(destination: BackupDestination) -> tuple[Sections, int, str]:
 
 def pruned(destination: BackupDestination) -> tuple[Sections, int, str]:
     done = prune(destination, by=operator_name())
+    try:
+        tended, problem = tend(destination), ""
+    except DestinationError as error:
+        # what was deleted is reported in any case
+        tended, problem = Tended(), error.message
     sections = {
         "deleted": _items(done.deleted),
         "spared": [_item(entry, why) for entry, why in done.spared],
         "failed": [_item(entry, why) for entry, why in done.failed],
         "warning": [{"reason": warning} for warning in done.warnings],
+        "renewed": [_copy(copy, f"locked until {copy.locked_until:%Y-%m-%d %H:%M} UTC") for copy in tended.renewed],
+        "cooled": [_copy(copy, "moved to a cooler access tier") for copy in tended.cooled],
+        "problem": [_copy(copy, why) for copy, why in tended.failed],
     }
-    return {**sections, **_unconfirmed(done.plan)}, done.reclaimed_bytes, done.problem
+    problem = sentences(done.problem, tended.problem, problem)
+    return {**sections, **_unconfirmed(done.plan)}, done.reclaimed_bytes, problem
+
+
+def _copy(copy: BackupCopy, reason: str) -> Item:
+    return {"path": copy.path, "id": copy.execution_id, "instance": copy.execution.instance, "reason": reason}
 
 
 def _unconfirmed(plan: Plan) -> Sections:

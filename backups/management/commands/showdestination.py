@@ -1,9 +1,11 @@
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.service.monitoring.destination_facts import DestinationFacts, describe_destination, facts_of
+from backups.service.retention.rules.backup import WITHOUT_END
 from destinations.lib.formats import counted, human_duration, human_size, printable
 from destinations.models import BackupDestination
 from destinations.providers import warnings_about
@@ -40,6 +42,10 @@ def _lines(facts: DestinationFacts) -> list[str]:
     ]
     if facts.free_space:
         lines.append(f"free space   {facts.free_space}, at the last test")
+    if facts.locked_until is not None:
+        lines.append(f"locked       {counted(facts.locked, 'archive')}, the last one {_end(facts.locked_until)}")
+    if facts.last_pass is not None:
+        lines.append(f"daily pass   {facts.last_pass}, next {facts.last_pass.next_at:%Y-%m-%d %H:%M} UTC")
     if test is None:
         return [*lines, "last test    never"]
     lines.append(f"last test    {test}")
@@ -50,3 +56,7 @@ def _lines(facts: DestinationFacts) -> list[str]:
 def _budget(destination: BackupDestination) -> str:
     budget = destination.daily_read_bytes
     return "no limit" if budget is None else f"{human_size(budget)} (daily reading budget)"
+
+
+def _end(until: datetime) -> str:
+    return "by a legal hold" if until >= WITHOUT_END else f"until {until:%Y-%m-%d %H:%M} UTC"

@@ -16,13 +16,16 @@ HOST_LOG_HINT = "Look for the reason in the log of that host, then run it again.
 def reap(*, instance: str | None = None) -> list[Run]:
     """End the running runs whose process is gone, and those of `reap_queued`; return them.
 
-    Also removes abandoned workspaces, and records ends that the database did not take before.
+    Also removes abandoned workspaces, and records ends that the database did not take before. Before a run of
+    `instance` only what could be in its way is ended, which takes no time.
     """
     now = timezone.now()
     reaped = reap_queued(instance=instance)
     for kind in kinds():
         running = kind.rows().filter(status=Status.RUNNING)
         if instance is not None:
+            if not kind.model.needs_instance:
+                continue
             running = running.filter(instance=instance)
         dead = [run for run in running if is_dead(run, now)]
         reaped += [run for run in dead if recover(run, f"The process that ran it ({run.worker}) died")]
@@ -32,8 +35,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
         # `is_dead` needs the lock file of these
         if owned or (run is not None and run.status == Status.RUNNING):
             continue
-        if workspace.sweep(run_id) and run is not None and run.status == Status.INTERRUPTED:
-            kind_of(run).sweep(run)
+        workspace.sweep(run_id)
     for run_id in unrecorded.run_ids():
         run = find_run(run_id)
         if run is not None and run.status == Status.RUNNING:
@@ -42,6 +44,11 @@ def reap(*, instance: str | None = None) -> list[Run]:
             unrecorded.record(run)
         unrecorded.remove_end(run_id)
     return reaped
+
+
+def tidy() -> int:
+    """Let each kind look at what ended runs may have left elsewhere, which may take hours; return the results."""
+    return sum(kind.tidy() for kind in kinds())
 
 
 def recover(run: Run, reason: str) -> bool:

@@ -22,6 +22,8 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
         if instance is not None:
             queued = queued.filter(instance=instance)
         for run in queued:
+            if instance is not None and kind.reads_back(run):
+                continue
             if kind.is_expired(run, now):
                 done = finish.expire(run, kind.expiry_message(), kind.retry_hint)
             elif run.owner == Owner.PROCESS and is_dead(run, now):

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from uuid import uuid4
 
+from django.db import Error as DatabaseProblem
 from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
@@ -17,6 +18,7 @@ from backups.archive.minisign import new_digest
 from backups.errors import BackupError, PutOff
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution
+from backups.runs.finish import for_operator
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.budget import no_budget, settle
 from backups.service.archives.leases import read_lease
@@ -71,8 +73,8 @@ def fetch_nearest(
     One that is missing or changed is marked as such, and the next one is taken, as when a destination does not answer.
     What is read counts against the daily reading budget; `within_budget` passes over a copy for which that has no room.
     Raises BackupError when the backup has no archive. When no copy can be had, the first error is raised: ArchiveError
-    for a file that is not the one that was recorded, DestinationError when it cannot be downloaded; PutOff when a copy
-    was passed over, of which nothing is known.
+    for a file that is not the one that was recorded, DestinationError when it cannot be downloaded. Where a sound copy
+    is at a destination that did not answer, it is the error of that one; where one was passed over, PutOff.
     """
     if not backup.has_archive:
         state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
@@ -88,9 +90,12 @@ def fetch_nearest(
             try:
                 with _counted(copy, path, within_budget):
                     _download(copy, path, progress)
-            except (ArchiveError, DestinationError, PutOff) as error:
+            except Exception as error:
                 path.unlink(missing_ok=True)
-                errors.append((copy, error))
+                if not _is_about_the_copy(error):
+                    raise
+                where = copy.destination.name
+                errors.append((copy, for_operator(error, "copy.crashed", backup=backup.pk, destination=where)))
                 continue
             if copy.damaged_at is not None:
                 change_copy(copy, damaged_at=None, error="", error_hint="", next_try_at=None)
@@ -100,7 +105,10 @@ def fetch_nearest(
             backup.refresh_from_db(fields=REPEATED)
             return Fetched(path, copy, notes)
     backup.refresh_from_db(fields=REPEATED)
-    raise next((error for _, error in errors if isinstance(error, PutOff)), errors[0][1])
+    # a damaged archive says nothing about the one that could not be asked for: no verdict may follow from it
+    unknown = (e for copy, e in errors if copy.is_sound and not isinstance(e, ArchiveError | NotFound))
+    put_off = (e for _, e in errors if isinstance(e, PutOff))
+    raise next(put_off, None) or next(unknown, errors[0][1])
 
 
 @contextmanager
@@ -114,6 +122,13 @@ def _counted(copy: BackupCopy, path: Path, within_budget: bool) -> Iterator[None
         yield
     finally:
         settle(reading, path.stat().st_size if path.exists() else 0)
+
+
+def _is_about_the_copy(error: Exception) -> bool:
+    """False for a cancel, and for a workspace or a database of the site that cannot be written."""
+    if isinstance(error, OperatorError):
+        return isinstance(error, ArchiveError | DestinationError | PutOff)
+    return not isinstance(error, OSError | DatabaseProblem)
 
 
 def _download(copy: BackupCopy, path: Path, progress: Callable[[int], None] | None) -> None:

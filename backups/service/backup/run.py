@@ -1,9 +1,7 @@
 """The kind of run that backs up an instance, with its steps in order."""
 
-import logging
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backups.components import Component
-from backups.errors import BackupError
+from backups.errors import BackupError, Interrupted
 from backups.instances import get_instance
 from backups.instances.declaration import declaration_of
 from backups.instances.kinds.configuration import LiveConfiguration
@@ -31,22 +29,23 @@ from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
 from backups.service.archives.records.copies import Destinations, close_copies, copies_of
+from backups.service.archives.records.uncopied import planned_copies, record_uncopied
 from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
 from backups.service.backup.encrypt import verify_encrypted, with_encryption
 from backups.service.backup.export import build_manifest, export_components
 from backups.service.backup.finish_import import finish_import
-from backups.service.backup.finish_upload import complete, recover_uploads, sweep_destinations
+from backups.service.backup.finish_upload import complete
 from backups.service.backup.pack import pack
+from backups.service.backup.settle import NOTE, settle_uploads
 from backups.service.backup.start import start_backup
 from backups.service.backup.targets import Targets
 from backups.service.backup.upload import upload_archives
 from backups.service.drops.find import record_drops
 from backups.service.retention.prune import prune_after
 from destinations.backends import destination_class
-from destinations.exceptions import DestinationConfigError, DestinationError
-from destinations.lib.operator_error import sentences
+from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
@@ -80,8 +79,8 @@ class BackupKind(RunKind[BackupExecution]):
         `parts` replaces the components that the instance has now; `live` is its configuration where it was read before.
         """
         monitor.stage(Stage.PREPARING)
-        targets = Targets(run, copies_of(run))
-        targets.require_reachable()
+        targets = Targets(run, planned_copies(run))
+        targets.require_reachable(monitor)
         instance = get_instance(run.instance)
         live = live or instance.service.live()
         targets.choose_encryption(instance, live)
@@ -143,33 +142,30 @@ class BackupKind(RunKind[BackupExecution]):
         if run.backup_path and run.copies.stored().exists():
             complete(run, error)
             return
-        with suppress(DestinationError):
-            if run.planned_path and not isinstance(error, Exception):
-                if recover_uploads(run, finish.message_of(error)):
-                    return
-                sweep_destinations(run)
         finish.fail(run, error)
 
     def recover(self, run: BackupExecution, message: str) -> bool:
-        """Complete a backup of which an archive was uploaded whole; any other one is interrupted."""
+        """Complete a backup of which a copy is recorded; any other one is interrupted, until `tidy` has looked.
+
+        No destination is opened: a restore of the instance may wait for this.
+        """
         if is_on_this_host(run.worker):
             workspace.sweep(run.pk)
-        unswept = sweep_destinations(run)
-        try:
-            if recover_uploads(run, message):
-                return True
-        except DestinationError as error:
-            unswept = unswept or {run.destination.name: error.message}
-        for name, reason in unswept.items():
-            message = sentences(message, f"Its partial uploads at {name} are unknown: {reason}")
+        if run.copies.stored().exists():
+            run.transition(Status.RUNNING, warnings=[*run.warnings, NOTE])
+            return complete(run, Interrupted(message))
+        # one of a release before copies has its planned path alone
+        planned_copies(run)
         return finish.interrupt(run, message, HOST_LOG_HINT)
 
     def recover_queued(self, run: BackupExecution) -> bool:
         return run.adopted and finish_import(run)
 
-    def sweep(self, run: BackupExecution) -> None:
-        for reason in sweep_destinations(run).values():
-            audit.log("backup.sweep-failed", logging.WARNING, backup=run.pk, error=reason)
+    def reads_back(self, run: BackupExecution) -> bool:
+        return run.adopted
+
+    def tidy(self) -> int:
+        return record_uncopied() + len(settle_uploads())
 
     def discard(self, run: BackupExecution) -> None:
         forget_lists(run)

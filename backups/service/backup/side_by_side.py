@@ -14,11 +14,11 @@ from backups.errors import BackupError, Interrupted
 from backups.runs.progress import Monitor
 from backups.service.archives.names import ATTEMPTS
 from backups.service.archives.read_back import ReadBack
-from backups.service.archives.signatures import delete_signature, signature_text, store_signature
+from backups.service.archives.signatures import signature_text, store_signature
 from backups.service.backup.pack import Made
 from backups.service.backup.targets import Target
-from destinations.backends import Destination
 from destinations.exceptions import NameTaken
+from destinations.lib.operator_error import OperatorError
 
 # how long the run waits for the threads after it was stopped: one whose peer is mute ends by its own timeout
 PATIENCE_SECONDS = 1.5
@@ -29,7 +29,8 @@ POLL_SECONDS = 0.1
 class Upload:
     """One archive on its way to one destination. `error` is why it did not arrive; None while it is under way.
 
-    `published` is True from the moment on when the archive is visible at its path.
+    `published` is True from the moment on when the archive is visible at its path, `left` while something of the upload
+    may be there. `kept` is why an archive that was published could not be removed.
     """
 
     target: Target
@@ -41,6 +42,8 @@ class Upload:
     locked_until: datetime | None = None
     published: bool = False
     read_back: ReadBack | None = None
+    left: bool = False
+    kept: OperatorError | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def send(self, advance: Callable[[int], None]) -> None:
@@ -77,12 +80,6 @@ class Upload:
 Results = SimpleQueue[tuple[Upload, BaseException | None]]
 
 
-def remove(destination: Destination, path: str) -> None:
-    """Delete the archive at `path`, which no row names, and its signature."""
-    destination.delete(path)
-    delete_signature(destination, path)
-
-
 def send_all(
     uploads: Sequence[Upload],
     monitor: Monitor,
@@ -109,6 +106,7 @@ def send_all(
                     continue
                 upload.path = path
                 plan(upload)
+                upload.left = True
                 if len(uploads) == 1:
                     # in this thread, where a signal ends it at once
                     _work(upload, monitor, results)
@@ -128,6 +126,7 @@ def send_all(
                 discard(upload)
             if isinstance(error, NameTaken) and not upload.published:
                 # another backup of the same instance began in the same second
+                upload.left = False
                 waiting = [upload]
             elif error is None:
                 arrived(upload)

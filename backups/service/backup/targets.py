@@ -1,13 +1,17 @@
 """The destinations of one backup: each is looked at before anything is exported, and may turn out not to be usable."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from backups.archive.encryption import Encryption
 from backups.errors import BackupError
 from backups.instances import Instance
 from backups.instances.kinds.configuration import LiveConfiguration
 from backups.models import BackupCopy, BackupExecution
+from backups.runs.finish import for_operator
+from backups.runs.progress import Monitor
 from backups.service.archives.records.copies import record_failed
 from backups.service.backup.encrypt import encryption_for
 from backups.service.backup.start import require_enabled
@@ -17,14 +21,19 @@ from destinations.lib.operator_error import OperatorError, sentences
 
 # of what the archive is expected to take: it may compress better than the last one
 SURE_SHARE = 0.8
+POLL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
 class Target:
-    """A copy that can be made, and what encrypts its archive: None for a plain one."""
+    """A copy that can be made, and what encrypts its archive: None for a plain one.
+
+    `free_bytes` are those of its destination before the export; None where that does not say.
+    """
 
     copy: BackupCopy
     encryption: Encryption | None = None
+    free_bytes: int | None = None
 
 
 class Targets:
@@ -35,10 +44,28 @@ class Targets:
         self.usable = [Target(copy) for copy in copies]
         self._errors: list[tuple[BackupCopy, OperatorError]] = []
 
-    def require_reachable(self) -> None:
-        """Open each destination. Raises OperatorError, as all of these, when none is left."""
-        # now, instead of after hours of packing
-        self._each(_require_reachable)
+    def require_reachable(self, monitor: Monitor) -> None:
+        """Open all destinations side by side. Raises OperatorError, as all of these, when none is left.
+
+        Raises what `monitor` raises at once, whether a destination has answered or not.
+        """
+        # now, instead of after hours of packing; one that does not answer delays the others by its own timeout alone
+        answers: SimpleQueue[tuple[Target, BaseException | None]] = SimpleQueue()
+        waiting = len(self.usable)
+        for target in self.usable:
+            threading.Thread(target=_probe, args=(target, answers), name="probe", daemon=True).start()
+        while waiting:
+            try:
+                target, error = answers.get(timeout=POLL_SECONDS)
+            except Empty:
+                monitor.advance(0)
+                continue
+            waiting -= 1
+            if isinstance(error, Exception):
+                self.failed(target, error)
+            elif error is not None:
+                raise error
+        self._require_any()
 
     def choose_encryption(self, instance: Instance, live: LiveConfiguration) -> None:
         def choose(target: Target) -> None:
@@ -51,12 +78,10 @@ class Targets:
         expected = int(_packed_share(self.backup) * estimate * SURE_SHARE)
 
         def require(target: Target) -> None:
-            destination = target.copy.destination
-            with destination.open() as opened:
-                free = opened.free_space()
+            free = target.free_bytes
             if free is not None and free < expected:
                 raise DestinationFull(
-                    f"{destination.name} has {human_size(free)} free, and the archive will take about"
+                    f"{target.copy.destination.name} has {human_size(free)} free, and the archive will take about"
                     f" {human_size(expected)}.",
                     hint="Free space there, for example by its retention rule, or choose another destination.",
                 )
@@ -64,11 +89,13 @@ class Targets:
         if expected:
             self._each(require)
 
-    def failed(self, target: Target, error: OperatorError) -> None:
-        """Record that the copy of `target` cannot be made now; it is not usable any more."""
+    def failed(self, target: Target, error: Exception, *, left: bool = False) -> None:
+        """Record that the copy of `target` cannot be made now, as `record_failed`; it is not usable any more."""
+        where = target.copy.destination.name
+        known = for_operator(error, "copy.crashed", backup=self.backup.pk, destination=where)
         self.usable = [other for other in self.usable if other is not target]
-        self._errors.append((target.copy, error))
-        record_failed(target.copy, error)
+        self._errors.append((target.copy, known))
+        record_failed(target.copy, known, left=left)
 
     def error(self) -> OperatorError:
         """Return the one error that says why no copy could be made."""
@@ -84,16 +111,28 @@ class Targets:
         for target in self.usable:
             try:
                 look(target)
-            except OperatorError as error:
+            # whatever it is, the others are not concerned
+            except Exception as error:
                 self.failed(target, error)
+        self._require_any()
+
+    def _require_any(self) -> None:
         if not self.usable:
             raise self.error()
 
 
-def _require_reachable(target: Target) -> None:
-    require_enabled(target.copy.destination)
-    with target.copy.destination.open() as opened:
-        opened.require_reachable()
+def _probe(target: Target, answers: "SimpleQueue[tuple[Target, BaseException | None]]") -> None:
+    """Answer whether an upload to `target` could begin, and note what is free there; no database is touched."""
+    try:
+        require_enabled(target.copy.destination)
+        with target.copy.destination.open() as opened:
+            opened.require_reachable()
+            target.free_bytes = opened.free_space()
+    # raised again, or recorded, by the thread of the run
+    except BaseException as error:
+        answers.put((target, error))
+    else:
+        answers.put((target, None))
 
 
 def _packed_share(backup: BackupExecution) -> float:

@@ -1,16 +1,14 @@
 """Uploading the archives and recording them: in the row of each copy, and in that of the backup."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from backups.errors import Cancelled, Interrupted
 from backups.lib import audit
-from backups.lib.os_signals import defer_signals
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
@@ -19,9 +17,9 @@ from backups.service.archives.read_back import ReadBack
 from backups.service.archives.records.copies import change_copy, mirrored, record_failed
 from backups.service.archives.signatures import record_key_use
 from backups.service.backup.pack import Made
-from backups.service.backup.side_by_side import Upload, remove, send_all
-from backups.service.backup.targets import Target, Targets
-from destinations.exceptions import DestinationError
+from backups.service.backup.remove import remove_published, with_what_stays
+from backups.service.backup.side_by_side import Upload, send_all
+from backups.service.backup.targets import Targets
 from destinations.lib.operator_error import OperatorError
 
 State, Status = BackupCopy.State, BackupExecution.Status
@@ -47,7 +45,7 @@ def upload_archives(
     ]
     first = uploads[0].made
     # Paths and checksums are in the rows before an archive becomes visible: when this process dies in between,
-    # `recover_upload` finds the archive, signs it and completes the backup.
+    # `settle_uploads` finds the archive, signs it and completes the backup.
     _change(
         backup,
         archive_sha256=first.packed.sha256,
@@ -71,6 +69,7 @@ def upload_archives(
                 copy,
                 state=State.UPLOADING,
                 planned_path=upload.path,
+                look_again_at=None,
                 size_bytes=packed.size_bytes,
                 sha256=packed.sha256,
                 blake2b=packed.blake2b,
@@ -82,6 +81,12 @@ def upload_archives(
         record_key_use(upload.path)
         try:
             record(backup, upload.target.copy, upload.path, upload.locked_until)
+        except IntegrityError as error:
+            # another row has that path or that archive at this destination: the other copies are not concerned
+            discard(upload)
+            upload.error = error
+            failed(upload)
+            return
         except BaseException:
             discard(upload)
             raise
@@ -90,28 +95,16 @@ def upload_archives(
             audit.log("copy.stored", backup=backup.pk, instance=backup.instance, destination=where, file=upload.path)
 
     def discard(upload: Upload) -> None:
-        copy = upload.target.copy
-        # a reaper may have taken this process for dead, found the archive and recorded it: then it stays
-        if BackupCopy.objects.filter(pk=copy.pk, path=upload.path, state=State.STORED).exists():
-            return
-        try:
-            with defer_signals(), copy.destination.open() as destination:
-                remove(destination, upload.path)
-        except DestinationError as error:
-            # the error that ended the upload is the one to be raised, and the other uploads go on
-            where = copy.destination.name
-            audit.log(
-                "backup.archive-left", logging.WARNING, backup=backup.pk, destination=where, file=upload.path,
-                error=error.message,
-            )  # fmt: skip
+        upload.kept = remove_published(upload.target.copy, upload.path, locked_until=upload.locked_until)
+        upload.left = upload.kept is not None
 
     def failed(upload: Upload) -> None:
-        error = upload.error
-        if len(uploads) == 1 and not isinstance(error, OperatorError):
-            raise error or RuntimeError("An upload failed without an error.")
+        error = upload.error or RuntimeError("An upload failed without an error.")
         if isinstance(error, Cancelled | Interrupted):
             raise error
-        targets.failed(upload.target, _readable(backup, upload.target, error))
+        if upload.kept is not None:
+            error = with_what_stays(error, upload.path, upload.kept, backup=backup.pk)
+        targets.failed(upload.target, error, left=upload.left)
 
     try:
         send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed, discard=discard)
@@ -129,16 +122,6 @@ def upload_archives(
         raise targets.error()
     if left_out := [upload.read_back.note for upload in uploads if upload.published and upload.read_back]:
         _change(backup, warnings=[*backup.warnings, *filter(None, left_out)])
-
-
-def _readable(backup: BackupExecution, target: Target, error: Exception | None) -> OperatorError:
-    """Return `error`, or one with its type alone, whose text holds no secret."""
-    if isinstance(error, OperatorError):
-        return error
-    if error is not None:
-        audit.crashed("backup.upload-crashed", error, backup=backup.pk, destination=target.copy.destination.name)
-        return OperatorError(message_of(error))
-    return OperatorError("The upload ended without a result.")
 
 
 def record(backup: BackupExecution, copy: BackupCopy, path: str, locked_until: datetime | None = None) -> None:
@@ -162,7 +145,7 @@ def fail_unfinished(backup: BackupExecution, error: BaseException) -> None:
     reason = error if isinstance(error, OperatorError) else OperatorError(message_of(error))
     for copy in backup.copies.filter(state__in=[State.WAITING, State.UPLOADING]):
         # a person who cancels a copy does not want it a minute later
-        record_failed(copy, reason, retry=not isinstance(error, Cancelled))
+        record_failed(copy, reason, retry=not isinstance(error, Cancelled), left=True)
 
 
 def _change(backup: BackupExecution, **changes: object) -> None:

@@ -23,6 +23,7 @@ from backups.service.archives.records.copies import seen_at
 from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
 from backups.service.archives.signatures import check_signature
 from backups.service.archives.trees.listing import keep_archived
+from backups.service.backup.settle import settle_uploads
 from backups.service.catalogue.adopt import attach_copy, examine, known_elsewhere, record_adopted, record_moved
 from backups.service.catalogue.partials import record_seen
 from backups.service.catalogue.scan import Scan, scan
@@ -74,6 +75,8 @@ def import_backups(
     now = now or timezone.now()
     # an import whose process died is completed by its row, not adopted
     reap_queued()
+    # so is a backup whose end is not known
+    settle_uploads(destination, now=now)
     with destination.open() as opened:
         done = Imported(scan(opened, destination, now))
         done.missing, done.returned = mark_found(done.scan, destination, now)

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from backups.errors import BackupError
+from backups.errors import BackupError, NotKept
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution, CopyExecution
 from backups.models.querysets import SOUND_COPY
@@ -14,6 +14,7 @@ from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.runs.queue.ownership import process_owner_fields
 from backups.runs.queue.queues import queue_of
 from backups.service.archives.records.copies import change_copy, lock, plan_copies, readable_copies
+from backups.service.retention.last_copies import not_kept
 from destinations.models import BackupDestination
 from destinations.policies.encryption_policy import Policy
 
@@ -29,7 +30,8 @@ def start_copy(
     """Create the queued run that copies `backup` to `destination`; `run_copy` or a worker runs it.
 
     With a `run_id` it belongs to this process. Raises AlreadyWaiting when one to there is under way, BackupError when
-    there is no sound copy to take, the destination has one, is disabled, or must not get what there is.
+    there is no sound copy to take, the destination has one, is disabled, or must not get what there is, NotKept when
+    its rule would delete the copy at once.
     """
     if not backup.has_archive:
         raise BackupError(f"{backup} has no archive to copy.", hint="Name another backup.")
@@ -45,6 +47,11 @@ def start_copy(
         run.copy = backup.copies.select_related("destination").get(destination=destination)
         if run.copy.is_sound:
             raise BackupError(f"{destination.name} has a sound copy of {backup} already.")
+        if why := not_kept(destination, backup, timezone.now()):
+            raise NotKept(
+                f"{backup} is not copied to {destination.name}: {why}.",
+                hint="Pin the backup, which keeps each of its copies, or choose another destination.",
+            )
         if run.copy.state == State.DELETED:
             gone = {"path": "", "deleted_at": None, "deleted_by": "", "deleted_reason": "", "missing_at": None}
             change_copy(run.copy, state=State.WAITING, **gone)
@@ -119,7 +126,19 @@ def start_due(queue: str, now: datetime | None = None) -> list[CopyExecution]:
             started.append(start_copy(copy.execution, copy.destination, by=DUE_BY))
         except AlreadyWaiting:
             continue
+        except NotKept as error:
+            _let_go(copy, error, now)
         except BackupError as error:
             # nothing changes by itself soon: the page says what to do
             change_copy(copy, error=error.message, error_hint=error.hint, next_try_at=None)
     return started
+
+
+def _let_go(copy: BackupCopy, error: NotKept, now: datetime) -> None:
+    """Record that `copy` is not made, as retention would delete it; a damaged archive there stays for inspection."""
+    if copy.condition == "damaged":
+        change_copy(copy, error=error.message, error_hint=error.hint, next_try_at=None)
+        return
+    gone = {"state": State.DELETED, "deleted_at": now, "deleted_by": "retention", "deleted_reason": error.message[:255]}
+    if change_copy(copy, ~SOUND_COPY & ~Q(state=State.DELETED), next_try_at=None, **gone):
+        audit.log("copy.not-kept", backup=copy.execution_id, destination=copy.destination.name, reason=error.message)

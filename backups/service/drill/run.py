@@ -29,10 +29,13 @@ Kind = DrillExecution.Kind
 
 
 def newest_backup(instance: str) -> BackupExecution:
-    """Return the newest backup of `instance` that has an archive. Raises BackupError when there is none."""
+    """Return the newest backup of `instance` whose archive is not known to be damaged; a damaged one where all are.
+
+    Raises BackupError when there is none.
+    """
     # safety backups are of states that a restore replaced
-    backups = BackupExecution.objects.of_instance(instance).stored().without_safety()
-    newest = backups.select_related("destination").first()
+    backups = BackupExecution.objects.of_instance(instance).stored().without_safety().select_related("destination")
+    newest = backups.filter(damaged_at=None).first() or backups.first()
     if newest is None:
         raise BackupError(f"There is no backup of {instance} to drill.", hint="Run `backup` first.")
     return newest

@@ -80,9 +80,9 @@ def is_before(backup: BackupExecution, episode: Episode | None) -> bool:
 
 
 def last_before(episode: Episode) -> BackupExecution | None:
-    """Return the newest stored backup from before the drop."""
-    stored = _dated().stored().without_open_drop().of_instance(episode.newest.instance)
-    before = stored.filter(started_at__lt=episode.since).select_related("destination").without_manifest()
+    """Return the newest good backup from before the drop."""
+    good = _dated().good().without_open_drop().of_instance(episode.newest.instance)
+    before = good.filter(started_at__lt=episode.since).select_related("destination").without_manifest()
     return before.order_by("-started_at").first()
 
 

@@ -1,4 +1,4 @@
-"""Restore points: the backups that can be restored, and those whose archive is missing from its destination."""
+"""Restore points: the backups that can be restored, and those whose archive is missing or damaged."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +13,21 @@ MOST_COUNTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RestorePoints:
-    """`number` good backups, the first of them of the time `oldest`; `missing` archives are gone from destinations."""
+    """`number` good backups, the first of them of the time `oldest`.
+
+    `missing` archives are gone from their destinations; of `damaged` ones no sound copy is left.
+    """
 
     number: int
     oldest: datetime | None
     missing: int
+    damaged: int
 
 
 def restore_points_of(instance: str) -> RestorePoints:
     backups = BackupExecution.objects.of_instance(instance)
     found = backups.good().order_by().aggregate(count=Count("pk"), oldest=Min("created_at"))
-    return RestorePoints(found["count"], found["oldest"], backups.missing().count())
+    return RestorePoints(found["count"], found["oldest"], backups.missing().count(), backups.damaged().count())
 
 
 def count_restore_points(instance: str = "") -> int:
@@ -36,3 +40,9 @@ def missing_by_instance() -> dict[str, int]:
     """Return how many archives are missing, by instance; instances without one are left out."""
     missing = BackupExecution.objects.missing().order_by().values_list("instance")
     return dict(missing.annotate(Count("pk")).values_list("instance", "pk__count"))
+
+
+def damaged_by_instance() -> dict[str, int]:
+    """Return of how many backups only damaged archives are left, by instance; instances without one are left out."""
+    damaged = BackupExecution.objects.damaged().order_by().values_list("instance")
+    return dict(damaged.annotate(Count("pk")).values_list("instance", "pk__count"))

@@ -31,8 +31,13 @@ class Planned:
     taken_at: datetime | None
     keep: bool
     reason: str
-    # whether another destination had a sound copy when the plan was made
+    # whether it goes although the rule of another destination keeps the backup, because a copy elsewhere is sound
     elsewhere: bool = False
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it stays only because the store would refuse to delete it."""
+        return self.keep and self.because.startswith("locked ")
 
     @property
     def because(self) -> str:

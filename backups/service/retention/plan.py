@@ -48,13 +48,17 @@ def plan_prune(
     *,
     instance: str | None = None,
     flaws: Mapping[str, str] | None = None,
+    heed_locks: bool = True,
 ) -> Plan:
     """Decide about every archive that is at `destination` by the database; nothing is changed.
 
-    `flaws` says by id which archives were found not to be good, and why. Raises BackupError for an invalid rule.
+    `flaws` says by id which archives were found not to be good, and why; without `heed_locks` none counts as locked.
+    Raises BackupError for an invalid rule.
     """
     rows = archives_of(destination, instance)
     backups = as_backups(rows, flaws or {})
+    if not heed_locks:
+        backups = [replace(backup, locked_until=None) for backup in backups]
     with invalid_rules_refused(destination):
         rule, confirmed = destination.rule(), destination.last_confirmed_rule()
         entries = _planned(rows, decisions(rule, backups, now, destination))

@@ -10,14 +10,17 @@ from django.utils import timezone
 from backups.errors import NotDeletable
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution
-from backups.service.archives.records.copies import copies_of
+from backups.service.archives.asking import OpenedDestinations
+from backups.service.archives.records.copies import change_copy, copies_of
 from backups.service.archives.records.delete import delete_from
+from backups.service.archives.records.missing import mark_damaged, mark_missing
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.archived import Planned
+from backups.service.retention.other_copies import require_another
 from backups.service.retention.plan import Plan, plan_prune
 from backups.service.retention.rule_change import settle_rule
 from destinations.backends import Destination
-from destinations.exceptions import DestinationError, NotFound
+from destinations.exceptions import DestinationError, Locked, NotFound
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
@@ -34,8 +37,8 @@ LONGEST_AFTER_A_BACKUP = timedelta(minutes=10)
 class Pruned:
     """The outcome for each backup that was to be deleted.
 
-    `spared` ones became protected meanwhile, `waiting` ones were not tried for lack of time. `warnings` are about
-    archives that are not at the destination as recorded.
+    `spared` ones became protected meanwhile, `waiting` ones were not tried for lack of time. `unsound` copies are not
+    at the destination as recorded, with the bytes that are there, None where there is no such file; `warnings` say so.
     """
 
     plan: Plan
@@ -43,6 +46,7 @@ class Pruned:
     spared: list[tuple[Planned, str]] = field(default_factory=list)
     failed: list[tuple[Planned, str]] = field(default_factory=list)
     waiting: list[Planned] = field(default_factory=list)
+    unsound: list[tuple[BackupCopy, int | None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -78,11 +82,19 @@ def prune(
     settle_rule(destination, now=now)
     pruned = Pruned(plan_prune(destination, now, instance=instance))
     if pruned.plan.to_delete:
-        with destination.open() as opened:
+        with destination.open() as opened, OpenedDestinations() as others:
             _replan_without_flawed(opened, pruned, now, instance)
-            _delete_all(opened, pruned, by, until)
+            _delete_all(opened, others, pruned, by, until)
+        for copy, size in pruned.unsound:
+            # it is made again from a sound one, or shown as missing or damaged
+            if size is None:
+                mark_missing(copy, now)
+            else:
+                mark_damaged(copy, now, f"{copy.execution} has {size} bytes there, and another size was uploaded.")
     for warning in pruned.warnings:
         audit.log("retention.warning", logging.ERROR, destination=destination.name, warning=warning)
+    for entry, reason in pruned.spared:
+        audit.log("retention.spared", destination=destination.name, backup=entry.execution.pk, reason=reason)
     for entry, reason in pruned.failed:
         audit.log(
             "retention.failed", logging.ERROR, destination=destination.name, backup=entry.execution.pk, error=reason
@@ -144,17 +156,17 @@ def _replan_without_flawed(opened: Destination, pruned: Pruned, now: datetime, i
     instances = sorted({entry.execution.instance for entry in pruned.plan.to_delete})
     sizes = {file.path: file.size_bytes for name in instances for file in opened.list(name)}
     flaws: dict[str, str] = {}
-    while found := _flaws(opened, pruned.plan, instances, sizes, known=flaws):
+    while found := _flaws(opened, pruned, instances, sizes, known=flaws):
         flaws |= found
         pruned.plan = plan_prune(pruned.plan.destination, now, instance=instance, flaws=flaws)
     pruned.warnings = list(flaws.values())
 
 
 def _flaws(
-    opened: Destination, plan: Plan, instances: Sequence[str], sizes: Mapping[str, int], *, known: Collection[str]
+    opened: Destination, pruned: Pruned, instances: Sequence[str], sizes: Mapping[str, int], *, known: Collection[str]
 ) -> dict[str, str]:
     """Return the flaws of archives that the plan keeps and that are not in `known`, by id."""
-    flaws = {}
+    flaws, plan = {}, pruned.plan
     for entry in plan.entries:
         backup = entry.execution
         if entry.keep and backup.pk not in known and backup.instance in instances:
@@ -166,18 +178,18 @@ def _flaws(
                     size = opened.stat(backup.backup_path).size_bytes
                 except NotFound:
                     flaws[backup.pk] = f"{backup} is recorded, but {name} does not have it: run importbackups {name}."
+                    pruned.unsound.append((entry.copy, None))
                     continue
             if size != backup.compressed_size_bytes:
                 expected = human_size(backup.compressed_size_bytes)
                 flaws[backup.pk] = f"{backup} has {human_size(size)} at {name}, where {expected} were uploaded."
+                pruned.unsound.append((entry.copy, size))
     return flaws
 
 
-def _is_elsewhere(copy: BackupCopy) -> bool:
-    return BackupCopy.objects.sound().filter(execution=copy.execution_id).exclude(pk=copy.pk).exists()
-
-
-def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: datetime | None) -> None:
+def _delete_all(
+    opened: Destination, others: OpenedDestinations, pruned: Pruned, by: audit.Actor, until: datetime | None
+) -> None:
     in_a_row = 0
     # the oldest first: when it is cut short, the newer ones are still there
     for entry in reversed(pruned.plan.to_delete):
@@ -189,13 +201,13 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
             # rows may have changed since the plan: the protections are checked again for each
             try:
                 here = BackupCopy.objects.sound().filter(destination=entry.copy.destination_id)
-                others = BackupExecution.objects.good().exclude(pk=entry.execution.pk)
-                others = others.filter(pk__in=here.values("execution"), instance=entry.execution.instance)
+                rest = BackupExecution.objects.good().exclude(pk=entry.execution.pk)
+                rest = rest.filter(pk__in=here.values("execution"), instance=entry.execution.instance)
                 if not entry.execution.open_drop:
-                    others = others.without_open_drop()
-                if entry.elsewhere and not _is_elsewhere(entry.copy):
-                    raise NotDeletable(f"It has become the last sound copy of {entry.execution}.")
-                if others.count() < (least := pruned.plan.min_keep):
+                    rest = rest.without_open_drop()
+                if entry.elsewhere:
+                    require_another(entry.copy, others)
+                if rest.count() < (least := pruned.plan.min_keep):
                     raise NotDeletable(f"Fewer than {least} good backups of {entry.execution.instance} would remain.")
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)
                 if is_before(entry.execution, episode):
@@ -203,6 +215,12 @@ def _delete_all(opened: Destination, pruned: Pruned, by: audit.Actor, until: dat
                 delete_from(opened, entry.copy, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
             except NotDeletable as error:
                 in_a_row = 0
+                pruned.spared.append((entry, error.message))
+            except Locked as error:
+                in_a_row = 0
+                # by a rule of the store, or somebody who locked it there
+                if error.until is not None:
+                    change_copy(entry.copy, locked_until=error.until)
                 pruned.spared.append((entry, error.message))
             except DestinationError as error:
                 in_a_row += 1

@@ -1,15 +1,17 @@
 """The archives at a destination: what its rule decides about, and what keeps it from being moved."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from backups.models import BackupCopy, BackupExecution
+from backups.models import BackupCopy, BackupExecution, BackupSchedule
+from backups.service.schedules.freshness import at_destination
+from destinations.lib.formats import counted
 from destinations.models import BackupDestination
 
 # of the backup: its manifest would fill the memory
 COLUMNS = (
     "instance", "kind", "status", "backup_filename", "created_at", "started_at", "completed_at", "verified_at",
     "pinned", "pin_reason", "adopted", "drill", "verification", "drops", "drop_confirmed_at", "missing_at",
-    "deleting_at", "deleted_at", "copies_state", "manifest_date",
+    "damaged_at", "deleting_at", "deleted_at", "copies_state", "manifest_date",
 )  # fmt: skip
 
 
@@ -32,3 +34,13 @@ def archives_at(destination: BackupDestination) -> int:
     under_way = Q(state__in=[BackupCopy.State.WAITING, BackupCopy.State.UPLOADING])
     running = under_way & Q(execution__status=BackupExecution.Status.RUNNING)
     return rows.filter(stored | running).count()
+
+
+def uses_of(destination: BackupDestination) -> list[str]:
+    """Return what needs `destination`, as "2 schedules": deleted archives and failed backups do not."""
+    copies = BackupCopy.objects.filter(destination=destination, execution=OuterRef("pk"))
+    held = Exists(copies.exclude(state=BackupCopy.State.DELETED)) & Q(status=BackupExecution.Status.COMPLETED)
+    active = (Exists(copies) | Q(destination=destination)) & Q(status__in=BackupExecution.ACTIVE)
+    backups = BackupExecution.objects.filter(held | active).count()
+    schedules = BackupSchedule.objects.filter(at_destination(destination)).count()
+    return [counted(count, noun) for count, noun in ((schedules, "schedule"), (backups, "backup")) if count]

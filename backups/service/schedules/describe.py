@@ -60,6 +60,18 @@ def summary(schedule: BackupSchedule) -> str:
     return f"{schedule.name}: {where}, {cadence} ({schedule.time_zone}), {state}, {last}"
 
 
+def disabled_in_words(schedule: BackupSchedule) -> str:
+    """Return in one sentence what follows from disabled destinations of an enabled `schedule`; empty without any."""
+    disabled = [one.name for one in schedule.destinations if not one.enabled]
+    if not disabled or not schedule.enabled:
+        return ""
+    if len(disabled) == len(schedule.destinations):
+        return f"{' and '.join(disabled)} {'is' if len(disabled) == 1 else 'are'} disabled, so its runs fail."
+    where = " and ".join(disabled)
+    verb = "is" if len(disabled) == 1 else "are"
+    return f"{where} {verb} disabled: its backups lack their copy there until {where} {verb} enabled again."
+
+
 def cadence_in_words(type_: str, expression: str, zone: str) -> str:
     """Return for example "at 02:00, every day (Europe/Berlin)", "every 15 minutes" or "only when started by hand"."""
     if type_ == "manual":

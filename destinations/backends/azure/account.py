@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import sentences
+from destinations.lib.redaction import remember
 
 # exactly one of these options is given
 LOGINS = ("connection_string", "account_key", "sas_token", "use_managed_identity")
@@ -58,6 +59,8 @@ class Account:
         if signature and "sig" not in parse_qs(signature):
             hint = "Copy it again: it goes from 'sv=' or 'sp=' to the end, with 'sig=' in it."
             raise _wrong(option, "it is no shared access signature.", hint)
+        # in addresses and answers they stand without what is around them here
+        remember(*filter(None, (key, signature, *parse_qs(signature).get("sig", ()), _sent(signature))))
         return cls(name, url, key, signature, option)
 
     @property
@@ -98,6 +101,11 @@ def _endpoint(parts: Mapping[str, str]) -> str:
         return parts["blobendpoint"].partition("?")[0]
     scheme = parts.get("defaultendpointsprotocol") or "https"
     return f"{scheme}://{parts.get('accountname', '')}.blob.{parts.get('endpointsuffix') or 'core.windows.net'}"
+
+
+def _sent(signature: str) -> str:
+    """Return the part that nobody may know, as it stands in addresses."""
+    return next((part.removeprefix("sig=") for part in signature.split("&") if part.startswith("sig=")), "")
 
 
 def _moment(text: str) -> datetime | None:

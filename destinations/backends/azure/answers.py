@@ -17,6 +17,7 @@ from destinations.exceptions import (
     VerificationFailed,
 )
 from destinations.lib.formats import human_duration
+from destinations.network.retry_after import retry_after
 
 # the store accepts requests of a clock that differs by so much
 CLOCK_SECONDS = 15 * 60
@@ -112,11 +113,15 @@ def explain(refused: AzureRefused, action: str, where: str, account: Account) ->
     if code in TAKEN:
         return NameTaken(f"{text}: the name is in use.", "Nothing is overwritten.")
     if code in PASSING or refused.status in {408, 429, 500, 502, 503, 504}:
-        after = refused.headers.get("retry-after", "")
         return ConnectionLost(
             f"{text}: the store is busy or has a fault ({code}).",
             "The next try may succeed.",
-            retry_after=float(after) if after.isdigit() else 0.0,
+            retry_after=retry_after(refused.headers.get("retry-after", "")),
+        )
+    if 300 <= refused.status < 400:
+        return DestinationUnavailable(
+            f"{text}: it sends on to another address, which is not followed with a login ({code}).",
+            "Give the address at which the store answers itself as endpoint_url.",
         )
     if code in _REFUSALS:
         reason, hint = _REFUSALS[code]

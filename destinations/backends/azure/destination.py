@@ -1,51 +1,24 @@
-"""A container of Azure Blob Storage. What needs the SDK is in the module `session`."""
+"""A container of Azure Blob Storage."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar
 
 from django import forms
 
-from destinations.backends.azure import blocks, listings, locks
-from destinations.backends.azure.account import Account
-from destinations.backends.azure.answers import AzureRefused, explain
+from destinations.backends.azure import listings, locks
 from destinations.backends.azure.fields import option_fields
-from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced, stored_with
-from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
-from destinations.backends.remote import RemoteDestination, Write
-from destinations.exceptions import DestinationError, NotFound, VerificationFailed
-from destinations.network.causes import network_cause
-from destinations.network.endpoint import endpoint_steps
-from destinations.network.errors import from_network_error
-from destinations.transfer.ahead import worked_ahead
-from destinations.transfer.extras import Extra
-from destinations.transfer.paths import validate_path
-from destinations.transfer.upload import Upload, Wanted
-
-if TYPE_CHECKING:
-    from destinations.backends.azure.session import Blob, Container
-
-# of a download: one range is under way for each of this many connections
-RANGE_BYTES = 4 * 1024 * 1024
-RANGES_AHEAD = 3
+from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced
+from destinations.backends.azure.steps import AzureSteps
+from destinations.backends.base import StoredFile, validate_path
 
 
-class AzureDestination(RemoteDestination):
+class AzureDestination(AzureSteps):
     type = TYPE
     label = "Azure Blob Storage"
-    extra = Extra("azure", ("azure.storage.blob", "azure.identity"))
-    can_lock = True
-    reads_back = False
-    resumes = True
     secret_options: ClassVar[frozenset[str]] = SECRETS
     foreign_options: ClassVar[frozenset[str]] = frozenset(REPLACED)
 
-    _container: "Container | None" = None
-    # of the upload under way
-    _blocks: blocks.Blocks
-
-    # --- options --------------------------------------------------------------------------------------------------
     @classmethod
     def own_fields(cls) -> dict[str, forms.Field]:
         return option_fields()
@@ -59,196 +32,34 @@ class AzureDestination(RemoteDestination):
     def check_options(cls, options: dict[str, object]) -> dict[str, object]:
         return check(options)
 
-    @property
-    def _account(self) -> Account:
-        return Account.of(self.options)
-
     def location(self) -> str:
         return f"{self._account.url}/{self.options['azure_container']}/{self.options['location']}".rstrip("/")
 
+    # --- access tiers ---------------------------------------------------------------------------------------------
     @property
-    def where(self) -> str:
-        return f"the container {self.options['azure_container']} at {self._account.host}"
+    def cools_after(self) -> timedelta | None:
+        days = int(str(self.options["cool_after_days"]))
+        # what is uploaded to a cooler tier is there already
+        return timedelta(days=days) if days and self.options["access_tier"] in {"", "Hot"} else None
 
-    # --- the connection -------------------------------------------------------------------------------------------
-    def _open(self) -> "Container":
-        if self._container is None:
-            threads = self._threads + RANGES_AHEAD + 1
-            self._container = self._library("session").Container(
-                self._account, self.options, timeout=self.timeout, threads=threads
-            )
-        return self._container
+    def cool(self, path: str) -> None:
+        validate_path(path)
+        self._call(f"move {path} to the tier Cool", lambda: self._cool(path))
 
-    @property
-    def _threads(self) -> int:
-        return int(str(self.options["max_concurrency"]))
+    def _cool(self, path: str) -> None:
+        # somebody may have moved it to Cold or Archive, from where this would bring it back
+        if (blob := self._look(path)).tier in {"", "Hot"}:
+            self._open().cool(blob.name)
 
-    def _library(self, module: str) -> Any:
-        return self.extra.load(f"destinations.backends.azure.{module}")
+    # --- locks and versions ---------------------------------------------------------------------------------------
+    def remote_lock(self, path: str, until: datetime) -> None:
+        self._open().lock(self._prefix + path, until, self._mode)
 
-    def remote_close(self) -> None:
-        container, self._container = self._container, None
-        if container is not None:
-            container.drop()
+    def remote_try_lock(self) -> str:
+        return locks.try_lock(self._open(), self._prefix, self._mode, self.where)
 
-    def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        if isinstance(error, AzureRefused):
-            return explain(error, action, self.where, self._account)
-        if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
-            return known
-        known = self._library("library_errors").explain_library_error(error, action, self.where)
-        return known if isinstance(known, DestinationError) else None
+    def remote_list_hidden(self, prefix: str) -> Iterator[StoredFile]:
+        return self._unless_missing(listings.hidden(self._open(), self._prefix + prefix, self._prefix))
 
-    def connection_steps(self) -> Iterator[Step]:
-        ca_file = str(self.options["verify"]) or None
-        for name, step in endpoint_steps(self._account.url, ca_file=ca_file, timeout=self.timeout):
-            yield name, partial(self._call, name, step)
-        yield "log in", lambda: self._call("open the container", self._log_in)
-
-    def _log_in(self) -> str:
-        try:
-            self._open().look()
-        except AzureRefused as refused:
-            if not self._may_be_missing(refused):
-                raise
-            return "the container is made by the first upload"
-        return f"by {self._account.option}, the container is there"
-
-    def _may_be_missing(self, refused: AzureRefused) -> bool:
-        return refused.is_no_container and bool(self.options["create_container"]) and not self.established
-
-    # --- names ----------------------------------------------------------------------------------------------------
-    @property
-    def _prefix(self) -> str:
-        return f"{self.options['location']}/" if self.options["location"] else ""
-
-    def _look(self, path: str) -> "Blob":
-        try:
-            return self._open().stat(self._prefix + path)
-        except AzureRefused as refused:
-            if refused.is_missing or self._may_be_missing(refused):
-                raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.") from None
-            raise
-
-    # --- uploads --------------------------------------------------------------------------------------------------
-    def remote_send(self, upload: Upload, state: UploadState) -> None:
-        name = self._prefix + upload.wanted.path
-        container = self._open()
-        if (begun := str(state.data.get("name") or "")) != name:
-            if begun:
-                # the upload was to have another name
-                listings.discard(container, begun, upload.wanted.token)
-            state.data = {"name": name}
-            state.save(state.data)
-        self._blocks = blocks.Blocks(
-            name,
-            self._threads,
-            lambda error: self.remote_error(error, f"upload {upload.wanted.path}"),
-            self.retry_delays,
-        )
-        if self.options["create_container"] and not self.established:
-            try:
-                container.look()
-            except AzureRefused as refused:
-                if not refused.is_no_container:
-                    raise
-                container.create()
-        blocks.send(container, self._blocks, upload)
-
-    def remote_check(self, upload: Upload) -> None:
-        blocks.check(self._open(), self._blocks, upload)
-
-    def remote_publish(self, upload: Upload) -> None:
-        wanted, container = upload.wanted, self._open()
-        etag = container.commit(self._blocks.name, self._blocks.ids, stored_with(self.options, wanted))
-        stored = container.stat(self._blocks.name)
-        # blocks cannot be read before they are committed
-        damaged = stored.size != wanted.size or (
-            self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256
-        )
-        if damaged:
-            container.delete(self._blocks.name, etag=etag)
-            raise VerificationFailed(
-                f"{wanted.path} in {self.where} reads back differently from what was written.",
-                "Do not rely on this destination before its storage is repaired.",
-            )
-
-    def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
-        container = self._open()
-        listings.discard(container, self._prefix + wanted.path, wanted.token)
-        try:
-            # a file of that name is one that another program stored
-            container.delete(self._prefix + wanted.part_path)
-        except AzureRefused as refused:
-            if not refused.is_missing and not refused.is_no_container:
-                raise
-
-    # --- files ----------------------------------------------------------------------------------------------------
-    def remote_receive(self, path: str, offset: int, write: Write) -> None:
-        blob, container = self._look(path), self._open()
-
-        def ranges() -> Iterator[Any]:
-            begin, length = offset, BLOCK_SIZE
-            while begin < blob.size:
-                size = min(length, blob.size - begin)
-                yield partial(container.read, blob.name, begin, size, blob.etag)
-                begin, length = begin + size, RANGE_BYTES
-
-        for data in worked_ahead(ranges(), RANGES_AHEAD):
-            for position in range(0, len(data), BLOCK_SIZE):
-                write(data[position : position + BLOCK_SIZE])
-
-    def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
-        return self._unless_missing(listings.files(self._open(), self._prefix + prefix, self._prefix))
-
-    def list_partials(self) -> Iterator[StoredFile]:
-        yield from super().list_partials()
-        yield from self._paged(
-            "list the uploads", lambda: self._unless_missing(listings.partials(self._open(), self._prefix))
-        )
-
-    def _unless_missing(self, files: Iterator[StoredFile]) -> Iterator[StoredFile]:
-        try:
-            yield from files
-        except AzureRefused as refused:
-            if not self._may_be_missing(refused):
-                raise
-
-    def remote_is_empty(self) -> bool:
-        try:
-            return super().remote_is_empty()
-        except AzureRefused as refused:
-            if refused.is_no_container:
-                return True
-            raise
-
-    def remote_stat(self, path: str) -> StoredFile:
-        blob = self._look(path)
-        return StoredFile(path, blob.size, blob.modified_at, blob.locked_until)
-
-    def remote_delete(self, path: str) -> None:
-        blob = self._look(path)
-        # in a container with versions the store would only hide it, and keep it
-        locks.require_unlocked(f"{path} in {self.where}", blob.locked_until)
-        try:
-            self._open().delete(blob.name)
-        except AzureRefused as refused:
-            if refused.is_missing:
-                raise NotFound(f"{path} is not in {self.where}.", "See what is listed there.") from None
-            raise
-
-    # --- locks ----------------------------------------------------------------------------------------------------
-    def lock(self, path: str, until: datetime) -> StoredFile:
-        locks.require_confirmed(path, until, self.options)
-        stored = self.stat(validate_path(path))
-        if stored.locked_until is None or stored.locked_until < until:
-            name = self._prefix + path
-            self._call(f"lock {path}", lambda: self._open().lock(name, until, str(self.options["lock_mode"])))
-        return self.stat(path)
-
-    def lock_steps(self) -> Iterator[Step]:
-        if self.options["lock_days"] or self.options["lock_max_days"]:
-            yield "lock", lambda: self._call("test the lock", self._try_lock)
-
-    def _try_lock(self) -> str:
-        return locks.try_lock(self._open(), self._prefix, str(self.options["lock_mode"]), self.where)
+    def remote_restore_hidden(self, path: str) -> None:
+        listings.restore_hidden(self._open(), self._prefix + path, self.where)

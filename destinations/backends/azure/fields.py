@@ -3,11 +3,14 @@
 from django import forms
 
 from destinations.backends.azure.pairs import PairsField
+from destinations.backends.base.lock_options import LONGEST_LOCK_DAYS, lock_fields
 
 # archives in Archive could be neither verified nor restored before hours have passed
 TIERS = ("Hot", "Cool", "Cold")
-LOCK_MODES = ("Locked", "Unlocked")
-LONGEST_LOCK_DAYS = 3650
+LOCK_MODES = {
+    "Locked": "no account can shorten or remove a lock.",
+    "Unlocked": "an account with a special right can.",
+}
 
 
 def option_fields() -> dict[str, forms.Field]:
@@ -16,11 +19,6 @@ def option_fields() -> dict[str, forms.Field]:
 
     def choice(label: str, help_text: str, *choices: tuple[str, str], initial: str = "") -> forms.ChoiceField:
         return forms.ChoiceField(label=label, help_text=help_text, required=False, choices=choices, initial=initial)
-
-    def days(label: str, help_text: str) -> forms.IntegerField:
-        return forms.IntegerField(
-            label=label, help_text=help_text, required=False, min_value=1, max_value=LONGEST_LOCK_DAYS
-        )
 
     return {
         "azure_container": text(
@@ -77,23 +75,18 @@ def option_fields() -> dict[str, forms.Field]:
             ("", "as the account says"),
             *((tier, tier) for tier in TIERS),
         ),
+        "cool_after_days": forms.IntegerField(
+            label="Cool after",
+            required=False,
+            min_value=0,
+            max_value=LONGEST_LOCK_DAYS,
+            initial=90,
+            help_text="Days after which an archive in the tier Hot is moved to Cool, where it costs less to keep and "
+            "more to read; 0: never.",
+        ),
         "default_metadata": PairsField(label="Metadata", help_text="Stored with each archive: one NAME=VALUE a line."),
         "default_tags": PairsField(
             label="Index tags", help_text="Stored with each archive: one NAME=VALUE a line, at most 10."
         ),
-        "lock_days": days(
-            "Locked for",
-            "Days during which the store refuses to delete an archive, whoever asks; blank: not locked. The container "
-            "needs version-level immutability.",
-        ),
-        "lock_mode": choice(
-            "Mode of locks",
-            "Locked: no account can shorten or remove a lock. Unlocked: an account with a special right can.",
-            *((mode, mode) for mode in LOCK_MODES),
-            initial="Locked",
-        ),
-        "lock_max_days": days(
-            "Longest lock",
-            "Confirms locks: nothing is ever locked for more days than this. Needed where archives are locked.",
-        ),
+        **lock_fields("The container needs version-level immutability.", LOCK_MODES),
     }

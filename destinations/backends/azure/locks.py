@@ -1,53 +1,23 @@
 """Immutability policies: until when a file is locked, and a test that tries to delete what is locked."""
 
 import secrets
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
-
 from destinations.backends.azure.answers import LOCKED, AzureRefused
-from destinations.backends.base import TEST_PREFIX
-from destinations.exceptions import DestinationConfigError, Locked, VerificationFailed
+from destinations.backends.base.trial import LOCK_PROBE
+from destinations.backends.remote.locks import PROBE_SECONDS, probe_end
+from destinations.exceptions import VerificationFailed
 from destinations.lib.formats import human_duration
 
 if TYPE_CHECKING:
     from destinations.backends.azure.session import Container
 
-PROBE = f"{TEST_PREFIX}lock-"
-# of the file of a test: longer than the clocks of both sides differ in most places, and soon over
-PROBE_SECONDS = 120
-# a legal hold has no end
-FOREVER = datetime.max.replace(tzinfo=UTC)
-
-
-def require_unlocked(what: str, until: datetime | None) -> None:
-    """Raise `Locked` while the file is locked."""
-    if until is None or until <= timezone.now():
-        return
-    if until == FOREVER:
-        raise Locked(f"{what} is locked by a legal hold.", "Whoever placed the hold has to end it.", until)
-    raise Locked(f"{what} is locked until {until:%Y-%m-%d %H:%M} UTC.", "It can be deleted afterwards.", until)
-
-
-def require_confirmed(path: str, until: datetime, options: Mapping[str, object]) -> None:
-    """Raise `DestinationConfigError` for a lock that is longer than a person has confirmed."""
-    most = int(str(options["lock_max_days"] or 0))
-    if until > timezone.now() + timedelta(days=most):
-        raise DestinationConfigError(
-            f"{path} cannot be locked until {until:%Y-%m-%d}: at most {most} days are confirmed.",
-            "Raise lock_max_days of the destination, or choose an earlier end.",
-            "lock_max_days",
-        )
-
 
 def try_lock(container: "Container", prefix: str, mode: str, where: str) -> str:
     """Store a file that is locked for two minutes, and try to delete its version."""
     _remove_old_probes(container, prefix)
-    name = f"{prefix}{PROBE}{secrets.token_hex(8)}.bin"
-    until = timezone.now() + timedelta(seconds=PROBE_SECONDS)
-    container.commit(name, [], {"locked_until": until, "lock_mode": mode})
+    name = f"{prefix}{LOCK_PROBE}{secrets.token_hex(8)}.bin"
+    container.commit(name, [], {"locked_until": probe_end(), "lock_mode": mode})
     stored = container.stat(name)
     if stored.locked_until is None:
         container.delete(name)
@@ -71,7 +41,7 @@ def try_lock(container: "Container", prefix: str, mode: str, where: str) -> str:
 
 def _remove_old_probes(container: "Container", prefix: str) -> None:
     """Delete the files of earlier tests, whose locks have ended."""
-    for blob in [blob for page in container.pages(prefix + PROBE, versions=True) for blob in page]:
+    for blob in [blob for page in container.pages(prefix + LOCK_PROBE, kept=True) for blob in page]:
         try:
             container.delete(blob.name, version=blob.version)
         except AzureRefused as refused:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ from django.utils import timezone
 from destinations.backends.azure.account import LOGINS, Account
 from destinations.backends.azure.fields import LOCK_MODES, option_fields
 from destinations.backends.azure.pairs import PairsField
-from destinations.backends.base import TEST_PREFIX
+from destinations.backends.base.lock_options import check_locks, lock_time
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import sentences
 from destinations.transfer.paths import validate_prefix
@@ -33,7 +32,6 @@ REPLACED = {
     "object_parameters": "Use 'default_metadata', 'default_tags' and 'access_tier'.",
     "overwrite_files": "Leave it out: nothing is ever overwritten.",
     "client_options": "Use 'endpoint_url', 'verify' and 'timeout'.",
-    "cool_after_days": "Leave it out, and give the account a rule of lifecycle management that moves blobs.",
 }
 
 
@@ -68,16 +66,13 @@ def check(options: dict[str, object]) -> dict[str, object]:
     )
     _check_login(options, given)
     _check_texts(options)
-    confirmed = not given["lock_days"] or bool(given["lock_max_days"])
-    _require("lock_max_days", confirmed, "it is missing.", "Enter the longest time for which nobody can delete.")
-    if given["lock_days"]:
-        most = int(given["lock_max_days"])
-        _require("lock_days", int(given["lock_days"]) <= most, f"at most {most} days are confirmed by lock_max_days.")
+    check_locks(TYPE, options)
     return options | {
         "location": location,
         "endpoint_url": given["endpoint_url"].rstrip("/"),
         "endpoint_suffix": given["endpoint_suffix"] or "core.windows.net",
-        "lock_mode": given["lock_mode"] or LOCK_MODES[0],
+        "cool_after_days": int(given["cool_after_days"] or 0),
+        "lock_mode": given["lock_mode"] or next(iter(LOCK_MODES)),
         "sas_token": given["sas_token"].removeprefix("?"),
         "account_name": given["account_name"].lower(),
     }
@@ -91,10 +86,8 @@ def stored_with(options: Mapping[str, object], wanted: Wanted) -> dict[str, Any]
         about["tags"] = tags
     if options["access_tier"]:
         about["tier"] = options["access_tier"]
-    # what a test stores is deleted at its end
-    if options["lock_days"] and not wanted.path.startswith(TEST_PREFIX):
-        until = timezone.now() + timedelta(days=int(str(options["lock_days"])))
-        about |= {"locked_until": until, "lock_mode": options["lock_mode"]}
+    if (locked := lock_time(options, wanted.path)) is not None:
+        about |= {"locked_until": timezone.now() + locked, "lock_mode": options["lock_mode"]}
     return about
 
 

@@ -1,11 +1,12 @@
 """Requests to one container. Imports azure-storage-blob and azure-identity: load it by the extra of the type."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from azure.core import MatchConditions
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
@@ -23,8 +24,8 @@ from azure.storage.blob import (
 
 from destinations.backends.azure.account import Account
 from destinations.backends.azure.answers import AzureRefused
+from destinations.backends.azure.blob import Blob, blob_of
 from destinations.backends.azure.library_errors import refused_by
-from destinations.backends.azure.locks import FOREVER
 from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.network.connections import Connections
 from destinations.network.http_adapter import tracked_session
@@ -33,25 +34,12 @@ from destinations.transfer.watch import Aborted
 CONNECT_SECONDS = 10
 READ_BYTES = 256 * 1024
 PAGE = 1000
+COPY_POLL_SECONDS = 0.5
 # the library logs each request with its headers as INFO
 _quiet = logging.getLogger(f"{__name__}.requests")
 _quiet.setLevel(logging.WARNING)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Blob:
-    """What the store says of a blob. `locked_until` is known from `Container.stat` only."""
-
-    name: str
-    size: int
-    modified_at: datetime | None
-    etag: str
-    metadata: Mapping[str, str]
-    locked_until: datetime | None
-    # in a container with versions
-    version: str = ""
 
 
 class Container:
@@ -66,6 +54,8 @@ class Container:
             raise DestinationConfigError(
                 f"The file {verify} of certificates does not exist here.", "Check the option verify.", "verify"
             )
+        # a source in the same account is read by the login of the request; a signature is part of its address
+        self._signature = account.signature
         self._session = tracked_session(self._connections, threads=threads)
         self._client = ContainerClient(
             account.url,
@@ -74,6 +64,8 @@ class Container:
             transport=self._transport(verify or True),
             # tries, their delays and what passes are those of all types
             retry_total=0,
+            # the signature of a login would go along to another host
+            permit_redirects=False,
             # as much as is asked for at once
             max_single_get_size=1 << 30,
             logger=_quiet,
@@ -145,9 +137,9 @@ class Container:
             found.has_immutability_policy or found.has_legal_hold or found.immutable_storage_with_versioning_enabled
         )
 
-    def pages(self, prefix: str, *, uncommitted: bool = False, versions: bool = False) -> Iterator[list[Blob]]:
-        """Yield the blobs whose names begin so, in order, a page at a time."""
-        more = ["uncommittedblobs"] * uncommitted + ["versions"] * versions
+    def pages(self, prefix: str, *, uncommitted: bool = False, kept: bool = False) -> Iterator[list[Blob]]:
+        """Yield the blobs whose names begin so, in order, a page at a time; with `kept` also deleted and old ones."""
+        more = ["uncommittedblobs"] * uncommitted + ["versions", "deleted"] * kept
         include = ["metadata", *more]
         pages = self._client.list_blobs(name_starts_with=prefix or None, include=include, results_per_page=PAGE)
         answers = pages.by_page()
@@ -159,7 +151,7 @@ class Container:
         # the page of a proxy that asks for a login, say, would read as a container without files
         if page is not None and not (answers.service_endpoint or answers.container):
             raise self._no_store()
-        return None if page is None else [_blob(found) for found in page]
+        return None if page is None else [blob_of(found) for found in page]
 
     def _no_store(self) -> DestinationUnavailable:
         return DestinationUnavailable(
@@ -178,7 +170,7 @@ class Container:
             raise
 
     def stat(self, name: str) -> Blob:
-        found = _blob(self._ask("r", self._client.get_blob_client(name).get_blob_properties))
+        found = blob_of(self._ask("r", self._client.get_blob_client(name).get_blob_properties))
         if not found.etag:
             raise self._no_store()
         return found
@@ -196,6 +188,27 @@ class Container:
         condition: Any = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         blob = self._client.get_blob_client(name, version_id=version or None)
         self._ask("d", lambda: blob.delete_blob(**condition))
+
+    def cool(self, name: str) -> None:
+        self._ask("w", lambda: self._client.get_blob_client(name).set_standard_blob_tier(StandardBlobTier.COOL))
+
+    def undelete(self, name: str) -> None:
+        """Bring back what soft delete keeps under that name: the file, or all its versions."""
+        self._ask("w", self._client.get_blob_client(name).undelete_blob)
+
+    def promote(self, name: str, version: str) -> None:
+        """Copy a version to its name, where no file has it, and wait for the end of the copy."""
+        blob = self._client.get_blob_client(name)
+        source = f"{blob.url}?versionid={quote(version)}{'&' if self._signature else ''}{self._signature}"
+        condition: Any = {"match_condition": MatchConditions.IfMissing}
+        status = str(self._ask("w", lambda: blob.start_copy_from_url(source, **condition))["copy_status"])
+        while status == "pending":
+            time.sleep(COPY_POLL_SECONDS)
+            status = str(self._ask("r", blob.get_blob_properties).copy.status)
+        if status != "success":
+            raise DestinationUnavailable(
+                f"The version {version} of {name} was not copied: {status}.", "Try again, or copy it in the portal."
+            )
 
     def lock(self, name: str, until: datetime, mode: str) -> None:
         policy = ImmutabilityPolicy(expiry_time=until, policy_mode=mode)
@@ -236,10 +249,3 @@ class Container:
             ),
         )  # fmt: skip
         return str(answer["etag"])
-
-
-def _blob(found: Any) -> Blob:
-    policy = found.immutability_policy
-    until = FOREVER if found.has_legal_hold else policy and policy.expiry_time
-    size, version = int(found.size or 0), str(found.version_id or "")
-    return Blob(found.name, size, found.last_modified, str(found.etag or ""), found.metadata or {}, until, version)

@@ -5,7 +5,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -155,6 +155,22 @@ class Destination(Options):
         return tuple(mine)
 
     # --- locks and versions ---------------------------------------------------------------------------------------
+    @property
+    def renewed_for(self) -> timedelta | None:
+        """For how long from now an archive that retention keeps is to be locked; None where locks are not renewed."""
+        return None
+
+    @property
+    def cools_after(self) -> timedelta | None:
+        """How old an archive is when it is to be moved to a cooler access tier; None where it stays in its own."""
+        return None
+
+    def cool(self, path: str) -> None:
+        """Move the file to a cooler access tier; one that is in such a tier stays there. Raises `NotFound`."""
+        raise DestinationConfigError(
+            f"A destination of type {self.type!r} has no access tiers.", "Use a type whose store has them."
+        )
+
     def lock(self, path: str, until: datetime) -> StoredFile:
         """Lock the file until then, or leave a longer lock as it is. Raises `NotFound`."""
         raise DestinationConfigError(

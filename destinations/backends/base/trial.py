@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 CLOCK_TOLERANCE_SECONDS = 5
 # of the names of what a test stores for a moment
 TEST_PREFIX = "connection-test-"
+# of the files by which a test tries locks; they stay until their locks have ended, and are never listed
+LOCK_PROBE = f"{TEST_PREFIX}lock-"
 
 
 class Trial:

@@ -126,15 +126,18 @@ class DropboxDestination(RemoteDestination):
     def remote_publish(self, upload: Upload) -> None:
         wanted, account = upload.wanted, self._open()
         stored = account.finish_upload(self._chunks.session, wanted.size, f"{self._root}/{wanted.path}")
+        upload.published = stored.revision
         damaged = (stored.size, stored.content_hash) != (wanted.size, self._chunks.content_hash) or (
             self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256
         )
         if damaged:
-            account.delete(f"{self._root}/{wanted.path}")
             raise VerificationFailed(
                 f"{wanted.path} in {self.where} is not what was sent.",
                 "Do not rely on this destination before its storage is repaired.",
             )
+
+    def remote_withdraw(self, upload: Upload) -> None:
+        self._open().delete(f"{self._root}/{upload.wanted.path}", revision=upload.published)
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         # a session cannot be ended: Dropbox drops it after a week

@@ -1,6 +1,5 @@
 """What the SDK of Dropbox raises, as sentences for an operator. Imports it: load it by the extra of the type."""
 
-from json import JSONDecodeError
 from typing import Any
 
 from dropbox.exceptions import (
@@ -8,6 +7,7 @@ from dropbox.exceptions import (
     AuthError,
     BadInputError,
     DropboxException,
+    HttpError,
     InternalServerError,
     RateLimitError,
 )
@@ -77,12 +77,17 @@ def explain(error: Exception, action: str, where: str) -> DestinationError | Non
             f"{text}: Dropbox does not understand the request.",
             "Check app_key and app_secret, and that the installed package is the one of requirements-dropbox.txt.",
         )
+    if isinstance(error, HttpError) and 300 <= error.status_code < 400:
+        return DestinationUnavailable(
+            f"{text}: it sends on to another address, which is not followed with a login ({error.status_code}).",
+            "See whether something else answers on the way to Dropbox.",
+        )
     if isinstance(error, DropboxException):
         return DestinationUnavailable(
             f"{text}: Dropbox refuses it ({type(error).__name__}).", "See status.dropbox.com."
         )
     # an answer without the headers or the JSON of the API; the SDK asserts its kind
-    no_answer = isinstance(error, AssertionError | JSONDecodeError | ValidationError)
+    no_answer = isinstance(error, AssertionError | ValueError | RecursionError | ValidationError)
     if no_answer or (isinstance(error, KeyError) and error.args == ("dropbox-api-result",)):
         return DestinationUnavailable(
             f"{text}: what answers there is not Dropbox.", "See whether something else answers on the way there."

@@ -28,12 +28,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class File:
-    """What Dropbox says of a file; `path` begins with a slash. `content_hash` is its checksum of the whole."""
+    """What Dropbox says of a file; `path` begins with a slash. `content_hash` is its checksum of the whole.
+
+    `revision` changes whenever the file does.
+    """
 
     path: str
     size: int
     modified_at: datetime
     content_hash: str
+    revision: str
 
 
 class Account:
@@ -115,8 +119,9 @@ class Account:
             for block in answer.iter_content(BLOCK_SIZE):
                 write(block)
 
-    def delete(self, path: str) -> None:
-        self._ask(self._client.files_delete_v2, path)
+    def delete(self, path: str, *, revision: str = "") -> None:
+        """Delete the file; where a revision is given, only that one."""
+        self._ask(self._client.files_delete_v2, path, parent_rev=revision or None)
 
     # --- upload sessions ------------------------------------------------------------------------------------------
     def begin_upload(self) -> str:
@@ -168,4 +173,4 @@ def correct_offset(error: ApiError) -> int | None:
 def _file(found: Any) -> File:
     # Dropbox has UTC without saying so
     modified = found.server_modified.replace(tzinfo=UTC)
-    return File(str(found.path_display), int(found.size), modified, str(found.content_hash or ""))
+    return File(str(found.path_display), int(found.size), modified, str(found.content_hash or ""), str(found.rev))

@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 
 from destinations.network.certificates import Trust
+from destinations.network.server_options import address
 
 # the ways of encryption
 NONE, EXPLICIT, IMPLICIT = "none", "explicit", "implicit"
 # the steps, as errors name them
 CONNECT, ENCRYPT, LOG_IN = "open a connection", "set up TLS", "log in"
-
-
-def address(host: str, port: int) -> str:
-    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @dataclass(frozen=True, repr=False)  # it holds a secret

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from destinations.backends.ftp.account import address
 from destinations.backends.ftp.control import LONGEST_LINE, Control
 from destinations.backends.ftp.errors import AGAIN, listing_failed
 from destinations.exceptions import ConnectionLost
 from destinations.network.errors import from_network_error
+from destinations.network.server_options import address
 
 BLOCK: Final = 256 * 1024
 # after a data connection broke: the server says why on the other one, or is gone as well

@@ -14,6 +14,8 @@ from destinations.network.errors import from_network_error
 from destinations.network.sockets import Sockets
 
 LONGEST_LINE: Final = 8192
+# of one answer
+MOST_LINES: Final = 1000
 
 
 class Control(ftplib.FTP):
@@ -128,6 +130,17 @@ class Control(ftplib.FTP):
             self._received += received
         line, _, self._received = self._received.partition(b"\n")
         return line.rstrip(b"\r").decode(errors="surrogateescape")
+
+    def getmultiline(self) -> str:
+        """Return the next answer, of several lines too. That of `ftplib` reads one without an end."""
+        lines = [self.getline()]
+        if lines[0][3:4] != "-":
+            return lines[0]
+        while len(lines) == 1 or lines[-1][:3] != lines[0][:3] or lines[-1][3:4] == "-":
+            if len(lines) == MOST_LINES:
+                raise ftplib.error_proto("an answer has no end")
+            lines.append(self.getline())
+        return "\n".join(lines)
 
     def command(self, line: str, *, timeout: float | None = None) -> str:
         """Return the answer to one command. Raises `TimeoutError`; the connection is of no use afterwards."""

@@ -1,32 +1,32 @@
 """The folder of a destination on its server: looks, names and deletions."""
 
 import ftplib
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from destinations.backends.base import StoredFile
 from destinations.backends.ftp.account import Account
-from destinations.backends.ftp.client import Client
+from destinations.backends.ftp.client import Client, receive_all
 from destinations.backends.ftp.errors import AGAIN, code_of, says_missing
-from destinations.backends.ftp.listing import Entry, parse_list, parse_mlsd, parse_time
-from destinations.exceptions import ConnectionLost, DestinationUnavailable, NameTaken, NotFound
+from destinations.backends.ftp.listing import parse_list, parse_mlsd, parse_time
+from destinations.backends.remote import Alive, Entry, RemoteFolder, Write
+from destinations.exceptions import ConnectionLost, DestinationUnavailable
 from destinations.network.sockets import Sockets
-from destinations.transfer.paths import MAX_DEPTH, is_filename, is_segment
 
 # what a server answers to a command that it does not have
 UNKNOWN = ("500", "501", "502", "504")
 
 
-class Folder:
-    """Paths are those of the destination; `base` is that of its folder on the server.
+class Folder(RemoteFolder):
+    """`base` is its path on the server.
 
     Every command has an absolute path, and a listing enters its folder first: no path depends on the command before.
     """
 
     def __init__(self, account: Account, base: str, location: str) -> None:
+        super().__init__(location)
         self.account = account
         self.sockets = Sockets()
-        self._base, self._location = base, location
+        self._base = base
         self._client: Client | None = None
         self._lists_by = "MLSD"
 
@@ -54,6 +54,9 @@ class Folder:
         with self.sockets.in_use():
             self.sockets.close_all()
 
+    def drop(self) -> None:
+        self.sockets.drop()
+
     def on_server(self, path: str) -> str:
         base = self._base if self._base.startswith("/") else f"{self.client.home.rstrip('/')}/{self._base}"
         return f"{base}/{path}" if path else base
@@ -62,7 +65,7 @@ class Folder:
     def stat(self, path: str) -> StoredFile:
         size = self.size(path)
         if size is None:
-            raise self.missing(path)
+            raise self._missing(path)
         try:
             return StoredFile(path, size, parse_time(self.client.command(f"MDTM {self.on_server(path)}")[4:]))
         except ftplib.error_perm:  # a server without times
@@ -93,16 +96,14 @@ class Folder:
         return self._entry(self.on_server(folder), name)
 
     def remove(self, path: str) -> None:
-        """Remove the file. Raises `NotFound`."""
         try:
             self.client.command(f"DELE {self.on_server(path)}")
         except ftplib.error_perm as error:
             if says_missing(error) or (code_of(error) == "550" and self.size(path) is None):
-                raise self.missing(path) from None
+                raise self._missing(path) from None
             raise
 
     def publish(self, part: str, path: str) -> None:
-        """Give the temporary file `part` its name. Raises `NameTaken`."""
         # FTP has no rename that refuses a name in use: looked at right before, and after a refusal
         if self.exists(path):
             raise self._taken(path)
@@ -119,6 +120,18 @@ class Folder:
         """Set the mode where the server can do that; elsewhere its own settings decide who may read."""
         with suppress(ftplib.error_perm):
             self.client.command(f"SITE CHMOD {mode} {self.on_server(path)}")
+
+    def receive(self, path: str, offset: int, write: Write, alive: Alive) -> None:
+        size = self.size(path)
+        if size is None:
+            raise self._missing(path)
+        client = self.client
+        client.use_type("I")
+        with client.transfer(f"RETR {self.on_server(path)}", rest=offset) as data:
+            received = receive_all(data, write, alive)
+        if received < size - offset:
+            # the end of a data connection is that of the file: a server that has sent all is content with a cut
+            raise ConnectionLost(f"Cannot read {path} at {self.account.where}: the connection was cut.", AGAIN)
 
     # --- folders --------------------------------------------------------------------------------------------------
     def enter(self, folder: str) -> bool:
@@ -154,17 +167,11 @@ class Folder:
                 if self.enter(on_server):
                     continue
                 if not path:
-                    self._explain_missing_base(error)
+                    self.is_there()
+                    if not self.enter(self.on_server("").rpartition("/")[0] or "/"):
+                        raise self._has_no_parent() from error
                 raise
             self.make_private(path, "700")
-
-    def _explain_missing_base(self, error: Exception) -> None:
-        self.is_there()
-        if not self.enter(self.on_server("").rpartition("/")[0] or "/"):
-            raise DestinationUnavailable(
-                f"Cannot make the folder {self._location}: the folder above it does not exist.",
-                "Check the path, and that the server has its disk mounted; or make the folder there.",
-            ) from error
 
     def is_there(self) -> bool:
         if self.enter(self.on_server("")):
@@ -172,11 +179,12 @@ class Folder:
         above, _, name = self.on_server("").rpartition("/")
         found = self._entry(above or "/", name)
         if found is not None and found.is_file:
-            raise DestinationUnavailable(f"{self._location} is not a folder.", "Give the path of a folder.")
+            raise self._is_a_file()
         return False
 
-    def is_empty(self) -> bool:
-        return not self.is_there() or not self._entries(self.on_server(""))
+    def members(self, folder: str) -> list[Entry]:
+        on_server = self.on_server(folder)
+        return self._entries(on_server) if (self.enter(on_server) if folder else self.is_there()) else []
 
     def _entry(self, folder: str, name: str) -> Entry | None:
         """Return what the folder, given by its path on the server, lists under that name."""
@@ -213,35 +221,8 @@ class Folder:
                 "Use a server that has the command MLSD, and no names with line breaks.",
             ) from error
 
-    def walk(self, folder: str, alive: Callable[[], None]) -> Iterator[StoredFile]:
-        """Yield the files at any depth, in the order of their paths as texts; `alive` is called for each folder."""
-        alive()
-        if not (self.is_there() if not folder else self.enter(self.on_server(folder))):
-            return
-        found = self._entries(self.on_server(folder))
-        prefix = f"{folder}/" if folder else ""
-        for entry in sorted(found, key=lambda entry: f"{entry.name}/" if entry.is_folder else entry.name):
-            path = prefix + entry.name
-            if entry.is_file:
-                yield StoredFile(path, entry.size, entry.modified_at)
-            elif entry.is_link and is_filename(entry.name):
-                raise DestinationUnavailable(
-                    f"Cannot list {self._location}/{path}: it is a symbolic link, and links are not followed.",
-                    "Put the file or folder itself there, or remove the link.",
-                )
-            # no archive is in a folder of another name, such as one of the system that may not be read
-            elif entry.is_folder and is_segment(entry.name) and prefix.count("/") < MAX_DEPTH - 1:
-                yield from self.walk(path, alive)
-
-    # --- errors ---------------------------------------------------------------------------------------------------
-    def missing(self, path: str) -> NotFound:
-        return NotFound(f"There is no file {path} at {self._location}.", "Check the name.")
-
-    def _taken(self, path: str) -> NameTaken:
-        return NameTaken(f"{self._location}/{path} exists already.", "Nothing is overwritten.")
-
     def free_space(self) -> int | None:
-        """Return what AVBL says, which few servers have."""
+        # few servers have it
         if not any(feature.startswith("AVBL") for feature in self.client.features):
             return None
         place = self.on_server("") if self.is_there() else self.on_server("").rpartition("/")[0] or "/"

@@ -2,8 +2,9 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from destinations.backends.remote import Entry
 
 _UNIX = re.compile(
     r"(?P<kind>[-dlbcps])[-rwxsStTlL]{9}\S?(?=\s)"
@@ -18,18 +19,6 @@ _WINDOWS = re.compile(
     re.DOTALL,
 )
 _TIME = re.compile(r"\d{14}")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One name of a folder. LIST tells times without a zone and without seconds: `modified_at` is None then."""
-
-    name: str
-    size: int
-    modified_at: datetime | None
-    is_file: bool
-    is_folder: bool
-    is_link: bool
 
 
 def parse_time(text: str) -> datetime | None:
@@ -62,7 +51,10 @@ def parse_mlsd(line: str) -> Entry | None:
 
 
 def parse_list(line: str) -> Entry | None:
-    """Return what a line of LIST says; None for one without a file. Raises `ValueError`."""
+    """Return what a line of LIST says; None for one without a file. Raises `ValueError`.
+
+    LIST tells times without a zone and without seconds: there is none in the entry.
+    """
     if not line or re.fullmatch(r"total:? \d+.*", line):
         return None
     if found := _UNIX.fullmatch(line):

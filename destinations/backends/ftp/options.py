@@ -43,12 +43,7 @@ def fields() -> dict[str, forms.Field]:
         **certificates.fields(),
         "username": forms.CharField(label="User name", max_length=255),
         "password": forms.CharField(label="Password", strip=False, max_length=4096),
-        "base_path": forms.CharField(
-            label="Folder",
-            max_length=1024,
-            help_text="Absolute, or relative to the folder in which the login begins; blank takes the name of the "
-            "destination. Its last part is made when it is missing. It cannot be changed while archives are there.",
-        ),
+        "base_path": server_options.folder_field("Absolute, or relative to the folder in which the login begins"),
         "passive": forms.BooleanField(
             label="Passive mode",
             required=False,
@@ -107,9 +102,7 @@ def check(options: dict[str, object]) -> dict[str, object]:
                 f"Choose {EXPLICIT!r} or {IMPLICIT!r} as 'encryption', or leave it out.",
                 option,
             )
-    for option in ("username", "password"):
-        if any(character < " " for character in str(options[option])):
-            raise server_options.wrong(TYPE, option, "it holds a character that no login has.", "Type it again.")
+    server_options.check_login(TYPE, options)
     return options | {
         "host": server_options.check_host(TYPE, str(options["host"])),
         "port": options["port"] or PORTS[encryption],

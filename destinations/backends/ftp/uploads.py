@@ -24,18 +24,14 @@ LONGEST_STEM = 120
 MOST_PARTS = 50
 
 
-class Uploads:
-    def __init__(self, folder: Folder, location: str) -> None:
-        self._folder, self._location = folder, location
-
+class UploadFolder(Folder):
     def send(self, upload: Upload, state: UploadState) -> None:
-        """Write all of `upload` to a temporary file."""
         wanted = upload.wanted
         ours = {"size": wanted.size, "sha256": wanted.sha256}
         parts = [str(part) for part in _list(state.data.get("parts"))]
         if {key: state.data.get(key) for key in ours} != ours:
             parts = []
-        self._folder.make_folders(wanted.folder)
+        self.make_folders(wanted.folder)
         if not (parts and wanted.sha256 and self._go_on(upload, parts[-1])):
             left = [part for part in parts if not self._is_deleted(part)]
             number = self._free_number(wanted, int(str(state.data.get("next", 0))) if parts else 0)
@@ -49,10 +45,9 @@ class Uploads:
 
     def _go_on(self, upload: Upload, part: str) -> bool:
         """Send what `part` lacks; False where the server cannot take that."""
-        folder = self._folder
-        if "REST STREAM" not in folder.client.features:
+        if "REST STREAM" not in self.client.features:
             return False
-        size = folder.size(part)
+        size = self.size(part)
         offset = max((size or 0) - STEP_BACK, 0)
         if not offset or (size or 0) > upload.wanted.size:
             return False
@@ -60,7 +55,7 @@ class Uploads:
         upload.resumed = True
         upload.seek(offset)
         try:
-            self._transfer(upload, offset, min(LOCK_SECONDS, folder.account.timeout))
+            self._transfer(upload, offset, min(LOCK_SECONDS, self.account.timeout))
         except DestinationFull:
             raise
         except (ftplib.error_temp, ftplib.error_perm, TimeoutError):
@@ -77,7 +72,7 @@ class Uploads:
         """
         for number in range(begin, begin + MOST_PARTS):
             part = numbered(wanted, number)
-            if self._folder.size(part) is None:
+            if self.size(part) is None:
                 return number
             # of a process that is dead: its backup is this one
             self._is_deleted(part)
@@ -89,7 +84,7 @@ class Uploads:
     def _is_deleted(self, part: str) -> bool:
         """Delete a temporary file; False for an account without that right: a sweep finds it by its token."""
         try:
-            self._folder.remove(part)
+            self.remove(part)
         except NotFound:
             return True
         except ftplib.error_perm:
@@ -97,11 +92,10 @@ class Uploads:
         return True
 
     def _transfer(self, upload: Upload, offset: int, patience: float | None) -> None:
-        folder, wanted = self._folder, upload.wanted
-        client = folder.client
+        wanted, client = upload.wanted, self.client
         client.use_type("I")
         try:
-            with client.transfer(f"STOR {folder.on_server(upload.part_path)}", rest=offset, patience=patience) as data:
+            with client.transfer(f"STOR {self.on_server(upload.part_path)}", rest=offset, patience=patience) as data:
                 while block := upload.read(BLOCK):
                     send_all(data, block, upload.meter.checkpoint)
         except ftplib.error_temp as error:
@@ -118,10 +112,10 @@ class Uploads:
             ) from error
 
     def discard(self, wanted: Wanted, state: UploadState) -> None:
-        """Delete every temporary file of the upload."""
+        # every temporary file of the upload
         for part in _list(state.data.get("parts")) or [wanted.part_path]:
             with suppress(NotFound):
-                self._folder.remove(str(part))
+                self.remove(str(part))
 
 
 def numbered(wanted: Wanted, number: int) -> str:

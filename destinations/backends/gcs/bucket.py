@@ -5,7 +5,7 @@ The API: https://cloud.google.com/storage/docs/json_api, resumable uploads: .../
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -21,10 +21,13 @@ from destinations.backends.gcs.answers import GcsRefused
 from destinations.backends.gcs.sessions import RESUME_INCOMPLETE
 from destinations.exceptions import ConnectionLost, DestinationConfigError, DestinationError, DestinationUnavailable
 from destinations.network.connections import Connections
+from destinations.network.http_adapter import guarded
 from destinations.transfer.watch import Aborted
 
 CONNECT_SECONDS = 10
 SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
+# to change what is known of an object takes more than to write it
+LOCKING_SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 
 
 class Checksum:
@@ -56,7 +59,9 @@ class Bucket:
         # without a token, for what has an address that says who may use it
         self._plain = self._tracked(requests.Session())
         auth_request = Request(self._plain)
-        credentials = _credentials(options["credentials"], auth_request)
+        credentials = _credentials(
+            options["credentials"], auth_request, LOCKING_SCOPES if options["lock_max_days"] else SCOPES
+        )
         session = AuthorizedSession(credentials, refresh_timeout=timeout, auth_request=auth_request)  # type: ignore[no-untyped-call]
         self._session = self._tracked(session)
 
@@ -77,10 +82,32 @@ class Bucket:
         query = {"alt": "media"}
         return self._send(self._session, "read", "GET", self._object(name), headers, stream=True, params=query)
 
-    def delete(self, name: str) -> None:
-        self._send(self._session, "delete", "DELETE", self._object(name), {})
+    def delete(self, name: str, *, generation: str = "") -> None:
+        """Delete the object; in a bucket with versions it is kept, unless its `generation` is given."""
+        query = {"generation": generation} if generation else {}
+        self._send(self._session, "delete", "DELETE", self._object(name), {}, params=query)
 
-    def begin_upload(self, name: str, about: Mapping[str, str], size: int) -> str:
+    def change(self, name: str, about: Mapping[str, Any]) -> None:
+        """Change what the store knows of the object."""
+        self._send(self._session, "lock", "PATCH", self._object(name), {}, json=about)
+
+    def restore(self, name: str, generation: str) -> None:
+        """Bring back an object that was deleted softly, where none has its name."""
+        query = {"generation": generation, "ifGenerationMatch": "0"}
+        self._send(self._session, "restore", "POST", f"{self._object(name)}/restore", {}, params=query)
+
+    def promote(self, name: str, generation: str) -> None:
+        """Copy an earlier version of the object to its name, where none has it."""
+        query = {"sourceGeneration": generation, "ifGenerationMatch": "0"}
+        target = f"{self._object(name)}/rewriteTo/b/{quote(self.name, safe='')}/o/{quote(name, safe='')}"
+        while True:
+            # a large one is copied in several requests
+            done = self._send(self._session, "write", "POST", target, {}, params=query).json()
+            if done.get("done", True):
+                return
+            query["rewriteToken"] = done["rewriteToken"]
+
+    def begin_upload(self, name: str, about: Mapping[str, Any], size: int) -> str:
         """Return the address of a new upload session, which fails where the object exists."""
         headers = {"X-Upload-Content-Type": "application/octet-stream", "X-Upload-Content-Length": str(size)}
         query = {"uploadType": "resumable", "name": name, "ifGenerationMatch": "0"}
@@ -101,9 +128,10 @@ class Bucket:
             if not refused.is_gone:
                 raise
 
-    def pages(self, prefix: str) -> Iterator[dict[str, Any]]:
-        """Yield the pages of the listing of objects whose names begin so."""
-        query = {"prefix": prefix, "fields": "kind,nextPageToken,items(name,size,updated)"}
+    def pages(self, prefix: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Yield the pages of the listing of objects whose names begin so; by `query` also of those that are kept."""
+        kept = ",generation,timeDeleted,softDeleteTime" if query else ""
+        query |= {"prefix": prefix, "fields": f"kind,nextPageToken,items(name,size,updated{kept})"}
         while True:
             try:
                 page = self._send(self._session, "list", "GET", self._objects, {}, params=query).json()
@@ -143,7 +171,7 @@ class Bucket:
         self._connections.track(adapter.poolmanager)
         for scheme in ("https://", "http://"):
             session.mount(scheme, adapter)
-        return session
+        return guarded(session)
 
 
 def _refused(what: str, answer: Any) -> GcsRefused:
@@ -157,12 +185,12 @@ def _refused(what: str, answer: Any) -> GcsRefused:
     return GcsRefused(what, answer.status_code, reason, message, answer.headers)
 
 
-def _credentials(text: str, auth_request: Request) -> Any:
+def _credentials(text: str, auth_request: Request, scopes: Sequence[str]) -> Any:
     if not text:
-        return google.auth.default(scopes=SCOPES, request=auth_request)[0]
+        return google.auth.default(scopes=scopes, request=auth_request)[0]
     try:
         # of this kind only: others name programs to run and addresses to fetch
-        return service_account.Credentials.from_service_account_info(json.loads(text), scopes=SCOPES)  # type: ignore[no-untyped-call]
+        return service_account.Credentials.from_service_account_info(json.loads(text), scopes=scopes)  # type: ignore[no-untyped-call]
     # the text of the error may hold what was entered
     except (ValueError, TypeError, AttributeError, google.auth.exceptions.GoogleAuthError):
         raise DestinationConfigError(

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from django import forms
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
+from destinations.backends.base.lock_options import lock_time
+from destinations.backends.gcs import locks, versions
 from destinations.backends.gcs.answers import GcsRefused, explain
 from destinations.backends.gcs.options import ENDPOINT, check, option_fields
 from destinations.backends.gcs.sessions import Seal, Session
-from destinations.backends.remote import RemoteDestination, Write
+from destinations.backends.remote import Write
+from destinations.backends.remote.locks import LockingDestination, lock_error, require_unlocked
 from destinations.exceptions import (
     ConnectionLost,
     DestinationError,
-    Locked,
     NotFound,
     VerificationFailed,
 )
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from destinations.backends.gcs.bucket import Bucket
 
 
-class GcsDestination(RemoteDestination):
+class GcsDestination(LockingDestination):
     type = "gcs"
     label = "Google Cloud Storage"
     extra = Extra("gcs", ("google.auth", "google_crc32c", "requests"))
@@ -104,7 +107,10 @@ class GcsDestination(RemoteDestination):
     # --- uploads --------------------------------------------------------------------------------------------------
     def remote_send(self, upload: Upload, state: UploadState) -> None:
         if self._session is None or self._session.upload is not upload:
-            self._session = Session(upload, self._checksum_of(upload), Seal(str(self.options["credentials"] or "")))
+            locked = lock_time(self.options, upload.wanted.path)
+            about = locks.retention(self._mode, timezone.now() + locked) if locked is not None else {}
+            seal = Seal(str(self.options["credentials"] or ""))
+            self._session = Session(upload, self._checksum_of(upload), seal, about)
         self._session.send(self._open(), self._prefix + upload.wanted.path, state)
 
     def _checksum_of(self, upload: Upload) -> str:
@@ -121,11 +127,11 @@ class GcsDestination(RemoteDestination):
     def remote_publish(self, upload: Upload) -> None:
         session, name = self._session_of(upload), self._prefix + upload.wanted.path
         stored = session.finish(self._open())
+        upload.published = name
         wrong = (int(stored["size"]), stored["crc32c"]) != (upload.wanted.size, session.checksum)
         if not wrong and self.must_read_back(upload) and upload.sha256:
             wrong = self.hash_of(upload.wanted.path) != upload.sha256
         if wrong:
-            self._open().delete(name)
             raise VerificationFailed(
                 f"{upload.wanted.path} in {self.where} is not what was written.",
                 "Do not rely on this destination before its storage is repaired.",
@@ -166,7 +172,7 @@ class GcsDestination(RemoteDestination):
 
     def remote_stat(self, path: str) -> StoredFile:
         about = self._about(path)
-        return StoredFile(path, int(about["size"]), parse_datetime(about["updated"]), _locked_until(about))
+        return StoredFile(path, int(about["size"]), parse_datetime(about["updated"]), locks.locked_until(about))
 
     def remote_receive(self, path: str, offset: int, write: Write) -> None:
         size = int(self._about(path)["size"])
@@ -188,18 +194,25 @@ class GcsDestination(RemoteDestination):
                 yield StoredFile(name, int(entry["size"]), parse_datetime(entry["updated"]))
 
     def remote_delete(self, path: str) -> None:
-        about = self._about(path)
+        until = locks.locked_until(self._about(path))
+        what = f"{path} in {self.where}"
+        require_unlocked(what, until)
         try:
             self._open().delete(self._prefix + path)
         except GcsRefused as refused:
-            known = explain(refused, f"delete {path}", self.where)
-            if isinstance(known, Locked):
-                until = _locked_until(about)
-                end = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "by a hold"
-                raise Locked(f"{path} in {self.where} is locked {end}.", known.hint, until) from None
+            if refused.is_locked:
+                raise lock_error(what, until) from None
             raise
 
+    # --- locks and versions ---------------------------------------------------------------------------------------
+    def remote_lock(self, path: str, until: datetime) -> None:
+        self._open().change(self._prefix + path, locks.retention(self._mode, until))
 
-def _locked_until(about: dict[str, Any]) -> datetime | None:
-    ends = [about.get("retentionExpirationTime"), (about.get("retention") or {}).get("retainUntilTime")]
-    return max((moment for end in ends if end and (moment := parse_datetime(end))), default=None)
+    def remote_try_lock(self) -> str:
+        return locks.try_lock(self._open(), self._prefix, self._mode, self.where)
+
+    def remote_list_hidden(self, prefix: str) -> Iterator[StoredFile]:
+        return versions.hidden(self._open(), self._prefix + prefix, self._prefix)
+
+    def remote_restore_hidden(self, path: str) -> None:
+        versions.restore_hidden(self._open(), self._prefix + path, self.where)

@@ -5,12 +5,17 @@ import re
 
 from django import forms
 
+from destinations.backends.base.lock_options import check_locks, lock_fields
 from destinations.exceptions import DestinationConfigError
 from destinations.network.endpoint_options import endpoint_problem
 from destinations.transfer.paths import validate_prefix
 
 ENDPOINT = "https://storage.googleapis.com"
 TYPE = "gcs"
+LOCK_MODES = {
+    "Locked": "no account can shorten or remove a lock.",
+    "Unlocked": "an account with a special right can.",
+}
 
 
 def option_fields() -> dict[str, forms.Field]:
@@ -38,6 +43,7 @@ def option_fields() -> dict[str, forms.Field]:
         "custom_endpoint": forms.CharField(
             label="Endpoint", required=False, max_length=200, help_text=f"Blank: {ENDPOINT}."
         ),
+        **lock_fields("The bucket needs object retention.", LOCK_MODES),
     }
 
 
@@ -61,7 +67,9 @@ def check(options: dict[str, object]) -> dict[str, object]:
             raise DestinationConfigError(
                 f"The option {option!r} of a destination of type {TYPE!r} is wrong.", hint, option
             )
-    return options | {"location": location, "custom_endpoint": endpoint}
+    check_locks(TYPE, options)
+    mode = options["lock_mode"] or next(iter(LOCK_MODES))
+    return options | {"location": location, "custom_endpoint": endpoint, "lock_mode": mode}
 
 
 def _is_prefix(location: str) -> bool:

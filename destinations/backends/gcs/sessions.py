@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -51,8 +52,10 @@ class Seal:
 class Session:
     """The session of one upload. The last bytes, at most a granule, are held back: they publish the file."""
 
-    def __init__(self, upload: Upload, checksum: str, seal: Seal) -> None:
+    def __init__(self, upload: Upload, checksum: str, seal: Seal, about: Mapping[str, Any]) -> None:
+        """`about` is what the store is told of the file, beside its name and checksum."""
         self.upload, self.checksum = upload, checksum
+        self._told = about
         self.address = ""
         self.tail = b""
         self._seal = seal
@@ -63,7 +66,7 @@ class Session:
         begin = self._resume(bucket, state)
         if begin is None:
             # the store compares it before the file gets its name
-            self.address = bucket.begin_upload(name, {"crc32c": self.checksum}, total)
+            self.address = bucket.begin_upload(name, {"crc32c": self.checksum, **self._told}, total)
             _hide(self.address)
             state.data = self._about | {"address": self._seal.sealed(self.address)}
             state.save(state.data)

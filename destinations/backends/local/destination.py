@@ -12,7 +12,6 @@ import shlex
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -24,6 +23,7 @@ from destinations.backends.local.folder import Folder
 from destinations.backends.local.os_errors import from_os_error
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
 from destinations.lib.formats import as_text
+from destinations.lib.moments import from_seconds
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import blocks_of, check_free_space, compare
 from destinations.transfer.paths import (
@@ -153,11 +153,14 @@ class LocalDestination(Destination):
         with self._open(*folders) as folder:
             expected = folder.stat(name).st_size
             for block in folder.read_blocks(name):
-                sink.write(block)
                 received += len(block)
+                # before it is written: the disk here must not fill with a file that grows while it is read
+                if received > expected:
+                    break
+                sink.write(block)
                 if progress:
                     progress(len(block))
-            # it may have been cut while it was read
+            # it may have been cut, or have grown, while it was read
             compare(f"{folder.where}/{name}", "size", expected, received)
         return received
 
@@ -286,4 +289,4 @@ def _verify(folder: Folder, part: str, size: int, sha256: str | None, progress: 
 
 
 def _stored(path: str, info: os.stat_result) -> StoredFile:
-    return StoredFile(path, info.st_size, datetime.fromtimestamp(info.st_mtime, UTC))
+    return StoredFile(path, info.st_size, from_seconds(info.st_mtime))

@@ -110,6 +110,9 @@ class Folder:
                 info = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
             except FileNotFoundError:
                 raise self._missing(name) from None
+        return self._require_file(info, where)
+
+    def _require_file(self, info: os.stat_result, where: str) -> os.stat_result:
         if not stat.S_ISREG(info.st_mode):
             raise DestinationUnavailable(
                 f"{where} is not a regular file.", "Links and devices are never followed: put a real file there."
@@ -135,6 +138,8 @@ class Folder:
         with translated("read", where):
             descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         try:
+            # another one may have its name by now
+            self._require_file(os.fstat(descriptor), where)
             while True:
                 with translated("read", where):
                     block = os.read(descriptor, BLOCK_SIZE)
@@ -201,7 +206,9 @@ class Folder:
             try:
                 os.link(part, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False)
             except FileExistsError:
-                raise self._taken(name) from None
+                # a share whose answer was lost is asked again, and finds what it did the first time
+                if not self._is_same(part, name):
+                    raise self._taken(name) from None
             except OSError as error:
                 if error.errno not in _NO_HARD_LINKS:
                     raise
@@ -213,6 +220,10 @@ class Folder:
         except BaseException:
             self.remove(name, missing_ok=True)
             raise
+
+    def _is_same(self, part: str, name: str) -> bool:
+        mine, found = (os.stat(each, dir_fd=self.descriptor, follow_symlinks=False) for each in (part, name))
+        return (mine.st_dev, mine.st_ino) == (found.st_dev, found.st_ino)
 
     def _rename_locked(self, part: str, name: str) -> None:
         # A rename overwrites, so on file systems without hard links (FAT, some shares) our own writers take a lock.

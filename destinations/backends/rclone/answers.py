@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from destinations.backends.base import StoredFile
+from destinations.lib.moments import from_iso
 
 # checksums that a remote may have, the strongest first
 HASHES: Mapping[str, Callable[[], Any]] = {
@@ -36,9 +36,12 @@ def features_of(printed: bytes) -> Features:
 
 
 def stored_file(line: bytes, prefix: str) -> StoredFile | None:
-    """Return the file of one line of a listing; None for the brackets around them."""
+    """Return the file of one line of a listing; None for the brackets around them, and for one without a size."""
     text = line.strip().rstrip(b",")
     if not text.startswith(b"{"):
         return None
     item = json.loads(text)
-    return StoredFile(f"{prefix}{item['Path']}", int(item["Size"]), datetime.fromisoformat(item["ModTime"]))
+    # documents of some clouds have none
+    if int(item["Size"]) < 0:
+        return None
+    return StoredFile(f"{prefix}{item['Path']}", int(item["Size"]), from_iso(item["ModTime"]))

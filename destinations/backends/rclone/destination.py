@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -17,11 +16,11 @@ from destinations.backends.rclone.errors import explain
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write, is_listed
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
+from destinations.lib.moments import from_iso
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import MAX_DEPTH, part_token
 from destinations.transfer.upload import Upload, Wanted
-from destinations.transfer.watch import Meter
 
 EXTRA = Extra(options.TYPE, programs=(PROGRAM,), install=INSTALL)
 # no archive is below a folder of another name, such as one of the system that may not be read
@@ -74,7 +73,8 @@ class RcloneDestination(RemoteDestination):
         return features_of(self._call_rclone("backend", "features", "--", self._path("")))
 
     def _call_rclone(self, *words: str) -> bytes:
-        return self._rclone.call(*words, alive=self._meter.checkpoint)
+        # one that does not answer is ended by the watch
+        return self._rclone.call(*words)
 
     def _path(self, path: str) -> str:
         """Return `path` as an argument: it cannot begin with a dash, for a remote does not."""
@@ -85,12 +85,9 @@ class RcloneDestination(RemoteDestination):
         self._rclone.kill()
 
     def connection_steps(self) -> Iterator[Step]:
-        def step(name: str, action: str, work: Callable[[], str]) -> Step:
-            return name, lambda: self._once(action, work, None, Meter())
-
-        yield step("program", "run rclone", lambda: self._call_rclone("version").decode().splitlines()[0])
-        yield step("remote", "open the remote", self._describe)
-        yield step("folder", "look for the folder", self._look_for_folder)
+        yield self._step("program", "run rclone", lambda: self._call_rclone("version").decode().splitlines()[0])
+        yield self._step("remote", "open the remote", self._describe)
+        yield self._step("folder", "look for the folder", self._look_for_folder)
 
     def _describe(self) -> str:
         features = self._features
@@ -118,7 +115,7 @@ class RcloneDestination(RemoteDestination):
         # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
         # compared with nothing of ours
         words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
-        with self._rclone.started(*words, alive=upload.meter.checkpoint) as (into, _):
+        with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as (into, _):
             while block := upload.read(BLOCK_SIZE):
                 into.write(block)
                 if digest is not None:
@@ -141,15 +138,15 @@ class RcloneDestination(RemoteDestination):
     def remote_publish(self, upload: Upload) -> None:
         wanted = upload.wanted
         # `--immutable` has no effect on `moveto`, which would overwrite; this leaves both files where the name is taken
-        self._call_rclone("moveto", "--ignore-existing", "--", self._path(wanted.part_path), self._path(wanted.path))
+        names = (self._path(wanted.part_path), self._path(wanted.path))
+        self._rclone.call("moveto", "--ignore-existing", "--", *names, alive=self._meter.checkpoint)
         with suppress(NotFound):
             self.remote_stat(wanted.part_path)
             raise NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         try:
-            # without saying that it is alive: after a cancel it may take a second and no more
-            self._rclone.call("deletefile", "--", self._path(wanted.part_path))
+            self._call_rclone("deletefile", "--", self._path(wanted.part_path))
         except RcloneFailed as failed:
             if not failed.is_missing:
                 raise
@@ -197,12 +194,16 @@ class RcloneDestination(RemoteDestination):
 
     def remote_stat(self, path: str) -> StoredFile:
         item = self._look(path)
-        return StoredFile(path, int(item["Size"]), datetime.fromisoformat(item["ModTime"]))
+        return StoredFile(path, int(item["Size"]), from_iso(item["ModTime"]))
 
     def _look(self, path: str, *words: str) -> dict[str, Any]:
         """Return what is known of the file. Raises `NotFound`."""
         try:
-            found = json.loads(self._call_rclone("lsjson", "--stat", "--no-mimetype", *words, "--", self._path(path)))
+            # for a checksum it may read the whole file
+            alive = {"alive": self._meter.checkpoint} if words else {}
+            found = json.loads(
+                self._rclone.call("lsjson", "--stat", "--no-mimetype", *words, "--", self._path(path), **alive)
+            )
         except RcloneFailed as failed:
             if failed.is_missing:
                 raise self._missing(path) from None

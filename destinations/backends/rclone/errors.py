@@ -17,6 +17,11 @@ from destinations.lib.operator_error import sentences
 # in this order: the first whose pattern is found
 _KINDS: tuple[tuple[str, type[DestinationError], str], ...] = (
     (
+        r"\benter .*(password|passphrase)|failed to read line",
+        DestinationConfigError,
+        "The remote asks for a password, which nobody enters here: store it with `rclone config`.",
+    ),
+    (
         r"didn't find section|didn't find backend|unable to decrypt configuration|couldn't decrypt|config file",
         DestinationConfigError,
         "See `rclone listremotes` as the user who runs this site, and the password of the configuration file.",

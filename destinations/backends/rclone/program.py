@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, cast
 
 from destinations.exceptions import DestinationConfigError
@@ -21,6 +22,8 @@ INSTALL = "apt install rclone"
 MISSING_FOLDER, MISSING_FILE, TEMPORARY = 3, 4, 5
 # of the variables of this process: where the configuration is, and how clouds and agents are logged in to
 _GIVEN = ("RCLONE_CONFIG", "AWS_", "AZURE_", "GOOGLE_", "SSH_AUTH_SOCK", "KRB5")
+# a line of the configuration, which may hold a password
+_QUOTED = re.compile(r"(could not parse line:).*")
 # what it says on standard error, without the time that stands before it
 _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:(?:ERROR|NOTICE|CRITICAL) *: )?(?:: )?")
 LOOK_SECONDS = 1
@@ -68,19 +71,27 @@ class Rclone:
         self._running: set[subprocess.Popen[bytes]] = set()
 
     def call(self, *words: str, alive: Callable[[], None] = lambda: None) -> bytes:
-        """Return what it prints, little. Raises `RcloneFailed`; `alive` is called each second, and may raise."""
+        """Return what it prints, little. Raises `RcloneFailed`.
+
+        `alive` is called each second and may raise: for what may take an hour, such as the copy of a whole file.
+        """
         with self.started(*words, alive=alive) as (_, output):
             # the last thing it does is to print
-            while not select.select([output], [], [], LOOK_SECONDS)[0]:
+            for _second in range(LONGEST_SECONDS):
+                if select.select([output], [], [], LOOK_SECONDS)[0]:
+                    return output.read()
                 alive()
-            return output.read()
+            raise TimeoutError
 
     @contextmanager
-    def started(self, *words: str, alive: Callable[[], None] = lambda: None) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Give its standard input and output; at the end of the block it is waited for. Raises `RcloneFailed`.
+    def started(
+        self, *words: str, alive: Callable[[], None] = lambda: None, fed: bool = False
+    ) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Give its standard input, for one that is `fed`, and output; at the end of the block it is waited for.
 
-        A block that ends by an error kills it.
+        A block that ends by an error kills it. Raises `RcloneFailed`.
         """
+        self._require_config()
         program = shutil.which(PROGRAM)
         if program is None:
             raise DestinationConfigError("The program rclone is not installed here.", f"Install it: {INSTALL}.")
@@ -100,6 +111,9 @@ class Rclone:
             broken = False
             try:
                 with cast(IO[bytes], process.stdin) as into, cast(IO[bytes], process.stdout) as output:
+                    if not fed:
+                        # a remote that asks for a password is told that none comes
+                        into.close()
                     try:
                         yield into, output
                         into.close()
@@ -119,6 +133,16 @@ class Rclone:
                     self._running.discard(process)
             if code or broken:
                 raise RcloneFailed(code, _last_lines(errors))
+
+    def _require_config(self) -> None:
+        """Raise `DestinationConfigError` for a device or a pipe, of which there is no end to read."""
+        file = self._environment.get("RCLONE_CONFIG", "")
+        if file and Path(file).exists() and not Path(file).is_file():
+            raise DestinationConfigError(
+                f"The configuration file {file} of rclone is not a file.",
+                "Check the option config_file.",
+                "config_file",
+            )
 
     def kill(self) -> None:
         with self._lock:
@@ -153,5 +177,8 @@ def _environment(own: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _last_lines(errors: IO[bytes]) -> str:
     errors.seek(max(errors.seek(0, os.SEEK_END) - _KEPT_BYTES, 0))
-    lines = [_STAMP.sub("", line).strip() for line in errors.read().decode(errors="replace").splitlines()]
+    lines = [
+        _QUOTED.sub(r"\1 it is not shown", _STAMP.sub("", line)).strip()
+        for line in errors.read().decode(errors="replace").splitlines()
+    ]
     return " | ".join(list(dict.fromkeys(filter(None, lines)))[-_KEPT_LINES:])

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from destinations.backends.base import Progress
+from destinations.backends.base import Progress, Step
 from destinations.backends.remote.steps import RemoteSteps
 from destinations.exceptions import ConnectionLost, DestinationError
 from destinations.lib.formats import human_duration
@@ -14,9 +14,6 @@ from destinations.transfer.limits import Throttle, parse_limits
 from destinations.transfer.watch import POLL_SECONDS, Aborted, Meter, watched
 
 logger = logging.getLogger(__name__)
-
-# whatever a server asks for: then the whole upload is tried again later
-LONGEST_WAIT_SECONDS = 300.0
 
 T = TypeVar("T")
 
@@ -35,12 +32,16 @@ class RemoteCalls(RemoteSteps):
         """Run a short step, again after a lost connection."""
         return self._again(action, lambda: self._once(action, work, progress, Meter()), progress)
 
+    def _step(self, name: str, action: str, work: Callable[[], str]) -> Step:
+        """Return a step of `connection_steps`, which is done once."""
+        return name, lambda: self._once(action, work, None, Meter())
+
     def _again(self, action: str, work: Callable[[], T], progress: Progress | None) -> T:
         for delay in self.retry_delays:
             try:
                 return work()
             except ConnectionLost as error:
-                wait = max(delay, min(error.retry_after, LONGEST_WAIT_SECONDS))
+                wait = max(delay, error.retry_after)
                 logger.warning("destination.retry action=%r wait=%.0f error=%r", action, wait, error.message)
                 self.remote_close()
                 until = time.monotonic() + wait

@@ -12,6 +12,7 @@ from destinations.backends.base import (
     UploadState,
     validate_path,
 )
+from destinations.backends.base.trial import LOCK_PROBE
 from destinations.backends.remote.uploads import RemoteUploads
 from destinations.exceptions import (
     DestinationConfigError,
@@ -27,6 +28,8 @@ from destinations.transfer.watch import Foreign, Meter
 
 # files of a listing that are fetched in one step
 PAGE = 1000
+# of one file, as databases keep them
+MOST_BYTES = 2**63 - 1
 
 
 class RemoteDestination(RemoteUploads):
@@ -88,7 +91,7 @@ class RemoteDestination(RemoteUploads):
         A try after a lost connection leaves out what was seen; where the order does not tell what that is, it fails.
         """
         files: Iterator[StoredFile] | None = None
-        last = seen = ""
+        first = last = seen = ""
         is_ordered, is_begun_anew = True, False
 
         def page() -> tuple[list[StoredFile], bool]:
@@ -116,6 +119,7 @@ class RemoteDestination(RemoteUploads):
         while not end:
             found, end = self._again(action, fetch, None)
             for file in found:
+                self._require_size(file)
                 is_ordered &= seen <= file.path
                 seen = file.path
                 if is_begun_anew and not is_ordered:
@@ -127,13 +131,27 @@ class RemoteDestination(RemoteUploads):
                 # a listing that began anew repeats what came before
                 if file.path == last or (is_begun_anew and file.path < last):
                     continue
-                last = file.path
+                if file.path == first:
+                    raise DestinationUnavailable(
+                        f"Cannot {action} at {self.where}: the listing comes back to its beginning, {first}.",
+                        "See whether the server is the right one, and what its log says.",
+                    )
+                first, last = first or file.path, file.path
                 yield file
 
     def stat(self, path: str) -> StoredFile:
         validate_path(path)
         self._require_files()
-        return self._call(f"look for {path}", lambda: self.remote_stat(path))
+        found = self._call(f"look for {path}", lambda: self.remote_stat(path))
+        self._require_size(found)
+        return found
+
+    def _require_size(self, file: StoredFile) -> None:
+        if not 0 <= file.size_bytes <= MOST_BYTES:
+            raise DestinationUnavailable(
+                f"{self.where} says that {file.path} has {file.size_bytes:,} bytes, which no file has.",
+                "See whether the server is the right one, and what its log says.",
+            )
 
     def delete(self, path: str) -> None:
         validate_path(path)
@@ -184,6 +202,8 @@ class RemoteDestination(RemoteUploads):
 
 def is_listed(path: str) -> bool:
     """Whether a file of that path may be an archive: the paths that `validate_path` allows, uploads left out."""
+    if path.startswith(LOCK_PROBE):
+        return False
     try:
         validate_path(path)
     except DestinationConfigError:

@@ -90,6 +90,10 @@ class RemoteSteps(Destination):
     def remote_publish(self, upload: Upload) -> None:
         """Give the upload its name in one step. Raises `NameTaken` where a file has it."""
 
+    def remote_withdraw(self, upload: Upload) -> None:
+        """Delete what was published and could not be verified: the file that is called `upload.published`."""
+        self.remote_delete(upload.wanted.path)
+
     @abstractmethod
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         """Delete what `remote_send` left and is not published; no error when there is nothing."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from functools import partial
+from contextlib import suppress
 from typing import BinaryIO
 
 from destinations.backends.base import Progress, StoredFile, UploadState, validate_path
@@ -51,6 +51,8 @@ class RemoteUploads(RemoteCalls):
             self._send(upload, kept, progress)
 
         self._require_files(progress)
+        if self._was_published(upload, kept, progress):
+            return self.stat(path)
         self._require_free(wanted, progress)
         try:
             self._again("upload", send, progress)
@@ -58,7 +60,7 @@ class RemoteUploads(RemoteCalls):
         except BaseException as error:
             # the next call with this state goes on from what is there
             if not (self.resumes and state is not None and isinstance(error, ConnectionLost)):
-                self._discard(wanted, kept, at_once=not isinstance(error, DestinationError))
+                self._discard(upload, kept, at_once=not isinstance(error, DestinationError))
             raise
         stored = self.stat(path)
         # it is not deleted: what has another size may be what somebody else stored there meanwhile
@@ -79,6 +81,18 @@ class RemoteUploads(RemoteCalls):
                 "replaced by an empty one on purpose, run 'manage.py testdestination NAME --accept-empty'.",
             )
         self._is_known_to_hold_files = True
+
+    def _was_published(self, upload: Upload, state: UploadState, progress: Progress | None) -> bool:
+        """Whether the process that has left `state` published the upload, and lost the answer."""
+        wanted = upload.wanted
+        # without a checksum nothing tells it from the file of another program
+        if not state.data or not wanted.sha256:
+            return False
+        action = f"look for {wanted.path}"
+        if not self._again(action, lambda: self._is_published(upload, progress), progress):
+            return False
+        self._discard(upload, state, at_once=False)
+        return True
 
     def _require_free(self, wanted: Wanted, progress: Progress | None) -> None:
         try:
@@ -142,23 +156,33 @@ class RemoteUploads(RemoteCalls):
             raise self._taken(wanted)
         digest = self._once(f"read {wanted.path}", lambda: self.hash_of(wanted.path), progress, Meter(self._throttle))
         if expected and digest != expected:
+            if upload.published:
+                # it is the one that was sent
+                compare(f"{self.location()}/{wanted.path}", "SHA-256", expected, digest)
             raise self._taken(wanted)
         return True
 
     def _taken(self, wanted: Wanted) -> NameTaken:
         return NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
 
-    def _discard(self, wanted: Wanted, state: UploadState, *, at_once: bool) -> None:
-        """Remove what an upload left; the error that ended it is the one that is raised.
+    def _discard(self, upload: Upload, state: UploadState, *, at_once: bool) -> None:
+        """Remove what an upload left, and what is published and not verified; the error that ended it is raised.
 
         `at_once`: a person or a signal ended it, and no peer that does not answer may hold that up.
         """
+        wanted = upload.wanted
+
+        def remove() -> None:
+            if upload.published:
+                with suppress(NotFound):
+                    self.remote_withdraw(upload)
+            self.remote_discard(wanted, state)
+
         try:
             # an aborted step may have left the connection in the middle of something
             self.remote_close()
             action = f"remove the upload {wanted.part_path}"
-            work = partial(self.remote_discard, wanted, state)
-            self._once(action, work, None, Meter(), stalled_after=DISCARD_SECONDS if at_once else None)
+            self._once(action, remove, None, Meter(), stalled_after=DISCARD_SECONDS if at_once else None)
         except DestinationError as error:
             logger.warning("destination.upload-left file=%s error=%r", wanted.part_path, error.message)
 

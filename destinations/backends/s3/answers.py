@@ -15,6 +15,7 @@ from destinations.exceptions import (
     VerificationFailed,
 )
 from destinations.lib.formats import human_duration
+from destinations.network.retry_after import retry_after
 
 PASSING = frozenset(
     {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException"}
@@ -117,11 +118,10 @@ def explain(refused: S3Refused, action: str, where: str) -> DestinationError:
     if refused.code == "PreconditionFailed" or refused.status == 412:
         return NameTaken(f"{text}: the name is in use.", "Nothing is overwritten.")
     if refused.is_passing:
-        after = refused.headers.get("retry-after", "")
         return ConnectionLost(
             f"{text}: the store is busy or has a fault ({refused.code}).",
             "The next try may succeed.",
-            retry_after=float(after) if after.isdigit() else 0.0,
+            retry_after=retry_after(refused.headers.get("retry-after", "")),
         )
     if refused.is_denied:
         right = _RIGHTS.get(refused.operation, refused.operation)

@@ -95,6 +95,12 @@ class Bucket:
                 str(details.get("Message", "")),
                 about.get("HTTPHeaders", {}),
             ) from error
+        # such as the page of a proxy that asks for a login
+        if operation == "head_object" and not {"ETag", "LastModified"} <= answer.keys():
+            raise DestinationUnavailable(
+                f"What {self.endpoint} answers about an object of the bucket {self.name} is no answer of S3.",
+                "Check endpoint_url, and whether something else answers on the way there.",
+            )
         return answer
 
     def drop(self) -> None:

@@ -2,22 +2,18 @@
 
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from destinations.backends.base import TEST_PREFIX
+from destinations.backends.base.trial import LOCK_PROBE
+from destinations.backends.remote.locks import FOREVER, PROBE_SECONDS, probe_end
 from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.listings import versions
-from destinations.exceptions import Locked, VerificationFailed
+from destinations.exceptions import VerificationFailed
 from destinations.lib.formats import human_duration
 
 if TYPE_CHECKING:
     from destinations.backends.s3.bucket import Bucket
-
-PROBE = f"{TEST_PREFIX}lock-"
-# of the file of a test: longer than the clocks of both sides differ in most places, and soon over
-PROBE_SECONDS = 120
-FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 def locked_until(head: Mapping[str, Any]) -> datetime | None:
@@ -28,18 +24,11 @@ def locked_until(head: Mapping[str, Any]) -> datetime | None:
     return until if isinstance(until, datetime) else None
 
 
-def lock_error(what: str, until: datetime | None) -> Locked:
-    if until is not None and until == FOREVER:
-        return Locked(f"{what} is locked by a legal hold.", "Whoever placed the hold has to end it.", until)
-    end = f"until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "by the store"
-    return Locked(f"{what} is locked {end}.", "It can be deleted afterwards.", until)
-
-
 def try_lock(bucket: "Bucket", prefix: str, mode: str, customer: Mapping[str, Any], where: str) -> str:
     """Store a file that is locked for two minutes, and try to delete its version in every way there is."""
     _remove_old_probes(bucket, prefix)
-    key = f"{prefix}{PROBE}{secrets.token_hex(8)}.bin"
-    until = datetime.now(UTC) + timedelta(seconds=PROBE_SECONDS)
+    key = f"{prefix}{LOCK_PROBE}{secrets.token_hex(8)}.bin"
+    until = probe_end()
     stored = bucket.call(
         "put_object", Key=key, Body=b"locked", ChecksumAlgorithm="SHA256",
         ObjectLockMode=mode, ObjectLockRetainUntilDate=until, **customer,
@@ -89,7 +78,7 @@ def _deleted(where: str, *, by_right: bool) -> VerificationFailed:
 
 def _remove_old_probes(bucket: "Bucket", prefix: str) -> None:
     """Delete the files of earlier tests, whose locks have ended."""
-    for entry in list(versions(bucket, prefix + PROBE)):
+    for entry in list(versions(bucket, prefix + LOCK_PROBE)):
         try:
             bucket.call("delete_object", Key=entry["Key"], VersionId=entry["VersionId"])
         except S3Refused as refused:

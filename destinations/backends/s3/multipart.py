@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from destinations.backends.base import BLOCK_SIZE, UploadState
 from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.completion import abort, list_parts
-from destinations.exceptions import ConnectionLost, DestinationError, VerificationFailed
+from destinations.exceptions import DestinationError
 from destinations.transfer.blocks import compare
 from destinations.transfer.parallel import side_by_side
+from destinations.transfer.persistence import persistently
 from destinations.transfer.upload import Part, Upload
-from destinations.transfer.watch import POLL_SECONDS
 
 if TYPE_CHECKING:
     from destinations.backends.s3.bucket import Bucket
@@ -123,27 +122,16 @@ def _send_part(bucket: "Bucket", parts: Parts, upload: Upload, number: int, begi
             **parts.target, PartNumber=number, Body=body, ContentLength=end - begin, **headers, **parts.customer,
         )  # fmt: skip
 
-    answer = _persistently(once, parts, upload)
+    # an upload of days has more faults than it has tries
+    answer = persistently(
+        once,
+        delays=parts.delays,
+        explain=lambda error: parts.explain(error, f"upload part {number} of {upload.wanted.path}"),
+        checkpoint=upload.meter.checkpoint,
+    )
     if told := answer.get("ChecksumSHA256"):
         compare(f"Part {number} of {upload.wanted.path}", "SHA-256", digest, told)
     return _identity(number, headers | answer)
-
-
-def _persistently(once: Callable[[], dict[str, Any]], parts: Parts, upload: Upload) -> dict[str, Any]:
-    """Send one part, again where only this part failed: an upload of days has more faults than it has tries."""
-    for delay in parts.delays:
-        try:
-            return once()
-        except Exception as error:
-            known = parts.explain(error, "")
-            damaged = isinstance(known, VerificationFailed)
-            if not damaged and not isinstance(known, ConnectionLost):
-                raise
-            until = time.monotonic() + max(delay, getattr(known, "retry_after", 0.0))
-        while (rest := until - time.monotonic()) > 0:
-            upload.meter.checkpoint()
-            time.sleep(min(rest, POLL_SECONDS))
-    return once()
 
 
 def _identity(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:

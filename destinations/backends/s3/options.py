@@ -7,12 +7,15 @@ import re
 
 from django import forms
 
+from destinations.backends.base.lock_options import check_locks, lock_fields
 from destinations.exceptions import DestinationConfigError
 from destinations.network.endpoint_options import endpoint_problem
 from destinations.transfer.paths import validate_prefix
 
-LOCK_MODES = ("GOVERNANCE", "COMPLIANCE")
-LONGEST_LOCK_DAYS = 3650
+LOCK_MODES = {
+    "COMPLIANCE": "no account can shorten or remove a lock.",
+    "GOVERNANCE": "an account with a special right can.",
+}
 # answer only hours after a request
 COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 TYPE = "s3"
@@ -65,28 +68,7 @@ def option_fields() -> dict[str, forms.Field]:
         ),
         "kms_key_id": text("KMS key", "For SSE-KMS; blank: the key of the account."),
         "customer_key": text("Key of SSE-C", "32 bytes in Base64. Without it nothing there can be read."),
-        "lock_days": forms.IntegerField(
-            label="Locked for",
-            required=False,
-            min_value=1,
-            max_value=LONGEST_LOCK_DAYS,
-            help_text="Days during which the store refuses to delete an archive, whoever asks; blank: not locked. The "
-            "bucket needs object lock.",
-        ),
-        "lock_mode": choice(
-            "Mode of locks",
-            "COMPLIANCE: no account can shorten or remove a lock. GOVERNANCE: an account with a special right can.",
-            *((mode, mode) for mode in LOCK_MODES),
-            initial="COMPLIANCE",
-        ),
-        "lock_max_days": forms.IntegerField(
-            label="Longest lock",
-            required=False,
-            min_value=1,
-            max_value=LONGEST_LOCK_DAYS,
-            help_text="Confirms locks: nothing is ever locked for more days than this. Needed where archives are "
-            "locked.",
-        ),
+        **lock_fields("The bucket needs object lock.", LOCK_MODES),
     }
 
 
@@ -110,8 +92,12 @@ def check(options: dict[str, object]) -> dict[str, object]:
     _require("secret_key", bool(given["access_key"]) == bool(given["secret_key"]), "It goes with access_key.")
     _require("storage_class", given["storage_class"] not in COLD, "Archives there could not be verified or restored.")
     _check_encryption(given)
-    _check_lock(given)
-    return options | {"location": location, "endpoint_url": given["endpoint_url"].rstrip("/")}
+    check_locks(TYPE, options)
+    return options | {
+        "location": location,
+        "endpoint_url": given["endpoint_url"].rstrip("/"),
+        "lock_mode": given["lock_mode"] or next(iter(LOCK_MODES)),
+    }
 
 
 def customer_headers(options: dict[str, object]) -> dict[str, str]:
@@ -142,13 +128,6 @@ def _check_encryption(given: dict[str, str]) -> None:
         fits = False
     _require("customer_key", fits, "It is 32 bytes in Base64.")
     _require("endpoint_url", not given["endpoint_url"].startswith("http://"), "SSE-C sends its key: it needs https.")
-
-
-def _check_lock(given: dict[str, str]) -> None:
-    days, most = given["lock_days"], given["lock_max_days"]
-    confirmed = not days or bool(most)
-    _require("lock_max_days", confirmed, "Enter the longest time for which you accept that nobody can delete.")
-    _require("lock_days", not days or int(days) <= int(most), f"At most {most} days are confirmed by lock_max_days.")
 
 
 def _is_prefix(location: str) -> bool:

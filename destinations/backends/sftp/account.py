@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 from destinations.backends.sftp import host_keys
+from destinations.network.server_options import address
 
 # in their order, as errors name them
 CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP = "open a connection", "check the host key", "log in", "open SFTP"
 STEPS = (CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP)
-
-
-def address(host: str, port: int) -> str:
-    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @dataclass(frozen=True, repr=False)  # it holds secrets

@@ -5,13 +5,13 @@ import stat
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import asyncssh
 from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR, FILEXFER_TYPE_SYMLINK
 
+from destinations.backends.remote import Entry
 from destinations.backends.sftp.session import Session
+from destinations.lib.moments import from_seconds
 from destinations.transfer.blocks import BLOCK_SIZE
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
@@ -23,24 +23,12 @@ LARGEST_REQUEST, SAFE_REQUEST = 261_120, 32_768
 FLUSH_SECONDS = 1800.0
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One name of a folder."""
-
-    name: str
-    size: int
-    modified_at: datetime | None
-    is_file: bool
-    is_folder: bool
-    is_link: bool
-
-
 def as_entry(name: str, attributes: asyncssh.SFTPAttrs) -> Entry:
     mode, kind = attributes.permissions, attributes.type
     return Entry(
         name,
         attributes.size or 0,
-        None if attributes.mtime is None else datetime.fromtimestamp(attributes.mtime, UTC),
+        None if attributes.mtime is None else from_seconds(attributes.mtime),
         kind == FILEXFER_TYPE_REGULAR or (mode is not None and stat.S_ISREG(mode)),
         kind == FILEXFER_TYPE_DIRECTORY or (mode is not None and stat.S_ISDIR(mode)),
         kind == FILEXFER_TYPE_SYMLINK or (mode is not None and stat.S_ISLNK(mode)),

@@ -1,20 +1,21 @@
 """The folder of a destination on its server, through one connection."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
 import asyncssh
 
 from destinations.backends.base import BLOCK_SIZE, StoredFile, UploadState
+from destinations.backends.remote import Alive, Entry, RemoteFolder, Write
 from destinations.backends.sftp import files
 from destinations.backends.sftp.account import Account
 from destinations.backends.sftp.session import Session
-from destinations.exceptions import DestinationFull, DestinationUnavailable, NameTaken, NotFound
+from destinations.exceptions import DestinationFull, DestinationUnavailable
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
-from destinations.transfer.paths import MAX_DEPTH, is_filename, is_segment
+from destinations.transfer.paths import is_segment
 from destinations.transfer.upload import Upload, Wanted
 
 # an upload that was cut goes on so far before the end of what the server has: all that may have been under way
@@ -22,14 +23,18 @@ STEP_BACK = files.UNDER_WAY * BLOCK_SIZE
 LOOK_SECONDS = 1.0
 
 
-class Folder:
-    """Paths are those of the destination; `base` is that of its folder on the server."""
+class Folder(RemoteFolder):
+    """`base` is its path on the server."""
 
     def __init__(self, account: Account, base: str, location: str) -> None:
-        self._base, self._location = base, location
+        super().__init__(location)
+        self._base = base
         self.session = Session(account)
         # folders that were seen to be below the base
         self._inside = {""}
+
+    def drop(self) -> None:
+        self.session.drop()
 
     @property
     def client(self) -> asyncssh.SFTPClient:
@@ -64,14 +69,12 @@ class Folder:
         return self.session.run(files.look(self.client, self._on_server(path))) is not None
 
     def remove(self, path: str) -> None:
-        """Remove the file. Raises `NotFound`."""
         try:
             self.session.run(self.client.remove(self._on_server(path)))
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
             raise self._missing(path) from None
 
     def publish(self, part: str, path: str) -> None:
-        """Give the temporary file `part` its name. Raises `NameTaken`."""
         # the plain rename of version 3 refuses a name in use; some servers overwrite all the same
         if self.exists(path):
             raise self._taken(path)
@@ -90,55 +93,35 @@ class Folder:
                 return self.session.run(files.free_space(self.client, place))
         return None
 
-    def is_empty(self) -> bool:
-        try:
-            found = self.session.run(files.entries(self.client, self._base, self._timeout, first=1))
-        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-            return True
-        return not found
-
-    def describe(self) -> str:
-        """Return what is known of the folder, for a test of the connection."""
-        return "it is there" if self._is_there() else "it is made by the first upload"
-
-    def _is_there(self) -> bool:
+    # --- the folder -----------------------------------------------------------------------------------------------
+    def is_there(self) -> bool:
         entry = self.session.run(files.look(self.client, self._base, follow=True))
         if entry is not None and not entry.is_folder:
-            raise DestinationUnavailable(f"{self._location} is not a folder.", "Give the path of a folder.")
+            raise self._is_a_file()
         return entry is not None
 
-    # --- listing --------------------------------------------------------------------------------------------------
-    def walk(self, folder: str, alive: Callable[[], None]) -> Iterator[StoredFile]:
-        """Yield the files at any depth, in the order of their paths as texts; `alive` is called for each folder."""
-        alive()
+    def is_empty(self) -> bool:
+        return not self._entries("", first=1)
+
+    def members(self, folder: str) -> list[Entry]:
+        found = self._entries(folder)
+        # they are no links, and neither is what leads to them
+        names = [entry.name for entry in found if entry.is_folder and is_segment(entry.name)]
+        self._inside.update(f"{folder}/{name}".lstrip("/") for name in names)
+        return found
+
+    def _entries(self, folder: str, *, first: int | None = None) -> list[Entry]:
+        where = self._on_server(folder, is_folder=True)
         try:
-            found = self.session.run_long(
-                files.entries(self.client, self._on_server(folder, is_folder=True), self._timeout)
-            )
+            return self.session.run_long(files.entries(self.client, where, self._timeout, first=first))
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
             # a server says the same of a file
             if not folder:
-                self._is_there()
-            return
-        prefix = f"{folder}/" if folder else ""
-        for entry in sorted(found, key=lambda entry: f"{entry.name}/" if entry.is_folder else entry.name):
-            path = prefix + entry.name
-            if entry.is_file:
-                yield StoredFile(path, entry.size, entry.modified_at)
-            elif entry.is_link and is_filename(entry.name):
-                raise DestinationUnavailable(
-                    f"Cannot list {self._location}/{path}: it is a symbolic link, and links are not followed.",
-                    "Put the file or folder itself there, or remove the link.",
-                )
-            # no archive is in a folder of another name, such as one of the system that may not be read
-            elif entry.is_folder and is_segment(entry.name) and prefix.count("/") < MAX_DEPTH - 1:
-                # it is no link, and neither is what leads to it
-                self._inside.add(path)
-                yield from self.walk(path, alive)
+                self.is_there()
+            return []
 
     # --- bytes ----------------------------------------------------------------------------------------------------
     def send(self, upload: Upload, state: UploadState) -> None:
-        """Write all of `upload` to its temporary file, flushed to the disk of the server."""
         wanted, session = upload.wanted, self.session
         begun = {"part": wanted.part_path, "size": wanted.size, "sha256": wanted.sha256}
         offset = self._sent_before(wanted) if wanted.sha256 and state.data == begun else 0
@@ -181,14 +164,11 @@ class Folder:
         return self.session.run(files.open_part(self.client, part, offset))
 
     def _make_folders(self, folder: str) -> None:
-        self._is_there()
+        self.is_there()
         try:
             self.session.run(files.make_folder(self.client, self._base))
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath) as error:
-            raise DestinationUnavailable(
-                f"Cannot make the folder {self._location}: the folder above it does not exist.",
-                "Check the path, and that the server has its disk mounted; or make the folder there.",
-            ) from error
+            raise self._has_no_parent() from error
         made = self._base
         for name in filter(None, folder.split("/")):
             made = f"{made}/{name}"
@@ -203,7 +183,7 @@ class Folder:
                 alive()
         raise TimeoutError
 
-    def receive(self, path: str, offset: int, write: Callable[[bytes], None]) -> None:
+    def receive(self, path: str, offset: int, write: Write, alive: Alive) -> None:
         session, where = self.session, self._on_server(path)
         entry = session.run(files.look(self.client, where))
         if entry is None or not entry.is_file:
@@ -221,12 +201,6 @@ class Folder:
     @property
     def _timeout(self) -> float:
         return self.session.account.timeout
-
-    def _missing(self, path: str) -> NotFound:
-        return NotFound(f"There is no file {path} at {self._location}.", "Check the name.")
-
-    def _taken(self, path: str) -> NameTaken:
-        return NameTaken(f"{self._location}/{path} exists already.", "Nothing is overwritten.")
 
     def _refused(self, wanted: Wanted, sent: int, error: asyncssh.SFTPError) -> DestinationFull:
         """Return the error of a block that the server did not store: version 3 has no code for a full disk."""

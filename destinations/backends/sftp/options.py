@@ -63,12 +63,7 @@ def fields() -> dict[str, forms.Field]:
         "private_key_passphrase": forms.CharField(
             label="Passphrase of the private key", required=False, strip=False, max_length=4096
         ),
-        "base_path": forms.CharField(
-            label="Folder",
-            max_length=1024,
-            help_text="Absolute, or relative to the folder in which the login begins; blank takes the name of the "
-            "destination. Its last part is made when it is missing. It cannot be changed while archives are there.",
-        ),
+        "base_path": server_options.folder_field("Absolute, or relative to the folder in which the login begins"),
     }
 
 

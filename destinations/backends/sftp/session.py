@@ -11,11 +11,12 @@ import asyncssh
 from asyncssh.constants import MSG_IGNORE
 
 from destinations.backends.sftp import host_keys
-from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP, STEPS, Account, address
+from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, OPEN_SFTP, STEPS, Account
 from destinations.backends.sftp.errors import connection_error, untrusted
 from destinations.backends.sftp.login import HOST_KEY_ALGORITHMS, as_host_key, expected_keys, login_options
 from destinations.backends.sftp.loop import Loop
 from destinations.exceptions import ConnectionLost, DestinationError
+from destinations.network.server_options import address
 
 T = TypeVar("T")
 

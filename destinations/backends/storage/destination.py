@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,11 +11,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import InvalidStorageError, Storage, storages
-from django.utils import timezone
 
 from destinations.backends.base import BLOCK_SIZE, Progress, Step, StoredFile, UploadState
 from destinations.backends.remote import RemoteDestination, Write
-from destinations.backends.storage.markers import LONGEST, Marker, marked
+from destinations.backends.storage import listings
+from destinations.backends.storage.errors import explain
+from destinations.backends.storage.markers import LONGEST, Marker
+from destinations.backends.storage.options import TYPE, check, option_fields
 from destinations.backends.storage.source import Source
 from destinations.exceptions import (
     DestinationConfigError,
@@ -30,15 +31,10 @@ from destinations.lib.formats import human_size
 from destinations.network.causes import network_cause
 from destinations.network.errors import from_network_error
 from destinations.transfer.blocks import compare
-from destinations.transfer.paths import MAX_DEPTH, is_segment, validate_prefix
 from destinations.transfer.upload import Upload, Wanted
+from destinations.transfer.watch import Meter
 
-TYPE = "storage"
 MIB = 1024 * 1024
-
-
-def _aliases() -> list[tuple[str, str]]:
-    return [(alias, alias) for alias in settings.BACKUP_STORAGE_ALIASES]
 
 
 class StorageDestination(RemoteDestination):
@@ -49,42 +45,17 @@ class StorageDestination(RemoteDestination):
     _storage: Storage | None = None
     # whether a thread is within `save`, also one that was left behind
     _saving = False
+    # of the upload under way
+    _marker: Marker | None = None
 
     # --- options --------------------------------------------------------------------------------------------------
     @classmethod
     def own_fields(cls) -> dict[str, forms.Field]:
-        return {
-            "alias": forms.ChoiceField(
-                label="Alias",
-                choices=_aliases,
-                help_text="Of STORAGES in the settings, one of those that BACKUP_STORAGE_ALIASES allows"
-                + ("." if settings.BACKUP_STORAGE_ALIASES else ": none yet."),
-            ),
-            "location": forms.CharField(
-                label="Folder",
-                required=False,
-                max_length=500,
-                help_text="Such as backups/site-1; blank for the whole storage.",
-            ),
-            "max_size": forms.IntegerField(
-                label="Largest file",
-                min_value=1,
-                max_value=1024 * 1024,
-                initial=1024,
-                help_text="In MiB; a larger archive is refused before it is sent. Many storages hold a whole file in "
-                "memory while they read it.",
-            ),
-        }
+        return option_fields()
 
     @classmethod
     def check_options(cls, options: dict[str, object]) -> dict[str, object]:
-        location = str(options["location"]).strip("/")
-        try:
-            validate_prefix(location)
-        except DestinationConfigError as error:
-            message = f"The option 'location' of a destination of type {TYPE!r} is wrong."
-            raise DestinationConfigError(message, error.hint, "location") from None
-        return options | {"location": location}
+        return check(options)
 
     def location(self) -> str:
         return f"storage://{self.options['alias']}/{self.options['location']}".rstrip("/")
@@ -121,14 +92,7 @@ class StorageDestination(RemoteDestination):
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
         if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
             return known
-        if isinstance(error, FileNotFoundError):
-            return NotFound(f"Cannot {action} at {self.where}: it is not there.", "See what is listed there.")
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        # texts of packages may hold a password
-        return DestinationUnavailable(
-            f"Cannot {action} at {self.where}: the storage failed ({reason}).",
-            "See the OPTIONS of the alias in STORAGES, and the documentation of its package.",
-        )
+        return explain(error, action, self.where)
 
     def connection_steps(self) -> Iterator[Step]:
         yield "storage", partial(self._call, "make the storage", lambda: type(self._open()).__name__)
@@ -165,7 +129,11 @@ class StorageDestination(RemoteDestination):
 
     def remote_send(self, upload: Upload, state: UploadState) -> None:
         storage, wanted, begun = self._open(), upload.wanted, False
+        if self._saving:
+            # that thread cannot be ended, and what it still does to the name would be done to the file of this one
+            raise self._held(wanted)
         self._saving = True
+        marker = self._marker = Marker.of(wanted)
         try:
             if storage.exists(self._name(wanted.part_path)):
                 # of an earlier try, whose file is no other program's
@@ -173,16 +141,18 @@ class StorageDestination(RemoteDestination):
                 self._remove(storage, wanted.part_path)
             elif storage.exists(self._name(wanted.path)):
                 raise self._taken(wanted)
-            self._save(storage, wanted, wanted.part_path, ContentFile(Marker.of(wanted).data))
+            self._save(storage, wanted, wanted.part_path, ContentFile(marker.data))
             with Source(upload) as source:
                 begun = True
                 self._save(storage, wanted, wanted.path, File(source, wanted.name))  # type: ignore[arg-type]
             upload.require_all_read()
         except BaseException as error:
-            # here, because another thread cannot know when the storage stops to write
-            if begun and not isinstance(error, NameTaken):
-                self._remove(storage, wanted.path)
-            self._remove(storage, wanted.part_path)
+            # here, because another thread cannot know when the storage stops to write; by then another process may
+            # have stored the file
+            if self._marker_of(storage, wanted) == marker:
+                if begun and not isinstance(error, NameTaken):
+                    self._remove(storage, wanted.path)
+                self._remove(storage, wanted.part_path)
             raise
         finally:
             self._saving = False
@@ -206,21 +176,47 @@ class StorageDestination(RemoteDestination):
             compare(where, "SHA-256", upload.sha256, self.hash_of(path))
 
     def remote_publish(self, upload: Upload) -> None:
-        self._remove(self._open(), upload.wanted.part_path)
+        storage, marker = self._open(), upload.wanted.part_path
+        self._remove(storage, marker)
+        # some packages return from a deletion that was refused
+        if storage.exists(self._name(marker)):
+            raise DestinationUnavailable(
+                f"Cannot publish {upload.wanted.path} at {self.where}: {marker}, which hides it, is not deleted.",
+                "Give the storage the right to delete, and options with which it does.",
+            )
+
+    def _is_published(self, upload: Upload, progress: Progress | None) -> bool:
+        marker = self._name(upload.wanted.part_path)
+        if self._once(f"look for {marker}", lambda: self._open().exists(marker), progress, Meter()):
+            return False
+        return super()._is_published(upload, progress)
 
     def remote_discard(self, wanted: Wanted, state: UploadState) -> None:
         if self._saving:
-            raise DestinationUnavailable(
-                f"The storage does not let go of {wanted.path}.", "It is removed with the partial uploads."
-            )
-        storage, marker = self._open(), None
-        if storage.exists(self._name(wanted.part_path)):
-            with storage.open(self._name(wanted.part_path)) as file:
-                marker = Marker.parse(file.read(LONGEST))
+            raise self._held(wanted)
+        storage = self._open()
+        marker = self._marker_of(storage, wanted)
         # the process that stored it died, or was cut off, between the last byte and the end
-        if marker is not None and storage.exists(self._name(wanted.path)) and not self._is_whole(wanted.path, marker):
+        if (
+            marker is not None
+            and storage.exists(self._name(wanted.path))
+            and (marker == self._marker or not self._is_whole(wanted.path, marker))
+        ):
             storage.delete(self._name(wanted.path))
         self._remove(storage, wanted.part_path)
+
+    def _marker_of(self, storage: Storage, wanted: Wanted) -> Marker | None:
+        name = self._name(wanted.part_path)
+        if not storage.exists(name):
+            return None
+        with storage.open(name) as file:
+            return Marker.parse(file.read(LONGEST))
+
+    def _held(self, wanted: Wanted) -> DestinationUnavailable:
+        return DestinationUnavailable(
+            f"An earlier try to store {wanted.path} hangs in {self.where}, and nothing can end it.",
+            "See why the storage does not answer. What it leaves is removed with the partial uploads.",
+        )
 
     def _is_whole(self, path: str, marker: Marker) -> bool:
         size, digest = 0, hashlib.sha256()
@@ -242,31 +238,7 @@ class StorageDestination(RemoteDestination):
                 write(block)
 
     def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
-        self._meter.checkpoint()
-        storage = self._open()
-        try:
-            folders, files = storage.listdir(self._name(folder))
-        except FileNotFoundError:
-            return
-        under_way = set(map(marked, files))
-        entries = [(f"{name}/", name) for name in folders if is_segment(name)]
-        entries += [(name, name) for name in files if name and name not in under_way]
-        for key, name in sorted(entries):
-            if not key.endswith("/"):
-                yield self._stored(storage, prefix + name)
-            elif prefix.count("/") < MAX_DEPTH - 1:
-                yield from self.remote_list(prefix + name, f"{prefix}{name}/")
-
-    def _stored(self, storage: Storage, path: str) -> StoredFile:
-        self._meter.checkpoint()
-        name = self._name(path)
-        try:
-            modified: datetime | None = storage.get_modified_time(name)
-        except NotImplementedError:
-            modified = None
-        if modified is not None and timezone.is_naive(modified):
-            modified = modified.replace(tzinfo=UTC)
-        return StoredFile(path, int(storage.size(name)), modified)
+        return listings.files(self._open(), self._name(""), folder, prefix, self._meter.checkpoint)
 
     def remote_is_empty(self) -> bool:
         try:
@@ -276,8 +248,7 @@ class StorageDestination(RemoteDestination):
         return not folders and not any(files)
 
     def remote_stat(self, path: str) -> StoredFile:
-        self._require(path)
-        return self._stored(self._open(), path)
+        return listings.stored(self._open(), self._require(path), path)
 
     def remote_delete(self, path: str) -> None:
         self._open().delete(self._require(path))

@@ -6,6 +6,7 @@ delete it publishes the file.
 
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,27 +18,31 @@ LONGEST = 1000
 
 @dataclass(frozen=True)
 class Marker:
-    """`size` in bytes and `sha256` (hex, or nothing where it is not known) of the file that it stands for."""
+    """`size` in bytes and `sha256` (hex, or nothing where it is not known) of the file that it stands for.
+
+    `attempt` tells the try that made it from every other one.
+    """
 
     size: int
     sha256: str
+    attempt: str = ""
 
     @classmethod
     def of(cls, wanted: Wanted) -> Self:
-        return cls(wanted.size, wanted.sha256 or "")
+        return cls(wanted.size, wanted.sha256 or "", secrets.token_hex(8))
 
     @classmethod
     def parse(cls, data: bytes) -> Self | None:
         """Return what `data` says; None for the file of another program."""
         try:
             found = json.loads(data)
-            return cls(int(found["size"]), str(found["sha256"]))
-        except (ValueError, KeyError, TypeError):
+            return cls(int(found["size"]), str(found["sha256"]), str(found.get("attempt", "")))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     @property
     def data(self) -> bytes:
-        return json.dumps({"size": self.size, "sha256": self.sha256}).encode()
+        return json.dumps({"size": self.size, "sha256": self.sha256, "attempt": self.attempt}).encode()
 
     def fits(self, size: int, digest: "hashlib._Hash") -> bool:
         # without a checksum nothing says that it is whole

@@ -1,29 +1,32 @@
 """The folder of a destination on its server."""
 
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urlsplit
 
-from destinations.backends.base import StoredFile
+from destinations.backends.base import StoredFile, UploadState
+from destinations.backends.remote import Alive, Entry, RemoteFolder, Write
 from destinations.backends.webdav.errors import AGAIN
 from destinations.backends.webdav.multistatus import QUERY, Multistatus, Resource
 from destinations.backends.webdav.session import BLOCK, Session
-from destinations.exceptions import ConnectionLost, DestinationUnavailable, NameTaken, NotFound
-from destinations.transfer.paths import MAX_DEPTH, is_filename, is_segment
+from destinations.exceptions import ConnectionLost, DestinationUnavailable
+from destinations.transfer.paths import is_filename, is_segment
 from destinations.transfer.upload import Upload
 
 XML = {"Content-Type": "application/xml; charset=utf-8"}
 
 
-class Folder:
-    """Paths are those of the destination; `base` is its folder below `url`, which ends in a slash."""
+class Folder(RemoteFolder):
+    """`base` is its path below `url`, which ends in a slash."""
 
     def __init__(self, session: Session, url: str, base: str, location: str) -> None:
+        super().__init__(location)
         self.session = session
-        self._location = location
         self._site = url.removesuffix(urlsplit(url).path)
         self._base = f"{unquote(urlsplit(url).path, errors='surrogateescape')}{base}"
+
+    def drop(self) -> None:
+        self.session.sockets.drop()
 
     def _decoded(self, path: str) -> str:
         """Return the path on the server, as answers have it after decoding; without a slash at its end."""
@@ -48,17 +51,14 @@ class Folder:
     def stat(self, path: str) -> StoredFile:
         found = self.look(path)
         if found is None or found.is_folder:
-            raise self.missing(path)
+            raise self._missing(path)
         return StoredFile(path, found.size, found.modified_at)
 
     def is_there(self) -> bool:
         found = self.look("", folder=True) or self.look("")
         if found is not None and not found.is_folder:
-            raise DestinationUnavailable(f"{self._location} is not a folder.", "Give the path of a folder.")
+            raise self._is_a_file()
         return found is not None
-
-    def is_empty(self) -> bool:
-        return not self.is_there() or not self._members("")
 
     def free_space(self) -> int | None:
         found = self.look("", folder=True)
@@ -69,23 +69,12 @@ class Folder:
                 found = self._asked(f"{quote(above, errors='surrogateescape')}/", "0")[0]
         return None if found is None else found.available
 
-    def walk(self, folder: str, alive: Callable[[], None]) -> Iterator[StoredFile]:
-        """Yield the files at any depth, in the order of their paths as texts; `alive` is called for each folder."""
-        alive()
-        if not folder and not self.is_there():
-            return
-        prefix = f"{folder}/" if folder else ""
-        members = self._members(folder)
-        for member in sorted(members, key=lambda member: f"{member.name}/" if member.is_folder else member.name):
-            name, path = member.name, prefix + member.name
-            ours = is_segment(name) if member.is_folder else is_filename(name)
-            if member.status >= 400 and (is_segment(name) or is_filename(name)):
-                raise HTTPError(path, member.status, "in the listing", {}, None)  # type: ignore[arg-type]
-            if not member.is_folder:
-                yield StoredFile(path, member.size, member.modified_at)
-            # no archive is in a folder of another name, such as one of the system that may not be read
-            elif ours and prefix.count("/") < MAX_DEPTH - 1:
-                yield from self.walk(path, alive)
+    def members(self, folder: str) -> list[Entry]:
+        found = self._members(folder) if folder or self.is_there() else []
+        for one in found:
+            if one.status >= 400 and (is_segment(one.name) or is_filename(one.name)):
+                raise HTTPError(one.path, one.status, "in the listing", {}, None)  # type: ignore[arg-type]
+        return [Entry(one.name, one.size, one.modified_at, not one.is_folder, one.is_folder) for one in found]
 
     def _members(self, folder: str) -> list[Resource]:
         """Return what is in the folder; nothing when there is no such folder."""
@@ -131,8 +120,7 @@ class Folder:
         return found
 
     # --- changes --------------------------------------------------------------------------------------------------
-    def send(self, upload: Upload) -> None:
-        """Store all of `upload` under its temporary name."""
+    def send(self, upload: Upload, state: UploadState) -> None:
         self._make_folders(upload.wanted.folder)
         target = self._target(upload.part_path)
         headers = {"Content-Type": "application/octet-stream"}
@@ -153,14 +141,10 @@ class Folder:
                     pass
             except HTTPError as error:
                 if error.code == 409 and not path:
-                    raise DestinationUnavailable(
-                        f"Cannot make the folder {self._location}: the folder above it does not exist.",
-                        "Check the path, and that the server has its disk mounted; or make the folder there.",
-                    ) from error
+                    raise self._has_no_parent() from error
                 raise
 
     def publish(self, part: str, path: str) -> None:
-        """Give the temporary file `part` its name. Raises `NameTaken`."""
         # not every server heeds the header
         if self.look(path) is not None:
             raise self._taken(path)
@@ -174,19 +158,18 @@ class Folder:
             raise
 
     def remove(self, path: str) -> None:
-        """Remove the file. Raises `NotFound`, also for a folder, which would be removed with all that is in it."""
+        # a folder would be removed with all that is in it
         self.stat(path)
         try:
             with self.session.request("DELETE", self._target(path), 200, 204):
                 pass
         except HTTPError as error:
             if error.code == 404:
-                raise self.missing(path) from None
+                raise self._missing(path) from None
             raise
 
     # --- bytes ----------------------------------------------------------------------------------------------------
-    def receive(self, path: str, offset: int, write: Callable[[bytes], None]) -> None:
-        """Call `write` with the bytes from `offset` on, also where the server knows no ranges."""
+    def receive(self, path: str, offset: int, write: Write, alive: Alive) -> None:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         try:
             with self.session.request("GET", self._target(path), 200, 206, headers=headers) as response:
@@ -208,18 +191,12 @@ class Folder:
                     raise ConnectionLost(f"Cannot read {path} at {self._location}: the connection was cut.", AGAIN)
         except HTTPError as error:
             if error.code == 404:
-                raise self.missing(path) from None
+                raise self._missing(path) from None
             # nothing behind the offset
             if error.code != 416 or not offset:
                 raise
 
     # --- errors ---------------------------------------------------------------------------------------------------
-    def missing(self, path: str) -> NotFound:
-        return NotFound(f"There is no file {path} at {self._location}.", "Check the name.")
-
-    def _taken(self, path: str) -> NameTaken:
-        return NameTaken(f"{self._location}/{path} exists already.", "Nothing is overwritten.")
-
     def _odd(self, path: str, what: str) -> DestinationUnavailable:
         return DestinationUnavailable(
             f"Cannot use {f'{self._location}/{path}'.rstrip('/')}: the server does not answer as WebDAV says ({what}).",

@@ -1,5 +1,6 @@
 """The answer to PROPFIND (RFC 4918), read as it comes."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,13 @@ QUERY = (
 )
 # of one text within the answer, in characters
 LONGEST_TEXT = 8192
+# elements within each other; those of the protocol are six
+DEEPEST = 64
+# files and folders of one folder
+MOST_RESOURCES = 500_000
 _DAV = "DAV: "
+_WANTED = frozenset({"getcontentlength", "getlastmodified", "quota-available-bytes"})
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass
@@ -32,12 +39,11 @@ class Resource:
 
     @property
     def size(self) -> int:
-        text = self.properties.get("getcontentlength", "")
-        return int(text) if text.isdigit() else 0
+        return _number(self.properties.get("getcontentlength", "")) or 0
 
     @property
     def modified_at(self) -> datetime | None:
-        with suppress(KeyError, ValueError, TypeError):
+        with suppress(KeyError, ValueError, TypeError, OverflowError):
             found = parsedate_to_datetime(self.properties["getlastmodified"])
             return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         return None
@@ -45,8 +51,12 @@ class Resource:
     @property
     def available(self) -> int | None:
         """The bytes that may still be stored there; servers say a negative number for "no limit"."""
-        text = self.properties.get("quota-available-bytes", "")
-        return int(text) if text.isdigit() else None
+        return _number(self.properties.get("quota-available-bytes", ""))
+
+
+def _number(text: str) -> int | None:
+    # other alphabets have digits too, and some are no numbers
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 class Multistatus:
@@ -62,6 +72,7 @@ class Multistatus:
         self._open: list[str] = []
         self._text = ""
         self._found: list[Resource] = []
+        self._count = 0
         self._resource = Resource()
         self._properties = Resource()
 
@@ -77,6 +88,8 @@ class Multistatus:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._open and name != f"{_DAV}multistatus":
             raise ValueError(f"it begins with {name!r}")
+        if len(self._open) == DEEPEST:
+            raise ValueError("it is nested without an end")
         self._open.append(name)
         self._text = ""
         if name == f"{_DAV}response":
@@ -99,14 +112,17 @@ class Multistatus:
             self._resource.path = unquote(urlsplit(text).path, errors="surrogateescape").rstrip("/")
         elif name == f"{_DAV}status":
             part = self._properties if parent == f"{_DAV}propstat" else self._resource
-            part.status = int(text.split()[1]) if len(text.split()) > 1 and text.split()[1].isdigit() else 0
-        elif parent == f"{_DAV}prop":
+            part.status = (_number(text.split()[1]) if len(text.split()) > 1 else None) or 0
+        elif parent == f"{_DAV}prop" and name.removeprefix(_DAV) in _WANTED:
             self._properties.properties[name.removeprefix(_DAV)] = text
         elif name == f"{_DAV}propstat" and self._properties.status == 200:
             # the others say which properties there are not
             self._resource.properties |= self._properties.properties
             self._resource.is_folder |= self._properties.is_folder
         elif name == f"{_DAV}response":
+            self._count += 1
+            if self._count > MOST_RESOURCES:
+                raise ValueError(f"it has more than {MOST_RESOURCES:,} files")
             self._found.append(self._resource)
 
     def _refuse(self, *declaration: object) -> None:

@@ -41,12 +41,7 @@ def fields() -> dict[str, forms.Field]:
             max_length=8192,
             help_text="In place of user name and password, where the server gives such tokens.",
         ),
-        "base_path": forms.CharField(
-            label="Folder",
-            max_length=1024,
-            help_text="Below the address; blank takes the name of the destination. Its last part is made when it is "
-            "missing. It cannot be changed while archives are there.",
-        ),
+        "base_path": server_options.folder_field("Below the address"),
     }
 
 
@@ -72,9 +67,7 @@ def check(options: dict[str, object]) -> dict[str, object]:
         raise server_options.wrong(TYPE, "token", "it is no bearer token.", "Give it without the word 'Bearer'.")
     if ":" in text["username"]:
         raise server_options.wrong(TYPE, "username", "it has a colon, which no login of HTTP can.", "Check it.")
-    for option in ("username", "password"):
-        if any(character < " " for character in text[option]):
-            raise server_options.wrong(TYPE, option, "it holds a character that no login has.", "Type it again.")
+    server_options.check_login(TYPE, options)
     base = server_options.check_folder(TYPE, str(options["base_path"])).strip("/")
     return options | {"url": url, "base_path": base}
 

@@ -15,6 +15,7 @@ from destinations.backends.webdav.login import Login
 from destinations.exceptions import ConnectionLost
 from destinations.network.certificates import Trust
 from destinations.network.errors import from_network_error
+from destinations.network.server_options import address
 from destinations.network.sockets import Sockets, send_all
 from destinations.transfer.upload import Upload
 
@@ -41,7 +42,7 @@ class Site:
 
     @property
     def where(self) -> str:
-        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return address(self.host, self.port)
 
 
 def site_of(url: str, trust: Trust, timeout: float) -> Site:

@@ -42,7 +42,8 @@ class AzurePlace(Place):
         return azure_options(self.server, location=self.folder)
 
     def plant(self, path: str, data: bytes) -> None:
-        self.client.upload_blob(f"{self.folder}/{path}", data)
+        # also beside blocks of an upload that is under way
+        self.client.upload_blob(f"{self.folder}/{path}", data, overwrite=True)
 
     def files(self) -> list[str]:
         """Return the names of blobs whose blocks are not committed too."""

@@ -16,9 +16,9 @@ from pytest_django import Settings
 from backups.errors import InstanceBusy
 from backups.models import BackupExecution
 from backups.runs.claim import claim
-from backups.runs.recovery.reap import reap
-from backups.service.backup.finish_upload import NOTE
+from backups.runs.recovery.reap import reap, tidy
 from backups.service.backup.run import run_backup
+from backups.service.backup.settle import NOTE, RETRY, settle_uploads
 from backups.service.backup.start import start_backup
 from backups.service.drill.run import verify_backup
 from destinations.models import BackupDestination
@@ -93,6 +93,7 @@ def test_a_process_killed_at_any_moment_leaves_nothing_behind(
             os.kill(pid, signal.SIGKILL)
         forks.wait()
         reap()
+        tidy()
         execution.refresh_from_db()
         assert_only_whole_archives(archives, workspaces)
         assert execution.status in ("interrupted", "completed")
@@ -135,6 +136,7 @@ def test_an_archive_that_was_uploaded_whole_is_not_lost_with_its_process(
     assert die_at(home, execution, module, name) == -signal.SIGKILL
     assert BackupExecution.objects.get().status == "running"
     assert [run.pk for run in reap()] == [execution.pk]
+    tidy()
     execution.refresh_from_db()
     assert execution.status == "completed"
     assert execution.warnings == [NOTE]
@@ -151,6 +153,7 @@ def test_an_archive_that_was_changed_since_then_is_not_taken_for_the_backup(
     archive = home / "backups" / "nas" / execution.planned_path
     archive.write_bytes(archive.read_bytes()[:-1] + b"!")
     reap()
+    tidy()
     execution.refresh_from_db()
     assert (execution.status, execution.backup_path) == ("interrupted", "")
 
@@ -169,6 +172,7 @@ def test_a_process_that_is_told_to_end_ends_in_order(
         execution.refresh_from_db()
         statuses.append(execution.status)
         reap()  # for the round in which it was told while it cleaned up after its end
+        tidy()
         assert_only_whole_archives(archives, workspaces)
         if execution.status == "interrupted":
             assert code == 128 + signal.SIGTERM, forks.log
@@ -223,6 +227,11 @@ def test_a_destination_that_is_away_does_not_keep_a_dead_backup_running(
     die_at(home, execution, "backups.service.backup.upload", "record")
     (home / "backups").rename(home / "away")
     reap()
+    tidy()
     execution.refresh_from_db()
     assert execution.status == "interrupted"
-    assert "nas are unknown: Cannot open the folder" in execution.error_message
+    (home / "away").rename(home / "backups")
+    assert settle_uploads(now=timezone.now()) == []
+    assert len(settle_uploads(now=timezone.now() + RETRY)) == 1
+    execution.refresh_from_db()
+    assert execution.status == "completed"

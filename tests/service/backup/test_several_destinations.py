@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,8 +15,9 @@ from backups.errors import BackupError, Cancelled
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import cancel
 from backups.runs.queue.deduplication import AlreadyWaiting
-from backups.runs.recovery.reap import reap
+from backups.runs.recovery.reap import reap, tidy
 from backups.service.archives.fetch import fetch
+from backups.service.archives.records.copies import RETRY_AFTER
 from backups.service.archives.records.delete import delete_backup
 from backups.service.backup import run as backup_service
 from backups.service.backup import upload
@@ -202,10 +204,8 @@ def test_a_destination_without_room_for_the_archive_is_known_before_the_export(
     three: list[BackupDestination], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = backup_now("shop", three[:2], by="tests")
-    stages: list[str] = []
 
     def free(self: LocalDestination) -> int:
-        stages.append(BackupExecution.objects.latest().stage)
         return 10 if str(self.options["path"]) == "cellar" else 10**12
 
     monkeypatch.setattr(LocalDestination, "free_space", free)
@@ -213,7 +213,8 @@ def test_a_destination_without_room_for_the_archive_is_known_before_the_export(
     assert (first.copies_state, second.copies_state) == ("all", "missing")
     assert copies(second)["cellar"] == "failed"
     assert "free" in second.copies.get(destination=three[1]).error
-    assert stages[0] == "preparing"
+    begun = {stage: datetime.fromisoformat(at) for stage, at in second.timeline}
+    assert second.copies.get(destination=three[1]).next_try_at < begun["exporting"] + RETRY_AFTER[0]
 
 
 @pytest.fixture
@@ -306,7 +307,7 @@ def test_a_process_that_dies_between_two_uploads_and_their_record_loses_neither(
     with monkeypatch.context() as patch:
         patch.setattr(upload, "record", die)
         # what a killed process does not do: tidy up, and record its end
-        patch.setattr(LocalDestination, "delete", lambda *_: None)
+        patch.setattr(upload, "remove_published", lambda *_, **__: None)
         patch.setattr(backup_service.BackupKind, "settle", lambda *_: None)
         with pytest.raises(Died):
             backup_now("shop", three[:2], by="tests")
@@ -317,6 +318,7 @@ def test_a_process_that_dies_between_two_uploads_and_their_record_loses_neither(
     (home / "backups" / "cellar" / lost.planned_path).unlink(missing_ok=True)
     BackupExecution.objects.update(heartbeat_at=None, worker="elsewhere:1", started_at="2026-01-01T00:00:00Z")
     reap()
+    tidy()
     backup.refresh_from_db()
     assert (backup.status, backup.copies_state, backup.destination) == ("completed", "missing", three[0])
     assert copies(backup) == {"nas": "stored", "cellar": "failed"}

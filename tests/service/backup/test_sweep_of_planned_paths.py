@@ -3,7 +3,7 @@
 import pytest
 
 from backups.models import BackupExecution
-from backups.service.backup.finish_upload import sweep_destinations
+from backups.service.backup.settle import settle_uploads
 from destinations.models import BackupDestination
 from tests.destinations.backends.s3.buckets import BUCKET, s3_client, s3_options
 from tests.support.rows import a_copy
@@ -22,8 +22,8 @@ def test_the_uploads_of_its_archive_and_of_its_signature_are_aborted(
     client = s3_client(moto)
     for name in (PATH, f"{PATH}.minisig", "shop/manual/of-another.tar.gz"):
         client.create_multipart_upload(Bucket=BUCKET, Key=f"{apart}/{name}")
-    backup = BackupExecution.objects.create(destination=destination, instance="shop", planned_path=PATH)
-    a_copy(backup, state="uploading", path="", planned_path=PATH)
-    assert sweep_destinations(backup) == {}
+    backup = BackupExecution.objects.create(destination=destination, instance="shop", status="interrupted")
+    a_copy(backup, state="failed", path="", planned_path=PATH)
+    settle_uploads()
     left = client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{apart}/")["Uploads"]
     assert [upload["Key"] for upload in left] == [f"{apart}/shop/manual/of-another.tar.gz"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from backups.models import BackupExecution
+from backups.runs.recovery.reap import recover, tidy
 from backups.service.backup import side_by_side
-from backups.service.backup.finish_upload import recover_uploads
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
 from destinations.exceptions import DestinationUnavailable, NameTaken
@@ -26,7 +26,8 @@ def test_an_archive_that_another_process_recorded_stays_when_its_signature_canno
     destination: BackupDestination, home: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def recovered_meanwhile(*_: object, **__: Any) -> None:
-        assert recover_uploads(BackupExecution.objects.get(), "No heartbeat.")
+        assert recover(BackupExecution.objects.get(), "No heartbeat")
+        assert tidy() == 1
         raise error("The disk is gone.")
 
     monkeypatch.setattr(side_by_side, "store_signature", recovered_meanwhile)

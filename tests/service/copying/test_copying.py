@@ -12,13 +12,13 @@ from pytest_django import Settings
 from backups.errors import BackupError
 from backups.models import BackupCopy, BackupExecution, CopyExecution
 from backups.runs.queue.deduplication import AlreadyWaiting
-from backups.runs.recovery.reap import reap
+from backups.runs.recovery.reap import reap, tidy
 from backups.service.archives.fetch import fetch_nearest
 from backups.service.archives.leases import used_backups
 from backups.service.archives.signatures import State, signature_state
 from backups.service.backup.run import backup_now
 from backups.service.catalogue.sync import import_backups
-from backups.service.copying import run as copying
+from backups.service.copying import kind as copying
 from backups.service.copying.run import copy_now, run_copy
 from backups.service.copying.start import start_copy, start_due
 from backups.service.drill.run import drill, verify_backup
@@ -235,9 +235,9 @@ def test_a_process_that_dies_while_it_copies_leaves_a_copy_or_none(
         raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "_record" if stored else "store_signature", die)
+        patch.setattr(copying, "record_copied" if stored else "store_signature", die)
         # what a killed process does not do: tidy up, and record its end
-        patch.setattr(LocalDestination, "delete", lambda *_: None)
+        patch.setattr(copying, "remove_published", lambda *_, **__: None)
         patch.setattr(copying.CopyKind, "settle", lambda *_: None)
         with pytest.raises(Died):
             copy_now(backup, vault, by="alice")
@@ -247,10 +247,11 @@ def test_a_process_that_dies_while_it_copies_leaves_a_copy_or_none(
         (home / "backups" / "vault" / at(backup, "vault").planned_path).unlink()
     CopyExecution.objects.update(heartbeat_at=None, worker="elsewhere:1", started_at="2026-01-01T00:00:00Z")
     reap()
+    tidy()
     run.refresh_from_db()
     copy = at(backup, "vault")
     if stored:
-        assert (run.status, copy.condition, copy.size_bytes) == ("completed", "stored", backup.compressed_size_bytes)
+        assert (run.status, copy.condition, copy.size_bytes) == ("interrupted", "stored", backup.compressed_size_bytes)
     else:
         assert (run.status, copy.condition) == ("interrupted", "failed")
         assert copy.next_try_at is not None

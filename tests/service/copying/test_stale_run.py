@@ -7,9 +7,10 @@ import pytest
 
 from backups.errors import Interrupted
 from backups.models import BackupCopy, BackupExecution
+from backups.service.archives.records import copied
 from backups.service.archives.records.copies import change_copy
 from backups.service.backup.run import backup_now
-from backups.service.copying import run as copying
+from backups.service.copying import kind as copying
 from backups.service.copying.run import copy_now
 from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
@@ -69,7 +70,7 @@ def test_nothing_is_left_at_the_destination_when_the_record_of_the_copy_fails(
             raise RuntimeError("The record cannot be written.")
         return change_copy(copy, *conditions, **changes)
 
-    monkeypatch.setattr(copying, "change_copy", fail)
+    monkeypatch.setattr(copied, "change_copy", fail)
     with pytest.raises(RuntimeError):
         copy_now(backup, vault, by="alice")
     assert BackupCopy.objects.get(execution=backup, destination=vault).state == "failed"

@@ -24,7 +24,8 @@ RETRY_AFTER = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), 
 # the columns of a backup that repeat what its copies say
 REPEATED = (
     "destination", "backup_path", "backup_filename", "compressed_size_bytes", "archive_sha256", "archive_blake2b",
-    "encryption", "recipients", "copies_state", "missing_at", "deleted_at", "deleted_by", "deleted_reason",
+    "encryption", "recipients", "copies_state", "missing_at", "damaged_at", "deleted_at", "deleted_by",
+    "deleted_reason",
 )  # fmt: skip
 Destinations = BackupDestination | Sequence[BackupDestination]
 
@@ -94,8 +95,10 @@ def record_only_copy(backup: BackupExecution, *, verified_by: str) -> None:
     mirror(backup)
 
 
-def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True) -> None:
+def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True, left: bool = False) -> None:
     """Record why the archive of `copy` is not at its destination; with `retry` it is tried again later.
+
+    With `left` the upload may have left something at its planned path, which `settle_uploads` looks for.
 
     One that another process has stored since `copy` was read stays stored.
     """
@@ -105,11 +108,11 @@ def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True)
         not_stored_since(copy),
         state=State.FAILED,
         path="",
-        planned_path="",
         error=error.message,
         error_hint=error.hint,
         attempts=attempts,
         next_try_at=next_try(attempts) if retry else None,
+        **({} if left else {"planned_path": ""}),
     )
 
 
@@ -122,7 +125,8 @@ def close_copies(backup: BackupExecution) -> None:
     """Record with the unfinished copies of a `backup` that did not complete why it did not."""
     open_ones = backup.copies.filter(state__in=[State.WAITING, State.UPLOADING, State.FAILED])
     open_ones.filter(error="").update(error=backup.error_message, error_hint=backup.error_hint)
-    open_ones.update(state=State.FAILED, planned_path="", next_try_at=None)
+    # the planned path stays: `settle_uploads` looks there
+    open_ones.update(state=State.FAILED, next_try_at=None)
 
 
 def next_try(attempts: int) -> datetime:
@@ -159,7 +163,7 @@ def mirror(backup: BackupExecution) -> None:
     candidates = sound or rest
     if candidates:
         first = next((copy for copy in candidates if copy.destination_id == backup.destination_id), candidates[0])
-        changes |= mirrored(first) | {"missing_at": first.missing_at, "deleted_at": None}
+        changes |= mirrored(first) | {"deleted_at": None}
     else:
         deleted = [copy for copy in copies if copy.state == State.DELETED]
         # the last one that went says why there is none any more
@@ -182,6 +186,8 @@ def mirrored(copy: BackupCopy) -> dict[str, object]:
         "archive_blake2b": copy.blake2b,
         "encryption": copy.encryption,
         "recipients": copy.recipients,
+        "missing_at": copy.missing_at,
+        "damaged_at": copy.damaged_at if copy.missing_at is None else None,
     }
 
 
@@ -196,6 +202,6 @@ def copies_state(copies: Sequence[BackupCopy]) -> BackupExecution.CopiesState:
 def seen_at(copy: BackupCopy) -> BackupExecution:
     """Return the backup of `copy` with the values that this copy has; only for reading, never to be saved."""
     backup = copy.execution
-    for column, value in (mirrored(copy) | {"missing_at": copy.missing_at}).items():
+    for column, value in mirrored(copy).items():
         setattr(backup, column, value)
     return backup

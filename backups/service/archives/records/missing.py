@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 
 from django.db.models import Q
+from django.utils import timezone
 
 from backups.lib import audit
 from backups.models import BackupCopy
@@ -38,7 +39,9 @@ def mark_damaged(copy: BackupCopy, now: datetime, why: str) -> bool:
 
 def mark_returned(copy: BackupCopy) -> bool:
     """Record that the missing `copy` is at its destination again; False when that is recorded already."""
-    if not change_copy(copy, STORED_COPY & Q(missing_at__isnull=False), missing_at=None, next_try_at=None):
+    # one that is damaged as well is still to be repaired
+    next_try_at = None if copy.damaged_at is None else timezone.now()
+    if not change_copy(copy, STORED_COPY & Q(missing_at__isnull=False), missing_at=None, next_try_at=next_try_at):
         return False
     audit.log(
         "backup.returned", backup=copy.execution_id, instance=copy.execution.instance,

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 # A machine without a battery for its clock starts in 1970; in the year 9999 the change to UTC overflows.
 _EARLIEST_PLAUSIBLE = datetime(2000, 1, 1, tzinfo=UTC)
+# a lock that ends in that year has no end: it is a legal hold
+WITHOUT_END = datetime(9999, 1, 1, tzinfo=UTC)
 _LATEST_PLAUSIBLE = datetime(9000, 1, 1, tzinfo=UTC)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from backups.service.retention.rules import gfs, hanoi, simple
-from backups.service.retention.rules.backup import Backup, Decision
+from backups.service.retention.rules.backup import WITHOUT_END, Backup, Decision
 from backups.service.retention.rules.verdict import Candidate, Strategy, Verdict
 from destinations.lib.formats import counted, rough_duration
 from destinations.policies.retention_rule import RetentionError, Rule
@@ -88,7 +88,10 @@ def _judge_instance(
         verdicts = {id_: verdict if verdict.keep else Verdict(True, hold) for id_, verdict in verdicts.items()}
     protected = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _protection(backup, now))}
     # a protection wins over every rule
-    return verdicts | protected
+    verdicts |= protected
+    # last: where the rule keeps a backup too, its lock is no reason
+    locked = {id_: Verdict(True, why) for id_, backup in backups.items() if (why := _lock(backup, now))}
+    return {id_: verdict if verdict.keep else locked.get(id_, verdict) for id_, verdict in verdicts.items()}
 
 
 def _with_floors(rule: Rule, candidates: Sequence[Candidate], now: datetime, proven: set[str]) -> dict[str, Verdict]:
@@ -132,8 +135,6 @@ def _protection(backup: Backup, now: datetime) -> str | None:
         return "it did not complete: there is no archive to delete"
     if backup.pinned:
         return f"pinned: {backup.pin_reason}" if backup.pin_reason else "pinned"
-    if backup.locked_until is not None and backup.locked_until > now:
-        return f"locked until {backup.locked_until:%Y-%m-%d %H:%M} UTC"
     if backup.in_use:
         return "it is in use"
     if backup.safety_of_unacknowledged_restore:
@@ -146,4 +147,12 @@ def _protection(backup: Backup, now: datetime) -> str | None:
         return "its date is unknown"
     if backup.date > now:
         return "its date is in the future"
+    return None
+
+
+def _lock(backup: Backup, now: datetime) -> str | None:
+    if backup.locked_until is not None and backup.locked_until >= WITHOUT_END:
+        return "locked by a legal hold, which has no end"
+    if backup.locked_until is not None and backup.locked_until > now:
+        return f"locked until {backup.locked_until:%Y-%m-%d %H:%M} UTC"
     return None

@@ -1,18 +1,16 @@
 """Immutability policies: the requests, because Azurite has none, against answers as Azure documents them."""
 
-import http.server
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from destinations.backends import create_destination
-from destinations.exceptions import DestinationConfigError, Locked, VerificationFailed
+from destinations.exceptions import DestinationConfigError, Locked, NotFound, VerificationFailed
 from tests.destinations.conftest import put
+from tests.support.servers.objects.stand_in import answering
 
 KEY = "b3RoZXIta2V5LW9mLXRoZS10ZXN0cw=="
 PATH = "shop/manual/backup.tar.gz"
@@ -27,6 +25,8 @@ class Store:
         self.blocks: list[str] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.keeps = self.locks = True
+        # entries of a listing of what is kept, as XML
+        self.kept = ""
         self.port = 0
 
     def answer(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes) -> Any:
@@ -52,54 +52,41 @@ class Store:
                 if path not in self.blobs:
                     return 404, {"x-ms-error-code": "BlobNotFound"}, b""
                 return 200, about | {"x-ms-blob-type": "BlockBlob"} | self.blobs[path], b""
+            case "PUT", "undelete":
+                self.kept = self.kept.replace("<Deleted>true</Deleted>", "")
+                return 200, {}, b""
+            case "PUT", "" if "x-ms-copy-source" in headers:
+                self.blobs[path] = {"Content-Length": "7"}
+                return 202, about | {"x-ms-copy-status": "success", "x-ms-copy-id": "1"}, b""
             case "DELETE", _:
                 if self.keeps and query.get("versionid") and UNTIL in self.blobs[path]:
                     return 409, {"x-ms-error-code": "BlobImmutableDueToPolicy"}, b""
                 if not query.get("versionid"):
                     self.blobs.pop(path)
                 return 202, {}, b""
-        return 200, {}, b'<EnumerationResults ServiceEndpoint="x" ContainerName="c"><Blobs/></EnumerationResults>'
+        kept = self.kept if "deleted" in query.get("include", "") else ""
+        listing = (
+            f'<EnumerationResults ServiceEndpoint="x" ContainerName="c"><Blobs>{kept}</Blobs></EnumerationResults>'
+        )
+        return 200, {}, listing.encode()
+
+
+def entry(name: str, *, version: str = "", current: bool = False, deleted: bool = False) -> str:
+    """Return a blob of 7 bytes in a listing, as Azure writes it."""
+    return (
+        f"<Blob><Name>{name}</Name>{'<Deleted>true</Deleted>' if deleted else ''}"
+        f"{f'<VersionId>{version}</VersionId>' if version else ''}"
+        f"{'<IsCurrentVersion>true</IsCurrentVersion>' if current else ''}"
+        "<Properties><Last-Modified>Thu, 01 Jan 2026 00:00:00 GMT</Last-Modified><Etag>1</Etag>"
+        "<Content-Length>7</Content-Length><BlobType>BlockBlob</BlobType></Properties><Metadata /></Blob>"
+    )
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
     store = Store()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, answer, data = store.answer(self.command, parts.path, query, headers, body)
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(data)), "Content-Type": "application/xml"} | answer).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data)
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_PUT(self) -> None:
-            self.do_GET()
-
-        def do_DELETE(self) -> None:
-            self.do_GET()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        store.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with answering(store.answer) as store.port:
         yield store
-        server.shutdown()
-        thread.join()
 
 
 def opened(store: Any, **options: Any) -> Any:
@@ -151,3 +138,40 @@ def test_the_test_tries_to_delete_a_locked_version(store: Store) -> None:
         store.locks = False
         with pytest.raises(VerificationFailed, match="keeps none"):
             step()
+
+
+EARLIER, LATER = "2026-01-01T00:00:00.0000000Z", "2026-01-02T00:00:00.0000000Z"
+
+
+def test_earlier_versions_of_a_deleted_archive_are_hidden_and_the_newest_comes_back(store: Store) -> None:
+    store.kept = (
+        entry("a/1.tar", version=EARLIER) + entry("a/1.tar", version=LATER)
+        + entry("a/2.tar", version=EARLIER) + entry("a/2.tar", version=LATER, current=True)
+    )  # fmt: skip
+    with opened(store, account_key="", sas_token="sv=1&sig=c2ln") as destination:
+        assert [(file.path, file.size_bytes) for file in destination.list_hidden()] == [("a/1.tar", 7)]
+        assert destination.restore_hidden("a/1.tar").size_bytes == 7
+    (headers,) = [headers for _, _, headers in store.requests if "x-ms-copy-source" in headers]
+    assert f"versionid={LATER.replace(':', '%3A')}&sv=1&sig=" in headers["x-ms-copy-source"]
+    assert headers["if-none-match"] == "*"
+
+
+def test_what_soft_delete_keeps_is_hidden_and_undeleted(store: Store) -> None:
+    store.kept = entry("a/1.tar", deleted=True) + entry("a/2.tar")
+    store.blobs["/backups/a/1.tar"] = {"Content-Length": "7"}
+    with opened(store) as destination:
+        assert [file.path for file in destination.list_hidden()] == ["a/1.tar"]
+        assert destination.restore_hidden("a/1.tar").size_bytes == 7
+        assert list(destination.list_hidden()) == []
+        with pytest.raises(NotFound):
+            destination.restore_hidden("a/9.tar")
+    assert [comp for _, comp, _ in store.requests].count("undelete") == 1
+    assert not any("x-ms-copy-source" in headers for _, _, headers in store.requests)
+
+
+def test_a_version_that_was_deleted_softly_is_undeleted_and_copied_to_its_name(store: Store) -> None:
+    store.kept = entry("a/1.tar", version=LATER, deleted=True)
+    with opened(store) as destination:
+        assert destination.restore_hidden("a/1.tar").size_bytes == 7
+    asked = [comp or ("copy" if "x-ms-copy-source" in headers else "") for _, comp, headers in store.requests]
+    assert [each for each in asked if each in {"undelete", "copy"}] == ["undelete", "copy"]

@@ -109,7 +109,7 @@ def test_another_name_of_an_option_is_refused_with_the_one_to_use(option: str, r
         ({"lock_days": 30}, "lock_max_days"),
         ({"lock_days": 30, "lock_max_days": 7}, "lock_days"),
         ({"account_key": "", "sas_token": "sp=rl"}, "sas_token"),
-        ({"cool_after_days": 90}, "cool_after_days"),
+        ({"cool_after_days": -1}, "cool_after_days"),
     ],
 )
 def test_an_option_that_is_wrong_is_named(options: dict[str, Any], option: str) -> None:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from destinations.backends.ftp.listing import Entry, parse_list, parse_mlsd
+from destinations.backends.ftp.listing import parse_list, parse_mlsd
+from destinations.backends.remote import Entry
 
 
 def kind(entry: Entry | None) -> str:

@@ -329,7 +329,7 @@ def test_a_locked_file_is_not_deleted_and_says_until_when(open_gcs: Open, monkey
         Bucket, "about", lambda *args: about(*args) | {"retentionExpirationTime": "2099-01-02T03:04:05.000Z"}
     )
 
-    def refuse(self: Bucket, name: str) -> None:
+    def refuse(self: Bucket, name: str, **query: str) -> None:
         raise GcsRefused("delete", 403, "retentionPolicyNotMet", "", {})
 
     monkeypatch.setattr(Bucket, "delete", refuse)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from destinations.backends import Destination
-from destinations.backends.s3 import S3Destination, locks
+from destinations.backends.base.trial import LOCK_PROBE
+from destinations.backends.remote.locks import PROBE_SECONDS
+from destinations.backends.s3 import S3Destination
 from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.bucket import Bucket
 from destinations.exceptions import (
@@ -109,10 +111,10 @@ def test_the_test_tries_to_delete_a_locked_version(
     assert list(destination.list()) == []
     # the file of the test stays until its lock ends; it is hidden
     kept = versions(bucket, destination)
-    assert [locks.PROBE in entry["Key"] for entry in kept] == [True]
+    assert [LOCK_PROBE in entry["Key"] for entry in kept] == [True]
     version = {"Key": kept[0]["Key"], "VersionId": kept[0]["VersionId"]}
     head = bucket.head_object(Bucket=LOCKED_BUCKET, **version)
-    assert head["ObjectLockRetainUntilDate"] < datetime.now(UTC) + timedelta(seconds=locks.PROBE_SECONDS + 5)
+    assert head["ObjectLockRetainUntilDate"] < datetime.now(UTC) + timedelta(seconds=PROBE_SECONDS + 5)
 
 
 def without_bypass(call: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -125,7 +127,7 @@ def without_bypass(call: Callable[..., dict[str, Any]]) -> Callable[..., dict[st
 
 def test_the_file_of_an_earlier_test_goes_with_the_next_one_and_a_locked_one_stays(open_s3: Open, bucket: Any) -> None:
     destination = open_s3(**LOCK)
-    key = f"{destination.options['location']}/{locks.PROBE}before.bin"
+    key = f"{destination.options['location']}/{LOCK_PROBE}before.bin"
     ended = bucket.put_object(Bucket=LOCKED_BUCKET, Key=key, Body=b"locked")["VersionId"]
     destination.test()
     (first,) = [entry["VersionId"] for entry in versions(bucket, destination)]

@@ -47,21 +47,3 @@ def opened(server: FtpServer, apart: str) -> Iterator[Open]:
 def control(server: FtpServer) -> Iterator[Proxy]:
     with server.control_proxy() as proxy:
         yield proxy
-
-
-@pytest.fixture
-def data(server: FtpServer) -> Iterator[Proxy]:
-    with server.data_proxy() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a peer that does not answer be given up soon."""
-    monkeypatch.setattr(FtpDestination, "timeout", 0.3)
-    monkeypatch.setattr(FtpDestination, "retry_delays", ())
-
-
-@pytest.fixture
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FtpDestination, "retry_delays", (0.0, 0.0, 0.0))

@@ -38,15 +38,3 @@ def opened(sshd: Sshd, apart: str) -> Iterator[Open]:
 @pytest.fixture
 def proxy(sshd: Sshd, proxied: Callable[[Server], Proxy]) -> Proxy:
     return proxied(sshd)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a peer that does not answer be given up soon."""
-    monkeypatch.setattr(SftpDestination, "timeout", 0.4)
-    monkeypatch.setattr(SftpDestination, "retry_delays", ())
-
-
-@pytest.fixture
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SftpDestination, "retry_delays", (0.0, 0.0, 0.0))

@@ -9,9 +9,7 @@ import pytest
 
 from destinations.backends.webdav import WebdavDestination
 from tests.destinations.contract.webdav_place import account
-from tests.support.servers.proxy import Proxy
 from tests.support.servers.running.accounts import FULL
-from tests.support.servers.running.server import Server
 from tests.support.servers.webdav import Webdav
 
 Open = Callable[..., WebdavDestination]
@@ -25,32 +23,10 @@ def root(webdav: Webdav, apart: str) -> Path:
 
 @pytest.fixture
 def opened(webdav: Webdav, apart: str) -> Iterator[Open]:
-    """Return a function that opens a destination, through a proxy where one is given."""
+    """Return a function that opens a destination."""
     with ExitStack() as stack:
 
-        def open_(
-            user: str = FULL, *, through: Proxy | None = None, established: bool = False, **options: Any
-        ) -> WebdavDestination:
-            given = {**account(webdav, user), "base_path": apart, **options}
-            if through is not None:
-                given["url"] = f"https://{through.host}:{through.port}/{user}/"
-            return stack.enter_context(WebdavDestination(given, established=established))
+        def open_(user: str = FULL, **options: Any) -> WebdavDestination:
+            return stack.enter_context(WebdavDestination({**account(webdav, user), "base_path": apart, **options}))
 
         yield open_
-
-
-@pytest.fixture
-def proxy(webdav: Webdav, proxied: Callable[[Server], Proxy]) -> Proxy:
-    return proxied(webdav)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a peer that does not answer be given up soon."""
-    monkeypatch.setattr(WebdavDestination, "timeout", 0.4)
-    monkeypatch.setattr(WebdavDestination, "retry_delays", ())
-
-
-@pytest.fixture
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WebdavDestination, "retry_delays", (0.0, 0.0, 0.0))

@@ -1,8 +1,5 @@
-"""Logins, certificates, rights, quotas, and folders that are not there."""
+"""Logins, certificates, and what of rights and names is different from other types."""
 
-import io
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from destinations.backends.webdav import WebdavDestination
-from destinations.exceptions import DestinationFull, DestinationUnavailable, NameTaken, NotFound, PeerNotTrusted
-from tests.destinations.conftest import files_below, put
+from destinations.exceptions import DestinationUnavailable, NameTaken, NotFound, PeerNotTrusted
+from tests.destinations.conftest import put
 from tests.destinations.contract.webdav_place import account
 from tests.destinations.servers.webdav.conftest import Open
 from tests.support.servers.certificates import Certificate, Certificates
-from tests.support.servers.running.accounts import APPEND_ONLY, FULL, READ_ONLY, SMALL, UNLISTED
+from tests.support.servers.running.accounts import APPEND_ONLY, FULL
 from tests.support.servers.webdav import Webdav
 
-MIB = 1024 * 1024
 PATH = "shop/manual/backup.tar.gz"
 
 
@@ -92,60 +88,12 @@ def test_a_certificate_is_pinned_and_another_one_is_an_alarm_that_names_both(
         assert fetched.fingerprint.replace(":", "").lower() == certificates.renewed.fingerprint
 
 
-def test_an_account_that_may_not_write_is_told_so(opened: Open) -> None:
-    with pytest.raises(DestinationUnavailable, match="does not permit") as caught:
-        put(opened(READ_ONLY), PATH, b"x")
-    assert "right" in caught.value.hint
-
-
-def test_a_folder_that_may_not_be_listed_never_reads_as_empty(webdav: Webdav, opened: Open, apart: str) -> None:
-    (webdav.home(UNLISTED) / apart / "shop").mkdir(parents=True)
-    destination = opened(UNLISTED)
-    for listing in (destination.list, destination.list_partials):
-        with pytest.raises(DestinationUnavailable, match="does not permit"):
-            list(listing())
-    with pytest.raises(DestinationUnavailable):
-        opened(UNLISTED, established=True).stat(PATH)
-
-
-def test_an_account_that_may_not_delete_stores_and_is_told_so(webdav: Webdav, opened: Open, apart: str) -> None:
+def test_an_account_that_may_not_delete_is_told_so(webdav: Webdav, opened: Open, apart: str) -> None:
     destination = opened(APPEND_ONLY)
     (webdav.home(APPEND_ONLY) / apart / "shop").mkdir(parents=True)
     (webdav.home(APPEND_ONLY) / apart / "shop" / "a.tar").write_bytes(b"x")
     with pytest.raises(DestinationUnavailable, match="does not permit"):
         destination.delete("shop/a.tar")
-
-
-def test_a_quota_is_said_before_the_first_byte(opened: Open) -> None:
-    with pytest.raises(DestinationFull, match="free"):
-        opened(SMALL).put(io.BytesIO(bytes(16 * MIB)), PATH, size=16 * MIB, token="t")
-
-
-def test_a_quota_that_is_reached_in_the_middle_leaves_nothing(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WebdavDestination, "free_space", lambda self: None)
-    destination = opened(SMALL)
-    put(destination, "shop/manual/other.tar", os.urandom(4 * MIB))
-    with pytest.raises(DestinationFull, match="full"):
-        destination.put(io.BytesIO(bytes(10 * MIB)), PATH, size=10 * MIB, token="t")
-    assert [file.path for file in destination.list()] == ["shop/manual/other.tar"]
-    assert list(destination.list_partials()) == []
-    destination.delete("shop/manual/other.tar")
-
-
-def test_a_folder_whose_parent_is_missing_is_an_error_and_nothing_is_made(opened: Open, webdav: Webdav) -> None:
-    with pytest.raises(DestinationUnavailable, match="folder above it does not exist"):
-        put(opened(base_path="mnt/nas/backups"), PATH, b"x")
-    assert not (webdav.home(FULL) / "mnt").exists()
-
-
-def test_archives_that_were_there_and_are_gone_are_an_error(opened: Open, root: Path) -> None:
-    put(opened(), PATH, b"x")
-    opened(established=True).stat(PATH)
-    shutil.rmtree(root)
-    for use in (lambda d: list(d.list()), lambda d: put(d, PATH, b"x")):
-        with pytest.raises(DestinationUnavailable, match="gone or empty"):
-            use(opened(established=True))
-    assert not root.exists()
 
 
 def test_a_folder_in_place_of_an_archive_is_never_deleted(opened: Open, root: Path) -> None:
@@ -158,7 +106,7 @@ def test_a_folder_in_place_of_an_archive_is_never_deleted(opened: Open, root: Pa
     assert (root / "shop" / "manual" / "other.tar" / "kept").exists()
 
 
-def test_a_name_that_another_program_takes_during_the_upload_is_not_overwritten(
+def test_a_move_that_would_overwrite_is_refused_by_the_server(
     opened: Open, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     destination = opened()
@@ -170,20 +118,3 @@ def test_a_name_that_another_program_takes_during_the_upload_is_not_overwritten(
     with pytest.raises(NameTaken):
         folder.publish(f"{PATH}.t.part", PATH)
     assert (root / PATH).read_bytes() == b"theirs"
-
-
-def test_thousands_of_foreign_files_are_no_concern(opened: Open, root: Path) -> None:
-    destination = opened()
-    put(destination, PATH, b"x")
-    for number in range(1000):
-        (root / f"Bild {number} für Opa & Oma 100%.jpg").touch()
-    assert [file.path for file in destination.list()] == [PATH]
-
-
-def test_folders_with_spaces_and_umlauts_hold_archives(opened: Open, webdav: Webdav, apart: str) -> None:
-    name = f"Größe & Söhne 100% {apart}"
-    destination = opened(base_path=name)
-    put(destination, PATH, b"x")
-    assert (webdav.home(FULL) / name / PATH).read_bytes() == b"x"
-    assert [file.path for file in destination.list()] == [PATH]
-    assert files_below(webdav.home(FULL) / name) == [PATH]

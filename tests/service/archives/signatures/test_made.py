@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from backups.models import BackupExecution, SigningKeyUse
-from backups.runs.recovery.reap import reap
+from backups.runs.recovery.reap import reap, tidy
 from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.signatures import State, signature_state
 from backups.service.backup import run as backup_service
@@ -79,7 +79,7 @@ def test_a_process_that_dies_between_upload_and_record_leaves_a_signed_backup(
     with monkeypatch.context() as patch:
         patch.setattr(module, name, die)
         # what a killed process does not do: tidy up, and record its end
-        patch.setattr(LocalDestination, "delete", lambda *_: None)
+        patch.setattr(upload, "remove_published", lambda *_, **__: None)
         patch.setattr(backup_service.BackupKind, "settle", lambda *_: None)
         with pytest.raises(Died):
             back_up("shop")
@@ -88,6 +88,7 @@ def test_a_process_that_dies_between_upload_and_record_leaves_a_signed_backup(
     assert execution.status == "running"
 
     reap()
+    tidy()
 
     execution.refresh_from_db()
     assert execution.status == "completed"

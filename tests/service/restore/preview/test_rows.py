@@ -1,11 +1,14 @@
 """Rows that a restore takes away, by their times."""
 
 import json
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 from backups.components.sqlite import live_tables
+from backups.components.sqlite.inspect import count
 from backups.errors import BackupError
 from backups.service.restore.preview.build import preview
 from backups.service.restore.preview.tables import readable_time
@@ -104,7 +107,17 @@ def test_a_time_in_seconds_is_shown_as_a_date() -> None:
     assert readable_time("soon") == "soon"
 
 
-def test_a_database_too_large_to_count_in_time_is_said(tmp_path: Path) -> None:
-    path = make_database(tmp_path / "large.db", rows=200_000, blob_bytes=20)
-    with pytest.raises(BackupError, match=r"large.db cannot be counted: it takes longer than 0 s"):
-        live_tables(path, {}, lock_timeout=1, seconds=0)
+def test_a_database_too_large_to_count_in_time_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_database(tmp_path / "large.db")
+    said = threading.Event()
+
+    def slow(connection: sqlite3.Connection, table: str) -> int:
+        said.wait(60)
+        return count(connection, table)
+
+    monkeypatch.setattr("backups.components.sqlite.live.count", slow)
+    try:
+        with pytest.raises(BackupError, match=r"large.db cannot be counted: it takes longer than 0 s"):
+            live_tables(path, {}, lock_timeout=1, seconds=0)
+    finally:
+        said.set()

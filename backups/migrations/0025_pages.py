@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0019_copying'),
+        ('backups', '0024_retention_pass'),
     ]
 
     operations = [

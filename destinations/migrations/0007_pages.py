@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('destinations', '0005_position'),
+        ('destinations', '0006_removed'),
     ]
 
     operations = [
