@@ -50,7 +50,7 @@ def test_a_place_that_charges_for_reading_is_read_last_until_it_has_a_budget(
     backup = make()
     monkeypatch.setattr(LocalDestination, "off_box", True)
     monkeypatch.setattr(LocalDestination, "leaves_this_machine", True)
-    monkeypatch.setattr(LocalDestination, "reads_back_uploads", lambda self: "nas" in self.location)
+    monkeypatch.setattr(LocalDestination, "reads_back_uploads", lambda self: "nas" in self.location())
     assert [drill(backup, by="tests").findings["destination"] for _ in range(2)] == ["nas", "nas"]
     BackupDestination.objects.filter(name="vault").update(daily_read_mb=100)
     assert drill(backup, by="tests").findings["destination"] == "vault"
