@@ -34,6 +34,7 @@ class S3Steps(LockingDestination):
     extra = Extra("s3", ("boto3", "botocore"))
     reads_back = False
     resumes = True
+    largest_file = multipart.LARGEST_FILE
 
     _bucket: "Bucket | None" = None
     # of the upload under way
