@@ -28,6 +28,7 @@ class DropboxDestination(RemoteDestination):
     extra = Extra("dropbox", ("dropbox",))
     reads_back = False
     resumes = True
+    largest_file = 350 * 1000**3
     secret_options: ClassVar[frozenset[str]] = SECRETS
     foreign_options: ClassVar[frozenset[str]] = frozenset(REPLACED)
 

@@ -45,6 +45,7 @@ class GcsDestination(LockingDestination):
     extra = Extra("gcs", ("google.auth", "google_crc32c", "requests"))
     reads_back = False
     resumes = True
+    largest_file = 5 * 1024**4
     secret_options: ClassVar[frozenset[str]] = frozenset({"credentials"})
 
     _bucket: "Bucket | None" = None
