@@ -170,7 +170,7 @@ class BackupKind(RunKind[BackupExecution]):
 
     def only_own_host_recovers(self, run: BackupExecution) -> bool:
         """True for a destination in a folder or at localhost: on another host that is another place."""
-        return any(not is_off_box(copy.destination) for copy in copies_of(run))
+        return any(not is_off_box(copy.destination) for copy in run.copies.all())
 
 
 BACKUP = BackupKind()
