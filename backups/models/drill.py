@@ -6,6 +6,7 @@ from django.db import models
 
 from backups.models.backup import BackupExecution
 from backups.models.columns import Counts, Json
+from backups.models.copy import BackupCopy
 from backups.models.run import Run
 
 
@@ -42,6 +43,9 @@ class DrillExecution(Run):
         Stage.CHECKING: (65, 100),
         Stage.DONE: (100, 100),
     }
+
+    # that was fetched, in the process that runs it
+    read_copy: BackupCopy | None = None
 
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
     execution = models.ForeignKey(BackupExecution, on_delete=models.PROTECT, related_name="drills")

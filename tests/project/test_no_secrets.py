@@ -62,7 +62,6 @@ def planted(
     settings: Settings,
     destination: BackupDestination,
     monkeypatch: pytest.MonkeyPatch,
-    cheap_passphrases: None,
 ) -> Iterator[None]:
     values = list(CANARIES.values())
     settings.BACKUP_ENCRYPTION_PASSPHRASE, settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES = values[0], [values[1]]

@@ -63,8 +63,9 @@ def fetch_nearest(
     *,
     progress: Callable[[int], None] | None = None,
     among: Callable[[BackupCopy], bool] = lambda copy: True,
+    order: Callable[[list[BackupCopy]], list[BackupCopy]] = lambda nearest_first: nearest_first,
 ) -> Fetched:
-    """Download the nearest sound copy of `backup` (`among` those) into `directory` (0600).
+    """Download the nearest sound copy of `backup` (`among` those, in another `order`) into `directory` (0600).
 
     One that is missing or changed is marked as such, and the next one is taken, as when a destination does not answer.
     Raises BackupError when the backup has no archive. When no copy can be had, the first error is raised: ArchiveError
@@ -74,7 +75,7 @@ def fetch_nearest(
     if not backup.has_archive:
         state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
         raise BackupError(f"Backup {backup.pk} has no archive: it is {state}.")
-    copies = [copy for copy in readable_copies(backup) if among(copy)]
+    copies = order([copy for copy in readable_copies(backup) if among(copy)])
     if not copies:
         raise BackupError(f"Backup {backup.pk} has no copy to read.", hint="See the table of copies on its page.")
     errors: list[tuple[BackupCopy, OperatorError]] = []

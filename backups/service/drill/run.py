@@ -134,8 +134,9 @@ def verify_backup(backup: BackupExecution, *, by: audit.Actor) -> Verified:
 
     Raises OperatorError with the first fault.
     """
-    _, found = _run_here(backup, by=by, kind=Kind.VERIFICATION)
-    return Verified(found.manifest, found.databases, found.signature, found.notes)
+    run, found = _run_here(backup, by=by, kind=Kind.VERIFICATION)
+    where = run.findings.get("destination", "")
+    return Verified(found.manifest, found.databases, found.signature, found.notes, where)
 
 
 def verify_archive(path: Path) -> Verified:

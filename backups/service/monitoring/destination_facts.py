@@ -85,6 +85,7 @@ def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
         "encryption": destination.policy,
         "position": destination.position,
         "retention": destination.rule_text,
+        "append_only": destination.append_only,
         "managed_by": destination.managed_by,
         "archives": facts.archives,
         "size_bytes": facts.size_bytes,

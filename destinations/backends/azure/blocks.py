@@ -84,10 +84,11 @@ def _jobs(
     size = block_size(total)
     for number, begin in enumerate(range(0, total, size)):
         end = min(begin + size, total)
-        # in order, whatever the threads do: for the checksum of the whole
+        digest = hashlib.md5(usedforsecurity=False)
+        # in order, whatever the threads do: for the checksum of the whole, which so is that of the blocks
         for offset in range(begin, end, BLOCK_SIZE):
-            upload.peek_in_order(offset, min(BLOCK_SIZE, end - offset))
-        yield partial(_send_block, container, blocks, upload, stored, number, begin, end)
+            digest.update(upload.peek_in_order(offset, min(BLOCK_SIZE, end - offset)))
+        yield partial(_send_block, container, blocks, upload, stored, number, begin, end, digest.digest())
 
 
 def _send_block(
@@ -98,11 +99,8 @@ def _send_block(
     number: int,
     begin: int,
     end: int,
+    md5: bytes,
 ) -> None:
-    digest = hashlib.md5(usedforsecurity=False)
-    for offset in range(begin, end, BLOCK_SIZE):
-        digest.update(upload.peek(offset, min(BLOCK_SIZE, end - offset)))
-    md5 = digest.digest()
     block = block_id(number, upload.wanted.token, md5)
     if stored.get(block) == end - begin:
         upload.skip(end - begin)

@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.rclone import options
 from destinations.backends.rclone.answers import HASHES, Features, features_of, stored_file
 from destinations.backends.rclone.errors import explain
@@ -60,6 +61,10 @@ class RcloneDestination(RemoteDestination):
 
     def location(self) -> str:
         return f"rclone:{self.options['remote']}"
+
+    def canonical_place(self) -> Place:
+        name, _, path = str(self.options["remote"]).partition(":")
+        return Place.at(self.type, name, folder=path)
 
     # --- the program ----------------------------------------------------------------------------------------------
     @cached_property

@@ -48,6 +48,7 @@ class RemoteSteps(Destination):
     def fields(cls) -> dict[str, forms.Field]:
         return {
             **cls.own_fields(),
+            "append_only": cls.append_only_field(),
             "timeout": forms.IntegerField(
                 label="Timeout",
                 min_value=1,

@@ -100,7 +100,7 @@ def test_another_process_goes_on_with_the_parts_that_arrived(
     monkeypatch.setattr(S3Destination, "retry_delays", ())
     with pytest.raises(ConnectionLost):
         upload(open_s3(proxy), state=UploadState({}, kept.update))
-    assert set(kept) == {"key", "size", "part_size", "upload_id"}
+    assert {"key", "size", "part_size", "upload_id"} <= kept.keys()
     requests.clear()
     told: list[int] = []
     destination = open_s3()
