@@ -48,6 +48,14 @@ class BackupDestination(EncryptionField, RetentionFields):
         blank=True,
         help_text="Restores take the copy of the lowest one; local folders come before what is elsewhere.",
     )
+    daily_read_mb = models.PositiveIntegerField(
+        "daily reading budget",
+        null=True,
+        blank=True,
+        help_text="MB (millions of bytes) that drills, verifications and the reading back of uploads may read a day, "
+        "for a store that charges for what is read; blank means no limit. Restores and downloads are counted and never "
+        "refused.",
+    )
     config_json = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
@@ -170,6 +178,11 @@ class BackupDestination(EncryptionField, RetentionFields):
             return self.place().location()
         except DestinationConfigError:  # reported by the system check of the database, and by every use
             return ""
+
+    @property
+    def daily_read_bytes(self) -> int | None:
+        """The daily reading budget; None for no limit."""
+        return None if self.daily_read_mb is None else self.daily_read_mb * 1_000_000
 
     def type_warnings(self) -> tuple[str, ...]:
         """Return what its type has to say about the options (see `Destination.warnings`)."""

@@ -26,6 +26,11 @@ class Destination(Options):
     Every method raises a subclass of `DestinationError`; what `source`, `sink` and `progress` raise passes unchanged.
     """
 
+    # False leaves out the reading back of uploads that only an option asks for
+    may_read_back = True
+    # bytes of uploads that were read back since it was opened
+    bytes_read_back = 0
+
     def __init__(self, config: Mapping[str, object], *, established: bool = False) -> None:
         """Take options in plain text. `established` says that archives were stored here before, so that a place
         which turns up missing or empty is an error instead of a fresh start."""
@@ -54,6 +59,10 @@ class Destination(Options):
     def folder(self) -> Path | None:
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
         return None
+
+    def reads_back_uploads(self) -> bool:
+        """Whether the options ask for reading back each upload from a store that may charge for it."""
+        return False
 
     def exposure(self, path: str) -> str:
         """Return a sentence when the storage lets others read the file `path` than was asked for; "" when it does not.

@@ -197,7 +197,10 @@ class RemoteUploads(RemoteCalls):
 
     def must_read_back(self, upload: Upload) -> bool:
         """Whether an upload is to be read back: by option, and always when parts of it were sent by an earlier try."""
-        return bool(self.options["read_back"]) or upload.resumed
+        return (self.may_read_back and self.reads_back_uploads()) or upload.resumed
+
+    def reads_back_uploads(self) -> bool:
+        return bool(self.options["read_back"])
 
     def hash_of(self, path: str) -> str:
         """Read the file, temporary or not, and return its SHA-256 (hex); for use inside a step."""
@@ -207,6 +210,7 @@ class RemoteUploads(RemoteCalls):
         def update(block: bytes) -> None:
             # a file of many gigabytes is read for longer than a step may stand still
             meter.pace(len(block))
+            self.bytes_read_back += len(block)
             digest.update(block)
 
         self.remote_receive(path, 0, update)
