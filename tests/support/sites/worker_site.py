@@ -21,6 +21,8 @@ from tests.support.sites.worker_process import Worker
 SETUP = "import django; django.setup()\n"
 TINY = 'kind = "generic"\nroot = "{root}"\ncomponents.orders = {{kind = "sqlite", path = "orders.db"}}\n'
 BIG = 'kind = "generic"\nroot = "{root}"\ncomponents.media = {{kind = "files", path = "media"}}\n'
+# of the tick, and of the daily retention: they stay
+LOCKS = ("tick-", "retention-")
 T = TypeVar("T")
 
 
@@ -191,7 +193,7 @@ class Site:
     def workspaces(self) -> list[str]:
         """Return what lies in the folder of workspaces, other than the locks that stay."""
         root = self.home / "workspaces"
-        return sorted(p.name for p in root.glob("*") if p.name != "places" and not p.name.startswith("tick-"))
+        return sorted(p.name for p in root.glob("*") if p.name != "places" and not p.name.startswith(LOCKS))
 
     def has_settled(self) -> bool:
         return not self.workspaces() and not self.rows("SELECT 1 FROM backup_executions WHERE status = 'running'")
