@@ -6,6 +6,7 @@ from django.db import models
 
 from backups.models.backup import BackupExecution
 from backups.models.columns import Counts, Json
+from backups.models.copy import BackupCopy
 from backups.models.run import Run
 
 
@@ -18,6 +19,9 @@ class DrillExecution(Run):
     noun = "drill"
     # it works on a copy of the archive: backups and restores of the instance go on
     needs_instance = False
+
+    # the one copy that is to be read; None for the nearest
+    only_copy: BackupCopy | None = None
 
     class Kind(models.TextChoices):
         DRILL = "drill"
@@ -42,6 +46,9 @@ class DrillExecution(Run):
         Stage.CHECKING: (65, 100),
         Stage.DONE: (100, 100),
     }
+
+    # that was fetched, in the process that runs it
+    read_copy: BackupCopy | None = None
 
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
     execution = models.ForeignKey(BackupExecution, on_delete=models.PROTECT, related_name="drills")

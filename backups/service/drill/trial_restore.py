@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.utils import timezone
-
 from backups.archive.manifest.document import Manifest
 from backups.components import sqlite
 from backups.components.files.compare import first_difference
@@ -19,16 +17,16 @@ from backups.components.files.replacing.replace import contents_of
 from backups.errors import ComponentError
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG
-from backups.models import DrillExecution
+from backups.models import BackupCopy, DrillExecution
 from backups.runs.progress import Monitor
 from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
 from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.openable import may_open, require_key
-from backups.service.archives.records.copies import change_copy
 from backups.service.archives.signatures import Signature, State, signature_of_fetched
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
+from backups.service.drill.rotation import longest_unproven_first
 from backups.service.restore.foresight import restore_obstacles
 from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import sentences
@@ -60,11 +58,12 @@ class TrialResult:
     sqlite_version: str = sqlite3.sqlite_version
 
 
-Trial = Callable[[DrillExecution, Monitor, Path], TrialResult]
+Among = Callable[[BackupCopy], bool]
+Trial = Callable[[DrillExecution, Monitor, Path, Among], TrialResult]
 
 
-def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult:
-    """Restore the archive below `directory` and check it fully.
+def drill(run: DrillExecution, monitor: Monitor, directory: Path, among: Among = may_open) -> TrialResult:
+    """Restore the archive of the nearest copy (`among` those) below `directory` and check it fully.
 
     Raises OperatorError with the first fault.
     """
@@ -72,7 +71,7 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     began = time.monotonic()
     # the archive, what is in it, and the folders unpacked from its nested tars
     require_space(directory, 2 * (backup.size_bytes or 0) + (backup.compressed_size_bytes or 0))
-    signature, fetched = _fetched(run, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory, among)
     archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     trusted = signature.state is State.SIGNED
@@ -103,11 +102,11 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     )
 
 
-def verify(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult:
+def verify(run: DrillExecution, monitor: Monitor, directory: Path, among: Among = may_open) -> TrialResult:
     """Hash every member of the archive and check each database in it. Raises as `drill`."""
     backup = run.execution
     began = time.monotonic()
-    signature, fetched = _fetched(run, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory, among)
     archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     unpacked = unpack_databases(archive, directory, monitor.advance)
@@ -137,13 +136,15 @@ def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(warnings))
 
 
-def _fetched(run: DrillExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Fetched]:
+def _fetched(run: DrillExecution, monitor: Monitor, directory: Path, among: Among) -> tuple[Signature, Fetched]:
     backup = run.execution
     # before an archive of many GB is fetched for nothing
     require_key(backup)
     monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
-    fetched = fetch_nearest(backup, directory, progress=monitor.advance, among=may_open)
-    change_copy(fetched.copy, verified_at=timezone.now(), verified_by=run.kind)
+    fetched = fetch_nearest(
+        backup, directory, progress=monitor.advance, among=among, order=longest_unproven_first, within_budget=True
+    )
+    run.read_copy = fetched.copy
     return signature_of_fetched(backup, fetched), fetched
 
 
