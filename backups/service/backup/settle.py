@@ -27,7 +27,7 @@ from backups.service.archives.signatures import put_signature, read_signature, s
 from backups.service.backup.remove import remove_archive, remove_damaged
 from destinations.backends import Destination
 from destinations.backends.base import Progress
-from destinations.exceptions import DestinationError, Locked, NotFound
+from destinations.exceptions import AppendOnly, ConnectionLost, DestinationError, Locked, NotFound
 from destinations.models import BackupDestination
 
 NOTE = "The process died after the upload. The archive was read back and is complete."
@@ -37,7 +37,8 @@ LATER = timedelta(minutes=10)
 RETRY = timedelta(minutes=30)
 # while an archive is read back; the claim of a process that was killed expires
 CLAIM = timedelta(hours=12)
-LOCKED = timedelta(days=1)
+# by an account that may not delete
+REFUSED = timedelta(days=7)
 State, Status = BackupCopy.State, BackupExecution.Status
 
 
@@ -208,12 +209,18 @@ def _remove(opened: Destination, copy: BackupCopy, now: datetime) -> None:
         remove_archive(opened, copy.planned_path)
     except NotFound:
         pass
+    except ConnectionLost:
+        raise
     except DestinationError as error:
-        # locked, or without the right to: that changes not within minutes
-        until = (error.until if isinstance(error, Locked) else None) or copy.locked_until
-        again = max(until or now, now + LOCKED)
-        BackupCopy.objects.filter(pk=copy.pk).update(locked_until=until, look_again_at=again)
         where = copy.destination.name
+        if isinstance(error, AppendOnly):
+            # for good: `importbackups` adopts it
+            _forget(copy)
+        else:
+            # that does not change within minutes, and the archive is read back each time
+            until = (error.until if isinstance(error, Locked) else None) or copy.locked_until
+            again = max(until, now) if until is not None else now + REFUSED
+            BackupCopy.objects.filter(pk=copy.pk).update(locked_until=until, look_again_at=again)
         audit.log(
             "backup.archive-left", logging.WARNING, backup=copy.execution_id, destination=where, file=copy.planned_path,
             error=error.message,

@@ -79,6 +79,26 @@ def test_an_archive_that_could_not_be_removed_becomes_the_copy_that_was_missing(
     assert signature_state(backup).state is State.SIGNED
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_where_nothing_is_deleted_it_becomes_a_copy_or_is_left_to_the_catalogue(
+    pair: list[BackupDestination], monkeypatch: pytest.MonkeyPatch, archives: Listing, alone: bool
+) -> None:
+    pair[1].configure({"append_only": True})
+    pair[1].save()
+    with monkeypatch.context() as patch:
+        lose_vault(patch, deletes=True)
+        if alone:
+            with pytest.raises(ConnectionLost):
+                backup_now("shop", pair[1], by="tests")
+        else:
+            backup_now("shop", pair, by="tests")
+    assert BackupCopy.objects.get(destination=pair[1]).planned_path
+    assert len(settle_uploads()) == (0 if alone else 1)
+    copy = BackupCopy.objects.get(destination=pair[1])
+    assert (copy.state, copy.planned_path) == ("failed" if alone else "stored", "")
+    assert len(archives()) == (1 if alone else 2)
+
+
 def test_an_archive_whose_clean_up_succeeded_is_not_looked_for(
     pair: list[BackupDestination], archives: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
