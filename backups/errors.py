@@ -1,6 +1,8 @@
 # ruff: noqa: N818 - named for what happened; the base says that they are errors
 """Errors of backups, restores, drills and schedules, with a message and a hint for operators."""
 
+import os
+
 from destinations.lib.operator_error import OperatorError
 
 
@@ -76,6 +78,12 @@ class NotQueued(BackupError):
 
 class Cancelled(BackupError):
     """The run was cancelled."""
+
+
+class PutOff(Cancelled):
+    """A drill or a verification waits for another day: the daily reading budget of its destinations is used up."""
+
+    exit_status = os.EX_TEMPFAIL
 
 
 class Interrupted(BackupError):

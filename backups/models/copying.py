@@ -40,8 +40,8 @@ class CopyExecution(Run):
     class Meta(Run.Meta):
         abstract = False
         db_table = "copy_executions"
-        verbose_name = "copying"
-        verbose_name_plural = "copyings"
+        verbose_name = "copy"
+        verbose_name_plural = "copies"
         ordering: ClassVar = ["-created_at", "-id"]
         # the permission to view a backup includes them
         default_permissions = ()

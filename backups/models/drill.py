@@ -20,6 +20,9 @@ class DrillExecution(Run):
     # it works on a copy of the archive: backups and restores of the instance go on
     needs_instance = False
 
+    # the one copy that is to be read; None for the nearest
+    only_copy: BackupCopy | None = None
+
     class Kind(models.TextChoices):
         DRILL = "drill"
         VERIFICATION = "verification"

@@ -22,6 +22,10 @@ class InstanceState(models.Model):
         null=True, blank=True, help_text="components that did not exist when they were last looked for; null for none"
     )
 
+    drill_put_off = models.TextField(
+        blank=True, db_default="", help_text="why its regular drill, which is due, was put off; until one is started"
+    )
+
     late_since = models.DateTimeField(null=True, blank=True, help_text="when it was reported as overdue")
 
     objects = InstanceStateQuerySet.as_manager()

@@ -121,7 +121,7 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
         return super().get_form(request, obj, change, form=form, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: BackupDestination | None = None) -> Any:
-        sets: list[Any] = [(None, {"fields": ("name", "enabled", "encryption", "position")})]
+        sets: list[Any] = [(None, {"fields": ("name", "enabled", "encryption", "position", "daily_read_mb")})]
         backend = self._backend(request, obj)
         if backend is not None and (obj is None or self.has_change_permission(request, obj)):
             sets.append((backend.label, {"fields": tuple(OPTION + option for option in backend.fields())}))

@@ -41,7 +41,7 @@ class DestinationForm(_ModelForm):
 
     class Meta:
         model = BackupDestination
-        fields = ("name", "enabled", "encryption", "position", *RETENTION_COLUMNS)
+        fields = ("name", "enabled", "encryption", "position", "daily_read_mb", *RETENTION_COLUMNS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

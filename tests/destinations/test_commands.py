@@ -61,6 +61,8 @@ def test_json_prints_one_object_about_what_was_added(run: Callable[..., str], ba
         "type": "local",
         "enabled": False,
         "encryption": "allowed",
+        "position": 0,
+        "daily_read_mb": None,
         **dict.fromkeys(RETENTION_COLUMNS[1:]),
         "retention_strategy": "",
         "location": f"{backup_root}/mounts/usb",

@@ -16,7 +16,7 @@ from backups.admin.backups.delete import delete_archive
 from backups.admin.backups.detail import backup_page
 from backups.admin.backups.download import download, download_signature
 from backups.admin.backups.drill import drill, verify
-from backups.admin.backups.filters import ArchiveFilter, DrillFilter, EncryptionFilter, PinFilter
+from backups.admin.backups.filters import ArchiveFilter, DestinationFilter, DrillFilter, EncryptionFilter, PinFilter
 from backups.admin.backups.give_up import give_up_copy
 from backups.admin.backups.import_file import import_archive
 from backups.admin.backups.pin import pin, unpin
@@ -53,7 +53,7 @@ class BackupAdmin(RunAdmin):
     )
     list_display = ("name", "state", "kind", "destination", "began", "size")
     list_filter = (
-        "status", ("instance", InstanceFilter), "destination", "kind", ArchiveFilter, DrillFilter, EncryptionFilter,
+        "status", ("instance", InstanceFilter), DestinationFilter, "kind", ArchiveFilter, DrillFilter, EncryptionFilter,
         PinFilter,
     )  # fmt: skip
     # the others have few values, which are filters

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from backups.models import BackupCopy
 from backups.models.querysets import DAMAGED, DELETED, DRILLED, LACKS_A_COPY, MISSING, STORED
+from destinations.models import BackupDestination
 
 Choice = tuple[str, str, Q]
 # the copies of a row of the list that were ever stored, deleted ones too
@@ -36,6 +37,30 @@ class ArchiveFilter(ChoiceFilter):
         ("lacks-a-copy", "Lacks a copy", LACKS_A_COPY),
         ("deleted", "Deleted", DELETED),
     )
+
+
+class DestinationFilter(admin.SimpleListFilter):
+    """By every copy, not only the first one, which the row of a backup names.
+
+    A copy that is missing, damaged or did not arrive counts: the backup was made for that destination. One that was
+    deleted there counts only where no copy of the backup is left.
+    """
+
+    # that of the column, in the addresses that people kept
+    title, parameter_name = "destination", "destination__id__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(BackupDestination.objects.values_list("pk", "name"))
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1 or self.value() is not None
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if (wanted := self.value()) is None:
+            return queryset
+        there = BackupCopy.objects.filter(execution=OuterRef("pk"), destination=wanted).exclude(state="deleted")
+        # the column first: where it decides, the copies are not looked for
+        return queryset.filter(Q(destination=wanted) | Exists(there))
 
 
 class DrillFilter(ChoiceFilter):

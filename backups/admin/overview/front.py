@@ -93,7 +93,10 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
     warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
     warnings += [f"{counted(damaged[name], 'archive')} of {name} got damaged" for name in sorted(damaged)]
-    warnings += [f"there is {counted(lacking[name], 'backup')} of {name} without a copy" for name in sorted(lacking)]
+    warnings += [
+        f"{counted(lacking[name], 'backup')} of {name} {'lacks' if lacking[name] == 1 else 'lack'} a copy"
+        for name in sorted(lacking)
+    ]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
     scheduled = any(row.state.outlook.automatic for row in rows if row.is_described)
     warnings += ["no schedule is active"] if rows and not scheduled else []

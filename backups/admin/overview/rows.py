@@ -123,6 +123,7 @@ class Row:
         shown += [
             (self.restart is not None, f"{name} has to be restarted"),
             (bool(self.config_problem), f"the configuration of {name} has errors"),
+            (bool(self.drills.put_off), f"the drill of {name} that is due is put off"),
             (self.drills.trouble is not None, f"the last drill of {name} came to no verdict"),
         ]
         return [warning for is_shown, warning in shown if is_shown]

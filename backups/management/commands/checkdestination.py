@@ -30,6 +30,7 @@ class Command(BackupCommand):
             "unknown": [{"path": file.path, "size_bytes": file.size_bytes} for file in checked.scan.unknown],
             "verified": [item_of(row) for row in checked.read],
             "bad": [item_of(row, reason=error.message) for row, error in checked.bad],
+            "put_off": [item_of(row, reason=error.message) for row, error in checked.put_off],
         }
         head = {"destination": destination.name, "present": checked.scan.present, "sound": checked.is_sound}
         text = f"{destination.name}: {counted(checked.scan.present, 'archive')} there as recorded"

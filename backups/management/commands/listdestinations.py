@@ -1,7 +1,7 @@
 from typing import Any
 
 from backups.management.base import BackupCommand
-from backups.service.monitoring.destination_facts import DestinationFacts, describe_destination, facts_of
+from backups.service.monitoring.destination_facts import DestinationFacts, describe_destination, facts_of_each
 from destinations.lib.formats import counted, human_size, printable
 from destinations.models import BackupDestination
 
@@ -10,7 +10,7 @@ class Command(BackupCommand):
     help = "List the destinations: where they are, what they hold, and how the last test ended."
 
     def run(self, **options: Any) -> None:
-        found = [facts_of(destination) for destination in BackupDestination.objects.all()]
+        found = facts_of_each(list(BackupDestination.objects.all()))
         text = "\n".join(printable(_line(facts)) for facts in found)
         self.respond([describe_destination(facts) for facts in found], text or "no destinations")
 

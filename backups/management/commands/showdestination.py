@@ -7,6 +7,7 @@ from backups.management.base import BackupCommand
 from backups.service.monitoring.destination_facts import DestinationFacts, describe_destination, facts_of
 from backups.service.retention.rules.backup import WITHOUT_END
 from destinations.lib.formats import counted, human_duration, human_size, printable
+from destinations.models import BackupDestination
 from destinations.providers import warnings_about
 
 
@@ -31,6 +32,7 @@ def _lines(facts: DestinationFacts) -> list[str]:
         f"location     {destination.location_text}",
         f"encryption   {destination.policy}",
         f"keeps        {destination.rule_text}",
+        f"read today   {human_size(facts.read_today)} of {_budget(destination)}",
         f"archives     {counted(facts.archives, 'archive')}, {human_size(facts.size_bytes)}, {facts.missing} missing",
     ]
     lines += [
@@ -38,6 +40,8 @@ def _lines(facts: DestinationFacts) -> list[str]:
         f"{held.oldest:%Y-%m-%d} to {held.newest:%Y-%m-%d}"
         for held in facts.held
     ]
+    if facts.free_space:
+        lines.append(f"free space   {facts.free_space}, at the last test")
     if facts.locked_until is not None:
         lines.append(f"locked       {counted(facts.locked, 'archive')}, the last one {_end(facts.locked_until)}")
     if facts.last_pass is not None:
@@ -47,6 +51,11 @@ def _lines(facts: DestinationFacts) -> list[str]:
     lines.append(f"last test    {test}")
     lines += [f"  {step['name']}: {step['detail']} ({human_duration(step['seconds'])})" for step in test.steps]
     return lines if test.passed else [*lines, f"  {test.error} {test.hint}"]
+
+
+def _budget(destination: BackupDestination) -> str:
+    budget = destination.daily_read_bytes
+    return "no limit" if budget is None else f"{human_size(budget)} (daily reading budget)"
 
 
 def _end(until: datetime) -> str:

@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -14,17 +15,19 @@ from django.utils import timezone
 
 from backups.archive.errors import ArchiveError
 from backups.archive.minisign import new_digest
-from backups.errors import BackupError
+from backups.errors import BackupError, PutOff
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import for_operator
 from backups.runs.workspace import require_space, workspace
+from backups.service.archives.budget import no_budget, settle
 from backups.service.archives.leases import read_lease
 from backups.service.archives.records.copies import REPEATED, change_copy, readable_copies
 from backups.service.archives.records.missing import mark_damaged, mark_missing
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.streams import Sink
+from destinations.models import Reading
 
 
 class HashingSink:
@@ -64,13 +67,15 @@ def fetch_nearest(
     progress: Callable[[int], None] | None = None,
     among: Callable[[BackupCopy], bool] = lambda copy: True,
     order: Callable[[list[BackupCopy]], list[BackupCopy]] = lambda nearest_first: nearest_first,
+    within_budget: bool = False,
 ) -> Fetched:
     """Download the nearest sound copy of `backup` (`among` those, in another `order`) into `directory` (0600).
 
     One that is missing or changed is marked as such, and the next one is taken, as when a destination does not answer.
+    What is read counts against the daily reading budget; `within_budget` passes over a copy for which that has no room.
     Raises BackupError when the backup has no archive. When no copy can be had, the first error is raised: ArchiveError
     for a file that is not the one that was recorded, DestinationError when it cannot be downloaded. Where a sound copy
-    is at a destination that did not answer, it is the error of that one.
+    is at a destination that did not answer, it is the error of that one; where one was passed over, PutOff.
     """
     if not backup.has_archive:
         state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
@@ -84,7 +89,8 @@ def fetch_nearest(
             require_space(directory, copy.size_bytes or 0)
             path = directory / PurePosixPath(copy.path).name
             try:
-                _download(copy, path, progress)
+                with _counted(copy, path, within_budget):
+                    _download(copy, path, progress)
             except Exception as error:
                 path.unlink(missing_ok=True)
                 if not _is_about_the_copy(error):
@@ -102,13 +108,27 @@ def fetch_nearest(
     backup.refresh_from_db(fields=REPEATED)
     # a damaged archive says nothing about the one that could not be asked for: no verdict may follow from it
     unknown = (e for copy, e in errors if copy.is_sound and not isinstance(e, ArchiveError | NotFound))
-    raise next(unknown, errors[0][1])
+    put_off = (e for _, e in errors if isinstance(e, PutOff))
+    raise next(put_off, None) or next(unknown, errors[0][1])
+
+
+@contextmanager
+def _counted(copy: BackupCopy, path: Path, within_budget: bool) -> Iterator[None]:
+    """Count what is fetched of `copy` to `path`. Raises PutOff when it has to fit into the budget, and does not."""
+    destination, size = copy.destination, copy.size_bytes or 0
+    reading = Reading.within_budget(destination, size) if within_budget else Reading.unlimited(destination)
+    if reading is None:
+        raise no_budget(copy)
+    try:
+        yield
+    finally:
+        settle(reading, path.stat().st_size if path.exists() else 0)
 
 
 def _is_about_the_copy(error: Exception) -> bool:
     """False for a cancel, and for a workspace or a database of the site that cannot be written."""
     if isinstance(error, OperatorError):
-        return isinstance(error, ArchiveError | DestinationError)
+        return isinstance(error, ArchiveError | DestinationError | PutOff)
     return not isinstance(error, OSError | DatabaseProblem)
 
 

@@ -39,8 +39,18 @@ def fill_destination(row: BackupDestination, key: str, declared: Declaration) ->
         raise BackupError(" ".join(unknown))
     row.configure({name: value for name, value in section.items() if name not in OF_EVERY_DESTINATION})
     row.enabled = is_on(section, "enabled", default=True)
+    row.position = _number(section, "position") or 0
+    row.daily_read_mb = _number(section, "daily_read_mb")
     for column, value in _rule(key, declared).items():
         setattr(row, column, value)
+
+
+def _number(section: Section, key: str) -> int | None:
+    """Return the whole number of that key, None where it has none. Raises BackupError, which names the key."""
+    text = section.get(key, "").strip()
+    if text and not text.isdecimal():
+        raise BackupError(f"The value of {key} is no whole number.")
+    return int(text) if text else None
 
 
 def fill_schedule(row: BackupSchedule, key: str, declared: Declaration) -> None:

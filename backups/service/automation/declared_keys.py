@@ -13,7 +13,7 @@ BACKUP = (
     "gfs_keep_weekly", "gfs_keep_monthly", "gfs_keep_yearly", "compression_level",
 )  # fmt: skip
 SCHEDULE = ("destination", "schedule", "time_zone", "enabled", "retention_days")
-OF_EVERY_DESTINATION = ("type", "retention_days", "enabled")
+OF_EVERY_DESTINATION = ("type", "retention_days", "enabled", "position", "daily_read_mb")
 FLAGS = ("enabled", "create_on_startup")
 # keys of [backup] that the TACACS+ server knows and that have no effect here, and what has
 WITHOUT_EFFECT = {

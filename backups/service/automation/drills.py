@@ -1,12 +1,15 @@
 """Start regular drills: of each instance every so many days, one at a time in each queue."""
 
+import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
+from backups.errors import PutOff
 from backups.instances import instance_names
-from backups.models import DrillExecution
+from backups.lib import audit
+from backups.models import DrillExecution, InstanceState
 from backups.runs.claim import lock_instance
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.runs.queue.queues import of_queue, queue_of
@@ -54,4 +57,10 @@ def _start(name: str, now: datetime) -> DrillExecution | None:
     try:
         return start_drill(backup, by=BY)
     except AlreadyWaiting:  # an operator has just queued the same drill
+        return None
+    except PutOff as error:
+        others = InstanceState.objects.filter(instance=name).exclude(drill_put_off=error.text)
+        # logged when it is new, and not at each tick of the day
+        if others.update(drill_put_off=error.text):
+            audit.log("drill.put-off", logging.WARNING, instance=name, backup=backup.pk, reason=error.message)
         return None

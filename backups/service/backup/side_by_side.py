@@ -13,6 +13,7 @@ from time import monotonic
 from backups.errors import BackupError, Interrupted
 from backups.runs.progress import Monitor
 from backups.service.archives.names import ATTEMPTS
+from backups.service.archives.read_back import ReadBack
 from backups.service.archives.signatures import signature_text, store_signature
 from backups.service.backup.pack import Made
 from backups.service.backup.targets import Target
@@ -40,6 +41,7 @@ class Upload:
     error: Exception | None = None
     locked_until: datetime | None = None
     published: bool = False
+    read_back: ReadBack | None = None
     left: bool = False
     kept: OperatorError | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -58,10 +60,17 @@ class Upload:
             advance(delta)
 
         with self.target.copy.destination.open() as destination:
-            with self.made.path.open("rb", buffering=0) as source:
-                stored = destination.put(
-                    source, self.path, size=packed.size_bytes, sha256=packed.sha256, progress=progress, token=self.token
-                )
+            if self.read_back is not None:
+                self.read_back.begin(destination)
+            try:
+                with self.made.path.open("rb", buffering=0) as source:
+                    stored = destination.put(
+                        source, self.path, size=packed.size_bytes, sha256=packed.sha256, progress=progress,
+                        token=self.token,
+                    )  # fmt: skip
+            finally:
+                if self.read_back is not None:
+                    self.read_back.end(destination)
             self.published = True
             self.path, self.locked_until = stored.path, stored.locked_until
             text = signature_text(stored.path, packed.blake2b)

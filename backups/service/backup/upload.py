@@ -13,6 +13,7 @@ from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import message_of
 from backups.runs.progress import Monitor
 from backups.service.archives.names import archive_paths
+from backups.service.archives.read_back import ReadBack
 from backups.service.archives.records.copies import change_copy, mirrored, record_failed
 from backups.service.archives.signatures import record_key_use
 from backups.service.backup.pack import Made
@@ -61,6 +62,7 @@ def upload_archives(
 
     def plan(upload: Upload) -> None:
         packed, encryption, copy = upload.made.packed, upload.made.encryption, upload.target.copy
+        upload.read_back = upload.read_back or ReadBack.reserve(copy.destination, packed.size_bytes)
         with transaction.atomic():
             _change(backup, planned_path=upload.path)
             change_copy(
@@ -111,9 +113,15 @@ def upload_archives(
             raise
         # the archive that is stored is good, and stays: the backup has copies that are missing
         fail_unfinished(backup, cancelled)
+    finally:
+        read_backs = [upload.read_back for upload in uploads if upload.read_back is not None]
+        for read_back in read_backs:
+            read_back.settle()
     # asked of the database: the path is in memory too when the record of the archive was rolled back
     if not (backup.backup_path and backup.copies.stored().exists()):
         raise targets.error()
+    if left_out := [upload.read_back.note for upload in uploads if upload.published and upload.read_back]:
+        _change(backup, warnings=[*backup.warnings, *filter(None, left_out)])
 
 
 def record(backup: BackupExecution, copy: BackupCopy, path: str, locked_until: datetime | None = None) -> None:

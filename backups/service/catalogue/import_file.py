@@ -17,6 +17,7 @@ from backups.models.run import new_id
 from backups.runs.queue.ownership import process_owner_fields
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import workspace
+from backups.service.archives.budget import settle
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.records.adopted import note_adopted
@@ -32,7 +33,7 @@ from destinations.backends import Destination
 from destinations.backends.base import BLOCK_SIZE, Progress
 from destinations.exceptions import DestinationError, NameTaken
 from destinations.lib.operator_error import OperatorError
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, Reading
 from destinations.policies.encryption_policy import Policy
 
 COMMENT = "imported"
@@ -134,7 +135,7 @@ def _store(
         for name in _free_names(backup.destination, found):
             plan_import(backup, name)
             try:
-                stored = _put(opened, path, name, found, backup.pk, lambda _: renew_import(backup))
+                stored = _put(opened, backup.destination, path, name, found, backup.pk, lambda _: renew_import(backup))
             except NameTaken:
                 continue
             break
@@ -182,7 +183,7 @@ def _store_again(
     try:
         for name in _free_names(destination, found, but=known if own else None):
             try:
-                stored = _put(opened, path, name, found, token)
+                stored = _put(opened, destination, path, name, found, token)
             except NameTaken:
                 continue
             break
@@ -229,6 +230,7 @@ def _free_names(destination: BackupDestination, found: Examined, *, but: BackupC
 
 def _put(
     opened: Destination,
+    destination: BackupDestination,
     path: Path,
     name: str,
     found: Examined,
@@ -237,4 +239,6 @@ def _put(
 ) -> str:
     with path.open("rb", buffering=0) as source:
         stored = opened.put(source, name, size=found.size_bytes, sha256=found.sha256, token=token, progress=progress)
+    # a person waits for it: what is read back is counted, and never left out
+    settle(Reading.unlimited(destination), opened.bytes_read_back)
     return stored.path

@@ -17,6 +17,7 @@ from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
+from backups.service.archives.budget import settle
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.records.copies import seen_at
 from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned, record_expired
@@ -31,7 +32,7 @@ from backups.service.retention.stored import copies_at
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, Reading
 
 
 @dataclass(slots=True)
@@ -132,7 +133,7 @@ def _adopt(
             path = directory / Path(file.path).name
             with path.open("xb") as target:
                 sink = HashingSink(target, signed=True)
-                opened.get(file.path, sink)
+                settle(Reading.unlimited(destination), opened.get(file.path, sink))
             same = copies_at(destination).filter(sha256=sink.sha256.hexdigest()).first()
             if same is not None and same.is_sound and same.execution_id not in changed:
                 # one archive at one destination is one backup: a second row would count twice in retention

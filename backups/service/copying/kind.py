@@ -14,6 +14,7 @@ from backups.runs.registry import RunKind
 from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.leases import release_leases
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
+from backups.service.archives.read_back import read_back
 from backups.service.archives.records.copied import record_copied, record_copy_failure
 from backups.service.archives.records.copies import (
     change_copy,
@@ -115,18 +116,20 @@ class CopyKind(RunKind[CopyExecution]):
                 monitor.advance(delta)
 
             try:
-                with fetched.path.open("rb", buffering=0) as file:
-                    return opened.put(
+                with fetched.path.open("rb", buffering=0) as file, read_back(opened, copy.destination, size) as notes:
+                    stored = opened.put(
                         file, path, size=size, sha256=source.sha256, token=copy.pk, progress=advance, state=saved.state
                     )
             except NameTaken:
                 continue
             finally:
                 saved.save(at_once=True)
+            run.warnings = [*run.warnings, *notes]
+            return stored
         raise BackupError(f"{ATTEMPTS} archives have the name of {path} at {copy.destination.name} already.")
 
     def complete(self, run: CopyExecution, made: Notes) -> None:
-        finish.complete(run, warnings=list(made))
+        finish.complete(run, warnings=[*run.warnings, *made])
 
     def settle(self, run: CopyExecution, directory: Path, error: BaseException) -> None:
         record_copy_failure(run.copy, error)

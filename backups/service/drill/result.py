@@ -65,7 +65,7 @@ def record_passed(run: DrillExecution, found: TrialResult) -> None:
 
 def record_failed(run: DrillExecution, error: BaseException) -> None:
     """End the run; where `error` is about the archive, record before with the backup that it is not good."""
-    if not is_about_the_archive(error):
+    if not is_about_the_archive(error) or _is_about_one_copy(run):
         finish.fail(run, error)
         return
     run.error_message = finish.message_of(error)
@@ -80,6 +80,14 @@ def record_failed(run: DrillExecution, error: BaseException) -> None:
     run.execution.transition(Status.COMPLETED, **{"verified_at": None, run.kind: result_of(run)})
     if finish.fail(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
         _send_signal(run)
+
+
+def _is_about_one_copy(run: DrillExecution) -> bool:
+    """True when the one copy that was to be read is lost or changed, and the backup has a sound one elsewhere."""
+    if run.only_copy is None:
+        return False
+    sound = {copy.pk for copy in run.execution.copies.sound()}
+    return bool(sound) and run.only_copy.pk not in sound
 
 
 def result_of(run: DrillExecution) -> DrillResult:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.models import BackupExecution, DrillExecution, InstanceState
+from backups.models import BackupCopy, BackupExecution, DrillExecution, InstanceState
 from backups.models.run import new_id
 from backups.runs import finish, workspace
 from backups.runs.execute import execute, run_here
@@ -15,11 +15,13 @@ from backups.runs.queue.deduplication import create_once
 from backups.runs.queue.ownership import is_on_this_host, process_owner_fields
 from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
+from backups.service.archives.budget import require_budget
 from backups.service.archives.leases import release_leases
+from backups.service.archives.openable import may_open
 from backups.service.archives.signatures import signature_state
 from backups.service.archives.verify import Verified, verify_file
 from backups.service.drill.result import record_failed, record_passed
-from backups.service.drill.trial_restore import TRIALS, TrialResult
+from backups.service.drill.trial_restore import TRIALS, Among, TrialResult
 from destinations.lib.disks import write_hint
 from destinations.lib.operator_error import OperatorError
 
@@ -46,18 +48,24 @@ def newest_good_backup(instance: str) -> BackupExecution | None:
 
 
 def start_drill(
-    backup: BackupExecution, *, by: audit.Actor, kind: Kind = Kind.DRILL, run_id: str = ""
+    backup: BackupExecution,
+    *,
+    by: audit.Actor,
+    kind: Kind = Kind.DRILL,
+    run_id: str = "",
+    only_copy: BackupCopy | None = None,
 ) -> DrillExecution:
     """Create the queued drill or verification of `backup`; `run_drill` or a worker runs it.
 
     With a `run_id` it belongs to this process, which holds the workspace of that id, and no worker takes it.
 
     Raises AlreadyWaiting when another one of that kind and backup waits for a worker, BackupError when there is no
-    archive.
+    archive, PutOff when the daily reading budgets have no room for it.
     """
     if not backup.has_archive:
         verb = "drill" if kind == Kind.DRILL else "verify"
         raise BackupError(f"{backup} has no archive to {verb}.", hint="Name another backup.")
+    require_budget(backup, among=_among(only_copy))
     # the state of drills is read by one index seek for each of these rows; an instance may have been removed since
     InstanceState.objects.get_or_create(instance=backup.instance)
     run = DrillExecution(
@@ -67,8 +75,11 @@ def start_drill(
         triggered_by=audit.name_of(by),
         **process_owner_fields(run_id),
     )
+    run.only_copy = only_copy
     same = {"execution": backup, "kind": kind}
     create_once(run, {} if run_id else same, what=f"{run.label} of {backup}", by=by)
+    if kind == Kind.DRILL:
+        InstanceState.objects.filter(instance=run.instance).exclude(drill_put_off="").update(drill_put_off="")
     audit.log(
         f"{run.label}.queued", drill=run.pk, instance=run.instance, backup=backup.pk, archive=str(backup),
         by=run.triggered_by,
@@ -78,13 +89,17 @@ def start_drill(
     return run
 
 
+def _among(only_copy: BackupCopy | None) -> Among:
+    return may_open if only_copy is None else lambda copy: copy.pk == only_copy.pk
+
+
 class DrillKind(RunKind[DrillExecution]):
     model = DrillExecution
     related = ("execution__destination",)
 
     def work(self, run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult:
         try:
-            return TRIALS[run.kind](run, monitor, directory)
+            return TRIALS[run.kind](run, monitor, directory, _among(run.only_copy))
         except OSError as error:
             raise BackupError(
                 f"The workspace {directory} cannot be written: {error.strerror}.", hint=write_hint(error, directory)
@@ -129,12 +144,12 @@ def drill(backup: BackupExecution, *, by: audit.Actor) -> DrillExecution:
     return run
 
 
-def verify_backup(backup: BackupExecution, *, by: audit.Actor) -> Verified:
-    """Fetch the archive of `backup`, verify it in this process and record the result.
+def verify_backup(backup: BackupExecution, *, by: audit.Actor, only_copy: BackupCopy | None = None) -> Verified:
+    """Fetch the archive of `backup`, from its nearest copy or `only_copy`, verify it here and record the result.
 
-    Raises OperatorError with the first fault.
+    Raises OperatorError with the first fault, PutOff when the daily reading budget has no room for it.
     """
-    run, found = _run_here(backup, by=by, kind=Kind.VERIFICATION)
+    run, found = _run_here(backup, by=by, kind=Kind.VERIFICATION, only_copy=only_copy)
     where = run.findings.get("destination", "")
     return Verified(found.manifest, found.databases, found.signature, found.notes, where)
 
@@ -147,9 +162,9 @@ def verify_archive(path: Path) -> Verified:
 
 
 def _run_here(
-    backup: BackupExecution, *, by: audit.Actor, kind: Kind, run_id: str = ""
+    backup: BackupExecution, *, by: audit.Actor, kind: Kind, run_id: str = "", only_copy: BackupCopy | None = None
 ) -> tuple[DrillExecution, TrialResult]:
     def make(own_id: str) -> DrillExecution:
-        return start_drill(backup, by=by, kind=kind, run_id=own_id)
+        return start_drill(backup, by=by, kind=kind, run_id=own_id, only_copy=only_copy)
 
     return run_here(DRILL, make, by=by, run_id=run_id)

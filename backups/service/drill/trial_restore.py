@@ -17,7 +17,7 @@ from backups.components.files.replacing.replace import contents_of
 from backups.errors import ComponentError
 from backups.instances.kinds import kind_of
 from backups.instances.kinds.layers import CONFIG
-from backups.models import DrillExecution
+from backups.models import BackupCopy, DrillExecution
 from backups.runs.progress import Monitor
 from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
@@ -58,11 +58,12 @@ class TrialResult:
     sqlite_version: str = sqlite3.sqlite_version
 
 
-Trial = Callable[[DrillExecution, Monitor, Path], TrialResult]
+Among = Callable[[BackupCopy], bool]
+Trial = Callable[[DrillExecution, Monitor, Path, Among], TrialResult]
 
 
-def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult:
-    """Restore the archive below `directory` and check it fully.
+def drill(run: DrillExecution, monitor: Monitor, directory: Path, among: Among = may_open) -> TrialResult:
+    """Restore the archive of the nearest copy (`among` those) below `directory` and check it fully.
 
     Raises OperatorError with the first fault.
     """
@@ -70,7 +71,7 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     began = time.monotonic()
     # the archive, what is in it, and the folders unpacked from its nested tars
     require_space(directory, 2 * (backup.size_bytes or 0) + (backup.compressed_size_bytes or 0))
-    signature, fetched = _fetched(run, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory, among)
     archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     trusted = signature.state is State.SIGNED
@@ -101,11 +102,11 @@ def drill(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult
     )
 
 
-def verify(run: DrillExecution, monitor: Monitor, directory: Path) -> TrialResult:
+def verify(run: DrillExecution, monitor: Monitor, directory: Path, among: Among = may_open) -> TrialResult:
     """Hash every member of the archive and check each database in it. Raises as `drill`."""
     backup = run.execution
     began = time.monotonic()
-    signature, fetched = _fetched(run, monitor, directory)
+    signature, fetched = _fetched(run, monitor, directory, among)
     archive = fetched.path
     monitor.stage(Stage.UNPACKING, total=backup.size_bytes or 0)
     unpacked = unpack_databases(archive, directory, monitor.advance)
@@ -135,12 +136,14 @@ def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(warnings))
 
 
-def _fetched(run: DrillExecution, monitor: Monitor, directory: Path) -> tuple[Signature, Fetched]:
+def _fetched(run: DrillExecution, monitor: Monitor, directory: Path, among: Among) -> tuple[Signature, Fetched]:
     backup = run.execution
     # before an archive of many GB is fetched for nothing
     require_key(backup)
     monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
-    fetched = fetch_nearest(backup, directory, progress=monitor.advance, among=may_open, order=longest_unproven_first)
+    fetched = fetch_nearest(
+        backup, directory, progress=monitor.advance, among=among, order=longest_unproven_first, within_budget=True
+    )
     run.read_copy = fetched.copy
     return signature_of_fetched(backup, fetched), fetched
 

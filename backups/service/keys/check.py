@@ -146,7 +146,7 @@ def _try_keys(copy: BackupCopy, *, whole: bool) -> SampleResult:
         if verdict is KeyMatch.UNDETERMINED and whole:
             stored = BackupExecution.objects.without_manifest().get(pk=backup.pk)
             with workspace(str(uuid4())) as directory:
-                fetched = fetch_nearest(stored, directory, among=lambda other: other.pk == copy.pk)
+                fetched = fetch_nearest(stored, directory, among=lambda other: other.pk == copy.pk, within_budget=True)
                 with open_archive(fetched.path, directory) as stream:
                     read_manifest(stream)
             verdict = KeyMatch.OPENS

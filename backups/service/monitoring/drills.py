@@ -1,7 +1,7 @@
 """State of the drills and verifications of each instance, in a constant number of queries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -29,13 +29,14 @@ class DrillState:
     """`last` is the newest drill with a verdict; `every` is the interval of regular drills, None when they are off.
 
     `failures` are the newest drill and the newest verification, where they found the archive bad and no later one
-    passed. `trouble` is a drill without a verdict that is newer than `last`.
+    passed. `trouble` is a drill without a verdict that is newer than `last`. `put_off` is why one that is due waits.
     """
 
     every: timedelta | None
     last: DrillExecution | None
     failures: tuple[DrillExecution, ...]
     trouble: DrillExecution | None
+    put_off: str = ""
 
     def is_due(self, now: datetime, grace: timedelta = timedelta()) -> bool:
         if self.every is None:
@@ -64,8 +65,10 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
     newest_first = dated.newest_first().values("pk")
     # the newest of each sort and instance, by one index seek for each that was ever drilled
     newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
-    rows = InstanceState.objects.filter(instance__in=names).annotate(**newest).values_list(*newest)
-    runs = DrillExecution.objects.filter(pk__in=[pk for row in rows for pk in row if pk is not None])
+    rows = InstanceState.objects.filter(instance__in=names).annotate(**newest)
+    found_rows = list(rows.values_list("instance", "drill_put_off", *newest))
+    put_off = {name: why for name, why, *_ in found_rows}
+    runs = DrillExecution.objects.filter(pk__in=[pk for _, _, *pks in found_rows for pk in pks if pk is not None])
     for run in runs.select_related("execution").without_manifest():
         found = troubles if run.verdict == Verdict.NONE else drills if run.kind == Kind.DRILL else verifications
         found[run.instance] = run
@@ -84,5 +87,8 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
         # a drill with a verdict after it: whatever was wrong is over
         if last is not None and trouble is not None and last.created_at > trouble.created_at:
             trouble = None
-        states[name] = DrillState(every=drills_every(name), last=last, failures=tuple(failures), trouble=trouble)
+        every = drills_every(name)
+        state = DrillState(every=every, last=last, failures=tuple(failures), trouble=trouble)
+        # of the regular drills that are switched off, or of one that an operator made meanwhile, it is outdated
+        states[name] = replace(state, put_off=put_off.get(name, "") if state.is_due(timezone.now()) else "")
     return states

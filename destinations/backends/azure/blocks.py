@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from destinations.backends.azure.session import Container
 
 LEAST_BLOCK_BYTES = 8 * 1024 * 1024
-# the store allows 50,000
+# the store allows 50,000, and 4000 MiB of each
 MOST_BLOCKS = 45_000
+LARGEST_FILE = MOST_BLOCKS * 4000 * 1024 * 1024
 TOKEN_CHARACTERS = 36
 
 Explain = Callable[[Exception], DestinationError | None]

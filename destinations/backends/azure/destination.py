@@ -11,6 +11,8 @@ from destinations.backends.azure.fields import STRICT, option_fields
 from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced
 from destinations.backends.azure.steps import AzureSteps
 from destinations.backends.base import StoredFile, validate_path
+from destinations.backends.base.place import Place
+from destinations.network.hosts import canonical_site
 
 
 class AzureDestination(AzureSteps):
@@ -34,6 +36,11 @@ class AzureDestination(AzureSteps):
 
     def location(self) -> str:
         return f"{self._account.url}/{self.options['azure_container']}/{self.options['location']}".rstrip("/")
+
+    def canonical_place(self) -> Place:
+        host, port = canonical_site(self._account.url)
+        account, container = self._account.name, str(self.options["azure_container"])
+        return Place.at(self.type, port, account, container, folder=str(self.options["location"] or ""), host=host)
 
     # --- access tiers ---------------------------------------------------------------------------------------------
     @property

@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 
 from destinations.backends.base.head import Beginning, Enough
 from destinations.backends.base.options import Options
+from destinations.backends.base.place import Place
 from destinations.backends.base.records import Step, StoredFile, TestStep, UploadState
 from destinations.backends.base.trial import TEST_PREFIX, Trial
 from destinations.exceptions import AppendOnly, DestinationConfigError, NotFound
@@ -24,6 +25,11 @@ class Destination(Options):
 
     Every method raises a subclass of `DestinationError`; what `source`, `sink` and `progress` raise passes unchanged.
     """
+
+    # False leaves out the reading back of uploads that only an option asks for
+    may_read_back = True
+    # bytes of uploads that were read back since it was opened
+    bytes_read_back = 0
 
     def __init__(self, config: Mapping[str, object], *, established: bool = False) -> None:
         """Take options in plain text. `established` says that archives were stored here before, so that a place
@@ -44,7 +50,7 @@ class Destination(Options):
 
     @abstractmethod
     def location(self) -> str:
-        """Return where this is, for people and to compare two destinations; without secrets."""
+        """Return where this is, for people; without secrets."""
 
     def warnings(self) -> tuple[str, ...]:
         """Return what an operator should know about these options, as whole sentences; nothing is connected to."""
@@ -53,6 +59,10 @@ class Destination(Options):
     def folder(self) -> Path | None:
         """Return the folder of this machine that holds the archives; None where they are somewhere else."""
         return None
+
+    def reads_back_uploads(self) -> bool:
+        """Whether the options ask for reading back each upload from a store that may charge for it."""
+        return False
 
     def exposure(self, path: str) -> str:
         """Return a sentence when the storage lets others read the file `path` than was asked for; "" when it does not.
@@ -63,7 +73,16 @@ class Destination(Options):
 
     def is_same_place(self, other: "Destination") -> bool:
         """True when what is stored in one is found in the other: two spellings of one place."""
-        return self.type == other.type and self.location() == other.location()
+        return self.canonical_place() == other.canonical_place()
+
+    def canonical_place(self) -> Place:
+        """Return where this is, from the options alone: equal for two spellings of one place."""
+        return Place((self.type, self.location()))
+
+    @property
+    def leaves_this_machine(self) -> bool:
+        """True where archives are not lost with this machine: not on a server that runs here."""
+        return self.off_box and not self.canonical_place().is_on_this_machine
 
     # --- files ----------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -19,6 +19,7 @@ from django import forms
 from django.conf import settings
 
 from destinations.backends.base import Destination, Progress, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.local.folder import Folder
 from destinations.backends.local.os_errors import from_os_error
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
@@ -90,6 +91,9 @@ class LocalDestination(Destination):
     def location(self) -> str:
         # it is shown and logged: a name need not be UTF-8
         return as_text(str(self.folder()))
+
+    def canonical_place(self) -> Place:
+        return Place.at(self.type, folder=str(self.options["path"]))
 
     def folder(self) -> Path:
         return Path(settings.BACKUP_ROOT, str(self.options["path"]))

@@ -33,6 +33,8 @@ class RemoteSteps(Destination):
     reads_back: ClassVar[bool]
     # whether `remote_send` can go on where an earlier upload with the same state ended
     resumes: ClassVar[bool] = False
+    # the most bytes of one file that the store takes; None where only its space is a limit
+    largest_file: ClassVar[int | None] = None
     # seconds between the tries of one step
     retry_delays: tuple[float, ...] = (1, 2, 4, 8)
 

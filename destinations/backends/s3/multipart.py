@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from destinations.backends.base import BLOCK_SIZE, UploadState
 from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.completion import abort, list_parts
+from destinations.backends.s3.listings import abort_all
 from destinations.exceptions import DestinationError
 from destinations.transfer.blocks import compare
 from destinations.transfer.parallel import side_by_side
@@ -23,6 +24,8 @@ THREADS = 4
 LEAST_PART_BYTES = 8 * 1024 * 1024
 # the store allows 10,000
 MOST_PARTS = 9000
+# of one object: parts are at most 5 GiB, and many compatible stores take no more than AWS took for long
+LARGEST_FILE = 5 * 1024**4
 
 Explain = Callable[[Exception, str], DestinationError | None]
 
@@ -57,6 +60,11 @@ def send(bucket: "Bucket", parts: Parts, upload: Upload, state: UploadState) -> 
     stored = _resume(bucket, parts, state, about)
     if stored is None:
         algorithm = {"ChecksumAlgorithm": "SHA256"} if parts.checksum == "sha256" else {}
+        if state.data.get("creating") == parts.key:
+            # the answer to that may have been lost: nothing of ours names what it began
+            abort_all(bucket, parts.key)
+        state.data = {"creating": parts.key}
+        state.save(state.data)
         answer = bucket.call(
             "create_multipart_upload",
             Key=parts.key,

@@ -35,4 +35,4 @@ def test_it_names_the_instances_whose_backups_lack_a_copy() -> None:
     page = page_at(a_client(VIEW), "/admin/")
     assert page.notices().count("lacks-a-copy") == 1
     assert "1 backup of shop lacks a copy" in page.notice("lacks-a-copy").text
-    assert "1 backup of shop without a copy" in page.field("banner").text
+    assert "1 backup of shop lacks a copy" in page.field("banner").text

@@ -10,6 +10,7 @@ from backups.models import BackupCopy, BackupExecution
 from backups.service.backup.run import backup_now
 from backups.service.drill import trial_restore
 from backups.service.drill.run import drill, verify_backup
+from destinations.backends.local import LocalDestination
 from destinations.models import BackupDestination
 from tests.support.call_commands import command
 from tests.support.rows import a_destination
@@ -41,6 +42,18 @@ def test_drills_and_verifications_take_turns_over_the_places_of_an_instance(
     assert " at vault: " in command("verifybackup", second.pk).out
     assert " at nas" in command("drill", second.pk).out
     assert command("drill", second.pk, "--json").data["destination"] == "vault"
+
+
+def test_a_place_that_charges_for_reading_is_read_last_until_it_has_a_budget(
+    make: Callable[[], BackupExecution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = make()
+    monkeypatch.setattr(LocalDestination, "off_box", True)
+    monkeypatch.setattr(LocalDestination, "leaves_this_machine", True)
+    monkeypatch.setattr(LocalDestination, "reads_back_uploads", lambda self: "nas" in self.location())
+    assert [drill(backup, by="tests").findings["destination"] for _ in range(2)] == ["nas", "nas"]
+    BackupDestination.objects.filter(name="vault").update(daily_read_mb=100)
+    assert drill(backup, by="tests").findings["destination"] == "vault"
 
 
 def test_a_copy_whose_drill_did_not_pass_is_not_verified_by_it(
