@@ -19,6 +19,7 @@ from backups.models.querysets import SOUND_COPY
 from backups.runs import finish
 from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.liveness import TIMEOUT_FACTOR
+from backups.service.archives import budget
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import signature_of
 from backups.service.archives.records.copied import record_copied
@@ -28,7 +29,7 @@ from backups.service.backup.remove import remove_archive, remove_damaged
 from destinations.backends import Destination
 from destinations.backends.base import Progress
 from destinations.exceptions import AppendOnly, ConnectionLost, DestinationError, Locked, NotFound
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, Reading
 
 NOTE = "The process died after the upload. The archive was read back and is complete."
 # after the first look that finds nothing: a process that was taken for dead, or its thread, may still publish
@@ -162,6 +163,8 @@ def _stored_archive(
             return None
         sink = HashingSink()
         opened.get(copy.planned_path, sink, progress=progress)
+        # counted and never put off: it is read once, and the archive may be the only one
+        budget.settle(Reading.unlimited(copy.destination), file.size_bytes)
     except NotFound:
         return None
     same = [one for one in candidates if one.sha256 == sink.sha256.hexdigest()]

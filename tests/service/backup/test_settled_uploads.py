@@ -19,7 +19,7 @@ from backups.service.backup.settle import LATER, RETRY, settle_uploads
 from backups.service.catalogue.sync import import_backups
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import ConnectionLost, DestinationUnavailable
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, read_today
 from tests.support.rows import a_copy, a_drill, a_manifest, an_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -198,7 +198,9 @@ def test_an_interrupted_backup_whose_archive_arrived_is_completed_with_its_lock(
     destination: BackupDestination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = interrupted(destination, monkeypatch)
+    before = read_today(destination)
     assert tidy() == 1
+    assert read_today(destination) - before == at(backup, "nas").size_bytes
     backup.refresh_from_db()
     assert (backup.status, backup.stage, backup.error_message, backup.copies_state) == ("completed", "done", "", "all")
     assert signature_state(backup).state is State.SIGNED
