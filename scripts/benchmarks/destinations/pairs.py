@@ -20,7 +20,9 @@ LARGEST_MB = 256
 SPEED, SPEED_OF_SFTP = 0.9, 1.0
 MEMORY_MIB = 64
 ROUNDS = 5
-HEADINGS = ("", "wall s", "CPU s", "server CPU s", "peak MiB", "tool wall s", "tool CPU s", "wall ratio", "speed", "")
+OURS = ("wall s", "CPU s", "server CPU s", "peak MiB")
+THEIRS = ("tool wall s", "tool CPU s", "tool peak MiB")
+HEADINGS = ("", *OURS, *THEIRS, "wall ratio", "speed", "")
 
 
 def run(bench: Bench) -> Iterator[str]:
@@ -89,6 +91,7 @@ def _row(type: str, direction: str, ours: Timed, tool: Timed) -> list[str]:
         *(f"{seconds:.2f}" for seconds in (ours.wall, ours.cpu, ours.server_cpu)),
         f"{ours.peak:.0f}",
         *(f"{seconds:.2f}" for seconds in (tool.wall, tool.cpu)),
+        f"{tool.peak:.0f}",
         f"{ours.wall / tool.wall:.2f}x",
         f"{tool.wall / ours.wall:.2f}x",
         "" if ours.wall <= tool.wall * _limit(type, direction) else "**slow**",

@@ -149,8 +149,8 @@ def test_files_of_others_are_neither_listed_nor_in_the_way(place: Place, destina
     assert fetched(destination, PATH) == b"x"
 
 
-def test_a_file_that_is_not_there_is_not_found(destination: Destination) -> None:
-    put(destination, PATH, b"x")
+def test_a_file_that_is_not_there_is_not_found(place: Place, destination: Destination) -> None:
+    place.plant(PATH, b"x")
     uses: list[Callable[[str], object]] = [
         destination.stat,
         destination.delete,
@@ -168,7 +168,7 @@ def test_a_destination_without_files_lists_none(destination: Destination) -> Non
 
 
 def test_a_deleted_file_is_gone(place: Place, destination: Destination) -> None:
-    put(destination, PATH, b"x")
+    place.plant(PATH, b"x")
     destination.delete(PATH)
     assert list(destination.list()) == [] == place.files()
 
@@ -201,8 +201,8 @@ def test_no_path_leaves_the_destination(place: Place, destination: Destination, 
 
 
 @pytest.mark.parametrize("path", [PATH, "x/../a.tar.t.part", "a b.t.part", "/a.tar.t.part"])
-def test_delete_partial_deletes_nothing_else(destination: Destination, path: str) -> None:
-    put(destination, PATH, b"x")
+def test_delete_partial_deletes_nothing_else(place: Place, destination: Destination, path: str) -> None:
+    place.plant(PATH, b"x")
     with pytest.raises(DestinationConfigError):
         destination.delete_partial(path)
     assert destination.stat(PATH).size_bytes == 1
@@ -227,7 +227,7 @@ def test_the_test_takes_each_step_and_leaves_nothing(place: Place, destination: 
 
 def test_the_head_is_the_beginning_or_all_of_a_shorter_file(place: Place, destination: Destination) -> None:
     data = bytes(range(256)) * 8192
-    put(destination, PATH, data)
+    place.plant(PATH, data)
     for length in (1, MIB, len(data), len(data) + 1):
         with place.open() as another:
             assert another.head(PATH, length) == data[:length]
@@ -236,15 +236,16 @@ def test_the_head_is_the_beginning_or_all_of_a_shorter_file(place: Place, destin
 
 
 def test_two_destinations_in_two_folders_do_not_see_each_other(place: Place, destination: Destination) -> None:
-    put(destination, PATH, b"x")
+    place.plant(PATH, b"x")
     other = type(place)(place.request)
     with other.open() as beside:
         assert list(beside.list()) == []
         assert not destination.is_same_place(beside)
 
 
-def test_it_can_be_closed_twice_and_used_again(destination: Destination) -> None:
-    put(destination, PATH, b"x")
+def test_it_can_be_closed_twice_and_used_again(place: Place, destination: Destination) -> None:
+    place.plant(PATH, b"x")
+    destination.require_reachable()
     destination.close()
     destination.close()
     assert fetched(destination, PATH) == b"x"

@@ -79,6 +79,15 @@ def server(sshd: Sshd, proxy: Proxy, tmp_path: Path) -> dict[str, object]:
     return remote_of(proxy, FULL, sshd.password, tmp_path)
 
 
+def store(sshd: Sshd, apart: str, data: bytes) -> None:
+    """Store an archive there as another program does."""
+    path = Path(sshd.home(FULL), apart, PATH)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    for made in (path, *path.parents[:3]):
+        sshd.give(FULL, made)
+
+
 def remote_of(proxy: Proxy, user: str, password: str, folder: Path) -> dict[str, object]:
     obscured = subprocess.run(
         [require("rclone"), "obscure", "-"], input=password, capture_output=True, text=True, check=True
@@ -232,9 +241,11 @@ def test_an_upload_to_a_server_that_is_cut_is_begun_anew_and_arrives(
     assert files_below(sshd.home(FULL) / apart) == [PATH]
 
 
-def test_a_download_that_is_cut_goes_on(opened: Open, server: dict[str, object], proxy: Proxy, apart: str) -> None:
+def test_a_download_that_is_cut_goes_on(
+    opened: Open, server: dict[str, object], proxy: Proxy, sshd: Sshd, apart: str
+) -> None:
     destination, data, sink = opened(apart, remote=server), os.urandom(3 * MIB), io.BytesIO()
-    put(destination, PATH, data)
+    store(sshd, apart, data)
     proxy.cut(down=2 * MIB)
     assert destination.get(PATH, sink) == len(data)
     assert sink.getvalue() == data
@@ -335,7 +346,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_of_the_listing(
     opened: Open, server: dict[str, object], sshd: Sshd, apart: str
 ) -> None:
     destination = opened(apart, remote=server)
-    put(destination, PATH, b"x")
+    store(sshd, apart, b"x")
     closed = sshd.home(FULL) / apart / "other"
     closed.mkdir(mode=0o700)
     with pytest.raises(DestinationUnavailable, match=r"(?i)permission denied"):
