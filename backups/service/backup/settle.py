@@ -222,7 +222,7 @@ def _remove(opened: Destination, copy: BackupCopy, now: datetime) -> None:
         else:
             # that does not change within minutes, and the archive is read back each time
             until = (error.until if isinstance(error, Locked) else None) or copy.locked_until
-            again = max(until, now) if until is not None else now + REFUSED
+            again = max(until, now + RETRY) if until is not None else now + REFUSED
             BackupCopy.objects.filter(pk=copy.pk).update(locked_until=until, look_again_at=again)
         audit.log(
             "backup.archive-left", logging.WARNING, backup=copy.execution_id, destination=where, file=copy.planned_path,
