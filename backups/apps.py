@@ -13,7 +13,7 @@ class BackupsConfig(AppConfig):
         from backups.service.archives import exposure
         from backups.service.archives.trees import lists as tree_lists  # noqa: F401
         from backups.service.automation import schedules
-        from backups.service.backup import run as backup
+        from backups.service.backup import kind as backup
         from backups.service.copying import kind as copying
         from backups.service.drill import run as drill
         from backups.service.drops import episodes

@@ -34,6 +34,10 @@ class Locked(DestinationError):
         self.until = until
 
 
+class AppendOnly(DestinationError):
+    """Nothing is deleted there by this site: its store decides when files go."""
+
+
 class DestinationFull(DestinationError):
     """No space, a quota or a size limit."""
 

@@ -46,6 +46,8 @@ class Counts(TypedDict):
     databases: NotRequired[int]
     rows: NotRequired[int]
     signature: NotRequired[str]
+    # from which the archive was read
+    destination: NotRequired[str]
     sqlite_version: NotRequired[str]
 
 

@@ -47,6 +47,9 @@ class DrillExecution(Run):
         Stage.DONE: (100, 100),
     }
 
+    # that was fetched, in the process that runs it
+    read_copy: BackupCopy | None = None
+
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.WAITING)
     execution = models.ForeignKey(BackupExecution, on_delete=models.PROTECT, related_name="drills")
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.DRILL)

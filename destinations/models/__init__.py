@@ -1,8 +1,9 @@
 """Destinations and what is known of them."""
 
-from destinations.models.destination import BackupDestination, DestinationQuerySet, new_id
+from destinations.models.destination import BackupDestination, new_id
 from destinations.models.destination_reading import DestinationReading, Reading, read_today, read_today_of
 from destinations.models.destination_test import DestinationTest
+from destinations.models.querysets import DestinationQuerySet
 
 __all__ = [
     "BackupDestination",

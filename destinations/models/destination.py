@@ -4,7 +4,6 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -16,6 +15,8 @@ from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.formats import counted
 from destinations.lib.operator_error import sentences
 from destinations.models.destination_test import DestinationTest
+from destinations.models.places import place_problem
+from destinations.models.querysets import DestinationManager, DestinationQuerySet
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, retention_constraints
 from destinations.policies.retention_rule import RetentionError
@@ -27,22 +28,6 @@ logger = logging.getLogger(__name__)
 
 def new_id() -> str:
     return str(uuid.uuid4())
-
-
-class DestinationQuerySet(models.QuerySet["BackupDestination"]):
-    def enabled(self) -> Self:
-        """Return those that take new backups."""
-        return self.filter(enabled=True)
-
-
-_Manager = models.Manager.from_queryset(DestinationQuerySet)
-
-
-class DestinationManager(_Manager["BackupDestination"]):
-    """Leaves out the deleted ones, which only the history of backups refers to."""
-
-    def get_queryset(self) -> DestinationQuerySet:
-        return DestinationQuerySet(self.model, using=self._db).filter(removed_at=None)
 
 
 class BackupDestination(EncryptionField, RetentionFields):
@@ -137,11 +122,32 @@ class BackupDestination(EncryptionField, RetentionFields):
         if not self.config_json:
             return
         self._keep_archives_in_reach()
-        here = self._location()
-        for other in BackupDestination.objects.filter(type=self.type).exclude(pk=self.pk):
-            # two destinations in one place would look like two copies and be one
-            if here and other._location() == here:
-                raise ValidationError(f"Destination {other.name!r} already stores at {here}. Choose another place.")
+        try:
+            here = self.place()
+        except DestinationConfigError:
+            # said by the form of its type, and by every use
+            return
+        others = BackupDestination.objects.filter(type=self.type).exclude(pk=self.pk)
+        if problem := place_problem(here, others, moved=not self._is_unmoved(here)):
+            raise ValidationError(problem)
+
+    def _is_unmoved(self, here: Destination) -> bool:
+        stored = BackupDestination.objects.filter(pk=self.pk).first()
+        try:
+            return stored is not None and stored.place().is_same_place(here)
+        except DestinationConfigError:
+            return False
+
+    @property
+    def leaves_this_machine(self) -> bool:
+        """True where archives are not lost with this machine; that of the type where the options cannot be read."""
+        backend = destination_class(self.type)
+        if not backend.off_box:
+            return False
+        try:
+            return self.place().leaves_this_machine
+        except DestinationConfigError:
+            return True
 
     def _keep_archives_in_reach(self) -> None:
         """Raise ValidationError for a new place when archives are recorded at the stored one."""
@@ -216,11 +222,17 @@ class BackupDestination(EncryptionField, RetentionFields):
         return place.location()
 
     @property
+    def append_only(self) -> bool:
+        """Whether this site deletes nothing there: the rule is what the store is expected to keep."""
+        return bool(self.config_json.get("append_only"))
+
+    @property
     def rule_text(self) -> str:
         """What its retention rule keeps, or what is wrong with the rule."""
         try:
             pending = " (not confirmed)" if self.rule_pending_since else ""
-            return f"{self.rule() or 'everything'}{pending}"
+            store = " (append-only: left to the store)" if self.append_only else ""
+            return f"{self.rule() or 'everything'}{pending}{store}"
         except RetentionError as error:
             return error.text
 

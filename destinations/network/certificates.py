@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django import forms
 
 from destinations.exceptions import DestinationConfigError, PeerNotTrusted
+from destinations.network.endpoint import require_no_device
 
 CA_FILE, FINGERPRINT = "ca_file", "certificate_fingerprint"
 # prints the fingerprint on the server
@@ -77,6 +78,7 @@ class Trust:
     def context(self) -> ssl.SSLContext:
         """Return the context of all connections to one server. Raises `DestinationConfigError`."""
         try:
+            require_no_device(self.ca_file)
             context = ssl.create_default_context(cafile=self.ca_file or None)
         except OSError as error:
             reason = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no certificate"

@@ -1,13 +1,21 @@
 """The first steps of a test of what is reached by a URL: resolve, connect, TLS."""
 
+import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from destinations.exceptions import DestinationConfigError
+
+
+def require_no_device(file: str | None) -> None:
+    """Raise `OSError` for a device or a pipe, of which there is no end to read."""
+    if file and Path(file).exists() and not Path(file).is_file():
+        raise OSError(errno.EINVAL, "it is not a file")
 
 
 def trusting(ca_file: str | None) -> ssl.SSLContext:
@@ -16,6 +24,7 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
     Raises `DestinationConfigError`, which repeats nothing of the file.
     """
     try:
+        require_no_device(ca_file)
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror

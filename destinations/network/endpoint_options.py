@@ -25,12 +25,13 @@ def endpoint_problem(url: str) -> str:
         is_plain = False
     if not is_plain or not url.isprintable() or " " in url:
         return "It is an https:// URL of a host, without a path."
-    if _is_of_metadata(host):
+    if is_of_metadata(host):
         return "It is the address of this machine's metadata service, which is no store."
     return ""
 
 
-def _is_of_metadata(host: str) -> bool:
+def is_of_metadata(host: str) -> bool:
+    """Whether a host answers with the credentials of this machine, in whatever spelling."""
     if host.rstrip(".").lower() in _METADATA_NAMES:
         return True
     try:

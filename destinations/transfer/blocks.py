@@ -41,3 +41,12 @@ def check_free_space(where: str, size: int, free: int | None) -> None:
             f"{where} has {human_size(free)} free, and the file needs {human_size(size)}.",
             "Free some space there, keep backups for fewer days, or use another destination.",
         )
+
+
+def check_largest_file(where: str, path: str, size: int, largest: int | None) -> None:
+    """Raise `DestinationFull` for a file that the store would refuse at its end."""
+    if largest is not None and size > largest:
+        raise DestinationFull(
+            f"{path} has {human_size(size)}, and {where} takes files of at most {human_size(largest)}.",
+            "Split the instance into several, or use another destination.",
+        )

@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from destinations.exceptions import VerificationFailed
 from destinations.transfer.blocks import compare
 from destinations.transfer.paths import part_name
 from destinations.transfer.watch import Foreign, Meter
@@ -64,6 +65,8 @@ class Upload:
             self._descriptor: int | None = source.fileno()
         except OSError:
             self._descriptor = None
+        # of a file that is in use: some types read it more than once
+        self._changed_at = self._last_change()
 
     def again(self, meter: Meter) -> "Upload":
         """Return the upload for another try, at the position of this one."""
@@ -116,10 +119,14 @@ class Upload:
         """Return `size` bytes from `offset`, for types that send parts side by side; the order does not matter."""
         block = self._pread(offset, size)
         self._require_block(offset, size, block)
-        with self._lock:
-            self._parted += len(block)
-        self.meter.count(len(block))
+        self.count(len(block))
         return block
+
+    def count(self, size: int) -> None:
+        """Count `size` bytes that were peeked and are sent now."""
+        with self._lock:
+            self._parted += size
+        self.meter.count(size)
 
     def skip(self, size: int) -> None:
         """Count `size` bytes that arrived by an earlier try; a negative number takes back what is sent again."""
@@ -135,7 +142,13 @@ class Upload:
         return block
 
     def peek_in_order(self, offset: int, size: int) -> bytes:
-        """Peek, and take the bytes into the checksum of the whole: for types that send parts, from begin to end."""
+        """Peek, and take the bytes into the checksum of the whole: for types that send parts, from begin to end.
+
+        What the store compares a part with is to be computed from these bytes: a source may change between readings.
+        """
+        if offset == 0:
+            # a further try reads all of it again, and sends what it reads
+            self._digest, self._furthest = hashlib.sha256(), 0
         block = self.peek(offset, size)
         if offset <= self._furthest < offset + len(block):
             self._digest.update(block[self._furthest - offset :])
@@ -151,12 +164,19 @@ class Upload:
             self._seek(self.wanted.size)
             more = len(self._read(1))
         compare(WHAT, "size", self.wanted.size, self.wanted.size + more)
+        if self._last_change() != self._changed_at:
+            raise VerificationFailed(
+                f"{WHAT} was changed while it was sent.", "Try again when nothing writes to it any more."
+            )
         if self.wanted.sha256 and self._furthest == self.wanted.size:
             compare(WHAT, "SHA-256", self.wanted.sha256, self._digest.hexdigest())
 
     def require_all_read(self) -> None:
         """Raise `VerificationFailed` when the source ended early; for types that read in order."""
         compare(WHAT, "size", self.wanted.size, self._position)
+
+    def _last_change(self) -> int:
+        return os.fstat(self._descriptor).st_mtime_ns if self._descriptor is not None else 0
 
     def _seek(self, position: int) -> None:
         try:

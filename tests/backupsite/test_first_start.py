@@ -1,6 +1,7 @@
 """A first start on a full disk, of each program of the site: one sentence, an exit code, and no part of a key."""
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def test_a_first_start_on_a_full_disk_is_one_sentence(tmp_path: Path, arguments:
     address = f"127.0.0.1:{free_port()}"
     with small_disk(tmp_path / "disk", megabytes=2) as disk:
         site = Site(disk)
+        site.popen = subprocess.Popen
         site.home.mkdir(mode=0o700)
         fill(disk)
         process = site.start(*(argument.format(address=address) for argument in arguments), PYTHONWARNINGS="default")

@@ -48,7 +48,7 @@ def test_a_file_of_a_mark_alone_and_one_in_utf_16_are_refused_by_name(file: Path
 
 @pytest.mark.django_db
 def test_what_an_earlier_version_encrypted_with_the_mark_is_opened_still(
-    file: Path, shop: Path, settings: Settings, back_up: BackUp, cheap_passphrases: None
+    file: Path, shop: Path, settings: Settings, back_up: BackUp
 ) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = "\ufeffcorrect horse battery"
     with pytest.MonkeyPatch.context() as patch:

@@ -28,7 +28,7 @@ def found(id: str, *, database: bool = False, deploy: bool = False) -> list[Chec
     "character", ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u202e", "\u00a0", "\u3000", "\u2028", "\ufe0f", "\u3164"]
 )
 def test_a_passphrase_with_what_cannot_be_seen_is_refused_and_not_quoted(
-    shop: Path, settings: Settings, back_up: BackUp, cheap_passphrases: None, character: str
+    shop: Path, settings: Settings, back_up: BackUp, character: str
 ) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = f"correct horse{character} battery"
     (message,) = found("E045")
@@ -97,7 +97,7 @@ def test_the_checks_for_deployment_try_the_keys_on_what_lies_at_the_destinations
 
 
 @pytest.mark.django_db
-def test_quickstart_tries_them_too(shop: Path, settings: Settings, back_up: BackUp, cheap_passphrases: None) -> None:
+def test_quickstart_tries_them_too(shop: Path, settings: Settings, back_up: BackUp) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     back_up("shop")
     assert "keys        open what is encrypted: 1 archive" in command("quickstart", "--no-serve").out

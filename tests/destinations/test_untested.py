@@ -1,6 +1,7 @@
 """A destination is tested before it takes backups: by command and form, and before a backup exports anything."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +28,10 @@ def missing_root(tmp_path: Path, settings: Settings) -> Path:
     return tmp_path / "not mounted"
 
 
-def test_the_first_destination_of_a_fresh_home_takes_a_test_file(tmp_path: Path) -> None:
+def test_the_first_destination_of_a_fresh_home_takes_a_test_file(tmp_path: Path, migrated_database: Path) -> None:
     site = Site(tmp_path)
-    assert site.run("migrate", "-v0").code == 0
+    site.home.mkdir(mode=0o700)
+    shutil.copy(migrated_database, site.home / "backupsite.sqlite3")
     added = site.run("adddestination", "local", "--type", "local", "--json")
     assert (added.code, added.data["tested"], added.data["enabled"]) == (0, True, True)
     assert (site.home / "backups").stat().st_mode & 0o777 == 0o700

@@ -22,10 +22,10 @@ FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Path:
     """Return the home of a site that no test runs: it is set up once, and copied."""
     home = tmp_path_factory.mktemp("template") / "home"
-    make_home(home)
+    make_home(home, migrated_database)
     return home
 
 

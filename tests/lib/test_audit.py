@@ -14,7 +14,7 @@ from backups.models import BackupExecution
 from backups.runs.finish import cancel
 from backups.service.archives.fetch import download_backup
 from backups.service.archives.records.delete import delete_backup
-from backups.service.backup import run as backup_service
+from backups.service.backup import kind as backup_service
 from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
 from tests.support.processes.project_programs import manage

@@ -25,6 +25,7 @@ from backups.worker import tick as housekeeping
 from destinations.backends import TYPES
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationError
+from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 from tests.support.call_commands import command
 from tests.support.restores.instance_restores import restore
@@ -62,7 +63,6 @@ def planted(
     settings: Settings,
     destination: BackupDestination,
     monkeypatch: pytest.MonkeyPatch,
-    cheap_passphrases: None,
 ) -> Iterator[None]:
     values = list(CANARIES.values())
     settings.BACKUP_ENCRYPTION_PASSPHRASE, settings.BACKUP_ENCRYPTION_OLD_PASSPHRASES = values[0], [values[1]]
@@ -114,7 +114,7 @@ def fail_with_everything(settings: Settings, monkeypatch: pytest.MonkeyPatch, ba
 
         with monkeypatch.context() as patch:
             patch.setattr(LocalDestination, "put", fail)
-            with suppress(DestinationError, ValueError):
+            with suppress(OperatorError):
                 back_up()
     monkeypatch.setattr(housekeeping, "STEPS", [lambda _: (_ for _ in ()).throw(BackupError(everything))])
     with suppress(BackupError):

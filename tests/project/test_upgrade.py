@@ -3,13 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 
 
 @pytest.fixture
@@ -18,14 +17,8 @@ def manage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     (tmp_path / "home").mkdir(mode=0o700)
     (tmp_path / "home" / "instances.toml").write_text("")
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    env |= {"BACKUPSITE_HOME": str(tmp_path / "home"), "PYTHONWARNINGS": "ignore"}
-
-    def run(*args: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "manage.py", *args], cwd=PROJECT, env=env, capture_output=True, text=True, check=False
-        )
-
-    return run
+    env |= {"BACKUPSITE_HOME": str(tmp_path / "home")}
+    return lambda *args: prepared.run(["manage.py", *args], env, timeout=120)
 
 
 EVERY_STATE = """
@@ -35,17 +28,21 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 OURS = ("backups", "destinations")
+states, failed = [], []
+
+def look(action, migration=None, fake=False):
+    if action == "apply_success" and migration.app_label in OURS:
+        states.append(str(migration))
+        try:
+            checks.run_checks(databases=["default"])
+        except Exception as error:
+            failed.append(f"{migration}: {error!r}")
+
 executor = MigrationExecutor(connection)
 executor.migrate([name for name in executor.loader.graph.leaf_nodes() if name[0] not in OURS])
-failed = []
-plan = [step for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes()) if step.app_label in OURS]
-for step in plan:
-    MigrationExecutor(connection).migrate([(step.app_label, step.name)])
-    try:
-        checks.run_checks(databases=["default"])
-    except Exception as error:
-        failed.append(f"{step}: {error!r}")
-print(json.dumps({"states": len(plan), "failed": failed}))
+executor = MigrationExecutor(connection, look)
+executor.migrate(executor.loader.graph.leaf_nodes())
+print(json.dumps({"states": len(states), "failed": failed}))
 """
 
 
@@ -64,26 +61,24 @@ def test_a_site_of_every_earlier_state_is_checked_before_it_is_migrated(
 
 RESERVED = """
 import json
-from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
-old = ("backups", "0004_run_owner")
-call_command("migrate", verbosity=0)
-call_command("migrate", "backups", "0004", verbosity=0)
-apps = MigrationExecutor(connection).loader.project_state(old).apps
-nas = apps.get_model("destinations", "BackupDestination").objects.create(name="nas", type="local", config_json={})
-backups = apps.get_model("backups", "BackupExecution").objects
+before, after = ("backups", "0004_run_owner"), ("backups", "0005_reservation")
+def migrated(state):
+    executor = MigrationExecutor(connection)
+    return executor.migrate([state]).apps.get_model("backups", "BackupExecution").objects
+backups = migrated(before)
+nas = backups.model._meta.apps.get_model("destinations", "BackupDestination").objects.create(
+    name="nas", type="local", config_json={}
+)
 held = dict(worker="vm:1", process="boot/ns/1/2", heartbeat_at=timezone.now(), kind="scheduled")
 for name, status, owner in [("a", "queued", "queue"), ("b", "queued", "process"), ("c", "running", "queue")]:
     backups.create(id=name, instance=name, destination=nas, status=status, owner=owner, triggered_by="x", **held)
-call_command("migrate", verbosity=0)
-from backups.models import BackupExecution
-for row in BackupExecution.objects.order_by("pk"):
+for row in migrated(after).order_by("pk"):
     facts = [row.reserved_at is not None, row.reserved_by, row.process, row.heartbeat_at is not None]
     print(json.dumps(facts))
-call_command("migrate", "backups", "0004", verbosity=0)
-for row in backups.order_by("pk"):
+for row in migrated(before).order_by("pk"):
     print(json.dumps([row.process, row.heartbeat_at is not None]))
 """
 

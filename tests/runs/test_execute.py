@@ -13,7 +13,8 @@ from backups.models import BackupExecution, BackupSchedule, CopyExecution, Drill
 from backups.runs import finish
 from backups.runs.claim import claim
 from backups.runs.registry import find_run, kind_of, kinds, register
-from backups.service.backup.run import BACKUP, backup_now, run_backup
+from backups.service.backup.kind import BACKUP
+from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import Slot, start_backup
 from backups.signals import execution_finished
 from destinations.models import BackupDestination

@@ -8,7 +8,12 @@ from xdist.workermanage import WorkerController
 
 # The tests of such a folder share servers, browsers and templates of sites, which are made once in a process. They are
 # also the longest ones: a folder is one unit, and pytest-xdist begins with the units of the most tests.
-TOGETHER = ("tests/worker/", "tests/end_to_end/", "tests/destinations/servers/")
+TOGETHER = (
+    "tests/worker/",
+    "tests/end_to_end/",
+    "tests/destinations/servers/",
+    "tests/instances/kinds/test_registry.py",
+)
 
 
 class FoldersTogether(LoadScopeScheduling):

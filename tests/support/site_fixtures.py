@@ -142,9 +142,9 @@ class StageHandler(logging.Handler):
 
 
 @pytest.fixture(scope="session")
-def site_template(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site_template(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Site:
     """Return a site with tables, a destination and one backup; tests work in copies of it."""
-    return furnished(tmp_path_factory.mktemp("template"))
+    return furnished(tmp_path_factory.mktemp("template"), migrated_database)
 
 
 Listing = Callable[[], list[str]]

@@ -8,10 +8,10 @@ from tests.support.sites.worker_site import Site, copy_of, make_home
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the home of a site that no test runs: it is migrated once, and copied."""
+def template(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Path:
+    """Return the home of a site that no test runs: it is made once, and copied."""
     home = tmp_path_factory.mktemp("template") / "home"
-    make_home(home)
+    make_home(home, migrated_database)
     return home
 
 

@@ -12,7 +12,7 @@ from tests.support.sites.worker_site import Site, eventually
 
 SHORT_TIMEOUTS = """
 import backups.worker.child_process as s
-from backups.service.backup.run import BACKUP
+from backups.service.backup.kind import BACKUP
 s.MARGIN_SECONDS = 1
 BACKUP.ending_seconds = 0.5
 """

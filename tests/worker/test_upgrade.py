@@ -38,7 +38,7 @@ def test_the_scheduler_row_of_an_old_release_is_repaired_and_due_at_once(home: P
 def queue_by_old_release(site: Site) -> str:
     """Queue a backup with the message that an old release sends for it."""
     run_id = site.python(
-        "from backups.service.backup.run import start_backup; from destinations.models import BackupDestination\n"
+        "from backups.service.backup.start import start_backup; from destinations.models import BackupDestination\n"
         "from backups.models import BackupExecution; from django.utils import timezone\n"
         "run = start_backup('shop-0', BackupDestination.objects.get(), by='tests')\n"
         "BackupExecution.objects.filter(pk=run.pk).update(rang_at=timezone.now()); print(run.pk)"

@@ -36,7 +36,8 @@ class Command(BackupCommand):
         found = [counted(done["files"], "file"), counted(done["databases"], "database"), counted(done["rows"], "row")]
         lines = [
             f"passed       {backup}",
-            f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}",
+            f"             {listed(found)}, {human_size(done['bytes'])} from {human_size(done['archive_bytes'])}"
+            f" at {done.get('destination') or backup.destination}",
             f"             restored in {human_duration(done['seconds'])}, checked in another"
             f" {human_duration(done['checking_seconds'])}",
             f"             with SQLite {done['sqlite_version']}",

@@ -46,6 +46,7 @@ def scanned(found: Scan) -> Sections:
     return {
         "unknown": [{"path": file.path, "size_bytes": file.size_bytes} for file in found.unknown],
         "missing": [item_of(row) for row in found.missing],
+        "expired": [item_of(row, reason="deleted by the store") for row in found.expired],
         "returned": [item_of(row) for row in found.returned],
         "changed": [item_of(row, reason=f"has {size} bytes there") for row, size in found.changed],
         "other": [{"path": file.path, "reason": "not an archive by its name"} for file in found.others],
@@ -61,6 +62,7 @@ def imported(done: Imported) -> Sections:
         "copies": [{"path": path, "reason": f"another copy of backup {row.pk}"} for path, row in done.copies],
         "refused": [{"path": path, "reason": reason} for path, reason in done.refused],
         "missing": [item_of(row) for row in done.missing],
+        "expired": [item_of(row, reason="deleted by the store") for row in done.scan.expired],
         "returned": [item_of(row) for row in done.returned],
         "changed": [item_of(row, reason=f"has {size} bytes there") for row, size in done.scan.changed],
         "removed": [{"path": path, "reason": "an orphaned partial upload"} for path in done.removed],

@@ -18,6 +18,7 @@ class Command(BackupCommand):
 def _line(facts: DestinationFacts) -> str:
     destination, test = facts.destination, facts.last_test
     state = "" if destination.enabled else " (disabled)"
+    state += " (append-only)" if destination.append_only else ""
     missing = f", {facts.missing} missing" if facts.missing else ""
     tested = f"test {test}" if test else "never tested"
     return (

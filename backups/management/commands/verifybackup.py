@@ -28,13 +28,15 @@ class Command(BackupCommand):
             "files": len(verified.manifest.contents),
             "databases": verified.databases,
             "signature": verified.signature,
+            "destination": verified.destination or None,
             "warnings": verified.warnings,
         }
         # a note is about a database that could not be checked completely
         state = "were checked" if verified.notes else "are sound"
         found = f"{data['files']} files agree with the manifest, {data['databases']} databases {state}"
+        where = f" at {verified.destination}" if verified.destination else ""
         lines = [
-            f"verified  {subject}: {found}, {verified.signature}",
+            f"verified  {subject}{where}: {found}, {verified.signature}",
             *(f"warning   {note}" for note in verified.notes),
         ]
         self.respond(data, "\n".join(map(printable, lines)))

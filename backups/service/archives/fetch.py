@@ -66,9 +66,10 @@ def fetch_nearest(
     *,
     progress: Callable[[int], None] | None = None,
     among: Callable[[BackupCopy], bool] = lambda copy: True,
+    order: Callable[[list[BackupCopy]], list[BackupCopy]] = lambda nearest_first: nearest_first,
     within_budget: bool = False,
 ) -> Fetched:
-    """Download the nearest sound copy of `backup` (`among` those) into `directory` (0600).
+    """Download the nearest sound copy of `backup` (`among` those, in another `order`) into `directory` (0600).
 
     One that is missing or changed is marked as such, and the next one is taken, as when a destination does not answer.
     What is read counts against the daily reading budget; `within_budget` passes over a copy for which that has no room.
@@ -79,7 +80,7 @@ def fetch_nearest(
     if not backup.has_archive:
         state = "missing" if backup.is_missing else "deleted" if backup.deleted_at else backup.status
         raise BackupError(f"Backup {backup.pk} has no archive: it is {state}.")
-    copies = [copy for copy in readable_copies(backup) if among(copy)]
+    copies = order([copy for copy in readable_copies(backup) if among(copy)])
     if not copies:
         raise BackupError(f"Backup {backup.pk} has no copy to read.", hint="See the table of copies on its page.")
     errors: list[tuple[BackupCopy, OperatorError]] = []

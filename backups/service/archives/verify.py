@@ -23,13 +23,14 @@ Progress = Callable[[int], None]
 class Verified:
     """A verified archive: every part agrees with the manifest. `signature` says who signed it.
 
-    `notes` are about tables that cannot be checked here.
+    `notes` are about tables that cannot be checked here. `destination` is that of the copy that was read, if it is one.
     """
 
     manifest: Manifest
     databases: int
     signature: str = ""
     notes: tuple[str, ...] = ()
+    destination: str = ""
 
     @property
     def warnings(self) -> list[str]:

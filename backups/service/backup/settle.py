@@ -5,6 +5,7 @@ was still at work at the end of the run. It is looked at by the tick, by `import
 never while a run of the instance waits, because an archive of any size is read back for it.
 """
 
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -26,7 +27,7 @@ from backups.service.archives.signatures import put_signature, read_signature, s
 from backups.service.backup.remove import remove_archive, remove_damaged
 from destinations.backends import Destination
 from destinations.backends.base import Progress
-from destinations.exceptions import Locked, NotFound
+from destinations.exceptions import DestinationError, Locked, NotFound
 from destinations.models import BackupDestination
 
 NOTE = "The process died after the upload. The archive was read back and is complete."
@@ -72,8 +73,8 @@ def settle_uploads(destination: BackupDestination | None = None, *, now: datetim
             silent.add(copy.destination_id)
             BackupCopy.objects.filter(pk=copy.pk).update(look_again_at=now + RETRY)
             audit.log(
-                "copy.not-settled", backup=copy.execution_id, destination=copy.destination.name, file=copy.planned_path,
-                error=known.message,
+                "copy.not-settled", logging.WARNING, backup=copy.execution_id, destination=copy.destination.name,
+                file=copy.planned_path, error=known.message,
             )  # fmt: skip
     return recorded
 
@@ -207,10 +208,16 @@ def _remove(opened: Destination, copy: BackupCopy, now: datetime) -> None:
         remove_archive(opened, copy.planned_path)
     except NotFound:
         pass
-    except Locked as error:
-        until = error.until or copy.locked_until
+    except DestinationError as error:
+        # locked, or without the right to: that changes not within minutes
+        until = (error.until if isinstance(error, Locked) else None) or copy.locked_until
         again = max(until or now, now + LOCKED)
         BackupCopy.objects.filter(pk=copy.pk).update(locked_until=until, look_again_at=again)
+        where = copy.destination.name
+        audit.log(
+            "backup.archive-left", logging.WARNING, backup=copy.execution_id, destination=where, file=copy.planned_path,
+            error=error.message,
+        )  # fmt: skip
         return
     audit.log("backup.archive-removed", backup=copy.execution_id, destination=copy.destination.name)
     _forget(copy)

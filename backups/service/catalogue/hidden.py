@@ -47,10 +47,6 @@ class Hidden:
     archives: list[HiddenArchive] = field(default_factory=list)
     problem: str = ""
 
-    @property
-    def foreign(self) -> list[HiddenArchive]:
-        return [archive for archive in self.archives if archive.is_foreign]
-
 
 def find_hidden(destination: BackupDestination) -> Hidden:
     """Return what the store of `destination` keeps of deleted archives. Nothing is changed."""

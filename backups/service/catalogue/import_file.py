@@ -22,9 +22,10 @@ from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.records.adopted import note_adopted
 from backups.service.archives.records.imported import complete_import, insert_import, plan_import, renew_import
-from backups.service.archives.signatures import delete_signature, read_signature_file, signature_state, store_signature
+from backups.service.archives.signatures import read_signature_file, signature_state, store_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.archives.verify import verify_file
+from backups.service.backup.remove import remove_archive
 from backups.service.catalogue.adopt import Examined, adopted_row, attach_copy, examine, known_elsewhere, record_moved
 from backups.service.drops.find import record_drops_of_adopted
 from backups.service.retention.stored import copies_at
@@ -161,8 +162,7 @@ def _delete_unrecorded(opened: Destination, backup: BackupExecution, stored: str
     """Delete the archive `stored` unless a copy of `backup` names it."""
     recorded = BackupCopy.objects.stored().filter(execution=backup.pk, path=stored, missing_at=None)
     if stored and not recorded.exists():
-        opened.delete(stored)
-        delete_signature(opened, stored)
+        remove_archive(opened, stored)
 
 
 def _store_again(

@@ -36,7 +36,9 @@ def find_partials(opened: Destination, destination: BackupDestination, now: date
     seen = {row.path: row for row in LeftoverPart.objects.filter(destination=destination)}
     found = []
     for path, file in files.items():
-        if (run := copyings.get(tokens[path])) is not None:
+        if destination.append_only:
+            is_orphan, reason = False, "left to the store: the destination is append-only"
+        elif (run := copyings.get(tokens[path])) is not None:
             is_orphan = not run.is_active and now - (run.completed_at or run.created_at) > ORPHAN_AFTER
             reason = f"copy {run.pk} is {run.status}"
         elif (backup := backups.get(tokens[path])) is not None:

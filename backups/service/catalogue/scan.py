@@ -1,12 +1,13 @@
 """Scan a destination: compare the files there with the catalogue. Nothing is changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.names import is_archive, is_signature
 from backups.service.archives.records.copies import seen_at
 from backups.service.catalogue.partials import PartialUpload, find_partials
+from backups.service.retention.plan import plan_prune
 from backups.service.retention.stored import copies_at
 from destinations.backends import Destination, StoredFile
 from destinations.exceptions import NotFound
@@ -30,6 +31,8 @@ class Scan:
     others: list[StoredFile]
     leftovers: list[PartialUpload]
     copies: dict[str, BackupCopy]
+    # where only the store deletes: gone, and past the rule
+    expired: list[BackupExecution] = field(default_factory=list)
 
     @property
     def present(self) -> int:
@@ -55,6 +58,11 @@ def scan(opened: Destination, destination: BackupDestination, now: datetime) -> 
                 opened.stat(row.backup_path)
             except NotFound:
                 missing.append(row)
+    expired: list[BackupExecution] = []
+    if destination.append_only and missing:
+        past = {entry.execution.pk for entry in plan_prune(destination, now).entries if entry.left_to_store}
+        expired = [row for row in missing if row.pk in past]
+        missing = [row for row in missing if row.pk not in past]
     whole = [row for row, size in there if row.compressed_size_bytes in (None, size)]
     return Scan(
         whole=whole,
@@ -65,6 +73,7 @@ def scan(opened: Destination, destination: BackupDestination, now: datetime) -> 
         others=[file for file in unrecorded if not is_archive(file.path)],
         leftovers=find_partials(opened, destination, now),
         copies=copies,
+        expired=expired,
     )
 
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 
 from backups.archive.errors import NotPossibleHere
 from backups.lib import audit
-from backups.models import BackupExecution
+from backups.models import BackupCopy, BackupExecution
 from backups.runs.recovery.reap_waiting import reap_queued
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.budget import settle
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.records.copies import seen_at
-from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
+from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned, record_expired
 from backups.service.archives.signatures import check_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.backup.settle import settle_uploads
@@ -111,6 +111,8 @@ def mark_found(
 ) -> tuple[list[BackupExecution], list[BackupExecution]]:
     """Record which archives are missing and which are back, log those that changed; return the first two."""
     missing = [backup for backup in found.missing if mark_missing(found.copies[backup.pk], now)]
+    for backup in found.expired:
+        record_expired(found.copies[backup.pk], now)
     returned = [backup for backup in found.returned if mark_returned(found.copies[backup.pk])]
     for backup, size in found.changed:
         audit.log(
@@ -144,6 +146,7 @@ def _adopt(
                 if (attached := attach_copy(known, destination, file.path)) is not None:
                     audit.note(by, attached, f"Found a copy at {destination.name}: {file.path}.")
                     done.attached.append(attached)
+                    _record_lock(opened, destination, file.path)
                 else:
                     done.copies.append((file.path, seen_at(known)))
                 return
@@ -155,6 +158,7 @@ def _adopt(
                     backup = record_adopted(destination, file.path, found, by=by, comment="found at the destination")
             keep_archived(backup, found.manifest, path, directory)
         (done.adopted if same is None else done.moved).append(backup)
+        _record_lock(opened, destination, file.path)
     except (NotFound, IntegrityError):
         # deleted, or recorded by another process, since the scan
         audit.log("catalogue.skipped", destination=destination.name, file=file.path)
@@ -165,6 +169,12 @@ def _adopt(
         _refuse(done, destination, file.path, error.message)
     except OSError as error:
         _refuse(done, destination, file.path, f"It cannot be written to the workspace: {error.strerror}.")
+
+
+def _record_lock(opened: Destination, destination: BackupDestination, path: str) -> None:
+    """Record the end of the lock that an adopted archive has, which no listing tells."""
+    if opened.can_lock and (until := opened.stat(path).locked_until) is not None:
+        BackupCopy.objects.filter(destination=destination, path=path).update(locked_until=until)
 
 
 def _refuse(done: Imported, destination: BackupDestination, path: str, reason: str) -> None:

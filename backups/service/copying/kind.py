@@ -16,7 +16,13 @@ from backups.service.archives.leases import release_leases
 from backups.service.archives.names import ATTEMPTS, archive_extension, archive_paths
 from backups.service.archives.read_back import read_back
 from backups.service.archives.records.copied import record_copied, record_copy_failure
-from backups.service.archives.records.copies import change_copy, is_off_box, next_try, not_stored_since
+from backups.service.archives.records.copies import (
+    change_copy,
+    is_off_box,
+    next_try,
+    not_stored_since,
+    readable_copies,
+)
 from backups.service.archives.signatures import read_signature, store_signature
 from backups.service.backup.remove import remove_damaged, remove_published, with_what_stays
 from backups.service.backup.settle import settle_upload
@@ -28,6 +34,7 @@ from destinations.backends import Destination
 from destinations.backends.base import StoredFile
 from destinations.exceptions import NameTaken
 from destinations.lib.disks import write_hint
+from destinations.transfer.blocks import check_free_space
 
 Stage, State, Status = CopyExecution.Stage, BackupCopy.State, CopyExecution.Status
 # why nearer copies were not read, and a damaged archive stays: a sentence each
@@ -51,6 +58,11 @@ class CopyKind(RunKind[CopyExecution]):
         # an attempt whose end is not known may have stored it
         if copy.planned_path and settle_upload(copy, timezone.now(), resumes=True, progress=monitor.advance):
             return ()
+        sizes = [one.size_bytes or 0 for one in readable_copies(backup) if may_be_source(one, destination)]
+        if not copy.upload_state:
+            # before an archive of any size is fetched for nothing; of one that was cut a part is there already
+            with destination.open() as opened:
+                check_free_space(opened.location(), min(sizes, default=0), opened.free_space())
         try:
             fetched = fetch_nearest(
                 backup, directory, progress=monitor.advance, among=lambda other: may_be_source(other, destination)

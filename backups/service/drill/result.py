@@ -3,14 +3,17 @@
 import sqlite3
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.archive.errors import ArchiveError, NotPossibleHere
 from backups.errors import ComponentError, NotCheckable, ScratchFailed
 from backups.models import BackupExecution, DrillExecution
 from backups.models.columns import Counts, DrillResult
+from backups.models.querysets import SOUND_COPY
 from backups.runs import finish
 from backups.runs.describe import iso, seconds_of
+from backups.service.archives.records.copies import change_copy
 from backups.service.drill.trial_restore import TrialResult
 from backups.signals import drill_finished, verification_finished
 from destinations.exceptions import NotFound
@@ -44,6 +47,10 @@ def record_passed(run: DrillExecution, found: TrialResult) -> None:
         signature=found.signature,
         sqlite_version=found.sqlite_version,
     )
+    if (read := run.read_copy) is not None:
+        run.findings["destination"] = read.destination.name
+        # not one that was replaced, deleted or found missing meanwhile
+        change_copy(read, SOUND_COPY, Q(path=read.path), verified_at=timezone.now(), verified_by=run.kind)
     run.warnings = list(found.warnings)
     run.verdict = Verdict.PASSED.value
     changes: dict[str, Any] = {"verified_at": timezone.now(), run.kind: result_of(run)}
@@ -66,6 +73,10 @@ def record_failed(run: DrillExecution, error: BaseException) -> None:
     run.seconds = round(run.duration.total_seconds(), 3) if run.duration else 0.0
     run.verdict = Verdict.FAILED.value
     run.findings = {"sqlite_version": sqlite3.sqlite_version}
+    if (read := run.read_copy) is not None:
+        run.findings["destination"] = read.destination.name
+        # the bytes are those that were uploaded, wherever they lie
+        run.execution.copies.filter(sha256=read.sha256).update(verified_at=None, verified_by="")
     run.execution.transition(Status.COMPLETED, **{"verified_at": None, run.kind: result_of(run)})
     if finish.fail(run, error, verdict=run.verdict, seconds=run.seconds, findings=run.findings):
         _send_signal(run)

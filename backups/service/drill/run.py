@@ -149,8 +149,9 @@ def verify_backup(backup: BackupExecution, *, by: audit.Actor, only_copy: Backup
 
     Raises OperatorError with the first fault, PutOff when the daily reading budget has no room for it.
     """
-    _, found = _run_here(backup, by=by, kind=Kind.VERIFICATION, only_copy=only_copy)
-    return Verified(found.manifest, found.databases, found.signature, found.notes)
+    run, found = _run_here(backup, by=by, kind=Kind.VERIFICATION, only_copy=only_copy)
+    where = run.findings.get("destination", "")
+    return Verified(found.manifest, found.databases, found.signature, found.notes, where)
 
 
 def verify_archive(path: Path) -> Verified:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.utils import timezone
-
 from backups.archive.manifest.document import Manifest
 from backups.components import sqlite
 from backups.components.files.compare import first_difference
@@ -25,10 +23,10 @@ from backups.runs.workspace import require_space
 from backups.service.archives.extract import Extracted, unpack_archive
 from backups.service.archives.fetch import Fetched, fetch_nearest
 from backups.service.archives.openable import may_open, require_key
-from backups.service.archives.records.copies import change_copy
 from backups.service.archives.signatures import Signature, State, signature_of_fetched
 from backups.service.archives.trees.listing import keep_unpacked
 from backups.service.archives.verify import Progress, check_database, check_databases, unpack_databases
+from backups.service.drill.rotation import longest_unproven_first
 from backups.service.restore.foresight import restore_obstacles
 from backups.service.restore.staging.select import absent_parts
 from destinations.lib.operator_error import sentences
@@ -143,8 +141,10 @@ def _fetched(run: DrillExecution, monitor: Monitor, directory: Path, among: Amon
     # before an archive of many GB is fetched for nothing
     require_key(backup)
     monitor.stage(Stage.FETCHING, total=backup.compressed_size_bytes or 0)
-    fetched = fetch_nearest(backup, directory, progress=monitor.advance, among=among, within_budget=True)
-    change_copy(fetched.copy, verified_at=timezone.now(), verified_by=run.kind)
+    fetched = fetch_nearest(
+        backup, directory, progress=monitor.advance, among=among, order=longest_unproven_first, within_budget=True
+    )
+    run.read_copy = fetched.copy
     return signature_of_fetched(backup, fetched), fetched
 
 

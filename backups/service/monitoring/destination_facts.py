@@ -129,6 +129,7 @@ def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
         "read_today_bytes": facts.read_today,
         "free_space": facts.free_space,
         "retention": destination.rule_text,
+        "append_only": destination.append_only,
         "managed_by": destination.managed_by,
         "archives": facts.archives,
         "size_bytes": facts.size_bytes,

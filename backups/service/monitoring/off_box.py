@@ -13,7 +13,15 @@ def off_box(backups: Iterable[BackupExecution]) -> set[str]:
     """Return the ids of those of `backups` that have a sound copy at a destination off this machine."""
     types = [name for name, backend in TYPES.items() if backend.off_box]
     sound = BackupCopy.objects.sound().filter(execution__in=[backup.pk for backup in backups])
-    return set(sound.filter(destination__type__in=types).values_list("execution", flat=True))
+    away: dict[str, bool] = {}
+    found = set()
+    for copy in sound.filter(destination__type__in=types).select_related("destination").defer("upload_state"):
+        # a server of such a type may run on this machine
+        if copy.destination_id not in away:
+            away[copy.destination_id] = copy.destination.leaves_this_machine
+        if away[copy.destination_id]:
+            found.add(copy.execution_id)
+    return found
 
 
 def lacking_by_instance() -> dict[str, int]:

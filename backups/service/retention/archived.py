@@ -33,6 +33,8 @@ class Planned:
     reason: str
     # whether it goes although the rule of another destination keeps the backup, because a copy elsewhere is sound
     elsewhere: bool = False
+    # whether the rule lets it go at a destination where only the store deletes
+    left_to_store: bool = False
 
     @property
     def is_locked(self) -> bool:

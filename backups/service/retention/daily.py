@@ -111,7 +111,9 @@ def _outcome(pruned: Pruned, tended: Tended) -> str:
     counts = {
         "deleted": len(pruned.deleted),
         "kept while locked": sum(entry.is_locked for entry in pruned.plan.entries),
+        "left to the store": sum(entry.left_to_store for entry in pruned.plan.entries),
         "spared": len(pruned.spared),
+        "holds lifted": len(tended.released),
         "locks renewed": len(tended.renewed),
         "moved to a cooler tier": len(tended.cooled),
     }
@@ -131,7 +133,8 @@ def tend(destination: BackupDestination, *, until: datetime | None = None, now: 
         if (time := opened.renewed_for) is not None:
             least = now + time * (1 - RENEWED_AFTER)
             kept = plan_prune(destination, now, heed_locks=False)
-            copies = [entry.copy for entry in kept.entries if entry.keep and entry.copy.is_sound]
+            by_rule = [entry for entry in kept.entries if entry.keep and not entry.left_to_store]
+            copies = [entry.copy for entry in by_rule if entry.copy.is_sound]
             due = [copy for copy in copies if copy.locked_until is None or copy.locked_until < least]
             _each(done, due, until, lambda copy: _renew(opened, copy, now + time, done))
         if (age := opened.cools_after) is not None:

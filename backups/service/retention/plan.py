@@ -70,7 +70,10 @@ def plan_prune(
                 if old.keep and not new.keep:
                     why = f"kept because the rule {rule} is not confirmed, and by the one before {old.because}"
                     entries[number] = replace(new, keep=True, reason=why)
-    return Plan(destination, rule, with_last_copies_kept(destination, entries, now), confirmed, waiting)
+    entries = with_last_copies_kept(destination, entries, now)
+    if destination.append_only:
+        entries = [entry if entry.keep else _left_to_store(entry) for entry in entries]
+    return Plan(destination, rule, entries, confirmed, waiting)
 
 
 def more_deletions(
@@ -81,7 +84,8 @@ def more_deletions(
 
     Temporary protections are left out of account.
     """
-    if before == after:
+    # where only the store deletes, no rule deletes more
+    if before == after or destination.append_only:
         return []
     rows = archives_of(destination, None)
     # what a temporary protection keeps now, for example while a backup is overdue, is deleted later without a question
@@ -97,6 +101,11 @@ def more_deletions(
         if more := [later for earlier, later in pairs if earlier.keep and not later.keep]:
             return more
     return []
+
+
+def _left_to_store(entry: Planned) -> Planned:
+    why = f"kept because the destination is append-only and its store deletes; by the rule it {entry.reason}"
+    return replace(entry, keep=True, left_to_store=True, reason=why)
 
 
 def _planned(copies: Iterable[BackupCopy], decisions: Iterable[Decision]) -> list[Planned]:

@@ -25,6 +25,7 @@ class Blob:
     is_current: bool = True
     # empty where the account has no tiers, or the listing does not say
     tier: str = ""
+    lock_mode: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -41,4 +42,5 @@ def blob_of(found: Any) -> Blob:
     return Blob(
         found.name, size, found.last_modified, str(found.etag or ""), found.metadata or {}, until, version,
         bool(found.deleted), is_current, str(getattr(found.blob_tier, "value", found.blob_tier) or ""),
+        str((policy and policy.policy_mode) or "").capitalize(),
     )  # fmt: skip

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from destinations.backends.azure.session import Container
 
 LEAST_BLOCK_BYTES = 8 * 1024 * 1024
-# the store allows 50,000
+# the store allows 50,000, and 4000 MiB of each
 MOST_BLOCKS = 45_000
+LARGEST_FILE = MOST_BLOCKS * 4000 * 1024 * 1024
 TOKEN_CHARACTERS = 36
 
 Explain = Callable[[Exception], DestinationError | None]
@@ -83,10 +84,11 @@ def _jobs(
     size = block_size(total)
     for number, begin in enumerate(range(0, total, size)):
         end = min(begin + size, total)
-        # in order, whatever the threads do: for the checksum of the whole
+        digest = hashlib.md5(usedforsecurity=False)
+        # in order, whatever the threads do: for the checksum of the whole, which so is that of the blocks
         for offset in range(begin, end, BLOCK_SIZE):
-            upload.peek_in_order(offset, min(BLOCK_SIZE, end - offset))
-        yield partial(_send_block, container, blocks, upload, stored, number, begin, end)
+            digest.update(upload.peek_in_order(offset, min(BLOCK_SIZE, end - offset)))
+        yield partial(_send_block, container, blocks, upload, stored, number, begin, end, digest.digest())
 
 
 def _send_block(
@@ -97,11 +99,8 @@ def _send_block(
     number: int,
     begin: int,
     end: int,
+    md5: bytes,
 ) -> None:
-    digest = hashlib.md5(usedforsecurity=False)
-    for offset in range(begin, end, BLOCK_SIZE):
-        digest.update(upload.peek(offset, min(BLOCK_SIZE, end - offset)))
-    md5 = digest.digest()
     block = block_id(number, upload.wanted.token, md5)
     if stored.get(block) == end - begin:
         upload.skip(end - begin)

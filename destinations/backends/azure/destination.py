@@ -7,10 +7,12 @@ from typing import ClassVar
 from django import forms
 
 from destinations.backends.azure import listings, locks
-from destinations.backends.azure.fields import option_fields
+from destinations.backends.azure.fields import STRICT, option_fields
 from destinations.backends.azure.options import REPLACED, SECRETS, TYPE, check, refuse_replaced
 from destinations.backends.azure.steps import AzureSteps
 from destinations.backends.base import StoredFile, validate_path
+from destinations.backends.base.place import Place
+from destinations.network.hosts import canonical_site
 
 
 class AzureDestination(AzureSteps):
@@ -35,6 +37,11 @@ class AzureDestination(AzureSteps):
     def location(self) -> str:
         return f"{self._account.url}/{self.options['azure_container']}/{self.options['location']}".rstrip("/")
 
+    def canonical_place(self) -> Place:
+        host, port = canonical_site(self._account.url)
+        account, container = self._account.name, str(self.options["azure_container"])
+        return Place.at(self.type, port, account, container, folder=str(self.options["location"] or ""), host=host)
+
     # --- access tiers ---------------------------------------------------------------------------------------------
     @property
     def cools_after(self) -> timedelta | None:
@@ -53,7 +60,9 @@ class AzureDestination(AzureSteps):
 
     # --- locks and versions ---------------------------------------------------------------------------------------
     def remote_lock(self, path: str, until: datetime) -> None:
-        self._open().lock(self._prefix + path, until, self._mode)
+        blob = self._look(path)
+        # a lock in the strict mode is made longer in that mode only, whatever the option says since
+        self._open().lock(blob.name, until, STRICT if blob.lock_mode == STRICT else self._mode)
 
     def remote_try_lock(self) -> str:
         return locks.try_lock(self._open(), self._prefix, self._mode, self.where)

@@ -7,8 +7,9 @@ from destinations.backends.base.lock_options import LONGEST_LOCK_DAYS, lock_fiel
 
 # archives in Archive could be neither verified nor restored before hours have passed
 TIERS = ("Hot", "Cool", "Cold")
+STRICT = "Locked"
 LOCK_MODES = {
-    "Locked": "no account can shorten or remove a lock.",
+    STRICT: "no account can shorten or remove a lock.",
     "Unlocked": "an account with a special right can.",
 }
 

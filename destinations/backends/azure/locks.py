@@ -35,7 +35,12 @@ def try_lock(container: "Container", prefix: str, mode: str, where: str) -> str:
             f"{where} deletes a version that is locked: its locks protect nothing.",
             "Do not rely on locks of this store.",
         )
-    container.delete(name)
+    try:
+        container.delete(name)
+    except AzureRefused as refused:
+        # an account that may only add: it stays, and is not listed
+        if not refused.is_denied:
+            raise
     return f"the store refuses to delete a version locked for {human_duration(PROBE_SECONDS)} ({mode})"
 
 

@@ -13,6 +13,7 @@ from destinations.backends.azure.pairs import PairsField
 from destinations.backends.base.lock_options import check_locks, lock_time
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import sentences
+from destinations.network.endpoint_options import is_of_metadata
 from destinations.transfer.paths import validate_prefix
 from destinations.transfer.upload import Wanted
 
@@ -33,6 +34,9 @@ REPLACED = {
     "overwrite_files": "Leave it out: nothing is ever overwritten.",
     "client_options": "Use 'endpoint_url', 'verify' and 'timeout'.",
 }
+
+
+METADATA = "it is the address of this machine's metadata service, which is no store."
 
 
 def refuse_replaced(config: Mapping[str, object]) -> None:
@@ -109,6 +113,8 @@ def _check_login(options: Mapping[str, object], given: Mapping[str, str]) -> Non
     )
     # its parts are read, and named where they are wrong
     account = Account.of(options)
+    host = urlsplit(account.url).hostname or ""
+    _require(account.option if by_string else "endpoint_url", not is_of_metadata(host), METADATA)
     if ways == ["use_managed_identity"]:
         _require("endpoint_url", account.url.startswith("https://"), "a managed identity needs https.")
 

@@ -139,8 +139,7 @@ class Container:
 
     def pages(self, prefix: str, *, uncommitted: bool = False, kept: bool = False) -> Iterator[list[Blob]]:
         """Yield the blobs whose names begin so, in order, a page at a time; with `kept` also deleted and old ones."""
-        more = ["uncommittedblobs"] * uncommitted + ["versions", "deleted"] * kept
-        include = ["metadata", *more]
+        include = ["metadata", *["uncommittedblobs"] * uncommitted, *["versions", "deleted"] * kept]
         pages = self._client.list_blobs(name_starts_with=prefix or None, include=include, results_per_page=PAGE)
         answers = pages.by_page()
         while (page := self._page(answers)) is not None:
@@ -200,8 +199,8 @@ class Container:
         """Copy a version to its name, where no file has it, and wait for the end of the copy."""
         blob = self._client.get_blob_client(name)
         source = f"{blob.url}?versionid={quote(version)}{'&' if self._signature else ''}{self._signature}"
-        condition: Any = {"match_condition": MatchConditions.IfMissing}
-        status = str(self._ask("w", lambda: blob.start_copy_from_url(source, **condition))["copy_status"])
+        copied = self._ask("w", lambda: blob.start_copy_from_url(source, match_condition=MatchConditions.IfMissing))
+        status = str(copied["copy_status"])
         while status == "pending":
             time.sleep(COPY_POLL_SECONDS)
             status = str(self._ask("r", blob.get_blob_properties).copy.status)

@@ -34,6 +34,7 @@ class AzureSteps(LockingDestination):
     extra = Extra("azure", ("azure.storage.blob", "azure.identity"))
     reads_back = False
     resumes = True
+    largest_file = blocks.LARGEST_FILE
 
     _container: "Container | None" = None
     # of the upload under way

@@ -11,9 +11,10 @@ from typing import BinaryIO, Self
 
 from destinations.backends.base.head import Beginning, Enough
 from destinations.backends.base.options import Options
+from destinations.backends.base.place import Place
 from destinations.backends.base.records import Step, StoredFile, TestStep, UploadState
 from destinations.backends.base.trial import TEST_PREFIX, Trial
-from destinations.exceptions import DestinationConfigError, NotFound
+from destinations.exceptions import AppendOnly, DestinationConfigError, NotFound
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import Progress
 from destinations.transfer.paths import part_token, validate_path, validate_prefix
@@ -35,6 +36,8 @@ class Destination(Options):
         which turns up missing or empty is an error instead of a fresh start."""
         self.options = self.clean(config)
         self.established = established
+        # whether nothing is deleted here
+        self.append_only = bool(self.options.get("append_only"))
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +50,7 @@ class Destination(Options):
 
     @abstractmethod
     def location(self) -> str:
-        """Return where this is, for people and to compare two destinations; without secrets."""
+        """Return where this is, for people; without secrets."""
 
     def warnings(self) -> tuple[str, ...]:
         """Return what an operator should know about these options, as whole sentences; nothing is connected to."""
@@ -70,7 +73,16 @@ class Destination(Options):
 
     def is_same_place(self, other: "Destination") -> bool:
         """True when what is stored in one is found in the other: two spellings of one place."""
-        return self.type == other.type and self.location() == other.location()
+        return self.canonical_place() == other.canonical_place()
+
+    def canonical_place(self) -> Place:
+        """Return where this is, from the options alone: equal for two spellings of one place."""
+        return Place((self.type, self.location()))
+
+    @property
+    def leaves_this_machine(self) -> bool:
+        """True where archives are not lost with this machine: not on a server that runs here."""
+        return self.off_box and not self.canonical_place().is_on_this_machine
 
     # --- files ----------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -127,11 +139,19 @@ class Destination(Options):
     @abstractmethod
     def delete(self, path: str) -> None:
         """Delete the file and verify that it is gone. Raises `NotFound` when it was not there, `Locked` while it is
-        locked: a store with versions could hide it then, and would keep it."""
+        locked: a store with versions could hide it then, and would keep it; `AppendOnly` where nothing is deleted."""
 
     @abstractmethod
     def delete_partial(self, path: str) -> None:
         """Delete a temporary file that `list_partials` named; no error when it is gone already."""
+
+    def require_deletable(self, path: str) -> None:
+        """Raise `AppendOnly` where nothing is deleted."""
+        if self.append_only:
+            raise AppendOnly(
+                f"{path} at {self.location()} stays: the destination is append-only.",
+                "Its store decides when files go, or whoever may delete there does it.",
+            )
 
     @abstractmethod
     def free_space(self) -> int | None:
@@ -145,8 +165,11 @@ class Destination(Options):
     def sweep(self, token: str, *, planned: Collection[str] = ()) -> tuple[str, ...]:
         """Delete the partial uploads of the backup `token`, and return their paths.
 
-        `planned` are the paths that it was to have, for a store that keeps no token with an upload.
+        `planned` are the paths that it was to have, for a store that keeps no token with an upload. Nothing is deleted
+        where that is left to the store.
         """
+        if self.append_only:
+            return ()
         mine = [
             partial.path for partial in self.list_partials() if part_token(partial.path.rpartition("/")[2]) == token
         ]

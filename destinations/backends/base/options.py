@@ -36,6 +36,16 @@ class Options(ABC):
     # the options that `fetch_peer_key` needs
     peer_options: ClassVar[tuple[str, ...]] = ()
 
+    @staticmethod
+    def append_only_field() -> forms.BooleanField:
+        """Return the field of the option that every type has."""
+        return forms.BooleanField(
+            label="Append-only",
+            required=False,
+            help_text="The account may add files and not delete them: this site deletes nothing there, and the store "
+            "decides when archives go. Give it the retention rule by which the store does that.",
+        )
+
     @classmethod
     @abstractmethod
     def fields(cls) -> dict[str, forms.Field]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from destinations.backends.base.records import Step, StoredFile
-from destinations.exceptions import DestinationError, Locked, VerificationFailed
+from destinations.exceptions import ConnectionLost, DestinationError, Locked, VerificationFailed
 from destinations.lib.formats import human_duration, human_size
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Trial:
 
     def __init__(self, destination: "Destination") -> None:
         self._destination = destination
-        self._payload = secrets.token_bytes(64 * 1024)
+        # where nothing is deleted, the file of each test stays
+        self._payload = secrets.token_bytes(1024 if destination.append_only else 64 * 1024)
         self._token = secrets.token_hex(8)
         self._path = f"{TEST_PREFIX}{self._token}.bin"
         self._stored: StoredFile | None = None
@@ -47,7 +48,7 @@ class Trial:
 
     def clean_up(self) -> None:
         """Delete the file after a step failed, whose error is the one that is raised."""
-        if self._stored is None:
+        if self._stored is None or self._destination.append_only:
             return
         try:
             self._destination.delete(self._path)
@@ -85,12 +86,30 @@ class Trial:
 
     def _delete(self) -> str:
         self._stored = None
+        if self._destination.append_only:
+            return self._try_to_delete()
         try:
             self._destination.delete(self._path)
         except Locked as error:
             # by a rule of the store, for all that is written there
             return f"not possible yet: {error.message}"
         return "the test file is gone"
+
+    def _try_to_delete(self) -> str:
+        """Say whether the account really may not delete: then whoever has its password cannot either."""
+        self._destination.append_only = False
+        try:
+            self._destination.delete(self._path)
+        except ConnectionLost:
+            raise
+        except DestinationError as error:
+            return f"left there: the destination is append-only, and the store refuses: {error.message}"
+        finally:
+            self._destination.append_only = True
+        return (
+            "the store obeys: this site deletes nothing here, but the account may. Take that right from it, so that "
+            "whoever gets hold of the account cannot delete either"
+        )
 
     def _free_space(self) -> str:
         free = self._destination.free_space()

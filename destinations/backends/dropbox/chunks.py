@@ -63,12 +63,13 @@ class Chunks:
                 self._append(begin, data, hashlib.sha256(b"".join(hashes)).hexdigest())
 
     def _block(self, offset: int, size: int, is_sent: bool) -> bytes:
-        # for the checksum of the source
-        self._upload.peek_in_order(offset, size)
-        if not is_sent:
-            return self._upload.part(offset, size)
-        self._upload.skip(size)
-        return self._upload.peek(offset, size)
+        # for the checksum of the source, which so is that of what is sent
+        block = self._upload.peek_in_order(offset, size)
+        if is_sent:
+            self._upload.skip(size)
+        else:
+            self._upload.count(size)
+        return block
 
     def _append(self, begin: int, data: bytes, content_hash: str) -> None:
         def once() -> None:

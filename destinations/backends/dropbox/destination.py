@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 
 from destinations.backends.base import Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.dropbox.chunks import Chunks
 from destinations.backends.dropbox.options import REPLACED, SECRETS, TYPE, check, option_fields, refuse_replaced
 from destinations.backends.remote import RemoteDestination, Write
@@ -27,6 +28,7 @@ class DropboxDestination(RemoteDestination):
     extra = Extra("dropbox", ("dropbox",))
     reads_back = False
     resumes = True
+    largest_file = 350 * 1000**3
     secret_options: ClassVar[frozenset[str]] = SECRETS
     foreign_options: ClassVar[frozenset[str]] = frozenset(REPLACED)
 
@@ -54,6 +56,10 @@ class DropboxDestination(RemoteDestination):
 
     def location(self) -> str:
         return f"dropbox://{self.options['account']}/{self.options['root_path']}".rstrip("/")
+
+    def canonical_place(self) -> Place:
+        # names there differ by more than case
+        return Place.at(self.type, str(self.options["account"] or ""), folder=str(self.options["root_path"]).lower())
 
     @property
     def where(self) -> str:

@@ -14,7 +14,7 @@ from dropbox.files import CommitInfo, FileMetadata, UploadSessionCursor, WriteMo
 
 from destinations.backends.base import BLOCK_SIZE
 from destinations.backends.dropbox.errors import tags
-from destinations.exceptions import DestinationConfigError
+from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.network.connections import Connections
 from destinations.network.http_adapter import tracked_session
 from destinations.transfer.watch import Aborted
@@ -106,10 +106,17 @@ class Account:
             if "not_found" in tags(error.error):
                 return
             raise
+        seen = set[str]()
         while True:
             yield [_file(entry) for entry in page.entries if isinstance(entry, FileMetadata)]
             if not page.has_more:
                 return
+            if page.cursor in seen:
+                raise DestinationUnavailable(
+                    "What Dropbox lists has no end: it comes back to a page that was listed.",
+                    "See status.dropbox.com, and whether something else answers on the way there.",
+                )
+            seen.add(page.cursor)
             page = self._ask(self._client.files_list_folder_continue, page.cursor)
 
     def read(self, path: str, offset: int, write: Callable[[bytes], None]) -> None:

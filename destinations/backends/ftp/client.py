@@ -14,6 +14,8 @@ from destinations.network.errors import from_network_error
 from destinations.network.server_options import address
 
 BLOCK: Final = 256 * 1024
+# of one folder
+MOST_ENTRIES: Final = 500_000
 # after a data connection broke: the server says why on the other one, or is gone as well
 REASON_SECONDS = 3.0
 # for the end of TLS on a data connection, which some servers do not answer; what they received is checked anyway
@@ -51,9 +53,12 @@ class Client(Control):
     def lines(self, command: str) -> Iterator[str]:
         """Yield the lines of a listing. One that is cut raises."""
         with self.transfer(command) as data:
-            received = b""
+            received, count = b"", 0
             while block := data.recv(BLOCK):
                 *lines, received = (received + block).split(b"\n")
+                count += len(lines)
+                if count > MOST_ENTRIES:
+                    raise ftplib.error_proto(f"a folder has more than {MOST_ENTRIES:,} entries")
                 for line in lines:
                     yield line.rstrip(b"\r").decode(errors="surrogateescape")
                 if len(received) > LONGEST_LINE:

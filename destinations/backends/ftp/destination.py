@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from destinations.backends.base import PeerKey, Step
+from destinations.backends.base.place import Place
 from destinations.backends.ftp import options
 from destinations.backends.ftp.account import CONNECT, ENCRYPT, LOG_IN, NONE, Account
 from destinations.backends.ftp.client import Client
@@ -13,6 +14,7 @@ from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.network import certificates
 from destinations.network.certificates import Trust
 from destinations.network.errors import from_broken_tls
+from destinations.network.hosts import canonical_host
 from destinations.network.resolve import resolve
 from destinations.network.server_options import address, check_host, place_of_login
 from destinations.network.sockets import Sockets
@@ -68,6 +70,13 @@ class FtpDestination(CertificatePin, FolderDestination[UploadFolder]):
     def location(self) -> str:
         # the way of encryption is not part of the place
         return place_of_login(self.type, self._option("username"), self.where, self._option("base_path"))
+
+    def canonical_place(self) -> Place:
+        # two logins of one server may have a root of their own each
+        user, host, port = self._option("username"), canonical_host(self._option("host")), self._option("port")
+        # the way of encryption is not part of the place
+        port = "" if port in ("21", "990") else port
+        return Place.at(self.type, user, port, folder=self._option("base_path"), host=host)
 
     # --- the connection -------------------------------------------------------------------------------------------
     def _new_folder(self) -> UploadFolder:

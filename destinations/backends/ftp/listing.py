@@ -18,7 +18,8 @@ _WINDOWS = re.compile(
     r"\d\d[-/.]\d\d[-/.]\d{2,4}\s+\d\d:\d\d\s?(?:[AaPp][Mm])?\s+(?:(?P<folder><[A-Z]+>)\s+|(?P<size>\d+)\s)(?P<name>.+)",
     re.DOTALL,
 )
-_TIME = re.compile(r"\d{14}")
+_TIME = re.compile(r"[0-9]{14}")
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 
 def parse_time(text: str) -> datetime | None:
@@ -42,7 +43,7 @@ def parse_mlsd(line: str) -> Entry | None:
     size = values.get("size", "0")
     return Entry(
         name,
-        int(size) if size.isdigit() else 0,
+        int(size) if _NUMBER.fullmatch(size) else 0,
         parse_time(values.get("modify", "")),
         is_file=kind == "file",
         is_folder=kind == "dir",

@@ -87,9 +87,10 @@ class Bucket:
         query = {"generation": generation} if generation else {}
         self._send(self._session, "delete", "DELETE", self._object(name), {}, params=query)
 
-    def change(self, name: str, about: Mapping[str, Any]) -> None:
-        """Change what the store knows of the object."""
-        self._send(self._session, "lock", "PATCH", self._object(name), {}, json=about)
+    def change(self, name: str, about: Mapping[str, Any], *, override: bool) -> None:
+        """Change what the store knows of the object; `override` lets the mode of its lock change."""
+        query = {"overrideUnlockedRetention": "true"} if override else {}
+        self._send(self._session, "lock", "PATCH", self._object(name), {}, params=query, json=about)
 
     def restore(self, name: str, generation: str) -> None:
         """Bring back an object that was deleted softly, where none has its name."""

@@ -14,9 +14,10 @@ from django.utils.dateparse import parse_datetime
 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.base.lock_options import lock_time
+from destinations.backends.base.place import Place
 from destinations.backends.gcs import locks, versions
 from destinations.backends.gcs.answers import GcsRefused, explain
-from destinations.backends.gcs.options import ENDPOINT, check, option_fields
+from destinations.backends.gcs.options import ENDPOINT, STRICT, check, option_fields
 from destinations.backends.gcs.sessions import Seal, Session
 from destinations.backends.remote import Write
 from destinations.backends.remote.locks import LockingDestination, lock_error, require_unlocked
@@ -29,6 +30,7 @@ from destinations.exceptions import (
 from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
 from destinations.network.errors import from_network_error
+from destinations.network.hosts import canonical_site
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.upload import Upload, Wanted
@@ -43,6 +45,7 @@ class GcsDestination(LockingDestination):
     extra = Extra("gcs", ("google.auth", "google_crc32c", "requests"))
     reads_back = False
     resumes = True
+    largest_file = 5 * 1024**4
     secret_options: ClassVar[frozenset[str]] = frozenset({"credentials"})
 
     _bucket: "Bucket | None" = None
@@ -59,6 +62,11 @@ class GcsDestination(LockingDestination):
     def location(self) -> str:
         text = f"gs://{self.options['bucket_name']}/{self.options['location']}".rstrip("/")
         return f"{text} ({self.options['custom_endpoint']})" if self.options["custom_endpoint"] else text
+
+    def canonical_place(self) -> Place:
+        host, port = canonical_site(self._endpoint)
+        bucket, folder = str(self.options["bucket_name"]), str(self.options["location"] or "")
+        return Place.at(self.type, port, bucket, folder=folder, host=host)
 
     @property
     def where(self) -> str:
@@ -206,7 +214,11 @@ class GcsDestination(LockingDestination):
 
     # --- locks and versions ---------------------------------------------------------------------------------------
     def remote_lock(self, path: str, until: datetime) -> None:
-        self._open().change(self._prefix + path, locks.retention(self._mode, until))
+        before = (self._about(path).get("retention") or {}).get("mode")
+        # a lock in the strict mode is made longer in that mode only, whatever the option says since
+        mode = STRICT if before == STRICT else self._mode
+        becomes_strict = before is not None and before != mode
+        self._open().change(self._prefix + path, locks.retention(mode, until), override=becomes_strict)
 
     def remote_try_lock(self) -> str:
         return locks.try_lock(self._open(), self._prefix, self._mode, self.where)

@@ -12,8 +12,9 @@ from destinations.transfer.paths import validate_prefix
 
 ENDPOINT = "https://storage.googleapis.com"
 TYPE = "gcs"
+STRICT = "Locked"
 LOCK_MODES = {
-    "Locked": "no account can shorten or remove a lock.",
+    STRICT: "no account can shorten or remove a lock.",
     "Unlocked": "an account with a special right can.",
 }
 

@@ -19,6 +19,7 @@ from django import forms
 from django.conf import settings
 
 from destinations.backends.base import Destination, Progress, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.local.folder import Folder
 from destinations.backends.local.os_errors import from_os_error
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
@@ -75,7 +76,8 @@ class LocalDestination(Destination):
                 max_length=512,
                 help_text="Relative to BACKUP_ROOT, or absolute inside it; blank takes the name of the destination. "
                 "It cannot be changed while archives are there.",
-            )
+            ),
+            "append_only": cls.append_only_field(),
         }
 
     @classmethod
@@ -89,6 +91,9 @@ class LocalDestination(Destination):
     def location(self) -> str:
         # it is shown and logged: a name need not be UTF-8
         return as_text(str(self.folder()))
+
+    def canonical_place(self) -> Place:
+        return Place.at(self.type, folder=str(self.options["path"]))
 
     def folder(self) -> Path:
         return Path(settings.BACKUP_ROOT, str(self.options["path"]))
@@ -180,6 +185,7 @@ class LocalDestination(Destination):
             return _stored(path, folder.stat(name))
 
     def delete(self, path: str) -> None:
+        self.require_deletable(path)
         *folders, name = validate_path(path).split("/")
         with self._open(*folders) as folder:
             folder.stat(name)
@@ -188,6 +194,7 @@ class LocalDestination(Destination):
             folder.refuse_taken(name)
 
     def delete_partial(self, path: str) -> None:
+        self.require_deletable(path)
         *folders, name = path.split("/")
         token = part_token(name)
         if token is None:

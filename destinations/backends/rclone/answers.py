@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from destinations.backends.base import StoredFile
 from destinations.lib.moments import from_iso
 
-# checksums that a remote may have, the strongest first
+# checksums that a remote may have, the cheapest first: they have to find accidents, and the archive keeps its SHA-256
 HASHES: Mapping[str, Callable[[], Any]] = {
-    "sha256": hashlib.sha256,
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),
+    "sha256": hashlib.sha256,
     "md5": lambda: hashlib.md5(usedforsecurity=False),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.rclone import options
 from destinations.backends.rclone.answers import HASHES, Features, features_of, stored_file
 from destinations.backends.rclone.errors import explain
@@ -28,6 +29,8 @@ FOREIGN_FOLDERS = "- {{(.*/)?[^/]*[^A-Za-z0-9_/-][^/]*}}/**"
 LISTING = ("lsjson", "-R", "--files-only", "--no-mimetype", f"--max-depth={MAX_DEPTH}", f"--filter={FOREIGN_FOLDERS}")
 # what `about` says without a code of its own: before the first upload, and of storage that does not tell
 NO_FREE_SPACE = re.compile(r"about call failed: .*(does not exist|no such file)|doesn't support about", re.IGNORECASE)
+# what it says of a file that it has given its name, which saves a look: each start of it logs in anew
+MOVED = "Moved (server-side)"
 # lines of a listing between two looks at a cancel
 LOOK_LINES = 100
 
@@ -59,6 +62,10 @@ class RcloneDestination(RemoteDestination):
     def location(self) -> str:
         return f"rclone:{self.options['remote']}"
 
+    def canonical_place(self) -> Place:
+        name, _, path = str(self.options["remote"]).partition(":")
+        return Place.at(self.type, name, folder=path)
+
     # --- the program ----------------------------------------------------------------------------------------------
     @cached_property
     def _rclone(self) -> Rclone:
@@ -83,6 +90,11 @@ class RcloneDestination(RemoteDestination):
 
     def remote_close(self) -> None:
         self._rclone.kill()
+
+    def require_reachable(self) -> None:
+        super().require_reachable()
+        # what each upload asks for, and what it may fail by
+        self._call("ask what the remote can do", lambda: self._require_rename(self._features))
 
     def connection_steps(self) -> Iterator[Step]:
         yield self._step("program", "run rclone", lambda: self._call_rclone("version").decode().splitlines()[0])
@@ -115,9 +127,9 @@ class RcloneDestination(RemoteDestination):
         # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
         # compared with nothing of ours
         words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
-        with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as (into, _):
+        with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as ends:
             while block := upload.read(BLOCK_SIZE):
-                into.write(block)
+                ends.into.write(block)
                 if digest is not None:
                     digest.update(block)
             upload.require_all_read()
@@ -137,9 +149,12 @@ class RcloneDestination(RemoteDestination):
 
     def remote_publish(self, upload: Upload) -> None:
         wanted = upload.wanted
-        # `--immutable` has no effect on `moveto`, which would overwrite; this leaves both files where the name is taken
         names = (self._path(wanted.part_path), self._path(wanted.path))
-        self._rclone.call("moveto", "--ignore-existing", "--", *names, alive=self._meter.checkpoint)
+        # `--immutable` has no effect on `moveto`, which would overwrite; this leaves both files where the name is taken
+        said = self._rclone.said("moveto", "--ignore-existing", "--", *names, alive=self._meter.checkpoint)
+        if MOVED in said:
+            return
+        # where it does not say so, what is left tells it
         with suppress(NotFound):
             self.remote_stat(wanted.part_path)
             raise NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
@@ -152,15 +167,15 @@ class RcloneDestination(RemoteDestination):
                 raise
 
     def remote_receive(self, path: str, offset: int, write: Write) -> None:
-        with self._rclone.started("cat", f"--offset={offset}", "--", self._path(path)) as (_, output):
-            while block := output.read(BLOCK_SIZE):
+        with self._rclone.started("cat", f"--offset={offset}", "--", self._path(path)) as ends:
+            while block := ends.output.read(BLOCK_SIZE):
                 write(block)
 
     def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
         found: list[StoredFile] = []
         try:
-            with self._rclone.started(*LISTING, "--", self._path(folder)) as (_, output):
-                for number, line in enumerate(output):
+            with self._rclone.started(*LISTING, "--", self._path(folder)) as ends:
+                for number, line in enumerate(ends.output):
                     if number % LOOK_LINES == 0:
                         self._meter.checkpoint()
                     file = stored_file(line, prefix)

@@ -1,6 +1,7 @@
 """What rclone says, as sentences for an operator. Its exit code tells little: 1 stands for most of what can happen."""
 
 import re
+import signal
 
 from destinations.backends.rclone.program import TEMPORARY, RcloneFailed
 from destinations.exceptions import (
@@ -58,6 +59,12 @@ def explain(failed: RcloneFailed, action: str, where: str) -> DestinationError:
     """Return the error an operator reads."""
     if failed.is_missing:
         return NotFound(f"Cannot {action} at {where}: it is not there.", "See what `rclone lsf` lists.")
+    if failed.code < 0:
+        name = signal.Signals(-failed.code).name
+        return ConnectionLost(
+            f"Cannot {action} at {where}: the program was ended by {name}.",
+            "See whether this machine ran out of memory; the next try may succeed.",
+        )
     reason = failed.said or f"it ended with code {failed.code} and said nothing"
     message = sentences(f"Cannot {action} at {where}: {reason}")
     for pattern, kind, hint in _COMPILED:

@@ -1,5 +1,6 @@
 """The program: one process for each step, ended with all that it started."""
 
+import fcntl
 import os
 import re
 import select
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.secret_names import is_private_variable
@@ -31,6 +32,8 @@ LOOK_SECONDS = 1
 LONGEST_SECONDS = 3600
 _KEPT_BYTES = 16_384
 _KEPT_LINES = 3
+# of a pipe: with the 64 KiB of the system both ends wait for each other all the time
+_PIPE_BYTES = 1 << 20
 
 
 class RcloneFailed(Exception):  # noqa: N818 - named for what happened
@@ -46,6 +49,14 @@ class RcloneFailed(Exception):  # noqa: N818 - named for what happened
         # no other text counts: "no such file or directory" may be about a file of keys, and a listing would be empty;
         # `deletefile` of version 1.60 has no code of its own
         return self.code in (MISSING_FOLDER, MISSING_FILE) or self.said.endswith("is a directory or doesn't exist")
+
+
+class Ends(NamedTuple):
+    """The standard input, output and error of the program; the last is a file."""
+
+    into: IO[bytes]
+    output: IO[bytes]
+    errors: IO[bytes]
 
 
 class Rclone:
@@ -75,19 +86,19 @@ class Rclone:
 
         `alive` is called each second and may raise: for what may take an hour, such as the copy of a whole file.
         """
-        with self.started(*words, alive=alive) as (_, output):
-            # the last thing it does is to print
-            for _second in range(LONGEST_SECONDS):
-                if select.select([output], [], [], LOOK_SECONDS)[0]:
-                    return output.read()
-                alive()
-            raise TimeoutError
+        with self.started(*words, alive=alive) as ends:
+            _wait_for(ends.output, alive)
+            return ends.output.read()
+
+    def said(self, *words: str, alive: Callable[[], None] = lambda: None) -> str:
+        """Return what it says of what it does, on standard error. Raises as `call` does."""
+        with self.started("-v", *words, alive=alive) as ends:
+            _wait_for(ends.output, alive)
+            return _tail(ends.errors)
 
     @contextmanager
-    def started(
-        self, *words: str, alive: Callable[[], None] = lambda: None, fed: bool = False
-    ) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Give its standard input, for one that is `fed`, and output; at the end of the block it is waited for.
+    def started(self, *words: str, alive: Callable[[], None] = lambda: None, fed: bool = False) -> Iterator[Ends]:
+        """Give its ends, of which the first is open for one that is `fed`; when the block is left it is waited for.
 
         A block that ends by an error kills it. Raises `RcloneFailed`.
         """
@@ -111,12 +122,18 @@ class Rclone:
             broken = False
             try:
                 with cast(IO[bytes], process.stdin) as into, cast(IO[bytes], process.stdout) as output:
+                    for pipe in (into, output):
+                        # the system has a limit for all pipes of a user
+                        with suppress(OSError):
+                            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
                     if not fed:
                         # a remote that asks for a password is told that none comes
                         into.close()
                     try:
-                        yield into, output
+                        yield Ends(into, output, errors)
                         into.close()
+                        # its end, more exactly than `wait` with a timeout finds it, which looks every 50 ms
+                        select.select([output], [], [], LOOK_SECONDS)
                     except BrokenPipeError:
                         # it ended before it had read all: why, it says itself
                         broken = True
@@ -157,6 +174,15 @@ class Rclone:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def _wait_for(output: IO[bytes], alive: Callable[[], None]) -> None:
+    """Wait until it prints, which is the last thing it does, or ends."""
+    for _ in range(LONGEST_SECONDS):
+        if select.select([output], [], [], LOOK_SECONDS)[0]:
+            return
+        alive()
+    raise TimeoutError
+
+
 def _end_of(process: "subprocess.Popen[bytes]", alive: Callable[[], None]) -> int:
     """Return its exit code: what it still has to send it sends within its own timeouts, which may take long in all."""
     for _ in range(LONGEST_SECONDS):
@@ -175,10 +201,11 @@ def _environment(own: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _last_lines(errors: IO[bytes]) -> str:
+def _tail(errors: IO[bytes]) -> str:
     errors.seek(max(errors.seek(0, os.SEEK_END) - _KEPT_BYTES, 0))
-    lines = [
-        _QUOTED.sub(r"\1 it is not shown", _STAMP.sub("", line)).strip()
-        for line in errors.read().decode(errors="replace").splitlines()
-    ]
+    return errors.read().decode(errors="replace")
+
+
+def _last_lines(errors: IO[bytes]) -> str:
+    lines = [_QUOTED.sub(r"\1 it is not shown", _STAMP.sub("", line)).strip() for line in _tail(errors).splitlines()]
     return " | ".join(list(dict.fromkeys(filter(None, lines)))[-_KEPT_LINES:])

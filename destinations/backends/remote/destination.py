@@ -155,6 +155,7 @@ class RemoteDestination(RemoteUploads):
 
     def delete(self, path: str) -> None:
         validate_path(path)
+        self.require_deletable(path)
         self._require_files()
         tries = 0
 
@@ -179,6 +180,7 @@ class RemoteDestination(RemoteUploads):
         )
 
     def delete_partial(self, path: str) -> None:
+        self.require_deletable(path)
         *folders, name = path.split("/")
         token = part_token(name)
         if token is None:

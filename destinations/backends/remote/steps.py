@@ -33,6 +33,8 @@ class RemoteSteps(Destination):
     reads_back: ClassVar[bool]
     # whether `remote_send` can go on where an earlier upload with the same state ended
     resumes: ClassVar[bool] = False
+    # the most bytes of one file that the store takes; None where only its space is a limit
+    largest_file: ClassVar[int | None] = None
     # seconds between the tries of one step
     retry_delays: tuple[float, ...] = (1, 2, 4, 8)
 
@@ -46,6 +48,7 @@ class RemoteSteps(Destination):
     def fields(cls) -> dict[str, forms.Field]:
         return {
             **cls.own_fields(),
+            "append_only": cls.append_only_field(),
             "timeout": forms.IntegerField(
                 label="Timeout",
                 min_value=1,

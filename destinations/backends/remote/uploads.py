@@ -15,7 +15,7 @@ from destinations.exceptions import (
     NotFound,
     VerificationFailed,
 )
-from destinations.transfer.blocks import check_free_space, compare
+from destinations.transfer.blocks import check_free_space, check_largest_file, compare
 from destinations.transfer.paths import part_name
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
@@ -42,6 +42,7 @@ class RemoteUploads(RemoteCalls):
     ) -> StoredFile:
         wanted = Wanted(validate_path(path), size, part_name("x", token) and token, sha256)
         kept = state or UploadState({}, lambda data: None)
+        check_largest_file(self.location(), path, size, self.largest_file)
         upload = Upload(wanted, source, Meter(self._throttle))
 
         def send() -> None:
@@ -56,12 +57,16 @@ class RemoteUploads(RemoteCalls):
         self._require_free(wanted, progress)
         try:
             self._again("upload", send, progress)
-            self._publish(upload, progress)
+            is_clear = self._publish(upload, progress)
         except BaseException as error:
             # the next call with this state goes on from what is there
             if not (self.resumes and state is not None and isinstance(error, ConnectionLost)):
                 self._discard(upload, kept, at_once=not isinstance(error, DestinationError))
             raise
+        upload.published = ""
+        if not is_clear:
+            # a server that copies a file to rename it may have been cut off between both
+            self._discard(upload, kept, at_once=False)
         stored = self.stat(path)
         # it is not deleted: what has another size may be what somebody else stored there meanwhile
         compare(f"{self.location()}/{path}", "size", size, stored.size_bytes)
@@ -109,8 +114,11 @@ class RemoteUploads(RemoteCalls):
         meter = Meter(self._throttle)
         self._once(f"verify {upload.wanted.path}", lambda: self.remote_check(upload), progress, meter)
 
-    def _publish(self, upload: Upload, progress: Progress | None) -> None:
-        """Give the upload its name, once: after a try whose answer was lost, it is looked for there."""
+    def _publish(self, upload: Upload, progress: Progress | None) -> bool:
+        """Give the upload its name, once: after a try whose answer was lost, it is looked for there.
+
+        Return whether every answer came.
+        """
         wanted = upload.wanted
         action = f"name the upload {wanted.path}"
         unclear = False
@@ -137,6 +145,7 @@ class RemoteUploads(RemoteCalls):
             self.remote_close()
             if not unclear or not self._may_be_published(upload, progress):
                 raise
+        return not unclear
 
     def _may_be_published(self, upload: Upload, progress: Progress | None) -> bool:
         """Look once more for what was published; the error that made it unclear is the one to raise."""

@@ -78,6 +78,13 @@ def abort_partial(bucket: "Bucket", prefix: str, path: str) -> None:
             abort(bucket, key, entry["UploadId"])
 
 
+def abort_all(bucket: "Bucket", key: str) -> None:
+    """Abort the uploads of one key."""
+    for found, _, entry in uploads(bucket, key):
+        if found == key:
+            abort(bucket, key, entry["UploadId"])
+
+
 def hidden(bucket: "Bucket", begin: str, prefix: str) -> Iterator[StoredFile]:
     """Yield the newest version of each file that a delete marker hides."""
     marked = ""

@@ -56,7 +56,12 @@ def try_lock(bucket: "Bucket", prefix: str, mode: str, customer: Mapping[str, An
             rights = rights and "not authorized" not in refused.message
         else:
             raise _deleted(where, by_right=bool(bypass))
-    bucket.call("delete_object", Key=key)
+    try:
+        bucket.call("delete_object", Key=key)
+    except S3Refused as refused:
+        # an account that may only add: it stays, and is not listed
+        if not refused.is_denied:
+            raise
     if not rights:
         return (
             f"the account has no right to delete versions, locked for {human_duration(PROBE_SECONDS)} or not ({mode})"

@@ -4,11 +4,13 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.base import BLOCK_SIZE, UploadState
 from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.completion import abort, list_parts
+from destinations.backends.s3.listings import abort_all
 from destinations.exceptions import DestinationError
 from destinations.transfer.blocks import compare
 from destinations.transfer.parallel import side_by_side
@@ -22,6 +24,8 @@ THREADS = 4
 LEAST_PART_BYTES = 8 * 1024 * 1024
 # the store allows 10,000
 MOST_PARTS = 9000
+# of one object: parts are at most 5 GiB, and many compatible stores take no more than AWS took for long
+LARGEST_FILE = 5 * 1024**4
 
 Explain = Callable[[Exception, str], DestinationError | None]
 
@@ -56,6 +60,11 @@ def send(bucket: "Bucket", parts: Parts, upload: Upload, state: UploadState) -> 
     stored = _resume(bucket, parts, state, about)
     if stored is None:
         algorithm = {"ChecksumAlgorithm": "SHA256"} if parts.checksum == "sha256" else {}
+        if state.data.get("creating") == parts.key:
+            # the answer to that may have been lost: nothing of ours names what it began
+            abort_all(bucket, parts.key)
+        state.data = {"creating": parts.key}
+        state.save(state.data)
         answer = bucket.call(
             "create_multipart_upload",
             Key=parts.key,
@@ -96,22 +105,26 @@ def _jobs(
     # a file without bytes has one part too
     for number, begin in enumerate(range(0, total or 1, size), 1):
         end = min(begin + size, total)
-        # in order, whatever the threads do: for the checksum of the whole
+        known = stored.get(number)
+        # in order, whatever the threads do: for the checksum of the whole, which so is that of the parts
+        names = {parts.checksum, _checksum_of(known, parts.checksum)}
+        digests = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         for offset in range(begin, end, BLOCK_SIZE):
-            upload.peek_in_order(offset, min(BLOCK_SIZE, end - offset))
+            block = upload.peek_in_order(offset, min(BLOCK_SIZE, end - offset))
+            for digest in digests.values():
+                digest.update(block)
+        digested = {name: digest.digest() for name, digest in digests.items()}
+        if known is not None and _is_same(known, end - begin, digested):
+            upload.skip(end - begin)
+            parts.done[number] = _identity(number, known)
+        else:
+            yield partial(_send_part, bucket, parts, upload, number, begin, end, digested[parts.checksum])
 
-        def job(number: int = number, begin: int = begin, end: int = end) -> None:
-            if (known := stored.get(number)) is not None and _is_same(known, upload, begin, end):
-                upload.skip(end - begin)
-                parts.done[number] = _identity(number, known)
-            else:
-                parts.done[number] = _send_part(bucket, parts, upload, number, begin, end)
 
-        yield job
-
-
-def _send_part(bucket: "Bucket", parts: Parts, upload: Upload, number: int, begin: int, end: int) -> dict[str, Any]:
-    digest = base64.b64encode(_digest(upload, begin, end, parts.checksum)).decode()
+def _send_part(
+    bucket: "Bucket", parts: Parts, upload: Upload, number: int, begin: int, end: int, checksum: bytes
+) -> None:
+    digest = base64.b64encode(checksum).decode()
     headers = {"ChecksumSHA256": digest} if parts.checksum == "sha256" else {"ContentMD5": digest}
     body = Part(upload, begin, end)
 
@@ -131,7 +144,7 @@ def _send_part(bucket: "Bucket", parts: Parts, upload: Upload, number: int, begi
     )
     if told := answer.get("ChecksumSHA256"):
         compare(f"Part {number} of {upload.wanted.path}", "SHA-256", digest, told)
-    return _identity(number, headers | answer)
+    parts.done[number] = _identity(number, headers | answer)
 
 
 def _identity(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,18 +154,18 @@ def _identity(number: int, answer: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
-def _is_same(stored: Mapping[str, Any], upload: Upload, begin: int, end: int) -> bool:
+def _checksum_of(stored: Mapping[str, Any] | None, usual: str) -> str:
+    """Return the checksum by which a part of an earlier try is compared; `usual` where there is none."""
+    if stored is None:
+        return usual
+    # the ETag is an MD5, unless the store encrypts with another key than its own
+    return "sha256" if stored.get("ChecksumSHA256") else "md5"
+
+
+def _is_same(stored: Mapping[str, Any], size: int, digests: Mapping[str, bytes]) -> bool:
     """Whether a part of an earlier try holds the bytes of the source; unknown counts as no."""
-    if stored["Size"] != end - begin:
+    if stored["Size"] != size:
         return False
     if checksum := stored.get("ChecksumSHA256"):
-        return bool(base64.b64decode(checksum) == _digest(upload, begin, end, "sha256"))
-    # an MD5, unless the store encrypts with another key than its own
-    return bool(stored["ETag"].strip('"') == _digest(upload, begin, end, "md5").hex())
-
-
-def _digest(upload: Upload, begin: int, end: int, name: str) -> bytes:
-    digest = hashlib.new(name, usedforsecurity=False)
-    for offset in range(begin, end, BLOCK_SIZE):
-        digest.update(upload.peek(offset, min(BLOCK_SIZE, end - offset)))
-    return digest.digest()
+        return bool(base64.b64decode(checksum) == digests["sha256"])
+    return bool(stored["ETag"].strip('"') == digests["md5"].hex())

@@ -12,8 +12,9 @@ from destinations.exceptions import DestinationConfigError
 from destinations.network.endpoint_options import endpoint_problem
 from destinations.transfer.paths import validate_prefix
 
+STRICT = "COMPLIANCE"
 LOCK_MODES = {
-    "COMPLIANCE": "no account can shorten or remove a lock.",
+    STRICT: "no account can shorten or remove a lock.",
     "GOVERNANCE": "an account with a special right can.",
 }
 # answer only hours after a request

@@ -34,6 +34,7 @@ class S3Steps(LockingDestination):
     extra = Extra("s3", ("boto3", "botocore"))
     reads_back = False
     resumes = True
+    largest_file = multipart.LARGEST_FILE
 
     _bucket: "Bucket | None" = None
     # of the upload under way
@@ -153,6 +154,10 @@ class S3Steps(LockingDestination):
             state.data = {}
             state.save(state.data)
             return
+        if creating := state.data.get("creating"):
+            listings.abort_all(self._open(), str(creating))
+            state.data = {}
+            state.save(state.data)
         bucket, key = self._open(), self._prefix + wanted.part_path
         listings.abort_partial(bucket, self._prefix, wanted.part_path)
         # of another program; where there is none, a deletion would leave a delete marker in a bucket with versions
@@ -189,7 +194,7 @@ class S3Steps(LockingDestination):
                 completion.abort(self._open(), key, entry["UploadId"])
             return [name for _, name, _ in found]
 
-        aborted = self._call("abort the uploads", of_planned) if planned else []
+        aborted = self._call("abort the uploads", of_planned) if planned and not self.append_only else []
         return (*super().sweep(token), *aborted)
 
     def remote_stat(self, path: str) -> StoredFile:

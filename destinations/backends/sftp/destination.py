@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from destinations.backends.base import PeerKey, Step
+from destinations.backends.base.place import Place
 from destinations.backends.remote import FolderDestination
 from destinations.backends.sftp import host_keys, options
 from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, Account
 from destinations.exceptions import DestinationError
+from destinations.network.hosts import canonical_host
 from destinations.network.resolve import resolve
 from destinations.network.server_options import address, check_host, place_of_login
 from destinations.transfer.extras import Extra
@@ -57,6 +59,13 @@ class SftpDestination(FolderDestination["Folder"]):
 
     def location(self) -> str:
         return place_of_login(self.type, self._option("username"), self.where, self._option("base_path"))
+
+    def canonical_place(self) -> Place:
+        # two logins of one server may have a root of their own each
+        host = canonical_host(self._option("host"))
+        return Place.at(
+            self.type, self._option("username"), self._option("port"), folder=self._option("base_path"), host=host
+        )
 
     # --- the connection -------------------------------------------------------------------------------------------
     def _new_folder(self) -> "Folder":

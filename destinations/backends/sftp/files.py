@@ -102,6 +102,11 @@ async def open_part(client: asyncssh.SFTPClient, path: str, offset: int) -> asyn
     return file
 
 
+def block_size(request: int) -> int:
+    """Return about a MiB in whole requests: what is left over would be one more, and a small write of the server."""
+    return BLOCK_SIZE // request * request
+
+
 def request_size(client: asyncssh.SFTPClient) -> int:
     limits = client.limits
     told = min(limits.max_read_len, limits.max_write_len)
@@ -153,6 +158,7 @@ class Download:
         """Read from `offset` to `size` by requests of `request` bytes."""
         self._session, self._file = session, file
         self._next, self._size, self._request = offset, size, request
+        self._block = block_size(request)
         self._pending: deque[tuple[int, Future[bytes]]] = deque()
 
     def block(self) -> bytes:
@@ -160,7 +166,7 @@ class Download:
         # one at first: where only the beginning is wanted, little more is fetched
         ahead = min(UNDER_WAY, 2 * len(self._pending) + 1)
         while len(self._pending) < ahead and self._next < self._size:
-            length = min(BLOCK_SIZE, self._size - self._next)
+            length = min(self._block, self._size - self._next)
             reading = read_block(self._file, self._next, length, self._request)
             self._pending.append((length, self._session.submit(reading)))
             self._next += length

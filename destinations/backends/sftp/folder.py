@@ -133,8 +133,9 @@ class Folder(RemoteFolder):
             state.data = begun
             state.save(begun)
         writing: deque[Future[int]] = deque()
+        length = files.block_size(files.request_size(self.client))
         try:
-            while block := upload.read(BLOCK_SIZE):
+            while block := upload.read(length):
                 writing.append(session.submit(file.write(block, offset)))
                 offset += len(block)
                 if len(writing) == files.UNDER_WAY:

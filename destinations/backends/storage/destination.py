@@ -13,6 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import InvalidStorageError, Storage, storages
 
 from destinations.backends.base import BLOCK_SIZE, Progress, Step, StoredFile, UploadState
+from destinations.backends.base.place import Place
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.backends.storage import listings
 from destinations.backends.storage.errors import explain
@@ -30,11 +31,19 @@ from destinations.exceptions import (
 from destinations.lib.formats import human_size
 from destinations.network.causes import network_cause
 from destinations.network.errors import from_network_error
+from destinations.network.hosts import THIS_MACHINE
 from destinations.transfer.blocks import compare
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 
 MIB = 1024 * 1024
+
+
+# archives in them are lost with this machine
+KINDS_OF_THIS_MACHINE = frozenset(
+    f"django.core.files.storage.{name}"
+    for name in ("FileSystemStorage", "filesystem.FileSystemStorage", "InMemoryStorage", "memory.InMemoryStorage")
+)
 
 
 class StorageDestination(RemoteDestination):
@@ -59,6 +68,12 @@ class StorageDestination(RemoteDestination):
 
     def location(self) -> str:
         return f"storage://{self.options['alias']}/{self.options['location']}".rstrip("/")
+
+    def canonical_place(self) -> Place:
+        alias = str(self.options["alias"])
+        kind = settings.STORAGES.get(alias, {}).get("BACKEND", "")
+        host = THIS_MACHINE if kind in KINDS_OF_THIS_MACHINE else ""
+        return Place.at(self.type, alias, folder=str(self.options["location"] or ""), host=host)
 
     @property
     def where(self) -> str:

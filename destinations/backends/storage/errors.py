@@ -1,6 +1,10 @@
 """Errors of storages that are none of the network, as an operator reads them."""
 
-from destinations.exceptions import DestinationError, DestinationUnavailable, NotFound
+import errno
+
+from destinations.exceptions import DestinationError, DestinationFull, DestinationUnavailable, NotFound
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def explain(error: Exception, action: str, where: str) -> DestinationError:
@@ -10,6 +14,10 @@ def explain(error: Exception, action: str, where: str) -> DestinationError:
         return DestinationUnavailable(
             f"Cannot {action} at {where}: its package does not implement that.",
             "Use a storage that can store, open, list and delete files and say how large they are.",
+        )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return DestinationFull(
+            f"Cannot {action} at {where}: {error.strerror}.", "Free some space there, or keep backups for fewer days."
         )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     # texts of packages may hold a password

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from destinations.backends.base import StoredFile
 from destinations.backends.storage.markers import marked
-from destinations.transfer.paths import MAX_DEPTH, is_segment
+from destinations.transfer.paths import MAX_DEPTH, is_filename, is_segment, part_token
 
 
 def files(storage: Storage, base: str, folder: str, prefix: str, alive: Callable[[], None]) -> Iterator[StoredFile]:
@@ -23,7 +23,8 @@ def files(storage: Storage, base: str, folder: str, prefix: str, alive: Callable
         return
     under_way = set(map(marked, found))
     entries = [(f"{name}/", name) for name in folders if is_segment(name)]
-    entries += [(name, name) for name in found if name and name not in under_way]
+    # of each file a storage is asked for its size and its time: not of those of others
+    entries += [(name, name) for name in found if (is_filename(name) or part_token(name)) and name not in under_way]
     for key, name in sorted(entries):
         if not key.endswith("/"):
             alive()

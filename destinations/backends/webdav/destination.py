@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from destinations.backends.base import PeerKey, Step
+from destinations.backends.base.place import Place
 from destinations.backends.remote import CertificatePin, FolderDestination
 from destinations.backends.webdav import options
 from destinations.backends.webdav.errors import answer_error
@@ -14,6 +15,7 @@ from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.network import certificates
 from destinations.network.certificates import Trust
 from destinations.network.errors import from_broken_tls, from_network_error
+from destinations.network.hosts import canonical_site
 from destinations.network.resolve import resolve
 
 
@@ -59,6 +61,12 @@ class WebdavDestination(CertificatePin, FolderDestination[Folder]):
 
     def location(self) -> str:
         return f"{unquote(self._option('url'), errors='replace')}{self._option('base_path')}"
+
+    def canonical_place(self) -> Place:
+        url = self._option("url")
+        host, port = canonical_site(url)
+        path = unquote(urlsplit(url).path, errors="replace")
+        return Place.at(self.type, port, folder=f"{path}/{self._option('base_path')}".strip("/"), host=host)
 
     # --- the connection -------------------------------------------------------------------------------------------
     def _new_folder(self) -> Folder:

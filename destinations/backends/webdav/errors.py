@@ -12,13 +12,12 @@ from destinations.exceptions import (
     NotFound,
 )
 from destinations.lib.operator_error import sentences
+from destinations.network.retry_after import retry_after
 
 AGAIN = "Check the network and the server; the next try may succeed."
 _RIGHTS = "Give the account the right to do that in this folder, or use another account or folder."
 _FULL = "Free some space there, or see about the quota and the largest file of the account."
 _LOG = "See the log of the server."
-# a server that asks for more patience than this is tried again by the next run
-LONGEST_WAIT_SECONDS = 120.0
 _PASSING = {408, 429, 502, 503, 504}
 # status: the class, what the server says, and what to do
 _ANSWERS: dict[int, tuple[type[DestinationError], str, str]] = {
@@ -61,9 +60,8 @@ def answer_error(error: Exception, action: str, where: str) -> DestinationError 
         return None
     said = f"{error.code} {error.msg}".strip()
     if error.code in _PASSING:
-        return ConnectionLost(
-            sentences(f"{text}: the server does not do it now ({said})"), AGAIN, retry_after=_retry_after(error)
-        )
+        after = retry_after(str(error.hdrs.get("Retry-After", "")))
+        return ConnectionLost(sentences(f"{text}: the server does not do it now ({said})"), AGAIN, after)
     if 300 <= error.code < 400:
         target = error.hdrs.get("Location", "another address")
         return DestinationUnavailable(
@@ -74,9 +72,3 @@ def answer_error(error: Exception, action: str, where: str) -> DestinationError 
         kind, reason, hint = known
         return kind(sentences(f"{text}: {reason} ({said})"), hint)
     return DestinationUnavailable(sentences(f"{text}: the server refuses it ({said})"), _LOG)
-
-
-def _retry_after(error: HTTPError) -> float:
-    value = str(error.hdrs.get("Retry-After", ""))
-    # a date is possible as well, and rare: the usual delays do then
-    return min(float(value), LONGEST_WAIT_SECONDS) if value.isdigit() else 0.0

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from destinations.backends import StoredFile
+from destinations.backends import StoredFile, create_destination
 from destinations.exceptions import DestinationUnavailable
 from tests.destinations.backends.azure.conftest import Open, open_azure
+from tests.destinations.contract.dropbox_place import dropbox_options
 from tests.support.memory_remote import MemoryRemote
+from tests.support.servers.dropbox.server import ROUTES, Dropbox
 from tests.support.servers.hostile import Answer, Asked, Hostile
 from tests.support.servers.objects.azurite import Azurite
 
@@ -30,6 +32,21 @@ def test_a_listing_that_comes_back_to_its_beginning_is_an_error(monkeypatch: pyt
     with pytest.raises(DestinationUnavailable, match="comes back to its beginning") as caught:
         list(MemoryRemote({"server": "endless", "path": "x"}).list())
     assert caught.value.hint
+
+
+def test_a_listing_of_dropbox_that_goes_round_in_circles_is_an_error(
+    dropbox: Dropbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope, _ = ROUTES["files/list_folder"]
+    page = {"entries": [], "cursor": "again", "has_more": True}
+    for route in ("files/list_folder", "files/list_folder/continue"):
+        monkeypatch.setitem(ROUTES, route, (scope, lambda *_: page))
+    with (
+        create_destination("dropbox", dropbox_options(dropbox, root_path="site")) as destination,
+        pytest.raises(DestinationUnavailable, match="no end"),
+    ):
+        list(destination.list())
+    assert len(dropbox.requests) < 6
 
 
 def endless() -> Iterator[bytes]:

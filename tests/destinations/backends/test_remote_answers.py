@@ -93,6 +93,19 @@ def test_an_upload_that_was_published_though_the_answer_was_an_error_is_stored(
     assert files == {f"x/{PATH}": DATA}
 
 
+def test_a_server_that_was_cut_off_while_it_renamed_by_copying_keeps_no_part(
+    remote: MemoryRemote, files: dict[str, bytes], before: Callable[[Hook], None]
+) -> None:
+    def hook(step: str) -> None:
+        if step == "published" and len(files) == 1:
+            files[f"x/{PATH}.t1.part"] = DATA
+            raise ConnectionLost("The connection was cut.", "Try again.")
+
+    before(hook)
+    assert put(remote).size_bytes == len(DATA)
+    assert files == {f"x/{PATH}": DATA}
+
+
 def test_an_error_of_publishing_is_raised_when_nothing_was_published(
     remote: MemoryRemote, files: dict[str, bytes], before: Callable[[Hook], None]
 ) -> None:

@@ -131,9 +131,10 @@ def test_an_error_of_the_sink_is_not_blamed_on_the_destination(destination: Dest
         destination.get(PATH, Full())
 
 
-def test_a_listing_goes_by_whole_folder_names(destination: Destination) -> None:
-    for path in ("app/manual/1.tar", "app/daily/2.tar", "app2/manual/3.tar", "app-2/manual/4.tar", "top.tar"):
-        put(destination, path, b"x")
+def test_a_listing_goes_by_whole_folder_names(place: Place, destination: Destination) -> None:
+    put(destination, "app/manual/1.tar", b"x")
+    for path in ("app/daily/2.tar", "app2/manual/3.tar", "app-2/manual/4.tar", "top.tar"):
+        place.plant(path, b"x")
     assert [file.path for file in destination.list("app")] == ["app/daily/2.tar", "app/manual/1.tar"]
     assert [file.path for file in destination.list("app/manual")] == ["app/manual/1.tar"]
     assert [file.path for file in destination.list("ap")] == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from destinations.backends.remote import RemoteDestination
-from tests.destinations.contract.places import Place
+from tests.destinations.contract.places import PLACES, Place
 
 PATH = "tacacs-hq/manual/backup.tar.gz"
 OTHER = "tacacs-hq/manual/other.tar.gz"
@@ -34,13 +34,13 @@ def store(destination: Any, path: str, source: io.BytesIO, token: str) -> None:
     destination.put(source, path, size=len(DATA), token=token, sha256=digest)
 
 
+# of the local type real processes are killed, in its own tests
+@pytest.mark.parametrize("place", sorted(PLACES.keys() - {"local"}), indirect=True)
 @pytest.mark.parametrize("dies_after", ["the first MiB", "remote_send", "remote_publish"])
 def test_what_a_killed_process_leaves_is_not_listed_and_is_swept(
     place: Place, monkeypatch: pytest.MonkeyPatch, dies_after: str
 ) -> None:
     destination: Any = place.open()
-    if not isinstance(destination, RemoteDestination):
-        pytest.skip("real processes are killed in the tests of this type")
     # of another upload, which is not swept
     store(destination, OTHER, io.BytesIO(DATA), "alive")
     with monkeypatch.context() as dying:

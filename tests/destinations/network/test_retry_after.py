@@ -1,7 +1,9 @@
 """What a server says of when to come back, and what is made of it."""
 
 from datetime import timedelta
+from email import message_from_string
 from email.utils import format_datetime
+from urllib.error import HTTPError
 
 import pytest
 from django.utils import timezone
@@ -11,6 +13,7 @@ from destinations.backends.azure.answers import AzureRefused
 from destinations.backends.azure.answers import explain as azure_error
 from destinations.backends.gcs.answers import GcsRefused
 from destinations.backends.gcs.answers import explain as gcs_error
+from destinations.backends.webdav.errors import answer_error as webdav_error
 from destinations.exceptions import LONGEST_WAIT_SECONDS, ConnectionLost
 from destinations.network.retry_after import retry_after
 from destinations.transfer.persistence import persistently
@@ -43,6 +46,7 @@ def test_no_answer_of_a_store_holds_an_upload_up_for_ever(value: str) -> None:
     errors = [
         azure_error(AzureRefused("ServerBusy", 503, "", {"retry-after": value}, "w"), "x", "y", Account(*"abcde")),
         gcs_error(GcsRefused("write", 503, "", "", {"Retry-After": value}), "x", "y"),
+        webdav_error(HTTPError("x", 503, "", message_from_string(f"Retry-After: {value}"), None), "x", "y"),
     ]
     for error in errors:
         assert isinstance(error, ConnectionLost)

@@ -23,6 +23,7 @@ from backups.worker import tasks
 from backups.worker.tick import tick
 from tests.support.databases.sqlite_files import rows_of
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 from tests.support.processes.project_programs import environment, manage
 from tests.support.programs import missing, require
 from tests.support.restores.instance_restores import queue
@@ -73,7 +74,7 @@ class Signalled:
         what = {"restore": [self.backup.pk, "--confirm", "--accept-unsigned"], "backup": ["store"]}
         arguments = [command, *what.get(command, [self.backup.pk])]
         script = SIGNALLED.format(noun=MODELS[command].noun, number=int(number), arguments=arguments)
-        process = subprocess.Popen(
+        process = Prepared(
             [*before, sys.executable, "-c", script], cwd=PROJECT, env=environment(self.home, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip

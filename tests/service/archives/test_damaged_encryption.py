@@ -72,9 +72,7 @@ def test_every_damage_is_one_clear_error_and_nothing_is_restored_or_left(
         assert workspaces() == []
 
 
-def test_a_work_factor_that_would_burn_hours_is_refused_at_once(
-    shop: Path, settings: Settings, tmp_path: Path, cheap_passphrases: None
-) -> None:
+def test_a_work_factor_that_would_burn_hours_is_refused_at_once(shop: Path, settings: Settings, tmp_path: Path) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     archive = tmp_path / "hostile.tar.gz.age"
     with (tmp_path / "plain").open("wb+") as plain, archive.open("wb") as target:

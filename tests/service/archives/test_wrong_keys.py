@@ -148,9 +148,7 @@ def test_an_identity_file_that_is_gone_is_named(shop: Path, identity: Path, back
     assert f"The identity file {identity} cannot be read: No such file or directory." in refusal(execution).message
 
 
-def test_a_wrong_passphrase_opens_nothing_and_is_not_repeated(
-    shop: Path, settings: Settings, back_up: BackUp, cheap_passphrases: None
-) -> None:
+def test_a_wrong_passphrase_opens_nothing_and_is_not_repeated(shop: Path, settings: Settings, back_up: BackUp) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     execution = back_up("shop")
     settings.BACKUP_ENCRYPTION_PASSPHRASE = "a wrong one, canary"
@@ -160,7 +158,7 @@ def test_a_wrong_passphrase_opens_nothing_and_is_not_repeated(
     assert "canary" not in error.message + error.hint
 
 
-def test_no_passphrase_opens_nothing(shop: Path, settings: Settings, back_up: BackUp, cheap_passphrases: None) -> None:
+def test_no_passphrase_opens_nothing(shop: Path, settings: Settings, back_up: BackUp) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     execution = back_up("shop")
     settings.BACKUP_ENCRYPTION_PASSPHRASE = ""

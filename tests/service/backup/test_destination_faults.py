@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from backups.errors import BackupError
 from backups.models import BackupExecution
-from backups.service.backup import run as backup_service
+from backups.service.backup import kind as backup_service
 from destinations.backends.local import destination as local
 from destinations.exceptions import DestinationError, DestinationFull, DestinationUnavailable
 from tests.support.databases.sqlite_files import make_database

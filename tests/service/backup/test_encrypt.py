@@ -89,7 +89,7 @@ def test_each_of_several_recipients_opens_it(shop: Path, settings: Settings, bac
 
 
 def test_a_passphrase_encrypts_and_age_opens_it_in_a_terminal(
-    shop: Path, settings: Settings, back_up: BackUp, tmp_path: Path, cheap_passphrases: None
+    shop: Path, settings: Settings, back_up: BackUp, tmp_path: Path
 ) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     execution = back_up("shop")
@@ -102,7 +102,7 @@ def test_a_passphrase_encrypts_and_age_opens_it_in_a_terminal(
 
 
 def test_an_old_passphrase_and_an_old_identity_still_open_what_was_made_with_them(
-    shop: Path, settings: Settings, back_up: BackUp, tmp_path: Path, cheap_passphrases: None
+    shop: Path, settings: Settings, back_up: BackUp, tmp_path: Path
 ) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = "the first of them"
     first = back_up("shop")
@@ -204,7 +204,7 @@ def ask_for_encryption(root: Path, passphrase: str) -> None:
 
 
 def test_the_passphrase_in_the_configuration_of_a_service_encrypts_its_backups_and_opens_them(
-    tacacs_root: Path, back_up: BackUp, cheap_passphrases: None
+    tacacs_root: Path, back_up: BackUp
 ) -> None:
     ask_for_encryption(tacacs_root, "service's own words")
     execution = back_up("tacacs-hq")

@@ -14,7 +14,7 @@ from backups.errors import Cancelled
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import cancel
 from backups.service.archives.fetch import fetch_nearest
-from backups.service.backup import run as backup_service
+from backups.service.backup import kind as backup_service
 from backups.service.backup import upload
 from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import start_backup

@@ -19,7 +19,7 @@ from backups.runs.recovery.reap import reap, tidy
 from backups.service.archives.fetch import fetch
 from backups.service.archives.records.copies import RETRY_AFTER
 from backups.service.archives.records.delete import delete_backup
-from backups.service.backup import run as backup_service
+from backups.service.backup import kind as backup_service
 from backups.service.backup import upload
 from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import start_backup

@@ -121,7 +121,7 @@ def test_a_failed_verdict_stays_too(shop: Path, recipient: str, back_up: BackUp)
 @pytest.mark.parametrize("key", ["passphrase", "program", "package", "memory", "server"])
 def test_whatever_is_missing_on_the_host_is_no_verdict(
     key: str, shop: Path, settings: Settings, destination: BackupDestination, back_up: BackUp,
-    monkeypatch: pytest.MonkeyPatch, cheap_passphrases: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if key == "passphrase":
         settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
@@ -227,7 +227,7 @@ def test_a_host_whose_program_only_encrypts_reports_no_lost_key(
 
 
 def test_too_little_memory_for_a_passphrase_is_no_lost_key(
-    shop: Path, settings: Settings, destination: BackupDestination, back_up: BackUp, cheap_passphrases: None,
+    shop: Path, settings: Settings, destination: BackupDestination, back_up: BackUp,
     heard: list[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE

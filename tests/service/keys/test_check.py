@@ -96,7 +96,7 @@ def test_an_identity_file_that_cannot_be_read_is_an_alarm(
 
 
 def test_a_passphrase_that_was_changed_without_keeping_the_old_one_is_found(
-    shop: Path, settings: Settings, destination: BackupDestination, back_up: BackUp, cheap_passphrases: None
+    shop: Path, settings: Settings, destination: BackupDestination, back_up: BackUp
 ) -> None:
     settings.BACKUP_ENCRYPTION_PASSPHRASE = PASSPHRASE
     back_up("shop")

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from backups.models import BackupCopy, BackupExecution, RetentionPass
 from backups.service.archives.names import signature_of
+from backups.service.catalogue.sync import import_backups
 from backups.service.retention import daily
 from backups.service.retention.plan import plan_prune
 from destinations.backends import TYPES
@@ -208,3 +209,22 @@ def test_the_pass_and_the_locks_are_shown_and_prunebackups_renews_them_too(
     clock(timedelta(days=4))
     (answer,) = command("prunebackups", "--json").data
     assert [item["path"] for item in answer["renewed"]] == [backup.backup_path]
+
+
+def test_the_lock_of_an_adopted_archive_is_recorded(vault: BackupDestination) -> None:
+    path = kept(vault).backup_path
+    BackupExecution.objects.all().delete()
+    del SERVERS["locking"][f"/{signature_of(path)}"]
+    (adopted,) = import_backups(vault, by="tests").adopted
+    assert (adopted.backup_path, lock_of(adopted)) == (path, LOCKS[path])
+
+
+def test_a_lock_is_not_renewed_where_the_rule_leaves_the_archive_to_the_store(
+    vault: BackupDestination, clock: Clock
+) -> None:
+    vault.configure({"server": "locking", "append_only": True} | locks(lock_while_kept=True))
+    vault.save()
+    old, new = kept(vault, NOW - timedelta(days=30)), kept(vault)
+    clock(timedelta(days=4))
+    assert daily.run_pass(vault).outcome == "1 kept while locked, 1 locks renewed"
+    assert [lock_of(old), lock_of(new)] == [NOW + timedelta(days=20), NOW + timedelta(days=24)]

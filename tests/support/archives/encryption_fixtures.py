@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backups.archive.age import passphrase
 from tests.support.archives.age_files import IDENTITY, RECIPIENT, identity_file
 from tests.support.databases.sqlite_files import make_database
 
@@ -28,12 +27,6 @@ def shop(tmp_path: Path, declare: Callable[[str], None]) -> Path:
     make_database(root / "orders.db", rows=50)
     declare(SHOP.format(root=root))
     return root
-
-
-@pytest.fixture
-def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Derive keys in a millisecond and a MiB: what is written opens in any age program all the same."""
-    monkeypatch.setattr(passphrase, "WORK_FACTOR", 10)
 
 
 @pytest.fixture

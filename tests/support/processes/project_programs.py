@@ -13,6 +13,7 @@ from django.core.management import ManagementUtility
 from django.db import connection
 
 from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 
 PATIENCE_SECONDS = 60
 
@@ -31,11 +32,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 def manage(home: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
     """Run one command of manage.py to its end."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=PROJECT, env=environment(home, **more), capture_output=True, text=True, check=False,
-        timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return prepared.run(["manage.py", *arguments], environment(home, **more), PATIENCE_SECONDS)
 
 
 def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -52,7 +49,7 @@ def manage_here(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def start(home: Path, *argv: str, **more: str) -> "subprocess.Popen[str]":
     """Start a Python program; whoever starts it waits for its end."""
-    return subprocess.Popen(
+    return prepared.Prepared(
         [sys.executable, *argv],
         cwd=PROJECT, env=environment(home, **more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         stdin=subprocess.DEVNULL,
@@ -85,7 +82,7 @@ class Forks:
 
     def __init__(self, home: Path) -> None:
         self.log = ""
-        self.process = subprocess.Popen(
+        self.process = prepared.Prepared(
             [sys.executable, "-c", FORKING],
             cwd=PROJECT, env=environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,

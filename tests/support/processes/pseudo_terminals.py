@@ -1,19 +1,12 @@
 """Commands on a pseudo terminal of their own, which is closed while they work, as when an SSH session ends."""
 
-import fcntl
 import os
-import subprocess
-import termios
 from collections.abc import Sequence
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared, take_terminal
 
 PATIENCE_SECONDS = 60
-
-
-def _take_terminal() -> None:
-    """In the child, which leads a session of its own: make standard input its controlling terminal (tty_ioctl(4))."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class OnTerminal:
@@ -22,9 +15,9 @@ class OnTerminal:
     def __init__(self, argv: Sequence[str], environment: dict[str, str]) -> None:
         self._master, slave = os.openpty()
         try:
-            self.process = subprocess.Popen(
+            self.process = Prepared(
                 argv, cwd=PROJECT, env=environment, stdin=slave, stdout=slave, stderr=slave,
-                start_new_session=True, preexec_fn=_take_terminal,
+                start_new_session=True, preexec_fn=take_terminal,
             )  # fmt: skip
         finally:
             os.close(slave)

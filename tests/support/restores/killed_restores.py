@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 from tests.support.processes.project_programs import PATIENCE_SECONDS, environment
 
 FORKING = """
@@ -73,7 +74,7 @@ class Victims:
     """A process that has Django loaded and forks a child for each run: many rounds, one start of Python."""
 
     def __init__(self, home: Path) -> None:
-        self.process = subprocess.Popen(
+        self.process = Prepared(
             [sys.executable, "-c", FORKING],
             cwd=PROJECT, env=environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,

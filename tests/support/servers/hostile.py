@@ -40,6 +40,7 @@ class Hostile:
         self, answer: Callable[[Asked], Answer | None], *, behind: int = 0, context: ssl.SSLContext | None = None
     ) -> None:
         self.answer, self.behind, self.asked = answer, behind, list[Asked]()
+        self._encrypted = context is not None
         hostile = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -110,7 +111,14 @@ class Hostile:
         self._thread.join()
 
     def _pass_on(self, asked: Asked) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.behind, timeout=30)
+        if self._encrypted:
+            # both sides are of the tests
+            anybody = ssl._create_unverified_context()  # noqa: S323
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                "127.0.0.1", self.behind, timeout=30, context=anybody
+            )
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.behind, timeout=30)
         headers = {name: value for name, value in asked.headers.items() if name not in {"content-length", "connection"}}
         connection.request(asked.method, asked.path, asked.body or None, headers)
         response = connection.getresponse()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 
 DEMO_INSTANCE = PROJECT / "tests" / "data" / "instance"
 USER, PASSWORD = "operator", "correct-horse-battery"
@@ -50,10 +51,7 @@ class Site:
 
     def manage(self, *arguments: str) -> str:
         """Run a management command to its end and return what it prints."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(
-            command, cwd=PROJECT, env=self.environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = prepared.run(["manage.py", *arguments], self.environment)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -92,13 +90,13 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def make_home(home: Path) -> None:
+def make_home(home: Path, migrated_database: Path) -> None:
     """Make the home of a site that has tables, a user, the demo instance and a local destination."""
     (home / "backups").mkdir(mode=0o700, parents=True)
     shutil.copytree(DEMO_INSTANCE, home / "instance")
     declare_instance(home)
     site = Site("", home, _environment(home))
-    site.manage("migrate", "--verbosity=0")
+    shutil.copy(migrated_database, home / "backupsite.sqlite3")
     site.manage("createsuperuser", "--noinput", f"--username={USER}", "--email=operator@example.org")
     (home / SESSION).write_text(site.manage("shell", "--verbosity=0", "--command", SET_UP).strip())
 
@@ -113,7 +111,7 @@ def _process(site: Site, arguments: list[str], name: str, *descriptors: int) -> 
     """Run it in a session of its own; SIGTERM to its master first, SIGKILL to whatever is left of the session."""
     log = site.home / f"{name}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = prepared.Prepared(
             [sys.executable, *arguments],
             cwd=PROJECT,
             env=site.environment,

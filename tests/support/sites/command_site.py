@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 
 DEMO = PROJECT / "tests" / "data" / "instance"
 INSTANCES = """\
@@ -22,7 +23,6 @@ PATIENCE_SECONDS = 60
 FURNISH = """
 import django; django.setup()
 from django.core.management import call_command
-call_command("migrate", verbosity=0)
 call_command("adddestination", "nas", "--type", "local")
 call_command("backup", "tacacs-hq")
 """
@@ -42,7 +42,12 @@ class Ended:
 
 
 class Site:
-    """`home` is its BACKUPSITE_HOME, `instance` the root of the service."""
+    """`home` is its BACKUPSITE_HOME, `instance` the root of the service.
+
+    Where the start of a command is the point, `popen` is ``subprocess.Popen``.
+    """
+
+    popen: "type[subprocess.Popen[str]]" = Prepared
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,7 +74,7 @@ class Site:
         } | more
 
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        return self.popen(
             [sys.executable, *arguments], cwd=PROJECT, env=self.environment(**more), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -81,12 +86,13 @@ class Site:
         return Ended(process.returncode, out, err)
 
 
-def furnished(folder: Path) -> Site:
+def furnished(folder: Path, migrated_database: Path) -> Site:
     """Return a site with tables, a destination and one backup."""
     site = Site(folder)
     shutil.copytree(DEMO, site.instance)
     site.declare()
     (site.home / "backups").mkdir(mode=0o700)
+    shutil.copy(migrated_database, site.home / "backupsite.sqlite3")
     process = site.start("-c", FURNISH)
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, out + err

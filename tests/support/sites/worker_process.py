@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 from tests.support.processes.process_table import children_of
 
 
@@ -16,7 +17,7 @@ class Worker:
     def __init__(self, home: Path, argv: list[str], env: dict[str, str]) -> None:
         self.log = home / f"worker-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = Prepared(
                 argv, env=env, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 

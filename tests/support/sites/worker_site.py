@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 from tests.support.processes.process_table import environment_of, living
 from tests.support.sites.worker_process import Worker
 
@@ -58,9 +58,7 @@ class Site:
         return self._run([str(path), *args], 0)
 
     def _run(self, args: list[str], code: int) -> str:
-        done = subprocess.run(
-            [sys.executable, *args], env=self.env, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = prepared.run(args, self.env)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + (done.stderr if code else "")
 
@@ -205,15 +203,17 @@ class Site:
         assert self.archives() == sorted(f"nas/{path}" for (path,) in paths)
 
 
-def make_home(home: Path, **variables: str) -> Site:
+def make_home(home: Path, migrated_database: Path | None = None, **variables: str) -> Site:
     """Make a site with a migrated database and one local destination, for `copy_of` to copy."""
     home.mkdir(mode=0o700)
+    if migrated_database:
+        shutil.copy(migrated_database, home / "backupsite.sqlite3")
     (home / "backups").mkdir(mode=0o700)
     (home / "instances.toml").write_text("")
     site = Site(home, variables)
+    migrate = "" if migrated_database else "call_command('migrate', verbosity=0)\n"
     site.python(
-        "from django.core.management import call_command; call_command('migrate', verbosity=0)\n"
-        "call_command('adddestination', 'nas', type='local')\n"
+        f"from django.core.management import call_command\n{migrate}call_command('adddestination', 'nas', type='local')"
     )
     return site
 

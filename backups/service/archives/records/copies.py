@@ -13,7 +13,6 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.models import BackupCopy, BackupExecution
-from destinations.backends import destination_class
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
@@ -65,9 +64,9 @@ def readable_copies(backup: BackupExecution) -> list[BackupCopy]:
 
 
 def is_off_box(destination: BackupDestination) -> bool:
-    """True where archives leave this machine, and for a type that is unknown here."""
+    """True where archives leave this machine, not for a server that runs here; also for a type that is unknown here."""
     try:
-        return destination_class(destination.type).off_box
+        return destination.leaves_this_machine
     except DestinationConfigError:
         return True
 

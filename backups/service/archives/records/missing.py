@@ -11,6 +11,9 @@ from backups.models import BackupCopy
 from backups.models.querysets import STORED_COPY
 from backups.service.archives.records.copies import change_copy
 
+# as who deleted what this site did not
+STORE = "the store"
+
 
 def mark_missing(copy: BackupCopy, now: datetime) -> bool:
     """Mark `copy` as missing; False when it was deleted or marked meanwhile."""
@@ -45,6 +48,19 @@ def mark_returned(copy: BackupCopy) -> bool:
         return False
     audit.log(
         "backup.returned", backup=copy.execution_id, instance=copy.execution.instance,
+        destination=copy.destination.name, file=copy.path,
+    )  # fmt: skip
+    return True
+
+
+def record_expired(copy: BackupCopy, now: datetime) -> bool:
+    """Record that the store deleted `copy`, which the rule lets go; False when it was deleted or marked meanwhile."""
+    gone = {"state": BackupCopy.State.DELETED, "deleted_at": now, "deleted_by": STORE, "next_try_at": None}
+    unchanged = STORED_COPY & Q(missing_at=None, execution__deleting_at=None, path=copy.path)
+    if not change_copy(copy, unchanged, deleted_reason="past the rule of an append-only destination", **gone):
+        return False
+    audit.log(
+        "backup.expired", backup=copy.execution_id, instance=copy.execution.instance,
         destination=copy.destination.name, file=copy.path,
     )  # fmt: skip
     return True

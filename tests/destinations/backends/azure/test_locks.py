@@ -128,6 +128,14 @@ def test_a_lock_is_set_and_made_longer_never_shorter_and_never_beyond_what_is_co
         assert caught.value.option == "lock_max_days"
 
 
+def test_a_strict_lock_stays_strict(store: Store) -> None:
+    with opened(store, lock_days=5) as destination:
+        put(destination, PATH, b"x")
+    with opened(store, lock_mode="Unlocked") as destination:
+        destination.lock(PATH, datetime.now(UTC) + timedelta(days=20))
+    assert header_of(store, "immutabilityPolicies", MODE) == "Locked"
+
+
 def test_the_test_tries_to_delete_a_locked_version(store: Store) -> None:
     with opened(store) as destination:
         ((name, step),) = destination.lock_steps()

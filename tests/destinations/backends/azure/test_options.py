@@ -96,6 +96,8 @@ def test_another_name_of_an_option_is_refused_with_the_one_to_use(option: str, r
         ({"account_key": "not base64"}, "account_key"),
         ({"account_name": ""}, "account_name"),
         ({"endpoint_url": "ftp://x"}, "endpoint_url"),
+        ({"endpoint_url": "http://169.254.169.254/metadata"}, "endpoint_url"),
+        ({"endpoint_url": "http://2852039166"}, "endpoint_url"),
         ({"endpoint_suffix": "a/b"}, "endpoint_suffix"),
         ({"verify": "false"}, "verify"),
         ({"max_concurrency": 0}, "max_concurrency"),

@@ -82,13 +82,6 @@ def test_what_is_read_is_not_unpacked(open_azure: Open, container: ContainerClie
     assert fetched(destination) == packed
 
 
-@pytest.mark.parametrize("size", [0, 45_000 * 8 * MIB, 190 * 1024**4])
-def test_blocks_grow_with_the_file(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(blocks, "LEAST_BLOCK_BYTES", 8 * MIB)
-    assert blocks.block_size(size) >= 8 * MIB
-    assert -(-size // blocks.block_size(size)) <= 45_000
-
-
 def test_ids_of_blocks_are_equally_long_and_name_their_upload() -> None:
     tokens = ["t", "5f0c9b3e-8a53-4a9e-9f6d-0c9f5c0f1a2b", "x" * 64]
     ids = [blocks.block_id(44_999, token, bytes(16)) for token in tokens]

@@ -145,6 +145,22 @@ def test_a_lock_is_set_and_made_longer_never_shorter_and_never_beyond_what_is_co
     assert about["retention"]["mode"] == "Unlocked"
 
 
+def test_a_strict_lock_stays_strict_and_a_lax_one_becomes_so_by_a_word_of_its_own(store: Store) -> None:
+    now = datetime.now(UTC)
+    for before, after, modes, words in (
+        ("Locked", "Unlocked", ["Locked"], [{}]),
+        ("Unlocked", "Locked", ["Locked"], [{"overrideUnlockedRetention": "true"}]),
+    ):
+        store.requests.clear()
+        with opened(store, lock_days=5, lock_mode=before) as destination:
+            put(destination, f"shop/manual/{before}.tar", b"x")
+        with opened(store, lock_mode=after) as destination:
+            destination.lock(f"shop/manual/{before}.tar", now + timedelta(days=20))
+        changes = [(query, about) for method, _, query, about in store.requests if method == "PATCH"]
+        assert [about["retention"]["mode"] for _, about in changes] == modes
+        assert [query for query, _ in changes] == words
+
+
 def test_the_test_tries_to_delete_a_locked_generation(store: Store) -> None:
     with opened(store, lock_days=30) as destination:
         ((name, step),) = destination.lock_steps()

@@ -23,6 +23,8 @@ from destinations.exceptions import (
 from tests.destinations.backends.s3.buckets import BUCKET, LOCKED_BUCKET
 from tests.destinations.backends.s3.conftest import Open
 from tests.destinations.conftest import put
+from tests.support.servers.objects.moto import Moto
+from tests.support.servers.running.accounts import APPEND_ONLY
 
 PATH = "shop/manual/backup.tar.gz"
 LOCK = {"bucket_name": LOCKED_BUCKET, "lock_days": 2, "lock_max_days": 3}
@@ -263,3 +265,14 @@ def test_a_locked_upload_that_reads_back_differently_is_hidden(
         put(destination, PATH, b"x")
     assert list(destination.list()) == []
     assert [file.path for file in destination.list_hidden()] == [PATH]
+
+
+def test_an_account_that_may_only_add_tests_locks_and_leaves_its_small_files(open_s3: Open, moto: Moto) -> None:
+    key = moto.access_keys[APPEND_ONLY]
+    destination = open_s3(**LOCK, access_key=key.id, secret_key=key.secret, append_only=True)
+    steps = {step.name: step.detail for step in destination.test()}
+    assert "no right to delete versions" in steps["lock"] or "refuses" in steps["lock"]
+    assert "the store refuses" in steps["delete"]
+    # that of the lock is not listed
+    (left,) = destination.list()
+    assert left.size_bytes == 1024

@@ -1,17 +1,19 @@
 """Storages that hang, refuse without a word, or lack a method: nothing that was stored is undone."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from pytest_django import Settings
 
 from destinations.backends import create_destination
 from destinations.backends.storage import StorageDestination
-from destinations.exceptions import DestinationUnavailable
+from destinations.exceptions import DestinationFull, DestinationUnavailable
 from tests.destinations.backends.storage.test_storage import DATA, PATH, allow
 from tests.destinations.conftest import files_below, put
 
@@ -39,6 +41,16 @@ class Undeletable(FileSystemStorage):
 
     def delete(self, name: str) -> None:
         pass
+
+
+class Filling(FileSystemStorage):
+    """Is full in the middle of a file."""
+
+    def _save(self, name: str, content: Any) -> str:
+        if name.endswith(".part"):
+            return str(super()._save(name, content))
+        super()._save(name, ContentFile(content.read(1000)))
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class Unlistable(FileSystemStorage):
@@ -117,6 +129,29 @@ def test_an_upload_that_cannot_be_published_leaves_nothing(
     with pytest.raises(DestinationUnavailable, match="right to delete"):
         put(opened(FileSystemStorage), PATH, DATA)
     assert files_below(tmp_path / "storage") == []
+
+
+def test_a_storage_that_is_full_in_the_middle_is_said_to_be(opened: Open, tmp_path: Path) -> None:
+    with pytest.raises(DestinationFull, match="No space left"):
+        put(opened(Filling), PATH, DATA)
+    assert files_below(tmp_path / "storage") == []
+
+
+def test_a_folder_within_that_cannot_be_listed_is_no_shorter_listing(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination, listdir = opened(FileSystemStorage), FileSystemStorage.listdir
+    for name in ("a/1.tar", "b/2.tar"):
+        put(destination, name, DATA)
+
+    def refuse(self: FileSystemStorage, path: str) -> Any:
+        if path == "b":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listdir(self, path)
+
+    monkeypatch.setattr(FileSystemStorage, "listdir", refuse)
+    with pytest.raises(DestinationUnavailable, match="Permission denied"):
+        next(destination.list())
 
 
 def test_what_a_package_does_not_implement_is_said(opened: Open) -> None:

@@ -1,6 +1,9 @@
 """Remotes that ask, programs that hang, and configurations that are none."""
 
+import hashlib
+import io
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 
 from destinations.backends.rclone import RcloneDestination
 from destinations.exceptions import ConnectionLost, DestinationConfigError
+from tests.destinations.conftest import files_below
 from tests.destinations.servers.rclone.test_rclone import (
     PATH,
     Open,
@@ -22,6 +26,7 @@ from tests.destinations.servers.rclone.test_rclone import (
 
 __all__ = ["here", "opened", "proxy", "server"]
 
+DATA = os.urandom(4 * 1024 * 1024)
 USES: list[Callable[[RcloneDestination], object]] = [
     lambda destination: list(destination.list()),
     lambda destination: destination.stat(PATH),
@@ -54,6 +59,24 @@ def test_a_program_that_hangs_is_ended(
     # a busy machine may take its time
     assert time.monotonic() - began < 20
     assert running() == []
+
+
+def test_a_program_that_is_killed_in_the_middle_is_started_again(here: RcloneDestination, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    class Source(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() >= len(DATA) // 2 and not killed:
+                killed.extend(running())
+                for pid in killed:
+                    os.kill(pid, signal.SIGKILL)
+            return super().read(size)
+
+    digest = hashlib.sha256(DATA).hexdigest()
+    here.put(Source(DATA), PATH, size=len(DATA), token="t", sha256=digest)
+    assert len(killed) == 1
+    assert files_below(tmp_path / "stored") == [PATH]
+    assert (tmp_path / "stored" / PATH).read_bytes() == DATA
 
 
 def test_a_device_or_a_pipe_is_no_configuration(tmp_path: Path) -> None:

@@ -163,6 +163,27 @@ def test_files_and_folders_of_this_machine_are_private(here: RcloneDestination, 
     assert (tmp_path / "stored" / "shop").stat().st_mode & 0o077 == 0
 
 
+def test_an_upload_starts_the_program_six_times(here: RcloneDestination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start logs in anew; what the remote can do is asked for once."""
+    put(here, "shop/manual/before.tar", b"x")
+    starts: list[str] = []
+    started = here._rclone.started
+
+    def counted(*words: str, **options: Any) -> Any:
+        starts.append(next(word for word in words if not word.startswith("-")))
+        return started(*words, **options)
+
+    monkeypatch.setattr(here._rclone, "started", counted)
+    put(here, PATH, b"x")
+    assert starts == ["lsjson", "about", "rcat", "lsjson", "moveto", "lsjson"]
+
+
+def test_a_remote_that_cannot_rename_is_refused_before_an_upload(here: RcloneDestination) -> None:
+    here.__dict__["_features"] = here._features._replace(renames=False)
+    with pytest.raises(DestinationUnavailable, match="cannot rename"):
+        here.require_reachable()
+
+
 def test_a_name_that_is_taken_during_the_upload_is_not_overwritten(here: RcloneDestination, tmp_path: Path) -> None:
     target = tmp_path / "stored" / PATH
 

@@ -11,7 +11,7 @@ from backups.models import BackupExecution, SigningKeyUse
 from backups.runs.recovery.reap import reap, tidy
 from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.signatures import State, signature_state
-from backups.service.backup import run as backup_service
+from backups.service.backup import kind as backup_service
 from backups.service.backup import side_by_side, upload
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import DestinationFull

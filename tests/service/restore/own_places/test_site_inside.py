@@ -1,5 +1,6 @@
 """A site inside the tree that it restores."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ path = "srv"
 """
 
 
-def test_a_site_inside_the_tree_that_it_restores_keeps_archives_database_keys_and_logs(tmp_path: Path) -> None:
+def test_a_site_inside_the_tree_that_it_restores_keeps_archives_database_keys_and_logs(
+    tmp_path: Path, migrated_database: Path
+) -> None:
     site = Site(tmp_path)
     site.home, site.instance = tmp_path / "srv" / "site", tmp_path / "srv"
     site.home.mkdir(mode=0o700, parents=True)
@@ -36,7 +39,7 @@ def test_a_site_inside_the_tree_that_it_restores_keeps_archives_database_keys_an
         assert ended.code == 0, ended.err
         return ended.out
 
-    run("migrate", "-v0")
+    shutil.copy(migrated_database, site.home / "backupsite.sqlite3")
     run("adddestination", "nas", "--type", "local")
     run("backup", "all")
     (listed,) = site.run("listbackups", "--json", **more).data
