@@ -1,5 +1,6 @@
 """What all tests share: their distribution over processes, where their files are, and plugins with fixtures."""
 
+import gc
 import os
 import sqlite3
 import tempfile
@@ -13,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 
 from backups.archive.age import passphrase
-from tests.support.distribution import FoldersTogether
+from tests.support.distribution import LONG, FoldersTogether
 from tests.support.memory import folder_in_memory
 from tests.support.processes import prepared
 
@@ -23,6 +24,8 @@ pytest_plugins = [
     "tests.support.restores.restorable_instances",
     "tests.support.servers.fixtures",
 ]
+# Modules and tests are made once and stay: collecting garbage meanwhile takes a quarter of the time.
+gc.disable()
 # A key from a passphrase takes a millisecond, not a second; what is written opens in any age program all the same.
 passphrase.WORK_FACTOR = 10
 # pytest makes its folder for `tmp_path` there, unless it is given one; programs that tests start keep their own TMPDIR.
@@ -60,6 +63,16 @@ def disk_path() -> Iterator[Path]:
     """Return a folder of the disk: a module that is about one has a `tmp_path` of its own that returns this."""
     with tempfile.TemporaryDirectory(prefix="backupsite-tests-") as folder:
         yield Path(folder)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook

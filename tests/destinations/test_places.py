@@ -8,12 +8,13 @@ from django.core.exceptions import ValidationError
 
 from backups.models import BackupCopy
 from backups.service.archives.records.copies import is_off_box
+from backups.service.backup.run import BACKUP
 from backups.service.monitoring.off_box import off_box
 from destinations.backends import destination_class
 from destinations.backends.base import Destination
 from destinations.models import BackupDestination
 from tests.support.call_commands import command, refused
-from tests.support.rows import a_copy, a_destination, an_execution
+from tests.support.rows import a_destination, an_execution
 
 FTP = {"host": "ftp.example.org", "username": "backup", "password": "x", "base_path": "/srv/backups"}
 SFTP = {"host": "127.0.0.1", "username": "u", "password": "x", "base_path": "archives", "known_hosts_file": "/etc/x"}
@@ -112,7 +113,6 @@ def test_one_that_lies_in_another_from_before_can_be_edited_but_not_moved_into_a
 
 @pytest.mark.django_db
 def test_a_server_on_this_machine_is_not_off_it() -> None:
-    backup = an_execution()
     destinations = []
     for name, host in (("near", "127.0.0.1"), ("far", "backup.example.org")):
         destination = BackupDestination(name=name, type="sftp")
@@ -120,7 +120,10 @@ def test_a_server_on_this_machine_is_not_off_it() -> None:
         destination.save()
         destinations.append(destination)
     near, far = destinations
-    a_copy(backup, near)
+    backup = an_execution(destination=near)
     assert (is_off_box(near), is_off_box(far), off_box([backup])) == (False, True, set())
-    BackupCopy.objects.filter(destination=near).update(destination=far)
+    # on another host that name is another server
+    assert BACKUP.only_own_host_recovers(backup)
+    BackupCopy.objects.update(destination=far)
     assert off_box([backup]) == {backup.pk}
+    assert not BACKUP.only_own_host_recovers(backup)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,6 +17,7 @@ from typing import Any
 
 from tests.support.archives.age_files import RECIPIENT
 from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 from tests.support.processes.project_programs import PATIENCE_SECONDS
 from tests.support.processes.pseudo_terminals import OnTerminal
 
@@ -26,11 +28,14 @@ def environment(home: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "BACKUPSITE_HOME": str(home)}
 
 
-def quickstart(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "manage.py", "quickstart", "--no-serve", *arguments],
-        cwd=PROJECT, env=environment(home), capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+def quickstart(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return prepared.run(["manage.py", "quickstart", "--no-serve", *arguments], environment(home) | variables)
+
+
+def with_tables(home: Path, migrated_database: Path) -> None:
+    """Spare a test that is about something else the time of `migrate`."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(migrated_database, home / "backupsite.sqlite3")
 
 
 def rows(home: Path, sql: str) -> list[tuple[object, ...]]:
@@ -46,7 +51,10 @@ def error_of(ended: "subprocess.CompletedProcess[str]") -> str:
 
 def test_an_empty_home_becomes_a_site_with_a_verified_backup(tmp_path: Path) -> None:
     home = tmp_path / "new" / "home"
-    ended = quickstart(home)
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "quickstart", "--no-serve"],
+        cwd=PROJECT, env=environment(home), capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
     ((path, status, verified),) = rows(home, "SELECT backup_path, status, verified_at FROM backup_executions")
     assert (status, verified is not None) == ("completed", True)
@@ -65,16 +73,18 @@ def test_an_empty_home_becomes_a_site_with_a_verified_backup(tmp_path: Path) -> 
     assert rows(home, "SELECT count(*) FROM backup_executions") == [(1,)]
 
 
-def test_a_demo_that_was_copied_only_in_part_is_copied_anew(tmp_path: Path) -> None:
+def test_a_demo_that_was_copied_only_in_part_is_copied_anew(tmp_path: Path, migrated_database: Path) -> None:
     home = tmp_path / "home"
+    with_tables(home, migrated_database)
     (home / "demo.part" / "data").mkdir(parents=True)
     assert quickstart(home, "--json").returncode == 0
     assert sorted(path.name for path in (home / "demo").iterdir()) == ["config", "data"]
     assert not (home / "demo.part").exists()
 
 
-def test_instances_of_ones_own_are_taken_when_they_are_right(tmp_path: Path) -> None:
+def test_instances_of_ones_own_are_taken_when_they_are_right(tmp_path: Path, migrated_database: Path) -> None:
     home, given = tmp_path / "home", tmp_path / "mine.toml"
+    with_tables(home, migrated_database)
     (tmp_path / "notes.txt").write_text("a note")
     given.write_text("[shop]\n")
     error = error_of(quickstart(home, "--instances", str(given)))
@@ -92,7 +102,8 @@ def test_instances_of_ones_own_are_taken_when_they_are_right(tmp_path: Path) -> 
     assert "exists and is another file than" in error_of(quickstart(home, "--instances", str(given)))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, migrated_database: Path) -> None:
+    with_tables(tmp_path / "home", migrated_database)
     error = error_of(quickstart(tmp_path / "home", "--instances", "/nonexistent.toml"))
     assert error.startswith("/nonexistent.toml cannot be read: No such file or directory")
     assert "Correct --instances" in error
@@ -101,11 +112,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_an_address_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = subprocess.run(
-            [sys.executable, "manage.py", "quickstart", "--bind", f"127.0.0.1:{port}"],
-            cwd=PROJECT, env=environment(tmp_path), capture_output=True, text=True, check=False,
-            timeout=PATIENCE_SECONDS,
-        )  # fmt: skip
+        ended = prepared.run(["manage.py", "quickstart", "--bind", f"127.0.0.1:{port}"], environment(tmp_path))
     assert f"Cannot listen at 127.0.0.1:{port}: Address already in use" in error_of(ended)
     assert "Choose another address with --bind" in error_of(ended)
     assert not (tmp_path / "instances.toml").exists()
@@ -128,9 +135,12 @@ def of_this_site(home: Path) -> list[str]:
     return found
 
 
-def test_the_site_is_served_with_a_worker_that_takes_what_is_queued_and_ctrl_c_ends_both(tmp_path: Path) -> None:
+def test_the_site_is_served_with_a_worker_that_takes_what_is_queued_and_ctrl_c_ends_both(
+    tmp_path: Path, migrated_database: Path
+) -> None:
     home, port = tmp_path / "home", free_port()
-    serving = subprocess.Popen(
+    with_tables(home, migrated_database)
+    serving = prepared.Prepared(
         [sys.executable, "manage.py", "quickstart", "--bind", f"127.0.0.1:{port}"],
         cwd=PROJECT, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -139,10 +149,7 @@ def test_the_site_is_served_with_a_worker_that_takes_what_is_queued_and_ctrl_c_e
         assert "backupsite" in page
         assert any("gunicorn" in line for line in of_this_site(home))
         assert any(" worker" in line for line in of_this_site(home))
-        queued = subprocess.run(
-            [sys.executable, "manage.py", "backup", "tacacs-demo", "--queue", "--json"],
-            cwd=PROJECT, env=environment(home), capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        queued = prepared.run(["manage.py", "backup", "tacacs-demo", "--queue", "--json"], environment(home))
         execution = json.loads(queued.stdout)
         assert execution["status"] == "queued"
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -157,8 +164,9 @@ def test_the_site_is_served_with_a_worker_that_takes_what_is_queued_and_ctrl_c_e
     assert of_this_site(home) == []
 
 
-def test_a_closed_terminal_ends_the_site_and_its_worker(tmp_path: Path) -> None:
+def test_a_closed_terminal_ends_the_site_and_its_worker(tmp_path: Path, migrated_database: Path) -> None:
     home, port = tmp_path / "home", free_port()
+    with_tables(home, migrated_database)
     serving = OnTerminal([sys.executable, "manage.py", "quickstart", "--bind", f"127.0.0.1:{port}"], environment(home))
     try:
         wait_for(f"http://127.0.0.1:{port}/admin/login/", serving.process)
@@ -183,13 +191,10 @@ def wait_for(url: str, process: "subprocess.Popen[Any]") -> str:
             time.sleep(0.1)
 
 
-def test_a_host_that_only_encrypts_gets_its_first_backup_unverified(tmp_path: Path) -> None:
+def test_a_host_that_only_encrypts_gets_its_first_backup_unverified(tmp_path: Path, migrated_database: Path) -> None:
     home = tmp_path / "home"
-    ended = subprocess.run(
-        [sys.executable, "manage.py", "quickstart", "--no-serve"],
-        cwd=PROJECT, env=environment(home) | {"BACKUP_ENCRYPTION_RECIPIENTS": RECIPIENT},
-        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+    with_tables(home, migrated_database)
+    ended = quickstart(home, BACKUP_ENCRYPTION_RECIPIENTS=RECIPIENT)
     assert (ended.returncode, ended.stderr) == (0, "")
     found = rows(home, "SELECT status, encryption, verified_at, verification FROM backup_executions")
     assert found == [("completed", "age", None, None)]

@@ -14,6 +14,19 @@ TOGETHER = (
     "tests/destinations/servers/",
     "tests/instances/kinds/test_registry.py",
 )
+# Single tests of many seconds: begun last, they would keep one process busy while the others have nothing left.
+LONG = (
+    "tests/components/sqlite/test_newest_sqlite.py",
+    "tests/management/",
+    "tests/project/test_hostile_databases.py",
+    "tests/project/test_patterns.py",
+    "tests/project/test_upgrade",
+    "tests/service/backup/test_killed.py",
+    "tests/service/restore/killed/",
+    "tests/service/restore/own_places/",
+    "tests/service/restore/test_live_service.py",
+    "tests/service/restore/test_unrecorded.py",
+)
 
 
 class FoldersTogether(LoadScopeScheduling):

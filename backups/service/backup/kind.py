@@ -25,7 +25,7 @@ from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.reap import HOST_LOG_HINT
 from backups.runs.registry import RunKind
 from backups.runs.workspace import require_space
-from backups.service.archives.records.copies import close_copies, copies_of
+from backups.service.archives.records.copies import close_copies, copies_of, is_off_box
 from backups.service.archives.records.uncopied import planned_copies, record_uncopied
 from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
@@ -40,9 +40,6 @@ from backups.service.backup.targets import Targets
 from backups.service.backup.upload import upload_archives
 from backups.service.drops.find import record_drops
 from backups.service.retention.prune import prune_after
-from destinations.backends import destination_class
-from destinations.exceptions import DestinationConfigError
-from destinations.models import BackupDestination
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
 SPARE_BYTES = 16 << 20
@@ -172,15 +169,8 @@ class BackupKind(RunKind[BackupExecution]):
             prune_after(run)
 
     def only_own_host_recovers(self, run: BackupExecution) -> bool:
-        """True for a destination in a folder: on another host the same path may be another folder."""
-        return any(_is_in_a_folder(copy.destination) for copy in run.copies.all())
-
-
-def _is_in_a_folder(destination: BackupDestination) -> bool:
-    try:
-        return not destination_class(destination.type).off_box
-    except DestinationConfigError:
-        return False
+        """True for a destination in a folder or at localhost: on another host that is another place."""
+        return any(not is_off_box(copy.destination) for copy in run.copies.all())
 
 
 BACKUP = BackupKind()

@@ -64,6 +64,13 @@ def test_an_archive_that_is_there_is_not_given_up(backup: BackupExecution, vault
     assert at(backup, "vault").condition == "stored"
 
 
+def test_a_sound_copy_is_not_given_up_for_an_outage(backup: BackupExecution, vault: BackupDestination) -> None:
+    copy = a_copy(backup, vault)
+    with pytest.raises(NotDeletable, match="does not answer, and its copy is not known to be lost"):
+        give_up_copy(copy, by="alice", reason="x")
+    assert at(backup, "vault").condition == "stored"
+
+
 def test_a_damaged_archive_is_deleted_with_its_copy(backup: BackupExecution, vault: BackupDestination) -> None:
     file = put(vault, backup.backup_path, b"changed")
     copy = a_copy(backup, vault)

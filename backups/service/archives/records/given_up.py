@@ -17,6 +17,7 @@ from backups.service.archives.signatures import delete_signature
 from backups.service.archives.trees.lists import forget_lists
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.formats import counted
+from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
 State, Status = BackupCopy.State, BackupExecution.Status
@@ -78,6 +79,9 @@ def _give_up(copy: BackupCopy, opened: OpenedDestinations, *, by: audit.Actor, r
     unchanged = Q(state=copy.state, path=copy.path, execution__deleting_at=None)
     free = Q(execution__pinned=False) | Exists(others) | ~STORED_COPY
     gone = {"state": State.DELETED, "deleted_at": timezone.now(), "deleted_by": audit.name_of(by), "next_try_at": None}
+    if not copy.destination.enabled:
+        # what an upload may have left there is not looked for any more
+        gone |= {"planned_path": "", "look_again_at": None}
     if not change_copy(copy, unchanged, free, **gone, deleted_reason=f"given up: {reason}{remark}"[:255]):
         raise NotDeletable(
             f"{backup} is pinned and this is its last copy, or it was changed by another process meanwhile.",
@@ -109,7 +113,12 @@ def _require_lost(copy: BackupCopy, opened: OpenedDestinations) -> str:
         size = opened.size_of(copy)
     except NotFound:
         return ""
-    except DestinationError:
+    except DestinationError as error:
+        if copy.is_sound and copy.destination.enabled:
+            raise NotDeletable(
+                sentences(f"{where} does not answer, and its copy is not known to be lost: {error.message}"),
+                hint="Try again when it answers, or disable the destination first when it is gone for good.",
+            ) from error
         # its disk may be what was lost; an archive that turns up again is attached by importing the catalogue
         return " (its destination did not answer)"
     if copy.damaged_at is not None:
