@@ -4,7 +4,7 @@ import gc
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,8 +24,6 @@ pytest_plugins = [
     "tests.support.restores.restorable_instances",
     "tests.support.servers.fixtures",
 ]
-# Modules and tests are made once and stay: collecting garbage meanwhile takes a quarter of the time.
-gc.disable()
 # A key from a passphrase takes a millisecond, not a second; what is written opens in any age program all the same.
 passphrase.WORK_FACTOR = 10
 # pytest makes its folder for `tmp_path` there, unless it is given one; programs that tests start keep their own TMPDIR.
@@ -70,9 +68,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
-def pytest_collection_finish() -> None:
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    # modules and tests are made once and stay: collecting garbage meanwhile takes a quarter of the time
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook

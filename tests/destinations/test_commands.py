@@ -4,7 +4,6 @@ import json
 import logging
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from destinations.management.base import one_line, operator_name
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
 from tests.destinations.conftest import files_below
-from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 from tests.support.secret_destination import CANARIES, KEY, PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -150,15 +149,7 @@ def test_a_replaced_empty_disk_is_accepted_when_the_operator_says_so(
 
 
 def manage(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=PROJECT,
-        env={"BACKUPSITE_HOME": str(home), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return prepared.run(["manage.py", *arguments], {"BACKUPSITE_HOME": str(home), "PATH": "/usr/bin:/bin"})
 
 
 def test_a_failure_is_one_line_on_stderr_and_exit_code_1_with_and_without_json(

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 from tests.support.sites.worker_site import SETUP, Site, eventually
 from tests.worker.test_killed import run_in_children
 
@@ -155,9 +156,7 @@ def test_a_command_that_is_told_to_end_leaves_an_ended_row_and_no_workspace(site
     backup = backed_up(site)
     slow = "import time, backups.service.drill.trial_restore as t\nt.fetch = lambda *_, **__: time.sleep(600)\n"
     run = f"from django.core.management import call_command; call_command({command!r}, {backup!r})"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SETUP + slow + run], env=site.env, cwd=PROJECT, stderr=subprocess.DEVNULL
-    )
+    process = Prepared([sys.executable, "-c", SETUP + slow + run], env=site.env, cwd=PROJECT, stderr=subprocess.DEVNULL)
     eventually(lambda: site.rows("SELECT 1 FROM drill_executions WHERE stage = 'fetching'"))
 
     process.terminate()

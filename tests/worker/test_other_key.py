@@ -1,19 +1,15 @@
 """A worker whose SECRET_KEY is not that of the living ones does not start: each would discard the others' messages."""
 
 import subprocess
-import sys
 
-from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 from tests.support.sites.worker_site import Site, eventually
 
 OTHER = "another-key-of-a-forgotten-host-" + "x" * 30
 
 
 def start_refused(site: Site, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, PROJECT / "manage.py", "worker"], env=site.env | variables, cwd=PROJECT, capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return prepared.run(["manage.py", "worker"], site.env | variables)
 
 
 def test_it_is_refused_while_one_with_another_key_lives_and_starts_after_that(site: Site) -> None:
@@ -32,10 +28,7 @@ def test_it_is_refused_while_one_with_another_key_lives_and_starts_after_that(si
 
     # a host that was forgotten sees it in `check`; a rotation stops all workers first
     site.env["SECRET_KEY"] = OTHER
-    said = subprocess.run(
-        [sys.executable, PROJECT / "manage.py", "check", "--database", "default"], env=site.env, cwd=PROJECT,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    said = prepared.run(["manage.py", "check", "--database", "default"], site.env)
     assert "backups.W024" in said.stderr and "another SECRET_KEY" in said.stderr
     worker.process.terminate()
     assert worker.ended() == 0

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 from tests.support.sites.postgres_server import Postgres
 from tests.support.sites.worker_site import SETUP, Site
 
@@ -61,7 +62,7 @@ def press_at_once(site: Site) -> None:
     """Let several processes press at the same moment, again and again."""
     site.manage("backup", "shop-0")
     presses = [
-        subprocess.Popen(
+        Prepared(
             [sys.executable, "-c", SETUP + PRESS],
             env=site.env,
             cwd=PROJECT,

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 from tests.support.paths import PROJECT
+from tests.support.processes.prepared import Prepared
 from tests.support.sites.worker_site import SETUP, Site
 
 SCHEDULES, ROUNDS = 12, 4
@@ -37,7 +38,7 @@ def tick_on_two_hosts(site: Site) -> None:
     site.python(DECLARE.format(names=site.declare(SCHEDULES)))
     start = time.time() + 3
     hosts = [
-        subprocess.Popen(
+        Prepared(
             [sys.executable, "-c", SETUP + TICK.format(start=start, rounds=ROUNDS, first=host == "east")],
             env=site.env | {"BACKUP_WORKSPACE_ROOT": str(site.home / host)},
             cwd=PROJECT,
