@@ -26,7 +26,7 @@ def test_other_options_are_tested_before_they_are_saved(destination: BackupDesti
     (home / "backups" / "file").write_text("no folder")
     assert "its test failed" in refused("changedestination", "nas", "--option", "path=file")
     destination.refresh_from_db()
-    assert destination.config_json == {"path": "nas"}
+    assert destination.config_json["path"] == "nas"
     changed = command("changedestination", "nas", "--option", "path=elsewhere", "--json").data
     assert (changed["tested"], changed["enabled"], changed["location"]) == (True, True, f"{home}/backups/elsewhere")
     assert destination.tests.get().passed
@@ -46,4 +46,4 @@ def test_a_place_with_archives_a_declared_destination_and_nothing_to_change_are_
     BackupDestination.objects.update(managed_by="configuration of app")
     assert "configuration of app" in refused("changedestination", "nas", "--position", 1)
     destination.refresh_from_db()
-    assert (destination.config_json, destination.position) == ({"path": "nas"}, 0)
+    assert (destination.config_json["path"], destination.position) == ("nas", 0)

@@ -9,22 +9,16 @@ from backups.models import BackupCopy
 from backups.runs.finish import for_operator
 from backups.service.archives.signatures import delete_signature
 from destinations.backends import Destination
-from destinations.exceptions import AppendOnly, Locked, NotFound
+from destinations.exceptions import Locked, NotFound
 from destinations.lib.operator_error import OperatorError, sentences
 
 State = BackupCopy.State
 
 
 def remove_archive(opened: Destination, path: str) -> None:
-    """Delete the archive at `path` and its signature. Raises as `Destination.delete`.
-
-    Where only the store deletes, both are left; the catalogue finds them.
-    """
-    try:
-        opened.delete(path)
-        delete_signature(opened, path)
-    except AppendOnly as error:
-        audit.log("backup.archive-left", logging.WARNING, file=path, error=error.message)
+    """Delete the archive at `path` and its signature. Raises as `Destination.delete`."""
+    opened.delete(path)
+    delete_signature(opened, path)
 
 
 def remove_published(copy: BackupCopy, path: str, *, locked_until: datetime | None) -> OperatorError | None:

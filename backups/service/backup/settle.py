@@ -19,6 +19,7 @@ from backups.models.querysets import SOUND_COPY
 from backups.runs import finish
 from backups.runs.queue.ownership import is_on_this_host
 from backups.runs.recovery.liveness import TIMEOUT_FACTOR
+from backups.service.archives import budget
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.names import signature_of
 from backups.service.archives.records.copied import record_copied
@@ -27,8 +28,8 @@ from backups.service.archives.signatures import put_signature, read_signature, s
 from backups.service.backup.remove import remove_archive, remove_damaged
 from destinations.backends import Destination
 from destinations.backends.base import Progress
-from destinations.exceptions import DestinationError, Locked, NotFound
-from destinations.models import BackupDestination
+from destinations.exceptions import AppendOnly, ConnectionLost, DestinationError, Locked, NotFound
+from destinations.models import BackupDestination, Reading
 
 NOTE = "The process died after the upload. The archive was read back and is complete."
 # after the first look that finds nothing: a process that was taken for dead, or its thread, may still publish
@@ -37,7 +38,8 @@ LATER = timedelta(minutes=10)
 RETRY = timedelta(minutes=30)
 # while an archive is read back; the claim of a process that was killed expires
 CLAIM = timedelta(hours=12)
-LOCKED = timedelta(days=1)
+# by an account that may not delete
+REFUSED = timedelta(days=7)
 State, Status = BackupCopy.State, BackupExecution.Status
 
 
@@ -161,6 +163,8 @@ def _stored_archive(
             return None
         sink = HashingSink()
         opened.get(copy.planned_path, sink, progress=progress)
+        # counted and never put off: it is read once, and the archive may be the only one
+        budget.settle(Reading.unlimited(copy.destination), file.size_bytes)
     except NotFound:
         return None
     same = [one for one in candidates if one.sha256 == sink.sha256.hexdigest()]
@@ -208,12 +212,18 @@ def _remove(opened: Destination, copy: BackupCopy, now: datetime) -> None:
         remove_archive(opened, copy.planned_path)
     except NotFound:
         pass
+    except ConnectionLost:
+        raise
     except DestinationError as error:
-        # locked, or without the right to: that changes not within minutes
-        until = (error.until if isinstance(error, Locked) else None) or copy.locked_until
-        again = max(until or now, now + LOCKED)
-        BackupCopy.objects.filter(pk=copy.pk).update(locked_until=until, look_again_at=again)
         where = copy.destination.name
+        if isinstance(error, AppendOnly):
+            # for good: `importbackups` adopts it
+            _forget(copy)
+        else:
+            # that does not change within minutes, and the archive is read back each time
+            until = (error.until if isinstance(error, Locked) else None) or copy.locked_until
+            again = max(until, now + RETRY) if until is not None else now + REFUSED
+            BackupCopy.objects.filter(pk=copy.pk).update(locked_until=until, look_again_at=again)
         audit.log(
             "backup.archive-left", logging.WARNING, backup=copy.execution_id, destination=where, file=copy.planned_path,
             error=error.message,

@@ -20,7 +20,7 @@ from backups.models.querysets import STORED_COPY
 from backups.service.archives.open import encryption_of, open_archive
 from backups.service.archives.records.adopted import note_adopted
 from backups.service.archives.records.copies import change_copy, lock, plan_copies, record_only_copy
-from backups.service.archives.signatures import signature_state
+from backups.service.archives.signatures import check_signature
 from destinations.lib.streams import Source
 from destinations.models import BackupDestination
 
@@ -95,7 +95,8 @@ def record_adopted(
     backup.completed_at = backup.created_at
     backup.backup_path, backup.backup_filename = path, path.rpartition("/")[2]
     # raises for a wrong signature; a missing or untrusted one has to be accepted before a restore
-    signature_state(backup)
+    with backup.destination.open() as opened:
+        check_signature(opened, path, backup.archive_blake2b)
     backup.save(force_insert=True)
     record_only_copy(backup, verified_by="import")
     note_adopted(backup, by=by)

@@ -72,7 +72,11 @@ class Options(ABC):
                     f"Its options are: {', '.join(fields)}.",
                     option,
                 )
-        return cls.check_options({option: cls.clean_option(option, config) for option in fields})
+        cleaned = cls.check_options({option: cls.clean_option(option, config) for option in fields})
+        # rows and declared configurations from before it was an option are the same as one that is not append-only
+        if not cleaned.get("append_only"):
+            cleaned.pop("append_only", None)
+        return cleaned
 
     @classmethod
     def clean_option(cls, option: str, config: Mapping[str, object]) -> Any:

@@ -5,14 +5,12 @@
 writing.
 """
 
-import errno
 import hashlib
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from django import forms
@@ -21,46 +19,20 @@ from django.conf import settings
 from destinations.backends.base import Destination, Progress, StoredFile, UploadState
 from destinations.backends.base.place import Place
 from destinations.backends.local.folder import Folder
-from destinations.backends.local.os_errors import from_os_error
+from destinations.backends.local.listing import files_in
+from destinations.backends.local.root import open_root, segments_below_root
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
 from destinations.lib.formats import as_text
 from destinations.lib.moments import from_seconds
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import blocks_of, check_free_space, compare
 from destinations.transfer.paths import (
-    MAX_DEPTH,
     is_filename,
-    is_segment,
     part_name,
     part_token,
     validate_path,
     validate_prefix,
 )
-
-
-def segments_below_root(path: str, root: Path) -> tuple[str, ...]:
-    """Return the folders from `root` to `path` (relative to it, or absolute inside it), by name alone.
-
-    Raises `DestinationConfigError` for anything that leaves `root`, is `root`, or is not a plain name.
-    """
-    pure = PurePosixPath(path)
-    # an absolute path may be written with or without the symbolic links on the way to BACKUP_ROOT
-    bases = [base for base in (root, root.resolve()) if pure.is_relative_to(base)]
-    relative = pure.relative_to(bases[0]) if bases else pure
-    segments = relative.parts
-    if ".." in pure.parts or relative.is_absolute():
-        raise DestinationConfigError(
-            f"The folder {path!r} is outside BACKUP_ROOT ({root}).",
-            f"Give a folder below {root}, without '..'.",
-            "path",
-        )
-    if not segments or len(segments) > MAX_DEPTH or not all(is_filename(name) for name in segments):
-        raise DestinationConfigError(
-            f"The folder {path!r} cannot be used as a destination.",
-            f"Give up to {MAX_DEPTH} folder names below {root} of letters, digits, '_', '-' and single dots.",
-            "path",
-        )
-    return segments
 
 
 class LocalDestination(Destination):
@@ -120,7 +92,7 @@ class LocalDestination(Destination):
     def _identity(self) -> tuple[int, int] | None:
         """Return device and inode of the folder as every use of it opens it; None where that is not possible."""
         try:
-            with _open_root() as root, self._own_folder(root, create=False) as own:
+            with open_root() as root, self._own_folder(root, create=False) as own:
                 info = os.fstat(own.descriptor)
         except DestinationError:
             return None
@@ -208,7 +180,7 @@ class LocalDestination(Destination):
             with self._open() as folder:
                 return folder.free_space()
         except NotFound:
-            with _open_root() as root:
+            with open_root() as root:
                 return root.free_space()
 
     def require_reachable(self) -> None:
@@ -216,11 +188,11 @@ class LocalDestination(Destination):
             with self._open() as folder:
                 folder.require_writable()
         except NotFound:  # the first upload makes it
-            with _open_root() as root:
+            with open_root() as root:
                 root.require_writable()
 
     def _open(self, *folders: str, create: bool = False) -> Folder:
-        with _open_root() as root, self._own_folder(root, create=create) as own:
+        with open_root() as root, self._own_folder(root, create=create) as own:
             # an unmounted disk leaves its empty mount point, which a backup must not fill
             if self.established and not any(is_filename(name) for name, _ in own.entries()):
                 raise self._vanished("is empty")
@@ -247,39 +219,7 @@ class LocalDestination(Destination):
         except NotFound:
             return
         with folder:
-            yield from _files_in(folder, f"{prefix}/" if prefix else "")
-
-
-def _open_root() -> Folder:
-    root: Path = settings.BACKUP_ROOT
-    try:
-        root.stat()
-    except FileNotFoundError:
-        raise DestinationUnavailable(
-            f"Cannot open the folder {root}: it does not exist.",
-            f"Make the folder with `mkdir -p -m 700 {shlex.quote(str(root))}`, or see that the disk or share which "
-            "belongs there is mounted.",
-        ) from None
-    except OSError:
-        pass  # opening it meets the same error, and says what it means
-    return Folder.at(root)
-
-
-def _files_in(folder: Folder, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield regular files at any depth, without folders that no archive can be in (lost+found, .snapshot)."""
-    for name, info in folder.entries():
-        if stat.S_ISREG(info.st_mode):
-            yield prefix + name, info
-        elif stat.S_ISLNK(info.st_mode) and is_filename(name):
-            # links are not followed, and an archive must not be missing from a listing without a word
-            raise from_os_error(OSError(errno.ELOOP, ""), "list", f"{folder.where}/{name}")
-        elif stat.S_ISDIR(info.st_mode) and is_segment(name) and prefix.count("/") < MAX_DEPTH - 1:
-            try:
-                child = folder.enter(name)
-            except NotFound:  # removed since its parent was listed
-                continue
-            with child:
-                yield from _files_in(child, f"{prefix}{name}/")
+            yield from files_in(folder, f"{prefix}/" if prefix else "")
 
 
 def _verify(folder: Folder, part: str, size: int, sha256: str | None, progress: Progress | None) -> None:

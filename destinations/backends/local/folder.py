@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from destinations.backends.base import BLOCK_SIZE
+from destinations.backends.local.modes import restrict
 from destinations.backends.local.os_errors import from_os_error, translated
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 from destinations.lib.disks import fsync_folder
@@ -20,26 +21,7 @@ logger = logging.getLogger(__name__)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_NO_MODES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-_MOUNT_OPTIONS = "Who may read the archives is decided by the options of the mount, such as umask=077."
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-
-
-# file systems that were reported to have no modes, by device
-_without_modes: set[int] = set()
-
-
-def _restrict(descriptor: int, mode: int, where: str) -> None:
-    """Set the mode, where the file system has modes: a share may give every file those of its mount."""
-    try:
-        os.fchmod(descriptor, mode)
-    except OSError as error:
-        if error.errno not in _NO_MODES:
-            raise
-        device = os.fstat(descriptor).st_dev
-        if device not in _without_modes:
-            _without_modes.add(device)
-            logger.warning("destination.no-modes file=%s hint=%r", where, _MOUNT_OPTIONS)
 
 
 class Folder:
@@ -86,7 +68,7 @@ class Folder:
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
         descriptor = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self.descriptor)
         try:
-            _restrict(descriptor, 0o700, f"{self.where}/{name}")
+            restrict(descriptor, 0o700, f"{self.where}/{name}")
             self.sync()
         except BaseException:
             os.close(descriptor)
@@ -176,7 +158,7 @@ class Folder:
             except FileExistsError:
                 raise self._taken(name) from None
             try:
-                _restrict(descriptor, 0o600, f"{self.where}/{name}")
+                restrict(descriptor, 0o600, f"{self.where}/{name}")
             except BaseException:
                 # `draft` removes only what it was given
                 os.close(descriptor)

@@ -74,7 +74,7 @@ def _pair(type: str, direction: str, rounds: int, server: Running, path: Path, s
 
 def _limit(type: str, direction: str) -> float:
     """Return the most of the tool's wall time that a transfer may take."""
-    return 1 / (SPEED_OF_SFTP if (type, direction) == ("sftp", "to") else SPEED)
+    return round(1 / (SPEED_OF_SFTP if (type, direction) == ("sftp", "to") else SPEED), 2)
 
 
 def _targets(type: str, direction: str, ours: Timed, tool: Timed) -> list[Target]:

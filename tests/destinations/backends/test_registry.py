@@ -29,7 +29,7 @@ def test_an_unknown_type_is_refused_and_the_known_ones_named() -> None:
 def test_an_unknown_option_is_refused_and_the_known_ones_named(backup_root: Path) -> None:
     with pytest.raises(DestinationConfigError, match="type 'local' has no option 'host'") as caught:
         create_destination("local", {"path": "nas", "host": "x"})
-    assert (caught.value.option, caught.value.hint) == ("host", "Its options are: path.")
+    assert (caught.value.option, caught.value.hint) == ("host", "Its options are: path, append_only.")
 
 
 @pytest.mark.parametrize("config", [{}, {"path": ""}, {"path": None}])

@@ -19,7 +19,7 @@ from backups.service.backup.settle import LATER, RETRY, settle_uploads
 from backups.service.catalogue.sync import import_backups
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import ConnectionLost, DestinationUnavailable
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, read_today
 from tests.support.rows import a_copy, a_drill, a_manifest, an_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,6 +77,26 @@ def test_an_archive_that_could_not_be_removed_becomes_the_copy_that_was_missing(
     assert backup.copies_state == "all"
     BackupCopy.objects.filter(pk=at(backup, "nas").pk).update(missing_at=timezone.now())
     assert signature_state(backup).state is State.SIGNED
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_where_nothing_is_deleted_it_becomes_a_copy_or_is_left_to_the_catalogue(
+    pair: list[BackupDestination], monkeypatch: pytest.MonkeyPatch, archives: Listing, alone: bool
+) -> None:
+    pair[1].configure({"append_only": True})
+    pair[1].save()
+    with monkeypatch.context() as patch:
+        lose_vault(patch, deletes=True)
+        if alone:
+            with pytest.raises(ConnectionLost):
+                backup_now("shop", pair[1], by="tests")
+        else:
+            backup_now("shop", pair, by="tests")
+    assert BackupCopy.objects.get(destination=pair[1]).planned_path
+    assert len(settle_uploads()) == (0 if alone else 1)
+    copy = BackupCopy.objects.get(destination=pair[1])
+    assert (copy.state, copy.planned_path) == ("failed" if alone else "stored", "")
+    assert len(archives()) == (1 if alone else 2)
 
 
 def test_an_archive_whose_clean_up_succeeded_is_not_looked_for(
@@ -178,7 +198,9 @@ def test_an_interrupted_backup_whose_archive_arrived_is_completed_with_its_lock(
     destination: BackupDestination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = interrupted(destination, monkeypatch)
+    before = read_today(destination)
     assert tidy() == 1
+    assert read_today(destination) - before == at(backup, "nas").size_bytes
     backup.refresh_from_db()
     assert (backup.status, backup.stage, backup.error_message, backup.copies_state) == ("completed", "done", "", "all")
     assert signature_state(backup).state is State.SIGNED

@@ -72,7 +72,8 @@ def test_a_deletion_by_hand_is_refused_and_what_cannot_be_removed_is_left(vault:
     assert state(row) == ("stored", "")
     with vault.open() as opened:
         opened.put(io.BytesIO(b"x"), "app/manual/y.tar.gz", size=1, token="t")
-        remove_archive(opened, "app/manual/y.tar.gz")
+        with pytest.raises(AppendOnly):
+            remove_archive(opened, "app/manual/y.tar.gz")
         assert opened.sweep("t") == ()
     assert (folder_of(vault) / "app/manual/y.tar.gz").exists()
 

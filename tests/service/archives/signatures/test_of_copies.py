@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution
 from backups.service.archives.fetch import fetch_nearest
-from backups.service.archives.signatures import State, signature_of_fetched
+from backups.service.archives.signatures import State, signature_of_fetched, signature_state
 from backups.service.backup.run import backup_now
 from tests.support.archives.stored import signature_of
 from tests.support.restores.instance_restores import restore
@@ -32,4 +32,6 @@ def test_the_signature_of_another_copy_is_taken(
     fetched = fetch_nearest(pair, tmp_path)
     assert fetched.copy.destination.name == "nas"
     assert signature_of_fetched(pair, fetched).state is State.SIGNED
+    # before it is fetched, as a page says it
+    assert signature_state(pair).state is State.SIGNED
     assert restore(pair).status == "completed"
