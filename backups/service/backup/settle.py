@@ -50,7 +50,8 @@ def settle_uploads(destination: BackupDestination | None = None, *, now: datetim
     """
     now = now or timezone.now()
     active = CopyExecution.objects.active().filter(copy=OuterRef("pk"))
-    rows = BackupCopy.objects.filter(~Q(planned_path=""), ~Exists(active)).exclude(execution__status__in=Run.ACTIVE)
+    rows = BackupCopy.objects.filter(~Q(planned_path=""), ~Exists(active), destination__removed_at=None)
+    rows = rows.exclude(execution__status__in=Run.ACTIVE)
     if destination is not None:
         rows = rows.filter(destination=destination)
     else:

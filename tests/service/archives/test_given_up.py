@@ -15,8 +15,10 @@ from backups.runs.describe import describe
 from backups.service.archives.records.given_up import give_up_copy
 from backups.service.archives.records.missing import mark_damaged, mark_missing
 from backups.service.archives.records.pin import pin_backup
+from backups.service.backup.settle import settle_uploads
 from backups.service.copying.start import start_due
 from destinations.models import BackupDestination
+from destinations.providers import uses_of
 from tests.support.archives.stored import NOW, file_of, folder_of, put, stored
 from tests.support.call_commands import command, refused
 from tests.support.rows import a_copy, a_destination, an_execution
@@ -146,3 +148,37 @@ def test_a_destination_that_only_history_knows_is_deleted_and_keeps_its_name(
         again.full_clean()
     again.name = "vault2"
     again.full_clean()
+
+
+def test_what_ended_uploads_may_have_left_is_not_looked_for_at_a_destination_that_is_given_up(
+    backup: BackupExecution, vault: BackupDestination, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unsettled(status: str, state: str, name: str) -> BackupCopy:
+        row = an_execution(name, destination=vault, status=status, worker="")
+        row.copies.all().delete()
+        return a_copy(row, vault, state=state, path="", planned_path=f"{name}.tar.gz", upload_state={"id": 1})
+
+    failed = unsettled("failed", "failed", "one")
+    interrupted = unsettled("interrupted", "failed", "two")
+    deleted = unsettled("completed", "deleted", "three")
+    running = unsettled("running", "uploading", "four")
+    missing = a_copy(backup, vault, state="failed", path="", planned_path="five.tar.gz", upload_state={"id": 1})
+    BackupDestination.objects.filter(pk=vault.pk).update(enabled=False)
+    assert uses_of(vault) == ["3 backups"]
+    done = command("acceptloss", "--destination", "vault", "--why", "sold", "--json")
+    # the running one has to end first
+    assert (done.data["given_up"], done.data["unsettled"], done.code) == ([backup.pk], 3, 1)
+    assert [kept["backup"] for kept in done.data["kept"]] == [running.execution_id]
+    for copy in (failed, interrupted, deleted, missing):
+        copy.refresh_from_db()
+        assert (copy.planned_path, copy.upload_state) == ("", None)
+    running.refresh_from_db()
+    assert running.planned_path == "four.tar.gz"
+    assert uses_of(vault) == ["1 backup"]
+    # nor does anything fail each half hour at one that was deleted
+    BackupCopy.objects.filter(pk=failed.pk).update(planned_path="one.tar.gz")
+    running.execution.delete()
+    BackupDestination.objects.get(pk=vault.pk).remove()
+    caplog.clear()
+    settle_uploads()
+    assert "copy.not-settled" not in caplog.text
