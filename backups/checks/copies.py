@@ -18,7 +18,7 @@ MOST_NAMED = 5
 def check_copies(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """W083: no copy of a completed backup is recorded, so that no rule, catalogue or list of a destination counts it."""
+    """W083: no copy of a completed backup is recorded, so no rule, catalogue or list of a destination counts it."""
     # a warning: `migrate` runs these checks, and refuses to run after an error
     if not may_read(BackupCopy, databases):
         return []

@@ -12,11 +12,13 @@ from django.utils import timezone
 from backups.errors import NotDeletable
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.describe import describe
-from backups.service.archives.records.given_up import give_up_copy
+from backups.service.archives.records.given_up import give_up_copy, give_up_destination
 from backups.service.archives.records.missing import mark_damaged, mark_missing
 from backups.service.archives.records.pin import pin_backup
 from backups.service.backup.settle import settle_uploads
 from backups.service.copying.start import start_due
+from destinations.backends import Destination
+from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
 from destinations.providers import uses_of
 from tests.support.archives.stored import NOW, file_of, folder_of, put, stored
@@ -79,6 +81,33 @@ def test_a_damaged_archive_is_deleted_with_its_copy(backup: BackupExecution, vau
     mark_damaged(copy, NOW, "Its SHA-256 differs.")
     give_up_copy(copy, by="alice", reason="x")
     assert (at(backup, "vault").condition, file.exists(), state(backup)) == ("deleted", False, ("all", False))
+
+
+def test_a_damaged_archive_that_is_also_marked_missing_and_is_there_is_deleted(
+    backup: BackupExecution, vault: BackupDestination
+) -> None:
+    file = put(vault, backup.backup_path, b"changed")
+    copy = a_copy(backup, vault, damaged_at=NOW, missing_at=NOW)
+    give_up_copy(copy, by="alice", reason="x")
+    assert (at(backup, "vault").condition, file.exists()) == ("deleted", False)
+
+
+def test_a_destination_that_does_not_answer_is_opened_once_for_all_of_its_damaged_copies(
+    backup: BackupExecution, vault: BackupDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in (backup, stored(backup.destination, instance="wiki")):
+        a_copy(other, vault, damaged_at=NOW)
+    BackupDestination.objects.filter(pk=vault.pk).update(enabled=False)
+    asked: list[str] = []
+
+    def silent(self: BackupDestination) -> Destination:
+        asked.append(self.name)
+        raise DestinationUnavailable("It does not answer.")
+
+    monkeypatch.setattr(BackupDestination, "open", silent)
+    vault.refresh_from_db()
+    assert len(give_up_destination(vault, by="alice", reason="x").copies) == 2
+    assert asked == ["vault"]
 
 
 def test_a_copy_that_is_being_made_is_not_given_up(backup: BackupExecution, vault: BackupDestination) -> None:

@@ -97,7 +97,7 @@ def _give_up(copy: BackupCopy, opened: OpenedDestinations, *, by: audit.Actor, r
             f"{backup} is pinned and this is its last copy, or it was changed by another process meanwhile.",
             hint="Look at its page again, and unpin it first.",
         )
-    if copy.damaged_at is not None and copy.missing_at is None:
+    if copy.damaged_at is not None:
         _delete_damaged(copy, opened)
     if BackupExecution.objects.filter(pk=backup.pk, deleted_at__isnull=False).exists():
         forget_lists(backup)
