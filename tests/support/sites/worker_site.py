@@ -21,8 +21,8 @@ from tests.support.sites.worker_process import Worker
 SETUP = "import django; django.setup()\n"
 TINY = 'kind = "generic"\nroot = "{root}"\ncomponents.orders = {{kind = "sqlite", path = "orders.db"}}\n'
 BIG = 'kind = "generic"\nroot = "{root}"\ncomponents.media = {{kind = "files", path = "media"}}\n'
-# of the tick, and of the daily retention: they stay
-LOCKS = ("tick-", "retention-")
+# of the tick, of settling uploads and of the daily retention: they stay
+LOCKS = ("tick-", "settle-", "retention-")
 T = TypeVar("T")
 
 
