@@ -53,8 +53,12 @@ class Command(OperatorCommand):
         saved = ["encryption", "position", "daily_read_mb"]
         reconfigured = bool(given or options["accept_host_key"])
         if reconfigured:
+            confirmed = destination.confirmed_rule
             self._reconfigure(destination, given, options["accept_host_key"])
             saved += ["config_json", "enabled", "established"]
+            if destination.confirmed_rule != confirmed:
+                # without append_only its rule deletes, once that is confirmed
+                saved.append("confirmed_rule")
         # refuses a place that would leave archives behind
         validate(destination, "changed")
         if reconfigured:
