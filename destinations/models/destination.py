@@ -18,7 +18,7 @@ from destinations.models.destination_test import DestinationTest
 from destinations.models.places import place_problem
 from destinations.models.querysets import DestinationManager, DestinationQuerySet
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
-from destinations.policies.retention_fields import RetentionFields, retention_constraints
+from destinations.policies.retention_fields import RetentionFields, as_json, retention_constraints
 from destinations.policies.retention_rule import RetentionError
 from destinations.providers import archives_at
 from destinations.secrets import seal_config, unseal_config
@@ -90,11 +90,16 @@ class BackupDestination(EncryptionField, RetentionFields):
     def configure(self, options: Mapping[str, object]) -> None:
         """Take validated plain `options` into `config_json`, secrets sealed; nothing is saved.
 
-        Options left blank get the defaults of the type. Raises `DestinationConfigError`.
+        Options left blank get the defaults of the type. When `append_only` is switched off, the confirmed rule is one
+        that keeps everything. Raises `DestinationConfigError`.
         """
         backend = destination_class(self.type)
+        was_append_only = self.append_only
         given = {option: value for option, value in options.items() if value not in (None, "")}
         self.config_json = seal_config(self.type, backend.clean(backend.default_options(self.name) | given))
+        if was_append_only and not self.append_only:
+            # no rule has deleted anything here so far
+            self.confirmed_rule = as_json(None)
 
     def options(self) -> dict[str, object]:
         """Return the options in plain text, secrets too. Raises `DestinationConfigError`."""
