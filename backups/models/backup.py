@@ -6,19 +6,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KT
 
+from backups.models.backup_indexes import INDEXES
 from backups.models.columns import DrillResult, DropEntry, Json, KeptConfiguration
-from backups.models.querysets import (
-    DAMAGED,
-    DELETED,
-    DRILLED,
-    LACKS_A_COPY,
-    MADE_HERE,
-    MISSING,
-    OPEN_DROP,
-    STORED,
-    WITHOUT_COPIES,
-    BackupQuerySet,
-)
+from backups.models.querysets import BackupQuerySet
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
 from destinations.models import BackupDestination
@@ -191,50 +181,7 @@ class BackupExecution(Run):
                 name="completed_means_recorded",
             ),
         ]
-        indexes: ClassVar = [
-            models.Index(fields=["-created_at", "-id"], name="execution_newest"),
-            models.Index(fields=["status", "-created_at"], name="execution_status"),
-            models.Index(fields=["instance", "status", "-created_at"], name="execution_instance"),
-            models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
-            models.Index(fields=["kind", "-created_at"], name="execution_kind"),
-            models.Index(fields=["compressed_size_bytes"], name="execution_size"),
-            # the last backup that a change of configuration is compared with
-            models.Index(
-                fields=["instance", "-started_at"],
-                condition=MADE_HERE,
-                name="execution_last",
-            ),
-            models.Index(
-                fields=["destination", "created_at"],
-                condition=STORED,
-                name="execution_there",
-            ),
-            models.Index(
-                fields=["instance", "-started_at"],
-                condition=OPEN_DROP,
-                name="execution_open_drop",
-            ),
-            # Restore points and filters of the list: a column that an index lacks lies behind the manifest in the row.
-            # An index that begins with the status misleads SQLite about those of other queries, unless it is partial.
-            models.Index(
-                fields=["instance", "status", "deleted_at", "missing_at", "-created_at", "-id"],
-                name="execution_points",
-            ),
-            models.Index(fields=["deleted_at", "missing_at", "status", "-created_at", "-id"], name="execution_archive"),
-            models.Index(fields=["encryption", "status", "-created_at", "-id"], name="execution_encryption"),
-            models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
-            models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
-            models.Index(fields=["status", "-created_at", "-id"], condition=DAMAGED, name="execution_damaged"),
-            models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
-            # with all the columns of its condition: SQLite would take `execution_archive`, and read every stored row
-            models.Index(
-                fields=["copies_state", "deleted_at", "missing_at", "damaged_at", "status", "-created_at", "-id"],
-                condition=LACKS_A_COPY,
-                name="execution_lacks_copy",
-            ),
-            models.Index(fields=["status"], condition=WITHOUT_COPIES, name="execution_without_copies"),
-            models.Index(fields=["-created_at", "-id"], condition=Q(pinned=True), name="execution_pinned"),
-        ]
+        indexes: ClassVar = INDEXES
 
     def __str__(self) -> str:
         return self.backup_filename or f"{self.instance} {self.kind} {self.status}"

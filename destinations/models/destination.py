@@ -6,22 +6,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.utils import timezone
 
-from destinations.backends import Destination, TestStep, create_destination, destination_class, type_choices
+from destinations.backends import Destination, TestStep, create_destination
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.formats import counted
-from destinations.lib.operator_error import sentences
 from destinations.models.destination_test import DestinationTest
+from destinations.models.options import DestinationOptions
 from destinations.models.places import place_problem
 from destinations.models.querysets import DestinationManager, DestinationQuerySet
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, as_json, retention_constraints
 from destinations.policies.retention_rule import RetentionError
 from destinations.providers import archives_at
-from destinations.secrets import seal_config, unseal_config
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +28,8 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-class BackupDestination(EncryptionField, RetentionFields):
+class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
     id = models.TextField(primary_key=True, default=new_id, editable=False)
-    name = models.CharField(
-        max_length=64,
-        unique=True,
-        validators=[RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, '_' and '-'.")],
-        help_text="Letters, digits, '_' and '-'.",
-    )
-    type = models.CharField(max_length=32, choices=type_choices)
     enabled = models.BooleanField(
         default=True, help_text="A disabled destination takes no backups; restores still work."
     )
@@ -56,7 +47,6 @@ class BackupDestination(EncryptionField, RetentionFields):
         "for a store that charges for what is read; blank means no limit. Restores and downloads are counted and never "
         "refused.",
     )
-    config_json = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
     last_backup_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -88,33 +78,19 @@ class BackupDestination(EncryptionField, RetentionFields):
         return self.name
 
     def configure(self, options: Mapping[str, object]) -> None:
-        """Take validated plain `options` into `config_json`, secrets sealed; nothing is saved.
+        """Take `options`; when `append_only` is switched off, the confirmed rule is one that keeps everything.
 
-        Options left blank get the defaults of the type. When `append_only` is switched off, the confirmed rule is one
-        that keeps everything. Raises `DestinationConfigError`.
+        Raises `DestinationConfigError`.
         """
-        backend = destination_class(self.type)
         was_append_only = self.append_only
-        given = {option: value for option, value in options.items() if value not in (None, "")}
-        self.config_json = seal_config(self.type, backend.clean(backend.default_options(self.name) | given))
+        super().configure(options)
         if was_append_only and not self.append_only:
             # no rule has deleted anything here so far
             self.confirmed_rule = as_json(None)
 
-    def options(self) -> dict[str, object]:
-        """Return the options in plain text, secrets too. Raises `DestinationConfigError`."""
-        return unseal_config(self.type, self.config_json, name=self.name)
-
     def open(self) -> Destination:
         """Return the destination, to be closed by the caller. Raises `DestinationConfigError`."""
         return create_destination(self.type, self.options(), established=self.established)
-
-    def place(self) -> Destination:
-        """Return the destination for its location only, which is known where a package of its type is missing too.
-
-        Raises `DestinationConfigError`.
-        """
-        return destination_class(self.type)(self.options())
 
     def clean(self) -> None:
         """Refuse a name or a place that is another destination's, and a change that puts archives out of reach."""
@@ -142,17 +118,6 @@ class BackupDestination(EncryptionField, RetentionFields):
             return stored is not None and stored.place().is_same_place(here)
         except DestinationConfigError:
             return False
-
-    @property
-    def leaves_this_machine(self) -> bool:
-        """True where archives are not lost with this machine; that of the type where the options cannot be read."""
-        backend = destination_class(self.type)
-        if not backend.off_box:
-            return False
-        try:
-            return self.place().leaves_this_machine
-        except DestinationConfigError:
-            return True
 
     def _keep_archives_in_reach(self) -> None:
         """Raise ValidationError for a new place when archives are recorded at the stored one."""
@@ -214,22 +179,6 @@ class BackupDestination(EncryptionField, RetentionFields):
         else:
             logger.info("destination tested name=%s user=%s result=works", self.name, user)
         return result
-
-    @property
-    def location_text(self) -> str:
-        """Where it is, and which package is missing to use it; or why that cannot be said."""
-        try:
-            place = self.place()
-        except DestinationConfigError as error:
-            return error.text
-        if place.extra is not None and place.extra.missing:
-            return sentences(place.location(), place.extra.note, place.extra.hint)
-        return place.location()
-
-    @property
-    def append_only(self) -> bool:
-        """Whether this site deletes nothing there: the rule is what the store is expected to keep."""
-        return bool(self.config_json.get("append_only"))
 
     @property
     def rule_text(self) -> str:

@@ -18,12 +18,18 @@ from backups.service.archives.records.given_up import give_up_copy as give_up
 class GiveUpForm(ConfirmForm):
     refused = "Nothing was changed."
     at = forms.ChoiceField(label="Copy at", error_messages={"invalid_choice": "That copy is not missing any more."})
-    reason = forms.CharField(max_length=200, help_text="Kept in the history of this backup.")
+    reason = forms.CharField(
+        max_length=200,
+        help_text="Kept in the history of this backup.",
+        widget=forms.TextInput(attrs={"autofocus": True}),
+    )
 
     def __init__(self, instance: str, copies: list[BackupCopy], *args: Any, **kwargs: Any) -> None:
         super().__init__(instance, *args, label=f"Type {instance} to give the copy up", **kwargs)
         field = cast("forms.ChoiceField", self.fields["at"])
         field.choices = [(copy.pk, f"{copy.destination} ({copy.condition})") for copy in copies]
+        # the reason comes first
+        del self.fields["confirm"].widget.attrs["autofocus"]
         self.order_fields(["at", "reason", "confirm"])
 
 

@@ -62,7 +62,7 @@ def undelete(request: HttpRequest, destination: BackupDestination) -> HttpRespon
         messages.error(request, error.text)
     else:
         follows = " A verification of it is queued." if done.copy else " Update the catalogue to record it."
-        messages.success(request, f"{path} is back at {destination.name}.{'' if done.problem else follows}")
+        messages.success(request, f"Archive {path} is back at {destination.name}.{'' if done.problem else follows}")
         if done.problem:
             messages.warning(request, done.problem)
     return redirect("admin:destinations_backupdestination_catalogue", destination.pk)

@@ -6,6 +6,7 @@ from backups.models import BackupCopy
 from backups.service.archives.names import is_archive
 from backups.service.retention.stored import with_backups
 from destinations.exceptions import DestinationError
+from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
@@ -26,14 +27,20 @@ class HiddenArchive:
         return self.copy is not None and self.copy.state != State.DELETED
 
     @property
+    def is_changed(self) -> bool:
+        """Whether it has another size than was uploaded: it was overwritten before it was deleted."""
+        return self.copy is not None and self.copy.size_bytes not in (None, self.size_bytes)
+
+    @property
     def reason(self) -> str:
         if self.copy is None:
             return "not recorded here"
+        size = f"; {human_size(self.copy.size_bytes)} were uploaded" if self.is_changed else ""
         if self.is_foreign:
-            return "deleted by somebody else, and not by this site"
+            return f"deleted by somebody else{size}"
         when = f" on {self.copy.deleted_at:%Y-%m-%d %H:%M} UTC" if self.copy.deleted_at is not None else ""
         by = f" by {self.copy.deleted_by}" if self.copy.deleted_by else ""
-        return f"deleted{when}{by}: {self.copy.deleted_reason or 'without a reason'}"
+        return f"deleted{when}{by}: {self.copy.deleted_reason or 'without a reason'}{size}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,3 +109,13 @@ def test_without_the_right_to_list_versions_the_page_says_so_and_shows_the_rest(
     assert page.field("present").value == "1"
     assert "s3:ListBucketVersions" in find_hidden(bucket).problem
     assert "s3:ListBucketVersions" in command("importbackups", "bucket", "--dry-run", "--json").data["hidden_problem"]
+
+
+def test_a_hidden_archive_of_another_size_than_was_uploaded_is_shown_as_such(bucket: BackupDestination) -> None:
+    backup = kept(bucket, "shop")
+    delete_backup(backup, by="alice", reason="not needed")
+    BackupCopy.objects.update(size_bytes=7)
+    (archive,) = find_hidden(bucket).archives
+    assert archive.is_changed and archive.reason.endswith("7 B were uploaded")
+    BackupCopy.objects.update(size_bytes=archive.size_bytes)
+    assert not find_hidden(bucket).archives[0].is_changed
