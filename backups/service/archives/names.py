@@ -29,12 +29,16 @@ _INSTANCE = re.compile(r"backup-(?P<instance>[A-Za-z0-9_-]+)-\d{8}-\d{6}-")
 _TIME = re.compile(r"-(\d{8}-\d{6})-[a-z_]+(?:-\d+)?\.tar\.[a-z.]+")
 
 
+def archive_folder(instance: str, kind: str) -> str:
+    return str(PurePosixPath(instance, kind))
+
+
 def archive_paths(instance: str, kind: str, taken_at: datetime, extension: str) -> Iterator[str]:
     """Yield the path of an archive at a destination, then numbered ones for when that name is taken."""
     name = f"backup-{instance}-{taken_at.astimezone(UTC):{TIME}}-{kind}"
     for attempt in range(1, ATTEMPTS + 1):
         number = "" if attempt == 1 else f"-{attempt}"
-        yield str(PurePosixPath(instance, kind, f"{name}{number}{extension}"))
+        yield f"{archive_folder(instance, kind)}/{name}{number}{extension}"
 
 
 def archive_extension(compression: str, encryption: str) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from django.utils import timezone
+
 from backups.archive.encryption import Encryption
 from backups.errors import BackupError
 from backups.instances import Instance
@@ -12,7 +14,9 @@ from backups.instances.kinds.configuration import LiveConfiguration
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.finish import for_operator
 from backups.runs.progress import Monitor
+from backups.service.archives.names import archive_folder
 from backups.service.archives.records.copies import record_failed
+from backups.service.archives.records.tries import may_try_writing, record_left
 from backups.service.backup.encrypt import encryption_for
 from backups.service.backup.start import require_enabled
 from destinations.exceptions import DestinationFull
@@ -28,12 +32,15 @@ POLL_SECONDS = 0.1
 class Target:
     """A copy that can be made, and what encrypts its archive: None for a plain one.
 
-    `free_bytes` are those of its destination before the export; None where that does not say.
+    `free_bytes` are those of its destination before the export; None where that does not say. `left` is what a try to
+    write there could not remove.
     """
 
     copy: BackupCopy
     encryption: Encryption | None = None
     free_bytes: int | None = None
+    tries_writing: bool = True
+    left: str = ""
 
 
 class Targets:
@@ -45,15 +52,17 @@ class Targets:
         self._errors: list[tuple[BackupCopy, OperatorError]] = []
 
     def require_reachable(self, monitor: Monitor) -> None:
-        """Open all destinations side by side. Raises OperatorError, as all of these, when none is left.
+        """Open all destinations side by side, and see that an upload could begin.
 
+        Raises OperatorError, as all of these, when none is left.
         Raises what `monitor` raises at once, whether a destination has answered or not.
         """
         # now, instead of after hours of packing; one that does not answer delays the others by its own timeout alone
         answers: SimpleQueue[tuple[Target, BaseException | None]] = SimpleQueue()
         waiting = len(self.usable)
         for target in self.usable:
-            threading.Thread(target=_probe, args=(target, answers), name="probe", daemon=True).start()
+            target.tries_writing = may_try_writing(target.copy.destination)
+            threading.Thread(target=_probe, args=(self.backup, target, answers), name="probe", daemon=True).start()
         while waiting:
             try:
                 target, error = answers.get(timeout=POLL_SECONDS)
@@ -61,6 +70,7 @@ class Targets:
                 monitor.advance(0)
                 continue
             waiting -= 1
+            record_left(target.copy.destination, target.left, timezone.now())
             if isinstance(error, Exception):
                 self.failed(target, error)
             elif error is not None:
@@ -121,12 +131,17 @@ class Targets:
             raise self.error()
 
 
-def _probe(target: Target, answers: "SimpleQueue[tuple[Target, BaseException | None]]") -> None:
+def _probe(
+    backup: BackupExecution, target: Target, answers: "SimpleQueue[tuple[Target, BaseException | None]]"
+) -> None:
     """Answer whether an upload to `target` could begin, and note what is free there; no database is touched."""
     try:
         require_enabled(target.copy.destination)
         with target.copy.destination.open() as opened:
-            opened.require_reachable()
+            if target.tries_writing:
+                target.left = opened.require_writable(archive_folder(backup.instance, backup.kind), backup.pk)
+            else:
+                opened.require_reachable()
             target.free_bytes = opened.free_space()
     # raised again, or recorded, by the thread of the run
     except BaseException as error:

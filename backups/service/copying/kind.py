@@ -23,6 +23,7 @@ from backups.service.archives.records.copies import (
     not_stored_since,
     readable_copies,
 )
+from backups.service.archives.records.tries import may_try_writing, record_left
 from backups.service.archives.signatures import read_signature, store_signature
 from backups.service.backup.remove import remove_damaged, remove_published, with_what_stays
 from backups.service.backup.settle import settle_upload
@@ -58,10 +59,15 @@ class CopyKind(RunKind[CopyExecution]):
         # an attempt whose end is not known may have stored it
         if copy.planned_path and settle_upload(copy, timezone.now(), resumes=True, progress=monitor.advance):
             return ()
-        sizes = [one.size_bytes or 0 for one in readable_copies(backup) if may_be_source(one, destination)]
-        if not copy.upload_state:
+        sources = [one for one in readable_copies(backup) if may_be_source(one, destination)]
+        sizes = [one.size_bytes or 0 for one in sources]
+        if sources and not copy.upload_state:
             # before an archive of any size is fetched for nothing; of one that was cut a part is there already
             with destination.open() as opened:
+                if may_try_writing(destination):
+                    folder = sources[0].path.rpartition("/")[0]
+                    left = opened.require_writable(folder, copy.pk, lambda _: monitor.advance(0))
+                    record_left(destination, left, timezone.now())
                 check_free_space(opened.location(), min(sizes, default=0), opened.free_space())
         try:
             fetched = fetch_nearest(

@@ -1,6 +1,7 @@
 """The steps of the protocol of Azure Blob Storage: connection, uploads, files. What needs the SDK is in `session`."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -127,15 +128,33 @@ class AzureSteps(LockingDestination):
             lambda error: self.remote_error(error, f"upload {upload.wanted.path}"),
             self.retry_delays,
         )
+        self._make_container()
+        listings.remove_discarded(container, name)
+        blocks.send(container, self._blocks, upload)
+
+    def _make_container(self) -> None:
         if self.options["create_container"] and not self.established:
             try:
-                container.look()
+                self._open().look()
             except AzureRefused as refused:
                 if not refused.is_no_container:
                     raise
-                container.create()
-        listings.remove_discarded(container, name)
-        blocks.send(container, self._blocks, upload)
+                self._open().create()
+
+    def remote_try(self, upload: Upload, state: UploadState) -> bool:
+        with suppress(NotFound):
+            self.remote_stat(upload.wanted.path)
+        self._make_container()
+        never_sent = blocks.block_id(0, upload.wanted.token, bytes(16))
+        try:
+            self._open().commit(
+                self._prefix + upload.wanted.path, [never_sent], stored_with(self.options, upload.wanted)
+            )
+        except AzureRefused as refused:
+            # the store looks for the block once the account may write, and keeps nothing
+            if refused.code != "InvalidBlockList":
+                raise
+        return False
 
     def remote_check(self, upload: Upload) -> None:
         blocks.check(self._open(), self._blocks, upload)

@@ -162,6 +162,14 @@ class Destination(Options):
         with suppress(NotFound):
             self.stat(f"{TEST_PREFIX}{secrets.token_hex(8)}.bin")
 
+    def require_writable(self, folder: str, token: str, progress: Progress | None = None) -> str:
+        """Raise `DestinationError` when an upload to `folder`, by the backup `token`, could not begin.
+
+        Where that is cheap an upload is begun and removed. Returns the path of what could not be removed, else "".
+        """
+        self.require_reachable()
+        return ""
+
     def sweep(self, token: str, *, planned: Collection[str] = ()) -> tuple[str, ...]:
         """Delete the partial uploads of the backup `token`, and return their paths.
 

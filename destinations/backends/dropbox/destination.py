@@ -1,6 +1,7 @@
 """A folder of a Dropbox account. What needs the SDK is in the modules `session` and `errors`."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +29,7 @@ class DropboxDestination(RemoteDestination):
     extra = Extra("dropbox", ("dropbox",))
     reads_back = False
     resumes = True
+    try_needs_deletion = False
     largest_file = 350 * 1000**3
     secret_options: ClassVar[frozenset[str]] = SECRETS
     foreign_options: ClassVar[frozenset[str]] = frozenset(REPLACED)
@@ -125,6 +127,13 @@ class DropboxDestination(RemoteDestination):
         action = f"upload {upload.wanted.path}"
         self._chunks = Chunks(self._open(), upload, lambda error: self.remote_error(error, action), self.retry_delays)
         self._chunks.send(state)
+
+    def remote_try(self, upload: Upload, state: UploadState) -> bool:
+        with suppress(NotFound):
+            self.remote_stat(upload.wanted.path)
+        # Dropbox drops it after a week
+        self._open().begin_upload()
+        return False
 
     def remote_check(self, upload: Upload) -> None:
         """Dropbox compared each chunk as it arrived; the whole is compared when it has its name."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -45,6 +45,7 @@ class GcsDestination(LockingDestination):
     extra = Extra("gcs", ("google.auth", "google_crc32c", "requests"))
     reads_back = False
     resumes = True
+    try_needs_deletion = False
     largest_file = 5 * 1024**4
     secret_options: ClassVar[frozenset[str]] = frozenset({"credentials"})
 
@@ -126,6 +127,13 @@ class GcsDestination(LockingDestination):
         for offset in range(0, total, BLOCK_SIZE):
             checksum.update(upload.peek_in_order(offset, min(BLOCK_SIZE, total - offset)))
         return str(checksum.text)
+
+    def remote_try(self, upload: Upload, state: UploadState) -> bool:
+        super().remote_try(upload, state)
+        # no listing shows a session, and the store drops it after a week
+        with suppress(GcsRefused):
+            self.remote_discard(upload.wanted, state)
+        return False
 
     def remote_check(self, upload: Upload) -> None:
         session = self._session_of(upload)

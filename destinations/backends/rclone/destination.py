@@ -135,6 +135,11 @@ class RcloneDestination(RemoteDestination):
             upload.require_all_read()
         self._sent = digest.hexdigest() if digest is not None else upload.sha256
 
+    def remote_try(self, upload: Upload, state: UploadState) -> bool:
+        # each start of the program logs in anew, and the deletion looks for the file as well
+        self.remote_send(upload, state)
+        return True
+
     def remote_check(self, upload: Upload) -> None:
         part, kind = upload.wanted.part_path, self._features.hash
         where = f"{self.location()}/{part}"

@@ -13,7 +13,7 @@ from destinations.backends.base import (
     validate_path,
 )
 from destinations.backends.base.trial import LOCK_PROBE
-from destinations.backends.remote.uploads import RemoteUploads
+from destinations.backends.remote.writable import RemoteWritable
 from destinations.exceptions import (
     DestinationConfigError,
     DestinationError,
@@ -32,7 +32,7 @@ PAGE = 1000
 MOST_BYTES = 2**63 - 1
 
 
-class RemoteDestination(RemoteUploads):
+class RemoteDestination(RemoteWritable):
     """An open destination beyond this machine; a type adds its steps, which `RemoteSteps` describes."""
 
     def close(self) -> None:

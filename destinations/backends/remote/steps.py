@@ -2,12 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import ClassVar, TypeVar
 
 from django import forms
 
 from destinations.backends.base import Destination, StoredFile, UploadState
-from destinations.exceptions import DestinationError
+from destinations.exceptions import DestinationError, NotFound
 from destinations.transfer.limits import FORM, parse_limits
 from destinations.transfer.upload import Upload, Wanted
 
@@ -35,6 +36,9 @@ class RemoteSteps(Destination):
     resumes: ClassVar[bool] = False
     # the most bytes of one file that the store takes; None where only its space is a limit
     largest_file: ClassVar[int | None] = None
+    # whether `require_writable` tries an upload, and whether deleting is what removes that
+    tries_uploads: ClassVar[bool] = True
+    try_needs_deletion: ClassVar[bool] = True
     # seconds between the tries of one step
     retry_delays: tuple[float, ...] = (1, 2, 4, 8)
 
@@ -81,6 +85,16 @@ class RemoteSteps(Destination):
 
         Read it in order with `read`, or by `part`. Whatever an earlier try left is gone on from or replaced.
         """
+
+    def remote_try(self, upload: Upload, state: UploadState) -> bool:
+        """Begin `upload`, of one byte, as far as shows that an upload may begin; it is never published.
+
+        Return whether `remote_discard` is to remove anything.
+        """
+        with suppress(NotFound):
+            self.remote_stat(upload.wanted.path)
+        self.remote_send(upload, state)
+        return True
 
     @abstractmethod
     def remote_check(self, upload: Upload) -> None:

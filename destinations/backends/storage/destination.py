@@ -50,6 +50,8 @@ class StorageDestination(RemoteDestination):
     type = TYPE
     label = "Django storage (a package of your own)"
     reads_back = True
+    # only whole files are stored there, each in several requests
+    tries_uploads = False
 
     _storage: Storage | None = None
     # whether a thread is within `save`, also one that was left behind
