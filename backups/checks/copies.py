@@ -1,4 +1,4 @@
-"""Check that each backup has the row of a copy."""
+"""Check that each backup has a recorded copy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ MOST_NAMED = 5
 def check_copies(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """W083: a completed backup has no row of a copy, so that no rule, catalogue or list of a destination counts it."""
+    """W083: no copy of a completed backup is recorded, so no rule, catalogue or list of a destination counts it."""
     # a warning: `migrate` runs these checks, and refuses to run after an error
     if not may_read(BackupCopy, databases):
         return []
@@ -28,7 +28,7 @@ def check_copies(
     named = ", ".join(pk[:8] for pk in ids[:MOST_NAMED]) + (", ..." if len(ids) > MOST_NAMED else "")
     return [
         Warning(
-            f"{counted(len(ids), 'backup')} without the row of a copy: {named}.",
+            f"{counted(len(ids), 'backup')} without a recorded copy: {named}.",
             hint="A process of an earlier release made them. Stop the workers of that release, then run: manage.py "
             "tick. One that stays has the same archive as another backup: see both with manage.py showbackup.",
             id="backups.W083",

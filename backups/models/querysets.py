@@ -98,7 +98,8 @@ class BackupQuerySet(RunQuerySet["BackupExecution"]):
 
     def without_copies(self) -> Self:
         """Return the completed ones with an archive of which no copy is recorded."""
-        return self.filter(WITHOUT_COPIES, copies=None)
+        # one that an upgrade inserted for a backup, which a process without copies completed, waits for ever
+        return self.filter(WITHOUT_COPIES).exclude(copies__state__in=["stored", "deleted"])
 
     def with_open_drop(self) -> Self:
         """Return those that lack data of the backup before them, with the drop not yet confirmed."""

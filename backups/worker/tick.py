@@ -98,9 +98,11 @@ def check_keys(_queue: str) -> str:
     return f"no key opens backups at {', '.join(destination.name for destination in lost)}" if lost else ""
 
 
-def settle_uploads(_queue: str) -> str:
+def settle_uploads(queue: str) -> str:
     """Look at what ended runs may have left at destinations. It may take hours: the next ticks go on meanwhile."""
-    count = tidy()
+    # one at a time: each reads back archives of any size, and would keep a worker process from the runs
+    with locks.locked(workspace.root() / f"settle-{queue}") as free:
+        count = tidy() if free else 0
     return f"settled {count} uploads" if count else ""
 
 

@@ -155,3 +155,18 @@ def test_the_command_takes_the_steps_and_says_what_it_did(home: Path, monkeypatc
     monkeypatch.setattr(housekeeping, "STEPS", [failing])
     with pytest.raises(CommandError, match="failing: the moon is full"):
         call_command("tick")
+
+
+def test_one_tick_at_a_time_settles_uploads_and_the_others_go_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def tidy() -> int:
+        seen.append("tidied")
+        # the tick of the next minute, while this one reads an archive back
+        if len(seen) < 3:
+            seen.append(tick())
+        return 0
+
+    monkeypatch.setattr(housekeeping, "tidy", tidy)
+    tick()
+    assert seen == ["tidied", ""]

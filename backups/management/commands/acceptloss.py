@@ -47,10 +47,13 @@ class Command(BackupCommand):
         lines = [f"{counted(len(done.copies), 'copy', 'copies')} at {destination.name} given up"]
         lines += [f"lost      {backup.pk}  {backup}" for backup in done.lost]
         lines += [f"kept      {copy.execution_id}  {error.text}" for copy, error in done.refused]
+        if done.unsettled:
+            lines.append(f"left      {counted(done.unsettled, 'upload')} whose end is not known")
         found = {
             "destination": destination.name,
             "given_up": ids(done.copies),
             "lost": [backup.pk for backup in done.lost],
+            "unsettled": done.unsettled,
             "kept": [{"backup": copy.execution_id, "reason": error.message} for copy, error in done.refused],
         }
         self.respond(found, "\n".join(lines))

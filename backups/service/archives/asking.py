@@ -28,15 +28,19 @@ class OpenedDestinations:
 
     def open(self, destination: BackupDestination) -> Destination:
         """Return `destination`, opened. Raises DestinationError."""
+        if (known := self._silent.get(destination.pk)) is not None:
+            # each further attempt may last until a timeout
+            raise known
         if destination.pk not in self._opened:
-            self._opened[destination.pk] = self._stack.enter_context(destination.open())
+            try:
+                self._opened[destination.pk] = self._stack.enter_context(destination.open())
+            except DestinationError as error:
+                self._silent[destination.pk] = error
+                raise
         return self._opened[destination.pk]
 
     def size_of(self, copy: BackupCopy) -> int:
         """Return the bytes of the archive of `copy` at its destination. Raises DestinationError."""
-        if (known := self._silent.get(copy.destination_id)) is not None:
-            # each further attempt may last until a timeout
-            raise known
         try:
             return self.open(copy.destination).stat(copy.path).size_bytes
         except NotFound:

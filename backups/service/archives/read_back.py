@@ -20,6 +20,7 @@ class ReadBack:
     # None where the budget has no room for the archive
     reading: Reading | None
     read: int = 0
+    _read_before: int = 0
 
     @classmethod
     def reserve(cls, destination: BackupDestination, size: int) -> Self:
@@ -40,9 +41,11 @@ class ReadBack:
 
     def begin(self, opened: Destination) -> None:
         opened.may_read_back = self.reading is not None
+        # an attempt under another name goes on with the same opened destination
+        self._read_before = opened.bytes_read_back
 
     def end(self, opened: Destination) -> None:
-        self.read += opened.bytes_read_back
+        self.read += opened.bytes_read_back - self._read_before
 
     def settle(self) -> None:
         """Count what was read: also without room, when an upload was resumed, whose parts nothing else verifies."""

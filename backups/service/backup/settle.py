@@ -38,27 +38,33 @@ LATER = timedelta(minutes=10)
 RETRY = timedelta(minutes=30)
 # while an archive is read back; the claim of a process that was killed expires
 CLAIM = timedelta(hours=12)
-# by an account that may not delete
-REFUSED = timedelta(days=7)
+# by an account that may not delete: as long as it has waited already, within these
+REFUSED, REFUSED_AT_MOST = timedelta(days=1), timedelta(days=30)
 State, Status = BackupCopy.State, BackupExecution.Status
 
 
-def settle_uploads(destination: BackupDestination | None = None, *, now: datetime | None = None) -> list[BackupCopy]:
-    """Settle the uploads that are due, or all of one `destination`; return the copies whose archive is recorded now.
+def settle_uploads(
+    destination: BackupDestination | None = None, *, now: datetime | None = None, until: datetime | None = None
+) -> list[BackupCopy]:
+    """Settle the uploads that are due; return the copies whose archive is recorded now. None is begun after `until`.
 
+    With a `destination` those there that are soon due are too, not what another process reads back or keeps locked.
     An error of one does not stop the others: it is logged, and that destination is asked again later.
     """
     now = now or timezone.now()
     active = CopyExecution.objects.active().filter(copy=OuterRef("pk"))
-    rows = BackupCopy.objects.filter(~Q(planned_path=""), ~Exists(active)).exclude(execution__status__in=Run.ACTIVE)
+    rows = BackupCopy.objects.filter(~Q(planned_path=""), ~Exists(active), destination__removed_at=None)
+    rows = rows.exclude(execution__status__in=Run.ACTIVE)
     if destination is not None:
         rows = rows.filter(destination=destination)
-    else:
-        rows = rows.filter(Q(look_again_at=None) | Q(look_again_at__lte=now))
+    due = now if destination is None else now + RETRY
+    rows = rows.filter(Q(look_again_at=None) | Q(look_again_at__lte=due))
     rows = rows.select_related("execution", "destination").defer("execution__manifest_json", "execution__config_json")
     recorded = []
     silent: set[str] = set()
     for copy in rows.order_by("look_again_at", "pk"):
+        if until is not None and timezone.now() >= until:
+            break
         if not _is_reached_from_here(copy, now):
             continue
         unchanged = BackupCopy.objects.filter(
@@ -103,8 +109,10 @@ def settle_upload(copy: BackupCopy, now: datetime, *, resumes: bool, progress: P
         if found is None:
             if resumes and copy.upload_state:
                 BackupCopy.objects.filter(pk=copy.pk).update(look_again_at=now + CLAIM)
-            elif copy.look_again_at is None:
-                BackupCopy.objects.filter(pk=copy.pk).update(look_again_at=now + LATER)
+            elif copy.look_again_at is None or copy.look_again_at > now:
+                # asked before its time: it is looked at again then
+                again = copy.look_again_at or now + LATER
+                BackupCopy.objects.filter(pk=copy.pk).update(look_again_at=again)
             else:
                 _forget(copy)
             return False
@@ -222,7 +230,9 @@ def _remove(opened: Destination, copy: BackupCopy, now: datetime) -> None:
         else:
             # that does not change within minutes, and the archive is read back each time
             until = (error.until if isinstance(error, Locked) else None) or copy.locked_until
-            again = max(until, now + RETRY) if until is not None else now + REFUSED
+            waited = now - (copy.execution.completed_at or copy.created_at)
+            refused = now + min(max(waited, REFUSED), REFUSED_AT_MOST)
+            again = refused if until is None or until < now - RETRY else max(until, now + RETRY)
             BackupCopy.objects.filter(pk=copy.pk).update(locked_until=until, look_again_at=again)
         audit.log(
             "backup.archive-left", logging.WARNING, backup=copy.execution_id, destination=where, file=copy.planned_path,

@@ -76,7 +76,7 @@ def import_backups(
     # an import whose process died is completed by its row, not adopted
     reap_queued()
     # so is a backup whose end is not known
-    settle_uploads(destination, now=now)
+    settle_uploads(destination, now=now, until=until)
     with destination.open() as opened:
         done = Imported(scan(opened, destination, now))
         done.missing, done.returned = mark_found(done.scan, destination, now)

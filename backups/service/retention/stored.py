@@ -37,10 +37,14 @@ def archives_at(destination: BackupDestination) -> int:
 
 
 def uses_of(destination: BackupDestination) -> list[str]:
-    """Return what needs `destination`, as "2 schedules": deleted archives and failed backups do not."""
+    """Return what needs `destination`, as "2 schedules": deleted archives and failed backups do not.
+
+    An interrupted backup does while its archive may be there: it is completed when it is.
+    """
     copies = BackupCopy.objects.filter(destination=destination, execution=OuterRef("pk"))
     held = Exists(copies.exclude(state=BackupCopy.State.DELETED)) & Q(status=BackupExecution.Status.COMPLETED)
+    unsettled = Exists(copies.exclude(planned_path="")) & Q(status=BackupExecution.Status.INTERRUPTED)
     active = (Exists(copies) | Q(destination=destination)) & Q(status__in=BackupExecution.ACTIVE)
-    backups = BackupExecution.objects.filter(held | active).count()
+    backups = BackupExecution.objects.filter(held | unsettled | active).count()
     schedules = BackupSchedule.objects.filter(at_destination(destination)).count()
     return [counted(count, noun) for count, noun in ((schedules, "schedule"), (backups, "backup")) if count]

@@ -12,11 +12,15 @@ from django.utils import timezone
 from backups.errors import NotDeletable
 from backups.models import BackupCopy, BackupExecution
 from backups.runs.describe import describe
-from backups.service.archives.records.given_up import give_up_copy
+from backups.service.archives.records.given_up import give_up_copy, give_up_destination
 from backups.service.archives.records.missing import mark_damaged, mark_missing
 from backups.service.archives.records.pin import pin_backup
+from backups.service.backup.settle import settle_uploads
 from backups.service.copying.start import start_due
+from destinations.backends import Destination
+from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
+from destinations.providers import uses_of
 from tests.support.archives.stored import NOW, file_of, folder_of, put, stored
 from tests.support.call_commands import command, refused
 from tests.support.rows import a_copy, a_destination, an_execution
@@ -77,6 +81,33 @@ def test_a_damaged_archive_is_deleted_with_its_copy(backup: BackupExecution, vau
     mark_damaged(copy, NOW, "Its SHA-256 differs.")
     give_up_copy(copy, by="alice", reason="x")
     assert (at(backup, "vault").condition, file.exists(), state(backup)) == ("deleted", False, ("all", False))
+
+
+def test_a_damaged_archive_that_is_also_marked_missing_and_is_there_is_deleted(
+    backup: BackupExecution, vault: BackupDestination
+) -> None:
+    file = put(vault, backup.backup_path, b"changed")
+    copy = a_copy(backup, vault, damaged_at=NOW, missing_at=NOW)
+    give_up_copy(copy, by="alice", reason="x")
+    assert (at(backup, "vault").condition, file.exists()) == ("deleted", False)
+
+
+def test_a_destination_that_does_not_answer_is_opened_once_for_all_of_its_damaged_copies(
+    backup: BackupExecution, vault: BackupDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in (backup, stored(backup.destination, instance="wiki")):
+        a_copy(other, vault, damaged_at=NOW)
+    BackupDestination.objects.filter(pk=vault.pk).update(enabled=False)
+    asked: list[str] = []
+
+    def silent(self: BackupDestination) -> Destination:
+        asked.append(self.name)
+        raise DestinationUnavailable("It does not answer.")
+
+    monkeypatch.setattr(BackupDestination, "open", silent)
+    vault.refresh_from_db()
+    assert len(give_up_destination(vault, by="alice", reason="x").copies) == 2
+    assert asked == ["vault"]
 
 
 def test_a_copy_that_is_being_made_is_not_given_up(backup: BackupExecution, vault: BackupDestination) -> None:
@@ -146,3 +177,37 @@ def test_a_destination_that_only_history_knows_is_deleted_and_keeps_its_name(
         again.full_clean()
     again.name = "vault2"
     again.full_clean()
+
+
+def test_what_ended_uploads_may_have_left_is_not_looked_for_at_a_destination_that_is_given_up(
+    backup: BackupExecution, vault: BackupDestination, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unsettled(status: str, state: str, name: str) -> BackupCopy:
+        row = an_execution(name, destination=vault, status=status, worker="")
+        row.copies.all().delete()
+        return a_copy(row, vault, state=state, path="", planned_path=f"{name}.tar.gz", upload_state={"id": 1})
+
+    failed = unsettled("failed", "failed", "one")
+    interrupted = unsettled("interrupted", "failed", "two")
+    deleted = unsettled("completed", "deleted", "three")
+    running = unsettled("running", "uploading", "four")
+    missing = a_copy(backup, vault, state="failed", path="", planned_path="five.tar.gz", upload_state={"id": 1})
+    BackupDestination.objects.filter(pk=vault.pk).update(enabled=False)
+    assert uses_of(vault) == ["3 backups"]
+    done = command("acceptloss", "--destination", "vault", "--why", "sold", "--json")
+    # the running one has to end first
+    assert (done.data["given_up"], done.data["unsettled"], done.code) == ([backup.pk], 3, 1)
+    assert [kept["backup"] for kept in done.data["kept"]] == [running.execution_id]
+    for copy in (failed, interrupted, deleted, missing):
+        copy.refresh_from_db()
+        assert (copy.planned_path, copy.upload_state) == ("", None)
+    running.refresh_from_db()
+    assert running.planned_path == "four.tar.gz"
+    assert uses_of(vault) == ["1 backup"]
+    # nor does anything fail each half hour at one that was deleted
+    BackupCopy.objects.filter(pk=failed.pk).update(planned_path="one.tar.gz")
+    running.execution.delete()
+    BackupDestination.objects.get(pk=vault.pk).remove()
+    caplog.clear()
+    settle_uploads()
+    assert "copy.not-settled" not in caplog.text

@@ -11,6 +11,7 @@ from django.utils import timezone
 from backups.errors import PutOff
 from backups.models import BackupCopy, BackupExecution, DrillExecution, InstanceState
 from backups.service.archives.fetch import download_named, fetch_nearest
+from backups.service.archives.read_back import read_back
 from backups.service.automation.drills import start_due
 from backups.service.backup.run import backup_now
 from backups.service.copying.run import copy_now
@@ -221,6 +222,14 @@ def test_an_upload_without_room_in_the_budget_is_stored_and_its_backup_notes_wha
 
 # a type that resumes keeps its state from a connection of its own
 @pytest.mark.django_db(transaction=True)
+def test_what_an_attempt_under_a_taken_name_read_back_is_counted_once(remote: BackupDestination) -> None:
+    with remote.open() as opened:
+        for _ in range(2):
+            with read_back(opened, remote, 10):
+                opened.bytes_read_back += 10
+    assert read_today(remote) == 20
+
+
 def test_a_copy_that_is_not_read_back_says_so_on_its_page(backup: BackupExecution, remote: BackupDestination) -> None:
     budget(remote, used=MB)
     run = copy_now(backup, remote, by="tests")

@@ -54,6 +54,28 @@ def test_a_check_names_a_backup_without_a_copy_and_the_tick_records_it(
     assert (backup.copies_state, tidy(), "backups.W083" in ids_of_checks()) == ("all", 0, False)
 
 
+@pytest.mark.parametrize("status", ["queued", "running"])
+def test_a_backup_that_an_old_worker_completes_after_the_migration_gets_its_copy(
+    destination: BackupDestination, status: str
+) -> None:
+    begun = {"planned_path": "a.tar.gz"} if status == "running" else {}
+    backup = an_execution("shop", destination=destination, status=status, **begun)
+    as_before_copies()
+    migrate()
+    made = an_execution("box", destination=destination)
+    # the worker of the release before changes the row of the backup alone
+    values = {field.name: getattr(made, field.name) for field in made._meta.concrete_fields}
+    BackupCopy.objects.filter(execution=made).delete()
+    made.delete()
+    BackupExecution.objects.filter(pk=backup.pk).update(**values | {"id": backup.pk, "copies_state": ""})
+    assert "backups.W083" in ids_of_checks()
+    assert record_uncopied() == 1
+    backup.refresh_from_db()
+    copy = backup.copies.get()
+    assert (copy.condition, copy.path, copy.planned_path) == ("stored", backup.backup_path, "")
+    assert (backup.copies_state, record_uncopied(), "backups.W083" in ids_of_checks()) == ("all", 0, False)
+
+
 def test_of_two_rows_with_one_archive_the_second_is_left_to_a_person(destination: BackupDestination) -> None:
     first = an_execution("shop", destination=destination)
     second = an_execution("shop", destination=a_destination("vault"))

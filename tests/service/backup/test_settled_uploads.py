@@ -1,5 +1,6 @@
 """Archives at a destination whose upload has no known end: each is recorded or removed, whatever ended the run."""
 
+import hashlib
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,6 +21,7 @@ from backups.service.catalogue.sync import import_backups
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import ConnectionLost, DestinationUnavailable
 from destinations.models import BackupDestination, read_today
+from tests.support.archives.stored import NOW, put
 from tests.support.rows import a_copy, a_drill, a_manifest, an_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -246,10 +248,60 @@ def test_the_import_of_a_destination_completes_the_backup_instead_of_adopting_it
 ) -> None:
     backup = interrupted(destination, monkeypatch)
     # the tick would look later
-    BackupCopy.objects.update(look_again_at=timezone.now() + timedelta(hours=1))
+    BackupCopy.objects.update(look_again_at=timezone.now() + RETRY)
     done = import_backups(destination, by="tests")
     assert (done.adopted, done.scan.present) == ([], 1)
     assert BackupExecution.objects.get().status == "completed" and BackupExecution.objects.get().pk == backup.pk
+
+
+def test_an_import_leaves_what_another_process_reads_back_and_begins_nothing_after_its_time(
+    destination: BackupDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(destination, monkeypatch)
+    now = timezone.now()
+    # one page has no time left
+    done = import_backups(destination, by="tests", until=now)
+    assert (done.adopted, BackupExecution.objects.get().status) == ([], "interrupted")
+    # the claim of a tick
+    BackupCopy.objects.update(look_again_at=now + timedelta(hours=11))
+    done = import_backups(destination, by="tests")
+    assert (done.adopted, BackupExecution.objects.get().status) == ([], "interrupted")
+    assert BackupCopy.objects.get().look_again_at == now + timedelta(hours=11)
+
+
+def test_an_import_that_finds_nothing_yet_does_not_forget_the_path(destination: BackupDestination) -> None:
+    row = an_execution("shop", destination=destination, status="interrupted")
+    now = timezone.now()
+    a_copy(row, state="failed", path="", planned_path="a.tar.gz", sha256="0" * 64, look_again_at=now + LATER)
+    settle_uploads(destination, now=now)
+    assert list(BackupCopy.objects.values_list("planned_path", "look_again_at")) == [("a.tar.gz", now + LATER)]
+    settle_uploads(destination, now=now + LATER)
+    assert BackupCopy.objects.get().planned_path == ""
+
+
+def test_an_archive_that_may_not_be_deleted_is_read_back_more_and_more_seldom(
+    destination: BackupDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = an_execution("shop", destination=destination, status="failed")
+    put(destination, "a.tar.gz", b"x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    a_copy(row, state="failed", path="", planned_path="a.tar.gz", sha256=digest, locked_until=NOW, size_bytes=1)
+    read: list[int] = []
+    real = LocalDestination.get
+
+    def get(self: LocalDestination, *args: Any, **options: Any) -> object:
+        read.append(day)
+        return real(self, *args, **options)
+
+    def refuse(*_: object) -> None:
+        raise DestinationUnavailable("This account may not delete.")
+
+    monkeypatch.setattr(LocalDestination, "get", get)
+    monkeypatch.setattr(LocalDestination, "delete", refuse)
+    ended = row.completed_at or timezone.now()
+    for day in range(100):
+        settle_uploads(now=ended + timedelta(days=day, seconds=day))
+    assert read == [0, 1, 2, 4, 8, 16, 32, 62, 92]
 
 
 def test_an_archive_that_was_imported_meanwhile_stays_that_of_the_other_row(

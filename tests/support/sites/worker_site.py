@@ -21,8 +21,8 @@ from tests.support.sites.worker_process import Worker
 SETUP = "import django; django.setup()\n"
 TINY = 'kind = "generic"\nroot = "{root}"\ncomponents.orders = {{kind = "sqlite", path = "orders.db"}}\n'
 BIG = 'kind = "generic"\nroot = "{root}"\ncomponents.media = {{kind = "files", path = "media"}}\n'
-# of the tick, and of the daily retention: they stay
-LOCKS = ("tick-", "retention-")
+# of the tick, of settling uploads and of the daily retention: they stay
+LOCKS = ("tick-", "settle-", "retention-")
 T = TypeVar("T")
 
 
@@ -202,7 +202,8 @@ class Site:
         """Every archive there is belongs to one completed row, and nothing else is left of any run."""
         eventually(self.has_settled, within=5)
         paths = self.rows("SELECT backup_path FROM backup_executions WHERE status = 'completed'")
-        # what a dead upload left is removed at the end of the tick that ended its run
+        # what a dead upload left is removed by a tick
+        self.manage("tick")
         eventually(lambda: self.archives() == sorted(f"nas/{path}" for (path,) in paths), within=10)
 
 

@@ -88,6 +88,10 @@ def record_only_copy(backup: BackupExecution, *, verified_by: str) -> None:
         "damaged_at": None,
         "error": "",
         "error_hint": "",
+        "attempts": 0,
+        "next_try_at": None,
+        "look_again_at": None,
+        "upload_state": None,
         "stored_at": backup.completed_at,
     }
     BackupCopy.objects.update_or_create(execution=backup, destination_id=backup.destination_id, defaults=values)

@@ -1,6 +1,7 @@
 """Giving up copies that are not to be had any more: from then on nothing expects them, and they count as deleted."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from django.db.models import Exists, OuterRef, Q
@@ -21,18 +22,21 @@ from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
 State, Status = BackupCopy.State, BackupExecution.Status
+# what an upload may have left at a destination that is given up is not looked for any more
+SETTLED: Mapping[str, object] = {"planned_path": "", "look_again_at": None, "upload_state": None}
 
 
 @dataclass(slots=True)
 class GivenUp:
     """The copies of a destination that were given up, and those that were not, with the reason.
 
-    `lost` backups have no archive any more.
+    `lost` backups have no archive any more. Of so many `unsettled` uploads nobody looks for what they left there.
     """
 
     copies: list[BackupCopy] = field(default_factory=list)
     lost: list[BackupExecution] = field(default_factory=list)
     refused: list[tuple[BackupCopy, NotDeletable]] = field(default_factory=list)
+    unsettled: int = 0
 
 
 def give_up_copy(copy: BackupCopy, *, by: audit.Actor, reason: str) -> None:
@@ -46,14 +50,18 @@ def give_up_copy(copy: BackupCopy, *, by: audit.Actor, reason: str) -> None:
 
 
 def give_up_destination(destination: BackupDestination, *, by: audit.Actor, reason: str) -> GivenUp:
-    """Give up every copy at `destination`, each as `give_up_copy`. Raises BackupError for one that is enabled."""
+    """Give up every copy at `destination`, each as `give_up_copy`. Raises BackupError for one that is enabled.
+
+    A backup that did not complete has no copy to give up: its upload there is not settled any more.
+    """
     if destination.enabled:
         raise BackupError(
             f"Destination {destination.name} is enabled.", hint="Disable it first: what is given up is not made again."
         )
     done = GivenUp()
     with OpenedDestinations() as opened:
-        rows = destination.copies.exclude(state=State.DELETED).select_related("execution", "destination")
+        ended = Q(state=State.DELETED) | ~Q(execution__status__in=[Status.COMPLETED, *BackupExecution.ACTIVE])
+        rows = destination.copies.exclude(ended).select_related("execution", "destination")
         for copy in rows.defer("execution__manifest_json", "execution__config_json"):
             try:
                 _give_up(copy, opened, by=by, reason=reason)
@@ -61,11 +69,14 @@ def give_up_destination(destination: BackupDestination, *, by: audit.Actor, reas
                 done.refused.append((copy, error))
             else:
                 done.copies.append(copy)
+        unsettled = destination.copies.filter(ended).exclude(planned_path="")
+        done.unsettled = unsettled.exclude(runs__status__in=BackupExecution.ACTIVE).update(**SETTLED)
     lost = BackupExecution.objects.filter(deleted_at__isnull=False, pk__in=[copy.execution_id for copy in done.copies])
     done.lost = list(lost.without_manifest())
     audit.log(
         "destination.given-up", destination=destination.name, by=audit.name_of(by), reason=reason,
         copies=len(done.copies), lost=len(done.lost), refused=len(done.refused),
+        unsettled=done.unsettled,
     )  # fmt: skip
     audit.note(by, destination, f"Gave up {counted(len(done.copies), 'copy', 'copies')}: {reason}")
     return done
@@ -80,14 +91,13 @@ def _give_up(copy: BackupCopy, opened: OpenedDestinations, *, by: audit.Actor, r
     free = Q(execution__pinned=False) | Exists(others) | ~STORED_COPY
     gone = {"state": State.DELETED, "deleted_at": timezone.now(), "deleted_by": audit.name_of(by), "next_try_at": None}
     if not copy.destination.enabled:
-        # what an upload may have left there is not looked for any more
-        gone |= {"planned_path": "", "look_again_at": None}
+        gone |= SETTLED
     if not change_copy(copy, unchanged, free, **gone, deleted_reason=f"given up: {reason}{remark}"[:255]):
         raise NotDeletable(
             f"{backup} is pinned and this is its last copy, or it was changed by another process meanwhile.",
             hint="Look at its page again, and unpin it first.",
         )
-    if copy.damaged_at is not None and copy.missing_at is None:
+    if copy.damaged_at is not None:
         _delete_damaged(copy, opened)
     if BackupExecution.objects.filter(pk=backup.pk, deleted_at__isnull=False).exists():
         forget_lists(backup)

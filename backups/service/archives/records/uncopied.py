@@ -1,4 +1,7 @@
-"""Backups without the row of a copy: a process of a release before copies leaves them while the site is upgraded."""
+"""Backups without a recorded copy: a process of a release before copies leaves them while the site is upgraded.
+
+They have no row of a copy, or one that the upgrade inserted for the queued or running backup and nothing completed.
+"""
 
 import logging
 
@@ -11,7 +14,7 @@ from backups.service.archives.records.copies import copies_of, plan_copies, reco
 
 
 def without_copy() -> BackupQuerySet:
-    """Return the completed backups that have an archive and no row of a copy."""
+    """Return the completed backups that have an archive, and no copy that was ever recorded."""
     return BackupExecution.objects.without_copies().select_related("destination")
 
 
