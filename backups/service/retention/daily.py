@@ -38,8 +38,8 @@ BY = "retention"
 class Tended:
     """What was done to the archives that stay, and what was found out about them.
 
-    `missing` ones are not there any more, nor are `expired` ones, which the rule leaves to the store. `failed` has the
-    first that could not be tended, and why; `more_failed` is how many there are besides.
+    For `absent` ones the store said so: `missing` are those that are not there any more, and `expired` those of them
+    that the rule leaves to the store. `failed` has the first that could not be tended, `more_failed` how many are left.
     """
 
     renewed: list[BackupCopy] = field(default_factory=list)
@@ -47,6 +47,7 @@ class Tended:
     cooled: list[BackupCopy] = field(default_factory=list)
     missing: list[BackupCopy] = field(default_factory=list)
     expired: list[BackupCopy] = field(default_factory=list)
+    absent: list[tuple[BackupCopy, NotFound]] = field(default_factory=list)
     failed: list[tuple[BackupCopy, str]] = field(default_factory=list)
     more_failed: int = 0
     is_cut_short: bool = False
@@ -153,32 +154,27 @@ def tend(destination: BackupDestination, *, until: datetime | None = None, now: 
     it does not answer.
     """
     now, done = now or timezone.now(), Tended()
-    absent: list[tuple[BackupCopy, NotFound]] = []
     with destination.open() as opened:
         held = BackupCopy.objects.sound().filter(destination=destination, locked_until__gte=WITHOUT_END)
-        _each(done, absent, held, until, lambda copy: _look_again(opened, copy, done))
+        _each(done, held, until, lambda copy: _look_again(opened, copy, done))
         if (time := opened.renewed_for) is not None:
             least = now + time * (1 - RENEWED_AFTER)
             kept = plan_prune(destination, now, heed_locks=False)
             by_rule = [entry for entry in kept.entries if entry.keep and not entry.left_to_store]
             copies = [entry.copy for entry in by_rule if entry.copy.is_sound]
             due = [copy for copy in copies if copy.locked_until is None or copy.locked_until < least]
-            _each(done, absent, due, until, lambda copy: _renew(opened, copy, now + time, done))
+            _each(done, due, until, lambda copy: _renew(opened, copy, now + time, done))
         if (age := opened.cools_after) is not None:
             warm = BackupCopy.objects.sound().filter(
                 destination=destination, cooled_at=None, stored_at__lte=now - age, execution__deleting_at=None
             )
-            _each(done, absent, warm, until, lambda copy: _cool(opened, copy, now, done))
-        _record_gone(opened, done, absent, destination, now)
+            _each(done, warm, until, lambda copy: _cool(opened, copy, now, done))
+        _record_gone(opened, destination, done, now)
     return done
 
 
 def _each(
-    done: Tended,
-    absent: list[tuple[BackupCopy, NotFound]],
-    copies: Iterable[BackupCopy],
-    until: datetime | None,
-    work: Callable[[BackupCopy], None],
+    done: Tended, copies: Iterable[BackupCopy], until: datetime | None, work: Callable[[BackupCopy], None]
 ) -> None:
     lost_in_a_row = 0
     for copy in copies:
@@ -190,7 +186,7 @@ def _each(
             lost_in_a_row = 0
         except NotFound as error:
             lost_in_a_row = 0
-            absent.append((copy, error))
+            done.absent.append((copy, error))
         except DestinationError as error:
             done.add_failure(copy, error)
             # what is refused for one archive may be done for the next, and the order is the same in each pass
@@ -199,17 +195,11 @@ def _each(
                 return
 
 
-def _record_gone(
-    opened: Destination,
-    done: Tended,
-    absent: list[tuple[BackupCopy, NotFound]],
-    destination: BackupDestination,
-    now: datetime,
-) -> None:
-    """Mark those of `absent` as missing that are not there; record as deleted what the rule leaves to the store."""
-    entries = plan_prune(destination, now, heed_locks=False).entries if absent else []
+def _record_gone(opened: Destination, destination: BackupDestination, done: Tended, now: datetime) -> None:
+    """Mark absent copies as missing that are not there; record as deleted what the rule leaves to the store."""
+    entries = plan_prune(destination, now, heed_locks=False).entries if done.absent else []
     left = {entry.copy.pk for entry in entries if entry.left_to_store}
-    for copy, said in absent:
+    for copy, said in done.absent:
         try:
             opened.stat(copy.path)
         except NotFound:
@@ -219,6 +209,10 @@ def _record_gone(
                 done.expired += [copy] if record_expired(copy, now) else []
             else:
                 done.missing += [copy] if mark_missing(copy, now) else []
+        except (ConnectionLost, PeerNotTrusted) as error:
+            # each further one may last until a timeout; the next pass meets the rest
+            done.add_failure(copy, error)
+            return
         except DestinationError as error:
             done.add_failure(copy, error)
         else:

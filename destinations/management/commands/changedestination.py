@@ -53,11 +53,11 @@ class Command(OperatorCommand):
         saved = list(changes)
         reconfigured = bool(given or options["accept_host_key"])
         if reconfigured:
-            confirmed = destination.confirmed_rule
+            was_append_only = destination.append_only
             self._reconfigure(destination, given, options["accept_host_key"])
             saved.append("config_json")
-            if destination.confirmed_rule != confirmed:
-                # without append_only its rule deletes, once that is confirmed
+            if was_append_only and not destination.append_only:
+                # from now on its rule deletes, once that is confirmed
                 saved.append("confirmed_rule")
         was_established = destination.established
         # refuses a place that would leave archives behind; the new one may be empty
