@@ -28,12 +28,13 @@ class BackupCommand(OperatorCommand):
         """Return the restore with this id, or with this unique beginning of one (8 characters or more)."""
         return _found(RestoreExecution.objects.select_related("execution", "safety_backup__destination"), reference)
 
-    def find_destination(self, name: str | None) -> BackupDestination:
-        """Return the destination called `name`; without a name, the only enabled one."""
+    def find_destination(self, name: str | None, *, removed: bool = False) -> BackupDestination:
+        """Return the destination called `name`, a deleted one with `removed`; without a name the only enabled one."""
         # evaluated for an error only
         names = BackupDestination.objects.values_list("name", flat=True)
         if name is not None:
-            destination = BackupDestination.objects.filter(name=name).first()
+            known = BackupDestination.with_removed if removed else BackupDestination.objects
+            destination = known.filter(name=name).first()
             if destination is None:
                 raise BackupError(f"There is no destination {name!r}.", hint=f"Known: {', '.join(names) or 'none'}.")
             return destination

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from destinations.models import BackupDestination
+from destinations.models import BackupDestination, DestinationTest
 from tests.support.archives.stored import daily
 from tests.support.call_commands import command, refused
 
@@ -47,3 +47,21 @@ def test_a_place_with_archives_a_declared_destination_and_nothing_to_change_are_
     assert "configuration of app" in refused("changedestination", "nas", "--position", 1)
     destination.refresh_from_db()
     assert (destination.config_json["path"], destination.position) == ("nas", 0)
+
+
+def test_what_others_changed_during_the_test_stays(
+    destination: BackupDestination, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = BackupDestination.tested
+
+    def meanwhile(self: BackupDestination, *, user: str) -> DestinationTest:
+        BackupDestination.objects.update(enabled=False, established=True, position=7)
+        return tested(self, user=user)
+
+    BackupDestination.objects.update(established=False)
+    (home / "backups" / "nas").mkdir(exist_ok=True)
+    monkeypatch.setattr(BackupDestination, "tested", meanwhile)
+    assert not command("changedestination", "nas", "--option", "append_only=true", "--json").data["enabled"]
+    destination.refresh_from_db()
+    assert (destination.append_only, destination.enabled, destination.established) == (True, False, True)
+    assert destination.position == 7

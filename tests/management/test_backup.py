@@ -170,6 +170,7 @@ def test_an_archive_file_is_shown_and_verified_wherever_it_comes_from(
     assert answer("showbackup", "--file", str(copy))["manifest"]["backup_metadata"]["triggered_by"] == "ceo"
     assert answer("verifybackup", "--file", str(copy)) == {
         "verified": True, "subject": str(copy), "files": 8, "databases": 6, "signature": "not signed", "warnings": [],
+        "destination": None,
     }  # fmt: skip
 
 

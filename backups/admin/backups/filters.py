@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from backups.models import BackupCopy
@@ -50,7 +50,10 @@ class DestinationFilter(admin.SimpleListFilter):
     title, parameter_name = "destination", "destination__id__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(BackupDestination.objects.values_list("pk", "name"))
+        # the history of deleted ones as well
+        present_first = F("removed_at").asc(nulls_first=True)
+        found = BackupDestination.with_removed.order_by(present_first, "name").values_list("pk", "name", "removed_at")
+        return [(pk, f"{name} (deleted)" if removed_at else name) for pk, name, removed_at in found]
 
     def has_output(self) -> bool:
         return len(self.lookup_choices) > 1 or self.value() is not None

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from backups.admin.destinations.views import destination_view
 from backups.admin.shared.views import actor, page
-from backups.service.catalogue.hidden import bring_back, find_hidden
+from backups.service.catalogue.hidden import find_hidden
 from backups.service.catalogue.sync import import_backups, scan_destination
+from backups.service.monitoring.bring_back import bring_back
 from destinations.exceptions import DestinationError
 from destinations.models import BackupDestination
 
@@ -56,10 +57,12 @@ def catalogue(request: HttpRequest, destination: BackupDestination) -> HttpRespo
 def undelete(request: HttpRequest, destination: BackupDestination) -> HttpResponse:
     path = request.POST.get("path", "")
     try:
-        copy = bring_back(destination, path, by=actor(request))
+        done = bring_back(destination, path, by=actor(request))
     except DestinationError as error:
         messages.error(request, error.text)
     else:
-        follows = "" if copy else " Update the catalogue to record it."
-        messages.success(request, f"{path} is back at {destination.name}.{follows}")
+        follows = " A verification of it is queued." if done.copy else " Update the catalogue to record it."
+        messages.success(request, f"{path} is back at {destination.name}.{'' if done.problem else follows}")
+        if done.problem:
+            messages.warning(request, done.problem)
     return redirect("admin:destinations_backupdestination_catalogue", destination.pk)

@@ -11,12 +11,14 @@ from django.utils import timezone
 
 from backups.admin.destinations.retention import ConfirmRuleForm, fingerprint
 from backups.admin.shared.permissions import VIEW
+from backups.models import BackupSchedule
 from backups.service.monitoring.destination_facts import facts_of
 from backups.service.retention.archived import Planned
 from backups.service.retention.plan import more_deletions, size_of
+from backups.service.schedules.describe import disabled_in_words
+from backups.service.schedules.freshness import at_destination
 from destinations.admin import BackupDestinationAdmin
 from destinations.admin.forms import OPTION
-from destinations.lib.formats import counted
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS, as_json
 from destinations.policies.retention_rule import RetentionError
@@ -118,12 +120,13 @@ class DestinationAdmin(BackupDestinationAdmin):
         super().save_model(request, obj, form, change)
         if obj.enabled:
             return
-        if names := list(obj.schedules.filter(enabled=True).order_by("name").values_list("name", flat=True)):
-            shown = ", ".join(names[:MOST_NAMED]) + (
-                f" and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
-            )
-            text = f"{obj.name} is disabled: the runs of {counted(len(names), 'schedule')} will fail: {shown}."
-            self.message_user(request, f"{text} Pause them, or give them another destination.", messages.WARNING)
+        schedules = BackupSchedule.objects.enabled().filter(at_destination(obj)).order_by("name")
+        found = list(schedules.select_related("destination").prefetch_related("further__destination"))
+        for schedule in found[:MOST_NAMED]:
+            self.message_user(request, f"Schedule {schedule.name}: {disabled_in_words(schedule)}", messages.WARNING)
+        if len(found) > MOST_NAMED:
+            text = f"{len(found) - MOST_NAMED} more schedules back up to {obj.name}: see the list of schedules."
+            self.message_user(request, text, messages.WARNING)
 
 
 # the app `destinations` registers its own, which does not know backups

@@ -21,7 +21,7 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("instance", nargs="?")
-        parser.add_argument("--destination", metavar="NAME", help="only those with a copy there")
+        parser.add_argument("--destination", metavar="NAME", help="only those with a copy there; a deleted one too")
         parser.add_argument("--status", choices=BackupExecution.Status.values, help="only those")
         parser.add_argument("--archive", choices=list(ARCHIVES), help="only those whose archive is so")
         add_limit_argument(parser)
@@ -35,7 +35,7 @@ class Command(BackupCommand):
         if options["instance"]:
             backups = backups.filter(instance=options["instance"])
         if options["destination"]:
-            where = self.find_destination(options["destination"])
+            where = self.find_destination(options["destination"], removed=True)
             copies = BackupCopy.objects.filter(destination=where, execution=OuterRef("pk"))
             backups = backups.filter(Q(destination=where) | Exists(copies))
         if options["status"]:

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
-from backups.service.catalogue.hidden import bring_back
+from backups.service.monitoring.bring_back import bring_back
 from destinations.management.base import operator_name
 
 
@@ -16,9 +16,15 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         destination = self.find_destination(options["destination"])
-        copy = bring_back(destination, options["path"], by=operator_name())
+        done = bring_back(destination, options["path"], by=operator_name())
+        copy = done.copy
         answer = {"destination": destination.name, "path": options["path"], "backup": copy and copy.execution_id}
-        follows = (
-            f"recorded as backup {copy.execution_id}" if copy else f"record it with: importbackups {destination.name}"
-        )
-        self.respond(answer, f"back  {options['path']} at {destination.name}\n      {follows}")
+        lines = [f"back  {options['path']} at {destination.name}"]
+        if copy is None:
+            lines.append(f"record it with: importbackups {destination.name}")
+        else:
+            queued = "" if done.problem else "; a verification is queued"
+            lines.append(f"recorded as backup {copy.execution_id}{queued}")
+        if done.problem:
+            lines.append(done.problem)
+        self.respond(answer | {"problem": done.problem}, "\n      ".join(lines))

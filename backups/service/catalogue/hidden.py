@@ -1,15 +1,11 @@
-"""Archives that were deleted at a destination and that its store still keeps: shown, and brought back."""
+"""Archives that were deleted at a destination and that its store still keeps."""
 
-import logging
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from backups.lib import audit
 from backups.models import BackupCopy
-from backups.service.archives.names import is_archive, signature_of
-from backups.service.archives.records.missing import mark_returned
+from backups.service.archives.names import is_archive
 from backups.service.retention.stored import with_backups
-from destinations.exceptions import DestinationError, NotFound
+from destinations.exceptions import DestinationError
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
@@ -62,22 +58,3 @@ def find_hidden(destination: BackupDestination) -> Hidden:
     copies = with_backups(BackupCopy.objects.filter(destination=destination, path__in=paths).order_by("created_at"))
     by_path = {copy.path: copy for copy in copies}
     return Hidden([HiddenArchive(file.path, file.size_bytes, by_path.get(file.path)) for file in files])
-
-
-def bring_back(destination: BackupDestination, path: str, *, by: audit.Actor) -> BackupCopy | None:
-    """Make the deleted archive at `path` a file again, with its signature, and return the copy that it is of.
-
-    None where no stored copy has that path: then it is adopted like any other archive by the next update of the
-    catalogue. Raises DestinationError, `NotFound` when the store does not keep it.
-    """
-    with destination.open() as opened:
-        opened.restore_hidden(path)
-        with suppress(NotFound):
-            opened.restore_hidden(signature_of(path))
-    recorded = BackupCopy.objects.stored().filter(destination=destination, path=path)
-    copy = with_backups(recorded).first()
-    if copy is not None:
-        mark_returned(copy)
-    audit.log("catalogue.undeleted", logging.WARNING, destination=destination.name, file=path, by=audit.name_of(by))
-    audit.note(by, destination, f"Brought back the deleted archive {path}.")
-    return copy

@@ -15,8 +15,9 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 def longest_unproven_first(copies: list[BackupCopy]) -> list[BackupCopy]:
     """Return the copies of one backup, given the nearest first: first where the last proof is the longest ago.
 
-    A proof is a drill or verification of any backup of the instance that read the copy there and passed. Copies that
-    may cost money to read come after those, unsound ones last.
+    A proof is a drill or verification of any backup of the instance that read the copy there and passed. A copy that
+    is not verified, as one that was deleted and brought back, comes before the others. Copies that may cost money to
+    read come after those, unsound ones last.
     """
     if not copies:
         return []
@@ -27,8 +28,9 @@ def longest_unproven_first(copies: list[BackupCopy]) -> list[BackupCopy]:
     )
     last = dict(proven.order_by().values_list("destination").annotate(Max("verified_at")))
 
-    def order(copy: BackupCopy) -> tuple[bool, bool, datetime]:
-        return not copy.is_sound, _may_cost(copy.destination), last.get(copy.destination_id) or NEVER
+    def order(copy: BackupCopy) -> tuple[bool, bool, bool, datetime]:
+        verified, costs = copy.verified_at is not None, _may_cost(copy.destination)
+        return not copy.is_sound, verified, costs, last.get(copy.destination_id) or NEVER
 
     return sorted(copies, key=order)
 

@@ -50,7 +50,10 @@ def check_destination(destination: BackupDestination, *, by: audit.Actor, read: 
     ids = copies.exclude(execution__in=wrong).values_list("pk", flat=True)
     chosen = random.SystemRandom().sample(known := list(ids), min(read, len(known)))
     for backup in BackupExecution.objects.select_related("destination").filter(copies__in=chosen):
-        copy = copies.select_related("execution", "destination").get(execution=backup)
+        copy = copies.select_related("execution", "destination").filter(execution=backup).first()
+        # deleted or marked while those before it were read
+        if copy is None:
+            continue
         seen = seen_at(copy)
         try:
             # what lies here, whatever nearer copies it has

@@ -50,16 +50,20 @@ class Command(OperatorCommand):
         for column, value in changes.items():
             setattr(destination, column, value)
         result = None
-        saved = ["encryption", "position", "daily_read_mb"]
+        saved = list(changes)
         reconfigured = bool(given or options["accept_host_key"])
         if reconfigured:
             self._reconfigure(destination, given, options["accept_host_key"])
-            saved += ["config_json", "enabled", "established"]
-        # refuses a place that would leave archives behind
+            saved.append("config_json")
+        was_established = destination.established
+        # refuses a place that would leave archives behind; the new one may be empty
         validate(destination, "changed")
+        if destination.established != was_established:
+            saved.append("established")
         if reconfigured:
             if options["untested"]:
                 destination.enabled = False
+                saved.append("enabled")
             else:
                 result = destination.tested(user=operator_name())
                 if (error := result.failure) is not None:
@@ -67,7 +71,9 @@ class Command(OperatorCommand):
                         sentences(f"Destination {name!r} was not changed, because its test failed.", error.message),
                         sentences(error.hint, "With --untested it is changed as it is, and disabled."),
                     ) from error
+        # the test takes minutes: what others changed meanwhile stays
         destination.save(update_fields=saved)
+        destination.refresh_from_db(fields=["enabled", "established"])
         if result is not None:
             result.save()
         changed = sorted([*changes, *given])

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.support.call_commands import command
 from tests.support.pages.admin_pages import LIST
 from tests.support.pages.parsed import page_at
 from tests.support.rows import VIEW, a_client, a_copy, a_destination, an_execution
@@ -56,3 +57,14 @@ def test_the_table_of_copies_has_checksum_size_and_encryption_of_each() -> None:
     assert sealed.one(data_field="copy_sha256").text == "b" * 64
     assert sealed.one(data_field="copy_encryption")["data-value"] == "age"
     assert sealed.one(data_field="copy_size_bytes")["data-value"] == "77"
+
+
+def test_the_history_of_a_deleted_destination_is_filtered_by_its_name() -> None:
+    vault, nas = a_destination("vault"), a_destination()
+    gone = an_execution(destination=vault, deleted_at=timezone.now(), deleted_by="retention")
+    an_execution(destination=nas)
+    vault.remove()
+    page = page_at(a_client(VIEW), f"{LIST}?destination__id__exact={vault.pk}")
+    assert page.listed_runs() == [gone.pk]
+    assert "vault (deleted)" in page.text
+    assert [row["id"] for row in command("listbackups", "--destination", "vault", "--json").data] == [gone.pk]

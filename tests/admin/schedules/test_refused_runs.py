@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from backups.models import BackupSchedule
 from backups.service.automation.schedules import start_due
+from backups.service.schedules.planning import set_further
 from destinations.models import BackupDestination
 from tests.support.pages.front_page import INDEX, banner, row
 from tests.support.pages.parsed import page_at
@@ -77,13 +78,16 @@ def test_the_page_of_a_schedule_lists_its_runs(refused: BackupSchedule) -> None:
     assert "runs" not in page_at(a_client(SEE, name="carol"), url(refused)).sections()
 
 
-def test_saving_a_disabled_destination_names_the_schedules_that_will_fail(admin: Client) -> None:
-    destination = a_destination()
+def test_saving_a_disabled_destination_says_what_follows_for_each_schedule(admin: Client) -> None:
+    destination, vault = a_destination(), a_destination("vault")
     a_schedule()
     a_schedule("paused", enabled=False)
+    set_further(a_schedule("both"), [vault])
+    set_further(a_schedule("weekly", destination=vault), [destination])
     page = page_at(admin, reverse("admin:destinations_backupdestination_change", args=[destination.pk]), {
         "name": destination.name, "encryption": destination.encryption, "option_root": "",
     })  # fmt: skip
-    assert "warning" in page.messages()
-    assert "nightly" in page.message("warning")
-    assert "paused" not in page.message("warning")
+    both, nightly, weekly = page.message_texts("warning")
+    assert "both" in both and "weekly" in weekly and "nightly" in nightly
+    assert "runs fail" in nightly
+    assert all("lack their copy" in text and "fail" not in text for text in (both, weekly))

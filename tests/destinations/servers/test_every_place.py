@@ -7,7 +7,6 @@ import pytest
 
 from backups.models import BackupExecution
 from backups.service.backup.run import backup_now
-from destinations.backends.local import LocalDestination
 from destinations.models import BackupDestination
 from tests.destinations.contract.places import PLACES, Place
 from tests.support.restores.instance_restores import restore, spoil_tacacs, tacacs_state
@@ -60,7 +59,7 @@ def test_a_backup_in_every_type_of_place_is_restored_from_each_while_they_are_lo
     assert len(set(archives.values())) == 1
 
     # what is on this machine first, then by position
-    order = sorted(rows, key=lambda name: (rows[name].type != LocalDestination.type, rows[name].position))
+    order = sorted(rows, key=lambda name: (rows[name].leaves_this_machine, rows[name].position))
     for lost, name in enumerate(order):
         spoil_tacacs(tacacs_root)
         restored = restore(backup)

@@ -68,7 +68,7 @@ def test_what_an_intruder_deleted_is_shown_as_such_and_comes_back_with_its_signa
     ]  # fmt: skip
     assert "by alice: not needed" in answer["hidden"][0]["reason"]
     back = command("undeletearchive", "bucket", stolen.backup_path, "--json").data
-    assert back == {"destination": "bucket", "path": stolen.backup_path, "backup": stolen.pk}
+    assert back == {"destination": "bucket", "path": stolen.backup_path, "backup": stolen.pk, "problem": ""}
     assert BackupCopy.objects.get(execution=stolen).is_sound
     with bucket.open() as opened:
         assert [file.path for file in opened.list()] == [stolen.backup_path, signature_of(stolen.backup_path)]
