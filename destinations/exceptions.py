@@ -38,6 +38,10 @@ class AppendOnly(DestinationError):
     """Nothing is deleted there by this site: its store decides when files go."""
 
 
+class DestinationInUse(DestinationError):
+    """Schedules, copies or runs need it: it is not deleted."""
+
+
 class DestinationFull(DestinationError):
     """No space, a quota or a size limit."""
 

@@ -19,12 +19,12 @@ from destinations.admin.forms import OPTION, form_class
 from destinations.admin.methods import wrong_method
 from destinations.admin.moments import stamp_ago
 from destinations.backends import TYPES, Destination
-from destinations.exceptions import DestinationError
+from destinations.exceptions import DestinationError, DestinationInUse
 from destinations.lib.formats import counted, human_duration
 from destinations.lib.lists import BoundedLists, NamedValues
 from destinations.models import BackupDestination
 from destinations.policies.retention_fields import RETENTION_COLUMNS
-from destinations.providers import uses_of, warnings_about
+from destinations.providers import warnings_about
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[BackupDestination]
@@ -162,15 +162,12 @@ class BackupDestinationAdmin(BoundedLists, _ModelAdmin):
     ) -> HttpResponse:
         destination = self.get_object(request, unquote(object_id))
         if destination is not None and self.has_delete_permission(request, destination):
-            users = uses_of(destination)
-            if users:
-                self.message_user(
-                    request,
-                    f"Destination {destination.name!r} cannot be deleted: it is used by {' and '.join(users)}. "
-                    "Disable it, then nothing is stored there any more. Once its copies are deleted or given up it can "
-                    "be deleted.",
-                    messages.ERROR,
-                )
+            try:
+                # for the page that asks too; the deletion looks again under a lock
+                destination.require_unused()
+                return super().delete_view(request, object_id, extra_context)
+            except DestinationInUse as error:
+                self.message_user(request, error.text, messages.ERROR)
                 return redirect("admin:destinations_backupdestination_change", destination.pk)
         return super().delete_view(request, object_id, extra_context)
 

@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from destinations.backends import Destination, TestStep, create_destination
-from destinations.exceptions import DestinationConfigError, DestinationError
+from destinations.exceptions import DestinationConfigError, DestinationError, DestinationInUse
 from destinations.lib.formats import counted
 from destinations.models.destination_test import DestinationTest
 from destinations.models.options import DestinationOptions
@@ -19,7 +19,7 @@ from destinations.models.querysets import DestinationManager, DestinationQuerySe
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
 from destinations.policies.retention_fields import RetentionFields, as_json, retention_constraints
 from destinations.policies.retention_rule import RetentionError
-from destinations.providers import archives_at
+from destinations.providers import archives_at, uses_of
 
 logger = logging.getLogger(__name__)
 
@@ -209,12 +209,27 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
                     found.append(counted(count, str(names.verbose_name), str(names.verbose_name_plural)))
         return found
 
+    def require_unused(self) -> None:
+        """Raise DestinationInUse while schedules, copies or runs need it."""
+        if users := uses_of(self):
+            raise DestinationInUse(
+                f"Destination {self.name!r} cannot be deleted: it is used by {' and '.join(users)}.",
+                "Disable it, then nothing is stored there any more. Once its copies are deleted or given up it can be "
+                "deleted.",
+            )
+
     def remove(self) -> None:
-        """Delete it, with its options: the row stays hidden where backups of the past refer to it, for its name."""
-        if not self.protected_by():
-            self.delete()
-            return
+        """Delete it, with its options: the row stays hidden where backups of the past refer to it, for its name.
+
+        Raises DestinationInUse.
+        """
         with transaction.atomic():
+            # no schedule and no backup begins to refer to the row while it is locked
+            BackupDestination.with_removed.select_for_update().filter(pk=self.pk).first()
+            self.require_unused()
+            if not self.protected_by():
+                self.delete()
+                return
             for relation in self._meta.get_fields(include_hidden=True):
                 if isinstance(relation, models.ManyToOneRel) and relation.on_delete is models.CASCADE:
                     relation.related_model._base_manager.filter(**{relation.field.name: self.pk}).delete()

@@ -183,6 +183,22 @@ def test_a_destination_with_backups_is_not_deleted_and_the_page_says_what_to_do(
     assert staff("view_backupdestination").get(page(nas, "delete")).status_code == 403
 
 
+def test_a_backup_that_begins_after_the_page_has_looked_keeps_the_destination(
+    nas: BackupDestination, staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = BackupDestination.remove
+
+    def later(self: BackupDestination) -> None:
+        BackupExecution.objects.create(instance="hq", destination=self)
+        real(self)
+
+    monkeypatch.setattr(BackupDestination, "remove", later)
+    response = staff(*EVERYTHING).post(page(nas, "delete"), {"post": "yes"}, follow=True)
+    assert "it is used by 1 backup" in Page(response.content.decode()).message("error")
+    kept = BackupDestination.objects.get()
+    assert (kept.removed_at, kept.config_json) == (None, nas.config_json)
+
+
 def test_no_action_of_the_list_deletes_many_at_once(nas: BackupDestination, staff: Staff) -> None:
     client = staff(*EVERYTHING)
     client.post(LIST, {"action": "delete_selected", "_selected_action": [nas.pk], "post": "yes"})
