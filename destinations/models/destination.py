@@ -219,10 +219,7 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
             )
 
     def remove(self) -> None:
-        """Delete it, with its options: the row stays hidden where backups of the past refer to it, for its name.
-
-        Raises DestinationInUse.
-        """
+        """Delete it with its options; the row stays hidden where backups refer to it. Raises DestinationInUse."""
         with transaction.atomic():
             # no schedule and no backup begins to refer to the row while it is locked
             BackupDestination.with_removed.select_for_update().filter(pk=self.pk).first()
