@@ -19,12 +19,13 @@ class BackupsConfig(AppConfig):
         from backups.service.drops import episodes
         from backups.service.monitoring import history  # noqa: F401
         from backups.service.restore import run as restore
-        from backups.service.retention import stored
+        from backups.service.retention import rule_change, stored
         from backups.worker import tasks, tick  # noqa: F401
         from destinations import providers
 
         providers.add_warning_provider(site_paths.overlap_warnings)
         providers.add_warning_provider(exposure.exposure_warnings)
+        providers.add_warning_provider(rule_change.rule_warnings)
         providers.add_archive_counter(stored.archives_at)
         providers.add_use_provider(stored.uses_of)
         # with what is called at the end of each run, in this order

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -17,7 +17,7 @@ from destinations.models.options import DestinationOptions
 from destinations.models.places import place_problem
 from destinations.models.querysets import DestinationManager, DestinationQuerySet
 from destinations.policies.encryption_policy import EncryptionField, encryption_constraint
-from destinations.policies.retention_fields import RetentionFields, retention_constraints
+from destinations.policies.retention_fields import RetentionFields, as_json, retention_constraints
 from destinations.policies.retention_rule import RetentionError
 from destinations.providers import archives_at
 
@@ -76,6 +76,14 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
 
     def __str__(self) -> str:
         return self.name
+
+    def configure(self, options: Mapping[str, object]) -> None:
+        """Take `options` (see `DestinationOptions`); without `append_only` any more the confirmed rule keeps all."""
+        was_append_only = self.append_only
+        super().configure(options)
+        if was_append_only and not self.append_only:
+            # no rule has deleted anything here so far
+            self.confirmed_rule = as_json(None)
 
     def open(self) -> Destination:
         """Return the destination, to be closed by the caller. Raises `DestinationConfigError`."""

@@ -36,7 +36,7 @@ MOST_NAMED = 10
 
 
 class RuleMixin(_ModelForm):
-    """Asks for the name of the destination when its new rule would delete more than the one before.
+    """Asks for the name of the destination when its rule would delete more than before the change.
 
     `waiting` is what would be deleted besides; `shown` comes back with the form, so that only what it named is deleted.
     """
@@ -46,10 +46,6 @@ class RuleMixin(_ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting = []
-
-    @property
-    def changes_the_rule(self) -> bool:
-        return any(column in self.changed_data for column in RETENTION_COLUMNS)
 
     @property
     def listed(self) -> list[Planned]:
@@ -71,15 +67,20 @@ class RuleMixin(_ModelForm):
 
     def _post_clean(self) -> None:
         super()._post_clean()
-        if self.errors or not self.changes_the_rule:
+        if self.errors:
             return
         stored = self._stored()
+        # then the rule begins to delete, whether it is changed or not
+        ends_append_only = stored.append_only and not self.instance.append_only
+        if not ends_append_only and not any(column in self.changed_data for column in RETENTION_COLUMNS):
+            return
         try:
-            before, after = stored.last_confirmed_rule(), self.instance.rule()
+            before = None if stored.append_only else stored.last_confirmed_rule()
+            after = self.instance.rule()
         except RetentionError:
             # the rule of the site has errors, and nothing is deleted by one that has
             return
-        self.waiting = more_deletions(stored, before, after, timezone.now())
+        self.waiting = more_deletions(self.instance, before, after, timezone.now())
         confirmed = self.data.get("shown") == self.shown and self.confirmation.is_valid()
         if self.waiting and not confirmed:
             backend = getattr(self, "backend", None)
@@ -90,7 +91,8 @@ class RuleMixin(_ModelForm):
             text = f"This rule would delete more backups. Nothing is saved yet: confirm it below.{again}"
             self.add_error(None, text)
         else:
-            self.instance.confirmed_rule, self.instance.rule_pending_since = as_json(after), None
+            in_force = None if self.instance.append_only else after
+            self.instance.confirmed_rule, self.instance.rule_pending_since = as_json(in_force), None
 
     def _stored(self) -> BackupDestination:
         return BackupDestination.objects.get(pk=self.instance.pk)

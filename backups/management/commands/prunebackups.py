@@ -70,6 +70,8 @@ def pruned(destination: BackupDestination) -> tuple[Sections, int, str]:
         "warning": [{"reason": warning} for warning in done.warnings],
         "renewed": [_copy(copy, f"locked until {copy.locked_until:%Y-%m-%d %H:%M} UTC") for copy in tended.renewed],
         "cooled": [_copy(copy, "moved to a cooler access tier") for copy in tended.cooled],
+        "missing": [_copy(copy, "not there any more") for copy in tended.missing],
+        "expired": [_copy(copy, "deleted by the store") for copy in tended.expired],
         "problem": [_copy(copy, why) for copy, why in tended.failed],
     }
     problem = sentences(done.problem, tended.problem, problem)

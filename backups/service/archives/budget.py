@@ -16,11 +16,16 @@ from destinations.models import Reading, read_today
 
 
 def require_budget(backup: BackupExecution, *, among: Callable[[BackupCopy], bool] = lambda copy: True) -> None:
-    """Raise PutOff when no readable copy of `backup` fits into what may be read at its destination today."""
+    """Raise PutOff when no readable copy of `backup` fits into what may be read at its destination today.
+
+    Damaged copies count only where no copy is sound.
+    """
     refused = []
-    for copy in readable_copies(backup):
-        if not among(copy):
-            continue
+    copies = [copy for copy in readable_copies(backup) if among(copy)]
+    for copy in copies:
+        # a damaged one is no way out of the limit on a sound one
+        if copies[0].is_sound and not copy.is_sound:
+            break
         budget = copy.destination.daily_read_bytes
         if budget is None or read_today(copy.destination) + (copy.size_bytes or 0) <= budget:
             return

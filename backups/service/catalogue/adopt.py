@@ -132,7 +132,7 @@ def record_moved(copy: BackupCopy, path: str, **columns: object) -> bool:
 
     `columns` are further ones of the backup. False when another process has changed the row.
     """
-    place = {"path": path, "missing_at": None, "damaged_at": None, "error": "", "error_hint": ""}
+    place = {"path": path, "missing_at": None, "damaged_at": None, "error": "", "error_hint": "", "cooled_at": None}
     unchanged = Q(path=copy.path, missing_at=copy.missing_at, execution__deleting_at=None)
     with transaction.atomic():
         if not change_copy(copy, STORED_COPY & unchanged, **place):
@@ -154,6 +154,7 @@ def attach_copy(known: BackupCopy, destination: BackupDestination, path: str) ->
     values |= {"state": BackupCopy.State.STORED, "path": path, "planned_path": "", "stored_at": now, "verified_at": now}
     values |= {"verified_by": "import", "missing_at": None, "damaged_at": None, "error": "", "error_hint": ""}
     values |= {"next_try_at": None, "attempts": 0, "deleted_at": None, "deleted_by": "", "deleted_reason": ""}
+    values |= {"locked_until": None, "cooled_at": None}
     with transaction.atomic():
         backup = lock(known.execution_id)
         plan_copies(backup, [destination])

@@ -41,20 +41,22 @@ def start_copy(
     name = audit.name_of(by)
     run = CopyExecution(instance=backup.instance, triggered_by=name, **process_owner_fields(run_id))
     active: CopyExecution | None = None
+    # before the transaction: it reads all backups of the instance there, and on SQLite every other writer waits
+    why = not_kept(destination, backup, timezone.now())
     with transaction.atomic():
         lock(backup.pk)
         plan_copies(backup, [destination])
         run.copy = backup.copies.select_related("destination").get(destination=destination)
         if run.copy.is_sound:
             raise BackupError(f"{destination.name} has a sound copy of {backup} already.")
-        if why := not_kept(destination, backup, timezone.now()):
+        if why:
             raise NotKept(
                 f"{backup} is not copied to {destination.name}: {why}.",
                 hint="Pin the backup, which keeps each of its copies, or choose another destination.",
             )
         if run.copy.state == State.DELETED:
             gone = {"path": "", "deleted_at": None, "deleted_by": "", "deleted_reason": "", "missing_at": None}
-            change_copy(run.copy, state=State.WAITING, **gone)
+            change_copy(run.copy, state=State.WAITING, cooled_at=None, **gone)
         try:
             with transaction.atomic():
                 run.save(force_insert=True)

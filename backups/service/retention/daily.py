@@ -12,14 +12,15 @@ from django.utils import timezone
 
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution, RetentionPass
-from backups.runs.queue.queues import of_queue
+from backups.runs.queue.queues import of_queue, queues
 from backups.service.archives.names import signature_of
-from backups.service.archives.records.copies import change_copy
+from backups.service.archives.records.copies import change_copy, is_off_box
+from backups.service.archives.records.missing import mark_missing, record_expired
 from backups.service.retention.plan import plan_prune
 from backups.service.retention.prune import MOST_FAILURES_IN_A_ROW, Pruned, prune
 from backups.service.retention.rules.backup import WITHOUT_END
 from destinations.backends import Destination
-from destinations.exceptions import DestinationError, NotFound
+from destinations.exceptions import ConnectionLost, DestinationError, NotFound, PeerNotTrusted
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
 
@@ -29,18 +30,32 @@ RETRY_AFTER = timedelta(hours=1)
 LONGEST = timedelta(minutes=10)
 # a lock is renewed when so much of it is over: each renewal is a request that costs something
 RENEWED_AFTER = 0.1
+MOST_FAILURES_LISTED = 10
 BY = "retention"
 
 
 @dataclass(slots=True)
 class Tended:
-    """What was done to the archives that stay. `failed` has the path of each that was not, and why."""
+    """What was done to the archives that stay, and what was found out about them.
+
+    `missing` ones are not there any more, nor are `expired` ones, which the rule leaves to the store. `failed` has the
+    first that could not be tended, and why; `more_failed` is how many there are besides.
+    """
 
     renewed: list[BackupCopy] = field(default_factory=list)
     released: list[BackupCopy] = field(default_factory=list)
     cooled: list[BackupCopy] = field(default_factory=list)
+    missing: list[BackupCopy] = field(default_factory=list)
+    expired: list[BackupCopy] = field(default_factory=list)
     failed: list[tuple[BackupCopy, str]] = field(default_factory=list)
+    more_failed: int = 0
     is_cut_short: bool = False
+
+    def add_failure(self, copy: BackupCopy, error: DestinationError) -> None:
+        if len(self.failed) < MOST_FAILURES_LISTED:
+            self.failed.append((copy, error.message))
+        else:
+            self.more_failed += 1
 
     @property
     def problem(self) -> str:
@@ -48,7 +63,8 @@ class Tended:
         if not self.failed:
             return ""
         copy, reason = self.failed[0]
-        others = f", and {len(self.failed) - 1} more" if len(self.failed) > 1 else ""
+        more = len(self.failed) - 1 + self.more_failed
+        others = f", and {more} more" if more else ""
         return sentences(f"{copy.path}{others}: {reason}")
 
 
@@ -56,13 +72,21 @@ def run_due(queue: str) -> list[BackupDestination]:
     """Run the pass of the destination that is due, of those with archives of `queue`; return it, or nothing."""
     ours = of_queue(BackupExecution.objects.all(), queue)
     not_due = Q(retention_pass__next_at__gt=timezone.now())
-    # a folder of another host is looked after there
     held = BackupCopy.objects.stored().filter(destination=OuterRef("pk"), execution__in=ours.values("pk"))
-    for destination in BackupDestination.objects.enabled().exclude(not_due).filter(Exists(held))[:1]:
-        if _claim(destination, timezone.now()):
+    for destination in BackupDestination.objects.enabled().exclude(not_due).filter(Exists(held)):
+        if not _is_of_another_host(destination, queue) and _claim(destination, timezone.now()):
             run_pass(destination)
             return [destination]
     return []
+
+
+def _is_of_another_host(destination: BackupDestination, queue: str) -> bool:
+    """True where archives stay on the machine, and a listed instance of another queue has some."""
+    if is_off_box(destination):
+        return False
+    # that instance's host has its own folder of this name, and not this one: what lies there would count as missing
+    elsewhere = [name for other, names in queues().items() if other != queue for name in names]
+    return BackupCopy.objects.stored().filter(destination=destination, execution__instance__in=elsewhere).exists()
 
 
 def _claim(destination: BackupDestination, now: datetime) -> bool:
@@ -116,6 +140,8 @@ def _outcome(pruned: Pruned, tended: Tended) -> str:
         "holds lifted": len(tended.released),
         "locks renewed": len(tended.renewed),
         "moved to a cooler tier": len(tended.cooled),
+        "deleted by the store": len(tended.expired),
+        "missing": len(tended.missing),
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
 
@@ -127,43 +153,77 @@ def tend(destination: BackupDestination, *, until: datetime | None = None, now: 
     it does not answer.
     """
     now, done = now or timezone.now(), Tended()
+    absent: list[tuple[BackupCopy, NotFound]] = []
     with destination.open() as opened:
         held = BackupCopy.objects.sound().filter(destination=destination, locked_until__gte=WITHOUT_END)
-        _each(done, held, until, lambda copy: _look_again(opened, copy, done))
+        _each(done, absent, held, until, lambda copy: _look_again(opened, copy, done))
         if (time := opened.renewed_for) is not None:
             least = now + time * (1 - RENEWED_AFTER)
             kept = plan_prune(destination, now, heed_locks=False)
             by_rule = [entry for entry in kept.entries if entry.keep and not entry.left_to_store]
             copies = [entry.copy for entry in by_rule if entry.copy.is_sound]
             due = [copy for copy in copies if copy.locked_until is None or copy.locked_until < least]
-            _each(done, due, until, lambda copy: _renew(opened, copy, now + time, done))
+            _each(done, absent, due, until, lambda copy: _renew(opened, copy, now + time, done))
         if (age := opened.cools_after) is not None:
             warm = BackupCopy.objects.sound().filter(
                 destination=destination, cooled_at=None, stored_at__lte=now - age, execution__deleting_at=None
             )
-            _each(done, warm, until, lambda copy: _cool(opened, copy, now, done))
+            _each(done, absent, warm, until, lambda copy: _cool(opened, copy, now, done))
+        _record_gone(opened, done, absent, destination, now)
     return done
 
 
 def _each(
-    done: Tended, copies: Iterable[BackupCopy], until: datetime | None, work: Callable[[BackupCopy], None]
+    done: Tended,
+    absent: list[tuple[BackupCopy, NotFound]],
+    copies: Iterable[BackupCopy],
+    until: datetime | None,
+    work: Callable[[BackupCopy], None],
 ) -> None:
-    in_a_row = 0
+    lost_in_a_row = 0
     for copy in copies:
         if until is not None and timezone.now() >= until:
             done.is_cut_short = True
             return
         try:
             work(copy)
-            in_a_row = 0
-        except NotFound:
-            # the catalogue finds out that it is missing
-            continue
+            lost_in_a_row = 0
+        except NotFound as error:
+            lost_in_a_row = 0
+            absent.append((copy, error))
         except DestinationError as error:
-            done.failed.append((copy, error.message))
-            in_a_row += 1
-            if in_a_row == MOST_FAILURES_IN_A_ROW:
+            done.add_failure(copy, error)
+            # what is refused for one archive may be done for the next, and the order is the same in each pass
+            lost_in_a_row = lost_in_a_row + 1 if isinstance(error, ConnectionLost | PeerNotTrusted) else 0
+            if lost_in_a_row == MOST_FAILURES_IN_A_ROW:
                 return
+
+
+def _record_gone(
+    opened: Destination,
+    done: Tended,
+    absent: list[tuple[BackupCopy, NotFound]],
+    destination: BackupDestination,
+    now: datetime,
+) -> None:
+    """Mark those of `absent` as missing that are not there; record as deleted what the rule leaves to the store."""
+    entries = plan_prune(destination, now, heed_locks=False).entries if absent else []
+    left = {entry.copy.pk for entry in entries if entry.left_to_store}
+    for copy, said in absent:
+        try:
+            opened.stat(copy.path)
+        except NotFound:
+            # a hold may have been lifted; the end of a lock is known
+            is_locked = copy.locked_until is not None and now < copy.locked_until < WITHOUT_END
+            if copy.pk in left and not is_locked:
+                done.expired += [copy] if record_expired(copy, now) else []
+            else:
+                done.missing += [copy] if mark_missing(copy, now) else []
+        except DestinationError as error:
+            done.add_failure(copy, error)
+        else:
+            # something else was not found, such as the setting of the store for locks
+            done.add_failure(copy, said)
 
 
 def _look_again(opened: Destination, copy: BackupCopy, done: Tended) -> None:

@@ -86,7 +86,10 @@ def kept_at(destination: BackupDestination, ids: Collection[str], now: datetime)
     ]
     found: dict[str, str] = {}
     with invalid_rules_refused(destination):
-        for rule in (destination.rule(), destination.last_confirmed_rule()):
+        rules = [destination.rule()]
+        if not destination.append_only:  # there the rule says what the store keeps, and no other is confirmed
+            rules.append(destination.last_confirmed_rule())
+        for rule in rules:
             for decision in decisions(rule, backups, now, destination):
                 if decision.keep and decision.backup.id in ids:
                     found.setdefault(decision.backup.id, decision.reason.partition(" because ")[2])

@@ -53,8 +53,12 @@ class Command(OperatorCommand):
         saved = list(changes)
         reconfigured = bool(given or options["accept_host_key"])
         if reconfigured:
+            confirmed = destination.confirmed_rule
             self._reconfigure(destination, given, options["accept_host_key"])
             saved.append("config_json")
+            if destination.confirmed_rule != confirmed:
+                # without append_only its rule deletes, once that is confirmed
+                saved.append("confirmed_rule")
         was_established = destination.established
         # refuses a place that would leave archives behind; the new one may be empty
         validate(destination, "changed")

@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from backups.errors import NotKept
 from backups.models import BackupCopy, BackupExecution, CopyExecution
 from backups.service.archives.records.pin import pin_backup
+from backups.service.copying import start
 from backups.service.copying.start import start_copy, start_due
 from destinations.models import BackupDestination
 from tests.support.call_commands import refused
@@ -72,3 +74,20 @@ def test_what_the_rule_keeps_is_made_up_for(vault: BackupDestination, old: Backu
     BackupCopy.objects.filter(destination=vault).update(state="failed", path="", next_try_at=timezone.now())
     (run,) = start_due("backups")
     assert run.copy.destination == vault
+
+
+def test_the_rule_is_asked_before_the_transaction_in_which_other_writers_wait(
+    vault: BackupDestination, old: BackupExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depths: list[int] = []
+    real = start.not_kept
+
+    def noted(*args: Any) -> str:
+        depths.append(len(connection.savepoint_ids))
+        return real(*args)
+
+    monkeypatch.setattr(start, "not_kept", noted)
+    outside = len(connection.savepoint_ids)
+    with pytest.raises(NotKept):
+        start_copy(old, vault, by="alice")
+    assert depths == [outside]

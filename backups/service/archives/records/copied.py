@@ -46,6 +46,7 @@ def record_copied(
         attempts=0,
         next_try_at=None,
         look_again_at=None,
+        cooled_at=None,
         upload_state=None,
         **facts,
     )
