@@ -66,7 +66,7 @@ class LockingRemote(MemoryRemote, LockingDestination):
             if path.startswith(prefix):
                 yield StoredFile(path, len(data), None)
 
-    def remote_restore_hidden(self, path: str) -> None:
+    def remote_restore_hidden(self, path: str, size: int | None) -> None:
         if path not in HIDDEN:
             raise NotFound(f"{path} is not kept.", "See what is.")
         self.files[self._key(path)] = HIDDEN.pop(path)

@@ -36,17 +36,18 @@ class BroughtBack:
 def bring_back(destination: BackupDestination, path: str, *, by: audit.Actor) -> BroughtBack:
     """Make the deleted archive at `path` a file again, with its signature.
 
-    Whoever deleted it may have overwritten it before: a recorded copy with another size is marked as damaged, and one
+    Whoever deleted it may have overwritten it before: of a recorded copy the newest version of its size comes back, if
+    there is one. A copy with another size is marked as damaged, and one
     with the same size is not proven before a verification, which is queued, has read it. Raises DestinationError,
     `NotFound` when the store does not keep it.
     """
+    copy = with_backups(BackupCopy.objects.stored().filter(destination=destination, path=path)).first()
     with destination.open() as opened:
-        found = opened.restore_hidden(path)
+        found = opened.restore_hidden(path, size=None if copy is None else copy.size_bytes)
         with suppress(NotFound):
             opened.restore_hidden(signature_of(path))
     audit.log("catalogue.undeleted", logging.WARNING, destination=destination.name, file=path, by=audit.name_of(by))
     audit.note(by, destination, f"Brought back the deleted archive {path}.")
-    copy = with_backups(BackupCopy.objects.stored().filter(destination=destination, path=path)).first()
     if copy is None:
         return BroughtBack(None)
     mark_returned(copy)

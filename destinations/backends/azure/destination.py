@@ -70,5 +70,5 @@ class AzureDestination(AzureSteps):
     def remote_list_hidden(self, prefix: str) -> Iterator[StoredFile]:
         return self._unless_missing(listings.hidden(self._open(), self._prefix + prefix, self._prefix))
 
-    def remote_restore_hidden(self, path: str) -> None:
-        listings.restore_hidden(self._open(), self._prefix + path, self.where)
+    def remote_restore_hidden(self, path: str, size: int | None) -> None:
+        listings.restore_hidden(self._open(), self._prefix + path, size, self.where)

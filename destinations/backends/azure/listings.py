@@ -95,16 +95,16 @@ def hidden(container: "Container", begin: str, prefix: str) -> Iterator[StoredFi
             yield StoredFile(name.removeprefix(prefix), kept.size, kept.modified_at)
 
 
-def _newest_kept(blobs: "list[Blob]") -> "Blob | None":
-    """Return the version to bring back; None where there is a file of that name."""
+def _newest_kept(blobs: "list[Blob]", size: int | None = None) -> "Blob | None":
+    """Return the version to bring back, the newest of that `size` if there is one; None for a file of that name."""
     if any(blob.is_live for blob in blobs):
         return None
     # versions sort by their time; one that was itself deleted comes after those that were not
-    return max(blobs, key=lambda blob: (not blob.is_deleted, blob.version))
+    return max(blobs, key=lambda blob: (blob.size == size, not blob.is_deleted, blob.version))
 
 
-def restore_hidden(container: "Container", name: str, where: str) -> None:
-    """Undelete the file, or copy its newest version to its name. Raises `NotFound`."""
+def restore_hidden(container: "Container", name: str, size: int | None, where: str) -> None:
+    """Undelete the file, or copy its newest version, or the newest of that size, to its name. Raises `NotFound`."""
 
     def of_name() -> "list[Blob]":
         return [blob for page in container.pages(name, kept=True) for blob in page if blob.name == name]
@@ -112,9 +112,9 @@ def restore_hidden(container: "Container", name: str, where: str) -> None:
     blobs = of_name()
     if not blobs:
         raise NotFound(f"{where} keeps nothing of {name}.", "List what the store keeps of deleted files.")
-    if (kept := _newest_kept(blobs)) is not None and kept.is_deleted:
+    if (kept := _newest_kept(blobs, size)) is not None and kept.is_deleted:
         container.undelete(name)
         # where there are versions, this brings back those alone
-        kept = _newest_kept(of_name())
+        kept = _newest_kept(of_name(), size)
     if kept is not None:
         container.promote(name, kept.version)

@@ -213,8 +213,11 @@ class Destination(Options):
         validate_prefix(prefix)
         yield from ()
 
-    def restore_hidden(self, path: str) -> StoredFile:
-        """Undo the deletion of a file of `list_hidden`. Raises `NotFound` when the store does not keep it."""
+    def restore_hidden(self, path: str, *, size: int | None = None) -> StoredFile:
+        """Undo the deletion of a file of `list_hidden`: its newest version, or the newest of that size if there is one.
+
+        Raises `NotFound` when the store does not keep it.
+        """
         raise NotFound(
             f"{self.location()}/{validate_path(path)} is not kept.", "This destination keeps nothing that was deleted."
         )

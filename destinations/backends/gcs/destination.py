@@ -234,5 +234,5 @@ class GcsDestination(LockingDestination):
     def remote_list_hidden(self, prefix: str) -> Iterator[StoredFile]:
         return versions.hidden(self._open(), self._prefix + prefix, self._prefix)
 
-    def remote_restore_hidden(self, path: str) -> None:
-        versions.restore_hidden(self._open(), self._prefix + path, self.where)
+    def remote_restore_hidden(self, path: str, size: int | None) -> None:
+        versions.restore_hidden(self._open(), self._prefix + path, size, self.where)

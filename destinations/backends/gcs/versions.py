@@ -34,11 +34,11 @@ def _softly_deleted(bucket: "Bucket", begin: str) -> Iterator[dict[str, Any]]:
             raise
 
 
-def _newest_kept(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the generation to bring back; None where there is a live object."""
+def _newest_kept(entries: list[dict[str, Any]], size: int | None = None) -> dict[str, Any] | None:
+    """Return the generation to bring back, the newest of that `size` if there is one; None for a live object."""
     if not all(entry.get("timeDeleted") or entry.get("softDeleteTime") for entry in entries):
         return None
-    return max(entries, key=lambda entry: int(entry["generation"]))
+    return max(entries, key=lambda entry: (int(entry["size"]) == size, int(entry["generation"])))
 
 
 def hidden(bucket: "Bucket", begin: str, prefix: str) -> Iterator[StoredFile]:
@@ -48,12 +48,12 @@ def hidden(bucket: "Bucket", begin: str, prefix: str) -> Iterator[StoredFile]:
             yield StoredFile(name.removeprefix(prefix), int(kept["size"]), parse_datetime(kept["updated"]))
 
 
-def restore_hidden(bucket: "Bucket", name: str, where: str) -> None:
-    """Make the newest generation of a deleted object the live one. Raises `NotFound`."""
+def restore_hidden(bucket: "Bucket", name: str, size: int | None, where: str) -> None:
+    """Make the newest generation of a deleted object, or the newest of that size, the live one. Raises `NotFound`."""
     entries = next((entries for found, entries in _kept(bucket, name) if found == name), None)
     if entries is None:
         raise NotFound(f"{where} keeps nothing of {name}.", "List what the store keeps of deleted files.")
-    kept = _newest_kept(entries)
+    kept = _newest_kept(entries, size)
     if kept is not None and kept.get("softDeleteTime"):
         bucket.restore(name, str(kept["generation"]))
     elif kept is not None:

@@ -47,8 +47,8 @@ class LockingDestination(RemoteDestination):
         """Yield the newest kept version of each deleted file whose path begins so, as `remote_list` does."""
 
     @abstractmethod
-    def remote_restore_hidden(self, path: str) -> None:
-        """Make the newest kept version of a deleted file the file again. Raises `NotFound`."""
+    def remote_restore_hidden(self, path: str, size: int | None) -> None:
+        """Make the newest kept version, or the newest of that size, the file again. Raises `NotFound`."""
 
     # --- locks ----------------------------------------------------------------------------------------------------
     @property
@@ -114,9 +114,9 @@ class LockingDestination(RemoteDestination):
             if is_listed(file.path):
                 yield file
 
-    def restore_hidden(self, path: str) -> StoredFile:
+    def restore_hidden(self, path: str, *, size: int | None = None) -> StoredFile:
         validate_path(path)
-        self._call(f"restore {path}", lambda: self.remote_restore_hidden(path))
+        self._call(f"restore {path}", lambda: self.remote_restore_hidden(path, size))
         return self.stat(path)
 
 

@@ -66,6 +66,7 @@ _RIGHTS = {
     "UploadPart": "s3:PutObject",
     "CompleteMultipartUpload": "s3:PutObject",
     "PutObject": "s3:PutObject, and s3:PutObjectRetention where it is locked",
+    "CopyObject": "s3:GetObjectVersion and s3:PutObject",
     "PutObjectRetention": "s3:PutObjectRetention",
     "GetObjectRetention": "s3:GetObjectRetention",
     "ListParts": "s3:ListMultipartUploadParts",

@@ -51,5 +51,5 @@ class S3Destination(S3Steps):
     def remote_list_hidden(self, prefix: str) -> Iterator[StoredFile]:
         return listings.hidden(self._open(), self._prefix + prefix, self._prefix)
 
-    def remote_restore_hidden(self, path: str) -> None:
-        listings.restore_hidden(self._open(), self._prefix + path, self.where)
+    def remote_restore_hidden(self, path: str, size: int | None) -> None:
+        listings.restore_hidden(self._open(), self._prefix + path, size, self._customer, self.where)

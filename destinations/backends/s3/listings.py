@@ -1,7 +1,7 @@
 """Listings of a bucket: its files, its uploads under way, and what versions keep of deleted files."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.base import StoredFile
@@ -12,6 +12,9 @@ from destinations.transfer.paths import part_name
 
 if TYPE_CHECKING:
     from destinations.backends.s3.bucket import Bucket
+
+# by one request
+LARGEST_COPY = 5 * 1024**3
 
 
 def files(bucket: "Bucket", begin: str, prefix: str) -> Iterator[StoredFile]:
@@ -113,14 +116,24 @@ def versions(bucket: "Bucket", begin: str) -> Iterator[dict[str, Any]]:
         after = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
 
 
-def restore_hidden(bucket: "Bucket", key: str, where: str) -> None:
-    """Delete the delete markers on top of the newest version. Raises `NotFound`."""
+def restore_hidden(bucket: "Bucket", key: str, size: int | None, customer: Mapping[str, str], where: str) -> None:
+    """Delete the delete markers on top of the newest version, or copy the newest of that size over it.
+
+    `customer` are the headers of SSE-C. Raises `NotFound`.
+    """
     while True:
         of_key = [entry for entry in versions(bucket, key) if entry["Key"] == key]
-        if not any("Size" in entry for entry in of_key):
+        kept = [entry for entry in of_key if "Size" in entry]
+        if not kept:
             raise NotFound(f"{where} has no version of {key}.", "List what the store keeps of deleted files.")
         # asked anew for each: their times have whole seconds, and do not tell which of two is on top
         top = next((entry for entry in of_key if entry["IsLatest"]), None)
+        wanted = next((entry for entry in kept if entry["Size"] == size), kept[0])
+        if top is not None and "Size" not in top and kept[0]["Size"] != wanted["Size"] <= LARGEST_COPY:
+            source = {"Bucket": bucket.name, "Key": key, "VersionId": wanted["VersionId"]}
+            of_source = {f"CopySource{name}": value for name, value in customer.items()}
+            bucket.call("copy_object", Key=key, CopySource=source, **customer, **of_source)
+            return
         if top is None or "Size" in top:
             return
         bucket.call("delete_object", Key=key, VersionId=top["VersionId"])

@@ -27,9 +27,10 @@ def back(monkeypatch: pytest.MonkeyPatch, backup: BackupExecution, data: bytes |
     path.unlink()
     mark_missing(copy, timezone.now())
 
-    def restore_hidden(self: LocalDestination, path: str) -> StoredFile:
+    def restore_hidden(self: LocalDestination, path: str, size: int | None = None) -> StoredFile:
         if path == signature_of(backup.backup_path):
             raise NotFound("There is none.", "")
+        assert size == copy.size_bytes
         put(copy.destination, path, kept)
         return self.stat(path)
 

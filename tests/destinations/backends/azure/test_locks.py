@@ -71,14 +71,14 @@ class Store:
         return 200, {}, listing.encode()
 
 
-def entry(name: str, *, version: str = "", current: bool = False, deleted: bool = False) -> str:
-    """Return a blob of 7 bytes in a listing, as Azure writes it."""
+def entry(name: str, *, version: str = "", current: bool = False, deleted: bool = False, size: int = 7) -> str:
+    """Return a blob in a listing, as Azure writes it."""
     return (
         f"<Blob><Name>{name}</Name>{'<Deleted>true</Deleted>' if deleted else ''}"
         f"{f'<VersionId>{version}</VersionId>' if version else ''}"
         f"{'<IsCurrentVersion>true</IsCurrentVersion>' if current else ''}"
         "<Properties><Last-Modified>Thu, 01 Jan 2026 00:00:00 GMT</Last-Modified><Etag>1</Etag>"
-        "<Content-Length>7</Content-Length><BlobType>BlockBlob</BlobType></Properties><Metadata /></Blob>"
+        f"<Content-Length>{size}</Content-Length><BlobType>BlockBlob</BlobType></Properties><Metadata /></Blob>"
     )
 
 
@@ -162,6 +162,14 @@ def test_earlier_versions_of_a_deleted_archive_are_hidden_and_the_newest_comes_b
     (headers,) = [headers for _, _, headers in store.requests if "x-ms-copy-source" in headers]
     assert f"versionid={LATER.replace(':', '%3A')}&sv=1&sig=" in headers["x-ms-copy-source"]
     assert headers["if-none-match"] == "*"
+
+
+def test_the_version_of_the_size_that_was_uploaded_comes_back(store: Store) -> None:
+    store.kept = entry("a/1.tar", version=EARLIER) + entry("a/1.tar", version=LATER, size=4)
+    with opened(store) as destination:
+        destination.restore_hidden("a/1.tar", size=7)
+    (source,) = [headers["x-ms-copy-source"] for _, _, headers in store.requests if "x-ms-copy-source" in headers]
+    assert f"versionid={EARLIER.replace(':', '%3A')}" in source
 
 
 def test_what_soft_delete_keeps_is_hidden_and_undeleted(store: Store) -> None:

@@ -202,6 +202,17 @@ def test_a_deleted_archive_is_shown_as_hidden_and_comes_back(store: Store, kind:
             destination.restore_hidden("a/manual/9.tar")
 
 
+@pytest.mark.parametrize("kind", ["versions", "soft_delete"])
+def test_the_version_of_the_size_that_was_uploaded_comes_back(store: Store, kind: str) -> None:
+    setattr(store, kind, True)
+    with opened(store) as destination:
+        for data in (b"archive", b"junk"):
+            put(destination, PATH, data)
+            destination.delete(PATH)
+        assert [file.size_bytes for file in destination.list_hidden()] == [4]
+        assert destination.restore_hidden(PATH, size=7).size_bytes == 7
+
+
 def test_an_emulator_without_versions_hides_nothing(open_gcs: Any) -> None:
     destination = open_gcs()
     put(destination, PATH, b"x")

@@ -218,6 +218,17 @@ def test_a_deleted_archive_is_shown_as_hidden_and_comes_back(open_s3: Open, buck
         destination.restore_hidden("a/manual/9.tar")
 
 
+def test_the_version_of_the_size_that_was_uploaded_comes_back(open_s3: Open, bucket: Any) -> None:
+    destination = open_s3(bucket_name=LOCKED_BUCKET)
+    put(destination, PATH, b"archive")
+    key = f"{destination.options['location']}/{PATH}"
+    bucket.put_object(Bucket=LOCKED_BUCKET, Key=key, Body=b"junk")
+    bucket.delete_object(Bucket=LOCKED_BUCKET, Key=key)
+    assert [file.size_bytes for file in destination.list_hidden()] == [4]
+    assert destination.restore_hidden(PATH, size=7).size_bytes == 7
+    assert list(destination.list_hidden()) == []
+
+
 def test_a_hidden_archive_is_found_across_pages(open_s3: Open, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     destination = open_s3(bucket_name=LOCKED_BUCKET)
     prefix = destination.options["location"]
