@@ -134,4 +134,4 @@ def test_the_number_of_queries_does_not_grow_with_the_components(backed_up: Run,
         with CaptureQueriesContext(connection) as queries:
             client.get(url(execution, "restore"))
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 11
+    assert counts[0] == counts[1] <= 12
