@@ -1,6 +1,7 @@
 """Unusual names, terminals, limits and saved texts: each command succeeds, or prints one clear error."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "hint"), [("-n 6", "open more files"), ("-n 10", "ulimit -n"), ("-v 100000", "ulimit -")]
+    ("limit", "hint"), [("-n 6", "open more files"), ("-n 10", "ulimit -n"), ("-v 100000", "ulimit -|more memory than")]
 )
 def test_a_limit_of_the_process_is_one_line_that_names_it(
     limit: str, hint: str, tmp_path: Path, site_template: Site
@@ -84,7 +85,7 @@ def test_a_limit_of_the_process_is_one_line_that_names_it(
     ended = limited(site, limit, "backup", "tacacs-hq", LOG_FILE="/dev/null")
     assert ended.code == 1, ended.out
     assert "Traceback" not in ended.err
-    assert hint in ended.err.splitlines()[-1]
+    assert re.search(hint, ended.err.splitlines()[-1])
 
 
 def test_an_archive_that_comes_through_a_pipe_is_refused_with_one_line(tmp_path: Path, site_template: Site) -> None:

@@ -123,6 +123,8 @@ def test_a_run_that_ends_between_its_upload_and_its_record_is_not_lost(site: Sit
     die = "import os, backups.service.backup.upload as p; p.record = lambda *_: os.kill(os.getpid(), 9)"
     site.worker(BACKUPSITE_TEST="1", script=run_in_children(die))
 
+    eventually(lambda: site.status(run_id) == "interrupted")
+    site.manage("tick")
     eventually(lambda: site.status(run_id) == "completed")
 
     assert len(site.archives()) == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from destinations.backends import Destination
-from destinations.backends.local import folder
+from destinations.backends.local import modes
 from destinations.exceptions import DestinationUnavailable, NameTaken
 from tests.destinations.conftest import files_below, put
 from tests.support.programs import missing, require
@@ -58,7 +58,7 @@ def test_a_share_that_refuses_modes_is_reported_once_and_used(
     def refuse(descriptor: int, mode: int) -> None:
         raise OSError(refusal, os.strerror(refusal))
 
-    monkeypatch.setattr(folder, "_without_modes", set())
+    monkeypatch.setattr(modes, "_without_modes", set())
     monkeypatch.setattr(os, "fchmod", refuse)
     with caplog.at_level(logging.WARNING):
         put(local, PATH, b"content")

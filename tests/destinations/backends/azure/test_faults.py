@@ -34,6 +34,7 @@ from tests.destinations.contract.azure_place import container_of
 from tests.support.servers.certificates import Certificates
 from tests.support.servers.objects.azurite import ACCOUNT_KEY, Azurite
 from tests.support.servers.proxy import Proxy
+from tests.support.sites.worker_site import eventually
 
 MIB = 1024 * 1024
 OTHER_KEY = "b3RoZXIta2V5LW9mLXRoZS10ZXN0cw=="
@@ -276,6 +277,9 @@ def test_a_store_that_restarts_during_an_upload_gets_it_all_the_same(
     monkeypatch.setattr(AzureDestination, "retry_delays", (0.2,) * 50)
     destination = open_azure(proxy)
     destination.require_reachable()
+    # the server writes the names of its containers every few seconds, and is killed here
+    names = azurite.folder / "data" / "__azurite_db_blob__.json"
+    eventually(lambda: names.exists() and '"name":"backups"' in names.read_text(), within=20)
     begun = proxy.bytes["up"]
     proxy.rate(8 * MIB)
 
