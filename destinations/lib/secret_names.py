@@ -6,6 +6,7 @@ count, `shipping` and `tokenizer` do not. Plain Python. Names come from untruste
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 
 # anywhere in a name, as a word, as the end of one or as two: db_password, dbpassword, tokens, PRIVATE-KEY-PEM, apiKey
@@ -64,8 +65,14 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def is_secret_name(name: str) -> bool:
     """Return whether what a key of this `name` holds is a secret."""
+    return _is_secret_name(name[-LONGEST_NAME:], _declared)
+
+
+# a configuration is masked many times, with the same few names
+@lru_cache(maxsize=4096)
+def _is_secret_name(name: str, declared: frozenset[tuple[str, ...]]) -> bool:
     words = words_of(name)
-    if any(words[at : at + len(own)] == own for own in _declared for at in range(len(words) - len(own) + 1)):
+    if any(words[at : at + len(own)] == own for own in declared for at in range(len(words) - len(own) + 1)):
         return True
     return _names_secret(words) and words[-1] not in HARMLESS_ENDINGS
 

@@ -31,6 +31,9 @@ LOOKS = (
     re.compile(r"\bhttps://(?:hooks\.slack\.com/services|discord(?:app)?\.com/api/webhooks)/(?P<secret>[\w/-]++)"),
 )
 
+# one of these is in whatever is found here: most values are a word or a number
+_SIGNS = re.compile(r"[-:=<$_]|eyJ")
+
 # A name and the sign behind it; a text inside JSON has a backslash before each quotation mark. Of a header it is what
 # stands behind the scheme that is secret.
 _ASSIGNED = re.compile(
@@ -58,6 +61,8 @@ _HIDDEN_ALREADY = re.compile(r"\[hidden\](?![^\s,;)\]}\"'&<])|••••••
 
 def secret_spans(text: str) -> Iterator[Span]:
     """Yield where secrets begin and end in `text`, in no order; some may overlap."""
+    if _SIGNS.search(text) is None:
+        return
     yield from _behind(text, _assigned_names(text))
     yield from _behind(text, ((found, _RUN) for found in _OPTION.finditer(text) if is_secret_name(found["name"])))
     yield from _behind(text, ((found, _CONTENT) for found in _ELEMENT.finditer(text) if is_secret_name(found["name"])))
