@@ -48,7 +48,9 @@ def test_any_bit_flipped_is_refused_or_changes_nothing(tmp_path: Path) -> None:
     archive = pack(TINY, tmp_path)
     harmless = set()
     for position in range(len(archive)):
-        for bit in range(8):
+        # every bit of the header and of what closes it, and of the rest one in turn
+        is_frame = position < 18 or position >= len(archive) - 8
+        for bit in range(8) if is_frame else (position % 8,):
             flipped = bytearray(archive)
             flipped[position] ^= 1 << bit
             manifest = verdict(bytes(flipped))
