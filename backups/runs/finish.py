@@ -15,6 +15,7 @@ from backups.signals import execution_finished
 from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.os_signals import termination_message
+from destinations.lib.process_errors import process_error
 
 Status = Run.Status
 
@@ -95,6 +96,8 @@ def for_operator(error: Exception, event: str, **fields: object) -> OperatorErro
     """Return `error`; for an unexpected one, which is logged as `event` with its traceback, one with its type alone."""
     if isinstance(error, OperatorError):
         return error
+    if isinstance(error, MemoryError | RuntimeError) and (known := process_error(error)) is not None:
+        return known
     audit.crashed(event, error, **fields)
     return OperatorError(message_of(error))
 
