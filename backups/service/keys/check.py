@@ -7,10 +7,9 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
-from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -23,6 +22,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution, KeyCheck
 from backups.runs.workspace import workspace
+from backups.service.archives.due import claim_due
 from backups.service.archives.fetch import fetch_nearest
 from backups.service.archives.open import open_archive, recognised_encryption
 from backups.service.archives.records.copies import seen_at
@@ -106,7 +106,9 @@ def check_due() -> list[BackupDestination]:
     lost = []
     not_due = Q(key_check__next_at__gt=timezone.now())
     for destination in BackupDestination.objects.exclude(not_due)[:MOST_AT_ONCE]:
-        if not _claim(destination, timezone.now()):
+        now = timezone.now()
+        # until the check has succeeded it is due again soon
+        if not claim_due(KeyCheck, destination, now, again_at=now + RETRY_AFTER):
             continue
         try:
             if any(result.verdict is KeyMatch.LOST for result in check_keys(destination)):
@@ -116,19 +118,6 @@ def check_due() -> list[BackupDestination]:
             KeyCheck.objects.filter(destination=destination).update(outcome=outcome)
             audit.log("keys.not-checked", logging.WARNING, destination=destination.name, error=error.message)
     return lost
-
-
-def _claim(destination: BackupDestination, now: datetime) -> bool:
-    """Reserve the check of `destination` for this host; return False when another host has it."""
-    # until the check has succeeded it is due again soon
-    soon = now + RETRY_AFTER
-    if KeyCheck.objects.filter(destination=destination, next_at__lte=now).update(next_at=soon):
-        return True
-    try:
-        _, created = KeyCheck.objects.get_or_create(destination=destination, defaults={"next_at": soon})
-    except IntegrityError:
-        return False
-    return created
 
 
 def _try_keys(copy: BackupCopy, *, whole: bool) -> SampleResult:

@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution, RetentionPass
 from backups.runs.queue.queues import of_queue, queues
+from backups.service.archives.due import claim_due
 from backups.service.archives.names import signature_of
 from backups.service.archives.records.copies import change_copy, is_off_box
 from backups.service.archives.records.missing import mark_missing, record_expired
@@ -75,7 +75,11 @@ def run_due(queue: str) -> list[BackupDestination]:
     not_due = Q(retention_pass__next_at__gt=timezone.now())
     held = BackupCopy.objects.stored().filter(destination=OuterRef("pk"), execution__in=ours.values("pk"))
     for destination in BackupDestination.objects.enabled().exclude(not_due).filter(Exists(held)):
-        if not _is_of_another_host(destination, queue) and _claim(destination, timezone.now()):
+        now = timezone.now()
+        # until the pass has succeeded it is due again soon
+        if not _is_of_another_host(destination, queue) and claim_due(
+            RetentionPass, destination, now, again_at=now + RETRY_AFTER
+        ):
             run_pass(destination)
             return [destination]
     return []
@@ -88,19 +92,6 @@ def _is_of_another_host(destination: BackupDestination, queue: str) -> bool:
     # that instance's host has its own folder of this name, and not this one: what lies there would count as missing
     elsewhere = [name for other, names in queues().items() if other != queue for name in names]
     return BackupCopy.objects.stored().filter(destination=destination, execution__instance__in=elsewhere).exists()
-
-
-def _claim(destination: BackupDestination, now: datetime) -> bool:
-    """Reserve the pass of `destination` for this host; return False when another host has it."""
-    # until the pass has succeeded it is due again soon
-    soon = now + RETRY_AFTER
-    if RetentionPass.objects.filter(destination=destination, next_at__lte=now).update(next_at=soon):
-        return True
-    try:
-        _, created = RetentionPass.objects.get_or_create(destination=destination, defaults={"next_at": soon})
-    except IntegrityError:
-        return False
-    return created
 
 
 def run_pass(destination: BackupDestination) -> RetentionPass:
