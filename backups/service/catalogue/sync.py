@@ -20,7 +20,7 @@ from backups.runs.workspace import require_space, workspace
 from backups.service.archives.budget import settle
 from backups.service.archives.fetch import HashingSink
 from backups.service.archives.records.copies import seen_at
-from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned, record_expired
+from backups.service.archives.records.missing import mark_changed, mark_missing, mark_returned, record_expired
 from backups.service.archives.signatures import check_signature
 from backups.service.archives.trees.listing import keep_archived
 from backups.service.backup.settle import settle_uploads
@@ -119,7 +119,7 @@ def mark_found(
             "backup.changed", logging.ERROR, backup=backup.pk, instance=backup.instance, destination=destination.name,
             file=backup.backup_path, size=size,
         )  # fmt: skip
-        mark_damaged(found.copies[backup.pk], now, f"{backup} has {size} bytes there, and another size was uploaded.")
+        mark_changed(found.copies[backup.pk], now, size)
     return missing, returned
 
 

@@ -13,7 +13,7 @@ from backups.models.querysets import SOUND_COPY
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.archives.names import signature_of
 from backups.service.archives.records.copies import change_copy
-from backups.service.archives.records.missing import mark_damaged, mark_returned
+from backups.service.archives.records.missing import mark_changed, mark_returned
 from backups.service.drill.run import start_drill
 from backups.service.retention.stored import with_backups
 from destinations.exceptions import NotFound
@@ -37,9 +37,8 @@ def bring_back(destination: BackupDestination, path: str, *, by: audit.Actor) ->
     """Make the deleted archive at `path` a file again, with its signature.
 
     Whoever deleted it may have overwritten it before: of a recorded copy the newest version of its size comes back, if
-    there is one. A copy with another size is marked as damaged, and one
-    with the same size is not proven before a verification, which is queued, has read it. Raises DestinationError,
-    `NotFound` when the store does not keep it.
+    there is one. A copy with another size is marked as damaged, and one with the same size is not proven before a
+    verification, which is queued, has read it. Raises DestinationError, `NotFound` when the store does not keep it.
     """
     copy = with_backups(BackupCopy.objects.stored().filter(destination=destination, path=path)).first()
     with destination.open() as opened:
@@ -54,7 +53,7 @@ def bring_back(destination: BackupDestination, path: str, *, by: audit.Actor) ->
     if found.size_bytes == copy.size_bytes:
         return BroughtBack(copy, _prove_anew(copy, by))
     size = counted(found.size_bytes, "byte")
-    mark_damaged(copy, timezone.now(), f"{copy.execution} has {size} there, and another size was uploaded.")
+    mark_changed(copy, timezone.now(), found.size_bytes)
     return BroughtBack(
         copy,
         f"What came back is not the archive: it has {size}, and {counted(copy.size_bytes or 0, 'byte')} were uploaded. "

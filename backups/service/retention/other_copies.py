@@ -6,7 +6,7 @@ from backups.errors import NotDeletable
 from backups.models import BackupCopy
 from backups.models.querysets import LARGE_COLUMNS
 from backups.service.archives.asking import OpenedDestinations
-from backups.service.archives.records.missing import mark_damaged, mark_missing
+from backups.service.archives.records.missing import mark_changed, mark_missing
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import sentences
 
@@ -31,7 +31,7 @@ def require_another(copy: BackupCopy, opened: OpenedDestinations) -> None:
         else:
             if other.size_bytes in (None, size):
                 return
-            mark_damaged(other, timezone.now(), f"{backup} has {size} bytes there, and another size was uploaded.")
+            mark_changed(other, timezone.now(), size)
     if unknown is None:
         raise NotDeletable(f"It has become the last sound copy of {backup}.")
     where, problem = unknown

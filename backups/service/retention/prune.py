@@ -13,7 +13,7 @@ from backups.models import BackupCopy, BackupExecution
 from backups.service.archives.asking import OpenedDestinations
 from backups.service.archives.records.copies import change_copy, copies_of
 from backups.service.archives.records.delete import delete_from
-from backups.service.archives.records.missing import mark_damaged, mark_missing
+from backups.service.archives.records.missing import mark_changed, mark_missing
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.archived import Planned
 from backups.service.retention.other_copies import require_another
@@ -90,7 +90,7 @@ def prune(
             if size is None:
                 mark_missing(copy, now)
             else:
-                mark_damaged(copy, now, f"{copy.execution} has {size} bytes there, and another size was uploaded.")
+                mark_changed(copy, now, size)
     for warning in pruned.warnings:
         audit.log("retention.warning", logging.ERROR, destination=destination.name, warning=warning)
     for entry, reason in pruned.spared:

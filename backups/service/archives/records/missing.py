@@ -40,6 +40,11 @@ def mark_damaged(copy: BackupCopy, now: datetime, why: str) -> bool:
     return True
 
 
+def mark_changed(copy: BackupCopy, now: datetime, size: int) -> bool:
+    """Mark `copy` as damaged, because a file of `size` bytes is there; as `mark_damaged`."""
+    return mark_damaged(copy, now, f"{copy.execution} has {size} bytes there, and another size was uploaded.")
+
+
 def mark_returned(copy: BackupCopy) -> bool:
     """Record that the missing `copy` is at its destination again; False when that is recorded already."""
     # one that is damaged as well is still to be repaired
