@@ -3,8 +3,12 @@
 import errno
 import socket
 import ssl
+from collections.abc import Callable
 
 from destinations.exceptions import ConnectionLost, DestinationError, DestinationUnavailable, PeerNotTrusted
+from destinations.network.causes import network_cause
+
+Explain = Callable[[Exception, str, str], DestinationError | None]
 
 _REACH = "Check the host name, the port, the firewall and that the server runs."
 _AGAIN = "Check the network and the server; the next try may succeed."
@@ -71,3 +75,13 @@ def from_broken_tls(error: Exception, action: str, where: str) -> DestinationErr
     if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLCertVerificationError):
         return None
     return ConnectionLost(f"Cannot {action} at {where}: the connection was cut ({error.reason or 'TLS'}).", _AGAIN)
+
+
+def from_library_error(error: Exception, action: str, where: str, explain: Explain) -> DestinationError | None:
+    """Return the error an operator reads for one of a library: that of the network beneath it, if there is one.
+
+    Else what `explain`, which takes the same and knows the library, returns.
+    """
+    if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, where)):
+        return known
+    return explain(error, action, where)

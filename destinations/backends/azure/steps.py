@@ -13,9 +13,8 @@ from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.remote import Write
 from destinations.backends.remote.locks import LockingDestination, require_unlocked
 from destinations.exceptions import DestinationError, NotFound, VerificationFailed
-from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
-from destinations.network.errors import from_network_error
+from destinations.network.errors import from_library_error
 from destinations.transfer.ahead import worked_ahead
 from destinations.transfer.extras import Extra
 from destinations.transfer.upload import Upload, Wanted
@@ -73,10 +72,7 @@ class AzureSteps(LockingDestination):
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
         if isinstance(error, AzureRefused):
             return explain(error, action, self.where, self._account)
-        if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
-            return known
-        known = self._library("library_errors").explain_library_error(error, action, self.where)
-        return known if isinstance(known, DestinationError) else None
+        return from_library_error(error, action, self.where, self._library("library_errors").explain_library_error)
 
     def connection_steps(self) -> Iterator[Step]:
         ca_file = str(self.options["verify"]) or None
@@ -164,10 +160,7 @@ class AzureSteps(LockingDestination):
         upload.published = container.commit(self._blocks.name, self._blocks.ids, stored_with(self.options, wanted))
         stored = container.stat(self._blocks.name)
         # blocks cannot be read before they are committed
-        damaged = stored.size != wanted.size or (
-            self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256
-        )
-        if damaged:
+        if stored.size != wanted.size or self.is_damaged(upload):
             raise VerificationFailed(
                 f"{wanted.path} in {self.where} reads back differently from what was written.",
                 "Do not rely on this destination before its storage is repaired.",

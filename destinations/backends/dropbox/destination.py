@@ -13,9 +13,8 @@ from destinations.backends.dropbox.chunks import Chunks
 from destinations.backends.dropbox.options import REPLACED, SECRETS, TYPE, check, option_fields, refuse_replaced
 from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, DestinationUnavailable, NotFound, VerificationFailed
-from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
-from destinations.network.errors import from_network_error
+from destinations.network.errors import from_library_error
 from destinations.transfer.extras import Extra
 from destinations.transfer.upload import Upload, Wanted
 
@@ -99,10 +98,7 @@ class DropboxDestination(RemoteDestination):
             account.drop()
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
-            return known
-        known = self._library("errors").explain(error, action, self.where)
-        return known if isinstance(known, DestinationError) else None
+        return from_library_error(error, action, self.where, self._library("errors").explain)
 
     def connection_steps(self) -> Iterator[Step]:
         ca_file = str(self.options["verify"]) or None
@@ -142,10 +138,8 @@ class DropboxDestination(RemoteDestination):
         wanted, account = upload.wanted, self._open()
         stored = account.finish_upload(self._chunks.session, wanted.size, f"{self._root}/{wanted.path}")
         upload.published = stored.revision
-        damaged = (stored.size, stored.content_hash) != (wanted.size, self._chunks.content_hash) or (
-            self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256
-        )
-        if damaged:
+        is_whole = (stored.size, stored.content_hash) == (wanted.size, self._chunks.content_hash)
+        if not is_whole or self.is_damaged(upload):
             raise VerificationFailed(
                 f"{wanted.path} in {self.where} is not what was sent.",
                 "Do not rely on this destination before its storage is repaired.",

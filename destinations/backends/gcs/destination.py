@@ -27,9 +27,8 @@ from destinations.exceptions import (
     NotFound,
     VerificationFailed,
 )
-from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
-from destinations.network.errors import from_network_error
+from destinations.network.errors import from_library_error
 from destinations.network.hosts import canonical_site
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
@@ -95,10 +94,7 @@ class GcsDestination(LockingDestination):
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
         if isinstance(error, GcsRefused):
             return explain(error, action, self.where)
-        if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
-            return known
-        known = self._library().explain_library_error(error, action, self.where)
-        return known if isinstance(known, DestinationError) else None
+        return from_library_error(error, action, self.where, self._library().explain_library_error)
 
     def connection_steps(self) -> Iterator[Step]:
         for name, step in endpoint_steps(self._endpoint, timeout=self.timeout):

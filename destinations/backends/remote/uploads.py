@@ -199,6 +199,11 @@ class RemoteUploads(RemoteCalls):
         """Whether an upload is to be read back: by option, and always when parts of it were sent by an earlier try."""
         return (self.may_read_back and self.reads_back_uploads()) or upload.resumed
 
+    def is_damaged(self, upload: Upload) -> bool:
+        """Read back `upload`, which is published, where it has to be; return whether it differs from what was sent."""
+        wanted = upload.wanted
+        return bool(self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256)
+
     def reads_back_uploads(self) -> bool:
         return bool(self.options["read_back"])
 

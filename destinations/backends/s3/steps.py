@@ -16,9 +16,8 @@ from destinations.backends.s3 import completion, listings, locks, multipart
 from destinations.backends.s3.answers import S3Refused, explain
 from destinations.backends.s3.options import customer_headers
 from destinations.exceptions import DestinationError, NotFound, VerificationFailed
-from destinations.network.causes import network_cause
 from destinations.network.endpoint import endpoint_steps
-from destinations.network.errors import from_network_error
+from destinations.network.errors import from_library_error
 from destinations.transfer.extras import Extra
 from destinations.transfer.upload import Upload, Wanted
 
@@ -63,10 +62,7 @@ class S3Steps(LockingDestination):
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
         if isinstance(error, S3Refused):
             return explain(error, action, self.where)
-        if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
-            return known
-        known = self._library().explain_library_error(error, action, self.where)
-        return known if isinstance(known, DestinationError) else None
+        return from_library_error(error, action, self.where, self._library().explain_library_error)
 
     def connection_steps(self) -> Iterator[Step]:
         bucket = self._call("connect", self._open)
@@ -138,7 +134,7 @@ class S3Steps(LockingDestination):
         # without versions its key is all that names it
         upload.published = completion.publish(self._open(), self._parts, upload) or self._parts.key
         # parts cannot be read before the completion
-        if self.must_read_back(upload) and wanted.sha256 and self.hash_of(wanted.path) != wanted.sha256:
+        if self.is_damaged(upload):
             raise VerificationFailed(
                 f"{wanted.path} in {self.where} reads back differently from what was written.",
                 "Do not rely on this destination before its storage is repaired.",

@@ -29,8 +29,7 @@ from destinations.exceptions import (
     NotFound,
 )
 from destinations.lib.formats import human_size
-from destinations.network.causes import network_cause
-from destinations.network.errors import from_network_error
+from destinations.network.errors import from_library_error
 from destinations.network.hosts import THIS_MACHINE
 from destinations.transfer.blocks import compare
 from destinations.transfer.upload import Upload, Wanted
@@ -107,9 +106,7 @@ class StorageDestination(RemoteDestination):
         self._storage = None
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
-        if (cause := network_cause(error)) is not None and (known := from_network_error(cause, action, self.where)):
-            return known
-        return explain(error, action, self.where)
+        return from_library_error(error, action, self.where, explain)
 
     def connection_steps(self) -> Iterator[Step]:
         yield "storage", partial(self._call, "make the storage", lambda: type(self._open()).__name__)
