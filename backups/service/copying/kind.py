@@ -54,21 +54,24 @@ class CopyKind(RunKind[CopyExecution]):
         # it may have waited since somebody disabled it
         require_enabled(destination)
         require_source(backup, destination)
-        with destination.open() as opened:
-            opened.require_reachable()
         # an attempt whose end is not known may have stored it
-        if copy.planned_path and settle_upload(copy, timezone.now(), resumes=True, progress=monitor.advance):
-            return ()
-        sources = [one for one in readable_copies(backup) if may_be_source(one, destination)]
-        sizes = [one.size_bytes or 0 for one in sources]
-        if sources and not copy.upload_state:
-            # before an archive of any size is fetched for nothing; of one that was cut a part is there already
+        if copy.planned_path:
             with destination.open() as opened:
-                if may_try_writing(destination):
-                    folder = sources[0].path.rpartition("/")[0]
-                    left = opened.require_writable(folder, copy.pk, lambda _: monitor.advance(0))
-                    record_left(destination, left, timezone.now())
-                check_free_space(opened.location(), min(sizes, default=0), opened.free_space())
+                opened.require_reachable()
+            if settle_upload(copy, timezone.now(), resumes=True, progress=monitor.advance):
+                return ()
+        sources = [one for one in readable_copies(backup) if may_be_source(one, destination)]
+        # before an archive of any size is fetched for nothing; of one that was cut a part is there already
+        is_new = bool(sources) and not copy.upload_state
+        with destination.open() as opened:
+            if is_new and may_try_writing(destination):
+                folder = sources[0].path.rpartition("/")[0]
+                left = opened.require_writable(folder, copy.pk, lambda _: monitor.advance(0))
+                record_left(destination, left, timezone.now())
+            else:
+                opened.require_reachable()
+            if is_new:
+                check_free_space(opened.location(), min(one.size_bytes or 0 for one in sources), opened.free_space())
         try:
             fetched = fetch_nearest(
                 backup, directory, progress=monitor.advance, among=lambda other: may_be_source(other, destination)
