@@ -1,4 +1,4 @@
-"""The arguments that commands which add and change a destination share, and what is checked before it is saved."""
+"""What commands about one destination share: finding it, its arguments, and what is checked before it is saved."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
-from destinations.exceptions import DestinationConfigError
+from destinations.exceptions import DestinationConfigError, NotFound
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 from destinations.policies.encryption_policy import Policy
@@ -35,6 +35,15 @@ def add_shared_options(parser: CommandParser) -> None:
 
 def _field(name: str) -> Any:
     return BackupDestination._meta.get_field(name)
+
+
+def find_destination(name: str) -> BackupDestination:
+    """Return the destination of that name. Raises `NotFound`, which lists those that there are."""
+    destination = BackupDestination.objects.filter(name=name).first()
+    if destination is None:
+        names = ", ".join(BackupDestination.objects.values_list("name", flat=True)) or "none yet"
+        raise NotFound(f"There is no destination {name!r}.", f"The destinations are: {names}.")
+    return destination
 
 
 def given_options(options: dict[str, Any]) -> dict[str, object]:

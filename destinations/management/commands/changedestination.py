@@ -5,10 +5,10 @@ from django.core.management.base import CommandParser
 
 from destinations.backends import destination_class
 from destinations.backends.base.pins import with_accepted_pin
-from destinations.exceptions import DestinationConfigError, DestinationUnavailable, NotFound
+from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.lib.operator_error import sentences
 from destinations.management.base import OperatorCommand, operator_name
-from destinations.management.options import add_shared_options, given_options, validate
+from destinations.management.options import add_shared_options, find_destination, given_options, validate
 from destinations.models import BackupDestination
 from destinations.providers import warnings_about
 
@@ -28,10 +28,7 @@ class Command(OperatorCommand):
 
     def run(self, **options: Any) -> None:
         name = options["name"]
-        destination = BackupDestination.objects.filter(name=name).first()
-        if destination is None:
-            names = ", ".join(BackupDestination.objects.values_list("name", flat=True)) or "none yet"
-            raise NotFound(f"There is no destination {name!r}.", f"The destinations are: {names}.")
+        destination = find_destination(name)
         if destination.managed_by:
             raise DestinationConfigError(
                 f"Destination {name} is declared in the {destination.managed_by}.", "Change it there."

@@ -4,10 +4,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from destinations.backends import TestStep
-from destinations.exceptions import NotFound
 from destinations.lib.formats import human_duration, printable
 from destinations.management.base import OperatorCommand, operator_name
-from destinations.models import BackupDestination
+from destinations.management.options import find_destination
 from destinations.providers import warnings_about
 
 logger = logging.getLogger(__name__)
@@ -25,10 +24,7 @@ class Command(OperatorCommand):
         parser.add_argument("--enable", action="store_true", help="enable it when the test succeeds")
 
     def run(self, **options: Any) -> None:
-        destination = BackupDestination.objects.filter(name=options["name"]).first()
-        if destination is None:
-            names = ", ".join(BackupDestination.objects.values_list("name", flat=True)) or "none yet"
-            raise NotFound(f"There is no destination {options['name']!r}.", f"The destinations are: {names}.")
+        destination = find_destination(options["name"])
         if options["accept_empty"]:
             destination.established = False
         # as they are taken: one that hangs is seen
