@@ -10,7 +10,7 @@ from cron_descriptor.Exception import FormatException
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import SIZES, parse_interval
-from destinations.lib.formats import as_text, counted
+from destinations.lib.formats import as_text, counted, listed
 
 UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
 # the first minute, hour, day, month and weekday of a cron field
@@ -65,10 +65,9 @@ def disabled_in_words(schedule: BackupSchedule) -> str:
     disabled = [one.name for one in schedule.destinations if not one.enabled]
     if not disabled or not schedule.enabled:
         return ""
+    where, verb = listed(disabled), "is" if len(disabled) == 1 else "are"
     if len(disabled) == len(schedule.destinations):
-        return f"{' and '.join(disabled)} {'is' if len(disabled) == 1 else 'are'} disabled, so its runs fail."
-    where = " and ".join(disabled)
-    verb = "is" if len(disabled) == 1 else "are"
+        return f"{where} {verb} disabled, so its runs fail."
     return f"{where} {verb} disabled: its backups lack their copy there until {where} {verb} enabled again."
 
 
