@@ -23,6 +23,7 @@ from destinations.exceptions import DestinationFull, DestinationUnavailable
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 from tests.support.file_systems import remount_read_only, small_disk
+from tests.support.rows import a_destination
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,10 +35,7 @@ def place(small_shop: Path) -> Path:
 
 @pytest.fixture
 def pair(destination: BackupDestination) -> list[BackupDestination]:
-    vault = BackupDestination(name="vault", type="local", created_by="tests")
-    vault.configure({})
-    vault.save()
-    return [destination, vault]
+    return [destination, a_destination("vault")]
 
 
 def states(backup: BackupExecution) -> dict[str, str]:

@@ -22,7 +22,7 @@ from destinations.backends.local import LocalDestination
 from destinations.exceptions import ConnectionLost, DestinationUnavailable
 from destinations.models import BackupDestination, read_today
 from tests.support.archives.stored import NOW, put
-from tests.support.rows import a_copy, a_drill, a_manifest, an_execution
+from tests.support.rows import a_copy, a_destination, a_drill, a_manifest, an_execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Listing = Callable[[], list[str]]
@@ -35,10 +35,7 @@ def place(small_shop: Path) -> Path:
 
 @pytest.fixture
 def pair(destination: BackupDestination) -> list[BackupDestination]:
-    vault = BackupDestination(name="vault", type="local", created_by="tests")
-    vault.configure({})
-    vault.save()
-    return [destination, vault]
+    return [destination, a_destination("vault")]
 
 
 def at(backup: BackupExecution, name: str) -> BackupCopy:

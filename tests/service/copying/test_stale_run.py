@@ -14,6 +14,7 @@ from backups.service.copying import kind as copying
 from backups.service.copying.run import copy_now
 from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
+from tests.support.rows import a_destination
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,10 +26,7 @@ def place(small_shop: Path) -> Path:
 
 @pytest.fixture
 def vault(destination: BackupDestination) -> BackupDestination:
-    vault = BackupDestination(name="vault", type="local", created_by="tests")
-    vault.configure({})
-    vault.save()
-    return vault
+    return a_destination("vault")
 
 
 def store(backup: BackupExecution, vault: BackupDestination) -> BackupCopy:
