@@ -26,10 +26,15 @@ def is_filename(name: str) -> bool:
     return len(name) <= MAX_FILENAME and _FILENAME.fullmatch(name) is not None and not name.endswith(PART_SUFFIX)
 
 
+def is_path(path: str) -> bool:
+    """Whether a file may have this path: for listings, where an error for each foreign file would take long."""
+    *folders, filename = path.split("/")
+    return len(folders) < MAX_DEPTH and all(map(is_segment, folders)) and is_filename(filename)
+
+
 def validate_path(path: str) -> str:
     """Return `path` unchanged, or raise `DestinationConfigError` when it breaks the rules of this module."""
-    *folders, filename = path.split("/")
-    if len(folders) < MAX_DEPTH and all(map(is_segment, folders)) and is_filename(filename):
+    if is_path(path):
         return path
     raise DestinationConfigError(
         f"The path {path!r} is not allowed in a destination.",

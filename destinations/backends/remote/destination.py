@@ -22,7 +22,7 @@ from destinations.exceptions import (
 )
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import compare
-from destinations.transfer.paths import is_filename, part_name, part_token, validate_prefix
+from destinations.transfer.paths import is_path, part_name, part_token, validate_prefix
 from destinations.transfer.upload import Wanted
 from destinations.transfer.watch import Foreign, Meter
 
@@ -203,11 +203,5 @@ class RemoteDestination(RemoteWritable):
 
 
 def is_listed(path: str) -> bool:
-    """Whether a file of that path may be an archive: the paths that `validate_path` allows, uploads left out."""
-    if path.startswith(LOCK_PROBE):
-        return False
-    try:
-        validate_path(path)
-    except DestinationConfigError:
-        return False
-    return is_filename(path.rpartition("/")[2])
+    """Whether a file of that path may be an archive: uploads and the files of tests of locks are left out."""
+    return is_path(path) and not path.startswith(LOCK_PROBE)
