@@ -1,6 +1,6 @@
 """The verdict on each instance: how well it is protected, and why, from facts that the rows hold."""
 
-from backups.service.monitoring.verdict.facts import Facts, facts_of
+from backups.service.monitoring.verdict.facts import Facts, facts_of, watched_names
 from backups.service.monitoring.verdict.judge import Verdict, judge
 from backups.service.monitoring.verdict.level import Level, worst
 from backups.service.monitoring.verdict.limits import Limits
@@ -19,5 +19,6 @@ __all__ = [
     "judge",
     "site_reasons",
     "verdicts",
+    "watched_names",
     "worst",
 ]

@@ -92,7 +92,8 @@ class Facts:
     @property
     def is_watched(self) -> bool:
         """False for an instance that is gone from the file and has no schedule: its backups may stay."""
-        return self.is_described or bool(self.config_errors or self.outlook.automatic)
+        is_in_use = self.outlook.automatic or self.half_restored is not None
+        return self.is_described or bool(self.config_errors) or bool(is_in_use)
 
     @property
     def good(self) -> BackupExecution | None:
@@ -195,15 +196,15 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
 
 
 def watched_names() -> list[str]:
-    """Return the instances of the instances file, with mistakes or not, and those that only enabled schedules name.
+    """Return the instances of the file, with mistakes or not, those of enabled schedules, and half-restored ones.
 
-    One that is gone from the file and has no schedule is not watched: its backups may stay.
+    Another one that is gone from the file is not watched: its backups may stay.
     """
     found = inventory()
     names = {*found.instances, *(problem.instance for problem in found.problems if problem.instance)}
     # of a file that cannot be read it is not known what it describes
     scheduled = BackupSchedule.objects.enabled().order_by().values_list("instance", flat=True)
-    return sorted({*names, *scheduled})
+    return sorted({*names, *scheduled, *(restore.instance for restore in not_rolled_back())})
 
 
 def places(ids: Sequence[str] | None = None) -> dict[str, Place]:

@@ -16,7 +16,6 @@ State = BackupCopy.State
 
 
 def archive_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
-    """Yield the reasons, the most urgent first."""
     if not facts.is_watched:
         return
     yield from _lost(facts)
@@ -67,6 +66,12 @@ def _proof(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
             f"{run.kind}-failed", Level.AT_RISK,
             sentences(f"The last {run.kind} of {name} failed: {run.error_message}"),
             sentences(run.error_hint or "Make a new backup and drill that"), since=run.completed_at,
+        )  # fmt: skip
+    if (trouble := drills.trouble) is not None:
+        yield Reason(
+            "drill-without-verdict", Level.AT_RISK,
+            sentences(f"The last drill of {name} came to no verdict: {trouble.error_message}"),
+            sentences(trouble.error_hint or f"Run `drill {name}` again"), since=trouble.completed_at,
         )  # fmt: skip
     if facts.good is None or drills.failures:
         return
