@@ -112,7 +112,7 @@ def test_the_banner_names_the_first_reason_of_an_instance_at_risk(
     a_protected_backup("shop")
     a_protected_backup("wiki")
     client = bring_about(a_client(VIEW))
-    (reason,) = row(client, "shop").all(data_reason="*")
+    reason, *_ = row(client, "shop").all(data_reason="*")
     assert (reason["data-reason"], reason.status) == (code, "at-risk")
     assert banner(client) == ("warning", f"1 of 2 instances is at risk. {reason.text}")
 
