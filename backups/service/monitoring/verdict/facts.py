@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backups.instances import inventory
+from backups.instances import get_instance, inventory
 from backups.models import (
     BackupCopy,
     BackupExecution,
@@ -193,6 +193,12 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
             )
         )
     return found
+
+
+def require_known(name: str) -> None:
+    """Raise InstanceError for a name that neither the instances file nor the history has."""
+    if name not in watched_names() and not BackupExecution.objects.of_instance(name).exists():
+        get_instance(name)
 
 
 def watched_names() -> list[str]:

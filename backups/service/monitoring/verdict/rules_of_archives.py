@@ -32,9 +32,9 @@ def _lost(facts: Facts) -> Iterator[Reason]:
     if facts.missing:
         yield Reason(
             "archive-lost", Level.AT_RISK,
-            f"{counted(facts.missing, 'archive')} of {name} {'is' if facts.missing == 1 else 'are'} missing at the "
-            "destination, and this site did not delete it.",
-            "Bring it back or import it, or accept the loss: `listbackups --missing`, `acceptloss`.",
+            f"{counted(facts.missing, 'archive')} of {name} {'is' if facts.missing == 1 else 'are'} missing, and this "
+            "site did not delete what is gone.",
+            f"Bring it back or import it, or accept the loss: `listbackups {name} --archive missing`, `acceptloss`.",
         )  # fmt: skip
     if facts.damaged:
         yield Reason(
@@ -110,7 +110,7 @@ def _keys(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
             yield Reason(
                 "key-not-proven", Level.AT_RISK,
                 f"It is not proven that a key at hand opens the backups of {facts.instance} at {where}: {why}.",
-                f"Run `checkkeys {where}`, or a drill of {facts.instance} where its key is.", where,
+                f"Run `checkkeys --destination {where}`, or a drill of {facts.instance} where its key is.", where,
             )  # fmt: skip
 
 
@@ -153,9 +153,10 @@ def _copies(facts: Facts) -> Iterator[Reason]:
             ),
             sentences(fact.copy.error_hint or "It is made again as soon as that destination takes it"), where,
         )  # fmt: skip
-    if others := facts.lacking - bool(lacking):
+    # the newest is among them, unless its copy failed a moment ago
+    if (others := facts.lacking - bool(lacking)) > 0:
         yield Reason(
-            "copies-missing", Level.AT_RISK, f"{counted(others, 'older backup')} of {name} lack a copy.",
+            "copies-missing", Level.AT_RISK, f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
             "They are made again as soon as the destination takes them; give up what cannot be made.",
         )  # fmt: skip
     if not facts.copies_away:
@@ -180,7 +181,8 @@ def _places(facts: Facts, limits: Limits) -> Iterator[Reason]:
             yield Reason(
                 "retention-stopped", Level.AT_RISK,
                 sentences(f"Retention at {destination} does not come to its end: {retention.problem}"),
-                f"Correct that, then run `prunebackups {destination}`.", destination.name, retention.done_at,
+                f"Correct that, then run `prunebackups --destination {destination}`.",
+                destination.name, retention.done_at,
             )  # fmt: skip
         size, free = fact.copy.size_bytes, destination.free_bytes
         if free is not None and size and destination.enabled and free < limits.backups_that_must_fit * size:

@@ -56,9 +56,7 @@ def _half_restored(facts: Facts, restore: str, is_verified: bool, since: datetim
         text = f"The end of a restore of {facts.instance} went wrong: its data was applied and verified."
     else:
         text = f"{facts.instance} may be half restored: a restore failed and was not rolled back."
-    hint = (
-        f"See `showrestore {restore}`: undo it with `restore --undo`, or acknowledge it once the service is in order."
-    )
+    hint = f"`showrestore {restore}` says more: undo the restore, or acknowledge it once the service is in order."
     return Reason("half-restored", Level.UNPROTECTED, text, hint, since=since)
 
 
@@ -80,7 +78,7 @@ def _not_described(facts: Facts) -> Iterator[Reason]:
 
 def _late(facts: Facts, now: datetime) -> Iterator[Reason]:
     name, good, outlook = facts.instance, facts.good, facts.outlook
-    again = f"See why with `listbackups --instance {name}`, then run `backup {name}`."
+    again = f"See why with `listbackups {name}`, then run `backup {name}`."
     if good is None:
         if facts.missing or facts.damaged or facts.drills.failures:
             flaws = [
