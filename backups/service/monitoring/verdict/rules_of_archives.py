@@ -156,7 +156,8 @@ def _copies(facts: Facts) -> Iterator[Reason]:
     # the newest is among them, unless its copy failed a moment ago
     if (others := facts.lacking - bool(lacking)) > 0:
         yield Reason(
-            "copies-missing", Level.AT_RISK, f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
+            "copies-missing", Level.AT_RISK,
+            f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
             "They are made again as soon as the destination takes them; give up what cannot be made.",
         )  # fmt: skip
     if not facts.copies_away:
