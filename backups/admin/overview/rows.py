@@ -31,7 +31,6 @@ LABELS = {
     Condition.FAILING: "Last attempt failed",
     Condition.OVERDUE: "Overdue",
     Condition.NEVER: "No backup",
-    Condition.DROPPED: "Data dropped",
 }
 LONGEST_CAUSE = 160
 
@@ -104,8 +103,8 @@ class Row:
             return (
                 f"the last good backup of {state.name} was {formats.age(taken_at(state.good))}{_cause(state.failure)}"
             )
-        if state.condition is Condition.DROPPED:
-            return f"data of {state.name} is gone since the backup before"
+        if state.condition is Condition.DROPPED and state.episode is not None:
+            return f"the newest backup of {state.name} {state.episode.headline}"
         if state.condition is Condition.SAFE:
             return f"the drill of {state.name} is overdue"
         if state.failure is None and state.outlook.failing:
@@ -183,6 +182,8 @@ def _live(model: type[Run], names: list[str]) -> dict[str, dict[str, Any]]:
 def label_of(state: Protection, drills: DrillState) -> str:
     if state.condition is Condition.NEVER and drills.failures:
         return "No good backup"
+    if state.condition is Condition.DROPPED and state.episode is not None:
+        return state.episode.label.capitalize()
     return LABELS[state.condition]
 
 
