@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from backups.models import BackupCopy, KeyState
-from backups.service.drops.episodes import summary
+from backups.service.drops.episodes import named
 from backups.service.monitoring.verdict.facts import CopyFact, Facts
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
@@ -45,17 +45,19 @@ def _lost(facts: Facts) -> Iterator[Reason]:
 
 
 def _dropped(facts: Facts) -> Iterator[Reason]:
-    if (episode := facts.episode) is not None:
+    episode = facts.episode
+    if episode is not None and episode.lost:
         yield Reason(
             "data-dropped", Level.AT_RISK,
-            f"Data of {facts.instance} is gone since the backup before: {summary(episode.newest)}.",
+            f"Data of {facts.instance} is gone since the backup before: {'; '.join(named(episode.lost))}.",
             f"If that is intended run `confirmdrop {episode.newest.pk}`, else restore an earlier backup.",
             since=episode.since,
         )  # fmt: skip
     for item in facts.off_trend:
         yield Reason(
             "records-off-trend", Level.AT_RISK, item.text,
-            "Look at the data; confirm the change where it is intended.", item.subject,
+            f"If that is intended run `confirmdrop {facts.instance}`, else restore an earlier backup.", item.subject,
+            since=episode.since if episode else None,
         )  # fmt: skip
 
 
