@@ -1,6 +1,6 @@
 """The newest backups of each instance and what its schedules demand, in a constant number of queries."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -74,20 +74,17 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     )
     good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
     schedules = freshness_by_instance({name: taken_at(good[name]) if name in good else None for name in names})
-    failed = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.FAILED))
-    interrupted = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.INTERRUPTED))
+    failures = _failures(backups, names, hashes, good)
     # of each instance the running backup, or else the one that was queued first
     active: dict[str, BackupExecution] = {}
-    for backup in backups.active().filter(instance__in=names).order_by("created_at"):
+    # few rows: in that order, or with the names, SQLite would read all the others too
+    for backup in sorted(backups.active().order_by(), key=lambda row: (row.created_at, row.pk)):
         if backup.status == Status.RUNNING or backup.instance not in active:
             active[backup.instance] = backup
     found = []
     for name in names:
-        newest, failure = good.get(name), _later(failed.get(name), interrupted.get(name))
+        newest, failure = good.get(name), failures.get(name)
         outlook, episode = schedules.get(name, Freshness()), episodes.get(name)
-        # a failure before the newest good backup is over
-        if newest is not None and failure is not None and _later(newest, failure) is newest:
-            failure = None
         # not beside an adopted archive: other software may compute that hash differently
         backed_up = None if newest is None or newest.adopted else getattr(newest, "config_hash", None)
         drifted = bool(backed_up and hashes.get(name) and backed_up != hashes[name])
@@ -136,8 +133,31 @@ def _newest(
     return {backup.instance: backup for backup in found}
 
 
-def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:
-    return max(_present(one, other), key=lambda found: found.completed_at or found.created_at, default=None)
+def _failures(
+    backups: BackupQuerySet, names: Sequence[str], known: Container[str], good: Mapping[str, BackupExecution]
+) -> dict[str, BackupExecution]:
+    """Return the newest failed or interrupted backup of each instance, where it ended after the newest good one."""
+    newest_first = BackupExecution.objects.newest_first().values("pk")
+
+    def seeks(name: str | OuterRef) -> list[Subquery]:
+        unsuccessful = (Status.FAILED, Status.INTERRUPTED)
+        return [Subquery(newest_first.filter(instance=name, status=status)[:1]) for status in unsuccessful]
+
+    rows = InstanceState.objects.filter(instance__in=names).values_list(*seeks(OuterRef("instance")))
+    pks = {pk for row in rows for pk in row if pk is not None}
+    if others := [seek for name in names if name not in known for seek in seeks(name)]:
+        pks.update(BackupExecution.objects.filter(pk__in=others).order_by().values_list("pk", flat=True))
+    newest: dict[str, tuple[datetime, str]] = {}
+    ends = BackupExecution.objects.filter(pk__in=pks).order_by()
+    for pk, name, completed_at, created_at in ends.values_list("pk", "instance", "completed_at", "created_at"):
+        newest[name] = max(newest.get(name, (completed_at or created_at, pk)), (completed_at or created_at, pk))
+    # most are over: only the rows that count are read in full
+    later = [
+        pk
+        for name, (end, pk) in newest.items()
+        if name not in good or end > (good[name].completed_at or good[name].created_at)
+    ]
+    return {backup.instance: backup for backup in backups.filter(pk__in=later).order_by()} if later else {}
 
 
 def _present(*backups: BackupExecution | None) -> Iterable[BackupExecution]:
