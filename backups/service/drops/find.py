@@ -32,10 +32,11 @@ def record_drops(backup: BackupExecution, manifest: Manifest) -> Manifest:
 
 
 def record_drops_of_adopted(backups: Iterable[BackupExecution]) -> None:
-    """Record in the rows of adopted archives what they hold and what they lack, oldest first."""
+    """Record in the rows of adopted archives what they hold and what they lack, the oldest of each instance first."""
     past = PastBackups()
     dated = [row for row in backups if row.started_at is not None]
-    for backup in sorted(dated, key=lambda row: (row.started_at, row.pk)):
+    # one instance after the other: the manifests in memory are those of its last backups
+    for backup in sorted(dated, key=lambda row: (row.instance, row.started_at, row.pk)):
         manifest = manifest_of(backup.pk)
         if manifest is not None:
             backup.transition(Status.COMPLETED, **_columns(backup, manifest, past))
