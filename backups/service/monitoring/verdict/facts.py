@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backups.instances import inventory
+from backups.instances import get_instance, inventory
 from backups.models import (
     BackupCopy,
     BackupExecution,
@@ -66,7 +66,7 @@ class OffTrend:
 class Facts:
     """What is known of one instance.
 
-    `proof` is the newest passed drill, with its backup. `copies` are those of the newest good backup, sound or not.
+    `copies` are those of the newest good backup, sound or not.
     `missing`, `damaged` and `lacking` count backups whose archive is gone, is changed everywhere, or lacks a copy.
     `config_errors` are those in the instances file, `config_problem` those in the configuration of the service.
     """
@@ -74,7 +74,6 @@ class Facts:
     protection: Protection
     drills: DrillState
     is_described: bool = True
-    proof: DrillExecution | None = None
     copies: tuple[CopyFact, ...] = ()
     missing: int = 0
     damaged: int = 0
@@ -94,7 +93,8 @@ class Facts:
     @property
     def is_watched(self) -> bool:
         """False for an instance that is gone from the file and has no schedule: its backups may stay."""
-        return self.is_described or bool(self.config_errors or self.outlook.automatic)
+        is_in_use = self.outlook.automatic or self.half_restored is not None
+        return self.is_described or bool(self.config_errors) or bool(is_in_use)
 
     @property
     def good(self) -> BackupExecution | None:
@@ -137,6 +137,11 @@ class Facts:
         return [fact for fact in self.sound_copies if fact.place.leaves_machine]
 
     @property
+    def proof(self) -> DrillExecution | None:
+        """The newest drill that passed, of one of the newest backups at that time, with its backup."""
+        return self.drills.proof
+
+    @property
     def proven(self) -> BackupExecution | None:
         """The backup that the newest passed drill restored."""
         return self.proof.execution if self.proof else None
@@ -171,13 +176,11 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
     found = []
     for state in states:
         name, note = state.name, notes.get(state.name)
-        last = drills[name].last
         found.append(
             Facts(
                 protection=state,
                 drills=drills[name],
                 is_described=name in described,
-                proof=last if last is not None and last.verdict == DrillExecution.Verdict.PASSED else None,
                 copies=tuple(copies.get(state.good.pk, ())) if state.good else (),
                 missing=missing.get(name, 0),
                 damaged=damaged.get(name, 0),
@@ -194,16 +197,22 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
     return found
 
 
-def watched_names() -> list[str]:
-    """Return the instances of the instances file, with mistakes or not, and those that only enabled schedules name.
+def require_known(name: str) -> None:
+    """Raise InstanceError for a name that neither the instances file nor the history has."""
+    if name not in watched_names() and not BackupExecution.objects.of_instance(name).exists():
+        get_instance(name)
 
-    One that is gone from the file and has no schedule is not watched: its backups may stay.
+
+def watched_names() -> list[str]:
+    """Return the instances of the file, with mistakes or not, those of enabled schedules, and half-restored ones.
+
+    Another one that is gone from the file is not watched: its backups may stay.
     """
     found = inventory()
     names = {*found.instances, *(problem.instance for problem in found.problems if problem.instance)}
     # of a file that cannot be read it is not known what it describes
     scheduled = BackupSchedule.objects.enabled().order_by().values_list("instance", flat=True)
-    return sorted({*names, *scheduled})
+    return sorted({*names, *scheduled, *(restore.instance for restore in not_rolled_back())})
 
 
 def places(ids: Sequence[str] | None = None) -> dict[str, Place]:

@@ -1,22 +1,21 @@
 """Reasons about what lies at the destinations: copies, encryption, keys, proof, retention, data that is gone."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from backups.models import BackupCopy
+from backups.models import BackupCopy, KeyState
 from backups.service.drops.episodes import named
 from backups.service.monitoring.verdict.facts import CopyFact, Facts
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
-from destinations.lib.formats import counted, rough_duration
+from destinations.lib.formats import counted, human_size, rough_duration
 from destinations.lib.operator_error import sentences
 
 State = BackupCopy.State
 
 
 def archive_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
-    """Yield the reasons, the most urgent first."""
     if not facts.is_watched:
         return
     yield from _lost(facts)
@@ -25,7 +24,7 @@ def archive_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Rea
     if facts.good is not None:
         yield from _keys(facts, now, limits)
         yield from _copies(facts)
-        yield from _places(facts)
+        yield from _places(facts, limits)
 
 
 def _lost(facts: Facts) -> Iterator[Reason]:
@@ -33,9 +32,9 @@ def _lost(facts: Facts) -> Iterator[Reason]:
     if facts.missing:
         yield Reason(
             "archive-lost", Level.AT_RISK,
-            f"{counted(facts.missing, 'archive')} of {name} {'is' if facts.missing == 1 else 'are'} missing at the "
-            "destination, and this site did not delete it.",
-            "Bring it back or import it, or accept the loss: `listbackups --missing`, `acceptloss`.",
+            f"{counted(facts.missing, 'archive')} of {name} {'is' if facts.missing == 1 else 'are'} missing, and this "
+            "site did not delete what is gone.",
+            f"Bring it back or import it, or accept the loss: `listbackups {name} --archive missing`, `acceptloss`.",
         )  # fmt: skip
     if facts.damaged:
         yield Reason(
@@ -70,6 +69,12 @@ def _proof(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
             sentences(f"The last {run.kind} of {name} failed: {run.error_message}"),
             sentences(run.error_hint or "Make a new backup and drill that"), since=run.completed_at,
         )  # fmt: skip
+    if (trouble := drills.trouble) is not None:
+        yield Reason(
+            "drill-without-verdict", Level.AT_RISK,
+            sentences(f"The last drill of {name} came to no verdict: {trouble.error_message}"),
+            sentences(trouble.error_hint or f"Run `drill {name}` again"), since=trouble.completed_at,
+        )  # fmt: skip
     if facts.good is None or drills.failures:
         return
     put_off = f" It is put off: {drills.put_off}" if drills.put_off else ""
@@ -80,7 +85,7 @@ def _proof(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
         )  # fmt: skip
         return
     age, period = now - facts.proof.created_at, drills.every or limits.drill_period
-    if age > period + limits.drill_grace:
+    if age > _drill_period(facts, limits):
         yield Reason(
             "drill-overdue", Level.AT_RISK,
             sentences(
@@ -92,18 +97,49 @@ def _proof(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
 
 
 def _keys(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
-    for fact in facts.sound_copies:
-        if not fact.is_encrypted:
-            continue
-        check, where = fact.place.key_check, fact.place.name
-        if check is not None and check.problem:
-            yield Reason("keys-lost", Level.AT_RISK, check.problem, check.hint, where, check.checked_at)
-        elif check is None or check.checked_at is None or now - check.checked_at > limits.key_check_age:
+    encrypted = [fact for fact in facts.sound_copies if fact.is_encrypted]
+    states = {fact.place.name: _key_state(facts, fact, now, limits) for fact in encrypted}
+    lost = [name for name, state in states.items() if state == KeyState.NEWEST_LOST]
+    # one that is not encrypted opens without a key
+    nothing_opens = bool(lost) and len(lost) == len(facts.sound_copies)
+    for fact in encrypted:
+        check, where, state = fact.place.key_check, fact.place.name, states[fact.place.name]
+        if state in (KeyState.NEWEST_LOST, KeyState.OLDER_LOST) and check is not None:
+            level = Level.UNPROTECTED if nothing_opens else Level.AT_RISK
+            yield Reason("keys-lost", level, check.problem, check.hint, where, check.checked_at)
+        elif state != KeyState.OPENS and not _proof_opened(facts, now, limits):
+            why = "its key is kept elsewhere" if state == KeyState.ELSEWHERE else "no check of the last days says so"
             yield Reason(
                 "key-not-proven", Level.AT_RISK,
-                f"It is not proven that a key at hand opens the backups of {facts.instance} at {where}.",
-                f"Run `checkkeys {where}`.", where,
+                f"It is not proven that a key at hand opens the backups of {facts.instance} at {where}: {why}.",
+                f"Run `checkkeys --destination {where}`, or a drill of {facts.instance} where its key is.", where,
             )  # fmt: skip
+
+
+def _key_state(facts: Facts, fact: CopyFact, now: datetime, limits: Limits) -> str:
+    check = fact.place.key_check
+    if check is None or check.checked_at is None:
+        return KeyState.UNDETERMINED
+    if check.problem and check.by_instance is None:
+        # it was checked by an earlier release, which did not record whose archives they were
+        return KeyState.OLDER_LOST
+    state = (check.by_instance or {}).get(facts.instance, KeyState.UNDETERMINED)
+    # what is lost stays lost until a check says otherwise
+    is_old = now - check.checked_at > limits.key_check_age and state == KeyState.OPENS
+    return KeyState.UNDETERMINED if is_old else state
+
+
+def _proof_opened(facts: Facts, now: datetime, limits: Limits) -> bool:
+    """True when the drill that counts opened an archive that is encrypted as the newest good one."""
+    if facts.proof is None or facts.good is None or now > facts.proof.created_at + _drill_period(facts, limits):
+        return False
+    drilled = facts.proof.execution
+    return (drilled.encryption, drilled.recipients) == (facts.good.encryption, facts.good.recipients)
+
+
+def _drill_period(facts: Facts, limits: Limits) -> timedelta:
+    """Return how old the last drill may be."""
+    return (facts.drills.every or limits.drill_period) + limits.drill_grace
 
 
 def _copies(facts: Facts) -> Iterator[Reason]:
@@ -119,9 +155,11 @@ def _copies(facts: Facts) -> Iterator[Reason]:
             ),
             sentences(fact.copy.error_hint or "It is made again as soon as that destination takes it"), where,
         )  # fmt: skip
-    if others := facts.lacking - bool(lacking):
+    # the newest is among them, unless its copy failed a moment ago
+    if (others := facts.lacking - bool(lacking)) > 0:
         yield Reason(
-            "copies-missing", Level.AT_RISK, f"{counted(others, 'older backup')} of {name} lack a copy.",
+            "copies-missing", Level.AT_RISK,
+            f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
             "They are made again as soon as the destination takes them; give up what cannot be made.",
         )  # fmt: skip
     if not facts.copies_away:
@@ -139,14 +177,24 @@ def _copies(facts: Facts) -> Iterator[Reason]:
             )  # fmt: skip
 
 
-def _places(facts: Facts) -> Iterator[Reason]:
+def _places(facts: Facts, limits: Limits) -> Iterator[Reason]:
     for fact in facts.copies:
-        retention = fact.place.retention
+        destination, retention = fact.place.destination, fact.place.retention
         if retention is not None and retention.problem:
             yield Reason(
                 "retention-stopped", Level.AT_RISK,
-                sentences(f"Retention at {fact.place.name} does not come to its end: {retention.problem}"),
-                f"Correct that, then run `prunebackups {fact.place.name}`.", fact.place.name, retention.done_at,
+                sentences(f"Retention at {destination} does not come to its end: {retention.problem}"),
+                f"Correct that, then run `prunebackups --destination {destination}`.",
+                destination.name, retention.done_at,
+            )  # fmt: skip
+        size, free = fact.copy.size_bytes, destination.free_bytes
+        if free is not None and size and destination.enabled and free < limits.backups_that_must_fit * size:
+            yield Reason(
+                "space-short", Level.AT_RISK,
+                f"{destination} has {human_size(free)} free, which is less than {limits.backups_that_must_fit} more "
+                f"backups of {facts.instance} take.",
+                "Free space there, shorten what its rule keeps, or choose another destination.",
+                destination.name, destination.free_bytes_at,
             )  # fmt: skip
 
 
