@@ -3,7 +3,7 @@
 import os
 import shlex
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +35,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
             return _stripped(self.parse_value(text, cast))
         except ValueError:
             raise ImproperlyConfigured(f"The setting {var} is not {WANTED.get(cast, 'valid')}.") from None
+
+    def choice(self, var: str, known: Sequence[str], default: str) -> str:
+        """Return the value, which is one of `known`. Raises ImproperlyConfigured that names them."""
+        value = text_of(var).strip() or default
+        if value not in known:
+            raise ImproperlyConfigured(f"The setting {var} is not one of {', '.join(known)}.")
+        return value
 
     def db_url(self, var: str = "DATABASE_URL", default: Any = "", engine: Any = None) -> dict[str, Any]:
         """Return the settings of a database. Raises ImproperlyConfigured that never repeats the URL."""

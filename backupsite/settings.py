@@ -99,6 +99,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "backupsite.middleware.request_ids",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backupsite.middleware.content_security_policy",
@@ -178,15 +179,19 @@ Q_CLUSTER = queue.cluster_settings(env, runs=BACKUP_WORKERS, timeout=BACKUP_TIME
 
 DEFAULT_EXCEPTION_REPORTER = "backupsite.crashes.RedactingReporter"
 LOG_FILE = env.str("LOG_FILE", default=str(BACKUPSITE_HOME / "backupsite.log"))
+LOG_FORMAT = env.choice("LOG_FORMAT", ["text", "json"], default="text")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "backupsite.logs.RedactingFormatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        },
+            "text": {
+                "()": "backupsite.logs.RedactingFormatter",
+                "format": "{asctime} {levelname} {name} {message}",
+                "style": "{",
+            },
+            "json": {"()": "backupsite.json_logs.RedactingJsonFormatter"},
+        }[LOG_FORMAT],
     },
     "handlers": {
         "stderr": {"class": "backups.lib.log_handlers.StandardError", "formatter": "line"},
