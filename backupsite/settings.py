@@ -83,6 +83,9 @@ BACKUP_DRILL_EVERY_DAYS = env.int("BACKUP_DRILL_EVERY_DAYS", default=0)
 BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secrets_key(BACKUPSITE_HOME)]
 # the aliases of STORAGES in which destinations of type `storage` may keep archives
 BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
+# what programs that watch this site get: docs/monitoring.md
+BACKUP_MONITORING_TOKEN = env.str("BACKUP_MONITORING_TOKEN", default="")
+BACKUP_MONITORING_ADDRESSES = env.networks("BACKUP_MONITORING_ADDRESSES", default="127.0.0.0/8 ::1")
 
 # --- Django -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -172,6 +175,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+# a program on this host asks gunicorn itself, without the proxy that speaks TLS
+SECURE_REDIRECT_EXEMPT = [r"^(health|metrics)$"]
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
