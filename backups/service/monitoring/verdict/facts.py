@@ -65,7 +65,7 @@ class OffTrend:
 class Facts:
     """What is known of one instance.
 
-    `proof` is the newest passed drill, with its backup. `copies` are those of the newest good backup, sound or not.
+    `copies` are those of the newest good backup, sound or not.
     `missing`, `damaged` and `lacking` count backups whose archive is gone, is changed everywhere, or lacks a copy.
     `config_errors` are those in the instances file, `config_problem` those in the configuration of the service.
     """
@@ -73,7 +73,6 @@ class Facts:
     protection: Protection
     drills: DrillState
     is_described: bool = True
-    proof: DrillExecution | None = None
     copies: tuple[CopyFact, ...] = ()
     missing: int = 0
     damaged: int = 0
@@ -136,6 +135,11 @@ class Facts:
         return [fact for fact in self.sound_copies if fact.place.leaves_machine]
 
     @property
+    def proof(self) -> DrillExecution | None:
+        """The newest drill that passed, of one of the newest backups at that time, with its backup."""
+        return self.drills.proof
+
+    @property
     def proven(self) -> BackupExecution | None:
         """The backup that the newest passed drill restored."""
         return self.proof.execution if self.proof else None
@@ -170,13 +174,11 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
     found = []
     for state in states:
         name, note = state.name, notes.get(state.name)
-        last = drills[name].last
         found.append(
             Facts(
                 protection=state,
                 drills=drills[name],
                 is_described=name in described,
-                proof=last if last is not None and last.verdict == DrillExecution.Verdict.PASSED else None,
                 copies=tuple(copies.get(state.good.pk, ())) if state.good else (),
                 missing=missing.get(name, 0),
                 damaged=damaged.get(name, 0),

@@ -1,15 +1,15 @@
 """Reasons about what lies at the destinations: copies, encryption, keys, proof, retention, data that is gone."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from backups.models import BackupCopy
+from backups.models import BackupCopy, KeyState
 from backups.service.drops.episodes import summary
 from backups.service.monitoring.verdict.facts import CopyFact, Facts
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
-from destinations.lib.formats import counted, rough_duration
+from destinations.lib.formats import counted, human_size, rough_duration
 from destinations.lib.operator_error import sentences
 
 State = BackupCopy.State
@@ -25,7 +25,7 @@ def archive_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Rea
     if facts.good is not None:
         yield from _keys(facts, now, limits)
         yield from _copies(facts)
-        yield from _places(facts)
+        yield from _places(facts, limits)
 
 
 def _lost(facts: Facts) -> Iterator[Reason]:
@@ -78,7 +78,7 @@ def _proof(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
         )  # fmt: skip
         return
     age, period = now - facts.proof.created_at, drills.every or limits.drill_period
-    if age > period + limits.drill_grace:
+    if age > _drill_period(facts, limits):
         yield Reason(
             "drill-overdue", Level.AT_RISK,
             sentences(
@@ -90,18 +90,49 @@ def _proof(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
 
 
 def _keys(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
-    for fact in facts.sound_copies:
-        if not fact.is_encrypted:
-            continue
-        check, where = fact.place.key_check, fact.place.name
-        if check is not None and check.problem:
-            yield Reason("keys-lost", Level.AT_RISK, check.problem, check.hint, where, check.checked_at)
-        elif check is None or check.checked_at is None or now - check.checked_at > limits.key_check_age:
+    encrypted = [fact for fact in facts.sound_copies if fact.is_encrypted]
+    states = {fact.place.name: _key_state(facts, fact, now, limits) for fact in encrypted}
+    lost = [name for name, state in states.items() if state == KeyState.NEWEST_LOST]
+    # one that is not encrypted opens without a key
+    nothing_opens = bool(lost) and len(lost) == len(facts.sound_copies)
+    for fact in encrypted:
+        check, where, state = fact.place.key_check, fact.place.name, states[fact.place.name]
+        if state in (KeyState.NEWEST_LOST, KeyState.OLDER_LOST) and check is not None:
+            level = Level.UNPROTECTED if nothing_opens else Level.AT_RISK
+            yield Reason("keys-lost", level, check.problem, check.hint, where, check.checked_at)
+        elif state != KeyState.OPENS and not _proof_opened(facts, now, limits):
+            why = "its key is kept elsewhere" if state == KeyState.ELSEWHERE else "no check of the last days says so"
             yield Reason(
                 "key-not-proven", Level.AT_RISK,
-                f"It is not proven that a key at hand opens the backups of {facts.instance} at {where}.",
-                f"Run `checkkeys {where}`.", where,
+                f"It is not proven that a key at hand opens the backups of {facts.instance} at {where}: {why}.",
+                f"Run `checkkeys {where}`, or a drill of {facts.instance} where its key is.", where,
             )  # fmt: skip
+
+
+def _key_state(facts: Facts, fact: CopyFact, now: datetime, limits: Limits) -> str:
+    check = fact.place.key_check
+    if check is None or check.checked_at is None:
+        return KeyState.UNDETERMINED
+    if check.problem and check.by_instance is None:
+        # it was checked by an earlier release, which did not record whose archives they were
+        return KeyState.OLDER_LOST
+    state = (check.by_instance or {}).get(facts.instance, KeyState.UNDETERMINED)
+    # what is lost stays lost until a check says otherwise
+    is_old = now - check.checked_at > limits.key_check_age and state == KeyState.OPENS
+    return KeyState.UNDETERMINED if is_old else state
+
+
+def _proof_opened(facts: Facts, now: datetime, limits: Limits) -> bool:
+    """True when the drill that counts opened an archive that is encrypted as the newest good one."""
+    if facts.proof is None or facts.good is None or now > facts.proof.created_at + _drill_period(facts, limits):
+        return False
+    drilled = facts.proof.execution
+    return (drilled.encryption, drilled.recipients) == (facts.good.encryption, facts.good.recipients)
+
+
+def _drill_period(facts: Facts, limits: Limits) -> timedelta:
+    """Return how old the last drill may be."""
+    return (facts.drills.every or limits.drill_period) + limits.drill_grace
 
 
 def _copies(facts: Facts) -> Iterator[Reason]:
@@ -137,14 +168,23 @@ def _copies(facts: Facts) -> Iterator[Reason]:
             )  # fmt: skip
 
 
-def _places(facts: Facts) -> Iterator[Reason]:
+def _places(facts: Facts, limits: Limits) -> Iterator[Reason]:
     for fact in facts.copies:
-        retention = fact.place.retention
+        destination, retention = fact.place.destination, fact.place.retention
         if retention is not None and retention.problem:
             yield Reason(
                 "retention-stopped", Level.AT_RISK,
-                sentences(f"Retention at {fact.place.name} does not come to its end: {retention.problem}"),
-                f"Correct that, then run `prunebackups {fact.place.name}`.", fact.place.name, retention.done_at,
+                sentences(f"Retention at {destination} does not come to its end: {retention.problem}"),
+                f"Correct that, then run `prunebackups {destination}`.", destination.name, retention.done_at,
+            )  # fmt: skip
+        size, free = fact.copy.size_bytes, destination.free_bytes
+        if free is not None and size and destination.enabled and free < limits.backups_that_must_fit * size:
+            yield Reason(
+                "space-short", Level.AT_RISK,
+                f"{destination} has {human_size(free)} free, which is less than {limits.backups_that_must_fit} more "
+                f"backups of {facts.instance} take.",
+                "Free space there, shorten what its rule keeps, or choose another destination.",
+                destination.name, destination.free_bytes_at,
             )  # fmt: skip
 
 
