@@ -6,11 +6,12 @@ from typing import Any
 
 from backups.outside.http import RequestFailed, ask, is_plain, require_url
 from backups.outside.problem import Problem, Severity
-from destinations.lib.operator_error import OperatorError
+from destinations.lib.operator_error import OperatorError, sentences
+from destinations.lib.redaction import remember
 
 # an answer of the site itself; others come from a proxy before it
 OWN = (200, 503)
-TOKEN_HINT = "Compare --token-file with BACKUP_MONITORING_TOKEN of the site: docs/monitoring.md."  # noqa: S105
+TOKEN_HINT = "Compare the token file with BACKUP_MONITORING_TOKEN of the site: docs/monitoring.md."  # noqa: S105
 
 
 def read_token(path: Path) -> str:
@@ -22,6 +23,7 @@ def read_token(path: Path) -> str:
         raise OperatorError(f"The token file {path} cannot be read: {reason}.") from None
     if not token or not token.isprintable() or not token.isascii():
         raise OperatorError(f"The token file {path} holds no token.", "It is one line of printable ASCII.")
+    remember(token)
     return token
 
 
@@ -58,13 +60,13 @@ def problems_at(url: str, *, token: str = "", seconds: float, ca_file: Path | No
 
 def _problems_in(found: dict[str, Any], host: str) -> list[Problem]:
     if found["level"] == "unknown":
-        text = f"The site at {host} cannot read its database. {found.get('error', '')}"
+        text = sentences(f"The site at {host} cannot read its database.", found.get("error", ""))
         return [Problem(Severity.CRITICAL, "database-unusable", text, found.get("hint", ""), is_silence=True)]
     if "instances" not in found:
         if found["status"] == "ok":
             return []
         text = f"The site at {host} says that it is failing."
-        return [Problem(Severity.CRITICAL, "failing", text, "With --token-file it says why.", is_silence=True)]
+        return [Problem(Severity.CRITICAL, "failing", text, "With the token of the site it says why.", is_silence=True)]
     reasons = [("", reason) for reason in found["site"]]
     reasons += [(item["instance"], reason) for item in found["instances"] for reason in item["reasons"]]
     return [problem for name, reason in reasons if (problem := problem_of(name, reason)) is not None]

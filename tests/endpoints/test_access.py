@@ -1,6 +1,7 @@
 """Who gets the status of the site, who gets everything, and who gets nothing."""
 
 import logging
+from ipaddress import ip_network
 
 import pytest
 from django.test import Client
@@ -44,8 +45,6 @@ def test_a_proxy_that_forwards_in_another_way_opens_nothing() -> None:
 
 
 def test_further_addresses_are_allowed_by_the_setting(settings: Settings) -> None:
-    from ipaddress import ip_network
-
     settings.BACKUP_MONITORING_ADDRESSES = [ip_network("203.0.113.0/24")]
     assert status(address=FAR) == 503
     assert status() == 403

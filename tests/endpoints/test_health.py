@@ -16,14 +16,16 @@ from tests.support.rows import Status, a_drill, an_execution
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("home", "shop")]
 
 
-def beats(*, silent: float = 1) -> None:
-    """Write the heartbeats of a worker and its scheduler."""
-    then = timezone.now() - timedelta(seconds=silent)
-    for name, kind in (("worker hq:1", "worker"), ("scheduler of backups", "scheduler")):
-        Heartbeat.objects.update_or_create(
-            name=name,
-            defaults={"kind": kind, "queue": "backups", "host": "hq", "pid": 1, "started_at": then, "beat_at": then},
-        )
+def beats(*, silent: float = 1, worker: float | None = None) -> None:
+    """Write the heartbeats of a scheduler and of its worker, by default of the same moment."""
+    now = timezone.now()
+    for name, kind, seconds in (
+        ("worker hq:1", "worker", silent if worker is None else worker),
+        ("scheduler of backups", "scheduler", silent),
+    ):
+        then = now - timedelta(seconds=seconds)
+        values = {"kind": kind, "queue": "backups", "host": "hq", "pid": 1, "beat_at": then}
+        Heartbeat.objects.update_or_create(name=name, defaults=values | {"started_at": now - timedelta(days=9)})
 
 
 def asked(token: str = "") -> tuple[int, dict[str, Any]]:

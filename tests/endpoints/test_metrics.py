@@ -45,7 +45,7 @@ def test_the_facts_of_an_instance_are_those_of_its_newest_good_backup(token: str
     good = an_execution(age=timedelta(hours=2))
     a_drill(good, verdict="passed", seconds=4.5)
     found = scraped(token)
-    shop = {"instance": "shop"}
+    shop = {"backup_instance": "shop"}
     began = good.started_at.timestamp()
     assert value(found, "instance_last_success_timestamp_seconds", **shop) == pytest.approx(began, abs=0.01)
     assert value(found, "instance_last_proven_timestamp_seconds", **shop) == pytest.approx(began, abs=0.01)
@@ -64,10 +64,16 @@ def test_the_facts_of_an_instance_are_those_of_its_newest_good_backup(token: str
 
 def test_an_instance_without_a_backup_has_a_level_and_a_reason_and_no_invented_numbers(token: str) -> None:
     found = scraped(token)
-    assert value(found, "instance_level", instance="shop") == 2
-    labels = {"instance": "shop", "code": "never-backed-up", "subject": "", "level": "unprotected", "accepted": "no"}
+    assert value(found, "instance_level", backup_instance="shop") == 2
+    labels = {
+        "backup_instance": "shop",
+        "code": "never-backed-up",
+        "subject": "",
+        "level": "unprotected",
+        "accepted": "no",
+    }
     assert value(found, "instance_reason", **labels) == 1
-    assert ("instance_age_seconds", frozenset({("instance", "shop")})) not in found
+    assert ("instance_age_seconds", frozenset({("backup_instance", "shop")})) not in found
     assert value(found, "site_reason", code="worker-silent", subject="backups", level="at-risk") == 1
 
 
@@ -102,7 +108,7 @@ def test_a_destination_has_its_space_its_copies_by_condition_and_its_locks(token
     a_copy(an_execution(destination=nas), cloud, size_bytes=7, damaged_at=now)
     a_copy(an_execution(destination=nas), cloud, state="failed", path="", sha256="")
     a_copy(an_execution(destination=nas), cloud, state="deleted")
-    a_destination("empty")
+    a_destination("empty").record_free_space(99)
     DestinationTest.objects.create(destination=cloud, error="The host does not answer.")
     DestinationTest.objects.create(destination=nas)
     found = scraped(token)
@@ -111,6 +117,8 @@ def test_a_destination_has_its_space_its_copies_by_condition_and_its_locks(token
     assert copies == {"waiting": 0, "uploading": 0, "stored": 1, "failed": 1, "missing": 1, "damaged": 1}
     assert value(found, "destination_used_bytes", destination="cloud") == 17
     assert value(found, "destination_used_bytes", destination="empty") == 0
+    assert value(found, "destination_free_bytes", destination="empty") == 99
+    assert ("destination_free_bytes", frozenset({("destination", "nas")})) not in found
     assert value(found, "destination_lock_days_left", destination="cloud") == pytest.approx(12, abs=0.01)
     assert value(found, "destination_lock_days_left", destination="nas") == 0
     assert value(found, "destination_test_passed", destination="cloud") == 0

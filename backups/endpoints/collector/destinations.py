@@ -23,6 +23,18 @@ def destination_metrics(now: datetime) -> Iterator[Metric]:
         [([row.name], row.enabled) for row in rows],
     )  # fmt: skip
     yield gauge(
+        "destination_free_bytes",
+        "What was free there when a backup or a test looked last.",
+        ["destination"],
+        [([row.name], row.free_bytes) for row in rows],
+    )
+    yield gauge(
+        "destination_free_timestamp_seconds",
+        "When a backup or a test looked last what is free.",
+        ["destination"],
+        [([row.name], row.free_bytes_at.timestamp() if row.free_bytes_at else None) for row in rows],
+    )
+    yield gauge(
         "destination_used_bytes", "Size of the archives that are stored there.", ["destination"],
         [([row.name], usage[row.pk].size_bytes if row.pk in usage else 0) for row in rows],
     )  # fmt: skip

@@ -11,6 +11,8 @@ from backups.service.monitoring.health import Health
 from backups.service.monitoring.protection import taken_at
 from backups.service.monitoring.verdict import Facts, Verdict
 
+# Prometheus gives each series a label `instance` of its own: the address that it scraped
+LABEL = "backup_instance"
 # of the newest good backup of each instance: a manifest never changes, and may have megabytes
 _records: dict[str, int | None] = {}
 
@@ -21,7 +23,7 @@ def instance_metrics(health: Health) -> Iterator[Metric]:
 
     def of_each(name: str, text: str, value: Callable[[Facts], float | None]) -> Metric:
         samples = [([verdict.instance], value(verdict.facts)) for verdict in found]
-        return gauge(f"instance_{name}", text, ["instance"], samples)
+        return gauge(f"instance_{name}", text, [LABEL], samples)
 
     def of_good(name: str, text: str, value: Callable[[BackupExecution], float | None]) -> Metric:
         return of_each(name, text, lambda facts: None if facts.good is None else value(facts.good))
@@ -61,13 +63,13 @@ def instance_metrics(health: Health) -> Iterator[Metric]:
     )
     yield of_each("failures", "Failed runs of a schedule in a row.", lambda facts: facts.outlook.failures)
     yield gauge(
-        "instance_level", "0 protected, 1 at risk, 2 unprotected.", ["instance"],
+        "instance_level", "0 protected, 1 at risk, 2 unprotected.", [LABEL],
         [([verdict.instance], verdict.level.exit_code) for verdict in found],
     )  # fmt: skip
     yield gauge(
         "instance_reason",
         "1 for each cause that lowers the level of an instance.",
-        ["instance", "code", "subject", "level", "accepted"],
+        [LABEL, "code", "subject", "level", "accepted"],
         [(labels, 1) for verdict in found for labels in _reasons_of(verdict)],
     )
 

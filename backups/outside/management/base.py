@@ -18,7 +18,7 @@ from backups.outside.send import Receivers, ping, send_directly
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.management.base import OperatorCommand
 
-IN_ORDER = "OK: no instance is overdue, and the site does its work"
+IN_ORDER = "OK: No instance is overdue, and the site does its work."
 
 
 class CheckOverdue(OperatorCommand):
@@ -65,8 +65,9 @@ class CheckOverdue(OperatorCommand):
         problems.sort(key=lambda problem: -problem.severity)
         problems += self._tell(problems, receivers, **options)
         code = worst(problems)
-        text = "\n".join(problem.line for problem in problems) or IN_ORDER
-        self.respond({"exit_code": int(code), "problems": [problem.to_dict() for problem in problems]}, text)
+        lines = [problem.line for problem in problems] or [IN_ORDER]
+        data = {"exit_code": int(code), "problems": [problem.to_dict() for problem in problems]}
+        self.respond(data, "\n".join(lines))
         if code:
             sys.exit(code)
 
