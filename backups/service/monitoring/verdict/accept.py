@@ -9,6 +9,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import AcceptedReason
 from backups.models.accepted_reason import LONGEST_TEXT
+from backups.service.monitoring.verdict.facts import require_known
 from backups.service.monitoring.verdict.reason import Acceptance, Reason
 from backups.service.monitoring.verdict.verdicts import today, verdicts
 from destinations.lib.formats import printable
@@ -63,6 +64,7 @@ def withdraw_reason(instance: str, key: str, *, by: audit.Actor) -> AcceptedReas
 
 
 def _find(instance: str, key: str) -> Reason:
+    require_known(instance)
     (verdict,) = verdicts([instance])
     known = {reason.key: reason for reason in verdict.reasons}
     if key in known:

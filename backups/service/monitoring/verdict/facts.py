@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from backups.instances import inventory
+from backups.instances import get_instance, inventory
 from backups.models import (
     BackupCopy,
     BackupExecution,
@@ -17,7 +17,8 @@ from backups.models import (
 )
 from backups.models.columns import AbsentComponent
 from backups.models.querysets import BackupQuerySet
-from backups.service.drops.episodes import Episode
+from backups.service.drops.episodes import Episode, named
+from backups.service.drops.holdings import Drop
 from backups.service.monitoring.drills import DrillState, drill_states
 from backups.service.monitoring.off_box import lacking_by_instance
 from backups.service.monitoring.protection import Protection, protections, taken_at
@@ -92,7 +93,8 @@ class Facts:
     @property
     def is_watched(self) -> bool:
         """False for an instance that is gone from the file and has no schedule: its backups may stay."""
-        return self.is_described or bool(self.config_errors or self.outlook.automatic)
+        is_in_use = self.outlook.automatic or self.half_restored is not None
+        return self.is_described or bool(self.config_errors) or bool(is_in_use)
 
     @property
     def good(self) -> BackupExecution | None:
@@ -188,22 +190,29 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
                 restart_by=note.restart_required_by if note else "",
                 config_errors=() if name in described else tuple(errors.get(name, errors.get("", []))),
                 config_problem=note.config_problem if note else "",
+                off_trend=_off_trend(state),
                 absent=tuple((note.absent_components or ()) if note and name in described else ()),
             )
         )
     return found
 
 
-def watched_names() -> list[str]:
-    """Return the instances of the instances file, with mistakes or not, and those that only enabled schedules name.
+def require_known(name: str) -> None:
+    """Raise InstanceError for a name that neither the instances file nor the history has."""
+    if name not in watched_names() and not BackupExecution.objects.of_instance(name).exists():
+        get_instance(name)
 
-    One that is gone from the file and has no schedule is not watched: its backups may stay.
+
+def watched_names() -> list[str]:
+    """Return the instances of the file, with mistakes or not, those of enabled schedules, and half-restored ones.
+
+    Another one that is gone from the file is not watched: its backups may stay.
     """
     found = inventory()
     names = {*found.instances, *(problem.instance for problem in found.problems if problem.instance)}
     # of a file that cannot be read it is not known what it describes
     scheduled = BackupSchedule.objects.enabled().order_by().values_list("instance", flat=True)
-    return sorted({*names, *scheduled})
+    return sorted({*names, *scheduled, *(restore.instance for restore in not_rolled_back())})
 
 
 def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
@@ -211,6 +220,17 @@ def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
     rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
     checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
     return {row.pk: Place(row, row.leaves_this_machine, checks.get(row.pk), passes.get(row.pk)) for row in rows}
+
+
+def _off_trend(state: Protection) -> tuple[OffTrend, ...]:
+    """Return what is off the trend in the newest backup, by component."""
+    found: dict[str, list[Drop]] = {}
+    for drop in state.episode.off_trend if state.episode else ():
+        found.setdefault(drop.component, []).append(drop)
+    return tuple(
+        OffTrend(component, f"The amount of data of {state.name} is off its trend: {'; '.join(named(drops))}.")
+        for component, drops in found.items()
+    )
 
 
 def _copies_of(backups: Sequence[BackupExecution]) -> dict[str, list[CopyFact]]:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from backups.service.monitoring.verdict.facts import Facts
 from backups.service.monitoring.verdict.level import Level, worst
 from backups.service.monitoring.verdict.limits import Limits
-from backups.service.monitoring.verdict.reason import Reason
+from backups.service.monitoring.verdict.reason import CODES, Reason
 from backups.service.monitoring.verdict.rules_of_archives import archive_reasons
 from backups.service.monitoring.verdict.rules_of_runs import run_reasons
 
@@ -35,6 +35,11 @@ class Verdict:
         return min(ends) if ends and len(ends) == len(acceptances) else None
 
     @property
+    def urgency(self) -> tuple[int, int]:
+        """A key that sorts verdicts: the most urgent is the smallest."""
+        return -self.level.exit_code, CODES.index(self.reasons[0].code) if self.reasons else len(CODES)
+
+    @property
     def label(self) -> str:
         until = self.accepted_until
         return f"{self.level.label} (accepted until {until})" if until else self.level.label
@@ -43,6 +48,5 @@ class Verdict:
 def judge(facts: Facts, now: datetime, limits: Limits = DEFAULTS) -> Verdict:
     """Return the level of an instance and all the reasons for it."""
     reasons = [*run_reasons(facts, now, limits), *archive_reasons(facts, now, limits)]
-    # stable: within a level they stay in the order of urgency in which the rules give them
-    reasons.sort(key=lambda reason: -reason.level.exit_code)
+    reasons.sort(key=lambda reason: (-reason.level.exit_code, CODES.index(reason.code)))
     return Verdict(facts.instance, worst(reason.level for reason in reasons), tuple(reasons), facts)

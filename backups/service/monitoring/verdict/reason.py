@@ -5,6 +5,40 @@ from datetime import date, datetime
 
 from backups.service.monitoring.verdict.level import Level
 
+# All codes of instances, the most urgent first. They are stable: acceptances, alarms and scripts have them.
+CODES = (
+    "half-restored",
+    "configuration-broken",
+    "not-in-instances-file",
+    "nothing-restores",
+    "never-backed-up",
+    "overdue",
+    "last-runs-failed",
+    "keys-lost",
+    "last-run-failed",
+    "component-missing",
+    "drill-failed",
+    "verification-failed",
+    "data-dropped",
+    "records-off-trend",
+    "archive-lost",
+    "archive-damaged",
+    "copy-damaged",
+    "copy-missing",
+    "copies-missing",
+    "schedule-failing",
+    "schedules-paused",
+    "restart-pending",
+    "retention-stopped",
+    "space-short",
+    "drill-without-verdict",
+    "key-not-proven",
+    "only-on-this-machine",
+    "unencrypted-off-machine",
+    "drill-overdue",
+    "never-drilled",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from backups.models import BackupCopy, KeyState
-from backups.service.drops.episodes import summary
+from backups.service.drops.episodes import named
 from backups.service.monitoring.verdict.facts import CopyFact, Facts
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
@@ -16,7 +16,6 @@ State = BackupCopy.State
 
 
 def archive_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
-    """Yield the reasons, the most urgent first."""
     if not facts.is_watched:
         return
     yield from _lost(facts)
@@ -33,9 +32,9 @@ def _lost(facts: Facts) -> Iterator[Reason]:
     if facts.missing:
         yield Reason(
             "archive-lost", Level.AT_RISK,
-            f"{counted(facts.missing, 'archive')} of {name} {'is' if facts.missing == 1 else 'are'} missing at the "
-            "destination, and this site did not delete it.",
-            "Bring it back or import it, or accept the loss: `listbackups --missing`, `acceptloss`.",
+            f"{counted(facts.missing, 'archive')} of {name} {'is' if facts.missing == 1 else 'are'} missing, and this "
+            "site did not delete what is gone.",
+            f"Bring it back or import it, or accept the loss: `listbackups {name} --archive missing`, `acceptloss`.",
         )  # fmt: skip
     if facts.damaged:
         yield Reason(
@@ -46,17 +45,19 @@ def _lost(facts: Facts) -> Iterator[Reason]:
 
 
 def _dropped(facts: Facts) -> Iterator[Reason]:
-    if (episode := facts.episode) is not None:
+    episode = facts.episode
+    if episode is not None and episode.lost:
         yield Reason(
             "data-dropped", Level.AT_RISK,
-            f"Data of {facts.instance} is gone since the backup before: {summary(episode.newest)}.",
+            f"Data of {facts.instance} is gone since the backup before: {'; '.join(named(episode.lost))}.",
             f"If that is intended run `confirmdrop {episode.newest.pk}`, else restore an earlier backup.",
             since=episode.since,
         )  # fmt: skip
     for item in facts.off_trend:
         yield Reason(
             "records-off-trend", Level.AT_RISK, item.text,
-            "Look at the data; confirm the change where it is intended.", item.subject,
+            f"If that is intended run `confirmdrop {facts.instance}`, else restore an earlier backup.", item.subject,
+            since=episode.since if episode else None,
         )  # fmt: skip
 
 
@@ -67,6 +68,12 @@ def _proof(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
             f"{run.kind}-failed", Level.AT_RISK,
             sentences(f"The last {run.kind} of {name} failed: {run.error_message}"),
             sentences(run.error_hint or "Make a new backup and drill that"), since=run.completed_at,
+        )  # fmt: skip
+    if (trouble := drills.trouble) is not None:
+        yield Reason(
+            "drill-without-verdict", Level.AT_RISK,
+            sentences(f"The last drill of {name} came to no verdict: {trouble.error_message}"),
+            sentences(trouble.error_hint or f"Run `drill {name}` again"), since=trouble.completed_at,
         )  # fmt: skip
     if facts.good is None or drills.failures:
         return
@@ -105,7 +112,7 @@ def _keys(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
             yield Reason(
                 "key-not-proven", Level.AT_RISK,
                 f"It is not proven that a key at hand opens the backups of {facts.instance} at {where}: {why}.",
-                f"Run `checkkeys {where}`, or a drill of {facts.instance} where its key is.", where,
+                f"Run `checkkeys --destination {where}`, or a drill of {facts.instance} where its key is.", where,
             )  # fmt: skip
 
 
@@ -148,9 +155,11 @@ def _copies(facts: Facts) -> Iterator[Reason]:
             ),
             sentences(fact.copy.error_hint or "It is made again as soon as that destination takes it"), where,
         )  # fmt: skip
-    if others := facts.lacking - bool(lacking):
+    # the newest is among them, unless its copy failed a moment ago
+    if (others := facts.lacking - bool(lacking)) > 0:
         yield Reason(
-            "copies-missing", Level.AT_RISK, f"{counted(others, 'older backup')} of {name} lack a copy.",
+            "copies-missing", Level.AT_RISK,
+            f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
             "They are made again as soon as the destination takes them; give up what cannot be made.",
         )  # fmt: skip
     if not facts.copies_away:
@@ -175,7 +184,8 @@ def _places(facts: Facts, limits: Limits) -> Iterator[Reason]:
             yield Reason(
                 "retention-stopped", Level.AT_RISK,
                 sentences(f"Retention at {destination} does not come to its end: {retention.problem}"),
-                f"Correct that, then run `prunebackups {destination}`.", destination.name, retention.done_at,
+                f"Correct that, then run `prunebackups --destination {destination}`.",
+                destination.name, retention.done_at,
             )  # fmt: skip
         size, free = fact.copy.size_bytes, destination.free_bytes
         if free is not None and size and destination.enabled and free < limits.backups_that_must_fit * size:

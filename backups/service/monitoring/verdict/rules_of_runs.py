@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from textwrap import shorten
 
-from backups.models import BackupExecution, Run
+from backups.models import BackupSchedule, Run
 from backups.service.monitoring.absent import LOSS, PROBLEM
 from backups.service.monitoring.protection import taken_at
 from backups.service.monitoring.verdict.facts import Facts
@@ -18,7 +18,6 @@ LONGEST_CAUSE = 160
 
 
 def run_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
-    """Yield the reasons, the most urgent first."""
     if (restore := facts.half_restored) is not None:
         yield _half_restored(facts, restore.pk, restore.is_verified, restore.completed_at)
     yield from _not_described(facts)
@@ -57,9 +56,7 @@ def _half_restored(facts: Facts, restore: str, is_verified: bool, since: datetim
         text = f"The end of a restore of {facts.instance} went wrong: its data was applied and verified."
     else:
         text = f"{facts.instance} may be half restored: a restore failed and was not rolled back."
-    hint = (
-        f"See `showrestore {restore}`: undo it with `restore --undo`, or acknowledge it once the service is in order."
-    )
+    hint = f"`showrestore {restore}` says more: undo the restore, or acknowledge it once the service is in order."
     return Reason("half-restored", Level.UNPROTECTED, text, hint, since=since)
 
 
@@ -81,13 +78,13 @@ def _not_described(facts: Facts) -> Iterator[Reason]:
 
 def _late(facts: Facts, now: datetime) -> Iterator[Reason]:
     name, good, outlook = facts.instance, facts.good, facts.outlook
-    again = f"See why with `listbackups --instance {name}`, then run `backup {name}`."
+    again = f"See why with `listbackups {name}`, then run `backup {name}`."
     if good is None:
         if facts.missing or facts.damaged or facts.drills.failures:
             flaws = [
                 f"{counted(facts.missing, 'archive')} missing" if facts.missing else "",
                 f"{counted(facts.damaged, 'archive')} damaged" if facts.damaged else "",
-                "the newest did not pass its test" if facts.drills.failures else "",
+                *(f"the last {run.kind} failed{cause_of(run)}" for run in facts.drills.failures[:1]),
             ]
             yield Reason(
                 "nothing-restores", Level.UNPROTECTED,
@@ -112,32 +109,32 @@ def _late(facts: Facts, now: datetime) -> Iterator[Reason]:
 
 
 def _failing(facts: Facts, limits: Limits) -> Iterator[Reason]:
-    name, failure, outlook = facts.instance, facts.failure, facts.outlook
-    if outlook.failures >= limits.failures_in_a_row:
-        worst = max(outlook.failing, key=lambda schedule: schedule.consecutive_failures)
+    name, failure, good, failing = facts.instance, facts.failure, facts.good, list(facts.outlook.failing)
+    recent = [row for row in failing if good is None or (row.last_run is not None and row.last_run > taken_at(good))]
+    worst = max(recent, key=lambda row: row.consecutive_failures, default=None)
+    if worst is not None and worst.consecutive_failures >= limits.failures_in_a_row:
+        failing.remove(worst)
         yield Reason(
             "last-runs-failed", Level.UNPROTECTED,
-            sentences(
-                f"The last {counted(outlook.failures, 'run')} of schedule {worst} of {name} failed"
-                f"{cause_of(failure) or f': {worst.last_error}' if worst.last_error or failure else ''}"
-            ),
-            f"Correct what the error says, then run `backup {name}`.",
-            since=failure.completed_at if failure else worst.last_run,
+            sentences(f"The last {worst.consecutive_failures} runs of schedule {worst} of {name} failed{_why(worst)}"),
+            f"Correct what the error says, then run `backup {name}`.", since=worst.last_run,
         )  # fmt: skip
-    elif failure is not None and facts.good is not None:
+    elif failure is not None and good is not None:
+        failing = [row for row in failing if row.pk != failure.schedule_id]
         yield Reason(
             "last-run-failed", Level.AT_RISK, f"The last backup of {name} failed{cause_of(failure)}.",
             sentences(failure.error_hint or f"`showbackup {failure.pk}` says more"), since=failure.completed_at,
         )  # fmt: skip
-    for schedule in outlook.failing:
-        # it could not be started, so it has no row of its own
-        refused = schedule.last_status == BackupExecution.Status.FAILED and failure is None
-        if refused and schedule.consecutive_failures < limits.failures_in_a_row:
-            yield Reason(
-                "schedule-refused", Level.AT_RISK,
-                sentences(f"Schedule {schedule} of {name} failed: {schedule.last_error or 'its runs say why'}"),
-                "Correct what the error says; the next slot tries it again.", str(schedule), schedule.last_run,
-            )  # fmt: skip
+    # also where another schedule made the newest good backup, and one that could not even be started
+    for row in failing:
+        yield Reason(
+            "schedule-failing", Level.AT_RISK, sentences(f"Schedule {row} of {name} failed{_why(row)}"),
+            "Correct what the error says; the next slot tries it again.", str(row), row.last_run,
+        )  # fmt: skip
+
+
+def _why(schedule: BackupSchedule) -> str:
+    return f": {shorten(schedule.last_error, LONGEST_CAUSE, placeholder=' …')}" if schedule.last_error else ""
 
 
 def _absent(facts: Facts) -> Iterator[Reason]:
