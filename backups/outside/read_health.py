@@ -74,7 +74,7 @@ def _problems_in(found: dict[str, Any], host: str) -> list[Problem]:
 
 def problem_of(instance: str, reason: dict[str, Any]) -> Problem | None:
     """Return the problem in a described `reason`, of the site where `instance` is empty; None when it is accepted."""
-    if reason["accepted_until"]:
+    if reason["accepted"]:
         return None
     severity = Severity.CRITICAL if reason["urgent"] else Severity.WARNING
     key = "/".join(filter(None, [instance, reason["code"], reason["subject"]]))

@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
-from backups.endpoints.collector import instances
 from backups.service.monitoring import usage
 
 TOKEN = "t" * 40
@@ -29,6 +28,5 @@ def shop(declare: Callable[[str], None]) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_is_kept_from_another_test() -> Iterator[None]:
     usage.forget()
-    instances._records.clear()
     yield
     usage.forget()

@@ -43,7 +43,7 @@ def test_a_site_in_order_answers_200_and_the_level(token: str) -> None:
     (shop,) = found["instances"]
     assert (code, found["status"], found["site"]) == (200, "ok", [])
     assert (shop["instance"], shop["level"]) == ("shop", "at-risk")
-    assert shop["newest_good_at"] == backup.started_at.isoformat()
+    assert shop["newest_good"]["backup"] == backup.pk
     reasons = {reason["code"]: reason for reason in shop["reasons"]}
     assert "never-drilled" in reasons
     assert all(reason["text"] and reason["hint"] and not reason["urgent"] for reason in reasons.values())

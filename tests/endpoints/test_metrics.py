@@ -42,7 +42,9 @@ def value(found: Samples, name: str, **labels: str) -> float:
 def test_the_facts_of_an_instance_are_those_of_its_newest_good_backup(token: str) -> None:
     beats()
     an_execution(age=timedelta(days=2), compressed_size_bytes=7)
-    good = an_execution(age=timedelta(hours=2))
+    amounts = [{"component": name, "rows": rows, "files": None, "bytes": 1}
+               for name, rows in (("orders", 1200), ("users", 34), ("uploads", None))]  # fmt: skip
+    good = an_execution(age=timedelta(hours=2), amounts=amounts)
     a_drill(good, verdict="passed", seconds=4.5)
     found = scraped(token)
     shop = {"backup_instance": "shop"}

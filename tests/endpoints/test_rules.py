@@ -52,7 +52,8 @@ def metrics(home: object, shop: None, token: str, db: None) -> dict[str, Metric]
     beats()
     nas = a_destination()
     nas.record_free_space(1)
-    backup = an_execution(destination=nas)
+    amounts = [{"component": "orders", "rows": 7, "files": None, "bytes": 1}]
+    backup = an_execution(destination=nas, amounts=amounts)
     a_drill(backup, verdict="passed", seconds=1.0)
     a_copy(backup, a_destination("cloud"), locked_until=timezone.now())
     DestinationTest.objects.create(destination=nas)

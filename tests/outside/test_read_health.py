@@ -14,7 +14,7 @@ from tests.outside.receiver import Receiver
 
 REASON = {
     "code": "overdue", "subject": "", "level": "unprotected", "urgent": True, "text": "It is late.", "hint": "Look.",
-    "since": None, "accepted_until": None,
+    "since": None, "accepted": None,
 }  # fmt: skip
 SILENT = REASON | {"code": "worker-silent", "subject": "backups", "level": "at-risk", "text": "No worker answers."}
 FAILING: dict[str, Any] = {"status": "failing", "level": "unprotected", "site": [], "instances": []}
@@ -42,7 +42,7 @@ CRITICAL, UNKNOWN, WARNING = Severity.CRITICAL, Severity.UNKNOWN, Severity.WARNI
         (503, {"status": "failing", "level": "unknown", "error": "Gone."}, [(CRITICAL, "database-unusable", True)]),
         (503, shop(REASON), [(CRITICAL, "shop/overdue", False)]),
         (200, shop(REASON | {"urgent": False, "subject": "nas"}), [(WARNING, "shop/overdue/nas", False)]),
-        (503, shop(REASON | {"accepted_until": "2027-01-01"}), []),
+        (503, shop(REASON | {"accepted": {"until": "2027-01-01"}}), []),
         (503, FAILING | {"site": [SILENT]}, [(CRITICAL, "worker-silent/backups", True)]),
         (401, b"Send the header.", [(UNKNOWN, "site-refuses", True)]),
         (403, b"", [(UNKNOWN, "site-refuses", True)]),

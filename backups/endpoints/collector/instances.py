@@ -1,6 +1,6 @@
 """Metrics of each instance."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from prometheus_client import Metric
@@ -13,13 +13,10 @@ from backups.service.monitoring.verdict import Facts, Verdict
 
 # Prometheus gives each series a label `instance` of its own: the address that it scraped
 LABEL = "backup_instance"
-# of the newest good backup of each instance: a manifest never changes, and may have megabytes
-_records: dict[str, int | None] = {}
 
 
 def instance_metrics(health: Health) -> Iterator[Metric]:
     now, found = health.at, health.verdicts
-    records = records_of([verdict.facts.good for verdict in found if verdict.facts.good is not None])
 
     def of_each(name: str, text: str, value: Callable[[Facts], float | None]) -> Metric:
         samples = [([verdict.instance], value(verdict.facts)) for verdict in found]
@@ -55,7 +52,7 @@ def instance_metrics(health: Health) -> Iterator[Metric]:
     yield of_good("duration_seconds", "How long the newest good backup took.", lambda good: _seconds(good.duration))
     yield of_good("archive_bytes", "Size of the newest good archive.", lambda good: good.compressed_size_bytes)
     yield of_good("data_bytes", "Size of the data in the newest good backup.", lambda good: good.size_bytes)
-    yield of_good("records", "Rows of the databases in the newest good backup.", lambda good: records.get(good.pk))
+    yield of_good("records", "Rows of the databases in the newest good backup.", _records)
     yield of_each(
         "drill_seconds",
         "How long the last drill that passed took to restore.",
@@ -74,17 +71,9 @@ def instance_metrics(health: Health) -> Iterator[Metric]:
     )
 
 
-def records_of(backups: Sequence[BackupExecution]) -> dict[str, int | None]:
-    """Return the rows in each of `backups` by its id, None where not all could be counted."""
-    wanted = {backup.pk for backup in backups}
-    for pk in [pk for pk in _records if pk not in wanted]:
-        _records.pop(pk, None)
-    unknown = BackupExecution.objects.filter(pk__in=wanted - _records.keys())
-    for pk, contents in unknown.order_by().values_list("pk", "manifest_json__contents"):
-        databases = [entry for entry in contents or () if entry.get("type") == "database"]
-        counts = [entry.get("records") for entry in databases]
-        _records[pk] = None if None in counts else sum(counts)
-    return {pk: _records.get(pk) for pk in wanted}
+def _records(good: BackupExecution) -> float | None:
+    counted = [amount["rows"] for amount in good.amounts or [] if amount["rows"] is not None]
+    return sum(counted) if counted else None
 
 
 def _reasons_of(verdict: Verdict) -> set[tuple[str, ...]]:

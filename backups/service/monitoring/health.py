@@ -7,8 +7,17 @@ from typing import Any
 
 from django.utils import timezone
 
-from backups.service.monitoring.protection import taken_at
-from backups.service.monitoring.verdict import Level, Reason, Verdict, site_reasons, verdicts, worst
+from backups.runs.describe import iso
+from backups.service.monitoring.verdict import (
+    Level,
+    Reason,
+    Verdict,
+    describe_reason,
+    describe_verdict,
+    site_reasons,
+    verdicts,
+    worst,
+)
 from backups.version import VERSION
 
 # without a worker no backup is made, however good those are that were made
@@ -47,15 +56,12 @@ def describe_health(health: Health) -> dict[str, Any]:
         **describe_status(health),
         "at": health.at.isoformat(),
         "version": VERSION,
-        "site": [describe_reason(reason) for reason in health.site],
+        "site": [described(reason) for reason in health.site],
         "instances": [
             {
-                "instance": verdict.instance,
-                "level": verdict.level.value,
-                "newest_good_at": _iso(taken_at(good) if (good := verdict.facts.good) else None),
-                "overdue_from": _iso(verdict.facts.overdue_from),
-                "proven_until": _iso(verdict.facts.proven_until),
-                "reasons": [describe_reason(reason) for reason in verdict.reasons],
+                **describe_verdict(verdict),
+                "proven_until": iso(verdict.facts.proven_until),
+                "reasons": [described(reason) for reason in verdict.reasons],
             }
             for verdict in health.verdicts
         ],
@@ -67,18 +73,5 @@ def describe_status(health: Health) -> dict[str, Any]:
     return {"status": "failing" if health.is_failing else "ok", "level": health.level.value}
 
 
-def describe_reason(reason: Reason) -> dict[str, Any]:
-    return {
-        "code": reason.code,
-        "subject": reason.subject,
-        "level": reason.level.value,
-        "urgent": is_urgent(reason),
-        "text": reason.text,
-        "hint": reason.hint,
-        "since": _iso(reason.since),
-        "accepted_until": reason.accepted.until.isoformat() if reason.accepted else None,
-    }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+def described(reason: Reason) -> dict[str, Any]:
+    return describe_reason(reason) | {"urgent": is_urgent(reason)}

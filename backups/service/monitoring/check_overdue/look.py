@@ -9,7 +9,7 @@ from backups.outside.problem import Problem, Severity
 from backups.outside.read_health import problem_of
 from backups.service.monitoring.check_overdue.database import opened_for_reading, write_problem
 from backups.service.monitoring.check_overdue.disks import disk_problems
-from backups.service.monitoring.health import Health, describe_reason, health
+from backups.service.monitoring.health import Health, described, health
 from destinations.lib.database_errors import database_error
 
 
@@ -60,4 +60,4 @@ def problems_of_database() -> list[Problem]:
 def problems_of(found: Health) -> list[Problem]:
     reasons = [("", reason) for reason in found.site]
     reasons += [(verdict.instance, reason) for verdict in found.verdicts for reason in verdict.reasons]
-    return [problem for name, reason in reasons if (problem := problem_of(name, describe_reason(reason))) is not None]
+    return [problem for name, reason in reasons if (problem := problem_of(name, described(reason))) is not None]
