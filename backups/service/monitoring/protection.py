@@ -63,7 +63,12 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     names, now = instance_names() if names is None else names, timezone.now()
     episodes = open_episodes(names)
     # as the watch saw each configuration last: no page reads the files of 200 instances
-    hashes = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
+    states = InstanceState.objects.filter(instance__in=names)
+    columns = states.values_list("instance", "config_hash", *_failures(OuterRef("instance")))
+    hashes, failed = dict[str, str](), set[str]()
+    for name, config_hash, *pks in columns:
+        hashes[name] = config_hash
+        failed.update(pk for pk in pks if pk is not None)
     # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
     # fresh until that time has come.
     # A safety backup is of the state that a restore was to replace.
@@ -74,7 +79,9 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     )
     good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
     schedules = freshness_by_instance({name: taken_at(good[name]) if name in good else None for name in names})
-    failures = _failures(backups, names, hashes, good)
+    if others := [seek for name in names if name not in hashes for seek in _failures(name)]:
+        failed.update(BackupExecution.objects.filter(pk__in=others).order_by().values_list("pk", flat=True))
+    failures = _later(backups, failed, good)
     # of each instance the running backup, or else the one that was queued first
     active: dict[str, BackupExecution] = {}
     # few rows: in that order, or with the names, SQLite would read all the others too
@@ -133,22 +140,18 @@ def _newest(
     return {backup.instance: backup for backup in found}
 
 
-def _failures(
-    backups: BackupQuerySet, names: Sequence[str], known: Container[str], good: Mapping[str, BackupExecution]
+def _failures(name: str | OuterRef) -> list[Subquery]:
+    """Return seeks of the newest failed and the newest interrupted backup of the instance `name`."""
+    newest_first = BackupExecution.objects.newest_first().filter(instance=name).values("pk")
+    return [Subquery(newest_first.filter(status=status)[:1]) for status in (Status.FAILED, Status.INTERRUPTED)]
+
+
+def _later(
+    backups: BackupQuerySet, failed: Iterable[str], good: Mapping[str, BackupExecution]
 ) -> dict[str, BackupExecution]:
-    """Return the newest failed or interrupted backup of each instance, where it ended after the newest good one."""
-    newest_first = BackupExecution.objects.newest_first().values("pk")
-
-    def seeks(name: str | OuterRef) -> list[Subquery]:
-        unsuccessful = (Status.FAILED, Status.INTERRUPTED)
-        return [Subquery(newest_first.filter(instance=name, status=status)[:1]) for status in unsuccessful]
-
-    rows = InstanceState.objects.filter(instance__in=names).values_list(*seeks(OuterRef("instance")))
-    pks = {pk for row in rows for pk in row if pk is not None}
-    if others := [seek for name in names if name not in known for seek in seeks(name)]:
-        pks.update(BackupExecution.objects.filter(pk__in=others).order_by().values_list("pk", flat=True))
+    """Return the newest of the `failed` backups of each instance, where it ended after its newest good one."""
     newest: dict[str, tuple[datetime, str]] = {}
-    ends = BackupExecution.objects.filter(pk__in=pks).order_by()
+    ends = BackupExecution.objects.filter(pk__in=failed).order_by()
     for pk, name, completed_at, created_at in ends.values_list("pk", "instance", "completed_at", "created_at"):
         newest[name] = max(newest.get(name, (completed_at or created_at, pk)), (completed_at or created_at, pk))
     # most are over: only the rows that count are read in full
