@@ -104,5 +104,9 @@ class NotKept(BackupError):
     """The rule of the destination would delete the copy as soon as it is there."""
 
 
+class NotDelivered(BackupError):
+    """A notification did not arrive at one of its recipients; it is tried again."""
+
+
 class NotDeletable(BackupError):
     """There is no archive to delete, or something protects it."""

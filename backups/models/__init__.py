@@ -6,6 +6,8 @@ from backups.models.drill import DrillExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.instance_state import InstanceState
 from backups.models.key_check import KeyCheck, SigningKeyUse
+from backups.models.notice import Delivery, Notice
+from backups.models.notification_channel import NotificationChannel
 from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.retention_pass import RetentionPass
@@ -19,11 +21,14 @@ __all__ = [
     "BackupExecution",
     "BackupSchedule",
     "CopyExecution",
+    "Delivery",
     "DrillExecution",
     "Heartbeat",
     "InstanceState",
     "KeyCheck",
     "LeftoverPart",
+    "Notice",
+    "NotificationChannel",
     "RestoreExecution",
     "RetentionPass",
     "Run",

@@ -1,0 +1,119 @@
+"""Notices become messages: one a channel and tick at most, by the quiet hours and the digest of each channel."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from backups.models import Delivery, Notice, NotificationChannel
+from backups.models.notice import MOMENTARY, OPEN
+from backups.notifications.hours import quiet_until
+from backups.notifications.items import BEGAN, ENDED, HAPPENED, REMAINS, WORSE, Item, item
+from backups.notifications.routing import Route, message_routes
+
+# what follows a message of a channel sooner is gathered: many causes that begin within minutes are no storm
+GATHERED = timedelta(minutes=5)
+# those whose day is nearly over are reminded of together
+TOGETHER = timedelta(hours=3)
+# of one look; the rest follows in the next tick
+MOST_NOTICES = 5_000
+Entry = tuple[str, Notice]
+
+
+class _TakenByAnother(Exception):  # noqa: N818 - it only ends the transaction
+    """Another process announces the same notices."""
+
+
+def announce(now: datetime) -> int:
+    """Queue messages about what began, happened or ended since the last call, and reminders; return their number."""
+    try:
+        with transaction.atomic():
+            entries = [*_began(now), *_ended(now), *_reminders(now)]
+            return sum(queue(route, entries, now) for route in message_routes()) if entries else 0
+    except _TakenByAnother:
+        return 0
+
+
+def _began(now: datetime) -> list[Entry]:
+    rows = list(Notice.objects.filter(announced_at=None).order_by("opened_at", "pk")[:MOST_NOTICES])
+    _take(rows, Q(announced_at=None), announced_at=now, reminded_at=now)
+    return [(_word(notice, now), notice) for notice in rows]
+
+
+def _word(notice: Notice, now: datetime) -> str:
+    if notice.momentary:
+        return HAPPENED
+    # one that was announced before: its level rose
+    return WORSE if notice.reminded_at else BEGAN
+
+
+def _ended(now: datetime) -> list[Entry]:
+    rows = list(
+        Notice.objects.filter(~OPEN, ~MOMENTARY, end_announced_at=None).order_by("ended_at", "pk")[:MOST_NOTICES]
+    )
+    _take(rows, Q(end_announced_at=None), end_announced_at=now)
+    return [(ENDED, notice) for notice in rows]
+
+
+def _reminders(now: datetime) -> list[Entry]:
+    period = timedelta(hours=settings.BACKUP_REMIND_HOURS)
+    if not period:
+        return []
+    waiting = Notice.objects.filter(OPEN, ~MOMENTARY, acknowledged_at=None, reminded_at__lte=now - period)
+    if not waiting.exists():
+        return []
+    soon = Notice.objects.filter(OPEN, ~MOMENTARY, acknowledged_at=None, reminded_at__lte=now - period + TOGETHER)
+    rows = list(soon.order_by("opened_at", "pk")[:MOST_NOTICES])
+    _take(rows, Q(reminded_at__lte=now - period + TOGETHER), reminded_at=now)
+    return [(REMAINS, notice) for notice in rows]
+
+
+def _take(rows: Sequence[Notice], unchanged: Q, **marks: datetime) -> None:
+    """Mark `rows`, so that no other process announces them. Raises `_TakenByAnother` where one did."""
+    if not rows:
+        return
+    if Notice.objects.filter(unchanged, pk__in=[row.pk for row in rows]).update(**marks) != len(rows):
+        raise _TakenByAnother
+
+
+def queue(route: Route, entries: Sequence[Entry], now: datetime) -> int:
+    """Queue what `route` takes of `entries`; return the number of messages that were made or added to."""
+    channel = route.channel
+    quiet = quiet_until(channel, now)
+    at_once: list[Item] = []
+    later: list[Item] = []
+    any_urgent = False
+    for what, notice in entries:
+        if not route.takes(notice):
+            continue
+        urgent = channel.urgent_at_once and notice.level == Notice.Level.ALARM and what != REMAINS
+        # the digest reads the notices themselves
+        if channel.digest and not urgent:
+            continue
+        any_urgent = any_urgent or urgent
+        (later if quiet and not urgent else at_once).append(item(what, notice, channel))
+    held = _put(channel, later, now, quiet, urgent=False) if quiet else 0
+    return held + _put(channel, at_once, now, now, urgent=any_urgent)
+
+
+def _put(channel: NotificationChannel, items: list[Item], now: datetime, at: datetime, *, urgent: bool) -> int:
+    """Add `items` to a message that waits for the moment `at`, or queue one, later where another was just sent."""
+    if not items:
+        return 0
+    messages = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.MESSAGE)
+    latest = messages.filter(created_at__gt=now - GATHERED).order_by("-created_at").first()
+    if latest is not None:
+        at = max(at, latest.created_at + GATHERED)
+    # locked: whoever sends it takes it by an update, and reads the items after that
+    untried = messages.filter(state=Delivery.State.WAITING, attempts=0, claimed_until=None)
+    waiting = (
+        untried.select_for_update().filter(next_try_at__gt=now, next_try_at__lte=at).order_by("next_try_at").last()
+    )
+    if waiting is None:
+        Delivery.objects.create(channel=channel, items=items, urgent=urgent, created_at=now, next_try_at=at)
+    else:
+        waiting.items, waiting.urgent = [*waiting.items, *items], waiting.urgent or urgent
+        waiting.save(update_fields=["items", "urgent"])
+    return 1
