@@ -73,7 +73,7 @@ class WorkspaceBusy(BackupError):
 
 
 class NotQueued(BackupError):
-    """The run was claimed, cancelled or ended before."""
+    """The run was claimed, cancelled or ended before; or another process announces the same notices."""
 
 
 class Cancelled(BackupError):

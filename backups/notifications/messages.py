@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from backups.errors import NotQueued
 from backups.models import Delivery, Notice, NotificationChannel
 from backups.models.notice import MOMENTARY, OPEN
 from backups.notifications.hours import quiet_until
@@ -17,13 +18,10 @@ from backups.notifications.routing import Route, message_routes
 GATHERED = timedelta(minutes=5)
 # those whose day is nearly over are reminded of together
 TOGETHER = timedelta(hours=3)
+RECENT = timedelta(days=2)
 # of one look; the rest follows in the next tick
 MOST_NOTICES = 5_000
 Entry = tuple[str, Notice]
-
-
-class _TakenByAnother(Exception):  # noqa: N818 - it only ends the transaction
-    """Another process announces the same notices."""
 
 
 def announce(now: datetime) -> int:
@@ -32,7 +30,7 @@ def announce(now: datetime) -> int:
         with transaction.atomic():
             entries = [*_began(now), *_ended(now), *_reminders(now)]
             return sum(queue(route, entries, now) for route in message_routes()) if entries else 0
-    except _TakenByAnother:
+    except NotQueued:
         return 0
 
 
@@ -71,11 +69,11 @@ def _reminders(now: datetime) -> list[Entry]:
 
 
 def _take(rows: Sequence[Notice], unchanged: Q, **marks: datetime) -> None:
-    """Mark `rows`, so that no other process announces them. Raises `_TakenByAnother` where one did."""
+    """Mark `rows`, so that no other process announces them. Raises NotQueued where one did."""
     if not rows:
         return
     if Notice.objects.filter(unchanged, pk__in=[row.pk for row in rows]).update(**marks) != len(rows):
-        raise _TakenByAnother
+        raise NotQueued("Another process announces the same notices.")
 
 
 def queue(route: Route, entries: Sequence[Entry], now: datetime) -> int:
@@ -103,14 +101,18 @@ def _put(channel: NotificationChannel, items: list[Item], now: datetime, at: dat
     if not items:
         return 0
     messages = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.MESSAGE)
-    latest = messages.filter(created_at__gt=now - GATHERED).order_by("-created_at").first()
-    if latest is not None:
-        at = max(at, latest.created_at + GATHERED)
+    # both among the newest, which an index finds
+    recent = messages.filter(created_at__gt=now - RECENT)
+    latest = recent.filter(sent_at__gt=now - GATHERED).order_by("-sent_at").first()
+    if latest is not None and latest.sent_at is not None:
+        at = max(at, latest.sent_at + GATHERED)
+    failing = recent.filter(state=Delivery.State.WAITING, attempts__gt=0).order_by("-next_try_at").first()
+    if failing is not None:
+        # it would fail as that one did
+        at = max(at, failing.next_try_at)
     # locked: whoever sends it takes it by an update, and reads the items after that
     untried = messages.filter(state=Delivery.State.WAITING, attempts=0, claimed_until=None)
-    waiting = (
-        untried.select_for_update().filter(next_try_at__gt=now, next_try_at__lte=at).order_by("next_try_at").last()
-    )
+    waiting = untried.select_for_update().filter(next_try_at__lte=at).order_by("next_try_at").last()
     if waiting is None:
         Delivery.objects.create(channel=channel, items=items, urgent=urgent, created_at=now, next_try_at=at)
     else:

@@ -107,13 +107,14 @@ class MailChannel(Channel):
             # the end of the session needs time too
             watched(mail.send, meter=Meter(), abort=abort, stalled_after=2 * SECONDS, stalled=stalled)
         except smtplib.SMTPRecipientsRefused as error:
-            code, answer = next(iter(error.recipients.values()), (0, b""))
-            return f"The mail server refuses {recipient}: {code} {said(answer)}"
+            code, refusal = next(iter(error.recipients.values()), (0, b""))
+            return f"The mail server refuses {recipient}: {code} {said(refusal)}"
         except smtplib.SMTPAuthenticationError as error:
             raise NotDelivered(f"The mail server {where} refuses the login: {error.smtp_code}.", _SETTINGS) from None
         except smtplib.SMTPResponseException as error:
-            reason = f"The mail server {where} refuses the mail: {error.smtp_code} {said(error.smtp_error)}"
-            raise NotDelivered(sentences(reason), _SETTINGS) from None
+            answer = said(error.smtp_error)
+            text = sentences(f"The mail server {where} refuses the mail: {error.smtp_code} {answer}")
+            raise NotDelivered(text, _SETTINGS) from None
         except smtplib.SMTPException as error:
             known = from_library_error(error, "send mail", where, lambda *_: None)
             reason = known.message if known else f"The mail server {where} cannot be used: {type(error).__name__}."
