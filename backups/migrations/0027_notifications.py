@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0025_drill_put_off'),
+        ('backups', '0026_verdict'),
     ]
 
     operations = [
