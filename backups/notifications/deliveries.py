@@ -3,13 +3,13 @@
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import F, Max
 from django.utils import timezone
 
 from backups.errors import NotDelivered
 from backups.lib import audit
 from backups.models import Delivery, NotificationChannel
 from backups.notifications.channels import open_channel
+from backups.notifications.health import channel_fails, channel_works
 from backups.notifications.items import TEST_TEXT, message_of
 from backups.notifications.message import Progress
 from destinations.lib.operator_error import OperatorError
@@ -67,11 +67,11 @@ def attempt(delivery: Delivery, now: datetime) -> bool:
     if failure is None:
         delivery.state, delivery.sent_at, delivery.answer = State.SENT, now, progress.answer
         delivery.error = delivery.error_hint = ""
-        _channel_works(channel, now)
+        channel_works(channel, now)
     else:
         delivery.error, delivery.error_hint = failure.message, failure.hint
         _try_later(delivery, now)
-        _channel_fails(channel, failure, now)
+        channel_fails(channel, failure, now)
     delivery.save()
     audit.log(
         "notification.sent" if failure is None else "notification.failed",
@@ -101,23 +101,6 @@ def _try_later(delivery: Delivery, now: datetime) -> None:
         )
         if given_up or delivery.state == State.GIVEN_UP:
             audit.log("notification.given-up", logging.ERROR, channel=delivery.channel.name, others=given_up)
-
-
-def _channel_works(channel: NotificationChannel, now: datetime) -> None:
-    waiting = Delivery.objects.filter(channel=channel, state=State.WAITING)
-    latest = waiting.filter(attempts__gt=0).aggregate(latest=Max("next_try_at"))["latest"] if channel.failures else None
-    if latest is not None:
-        # what failed, and what had to wait with it, goes with the next tick
-        waiting.filter(next_try_at__gt=now, next_try_at__lte=latest).update(next_try_at=now)
-    NotificationChannel.objects.filter(pk=channel.pk).update(
-        last_sent_at=now, failures=0, failing_since=None, last_error=""
-    )
-
-
-def _channel_fails(channel: NotificationChannel, error: OperatorError, now: datetime) -> None:
-    rows = NotificationChannel.objects.filter(pk=channel.pk)
-    rows.update(failures=F("failures") + 1, last_error=error.text)
-    rows.filter(failing_since=None).update(failing_since=now)
 
 
 def send_test(channel: NotificationChannel, *, by: audit.Actor) -> Delivery:

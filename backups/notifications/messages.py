@@ -76,6 +76,15 @@ def _take(rows: Sequence[Notice], unchanged: Q, **marks: datetime) -> None:
         raise NotQueued("Another process announces the same notices.")
 
 
+def introduce(channel: NotificationChannel, now: datetime) -> None:
+    """Queue what is open for a channel that is new, or enabled again."""
+    entries = [(REMAINS, notice) for notice in Notice.objects.filter(OPEN, ~MOMENTARY).order_by("opened_at", "pk")]
+    with transaction.atomic():
+        for route in message_routes():
+            if route.channel == channel:
+                queue(route, entries, now)
+
+
 def queue(route: Route, entries: Sequence[Entry], now: datetime) -> int:
     """Queue what `route` takes of `entries`; return the number of messages that were made or added to."""
     channel = route.channel

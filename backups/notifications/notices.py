@@ -82,10 +82,10 @@ def began(cause: Cause) -> None:
     Notice.objects.bulk_create([cause.notice(timezone.now())], ignore_conflicts=True)
 
 
-def observe(causes: Iterable[Cause], *, covers: Callable[[Notice], bool], now: datetime) -> int:
+def observe(causes: Iterable[Cause], *, ending: Callable[[Notice], str], now: datetime) -> int:
     """Open notices for the `causes` that have none, and end those open ones whose cause is over.
 
-    `covers` says of which open notices `causes` would have the cause. Return how many opened or ended.
+    `ending` says how an open notice without a cause ended; "" leaves it open. Return how many opened or ended.
     """
     still = {
         (notice.instance, notice.code, notice.subject): notice for notice in Notice.objects.filter(OPEN, ~MOMENTARY)
@@ -98,8 +98,8 @@ def observe(causes: Iterable[Cause], *, covers: Callable[[Notice], bool], now: d
             new.setdefault(cause.key, cause.notice(now))
             continue
         seen.append(notice.pk)
-        if _has_changed(notice, cause, now):
-            fresh = cause.notice(now)
+        fresh = cause.notice(now)
+        if any(getattr(notice, field) != getattr(fresh, field) for field in ("level", "event", "text", "hint")):
             worse = URGENCY.index(Notice.Level(fresh.level)) > URGENCY.index(Notice.Level(notice.level))
             notice.level, notice.event, notice.text, notice.hint = fresh.level, fresh.event, fresh.text, fresh.hint
             if worse:
@@ -108,16 +108,13 @@ def observe(causes: Iterable[Cause], *, covers: Callable[[Notice], bool], now: d
             notice.save(update_fields=["level", "event", "text", "hint", "announced_at"])
     Notice.objects.bulk_create(new.values(), ignore_conflicts=True)
     Notice.objects.filter(pk__in=seen).update(seen_at=now)
-    over = [notice.pk for notice in still.values() if covers(notice)]
-    ended = Notice.objects.filter(OPEN, pk__in=over).update(ended_at=now, ending=NO_LONGER)
-    return len(new) + ended + changes
-
-
-def _has_changed(notice: Notice, cause: Cause, now: datetime) -> bool:
-    """True when the level changed, or the text of a reminder is due: it may count days."""
-    if notice.level != (cause.level or EVENTS[cause.event].usual) or notice.event != cause.event:
-        return True
-    return now - (notice.reminded_at or notice.opened_at) >= timedelta(hours=1) and notice.text != _clean(cause.text)
+    over: dict[str, list[str]] = {}
+    for notice in still.values():
+        if words := ending(notice):
+            over.setdefault(_clean(words), []).append(notice.pk)
+    for words, ids in over.items():
+        changes += Notice.objects.filter(OPEN, pk__in=ids).update(ended_at=now, ending=words)
+    return len(new) + changes
 
 
 def acknowledge(notice: Notice, *, by: audit.Actor) -> None:

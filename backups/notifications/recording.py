@@ -17,6 +17,7 @@ from destinations.lib.operator_error import sentences
 Status = Run.Status
 # the code under which a look at the verdicts finds it again, and ends it
 FAILING = "backup-failing"
+HOST_KEY = "host-key-changed"
 
 
 def backup_began(run: BackupExecution) -> None:
@@ -80,7 +81,7 @@ def _ending(run: Run) -> str:
 
 @receiver(host_key_changed, dispatch_uid="backups.notifications.recording")
 def _host_key_changed(destination: Any, message: str, hint: str = "", **_: Any) -> None:
-    began(Cause("host-key", message, hint, code="host-key-changed", subject=destination.name, page=destinations_page()))
+    began(Cause("host-key", message, hint, code=HOST_KEY, subject=destination.name, page=destinations_page()))
 
 
 @receiver(login_locked_out, dispatch_uid="backups.notifications.recording")

@@ -114,10 +114,10 @@ def apply_retention(queue: str) -> str:
     return f"applied retention at {done[0].name}" if done else ""
 
 
-def notify(_queue: str) -> str:
+def notify(queue: str) -> str:
     """Send what notifications are due. Receivers may be slow: the next ticks go on meanwhile."""
     with locks.locked(workspace.root() / "notify") as free:
-        return rounds.work() if free else ""
+        return rounds.work(alive=queue == settings.BACKUP_QUEUE) if free else ""
 
 
 # Each is called with the name of the queue, and returns what it did, or an empty string.

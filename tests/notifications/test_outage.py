@@ -9,7 +9,7 @@ from pytest_django import Settings
 from backups.models import Delivery, Notice, NotificationChannel
 from backups.notifications import deliveries, messages
 from backups.notifications.events import EVENTS, cells
-from backups.notifications.notices import Cause, acknowledge, began, observe
+from backups.notifications.notices import NO_LONGER, Cause, acknowledge, began, observe
 from tests.notifications.conftest import Add
 from tests.support.servers.receivers import SECRET, WebReceiver
 
@@ -24,7 +24,7 @@ def failed(instance: str = "shop", **fields: Any) -> Cause:
 
 def tick(now: datetime, *causes: Cause) -> None:
     """Do what a round does, with these causes at this moment."""
-    observe(causes, covers=lambda notice: True, now=now)
+    observe(causes, ending=lambda notice: NO_LONGER, now=now)
     messages.announce(now)
     deliveries.deliver(now)
 
@@ -44,7 +44,7 @@ def test_each_event_is_sent_once_and_its_end_once(web: WebReceiver, hook: Notifi
     assert "All clear" in end["subject"]
     assert all(one.is_signed for one in web.taken)
     notice = Notice.objects.get()
-    assert (notice.ended_at, notice.ending != "") == (START + 10 * MINUTE, True)
+    assert (notice.ended_at, notice.ending) == (START + 10 * MINUTE, NO_LONGER)
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -180,7 +180,7 @@ def test_an_event_of_a_later_release_is_on_in_every_channel(web: WebReceiver, ho
 
 
 def test_a_process_that_was_killed_while_it_sent_loses_nothing(web: WebReceiver, hook: NotificationChannel) -> None:
-    observe([failed()], covers=lambda notice: True, now=START)
+    observe([failed()], ending=lambda notice: NO_LONGER, now=START)
     messages.announce(START)
     Delivery.objects.update(claimed_until=START + deliveries.CLAIM)
     deliveries.deliver(START + MINUTE)
