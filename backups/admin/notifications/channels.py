@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -21,6 +22,7 @@ from backups.lib import audit
 from backups.models import Delivery, NotificationChannel
 from backups.notifications.channels import KINDS, Channel, open_channel
 from backups.notifications.deliveries import send_test
+from backups.notifications.messages import introduce
 from destinations.admin.methods import wrong_method
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.lists import BoundedLists
@@ -144,6 +146,9 @@ class NotificationChannelAdmin(BoundedLists, ModelAdmin):
         if not change:
             obj.created_by = by
         super().save_model(request, obj, form, change)
+        obj.schedules.set(form.cleaned_data.get("schedules", []))
+        if obj.enabled and (not change or "enabled" in form.changed_data):
+            introduce(obj, timezone.now())
         audit.log(f"channel.{'changed' if change else 'created'}", channel=obj.name, kind=obj.kind, by=by)
 
     def delete_model(self, request: HttpRequest, obj: NotificationChannel) -> None:

@@ -15,6 +15,7 @@ from backups.notifications.channels import configure
 from backups.notifications.deliveries import send_test
 from backups.notifications.events import cells
 from backups.notifications.hours import next_digest
+from backups.notifications.messages import introduce
 from destinations.lib.operator_error import sentences
 from destinations.management.base import operator_name
 from destinations.management.options import given_options
@@ -76,6 +77,7 @@ class Command(BackupCommand):
         with transaction.atomic():
             channel.save()
             channel.schedules.set(schedules)
+        introduce(channel, timezone.now())
         audit.log("channel.created", channel=channel.name, kind=channel.kind, by=operator_name())
         if not options["untested"]:
             delivery = send_test(channel, by=operator_name())
