@@ -59,8 +59,10 @@ BACKUP_TRUSTED_KEYS = env.words("BACKUP_TRUSTED_KEYS")
 BACKUP_RESTORE_CONFIRMATION_MINUTES = env.int("BACKUP_RESTORE_CONFIRMATION_MINUTES", default=15)
 BACKUP_WEB_RESTORE = env.bool("BACKUP_WEB_RESTORE", default=True)
 BACKUP_SAFETY_DESTINATION = env.str("BACKUP_SAFETY_DESTINATION", default="")
-# how much of what a component held must be gone to count as a drop, and where that is no news
+# how much of what a component held must be gone to count as a drop, how many times as large it must be to count as
+# growth, and where both are no news
 BACKUP_DROP_PERCENT = env.int("BACKUP_DROP_PERCENT", default=90)
+BACKUP_GROWTH_FACTOR = env.int("BACKUP_GROWTH_FACTOR", default=10)
 BACKUP_DROP_IGNORE = env.words("BACKUP_DROP_IGNORE")
 # the rule of destinations that have none of their own; without a strategy everything stays
 BACKUP_RETENTION = {

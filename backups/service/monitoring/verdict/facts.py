@@ -17,7 +17,8 @@ from backups.models import (
 )
 from backups.models.columns import AbsentComponent
 from backups.models.querysets import BackupQuerySet
-from backups.service.drops.episodes import Episode
+from backups.service.drops.episodes import Episode, named
+from backups.service.drops.holdings import Drop
 from backups.service.monitoring.drills import DrillState, drill_states
 from backups.service.monitoring.off_box import lacking_by_instance
 from backups.service.monitoring.protection import Protection, protections, taken_at
@@ -189,6 +190,7 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
                 restart_by=note.restart_required_by if note else "",
                 config_errors=() if name in described else tuple(errors.get(name, errors.get("", []))),
                 config_problem=note.config_problem if note else "",
+                off_trend=_off_trend(state),
                 absent=tuple((note.absent_components or ()) if note and name in described else ()),
             )
         )
@@ -218,6 +220,17 @@ def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
     rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
     checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
     return {row.pk: Place(row, row.leaves_this_machine, checks.get(row.pk), passes.get(row.pk)) for row in rows}
+
+
+def _off_trend(state: Protection) -> tuple[OffTrend, ...]:
+    """Return what is off the trend in the newest backup, by component."""
+    found: dict[str, list[Drop]] = {}
+    for drop in state.episode.off_trend if state.episode else ():
+        found.setdefault(drop.component, []).append(drop)
+    return tuple(
+        OffTrend(component, f"The amount of data of {state.name} is off its trend: {'; '.join(named(drops))}.")
+        for component, drops in found.items()
+    )
 
 
 def _copies_of(backups: Sequence[BackupExecution]) -> dict[str, list[CopyFact]]:

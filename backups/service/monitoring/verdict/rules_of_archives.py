@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from backups.models import BackupCopy, KeyState
-from backups.service.drops.episodes import summary
+from backups.service.drops.episodes import named
 from backups.service.monitoring.verdict.facts import CopyFact, Facts
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
@@ -45,17 +45,19 @@ def _lost(facts: Facts) -> Iterator[Reason]:
 
 
 def _dropped(facts: Facts) -> Iterator[Reason]:
-    if (episode := facts.episode) is not None:
+    episode = facts.episode
+    if episode is not None and episode.lost:
         yield Reason(
             "data-dropped", Level.AT_RISK,
-            f"Data of {facts.instance} is gone since the backup before: {summary(episode.newest)}.",
+            f"Data of {facts.instance} is gone since the backup before: {'; '.join(named(episode.lost))}.",
             f"If that is intended run `confirmdrop {episode.newest.pk}`, else restore an earlier backup.",
             since=episode.since,
         )  # fmt: skip
     for item in facts.off_trend:
         yield Reason(
             "records-off-trend", Level.AT_RISK, item.text,
-            "Look at the data; confirm the change where it is intended.", item.subject,
+            f"If that is intended run `confirmdrop {facts.instance}`, else restore an earlier backup.", item.subject,
+            since=episode.since if episode else None,
         )  # fmt: skip
 
 
@@ -156,7 +158,8 @@ def _copies(facts: Facts) -> Iterator[Reason]:
     # the newest is among them, unless its copy failed a moment ago
     if (others := facts.lacking - bool(lacking)) > 0:
         yield Reason(
-            "copies-missing", Level.AT_RISK, f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
+            "copies-missing", Level.AT_RISK,
+            f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
             "They are made again as soon as the destination takes them; give up what cannot be made.",
         )  # fmt: skip
     if not facts.copies_away:
