@@ -45,7 +45,7 @@ def amounts_of_the_newest(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0026_amounts'),
+        ('backups', '0027_amounts'),
     ]
 
     operations = [
