@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0026_verdict'),
+        ('backups', '0028_amounts_data'),
     ]
 
     operations = [
