@@ -26,46 +26,42 @@ Entry = tuple[str, Notice]
 
 def announce(now: datetime) -> int:
     """Queue messages about what began, happened or ended since the last call, and reminders; return their number."""
+    causes = Notice.objects.filter(~MOMENTARY)
+    began = list(Notice.objects.filter(announced_at=None).order_by("opened_at", "pk")[:MOST_NOTICES])
+    ended = list(causes.filter(~OPEN, end_announced_at=None).order_by("ended_at", "pk")[:MOST_NOTICES])
+    remaining = _due_reminders(now)
+    if not (began or ended or remaining):
+        return 0
+    # before the marks change the rows
+    entries = [(_word(notice), notice) for notice in began]
+    entries += [(ENDED, notice) for notice in ended]
+    entries += [(REMAINS, notice) for notice in remaining]
     try:
         with transaction.atomic():
-            entries = [*_began(now), *_ended(now), *_reminders(now)]
-            return sum(queue(route, entries, now) for route in message_routes()) if entries else 0
+            _take(began, Q(announced_at=None), announced_at=now, reminded_at=now)
+            _take(ended, Q(end_announced_at=None), end_announced_at=now)
+            _take(remaining, Q(reminded_at__lt=now), reminded_at=now)
+            return sum(queue(route, entries, now) for route in message_routes())
     except NotQueued:
         return 0
 
 
-def _began(now: datetime) -> list[Entry]:
-    rows = list(Notice.objects.filter(announced_at=None).order_by("opened_at", "pk")[:MOST_NOTICES])
-    _take(rows, Q(announced_at=None), announced_at=now, reminded_at=now)
-    return [(_word(notice, now), notice) for notice in rows]
-
-
-def _word(notice: Notice, now: datetime) -> str:
+def _word(notice: Notice) -> str:
     if notice.momentary:
         return HAPPENED
     # one that was announced before: its level rose
     return WORSE if notice.reminded_at else BEGAN
 
 
-def _ended(now: datetime) -> list[Entry]:
-    rows = list(
-        Notice.objects.filter(~OPEN, ~MOMENTARY, end_announced_at=None).order_by("ended_at", "pk")[:MOST_NOTICES]
-    )
-    _take(rows, Q(end_announced_at=None), end_announced_at=now)
-    return [(ENDED, notice) for notice in rows]
-
-
-def _reminders(now: datetime) -> list[Entry]:
+def _due_reminders(now: datetime) -> list[Notice]:
+    """Return the open notices whose reminder is due, and where there is one also those due soon."""
     period = timedelta(hours=settings.BACKUP_REMIND_HOURS)
-    if not period:
+    # one that has just begun, or got worse, is announced by itself
+    waiting = Notice.objects.filter(OPEN, ~MOMENTARY, acknowledged_at=None, announced_at__isnull=False)
+    if not period or not waiting.filter(reminded_at__lte=now - period).exists():
         return []
-    waiting = Notice.objects.filter(OPEN, ~MOMENTARY, acknowledged_at=None, reminded_at__lte=now - period)
-    if not waiting.exists():
-        return []
-    soon = Notice.objects.filter(OPEN, ~MOMENTARY, acknowledged_at=None, reminded_at__lte=now - period + TOGETHER)
-    rows = list(soon.order_by("opened_at", "pk")[:MOST_NOTICES])
-    _take(rows, Q(reminded_at__lte=now - period + TOGETHER), reminded_at=now)
-    return [(REMAINS, notice) for notice in rows]
+    soon = waiting.filter(reminded_at__lte=now - period + min(TOGETHER, period / 8))
+    return list(soon.order_by("opened_at", "pk")[:MOST_NOTICES])
 
 
 def _take(rows: Sequence[Notice], unchanged: Q, **marks: datetime) -> None:

@@ -20,6 +20,7 @@ Key = tuple[str, str, str]
 NO_LONGER = "It is no longer so."
 # ended notices are kept so long, and momentary ones
 KEPT = timedelta(days=365)
+CHANGED = ("level", "event", "text", "hint", "announced_at", "acknowledged_at", "acknowledged_by")
 URGENCY = (Notice.Level.INFORMATION, Notice.Level.WARNING, Notice.Level.ALARM)
 
 
@@ -103,9 +104,10 @@ def observe(causes: Iterable[Cause], *, ending: Callable[[Notice], str], now: da
             worse = URGENCY.index(Notice.Level(fresh.level)) > URGENCY.index(Notice.Level(notice.level))
             notice.level, notice.event, notice.text, notice.hint = fresh.level, fresh.event, fresh.text, fresh.hint
             if worse:
-                notice.announced_at = None
+                # whoever acknowledged it knew less
+                notice.announced_at, notice.acknowledged_at, notice.acknowledged_by = None, None, ""
                 changes += 1
-            notice.save(update_fields=["level", "event", "text", "hint", "announced_at"])
+            notice.save(update_fields=CHANGED)
     Notice.objects.bulk_create(new.values(), ignore_conflicts=True)
     Notice.objects.filter(pk__in=seen).update(seen_at=now)
     over: dict[str, list[str]] = {}

@@ -128,7 +128,9 @@ def test_reminders_can_be_switched_off(web: WebReceiver, hook: NotificationChann
 
 def test_what_gets_worse_is_said_again(web: WebReceiver, hook: NotificationChannel) -> None:
     tick(START, failed(level=Notice.Level.WARNING))
+    acknowledge(Notice.objects.get(), by="ada")
     tick(START + 10 * MINUTE, failed(level=Notice.Level.ALARM))
+    assert Notice.objects.get().acknowledged_at is None
     tick(START + 20 * MINUTE, failed(level=Notice.Level.WARNING))
     tick(START + 30 * MINUTE)
     assert [what for what, _ in got(web)] == ["began", "worse", "ended"]
