@@ -89,6 +89,9 @@ BACKUP_SITE_URL = env.str("BACKUP_SITE_URL", default="")
 BACKUP_REMIND_HOURS = env.int("BACKUP_REMIND_HOURS", default=24)
 # the aliases of STORAGES in which destinations of type `storage` may keep archives
 BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
+# what programs that watch this site get: docs/monitoring.md
+BACKUP_MONITORING_TOKEN = env.str("BACKUP_MONITORING_TOKEN", default="")
+BACKUP_MONITORING_ADDRESSES = env.networks("BACKUP_MONITORING_ADDRESSES", default="127.0.0.0/8 ::1")
 
 # --- Django -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -105,6 +108,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "backupsite.middleware.request_ids",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backupsite.middleware.content_security_policy",
@@ -177,6 +181,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+# a program on this host asks gunicorn itself, without the proxy that speaks TLS
+SECURE_REDIRECT_EXEMPT = [r"^(health|metrics)$"]
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -194,15 +200,19 @@ Q_CLUSTER = queue.cluster_settings(env, runs=BACKUP_WORKERS, timeout=BACKUP_TIME
 
 DEFAULT_EXCEPTION_REPORTER = "backupsite.crashes.RedactingReporter"
 LOG_FILE = env.str("LOG_FILE", default=str(BACKUPSITE_HOME / "backupsite.log"))
+LOG_FORMAT = env.choice("LOG_FORMAT", ["text", "json"], default="text")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "backupsite.logs.RedactingFormatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        },
+            "text": {
+                "()": "backupsite.logs.RedactingFormatter",
+                "format": "{asctime} {levelname} {name} {message}",
+                "style": "{",
+            },
+            "json": {"()": "backupsite.json_logs.RedactingJsonFormatter"},
+        }[LOG_FORMAT],
     },
     "handlers": {
         "stderr": {"class": "backups.lib.log_handlers.StandardError", "formatter": "line"},

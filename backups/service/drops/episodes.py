@@ -59,9 +59,10 @@ class Episode:
     @property
     def described(self) -> str:
         """What it is, with the first drop: the end of "it is from before ..."."""
-        first, *more = self.drops
-        what = "a growth" if all(drop.is_growth for drop in self.drops) else "a drop"
-        return f"{what} of data that is not confirmed: {first}{f', and {len(more)} more' if more else ''}"
+        drops = self.drops
+        what = "a growth" if drops and all(drop.is_growth for drop in drops) else "a drop"
+        more = f", and {len(drops) - 1} more" if len(drops) > 1 else ""
+        return f"{what} of data that is not confirmed{''.join(f': {drop}{more}' for drop in drops[:1])}"
 
 
 def drops_of(backup: BackupExecution) -> list[tuple[Drop, str]]:

@@ -13,7 +13,7 @@ from backups.models import BackupExecution
 from backups.models.columns import DropEntry
 from backups.service.drops.entries import RECURRING, amounts_of, confirmed, entry_of, is_confirmed
 from backups.service.drops.episodes import log_drop, named, open_drops
-from backups.service.drops.holdings import holdings_of
+from backups.service.drops.holdings import Holding, holdings_of
 from backups.service.drops.past import PastBackups, manifest_of
 from backups.service.drops.trend import Thresholds, deviations, recurs
 from destinations.lib.operator_error import sentences
@@ -32,10 +32,11 @@ def record_drops(backup: BackupExecution, manifest: Manifest) -> Manifest:
 
 
 def record_drops_of_adopted(backups: Iterable[BackupExecution]) -> None:
-    """Record in the rows of adopted archives what they hold and what they lack, oldest first."""
+    """Record in the rows of adopted archives what they hold and what they lack, the oldest of each instance first."""
     past = PastBackups()
     dated = [row for row in backups if row.started_at is not None]
-    for backup in sorted(dated, key=lambda row: (row.started_at, row.pk)):
+    # one instance after the other: the manifests in memory are those of its last backups
+    for backup in sorted(dated, key=lambda row: (row.instance, row.started_at, row.pk)):
         manifest = manifest_of(backup.pk)
         if manifest is not None:
             backup.transition(Status.COMPLETED, **_columns(backup, manifest, past))
@@ -50,12 +51,17 @@ def _columns(backup: BackupExecution, manifest: Manifest, past: PastBackups) -> 
     # A safety backup is of whatever state a restore replaces. One that is imported again keeps what was confirmed.
     if backup.kind == Kind.SAFETY or backup.drops:
         return columns
+    held = {name: _compared(backup.instance, name, holding) for name, holding in held.items()}
     states = past.states_before(backup)
+    for name, own in states.items():
+        states[name] = [
+            replace(state, holding=_compared(backup.instance, name, state.holding)) if state.holding else state
+            for state in own
+        ]
     thresholds = Thresholds(settings.BACKUP_DROP_PERCENT, settings.BACKUP_GROWTH_FACTOR)
     entries: list[DropEntry] = []
     for drop in deviations(states, held, thresholds, config_is_url=manifest.config_source == "url"):
-        names = [f"{backup.instance}/{drop.component}", f"{backup.instance}/{drop.component}/{drop.table}"]
-        if any(fnmatchcase(name, pattern) for pattern in settings.BACKUP_DROP_IGNORE for name in names):
+        if _is_ignored(backup.instance, drop.component) or _is_ignored(backup.instance, drop.component, drop.table):
             continue
         entry = entry_of(drop)
         if recurs(drop, states[drop.component]):
@@ -66,3 +72,16 @@ def _columns(backup: BackupExecution, manifest: Manifest, past: PastBackups) -> 
     if entries and all(map(is_confirmed, entries)):
         columns |= {"drop_confirmed_at": now, "drop_confirmed_by": RECURRING}
     return columns
+
+
+def _compared(instance: str, component: str, holding: Holding) -> Holding:
+    """Return `holding` without the tables that the setting leaves out, also in the rows of the component."""
+    ignored = {table for table in holding.tables if _is_ignored(instance, component, table)}
+    if not ignored:
+        return holding
+    tables = {table: rows for table, rows in holding.tables.items() if table not in ignored}
+    return replace(holding, tables=tables, rows=holding.rows - sum(holding.tables[table] for table in ignored))
+
+
+def _is_ignored(*names: str) -> bool:
+    return any(fnmatchcase("/".join(names), pattern) for pattern in settings.BACKUP_DROP_IGNORE)

@@ -1,11 +1,14 @@
 """What the components of an instance held in its earlier backups, which a new one is compared with."""
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
 
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
 from backups.models.columns import DropEntry
+from backups.models.querysets import BackupQuerySet
 from backups.service.drops.entries import RECURRING, drop_in, is_confirmed
 from backups.service.drops.episodes import comparable, open_drops
 from backups.service.drops.holdings import Holding, holdings_of
@@ -30,7 +33,7 @@ class PastBackups:
         rows = (earlier if backup.adopted or earlier.exists() else others).order_by("-started_at", "-pk")
         usable: list[tuple[Holdings, set[str], list[DropEntry]]] = []
         passed, with_drop = 0, Counter[str]()
-        for row in rows.only("pk", "drops", "drop_confirmed_at").iterator():
+        for row in _with_drops(rows):
             dropped = {drop.component for drop in open_drops(row)}
             # a component with an open drop has its states further back; the others are complete by then
             short = {name for name, times in with_drop.items() if passed - times < LONGEST_WINDOW}
@@ -57,6 +60,14 @@ class PastBackups:
             if len(self._read) > MOST_KEPT:
                 del self._read[next(iter(self._read))]
         return self._read[pk]
+
+
+def _with_drops(rows: BackupQuerySet) -> Iterator[BackupExecution]:
+    """Yield `rows` with their drops only, a few at a time: these lie behind the manifest, which a row is read past."""
+    keys = rows.values_list("pk", flat=True).iterator()
+    while some := list(islice(keys, LONGEST_WINDOW)):
+        found = BackupExecution.objects.only("pk", "drops", "drop_confirmed_at").in_bulk(some)
+        yield from (found[key] for key in some if key in found)
 
 
 def _state(name: str, held: Holdings, entries: list[DropEntry]) -> Past:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from backups.archive.manifest.document import Entry
 from backups.checks.drops import check_drops, check_growth
 from backups.models import BackupExecution
 from backups.service.catalogue.sync import import_backups
@@ -167,10 +168,24 @@ def test_a_weekly_loss_that_was_confirmed_twice_is_recorded_as_recurring(home: P
     assert tonight(database("orders", orders=0)).open_drop
 
 
-def test_components_left_out_by_the_setting_may_grow_too(home: Path, settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (database("orders", orders=400, cache=90_000), database("orders", orders=400, cache=0)),
+        (database("orders", orders=400, cache=9_000), database("orders", orders=400, cache=90_000)),
+    ],
+)
+def test_a_table_that_is_left_out_does_not_count_in_its_component_either(
+    before: Entry, after: Entry, home: Path, settings: Settings
+) -> None:
+    for day in range(20, 0, -1):
+        held(day * DAY, (before,))
+    assert tonight(after).open_drop
     settings.BACKUP_DROP_IGNORE = ["shop/orders"]
-    history()
-    assert tonight().drops is None
+    assert tonight(after).drops is None
+    settings.BACKUP_DROP_IGNORE = ["shop/*/cache"]
+    assert tonight(after).drops is None
+    assert tonight(database("orders", orders=0, cache=9_000)).open_drop
 
 
 @pytest.mark.parametrize(("factor", "ids"), [(0, []), (1, ["backups.E071"]), (2, []), (-3, ["backups.E071"])])

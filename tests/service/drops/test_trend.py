@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backups.service.drops.holdings import Drop, Holding, Kind
 from backups.service.drops.robust import limits_of
@@ -181,6 +183,15 @@ def test_a_database_that_could_not_be_counted_and_a_tree_with_another_place_left
     assert Simulation().alarms([*[uncounted] * 30, table(3000), uncounted]) == []
     left = replace(tree(900), left_out={"archives"})
     assert Simulation().alarms([*[tree(90_000)] * 30, left]) == []
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 10**12), min_size=10, max_size=20), st.integers(1, 100), st.integers(2, 50))
+def test_no_amount_that_was_there_is_off_the_limits(values: list[int], percent: int, factor: int) -> None:
+    limits = limits_of(values, percent=percent, factor=factor)
+    assert limits.low < min(values) <= limits.median <= max(values) < limits.high
+    assert limits.low <= limits.median * (100 - percent) // 100
+    assert limits.high >= limits.median * factor
 
 
 def test_the_limits_are_those_of_the_median_and_widen_with_the_spread() -> None:

@@ -30,3 +30,13 @@ def test_the_series_of_an_instance_is_one_query_and_has_each_component_of_the_la
     ]  # fmt: skip
     assert [point.taken_at for point in points][::2] == [rows[2].started_at, rows[3].started_at]
     assert [point.backup for point in series_of("shop")][::2] == [rows[0].pk, rows[2].pk, rows[3].pk]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the plan is read as SQLite writes it")
+def test_the_series_is_read_along_an_index() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        series_of("shop")
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {queries[0]['sql']}")
+        plan = " ".join(str(line[3]) for line in cursor.fetchall())
+    assert "USING INDEX execution_instance (instance=? AND status=?)" in plan

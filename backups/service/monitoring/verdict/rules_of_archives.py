@@ -46,7 +46,7 @@ def _lost(facts: Facts) -> Iterator[Reason]:
 
 def _dropped(facts: Facts) -> Iterator[Reason]:
     episode = facts.episode
-    if episode is not None and episode.lost:
+    if episode is not None and (episode.lost or not facts.off_trend):
         yield Reason(
             "data-dropped", Level.AT_RISK,
             f"Data of {facts.instance} is gone since the backup before: {'; '.join(named(episode.lost))}.",
