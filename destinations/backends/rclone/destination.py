@@ -13,13 +13,11 @@ from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.base.place import Place
 from destinations.backends.rclone import options
 from destinations.backends.rclone.answers import HASHES, Features, features_of, stored_file
-from destinations.backends.rclone.errors import explain, says_why
+from destinations.backends.rclone.errors import explain, no_room, says_why
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write, is_listed
-from destinations.exceptions import DestinationError, DestinationFull, DestinationUnavailable, NameTaken, NotFound
-from destinations.lib.formats import human_size
+from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 from destinations.lib.moments import from_iso
-from destinations.lib.operator_error import sentences
 from destinations.transfer.blocks import compare
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import MAX_DEPTH, part_token
@@ -148,13 +146,7 @@ class RcloneDestination(RemoteDestination):
             with suppress(RcloneFailed):
                 free = self.remote_free_space()
         if free is not None and free < wanted.size:
-            raise DestinationFull(
-                sentences(
-                    f"{self.location()} stored no more of {wanted.path}, of {human_size(wanted.size)}: it has "
-                    f"{human_size(free)} free ({failed.said})"
-                ),
-                "Free some space there, or see about the quota of the account.",
-            ) from failed
+            raise no_room(failed, f"{self.location()}/{wanted.path}", wanted.size, free) from failed
 
     def remote_try(self, upload: Upload, state: UploadState) -> bool:
         # each start of the program logs in anew, and the deletion looks for the file as well

@@ -13,6 +13,7 @@ from destinations.exceptions import (
     NotFound,
     PeerNotTrusted,
 )
+from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 
 # in this order: the first whose pattern is found
@@ -58,6 +59,15 @@ _COMPILED = [(re.compile(pattern, re.IGNORECASE), kind, hint) for pattern, kind,
 def says_why(failed: RcloneFailed) -> bool:
     """Whether the reason is a known one. SFTP, for example, has no code for a full disk."""
     return failed.code < 0 or any(pattern.search(failed.said) for pattern, _, _ in _COMPILED)
+
+
+def no_room(failed: RcloneFailed, where: str, size: int, free: int) -> DestinationFull:
+    return DestinationFull(
+        sentences(
+            f"{where} was not stored: it has {human_size(size)}, and {human_size(free)} are free ({failed.said})"
+        ),
+        "Free some space there, or see about the quota of the account.",
+    )
 
 
 def explain(failed: RcloneFailed, action: str, where: str) -> DestinationError:

@@ -37,12 +37,11 @@ def test_the_next_process_goes_on_where_the_killed_one_was(
         key = ",".join(settings.BACKUP_SECRETS_KEY)
         process = start(home, "manage.py", "copybackup", backup.pk, "--to", "remote", BACKUP_SECRETS_KEY=key)
         try:
-            eventually(
-                lambda: proxy._all_muted and BackupCopy.objects.filter(upload_state__isnull=False).exists(), within=15
-            )
+            saved = BackupCopy.objects.filter(upload_state__isnull=False)
+            eventually(lambda: proxy._all_muted and saved.all())
         finally:
             process.kill()
-            print(process.communicate())
+            process.communicate()
         proxy.clear()
         reap()
         assert CopyExecution.objects.get().status == "interrupted"
