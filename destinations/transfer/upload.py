@@ -1,6 +1,5 @@
 """One upload: its source, as the thread that sends it reads it, and what is known of it so far."""
 
-import hashlib
 import os
 import threading
 from copy import copy
@@ -9,6 +8,7 @@ from typing import BinaryIO
 
 from destinations.exceptions import VerificationFailed
 from destinations.transfer.blocks import compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.paths import part_name
 from destinations.transfer.watch import Foreign, Meter
 
@@ -60,7 +60,7 @@ class Upload:
         self._position = self._furthest = 0
         # of what was counted by `part` and `skip`
         self._parted = 0
-        self._digest = hashlib.sha256()
+        self._digest = Digest()
         try:
             self._descriptor: int | None = source.fileno()
         except OSError:
@@ -148,7 +148,7 @@ class Upload:
         """
         if offset == 0:
             # a further try reads all of it again, and sends what it reads
-            self._digest, self._furthest = hashlib.sha256(), 0
+            self._digest, self._furthest = Digest(), 0
         block = self.peek(offset, size)
         if offset <= self._furthest < offset + len(block):
             self._digest.update(block[self._furthest - offset :])

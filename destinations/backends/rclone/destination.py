@@ -12,13 +12,14 @@ from django import forms
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.base.place import Place
 from destinations.backends.rclone import options
-from destinations.backends.rclone.answers import HASHES, Features, features_of, stored_file
+from destinations.backends.rclone.answers import Features, features_of, stored_file
 from destinations.backends.rclone.errors import explain
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write, is_listed
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 from destinations.lib.moments import from_iso
 from destinations.transfer.blocks import compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.extras import Extra
 from destinations.transfer.paths import MAX_DEPTH, part_token
 from destinations.transfer.upload import Upload, Wanted
@@ -123,15 +124,15 @@ class RcloneDestination(RemoteDestination):
         self._require_rename(self._features)
         kind = self._features.hash
         # the upload computes SHA-256 itself
-        digest = HASHES[kind]() if kind and kind != "sha256" else None
+        digest = Digest(kind) if kind and kind != "sha256" else None
         # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
         # compared with nothing of ours
         words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
         with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as ends:
             while block := upload.read(BLOCK_SIZE):
-                ends.into.write(block)
                 if digest is not None:
                     digest.update(block)
+                ends.into.write(block)
             upload.require_all_read()
         self._sent = digest.hexdigest() if digest is not None else upload.sha256
 

@@ -1,6 +1,5 @@
 """The order of an upload: send, check, publish; and what is done when one of them fails."""
 
-import hashlib
 import logging
 from contextlib import suppress
 from typing import BinaryIO
@@ -16,6 +15,7 @@ from destinations.exceptions import (
     VerificationFailed,
 )
 from destinations.transfer.blocks import check_free_space, check_largest_file, compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.paths import part_name
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
@@ -209,7 +209,7 @@ class RemoteUploads(RemoteCalls):
 
     def hash_of(self, path: str) -> str:
         """Read the file, temporary or not, and return its SHA-256 (hex); for use inside a step."""
-        digest = hashlib.sha256()
+        digest = Digest()
         meter = self._meter
 
         def update(block: bytes) -> None:
