@@ -4,8 +4,28 @@ import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from isal import isal_zlib
+
 # of smaller blocks, handing one over costs more than hashing it
 LEAST_BYTES = 64 * 1024
+
+
+class Crc32:
+    """The checksum of zip and gzip, with the methods of those of `hashlib`."""
+
+    name = "crc32"
+
+    def __init__(self, value: int = 0) -> None:
+        self._value = value
+
+    def update(self, block: bytes | memoryview) -> None:
+        self._value = isal_zlib.crc32(block, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+    def copy(self) -> "Crc32":
+        return Crc32(self._value)
 
 
 class Digest:
@@ -15,7 +35,8 @@ class Digest:
     """
 
     def __init__(self, algorithm: str = "sha256") -> None:
-        self._hash: Any = hashlib.new(algorithm, usedforsecurity=False)
+        """`algorithm` is one of `hashlib`, or "crc32"."""
+        self._hash: Any = Crc32() if algorithm == Crc32.name else hashlib.new(algorithm, usedforsecurity=False)
         self._beside: ThreadPoolExecutor | None = None
         self._hashing: Future[None] | None = None
 

@@ -7,7 +7,7 @@ from destinations.backends.base import StoredFile
 from destinations.lib.moments import from_iso
 
 # checksums that a remote may have, the cheapest first: they have to find accidents, and the archive keeps its SHA-256
-HASHES = ("sha1", "sha256", "md5")
+HASHES = ("crc32", "sha1", "sha256", "md5")
 
 
 class Features(NamedTuple):

@@ -144,6 +144,14 @@ class RemoteSteps(Destination):
         """Return the bytes that are free, or None where the protocol does not tell."""
         return None
 
+    def remote_room(self, path: str) -> tuple[bool, int | None]:
+        """Return whether `path` is in use, and the free space: what an upload asks for before it begins."""
+        try:
+            self.remote_stat(path)
+        except NotFound:
+            return False, self.remote_free_space()
+        return True, None
+
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
         """Return the error an operator reads for one of the library, met while trying to `action`; None if unknown."""
         return None

@@ -100,12 +100,10 @@ class RemoteUploads(RemoteCalls):
         return True
 
     def _require_free(self, wanted: Wanted, progress: Progress | None) -> None:
-        try:
-            self._call(f"look for {wanted.path}", lambda: self.remote_stat(wanted.path), progress)
-        except NotFound:
-            check_free_space(self.location(), wanted.size, self.free_space())
-        else:
+        is_taken, free = self._call(f"look for {wanted.path}", lambda: self.remote_room(wanted.path), progress)
+        if is_taken:
             raise self._taken(wanted)
+        check_free_space(self.location(), wanted.size, free)
 
     def _send(self, upload: Upload, state: UploadState, progress: Progress | None) -> None:
         upload.seek(0)

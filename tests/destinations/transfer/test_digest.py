@@ -18,6 +18,14 @@ def test_blocks_of_every_size_are_taken_in_their_order(algorithm: str) -> None:
     assert digest.hexdigest() == hashlib.new(algorithm, b"".join(BLOCKS)).hexdigest()
 
 
+def test_a_cyclic_checksum_is_written_as_programs_write_it() -> None:
+    # the second one begins with a zero
+    for text, checksum in ((b"123456789", "cbf43926"), (b"backup21", "0e1168e3")):
+        digest = Digest("crc32")
+        digest.update(text)
+        assert digest.copy().hexdigest() == checksum
+
+
 def test_a_copy_goes_on_by_itself_from_what_was_handed_over() -> None:
     digest = Digest()
     digest.update(BLOCKS[0])
