@@ -32,6 +32,9 @@ class RemoteSteps(Destination):
     off_box = True
     # whether an upload is read back unless the option says otherwise: for protocols whose server tells no checksum
     reads_back: ClassVar[bool]
+    # whether `must_read_back` makes it compare the whole file with the announced SHA-256: then the source need not be
+    # hashed while `read` sends it
+    compares_all: ClassVar[bool] = False
     # whether `remote_send` can go on where an earlier upload with the same state ended
     resumes: ClassVar[bool] = False
     # the most bytes of one file that the store takes; None where only its space is a limit

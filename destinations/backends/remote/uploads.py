@@ -44,6 +44,8 @@ class RemoteUploads(RemoteCalls):
         kept = state or UploadState({}, lambda data: None)
         check_largest_file(self.location(), path, size, self.largest_file)
         upload = Upload(wanted, source, Meter(self._throttle))
+        # a source that is not what was announced is found by that as well
+        upload.is_hashed = not (sha256 and self.compares_all and self.must_read_back(upload))
 
         def send() -> None:
             nonlocal upload
@@ -194,8 +196,8 @@ class RemoteUploads(RemoteCalls):
             logger.warning("destination.upload-left file=%s error=%r", wanted.part_path, error.message)
 
     def must_read_back(self, upload: Upload) -> bool:
-        """Whether an upload is to be read back: by option, and always when parts of it were sent by an earlier try."""
-        return (self.may_read_back and self.reads_back_uploads()) or upload.resumed
+        """Whether an upload is to be read back: by option, and always where nothing else verifies all of it."""
+        return (self.may_read_back and self.reads_back_uploads()) or upload.resumed or not upload.is_hashed
 
     def is_damaged(self, upload: Upload) -> bool:
         """Read back `upload`, which is published, where it has to be; return whether it differs from what was sent."""

@@ -49,6 +49,7 @@ class StorageDestination(RemoteDestination):
     type = TYPE
     label = "Django storage (a package of your own)"
     reads_back = True
+    compares_all = True
     # only whole files are stored there, each in several requests
     tries_uploads = False
 
