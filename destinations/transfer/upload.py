@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from destinations.exceptions import VerificationFailed
-from destinations.transfer.blocks import compare
+from destinations.transfer.blocks import BLOCK_SIZE, compare
 from destinations.transfer.digest import Digest
 from destinations.transfer.paths import part_name
 from destinations.transfer.watch import Foreign, Meter
@@ -119,9 +119,10 @@ class Upload:
         return position
 
     def part(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from `offset`, for types that send parts side by side; the order does not matter."""
+        """Return `size` bytes from `offset`, for types that send parts, in any order; see `hash_to` for the checksum."""
         block = self._pread(offset, size)
         self._require_block(offset, size, block)
+        self._hash(offset, block)
         self.count(len(block))
         return block
 
@@ -153,10 +154,19 @@ class Upload:
             # a further try reads all of it again, and sends what it reads
             self._digest, self._furthest = Digest(), 0
         block = self.peek(offset, size)
+        self._hash(offset, block)
+        return block
+
+    def hash_to(self, offset: int) -> None:
+        """Begin the checksum of the whole anew, with all before `offset`: parts in order from there go into it."""
+        self._digest, self._furthest = Digest(), 0
+        for begin in range(0, offset, BLOCK_SIZE):
+            self._hash(begin, self.peek(begin, min(BLOCK_SIZE, offset - begin)))
+
+    def _hash(self, offset: int, block: bytes) -> None:
         if offset <= self._furthest < offset + len(block):
             self._digest.update(block[self._furthest - offset :])
             self._furthest = offset + len(block)
-        return block
 
     def _require_block(self, offset: int, size: int, block: bytes) -> None:
         compare(f"{WHAT} at {offset}", "size", min(size, max(self.wanted.size - offset, 0)), len(block))

@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from pytest_django import Settings
 from destinations.backends.storage import StorageDestination
 from destinations.exceptions import VerificationFailed
 from destinations.transfer.digest import Digest
+from destinations.transfer.upload import Upload, Wanted
+from destinations.transfer.watch import Meter
 
 PATH = "shop/manual/backup.tar.gz"
 DATA = os.urandom(200_000)
@@ -61,3 +63,16 @@ def test_what_may_not_be_read_back_is_hashed_on_its_way(destination: StorageDest
     destination.may_read_back = False
     destination.put(io.BytesIO(DATA), PATH, size=len(DATA), token="t", sha256=SHA256)
     assert (sum(hashed), destination.bytes_read_back) == (len(DATA), 0)
+
+
+@pytest.mark.parametrize("begin", [0, 50_000])
+def test_parts_that_are_sent_in_order_are_hashed_on_their_way(begin: int) -> None:
+    for announced in (SHA256, hashlib.sha256(b"another").hexdigest()):
+        upload = Upload(Wanted(PATH, len(DATA), "t", announced), io.BytesIO(DATA), Meter())
+        # of an earlier try that was given up
+        upload.hash_to(10)
+        upload.hash_to(begin)
+        for offset in range(begin, len(DATA), 30_000):
+            upload.part(offset, min(30_000, len(DATA) - offset))
+        with nullcontext() if announced == SHA256 else pytest.raises(VerificationFailed, match="SHA-256"):
+            upload.require_whole()
