@@ -119,7 +119,7 @@ class Upload:
         return position
 
     def part(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from `offset`, for types that send parts, in any order; see `hash_to` for the checksum."""
+        """Return `size` bytes from `offset`, for types that send parts, in any order; see also `hash_to`."""
         block = self._pread(offset, size)
         self._require_block(offset, size, block)
         self._hash(offset, block)
