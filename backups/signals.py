@@ -17,7 +17,8 @@ schedule_failed = Signal()
 drill_finished = Signal()
 # the same for a verification; the verdict is in `backup.verification`
 verification_finished = Signal()
-# sent with `backup` and `message` when a backup completes that lacks data which the one before it had
+# sent with `backup` and `message` when a backup completes that lacks data which the one before it had, or whose amounts
+# are off the trend of those before
 data_dropped = Signal()
 # sent once with `instance` (its name) and `message` when the instance becomes overdue: its newest good backup is older
 # than its schedules allow

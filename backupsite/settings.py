@@ -59,8 +59,10 @@ BACKUP_TRUSTED_KEYS = env.words("BACKUP_TRUSTED_KEYS")
 BACKUP_RESTORE_CONFIRMATION_MINUTES = env.int("BACKUP_RESTORE_CONFIRMATION_MINUTES", default=15)
 BACKUP_WEB_RESTORE = env.bool("BACKUP_WEB_RESTORE", default=True)
 BACKUP_SAFETY_DESTINATION = env.str("BACKUP_SAFETY_DESTINATION", default="")
-# how much of what a component held must be gone to count as a drop, and where that is no news
+# how much of what a component held must be gone to count as a drop, how many times as large it must be to count as
+# growth, and where both are no news
 BACKUP_DROP_PERCENT = env.int("BACKUP_DROP_PERCENT", default=90)
+BACKUP_GROWTH_FACTOR = env.int("BACKUP_GROWTH_FACTOR", default=10)
 BACKUP_DROP_IGNORE = env.words("BACKUP_DROP_IGNORE")
 # the rule of destinations that have none of their own; without a strategy everything stays
 BACKUP_RETENTION = {
@@ -83,6 +85,9 @@ BACKUP_DRILL_EVERY_DAYS = env.int("BACKUP_DRILL_EVERY_DAYS", default=0)
 BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secrets_key(BACKUPSITE_HOME)]
 # the aliases of STORAGES in which destinations of type `storage` may keep archives
 BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
+# what programs that watch this site get: docs/monitoring.md
+BACKUP_MONITORING_TOKEN = env.str("BACKUP_MONITORING_TOKEN", default="")
+BACKUP_MONITORING_ADDRESSES = env.networks("BACKUP_MONITORING_ADDRESSES", default="127.0.0.0/8 ::1")
 
 # --- Django -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -99,6 +104,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "backupsite.middleware.request_ids",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backupsite.middleware.content_security_policy",
@@ -171,6 +177,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
+# a program on this host asks gunicorn itself, without the proxy that speaks TLS
+SECURE_REDIRECT_EXEMPT = [r"^(health|metrics)$"]
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -178,15 +186,19 @@ Q_CLUSTER = queue.cluster_settings(env, runs=BACKUP_WORKERS, timeout=BACKUP_TIME
 
 DEFAULT_EXCEPTION_REPORTER = "backupsite.crashes.RedactingReporter"
 LOG_FILE = env.str("LOG_FILE", default=str(BACKUPSITE_HOME / "backupsite.log"))
+LOG_FORMAT = env.choice("LOG_FORMAT", ["text", "json"], default="text")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "backupsite.logs.RedactingFormatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        },
+            "text": {
+                "()": "backupsite.logs.RedactingFormatter",
+                "format": "{asctime} {levelname} {name} {message}",
+                "style": "{",
+            },
+            "json": {"()": "backupsite.json_logs.RedactingJsonFormatter"},
+        }[LOG_FORMAT],
     },
     "handlers": {
         "stderr": {"class": "backups.lib.log_handlers.StandardError", "formatter": "line"},

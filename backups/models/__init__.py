@@ -1,3 +1,4 @@
+from backups.models.accepted_reason import AcceptedReason
 from backups.models.archive_lease import ArchiveUse
 from backups.models.backup import BackupExecution
 from backups.models.copy import BackupCopy
@@ -5,7 +6,7 @@ from backups.models.copying import CopyExecution
 from backups.models.drill import DrillExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.instance_state import InstanceState
-from backups.models.key_check import KeyCheck, SigningKeyUse
+from backups.models.key_check import KeyCheck, KeyState, SigningKeyUse
 from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.retention_pass import RetentionPass
@@ -14,6 +15,7 @@ from backups.models.schedule import BackupSchedule, ScheduleDestination
 from backups.models.tree_list import TreeList, TreeListBlock
 
 __all__ = [
+    "AcceptedReason",
     "ArchiveUse",
     "BackupCopy",
     "BackupExecution",
@@ -23,6 +25,7 @@ __all__ = [
     "Heartbeat",
     "InstanceState",
     "KeyCheck",
+    "KeyState",
     "LeftoverPart",
     "RestoreExecution",
     "RetentionPass",

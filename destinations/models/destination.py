@@ -57,6 +57,11 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
     # Set by the first archive stored: from then on a missing or empty place is an error, not a fresh start.
     established = models.BooleanField(default=False, editable=False)
 
+    free_bytes = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text="what was free there when a backup or a test last looked"
+    )
+    free_bytes_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     removed_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="when it was deleted; the history of its backups has its name"
     )
@@ -173,6 +178,7 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
         try:
             with self.open() as destination:
                 destination.test(add)
+                result.free_bytes = destination.tested_free_bytes
         except DestinationError as error:
             result.fail(error)
             logger.warning("destination tested name=%s user=%s result=failed error=%r", self.name, user, error.message)
@@ -241,6 +247,14 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
             self.established = True
             changed.append("established")
         self.save(update_fields=changed)
+
+    def record_free_space(self, free_bytes: int | None) -> None:
+        """Record what is free there now; None, where it does not say, leaves what was known."""
+        if free_bytes is not None:
+            self.free_bytes, self.free_bytes_at = free_bytes, timezone.now()
+            BackupDestination.objects.filter(pk=self.pk).update(
+                free_bytes=self.free_bytes, free_bytes_at=self.free_bytes_at
+            )
 
     def record_deletion(self) -> None:
         """Take the place for a new one when none of its archives is left: then it may be empty."""

@@ -71,7 +71,9 @@ class CopyKind(RunKind[CopyExecution]):
             else:
                 opened.require_reachable()
             if is_new:
-                check_free_space(opened.location(), min(one.size_bytes or 0 for one in sources), opened.free_space())
+                free = opened.free_space()
+                destination.record_free_space(free)
+                check_free_space(opened.location(), min(one.size_bytes or 0 for one in sources), free)
         try:
             fetched = fetch_nearest(
                 backup, directory, progress=monitor.advance, among=lambda other: may_be_source(other, destination)

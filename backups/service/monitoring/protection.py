@@ -1,9 +1,8 @@
-"""How well each instance is protected by its backups, in a constant number of queries."""
+"""The newest backups of each instance and what its schedules demand, in a constant number of queries."""
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 from django.db.models import OuterRef, Subquery, TextField, Value
 from django.db.models.fields.json import KT
@@ -23,17 +22,6 @@ Status = BackupExecution.Status
 CONFIG_HASH = NullIf(KT("manifest_json__config_info__config_hash"), Value("null", TextField()))
 
 
-class Condition(Enum):
-    """The most urgent first."""
-
-    NEVER = "never"
-    # the value is `data-status` on pages, which scripts read
-    OVERDUE = "late"
-    FAILING = "failing"
-    DROPPED = "dropped"
-    SAFE = "safe"
-
-
 @dataclass(frozen=True, slots=True)
 class Protection:
     """`good` is the newest backup that is stored, no safety backup, and not found bad by a drill or verification.
@@ -43,7 +31,6 @@ class Protection:
     """
 
     name: str
-    condition: Condition
     good: BackupExecution | None
     failure: BackupExecution | None
     active: BackupExecution | None
@@ -101,18 +88,10 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
         # a failure before the newest good backup is over
         if newest is not None and failure is not None and _later(newest, failure) is newest:
             failure = None
-        if newest is None:
-            condition = Condition.NEVER
-        elif now > (outlook.overdue_from or taken_at(newest) + FRESH):
-            condition = Condition.OVERDUE
-        elif failure is not None or _refused_since(newest, outlook):
-            condition = Condition.FAILING
-        else:
-            condition = Condition.SAFE if episode is None else Condition.DROPPED
         # not beside an adopted archive: other software may compute that hash differently
         backed_up = None if newest is None or newest.adopted else getattr(newest, "config_hash", None)
         drifted = bool(backed_up and hashes.get(name) and backed_up != hashes[name])
-        found.append(Protection(name, condition, newest, failure, active.get(name), outlook, drifted, episode))
+        found.append(Protection(name, newest, failure, active.get(name), outlook, drifted, episode))
     return found
 
 
@@ -159,12 +138,6 @@ def _newest(
 
 def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:
     return max(_present(one, other), key=lambda found: found.completed_at or found.created_at, default=None)
-
-
-def _refused_since(newest: BackupExecution, outlook: Freshness) -> bool:
-    """True when a run of a schedule could not be started after `newest`: it has no row of its own."""
-    failed = (row.last_run for row in outlook.failing if row.last_status == Status.FAILED)
-    return any(moment is not None and moment > taken_at(newest) for moment in failed)
 
 
 def _present(*backups: BackupExecution | None) -> Iterable[BackupExecution]:
