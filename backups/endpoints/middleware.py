@@ -1,0 +1,23 @@
+"""Answers /health and /metrics before the middleware of pages: no host name, no TLS and no session is asked for.
+
+A probe of the host, a load balancer or Prometheus calls the site by an address that ALLOWED_HOSTS does not have, without
+the proxy that speaks TLS. What is answered says nothing of the host name, and holds no link.
+"""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from backups.endpoints.health import health_view
+from backups.endpoints.metrics import metrics_view
+
+VIEWS = {"/health": health_view, "/metrics": metrics_view}
+
+
+def answer_programs(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        # without the path below which a proxy serves the site
+        view = VIEWS.get(request.path_info)
+        return get_response(request) if view is None else view(request)
+
+    return middleware
