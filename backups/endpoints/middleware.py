@@ -1,7 +1,7 @@
 """Answers /health and /metrics before the middleware of pages: no host name, no TLS and no session is asked for.
 
-A probe of the host, a load balancer or Prometheus calls the site by an address that ALLOWED_HOSTS does not have, without
-the proxy that speaks TLS. What is answered says nothing of the host name, and holds no link.
+A probe of the host, a load balancer or Prometheus calls the site by an address that ALLOWED_HOSTS does not have, and
+without the proxy that speaks TLS. What is answered holds no link, which such a name could lead astray.
 """
 
 from collections.abc import Callable
