@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backups", "0029_monitor_copy_usage"),
+        ("backups", "0030_notifications"),
     ]
 
     operations = [
