@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from backups.models import BackupCopy, Notice, NotificationChannel
+from backups.models import BackupCopy, InstanceState, Notice, NotificationChannel
 from backups.notifications.notices import NO_LONGER, Cause, observe
 from backups.notifications.pages import channels_page, destinations_page, instance_page
 from backups.notifications.recording import FAILING, HOST_KEY
@@ -65,7 +65,12 @@ OF_A_DESTINATION = frozenset({"keys-lost", "retention-stopped"})
 def look(now: datetime) -> int:
     """Open notices for what is wrong, and end those of what is over; return how many."""
     judged = verdicts()
-    causes = [*_of_site(), *(cause for one in judged for cause in _of_instance(one, now)), *_of_channels()]
+    causes = [
+        *_of_site(),
+        *(cause for one in judged for cause in _of_instance(one, now)),
+        *_of_kits(judged),
+        *_of_channels(),
+    ]
     watched = {verdict.instance for verdict in judged}
     failing = {verdict.instance for verdict in judged if verdict.facts.failure is not None}
     accepted = _accepted(judged)
@@ -122,6 +127,27 @@ def _cause(reason: Reason, instance: str, page: str) -> Cause | None:
         since=reason.since,
         page=page,
     )
+
+
+def _of_kits(judged: list[Verdict]) -> Iterator[Cause]:
+    """Yield the instances whose newest good backup is for other keys than their recovery kit names."""
+    kits = InstanceState.objects.filter(instance__in=[one.instance for one in judged], kit_made_at__isnull=False)
+    made = {row.instance: row for row in kits}
+    for verdict in judged:
+        kit, good = made.get(verdict.instance), verdict.facts.good
+        if kit is None or kit.kit_made_at is None or good is None or good.created_at < kit.kit_made_at:
+            continue
+        if sorted(good.recipients) != sorted(kit.kit_recipients):
+            yield Cause(
+                "recovery-kit",
+                f"The recovery kit of {kit.instance} was made on {kit.kit_made_at:%Y-%m-%d}, and its backups are for "
+                "other keys since then.",
+                f"Make a new one with `recoverykit {kit.instance}`, and put it where the old one is.",
+                instance=kit.instance,
+                code="recovery-kit-old",
+                since=good.created_at,
+                page=instance_page(kit.instance),
+            )
 
 
 def _of_channels() -> Iterator[Cause]:

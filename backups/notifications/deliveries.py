@@ -115,7 +115,9 @@ def send_test(channel: NotificationChannel, *, by: audit.Actor) -> Delivery:
 
 
 def delete_old(now: datetime) -> int:
-    """Delete what was sent or given up long ago, some at a time."""
+    """Give up what waits for a disabled channel, and delete what was sent or given up long ago, some at a time."""
+    off = Delivery.objects.filter(state=State.WAITING, channel__enabled=False, created_at__lte=now - GIVEN_UP_AFTER)
+    off.update(state=State.GIVEN_UP, error="The channel is disabled.")
     ended = Delivery.objects.exclude(state=State.WAITING)
     old = ended.filter(created_at__lt=now - KEPT) | ended.filter(kind=Kind.PING, created_at__lt=now - PINGS_KEPT)
     return Delivery.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:1000])).delete()[0]

@@ -10,7 +10,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from backups.models import AcceptedReason, BackupSchedule, Delivery, Heartbeat, Notice, NotificationChannel
+from backups.models import (
+    AcceptedReason,
+    BackupSchedule,
+    Delivery,
+    Heartbeat,
+    InstanceState,
+    Notice,
+    NotificationChannel,
+    RestoreExecution,
+)
 from backups.models.notice import MOMENTARY, OPEN
 from backups.notifications import messages, rounds
 from backups.notifications.conditions import EVENT_OF, FAILURES, look
@@ -19,10 +28,12 @@ from backups.notifications.events import EVENTS
 from backups.runs import finish
 from backups.runs.claim import claim
 from backups.runs.finish import Ending, Status, record_end
+from backups.service.archives.records.copies import record_failed
 from backups.service.monitoring.verdict.reason import CODES
 from backups.service.monitoring.verdict.site import SITE_CODES
 from backups.signals import audit_chain_broken, host_key_changed, login_locked_out
 from backups.worker import tick
+from destinations.exceptions import DestinationUnavailable, PeerNotTrusted
 from destinations.models import DestinationTest
 from tests.notifications.conftest import Add
 from tests.support.rows import a_destination, an_execution
@@ -147,6 +158,49 @@ def test_an_instance_that_another_host_describes_keeps_its_notices_for_a_day(set
     assert ("shop", "never-backed-up") in open_now()
     look(now + timedelta(hours=25))
     assert ("shop", "never-backed-up") not in open_now()
+
+
+def test_a_recovery_kit_that_does_not_know_the_newest_keys_is_reported_until_there_is_a_new_one() -> None:
+    now = timezone.now()
+    kit = InstanceState.objects.create(instance="shop", kit_made_at=now - timedelta(days=2), kit_recipients=["old"])
+    an_execution("shop", age=timedelta(hours=2), encryption="age", recipients=["old"])
+    look(now)
+    assert ("shop", "recovery-kit-old") not in open_now()
+    an_execution("shop", age=timedelta(hours=1), encryption="age", recipients=["new", "old"])
+    look(now)
+    assert open_now()["shop", "recovery-kit-old"] == "warning"
+    assert "recovery-kit" in EVENTS
+    kit.refresh_from_db()
+    kit.kit_made_at, kit.kit_recipients = now, ["old", "new"]
+    kit.save()
+    look(now)
+    assert ("shop", "recovery-kit-old") not in open_now()
+
+
+def test_a_restore_is_announced_when_it_begins_and_when_it_fails() -> None:
+    backup = an_execution("shop")
+    run = RestoreExecution.objects.create(
+        instance="shop", execution=backup, archive_sha256=backup.archive_sha256, triggered_by="ada"
+    )
+    claim(run)
+    assert "ada" in Notice.objects.get(event="restore-begun", momentary=True).text
+    record_end(run, Ending(Status.FAILED, "The disk is full.", "Free space."))
+    failure = Notice.objects.get(event="restore-failed")
+    assert (failure.level, failure.momentary, "The disk is full." in failure.text) == ("alarm", True, True)
+    assert failure.page.endswith(f"restoreexecution/{run.pk}/change/")
+    cancelled = RestoreExecution.objects.create(
+        instance="shop", execution=backup, archive_sha256=backup.archive_sha256, triggered_by="ada"
+    )
+    finish.cancel(cancelled, by="ada")
+    assert Notice.objects.filter(momentary=True).count() == 2
+
+
+def test_a_copy_that_fails_because_of_another_host_key_is_reported() -> None:
+    copy = an_execution("shop").copies.get()
+    record_failed(copy, PeerNotTrusted("The server shows another key.", "Compare it."))
+    record_failed(copy, DestinationUnavailable("It is away.", "Wait."))
+    notice = Notice.objects.get()
+    assert (notice.event, notice.subject, notice.hint) == ("host-key", copy.destination.name, "Compare it.")
 
 
 def test_a_silent_worker_is_reported() -> None:

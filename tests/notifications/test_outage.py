@@ -4,13 +4,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from backups.models import Delivery, Notice, NotificationChannel
 from backups.notifications import deliveries, messages
 from backups.notifications.events import EVENTS, cells
 from backups.notifications.notices import NO_LONGER, Cause, acknowledge, began, observe
+from backups.notifications.pings import queue_pings
 from tests.notifications.conftest import Add
+from tests.support.rows import an_execution
 from tests.support.servers.receivers import SECRET, WebReceiver
 
 pytestmark = pytest.mark.django_db
@@ -179,6 +182,31 @@ def test_an_event_of_a_later_release_is_on_in_every_channel(web: WebReceiver, ho
     messages.announce(START)
     deliveries.deliver(START)
     assert got(web) == [("began", "shop")]
+
+
+def test_what_waits_for_a_disabled_channel_is_given_up_after_a_day(hook: NotificationChannel) -> None:
+    observe([failed()], ending=lambda notice: NO_LONGER, now=START)
+    messages.announce(START)
+    NotificationChannel.objects.update(enabled=False)
+    for hours, state in ((23, "waiting"), (24, "given up")):
+        deliveries.deliver(START + timedelta(hours=hours))
+        deliveries.delete_old(START + timedelta(hours=hours))
+        assert Delivery.objects.get().state == state
+
+
+def test_a_ping_waits_behind_those_before_it(web: WebReceiver, add: Add) -> None:
+    add("ping", {"url": web.url}, scope="instances", instances=["shop"])
+    run = an_execution("shop", status="running")
+    web.status = 500
+    queue_pings(run, "start")
+    now = timezone.now()
+    deliveries.deliver(now)
+    web.status = 200
+    queue_pings(run, "success")
+    deliveries.deliver(now + timedelta(seconds=30))
+    assert web.taken == []
+    deliveries.deliver(now + 2 * MINUTE)
+    assert ["start" in one.path for one in web.taken] == [True, False]
 
 
 def test_a_process_that_was_killed_while_it_sent_loses_nothing(web: WebReceiver, hook: NotificationChannel) -> None:

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backups", "0030_notifications"),
+        ("backups", "0031_notifications"),
     ]
 
     operations = [
