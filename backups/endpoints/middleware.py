@@ -18,6 +18,11 @@ def answer_programs(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
     def middleware(request: HttpRequest) -> HttpResponse:
         # without the path below which a proxy serves the site
         view = VIEWS.get(request.path_info)
-        return get_response(request) if view is None else view(request)
+        if view is None:
+            return get_response(request)
+        response = view(request)
+        # A probe each ten seconds would fill the log with the same error. Who is refused is logged where that is found.
+        response._has_been_logged = True  # type: ignore[attr-defined]  # what Django's log_response looks at
+        return response
 
     return middleware

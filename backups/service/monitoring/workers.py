@@ -46,9 +46,12 @@ def worker_state() -> WorkerState:
     # an active run may be of an instance that was removed, or moved to another queue
     active: set[str] = set()
     for kind in kinds():
-        # not both at once, and in no order: SQLite would read an index of all runs to find these few
-        for runs in (kind.model.objects.queued(), kind.model.objects.running()):
-            active.update(map(queue_of, runs.order_by().values_list("instance", flat=True)))
+        queued, running = (
+            runs.order_by().values_list("instance", flat=True)
+            for runs in (kind.model.objects.queued(), kind.model.objects.running())
+        )
+        # not by one condition, and in no order: SQLite would read an index of all runs to find these few
+        active.update(map(queue_of, queued.union(running)))
     needed = sorted({*queues(), *active})
     problems = [problem for queue in needed if (problem := _problem_of(queue, rows, now)) is not None]
     return WorkerState(alive, tuple(problems))
