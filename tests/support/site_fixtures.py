@@ -14,6 +14,7 @@ from backups.models import BackupExecution
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
+from tests.support.archives.kept import KeptBackup
 from tests.support.databases.sqlite_files import make_database
 from tests.support.paths import DATA
 from tests.support.processes.process_table import descendants_of
@@ -98,6 +99,19 @@ def back_up(destination: BackupDestination) -> BackUp:
         return run_backup(queued.pk)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def kept_backup(tmp_path_factory: pytest.TempPathFactory) -> KeptBackup:
+    return KeptBackup(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
+def demo_backup(
+    tacacs_root: Path, destination: BackupDestination, back_up: BackUp, kept_backup: KeptBackup
+) -> BackupExecution:
+    """Return a backup of tacacs-hq as it is."""
+    return kept_backup.again(destination, back_up)
 
 
 @pytest.fixture
