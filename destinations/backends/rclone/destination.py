@@ -13,7 +13,7 @@ from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.base.place import Place
 from destinations.backends.rclone import options
 from destinations.backends.rclone.answers import Features, features_of
-from destinations.backends.rclone.errors import explain
+from destinations.backends.rclone.errors import explain, no_room, says_why
 from destinations.backends.rclone.listing import files_in
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
 from destinations.backends.remote import RemoteDestination, Write
@@ -124,13 +124,26 @@ class RcloneDestination(RemoteDestination):
         # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
         # compared with nothing of ours
         words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
-        with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as ends:
-            while block := upload.read(BLOCK_SIZE):
-                if digest is not None:
-                    digest.update(block)
-                ends.into.write(block)
-            upload.require_all_read()
+        try:
+            with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as ends:
+                while block := upload.read(BLOCK_SIZE):
+                    if digest is not None:
+                        digest.update(block)
+                    ends.into.write(block)
+                upload.require_all_read()
+        except RcloneFailed as failed:
+            self._require_room(wanted, failed)
+            raise
         self._sent = digest.hexdigest() if digest is not None else upload.sha256
+
+    def _require_room(self, wanted: Wanted, failed: RcloneFailed) -> None:
+        """Raise `DestinationFull` where an upload failed for no known reason, and there is less room than it takes."""
+        free = None
+        if not says_why(failed):
+            with suppress(RcloneFailed):
+                free = self.remote_free_space()
+        if free is not None and free < wanted.size:
+            raise no_room(failed, f"{self.location()}/{wanted.path}", wanted.size, free) from failed
 
     def remote_try(self, upload: Upload, state: UploadState) -> bool:
         # each start of the program logs in anew, and the deletion looks for the file as well

@@ -68,7 +68,7 @@ class RemoteUploads(RemoteCalls):
         upload.published = ""
         if not is_clear:
             # a server that copies a file to rename it may have been cut off between both
-            self._discard(upload, kept, at_once=False)
+            self._discard(upload, kept, at_once=False, again=True)
         stored = self.stat(path)
         # it is not deleted: what has another size may be what somebody else stored there meanwhile
         compare(f"{self.location()}/{path}", "size", size, stored.size_bytes)
@@ -174,10 +174,11 @@ class RemoteUploads(RemoteCalls):
     def _taken(self, wanted: Wanted) -> NameTaken:
         return NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
 
-    def _discard(self, upload: Upload, state: UploadState, *, at_once: bool) -> None:
+    def _discard(self, upload: Upload, state: UploadState, *, at_once: bool, again: bool = False) -> None:
         """Remove what an upload left, and what is published and not verified; the error that ended it is raised.
 
-        `at_once`: a person or a signal ended it, and no peer that does not answer may hold that up.
+        `at_once`: a person or a signal ended it, and no peer that does not answer may hold that up. `again`: the peer
+        answers, and a lost connection is tried again.
         """
         wanted = upload.wanted
 
@@ -190,8 +191,15 @@ class RemoteUploads(RemoteCalls):
         try:
             # an aborted step may have left the connection in the middle of something
             self.remote_close()
-            action = f"remove the upload {wanted.part_path}"
-            self._once(action, remove, None, Meter(), stalled_after=DISCARD_SECONDS if at_once else None)
+            action, stalled_after = f"remove the upload {wanted.part_path}", DISCARD_SECONDS if at_once else None
+
+            def once() -> None:
+                self._once(action, remove, None, Meter(), stalled_after=stalled_after)
+
+            if again:
+                self._again(action, once, None)
+            else:
+                once()
         except DestinationError as error:
             logger.warning("destination.upload-left file=%s error=%r", wanted.part_path, error.message)
 
