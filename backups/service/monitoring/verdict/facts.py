@@ -25,6 +25,7 @@ from backups.service.monitoring.protection import Protection, protections, taken
 from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
 from backups.service.restore.ending.half_restored import not_rolled_back
 from backups.service.schedules.freshness import Freshness
+from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 
 
@@ -219,7 +220,15 @@ def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
     """Return the destinations with `ids`, by default all, by their id."""
     rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
     checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
-    return {row.pk: Place(row, row.leaves_this_machine, checks.get(row.pk), passes.get(row.pk)) for row in rows}
+    return {row.pk: Place(row, _leaves_machine(row), checks.get(row.pk), passes.get(row.pk)) for row in rows}
+
+
+def _leaves_machine(destination: BackupDestination) -> bool:
+    try:
+        return destination.leaves_this_machine
+    except DestinationConfigError:
+        # of a type that this release does not have: nothing there can be fetched
+        return False
 
 
 def _off_trend(state: Protection) -> tuple[OffTrend, ...]:
