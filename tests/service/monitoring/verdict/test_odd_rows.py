@@ -1,0 +1,45 @@
+"""Rows that no usual run writes: a verdict neither fails on them nor takes them for a proof."""
+
+from datetime import timedelta
+
+import pytest
+from pytest_django import Settings
+
+from backups.models import BackupExecution
+from backups.service.drill.run import newest_good_backup
+from backups.service.monitoring.verdict import facts_of, verdicts
+from destinations.models import BackupDestination
+from tests.support.protected import a_protected_backup
+from tests.support.rows import a_drill, an_execution
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def instances(settings: Settings) -> None:
+    components = {"orders": {"kind": "sqlite", "path": "orders.db"}}
+    settings.BACKUP_INSTANCES = {"shop": {"kind": "generic", "root": "/srv/shop", "components": components}}
+
+
+def codes() -> set[str]:
+    (verdict,) = verdicts(["shop"])
+    return {reason.code for reason in verdict.reasons}
+
+
+def test_a_copy_at_a_destination_of_a_type_that_is_unknown_here_is_none_off_this_machine() -> None:
+    a_protected_backup()
+    assert "only-on-this-machine" not in codes()
+    BackupDestination.objects.update(type="of-a-plugin-that-is-gone")
+    assert "only-on-this-machine" in codes()
+
+
+def test_the_drill_of_an_adopted_archive_without_a_date_is_no_proof() -> None:
+    archive = an_execution("shop", adopted=True)
+    BackupExecution.objects.filter(pk=archive.pk).update(started_at=None)
+    archive.refresh_from_db()
+    dated = an_execution("shop", age=timedelta(hours=1))
+    assert newest_good_backup("shop") == dated
+    a_drill(archive, verdict="passed")
+    (facts,) = facts_of(["shop"])
+    assert facts.proof is None
+    assert "never-drilled" in codes()
