@@ -64,13 +64,22 @@ def test_facts_name_the_newest_good_backup_what_proves_it_and_where_its_copies_a
 
 @pytest.mark.parametrize(
     ("age", "newer", "counts"),
-    [(2, False, True), (30, False, True), (60, True, False), (60, False, True)],
-    ids=["new", "of a month ago", "an old one", "old, but the newest"],
+    [
+        (2, None, True),
+        (30, None, True),
+        (60, None, True),
+        (60, {}, False),
+        (60, {"damaged_at": timezone.now()}, True),
+        (60, {"kind": "safety"}, True),
+    ],
+    ids=["new", "of a month ago", "the only one", "an old one", "the newest good one", "before a safety backup"],
 )
-def test_a_drill_proves_something_when_its_backup_was_one_of_the_newest(age: int, newer: bool, counts: bool) -> None:
+def test_a_drill_proves_something_when_its_backup_was_one_of_the_newest(
+    age: int, newer: dict[str, Any] | None, counts: bool
+) -> None:
     backup = an_execution("shop", age=timedelta(days=age))
-    if newer:
-        an_execution("shop", age=2 * HOURS)
+    if newer is not None:
+        an_execution("shop", age=2 * HOURS, **newer)
     drill = a_drill(backup, verdict="passed")
     (facts,) = facts_of(["shop"])
     assert facts.drills.last == drill
