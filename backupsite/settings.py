@@ -83,6 +83,10 @@ BACKUP_WATCH_INTERVAL = env.float("BACKUP_WATCH_INTERVAL", default=900)
 # days after which the newest good backup of an instance is drilled again by itself; 0: never
 BACKUP_DRILL_EVERY_DAYS = env.int("BACKUP_DRILL_EVERY_DAYS", default=0)
 BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secrets_key(BACKUPSITE_HOME)]
+# the address of this site as browsers open it, for links in notifications
+BACKUP_SITE_URL = env.str("BACKUP_SITE_URL", default="")
+# hours after which an open notice is sent again; 0: never
+BACKUP_REMIND_HOURS = env.int("BACKUP_REMIND_HOURS", default=24)
 # the aliases of STORAGES in which destinations of type `storage` may keep archives
 BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
 # what programs that watch this site get: docs/monitoring.md
@@ -181,6 +185,16 @@ SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
 SECURE_REDIRECT_EXEMPT = [r"^(health|metrics)$"]
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# mail of notifications: docs/notifications.md
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = env.str("EMAIL_HOST", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+EMAIL_PORT = env.int("EMAIL_PORT", default=465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="backupsite@localhost")
 
 Q_CLUSTER = queue.cluster_settings(env, runs=BACKUP_WORKERS, timeout=BACKUP_TIMEOUT)
 
