@@ -81,11 +81,21 @@ def test_the_metrics_need_the_token_from_an_allowed_address_too(token: str) -> N
     assert status("/metrics") == 403
 
 
-def test_a_program_on_the_host_reaches_them_without_tls(settings: Settings, token: str) -> None:
+def test_a_program_on_the_host_reaches_them_without_tls_and_by_any_name(settings: Settings, token: str) -> None:
     settings.SECURE_SSL_REDIRECT = True
-    assert status() == 503
-    assert status("/metrics", Authorization=f"Bearer {token}") == 200
-    assert status("/admin/") == 301
+    settings.ALLOWED_HOSTS = ["backup.example.org"]
+    assert status(Host="10.0.0.7:8000") == 503
+    assert status("/metrics", Authorization=f"Bearer {token}", Host="10.0.0.7") == 200
+    assert status("/admin/", Host="backup.example.org") == 301
+    assert status("/admin/", Host="10.0.0.7") == 400
+
+
+def test_an_answer_has_an_id_and_no_session_also_below_a_path_of_the_proxy() -> None:
+    answer = Client().get("/health", SCRIPT_NAME="/backup")
+    assert answer.status_code == 503
+    assert answer["X-Request-ID"]
+    assert "sessionid" not in answer.cookies
+    assert "Vary" not in answer.headers
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])

@@ -89,6 +89,14 @@ def test_a_cause_is_told_once_and_its_end_once(watch: Watch, receiver: Receiver)
     assert receiver.body()["problems"] == []
 
 
+def test_a_cause_that_ended_while_another_stays_is_news_when_it_comes_again(watch: Watch, receiver: Receiver) -> None:
+    told = ["--webhook", receiver.url]
+    for problems in ([LATE, SILENT], [SILENT], [LATE, SILENT]):
+        watch.problems = list(problems)
+        watch.run(*told)
+    assert len(receiver.got) == 2
+
+
 def test_a_reminder_comes_after_the_interval_and_when_the_clock_was_set_back(watch: Watch, receiver: Receiver) -> None:
     watch.problems = [LATE]
     told = ["--webhook", receiver.url, "--repeat", "2"]

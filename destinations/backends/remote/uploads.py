@@ -1,6 +1,5 @@
 """The order of an upload: send, check, publish; and what is done when one of them fails."""
 
-import hashlib
 import logging
 from contextlib import suppress
 from typing import BinaryIO
@@ -16,6 +15,7 @@ from destinations.exceptions import (
     VerificationFailed,
 )
 from destinations.transfer.blocks import check_free_space, check_largest_file, compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.paths import part_name
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
@@ -44,6 +44,8 @@ class RemoteUploads(RemoteCalls):
         kept = state or UploadState({}, lambda data: None)
         check_largest_file(self.location(), path, size, self.largest_file)
         upload = Upload(wanted, source, Meter(self._throttle))
+        # a source that is not what was announced is found by that as well
+        upload.is_hashed = not (sha256 and self.compares_all and self.must_read_back(upload))
 
         def send() -> None:
             nonlocal upload
@@ -100,13 +102,10 @@ class RemoteUploads(RemoteCalls):
         return True
 
     def _require_free(self, wanted: Wanted, progress: Progress | None) -> None:
-        try:
-            self._call(f"look for {wanted.path}", lambda: self.remote_stat(wanted.path), progress)
-        except NotFound:
-            free = self._call("ask for the free space", self.remote_free_space, progress)
-            check_free_space(self.location(), wanted.size, free)
-        else:
+        is_taken, free = self._call(f"look for {wanted.path}", lambda: self.remote_room(wanted.path), progress)
+        if is_taken:
             raise self._taken(wanted)
+        check_free_space(self.location(), wanted.size, free)
 
     def _send(self, upload: Upload, state: UploadState, progress: Progress | None) -> None:
         upload.seek(0)
@@ -205,8 +204,8 @@ class RemoteUploads(RemoteCalls):
             logger.warning("destination.upload-left file=%s error=%r", wanted.part_path, error.message)
 
     def must_read_back(self, upload: Upload) -> bool:
-        """Whether an upload is to be read back: by option, and always when parts of it were sent by an earlier try."""
-        return (self.may_read_back and self.reads_back_uploads()) or upload.resumed
+        """Whether an upload is to be read back: by option, and always where nothing else verifies all of it."""
+        return (self.may_read_back and self.reads_back_uploads()) or upload.resumed or not upload.is_hashed
 
     def is_damaged(self, upload: Upload) -> bool:
         """Read back `upload`, which is published, where it has to be; return whether it differs from what was sent."""
@@ -218,7 +217,7 @@ class RemoteUploads(RemoteCalls):
 
     def hash_of(self, path: str) -> str:
         """Read the file, temporary or not, and return its SHA-256 (hex); for use inside a step."""
-        digest = hashlib.sha256()
+        digest = Digest()
         meter = self._meter
 
         def update(block: bytes) -> None:
