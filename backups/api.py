@@ -22,6 +22,7 @@ from backups.service.drill.run import (
     verify_archive,
     verify_backup,
 )
+from backups.service.monitoring.verdict import verdicts
 from backups.service.restore.ending.restart import acknowledge
 from backups.service.restore.preview.build import preview
 from backups.service.restore.request import RestoreRequest
@@ -67,6 +68,7 @@ __all__ = [
     "start_drill",
     "start_restore",
     "start_undo",
+    "verdicts",
     "verify_archive",
     "verify_backup",
 ]

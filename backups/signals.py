@@ -17,8 +17,16 @@ schedule_failed = Signal()
 drill_finished = Signal()
 # the same for a verification; the verdict is in `backup.verification`
 verification_finished = Signal()
-# sent with `backup` and `message` when a backup completes that lacks data which the one before it had
+# sent with `backup` and `message` when a backup completes that lacks data which the one before it had, or whose amounts
+# are off the trend of those before
 data_dropped = Signal()
 # sent once with `instance` (its name) and `message` when the instance becomes overdue: its newest good backup is older
 # than its schedules allow
 instance_late = Signal()
+# sent with `destination`, `message` and `hint` when the server of a destination identifies itself by another key or
+# certificate than the trusted one
+host_key_changed = Signal()
+# sent with `message` when too many sign-ins failed and further ones are refused for a time
+login_locked_out = Signal()
+# sent with `message` and `hint` when entries of the audit trail turn out to be changed or gone
+audit_chain_broken = Signal()

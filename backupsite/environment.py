@@ -3,7 +3,8 @@
 import os
 import shlex
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +36,23 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no anno
             return _stripped(self.parse_value(text, cast))
         except ValueError:
             raise ImproperlyConfigured(f"The setting {var} is not {WANTED.get(cast, 'valid')}.") from None
+
+    def choice(self, var: str, known: Sequence[str], default: str) -> str:
+        """Return the value, which is one of `known`. Raises ImproperlyConfigured that names them."""
+        value = text_of(var).strip() or default
+        if value not in known:
+            raise ImproperlyConfigured(f"The setting {var} is not one of {', '.join(known)}.")
+        return value
+
+    def networks(self, var: str, default: str) -> list[IPv4Network | IPv6Network]:
+        """Return the addresses and networks in a list. Raises ImproperlyConfigured."""
+        try:
+            return [ip_network(word, strict=False) for word in self.words(var) or default.split()]
+        except ValueError as error:
+            # the word is no secret, and the message quotes it
+            raise ImproperlyConfigured(
+                f"The setting {var} is not a list of IP addresses and networks: {error}."
+            ) from None
 
     def db_url(self, var: str = "DATABASE_URL", default: Any = "", engine: Any = None) -> dict[str, Any]:
         """Return the settings of a database. Raises ImproperlyConfigured that never repeats the URL."""

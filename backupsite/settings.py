@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backupsite import environment, paths, queue
 from backupsite.environment import Environment
+from backupsite.mail import *  # noqa: F403
 
 # databases, archives, workspaces and logs hold secrets: no access for group and others
 os.umask(0o077)
@@ -59,8 +60,10 @@ BACKUP_TRUSTED_KEYS = env.words("BACKUP_TRUSTED_KEYS")
 BACKUP_RESTORE_CONFIRMATION_MINUTES = env.int("BACKUP_RESTORE_CONFIRMATION_MINUTES", default=15)
 BACKUP_WEB_RESTORE = env.bool("BACKUP_WEB_RESTORE", default=True)
 BACKUP_SAFETY_DESTINATION = env.str("BACKUP_SAFETY_DESTINATION", default="")
-# how much of what a component held must be gone to count as a drop, and where that is no news
+# how much of what a component held must be gone to count as a drop, how many times as large it must be to count as
+# growth, and where both are no news
 BACKUP_DROP_PERCENT = env.int("BACKUP_DROP_PERCENT", default=90)
+BACKUP_GROWTH_FACTOR = env.int("BACKUP_GROWTH_FACTOR", default=10)
 BACKUP_DROP_IGNORE = env.words("BACKUP_DROP_IGNORE")
 # the rule of destinations that have none of their own; without a strategy everything stays
 BACKUP_RETENTION = {
@@ -81,8 +84,15 @@ BACKUP_WATCH_INTERVAL = env.float("BACKUP_WATCH_INTERVAL", default=900)
 # days after which the newest good backup of an instance is drilled again by itself; 0: never
 BACKUP_DRILL_EVERY_DAYS = env.int("BACKUP_DRILL_EVERY_DAYS", default=0)
 BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secrets_key(BACKUPSITE_HOME)]
+# the address of this site as browsers open it, for links in notifications
+BACKUP_SITE_URL = env.str("BACKUP_SITE_URL", default="")
+# hours after which an open notice is sent again; 0: never
+BACKUP_REMIND_HOURS = env.int("BACKUP_REMIND_HOURS", default=24)
 # the aliases of STORAGES in which destinations of type `storage` may keep archives
 BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
+# what programs that watch this site get: docs/monitoring.md
+BACKUP_MONITORING_TOKEN = env.str("BACKUP_MONITORING_TOKEN", default="")
+BACKUP_MONITORING_ADDRESSES = env.networks("BACKUP_MONITORING_ADDRESSES", default="127.0.0.0/8 ::1")
 
 # --- Django -------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -99,6 +109,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "backupsite.middleware.request_ids",
+    "backups.endpoints.middleware.answer_programs",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backupsite.middleware.content_security_policy",
@@ -178,15 +190,19 @@ Q_CLUSTER = queue.cluster_settings(env, runs=BACKUP_WORKERS, timeout=BACKUP_TIME
 
 DEFAULT_EXCEPTION_REPORTER = "backupsite.crashes.RedactingReporter"
 LOG_FILE = env.str("LOG_FILE", default=str(BACKUPSITE_HOME / "backupsite.log"))
+LOG_FORMAT = env.choice("LOG_FORMAT", ["text", "json"], default="text")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "backupsite.logs.RedactingFormatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        },
+            "text": {
+                "()": "backupsite.logs.RedactingFormatter",
+                "format": "{asctime} {levelname} {name} {message}",
+                "style": "{",
+            },
+            "json": {"()": "backupsite.json_logs.RedactingJsonFormatter"},
+        }[LOG_FORMAT],
     },
     "handlers": {
         "stderr": {"class": "backups.lib.log_handlers.StandardError", "formatter": "line"},

@@ -21,6 +21,15 @@ def check_percent(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
     return [Error("BACKUP_DROP_PERCENT is not between 1 and 100.", hint=hint, id="backups.E070")]
 
 
+@register()
+def check_growth(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """E071: BACKUP_GROWTH_FACTOR is out of range: any backup that is a little larger would be off the trend."""
+    if settings.BACKUP_GROWTH_FACTOR == 0 or settings.BACKUP_GROWTH_FACTOR >= 2:
+        return []
+    hint = "0: no growth is a deviation. 10: what is ten times as large as usual is one."
+    return [Error("BACKUP_GROWTH_FACTOR is neither 0 nor at least 2.", hint=hint, id="backups.E071")]
+
+
 @register(Tags.database)
 def check_drops(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
@@ -30,8 +39,8 @@ def check_drops(
         return []
     return [
         Warning(
-            f"Data of {name} is gone since the backup before: {summary(episode.newest)}.",
-            hint=f"Restore it from a backup; or, if it is gone on purpose: manage.py confirmdrop {name}",
+            f"The newest backup of {name} {episode.headline}: {summary(episode.newest)}.",
+            hint=f"Restore it from a backup; or, if it is intended: manage.py confirmdrop {name}",
             id="backups.W070",
         )
         for name, episode in open_episodes().items()

@@ -34,18 +34,18 @@ def crashed(event: str, error: BaseException, /, **fields: object) -> None:
 
 
 def _write(event: str, level: int, fields: dict[str, object], error: BaseException | None = None) -> None:
-    line = event
+    line, texts = event, dict[str, str]()
     for key, value in fields.items():
         if value in (None, ""):
             continue
-        text = str(value)
+        text = texts[key] = str(value)
         # a value cannot forge a second event or a second field
         plain = text.isprintable() and " " not in text and '"' not in text
         line += f" {key}={text if plain else json.dumps(text)}"
     # a signal while a handler reopens its file would lose the next line, which gives the reason
     with defer_signals():
         try:
-            logger.log(level, "%s", line, exc_info=error)
+            logger.log(level, "%s", line, exc_info=error, extra={"event": event, "fields": texts})
         except Exception as failure:  # of a handler: logging must not stop a backup
             write_to_stderr(redact(f"{logging.getLevelName(level)} {line} (the log failed: {type(failure).__name__})"))
 

@@ -1,3 +1,4 @@
+from backups.models.accepted_reason import AcceptedReason
 from backups.models.archive_lease import ArchiveUse
 from backups.models.backup import BackupExecution
 from backups.models.copy import BackupCopy
@@ -5,7 +6,9 @@ from backups.models.copying import CopyExecution
 from backups.models.drill import DrillExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.instance_state import InstanceState
-from backups.models.key_check import KeyCheck, SigningKeyUse
+from backups.models.key_check import KeyCheck, KeyState, SigningKeyUse
+from backups.models.notice import Delivery, Notice
+from backups.models.notification_channel import NotificationChannel
 from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.retention_pass import RetentionPass
@@ -14,16 +17,21 @@ from backups.models.schedule import BackupSchedule, ScheduleDestination
 from backups.models.tree_list import TreeList, TreeListBlock
 
 __all__ = [
+    "AcceptedReason",
     "ArchiveUse",
     "BackupCopy",
     "BackupExecution",
     "BackupSchedule",
     "CopyExecution",
+    "Delivery",
     "DrillExecution",
     "Heartbeat",
     "InstanceState",
     "KeyCheck",
+    "KeyState",
     "LeftoverPart",
+    "Notice",
+    "NotificationChannel",
     "RestoreExecution",
     "RetentionPass",
     "Run",

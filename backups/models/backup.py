@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.fields.json import KT
 
 from backups.models.backup_indexes import INDEXES
-from backups.models.columns import DrillResult, DropEntry, Json, KeptConfiguration
+from backups.models.columns import ComponentAmount, DrillResult, DropEntry, Json, KeptConfiguration
 from backups.models.querysets import BackupQuerySet
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule
@@ -117,7 +117,12 @@ class BackupExecution(Run):
         null=True, blank=True, help_text="the same for the last verification, unless a later drill passed"
     )
     drops: "Json[list[DropEntry] | None]" = models.JSONField(
-        null=True, blank=True, help_text="data that the backup before had and this one lacks, by component"
+        null=True,
+        blank=True,
+        help_text="data that the backup before had and this one lacks, or that is off its trend, by component",
+    )
+    amounts: "Json[list[ComponentAmount] | None]" = models.JSONField(
+        null=True, blank=True, help_text="rows, files and bytes of each component, without the manifest"
     )
     drop_confirmed_at = models.DateTimeField(null=True, blank=True, help_text="when the last drop was confirmed")
     drop_confirmed_by = models.CharField(max_length=150, blank=True)

@@ -22,6 +22,8 @@ INDEXES = [
     models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
     models.Index(fields=["kind", "-created_at"], name="execution_kind"),
     models.Index(fields=["compressed_size_bytes"], name="execution_size"),
+    # what waits: few, whatever statistics of the database say of a status on average
+    models.Index(fields=["created_at", "instance", "owner"], condition=Q(status="queued"), name="execution_queued"),
     # the last backup that a change of configuration is compared with
     models.Index(
         fields=["instance", "-started_at"],
@@ -48,9 +50,13 @@ INDEXES = [
     models.Index(fields=["encryption", "status", "-created_at", "-id"], name="execution_encryption"),
     models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
     models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
-    models.Index(fields=["status", "-created_at", "-id"], condition=DAMAGED, name="execution_damaged"),
     models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
-    # with all the columns of its condition: SQLite would take `execution_archive`, and read every stored row
+    # these two with all the columns of their conditions: SQLite would take `execution_archive`, and read all rows
+    models.Index(
+        fields=["deleted_at", "missing_at", "status", "damaged_at", "-created_at", "-id"],
+        condition=DAMAGED,
+        name="execution_damaged",
+    ),
     models.Index(
         fields=["copies_state", "deleted_at", "missing_at", "damaged_at", "status", "-created_at", "-id"],
         condition=LACKS_A_COPY,

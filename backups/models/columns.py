@@ -66,15 +66,31 @@ class DrillResult(Counts):
 
 
 class DropEntry(TypedDict):
-    """Data that the backup before had and this one lacks; `confirmed_at` is set when a person confirmed the drop."""
+    """Data that the backup before had and this one lacks; `confirmed_at` is set when a person confirmed the drop.
+
+    `kind` is "shrunk" or "grown" for what is off the trend: `before` is the median of the last `backups` then, and
+    `limit` the amount from which on it is off.
+    """
 
     component: str
     table: str
     measure: str
     before: int
     after: int
+    kind: NotRequired[str]
+    limit: NotRequired[int]
+    backups: NotRequired[int]
     confirmed_by: NotRequired[str]
     confirmed_at: NotRequired[str]
+
+
+class ComponentAmount(TypedDict):
+    """How much a component holds in a backup; None for what it does not have, or what could not be counted."""
+
+    component: str
+    rows: int | None
+    files: int | None
+    bytes: int
 
 
 class AbsentComponent(TypedDict):

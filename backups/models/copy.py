@@ -96,6 +96,12 @@ class BackupCopy(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["destination", "state"], name="copy_at_destination"),
+            # holds all that the usage of a destination is made of
+            models.Index(
+                fields=["destination", "state", "missing_at", "damaged_at", "size_bytes", "locked_until"],
+                condition=~Q(state="deleted"),
+                name="copy_usage",
+            ),
             models.Index(fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="copy_due"),
             models.Index(fields=["look_again_at"], condition=~Q(planned_path=""), name="copy_unsettled"),
         ]

@@ -4,7 +4,19 @@ from typing import ClassVar
 
 from django.db import models
 
+from backups.models.columns import Json
 from destinations.models import BackupDestination
+
+
+class KeyState(models.TextChoices):
+    """What the last key check says of the archives of one instance at a destination."""
+
+    OPENS = "opens"
+    # what can be restored is old
+    NEWEST_LOST = "newest lost"
+    OLDER_LOST = "older lost"
+    ELSEWHERE = "kept elsewhere"
+    UNDETERMINED = "not known"
 
 
 class KeyCheck(models.Model):
@@ -19,6 +31,9 @@ class KeyCheck(models.Model):
     outcome = models.TextField(blank=True, help_text="result of the latest check in words")
     problem = models.TextField(blank=True, help_text="the archive that no key opens any more; empty if there is none")
     hint = models.TextField(blank=True)
+    by_instance: "Json[dict[str, str] | None]" = models.JSONField(
+        null=True, blank=True, help_text="by instance with encrypted archives there: its KeyState"
+    )
 
     class Meta:
         db_table = "backup_key_checks"

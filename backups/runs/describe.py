@@ -62,6 +62,7 @@ def describe(backup: BackupExecution) -> dict[str, Any]:
         "verified_at": iso(backup.verified_at),
         "drill": backup.drill,
         "verification": backup.verification,
+        "amounts": backup.amounts,
         "drops": backup.drops,
         "drop_confirmed_at": iso(backup.drop_confirmed_at),
         "drop_confirmed_by": backup.drop_confirmed_by,

@@ -10,6 +10,7 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.lib import audit
+from backups.lib.log_context import RUN_ID, logged_as
 from backups.lib.os_signals import defer_signals
 from backups.models import Run
 from backups.models.run import new_id
@@ -32,9 +33,10 @@ def execute(kind: RunKind[AnyRun], run_id: str) -> AnyRun:
     claimed. After any other failure the row has the reason, and the error is raised again.
     """
     run = kind.rows().get(pk=run_id)
-    with workspace(run.pk) as directory:
-        carry_out(run, directory)
-    kind.follow_up(run)
+    with logged_as(RUN_ID, run.pk):
+        with workspace(run.pk) as directory:
+            carry_out(run, directory)
+        kind.follow_up(run)
     return run
 
 
@@ -55,7 +57,7 @@ def run_here(
     """
     run_id = run_id or new_id()
     # the lock comes before the row: a row whose process lives always has its lock, so the reaper is never wrong
-    with workspace(run_id) as directory:
+    with logged_as(RUN_ID, run_id), workspace(run_id) as directory:
         try:
             run = make(run_id)
             made = carry_out(run, directory, work=work, within=within)
@@ -75,7 +77,8 @@ def run_here(
                     # the next tick ends the row
                     audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, **{kind.noun: run_id}, error=problem)
             raise
-    kind.follow_up(run)
+    with logged_as(RUN_ID, run_id):
+        kind.follow_up(run)
     return run, made
 
 

@@ -40,7 +40,7 @@ def pairs(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
 @register.simple_tag(takes_context=True)
 def backup_overview(context: dict[str, Any]) -> FrontPage | None:
     """Return the state of every instance; None for users who may not see backups."""
-    return front_page(context["request"].user, half_restored(context))
+    return front_page(context["request"].user)
 
 
 @register.simple_tag(takes_context=True)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from backups.lib.log_context import RUN_ID, logged_as
 from backups.models import Run
 from backups.runs.queue.queues import QUEUED, RESERVED_FOR, queue_of, reserve, waiting
 from backups.runs.queue.slots import slot
@@ -79,7 +80,8 @@ def _run_next(kind: RunKind[Any], run_id: str) -> str:
             return "waiting for a slot"
         burst_until = time.monotonic() + BURST_SECONDS
         while not is_ending() and (run := _next(kind, queue, named.instance)):
-            ended.append(f"{run.pk} {supervise(kind, run)}")
+            with logged_as(RUN_ID, run.pk):
+                ended.append(f"{run.pk} {supervise(kind, run)}")
             dispatch_waiting(queue)  # for other hosts of the queue with a free slot
             if time.monotonic() > burst_until:
                 break

@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from destinations.backends import Destination, TestStep, create_destination
+from destinations.backends.base import Progress
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationInUse
 from destinations.lib.formats import counted
 from destinations.models.destination_test import DestinationTest
@@ -57,6 +58,11 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
     # Set by the first archive stored: from then on a missing or empty place is an error, not a fresh start.
     established = models.BooleanField(default=False, editable=False)
 
+    free_bytes = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text="what was free there when a backup or a test last looked"
+    )
+    free_bytes_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     removed_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="when it was deleted; the history of its backups has its name"
     )
@@ -88,9 +94,15 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
             # no rule has deleted anything here so far
             self.confirmed_rule = as_json(None)
 
-    def open(self) -> Destination:
-        """Return the destination, to be closed by the caller. Raises `DestinationConfigError`."""
-        return create_destination(self.type, self.options(), established=self.established)
+    def open(self, *, while_waiting: Progress | None = None) -> Destination:
+        """Return the destination, to be closed by the caller. Raises `DestinationConfigError`.
+
+        `while_waiting` is called with 0 while it waits for its server, and ends that by what it raises.
+        """
+        opened = create_destination(self.type, self.options(), established=self.established)
+        if while_waiting is not None:
+            opened.while_waiting = lambda _: while_waiting(0)
+        return opened
 
     def clean(self) -> None:
         """Refuse a name or a place that is another destination's, and a change that puts archives out of reach."""
@@ -173,6 +185,7 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
         try:
             with self.open() as destination:
                 destination.test(add)
+                result.free_bytes = destination.tested_free_bytes
         except DestinationError as error:
             result.fail(error)
             logger.warning("destination tested name=%s user=%s result=failed error=%r", self.name, user, error.message)
@@ -241,6 +254,14 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
             self.established = True
             changed.append("established")
         self.save(update_fields=changed)
+
+    def record_free_space(self, free_bytes: int | None) -> None:
+        """Record what is free there now; None, where it does not say, leaves what was known."""
+        if free_bytes is not None:
+            self.free_bytes, self.free_bytes_at = free_bytes, timezone.now()
+            BackupDestination.objects.filter(pk=self.pk).update(
+                free_bytes=self.free_bytes, free_bytes_at=self.free_bytes_at
+            )
 
     def record_deletion(self) -> None:
         """Take the place for a new one when none of its archives is left: then it may be empty."""

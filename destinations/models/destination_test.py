@@ -29,6 +29,8 @@ class DestinationTest(models.Model):
 
     # the error itself, for the process that tested
     failure: DestinationError | None = None
+    # what it found to be free, for the row of the destination
+    free_bytes: int | None = None
     __test__ = False  # not a test class, whatever pytest reads into the name
 
     class Meta:
@@ -43,6 +45,7 @@ class DestinationTest(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
+        self.destination.record_free_space(self.free_bytes)
         of_it = DestinationTest.objects.filter(destination=self.destination_id)
         of_it.filter(pk__in=of_it.values_list("pk", flat=True)[KEPT : 2 * KEPT]).delete()
 

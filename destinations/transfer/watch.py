@@ -7,6 +7,7 @@ a cancel or a signal, and ends it when nothing has moved for too long.
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from destinations.transfer.blocks import Progress
@@ -111,7 +112,7 @@ def watched(
             done.set()
 
     meter.checkpoint()
-    threading.Thread(target=run, name="destination", daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(run,), name="destination", daemon=True).start()
     try:
         while not done.wait(POLL_SECONDS):
             if progress:

@@ -86,9 +86,7 @@ def test_pages_follow_a_running_backup_by_themselves(page: Page, context: Browse
             expect(one.locator("[data-live]").get_by_role("progressbar")).to_be_visible()
         expect(page.locator('[data-step="exporting"]')).to_have_attribute("data-state", "now")
     wait_until_completed(page)
-    expect(front.locator('[data-row="tacacs-demo"]')).to_have_attribute("data-status", "safe", timeout=END_MS)
-    named = "The instance has a good backup of the last 24 hours, but no schedule is active."
-    expect(field(front, "banner")).to_have_text(named)
+    expect(front.locator('[data-row="tacacs-demo"]')).to_have_attribute("data-status", "at-risk", timeout=END_MS)
     expect(field(front, "banner")).to_have_attribute("data-status", "warning")
     for one in (front, listing):
         expect(one.locator("[data-live]")).to_have_count(0, timeout=END_MS)

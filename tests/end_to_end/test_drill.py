@@ -49,9 +49,9 @@ def test_a_drill_is_watched_to_its_verdict_and_a_damaged_archive_is_shown_everyw
     page.goto(f"{site.url}/admin/")
     expect(notice(page, "verification-failed")).to_have_attribute("data-about", "tacacs-demo")
     row = page.locator('[data-row="tacacs-demo"]')
-    expect(row).to_have_attribute("data-status", "never")
+    expect(row).to_have_attribute("data-status", "unprotected")
     expect(row.locator('[data-flag="verification-failed"]')).to_be_visible()
-    expect(field(row, "condition")).to_have_text("No good backup")
+    expect(row.locator('[data-reason="nothing-restores"]')).to_be_visible()
 
     drills = f"{site.url}/admin/backups/drillexecution/"
     instance = f"{site.url}/admin/backups/instances/tacacs-demo/"

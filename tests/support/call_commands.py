@@ -27,6 +27,10 @@ def command(*arguments: object) -> Ended:
         call_command(*map(str, arguments), stdout=out)
     except CommandError as error:
         return Ended(error.returncode, out.getvalue(), str(error))
+    except SystemExit as ended:
+        # of one whose exit code is its answer
+        assert isinstance(ended.code, int)
+        return Ended(ended.code, out.getvalue(), "")
     return Ended(0, out.getvalue(), "")
 
 

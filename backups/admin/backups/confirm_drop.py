@@ -1,4 +1,4 @@
-"""Confirming that data which a backup lacks was removed on purpose, after a page that says what that means."""
+"""Confirming that what a backup lacks, or has far more of, is intended, after a page that says what that means."""
 
 from typing import Any
 
@@ -12,8 +12,9 @@ from backups.admin.shared.permissions import CONFIRM_DROP
 from backups.admin.shared.views import action_view, actor, redirect_to
 from backups.errors import BackupError
 from backups.models import BackupExecution
+from backups.service.drops.entries import RECURRING
 from backups.service.drops.episodes import confirm_drop as confirm
-from backups.service.drops.episodes import drops_of, last_before, open_drops, open_episodes
+from backups.service.drops.episodes import drops_of, headline_of, last_before, open_drops, open_episodes
 
 
 class ConfirmDropForm(ConfirmForm):
@@ -23,7 +24,7 @@ class ConfirmDropForm(ConfirmForm):
         super().__init__(backup.instance, *args, label=f"Type {backup.instance} to confirm", **kwargs)
         known = list(dict.fromkeys(drop.component for drop in open_drops(backup)))
         self.fields["components"] = forms.MultipleChoiceField(
-            label="Gone on purpose in",
+            label="Intended in",
             choices=[(name, name) for name in known],
             initial=known,
             widget=forms.CheckboxSelectMultiple,
@@ -41,7 +42,7 @@ def confirm_drop(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
     if form.is_valid():
         changed = confirm(backup, by=actor(request), components=form.cleaned_data["components"])
         others = f", and in {len(changed) - 1} other backups alike" if len(changed) > 1 else ""
-        messages.success(request, f"Confirmed in the backup {backup}{others}: the data is gone on purpose.")
+        messages.success(request, f"Confirmed in the backup {backup}{others}: it is intended.")
         return redirect_to(backup)
     episode = open_episodes([backup.instance]).get(backup.instance)
     return confirm_page(
@@ -52,5 +53,8 @@ def confirm_drop(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
         form,
         title=f"Confirm the drop of {backup.instance}?",
         drops=drops_of(backup)[:MOST_DROPS],
+        headline=headline_of(open_drops(backup)),
+        only_grown=all(drop.is_growth for drop in open_drops(backup)),
+        recurring=RECURRING,
         before=last_before(episode) if episode else None,
     )

@@ -40,6 +40,7 @@ def delete_archive(request: HttpRequest, backup: BackupExecution) -> HttpRespons
         delete_backup(backup, by=actor(request), reason=form.cleaned_data["reason"] or "no reason given")
         messages.success(request, f"The archive {backup.backup_filename} was deleted.")
         return redirect_to(backup)
+    episode = open_episodes([backup.instance]).get(backup.instance)
     others = BackupExecution.objects.of_instance(backup.instance).good().exclude(pk=backup.pk)
     return confirm_page(
         request,
@@ -49,7 +50,7 @@ def delete_archive(request: HttpRequest, backup: BackupExecution) -> HttpRespons
         form,
         title=f"Delete the archive of {backup.instance}?",
         copies=[copy for copy in copies_of(backup) if copy.is_stored],
-        before_drop=is_before(backup, open_episodes([backup.instance]).get(backup.instance)),
+        before_drop=episode.described if episode is not None and is_before(backup, episode) else "",
         others=list(others.without_manifest().select_related("destination")[:OTHERS]),
         others_count=others.count(),
     )

@@ -13,7 +13,8 @@ from backups.archive.manifest.document import Manifest
 from backups.models import BackupExecution
 from backups.service.archives.openable import no_key_for
 from backups.service.archives.records.copies import copies_of
-from backups.service.drops.episodes import drops_of
+from backups.service.drops.entries import RECURRING
+from backups.service.drops.episodes import drops_of, headline_of
 
 # of hundreds a page would be slow, and the list of drills has all of them
 RECENT_DRILLS = 10
@@ -31,6 +32,7 @@ def backup_page(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
     ratio = ""
     if backup.size_bytes and backup.compressed_size_bytes is not None:
         ratio = f"{100 * backup.compressed_size_bytes / backup.size_bytes:.0f}%"
+    drops = drops_of(backup)
     return run_page(
         request,
         "backups/backupexecution/detail",
@@ -43,6 +45,8 @@ def backup_page(request: HttpRequest, backup: BackupExecution) -> HttpResponse:
         drills=[(drill, live(drill)) for drill in with_progress(backup.drills.all())[:RECENT_DRILLS]],
         drill_list=f"{reverse('admin:backups_drillexecution_changelist')}?execution={backup.pk}",
         copies=copies_of(backup),
-        drops=drops_of(backup)[:MOST_DROPS],
+        drops=drops[:MOST_DROPS],
+        headline=headline_of([drop for drop, _ in drops]),
+        recurring=RECURRING,
         **manifest,
     )

@@ -5,19 +5,16 @@ from enum import StrEnum
 
 from django.contrib.auth.models import AnonymousUser, User
 
-from backups.admin.overview.rows import Row, reason_of_restore, rows_of
+from backups.admin.overview.rows import Row, rows_of
 from backups.admin.shared.permissions import VIEW, may, sees
 from backups.admin.shared.progress import with_progress
-from backups.instances import Problem, instance_names, inventory
+from backups.instances import Problem, inventory
 from backups.lib.log_handlers import log_problem
-from backups.models import (
-    BackupExecution,
-    KeyCheck,
-    RestoreExecution,
-)
-from backups.service.monitoring.off_box import lacking_by_instance, off_box
-from backups.service.monitoring.protection import Condition, protections, undescribed_instances
+from backups.models import BackupExecution, KeyCheck, RestoreExecution
+from backups.service.monitoring.lacking import lacking_by_instance
+from backups.service.monitoring.protection import undescribed_instances
 from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
+from backups.service.monitoring.verdict import Level, verdicts, watched_names
 from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import counted
 from destinations.models import BackupDestination
@@ -63,30 +60,25 @@ class FrontPage:
 
     @property
     def restarts(self) -> list[Row]:
-        return [row for row in self.rows if row.restart]
+        return [row for row in self.rows if row.verdict.facts.restart_since]
 
 
-def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]) -> FrontPage | None:
-    """Return what `user`, who sees `half_restored`, sees of the instances; None for users who may not see backups."""
+def front_page(user: User | AnonymousUser) -> FrontPage | None:
+    """Return what `user` sees of the instances; None for users who may not see backups."""
     if not user.has_perm(VIEW):
         return None
-    undescribed = undescribed_instances()
     problems = inventory().problems
-    states = protections(with_progress(BackupExecution.objects.all()), [*instance_names(), *undescribed])
+    names = sorted({*watched_names(), *undescribed_instances()})
+    judged = verdicts(names, backups=with_progress(BackupExecution.objects.all()))
     destinations = list(BackupDestination.objects.enabled().only("pk", "name", "rule_pending_since"))
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
-    broken = {restore.instance: restore for restore in half_restored}
     missing, damaged = missing_by_instance(), damaged_by_instance()
-    rows = rows_of(states, destinations, broken, missing, undescribed, see_restores=see_restores)
+    rows = rows_of(judged, destinations, see_restores=see_restores)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
 
     lacking = lacking_by_instance()
-    good = [row.state.good for row in rows if row.is_described and row.state.good is not None]
-
-    named = {state.name for state in states}
-    elsewhere = [reason_of_restore(restore) for name, restore in broken.items() if name not in named]
     # each is part of one sentence there
     warnings = [problem.message[0].lower() + problem.message[1:].rstrip(".") for problem in workers.problems]
     warnings += ["the log file cannot be written"] if log else []
@@ -100,8 +92,7 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
     scheduled = any(row.state.outlook.automatic for row in rows if row.is_described)
     warnings += ["no schedule is active"] if rows and not scheduled else []
-    warnings += [warning for row in rows for warning in row.warnings]
-    severity, banner = _banner(rows, problems, lost_keys, elsewhere, warnings)
+    severity, banner = _banner(rows, problems, lost_keys, warnings)
     return FrontPage(
         banner=banner,
         severity=severity,
@@ -117,43 +108,44 @@ def front_page(user: User | AnonymousUser, half_restored: list[RestoreExecution]
         missing=missing,
         damaged=damaged,
         lacking=lacking,
-        off_box=len(off_box(good)),
+        off_box=sum(row.is_described and bool(row.verdict.facts.copies_away) for row in rows),
     )
 
 
 def _banner(
-    rows: list[Row],
-    problems: tuple[Problem, ...],
-    lost_keys: list[KeyCheck],
-    elsewhere: list[str],
-    warnings: list[str],
+    rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyCheck], warnings: list[str]
 ) -> tuple[Severity, str]:
-    """Return severity and text of the banner. `elsewhere` are reasons about instances that have no row."""
-    wrong = {problem.instance for problem in problems if problem.instance}
-    described = [row for row in rows if row.is_described]
-    needy = [row for row in rows if row.needs_attention]
-    needy.sort(key=lambda row: (row.half_restored is None, list(Condition).index(row.state.condition)))
-    count = len(described) + sum(not row.is_described for row in needy) + len(wrong) + len(elsewhere)
-    reasons = elsewhere + [f"{name} has configuration errors" for name in sorted(wrong)] + [row.reason for row in needy]
-    # of one that cannot be read it is not known what it describes
-    if not count and any(not problem.missing for problem in problems):
+    watched = [row.verdict for row in rows if row.verdict.facts.is_watched]
+    # of a file that cannot be read it is not known what it describes
+    if not watched and any(not problem.missing for problem in problems):
         return Severity.BAD, "The instances file has errors, so no instance is backed up."
-    if not count:
+    if not watched:
         return Severity.BAD, "There is nothing to back up yet: the instances file describes no instance."
-    if reasons:
-        verb = "needs" if len(reasons) == 1 else "need"
-        return Severity.BAD, f"{len(reasons)} of {counted(count, 'instance')} {verb} attention: {_named(reasons)}."
+    by_level = {level: [verdict for verdict in watched if verdict.level is level] for level in Level}
+    count = counted(len(watched), "instance")
+
+    def said_of(level: Level) -> str:
+        judged = sorted(by_level[level], key=lambda verdict: verdict.urgency)
+        verb = "is" if len(judged) == 1 else "are"
+        named = " ".join(verdict.reasons[0].text for verdict in judged[:NAMED_IN_BANNER])
+        more = len(judged) - NAMED_IN_BANNER
+        return f"{len(judged)} of {count} {verb} {level.label.lower()}. {named}" + (
+            f" And {more} more." if more > 0 else ""
+        )
+
+    if by_level[Level.UNPROTECTED]:
+        return Severity.BAD, said_of(Level.UNPROTECTED)
     if problems:
         return Severity.BAD, "The instances file has errors."
     if lost_keys:
         where = ", ".join(str(check.destination) for check in lost_keys)
         return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
-    subject = "The instance has" if count == 1 else f"All {counted(count, 'instance')} have"
-    scheduled = any(row.state.outlook.automatic for row in described)
-    good = f"{subject} a good backup {'that is not overdue' if scheduled else 'of the last 24 hours'}"
+    if by_level[Level.AT_RISK]:
+        return Severity.WARNING, said_of(Level.AT_RISK)
+    subject = "The instance is" if len(watched) == 1 else f"All {count} are"
     if warnings:
-        return Severity.WARNING, f"{good}, but {_named(warnings)}."
-    return Severity.GOOD, f"{good}."
+        return Severity.WARNING, f"{subject} protected, but {_named(warnings)}."
+    return Severity.GOOD, f"{subject} protected."
 
 
 def _named(reasons: list[str]) -> str:

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from backups.admin.overview.rows import Absences, absences, cadence_of, freshness_in_words, label_of
+from backups.admin.overview.rows import Absences, absences, cadence_of, freshness_in_words
 from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW, may
 from backups.admin.shared.progress import live, with_progress
 from backups.admin.shared.views import page
@@ -19,9 +19,9 @@ from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.runs.queue.queues import queue_of
 from backups.service.keys.recovery_kit import recovery_kit as kit
 from backups.service.monitoring.drift import drift_of
-from backups.service.monitoring.drills import drill_states
-from backups.service.monitoring.protection import protections
+from backups.service.monitoring.protection import Protection
 from backups.service.monitoring.restore_points import restore_points_of
+from backups.service.monitoring.verdict import verdicts
 from backups.service.schedules.describe import cadence_in_words
 from destinations.lib.formats import printable
 
@@ -37,8 +37,9 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         rows = BackupSchedule.objects.filter(instance=name).select_related("destination")
         schedules = [(row, cadence_in_words(row.type, row.expression, row.time_zone)) for row in rows]
     state = InstanceState.objects.filter(instance=name).first()
+    (verdict,) = verdicts([name])
     try:
-        described = _described(get_instance(name), absences(state))
+        described = _described(get_instance(name), absences(verdict.facts.absent), verdict.facts.protection)
     except InstanceError as error:
         # one that is gone from the file keeps the page of its history
         if not recent and not BackupSchedule.objects.filter(instance=name).exists():
@@ -53,6 +54,9 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         recent=[(backup, live(backup)) for backup in recent],
         schedules=schedules,
         points=restore_points_of(name),
+        verdict=verdict,
+        drills=verdict.facts.drills,
+        may_accept=may(request.user, "accept_reason"),
         may_print_kit=may(request.user, "download_backup"),
         state=state,
         **described,
@@ -72,10 +76,8 @@ def recovery_kit(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(html, headers=headers)
 
 
-def _described(found: Instance, absent: Absences) -> dict[str, Any]:
+def _described(found: Instance, absent: Absences, protection: Protection) -> dict[str, Any]:
     """Return what is shown only of an instance that the instances file describes."""
-    (protection,) = protections(names=[found.name])
-    drills = drill_states([found.name])[found.name]
     # a configuration with errors must not hide the rest of the page
     problem: BackupError | None = None
     parts, drift = [], None
@@ -89,8 +91,6 @@ def _described(found: Instance, absent: Absences) -> dict[str, Any]:
         "instance": found,
         "queue": queue_of(found.name),
         "protection": protection,
-        "label": label_of(protection, drills),
-        "drills": drills,
         "cadence": cadence_of(protection),
         "freshness": freshness_in_words(protection, timezone.now()),
         "drift": drift,

@@ -13,6 +13,7 @@ from backups.admin.shared import formats
 from backups.models import BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.describe import describe_progress
+from backups.service.drops.episodes import label_of
 from destinations.lib.formats import counted, human_duration
 
 AnyRuns = TypeVar("AnyRuns", bound=RunQuerySet[Any])
@@ -155,10 +156,9 @@ def _completed(backup: BackupExecution) -> str:
         return f"found missing {formats.age(backup.missing_at)}"
     if backup.deleting_at is not None:
         return "archive is being deleted"
-    dropped = "data dropped" if backup.open_drop else ""
     pinned = "pinned" if backup.pinned else ""
     lacking = "a copy is missing" if backup.lacks_a_copy else ""
-    return ", ".join(filter(None, [dropped, lacking, backup.flaw, _warnings(backup), pinned]))
+    return ", ".join(filter(None, [label_of(backup), lacking, backup.flaw, _warnings(backup), pinned]))
 
 
 def _restored(restore: RestoreExecution) -> str:

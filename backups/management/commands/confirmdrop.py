@@ -11,7 +11,7 @@ from destinations.management.base import operator_name
 
 
 class Command(BackupCommand):
-    help = "Confirm that dropped data was deleted on purpose: from then on the older backups may be pruned."
+    help = "Confirm that data is gone, or grew, on purpose: from then on the older backups may be pruned."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument(

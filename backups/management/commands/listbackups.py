@@ -7,7 +7,7 @@ from backups.management.base import BackupCommand, add_limit_argument, limited
 from backups.models import BackupCopy, BackupExecution
 from backups.models.querysets import DAMAGED, DELETED, LACKS_A_COPY, MISSING, STORED
 from backups.runs.describe import describe
-from backups.service.drops.episodes import summary
+from backups.service.drops.episodes import label_of, summary
 from destinations.lib.formats import human_duration, human_size, printable
 
 ARCHIVES = {
@@ -53,7 +53,7 @@ def table(backups: list[BackupExecution]) -> str:
     for backup in backups:
         status = "deleted" if backup.deleted_at else "missing" if backup.missing_at else backup.status
         status = "damaged" if backup.is_damaged else status
-        dropped = f"  data dropped: {summary(backup)}" if backup.open_drop else ""
+        dropped = f"  {label_of(backup)}: {summary(backup)}" if backup.open_drop else ""
         line = ROW.format(
             backup.pk,
             backup.instance,

@@ -30,6 +30,7 @@ class Command(BackupCommand):
         shown["copies"] = "; ".join(
             f"{copy['destination']} {copy['condition']} {copy['error']}".strip() for copy in data["copies"]
         )
+        del shown["amounts"]
         shown["drops"] = "; ".join(f"{drop} ({by or 'not confirmed'})" for drop, by in drops_of(backup))
         lines = [printable(f"{key:22} {value}") for key, value in shown.items() if value not in (None, "", [])]
         if backup.manifest_json:

@@ -2,6 +2,7 @@
 
 from django.utils import timezone
 
+from backups.lib.log_context import RUN_ID, logged_as
 from backups.models import Run
 from backups.runs import workspace
 from backups.runs.recovery import unrecorded
@@ -56,4 +57,5 @@ def recover(run: Run, reason: str) -> bool:
 
     False when another process has recovered it or is doing so.
     """
-    return kind_of(run).recover(run, f"{reason} in stage {run.stage}.")
+    with logged_as(RUN_ID, run.pk):
+        return kind_of(run).recover(run, f"{reason} in stage {run.stage}.")

@@ -5,6 +5,7 @@ The threads touch no database: each path is planned, and each result recorded, b
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -112,7 +113,8 @@ def send_all(
                     _work(upload, monitor, results)
                     continue
                 # a daemon: a thread whose peer is mute must not keep the process from ending
-                thread = threading.Thread(target=_work, args=(upload, monitor, results), daemon=True)
+                work = (_work, upload, monitor, results)
+                thread = threading.Thread(target=copy_context().run, args=work, daemon=True)
                 threads[upload.target.copy.pk] = upload, thread
                 thread.start()
             waiting = []

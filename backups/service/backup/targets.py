@@ -71,6 +71,7 @@ class Targets:
                 continue
             waiting -= 1
             record_left(target.copy.destination, target.left, timezone.now())
+            target.copy.destination.record_free_space(target.free_bytes)
             if isinstance(error, Exception):
                 self.failed(target, error)
             elif error is not None:

@@ -1,10 +1,10 @@
-"""Drops: data that a backup lacks and an earlier one had. A drop is open until it is confirmed as intended.
+"""Drops: data that a backup lacks and an earlier one had, or that is off its trend. Each is open until it is confirmed.
 
 While the newest backup of an instance has an open drop, retention deletes no backup from before the drop.
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from backups.models.columns import DropEntry
 from backups.models.querysets import BackupQuerySet
 from backups.runs.claim import lock_instance
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
+from backups.service.drops.entries import confirmed, drop_in, is_confirmed
 from backups.service.drops.holdings import Drop
 from backups.signals import data_dropped
 
@@ -38,16 +39,55 @@ class Episode:
     def drops(self) -> list[Drop]:
         return open_drops(self.newest)
 
+    @property
+    def lost(self) -> list[Drop]:
+        """What is gone since the backup before."""
+        return [drop for drop in self.drops if not drop.is_off_trend]
+
+    @property
+    def off_trend(self) -> list[Drop]:
+        return [drop for drop in self.drops if drop.is_off_trend]
+
+    @property
+    def label(self) -> str:
+        return label_of(self.newest)
+
+    @property
+    def headline(self) -> str:
+        return headline_of(self.drops)
+
+    @property
+    def described(self) -> str:
+        """What it is, with the first drop: the end of "it is from before ..."."""
+        drops = self.drops
+        what = "a growth" if drops and all(drop.is_growth for drop in drops) else "a drop"
+        more = f", and {len(drops) - 1} more" if len(drops) > 1 else ""
+        return f"{what} of data that is not confirmed{''.join(f': {drop}{more}' for drop in drops[:1])}"
+
 
 def drops_of(backup: BackupExecution) -> list[tuple[Drop, str]]:
     """Return each drop of `backup` and who confirmed it ("" for an open one); none of a failed backup."""
     if backup.status != Status.COMPLETED:
         return []
-    return [(_drop(entry), entry["confirmed_by"] if _is_closed(entry) else "") for entry in backup.drops or []]
+    return [(drop_in(entry), entry["confirmed_by"] if is_confirmed(entry) else "") for entry in backup.drops or []]
 
 
 def open_drops(backup: BackupExecution) -> list[Drop]:
-    return [_drop(entry) for entry in backup.drops or [] if not _is_closed(entry)]
+    return [drop_in(entry) for entry in backup.drops or [] if not is_confirmed(entry)]
+
+
+def headline_of(drops: Sequence[Drop]) -> str:
+    """Return what a backup with these drops does, as the end of a sentence."""
+    if all(drop.is_growth for drop in drops):
+        return "holds far more data than before"
+    return "lacks data that was there before"
+
+
+def label_of(backup: BackupExecution) -> str:
+    """Return the state of a backup with an open drop in two or three words; empty without one."""
+    if not backup.open_drop:
+        return ""
+    return "far more data" if all(drop.is_growth for drop in open_drops(backup)) else "data dropped"
 
 
 def summary(backup: BackupExecution) -> str:
@@ -72,7 +112,7 @@ def open_episodes(instances: Collection[str] | None = None) -> dict[str, Episode
 
 
 def is_before(backup: BackupExecution, episode: Episode | None) -> bool:
-    """True for a backup that may have the data that the newest one lacks."""
+    """True for a backup from before the drop, which may have the data that the newest one lacks."""
     if episode is None or backup.open_drop:
         return False
     # the date of an adopted archive may be unknown: it is kept
@@ -91,7 +131,7 @@ def confirm_drop(
 ) -> list[BackupExecution]:
     """Confirm the open drops of `backup`, or those in `components`; later backups are compared with what is left.
 
-    The same drops in other backups of the instance are confirmed too, unless a later one lost even more. Returns the
+    The same drops in other backups of the instance are confirmed too, unless a later one is further off. Returns the
     rows that changed, the newest first. Raises BackupError when there is nothing to confirm.
     """
     now, name = timezone.now(), audit.name_of(by)
@@ -107,8 +147,8 @@ def confirm_drop(
             there = sorted({drop.component for drop in open_drops(backup)})
             hint = f"Its drops are in: {', '.join(there)}."
             raise BackupError(f"{backup} has no open drop in {', '.join(unknown)}.", hint=hint)
-        # what was accepted is a loss down to this; a later backup with less has lost more
-        left = {_key(drop): drop.after for drop in accepted}
+        # what was accepted is a loss down to this, or a growth up to it; a later backup may be beyond it
+        left = {drop.key: drop.after for drop in accepted}
         rows = _dated().of_instance(backup.instance).with_open_drop().without_manifest()
         changed = [
             row
@@ -118,21 +158,21 @@ def confirm_drop(
     backup.refresh_from_db(fields=["drops", "drop_confirmed_at", "drop_confirmed_by"])
     what = "; ".join(named(accepted))
     audit.log("backup.drop-confirmed", backup=backup.pk, instance=backup.instance, by=name, drops=what)
-    audit.note(by, backup, f"Confirmed that data is gone on purpose: {what}")
+    purpose = "is far more" if all(drop.is_growth for drop in accepted) else "is gone"
+    audit.note(by, backup, f"Confirmed that data {purpose} on purpose: {what}")
     return changed
 
 
 def _confirm(row: BackupExecution, left: Mapping[Any, int], *, earlier: bool, by: str, at: datetime) -> bool:
     entries: list[DropEntry] = []
     for entry in row.drops or []:
-        drop = _drop(entry)
-        accepted = _key(drop) in left and (earlier or drop.after >= left[_key(drop)])
-        confirm = accepted and not _is_closed(entry)
-        entries.append(entry | {"confirmed_by": by, "confirmed_at": at.isoformat()} if confirm else entry)
+        drop = drop_in(entry)
+        accepted = drop.key in left and (earlier or not drop.is_beyond(left[drop.key]))
+        entries.append(confirmed(entry, by=by, at=at) if accepted and not is_confirmed(entry) else entry)
     if entries == row.drops:
         return False
     # the drops of other components stay open, and so does the row
-    closed = all(map(_is_closed, entries))
+    closed = all(map(is_confirmed, entries))
     record = {"drop_confirmed_at": at, "drop_confirmed_by": by} if closed else {}
     return row.transition(Status.COMPLETED, drops=entries, **record)
 
@@ -145,25 +185,6 @@ def comparable() -> BackupQuerySet:
 def _dated() -> BackupQuerySet:
     """Return comparable backups, without those dated in the future by a clock that was ahead."""
     return comparable().filter(started_at__lte=timezone.now() + CLOCK_SKEW)
-
-
-def entry_of(drop: Drop) -> DropEntry:
-    """Return `drop` as a row stores it, open."""
-    return DropEntry(
-        component=drop.component, table=drop.table, measure=drop.measure, before=drop.before, after=drop.after
-    )
-
-
-def _drop(entry: DropEntry) -> Drop:
-    return Drop(entry["component"], entry["table"], entry["measure"], entry["before"], entry["after"])
-
-
-def _is_closed(entry: DropEntry) -> bool:
-    return "confirmed_at" in entry
-
-
-def _key(drop: Drop) -> tuple[str, str, str]:
-    return drop.component, drop.table, drop.measure
 
 
 def _after(row: BackupExecution, moment: datetime | None) -> bool:
@@ -180,7 +201,7 @@ def report_drop(backup: BackupExecution) -> None:
     """Log and signal the open drops of `backup`."""
     if backup.open_drop:
         log_drop(backup)
-        message = f"{backup} of {backup.instance} lacks data that was there before: {summary(backup)}"
+        message = f"{backup} of {backup.instance} {headline_of(open_drops(backup))}: {summary(backup)}"
         data_dropped.send_robust(sender=BackupExecution, backup=backup, message=message, execution=backup)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.names import EXPORT_NAME
@@ -17,11 +18,20 @@ LONGEST_NAME = 80
 INDEX_TABLES = (("_data", "_idx"), ("_segments", "_segdir"), ("_node", "_parent"))
 
 
+class Kind(StrEnum):
+    """How an amount deviates: it is gone since the backup before, or off the trend of those before."""
+
+    DROPPED = "dropped"
+    SHRUNK = "shrunk"
+    GROWN = "grown"
+
+
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A component that holds less than before, or one `table` of it ("" for the component as a whole).
+    """A component that holds less than before, or far more, or one `table` of it ("" for the component as a whole).
 
-    `measure` is what `before` and `after` count: rows, files or bytes.
+    `measure` is what `before`, `after` and `limit` count: rows, files or bytes. Of what is off the trend `before` is
+    the median of the last `backups` good ones, and `limit` the amount from which on it is off.
     """
 
     component: str
@@ -29,11 +39,32 @@ class Drop:
     measure: str
     before: int
     after: int
+    kind: Kind = Kind.DROPPED
+    limit: int = 0
+    backups: int = 0
 
     def __str__(self) -> str:
         component, table = printable(self.component[:LONGEST_NAME]), printable(self.table[:LONGEST_NAME])
         where = f"table {table} of {component}" if table else component
-        return f"{where}: {self.was} became {self.is_now}"
+        trend = f", off the trend of {self.backups} backups: {self.limits}" if self.is_off_trend else ""
+        return f"{where}: {self.was} became {self.is_now}{trend}"
+
+    @property
+    def key(self) -> tuple[str, str, str, bool]:
+        """What two deviations have in common when one of them is the other, seen again."""
+        return self.component, self.table, self.measure, self.is_growth
+
+    @property
+    def is_growth(self) -> bool:
+        return self.kind is Kind.GROWN
+
+    @property
+    def is_off_trend(self) -> bool:
+        return self.kind is not Kind.DROPPED
+
+    def is_beyond(self, accepted: int) -> bool:
+        """True when it is further off than a drop of the same key down, or up, to `accepted`."""
+        return self.after > accepted if self.is_growth else self.after < accepted
 
     @property
     def was(self) -> str:
@@ -42,6 +73,13 @@ class Drop:
     @property
     def is_now(self) -> str:
         return self._amount(self.after) if self.after else "none"
+
+    @property
+    def limits(self) -> str:
+        """The amounts that are off the trend; empty for a drop since the backup before."""
+        if not self.is_off_trend:
+            return ""
+        return f"{self._amount(self.limit)} or {'more' if self.is_growth else 'less'}"
 
     def _amount(self, number: int) -> str:
         return human_size(number) if self.measure == "bytes" else counted(number, self.measure.removesuffix("s"))
@@ -63,6 +101,15 @@ class Holding:
     file_bytes: int | None = None
     bytes: int = 0
     left_out: set[str] = field(default_factory=set)
+
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of files; those of a tree without its headers, where the manifest says so."""
+        return self.bytes if self.file_bytes is None else self.file_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return self.database_bytes + self.content_bytes
 
 
 def holdings_of(manifest: Manifest) -> dict[str, Holding]:

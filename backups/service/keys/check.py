@@ -20,7 +20,7 @@ from backups.archive.errors import ArchiveError, NotPossibleHere
 from backups.archive.tar.read import read_manifest
 from backups.errors import BackupError
 from backups.lib import audit
-from backups.models import BackupCopy, BackupExecution, KeyCheck
+from backups.models import BackupCopy, BackupExecution, KeyCheck, KeyState
 from backups.runs.workspace import workspace
 from backups.service.archives.due import claim_due
 from backups.service.archives.fetch import fetch_nearest
@@ -92,13 +92,35 @@ def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[S
     sound = BackupCopy.objects.sound().filter(destination=destination, execution__status="completed")
     encrypted = sound.exclude(encryption="").order_by("execution__created_at", "execution")
     groups: dict[tuple[str, ...], list[str]] = {}
-    for pk, encryption, recipients in encrypted.values_list("pk", "encryption", "recipients"):
-        groups.setdefault((encryption, *map(str, recipients)), []).append(pk)
+    # the keys that each instance uses there; those of its newest archive come last
+    used: dict[str, dict[tuple[str, ...], None]] = {}
+    for pk, encryption, recipients, name in encrypted.values_list(
+        "pk", "encryption", "recipients", "execution__instance"
+    ):
+        group = (encryption, *map(str, recipients))
+        groups.setdefault(group, []).append(pk)
+        own = used.setdefault(name, {})
+        own.pop(group, None)
+        own[group] = None
     oldest_and_newest = {pk for pks in groups.values() for pk in (pks[0], pks[-1])}
     samples = with_backups(encrypted.filter(pk__in=oldest_and_newest))
-    results = [_try_keys(copy, whole=whole) for copy in samples]
-    _record(destination, results)
+    tried = {copy.pk: _try_keys(copy, whole=whole) for copy in samples}
+    found = {group: {tried[pk].verdict for pk in (pks[0], pks[-1]) if pk in tried} for group, pks in groups.items()}
+    results = list(tried.values())
+    _record(destination, results, {name: state_of([found[group] for group in own]) for name, own in used.items()})
     return results
+
+
+def state_of(by_key: list[set[KeyMatch]]) -> KeyState:
+    """Return the state of an instance from what was found for each of its keys, that of its newest archive last."""
+    if KeyMatch.LOST in by_key[-1]:
+        return KeyState.NEWEST_LOST
+    found = set[KeyMatch]().union(*by_key)
+    if KeyMatch.LOST in found:
+        return KeyState.OLDER_LOST
+    if KeyMatch.UNDETERMINED in found or not all(by_key):
+        return KeyState.UNDETERMINED
+    return KeyState.ELSEWHERE if KeyMatch.ELSEWHERE in found else KeyState.OPENS
 
 
 def check_due() -> list[BackupDestination]:
@@ -152,7 +174,7 @@ def _try_keys(copy: BackupCopy, *, whole: bool) -> SampleResult:
     return SampleResult(backup, verdict)
 
 
-def _record(destination: BackupDestination, results: list[SampleResult]) -> None:
+def _record(destination: BackupDestination, results: list[SampleResult], by_instance: dict[str, str]) -> None:
     """Store the outcome. A problem is logged and signalled when it is new, and then once a day."""
     now = timezone.now()
     lost = [result for result in results if result.verdict is KeyMatch.LOST]
@@ -173,6 +195,7 @@ def _record(destination: BackupDestination, results: list[SampleResult]) -> None
             "outcome": outcome or NOTHING,
             "problem": problem,
             "hint": HINT if lost else "",
+            "by_instance": by_instance,
         },
     )
     if report:

@@ -5,18 +5,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.instances import inventory
-from backups.models import DrillExecution, InstanceState
+from backups.models import BackupExecution, DrillExecution, InstanceState
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 DECIDED = [Verdict.PASSED, Verdict.FAILED]
+# how old a backup may have been when it was drilled, to count as one of the newest; the newest one always does
+RECENT = timedelta(days=31)
+_NEWER = BackupExecution.objects.made_here().filter(
+    instance=OuterRef("instance"),
+    started_at__gt=OuterRef("execution__started_at"),
+    created_at__lt=OuterRef("created_at"),
+)
 SORTS = {
     "drill": Q(kind=Kind.DRILL, verdict__in=DECIDED),
     "verification": Q(kind=Kind.VERIFICATION, verdict__in=DECIDED),
+    # a drill of an old backup does not show that the new ones restore
+    "proof": Q(kind=Kind.DRILL, verdict=Verdict.PASSED)
+    & (Q(execution__created_at__gte=F("created_at") - RECENT) | ~Exists(_NEWER)),
     # a cancelled drill is not among them: an operator ended it on purpose
     "trouble": Q(kind=Kind.DRILL, verdict=Verdict.NONE, status__in=[Status.FAILED, Status.INTERRUPTED]),
 }
@@ -29,19 +39,23 @@ class DrillState:
     """`last` is the newest drill with a verdict; `every` is the interval of regular drills, None when they are off.
 
     `failures` are the newest drill and the newest verification, where they found the archive bad and no later one
-    passed. `trouble` is a drill without a verdict that is newer than `last`. `put_off` is why one that is due waits.
+    passed. `trouble` is a drill without a verdict that is newer than `last`. `proof` is the newest drill that passed,
+    of one of the newest backups at that time. `put_off` is why one that is due waits.
     """
 
     every: timedelta | None
     last: DrillExecution | None
     failures: tuple[DrillExecution, ...]
     trouble: DrillExecution | None
+    proof: DrillExecution | None = None
     put_off: str = ""
 
     def is_due(self, now: datetime, grace: timedelta = timedelta()) -> bool:
         if self.every is None:
             return False
-        return self.last is None or now - self.last.created_at > self.every + grace
+        # one that failed is not made again at once; the next backup may be as bad
+        last = self.last if self.last is not None and self.last.verdict == Verdict.FAILED else self.proof
+        return last is None or now - last.created_at > self.every + grace
 
     @property
     def is_overdue(self) -> bool:
@@ -68,8 +82,12 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
     rows = InstanceState.objects.filter(instance__in=names).annotate(**newest)
     found_rows = list(rows.values_list("instance", "drill_put_off", *newest))
     put_off = {name: why for name, why, *_ in found_rows}
-    runs = DrillExecution.objects.filter(pk__in=[pk for _, _, *pks in found_rows for pk in pks if pk is not None])
-    for run in runs.select_related("execution").without_manifest():
+    chosen = {pk for _, _, *pks in found_rows for pk in pks if pk is not None}
+    runs = DrillExecution.objects.filter(pk__in=chosen).select_related("execution").without_manifest().in_bulk()
+    column = list(SORTS).index("proof")
+    proofs = {name: runs.get(pks[column]) for name, _, *pks in found_rows}
+    others = {pk for _, _, *pks in found_rows for index, pk in enumerate(pks) if index != column and pk is not None}
+    for run in (runs[pk] for pk in others if pk in runs):
         found = troubles if run.verdict == Verdict.NONE else drills if run.kind == Kind.DRILL else verifications
         found[run.instance] = run
     states = {}
@@ -88,7 +106,7 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
         if last is not None and trouble is not None and last.created_at > trouble.created_at:
             trouble = None
         every = drills_every(name)
-        state = DrillState(every=every, last=last, failures=tuple(failures), trouble=trouble)
+        state = DrillState(every, last, tuple(failures), trouble, proofs.get(name))
         # of the regular drills that are switched off, or of one that an operator made meanwhile, it is outdated
         states[name] = replace(state, put_off=put_off.get(name, "") if state.is_due(timezone.now()) else "")
     return states

@@ -12,7 +12,7 @@ from backups.models import BackupCopy, BackupExecution, RestoreExecution
 from backups.service.archives.leases import used_backups
 from backups.service.archives.names import time_in
 from backups.service.archives.records.copies import seen_at
-from backups.service.drops.episodes import is_before, open_episodes
+from backups.service.drops.episodes import Episode, is_before, open_episodes
 from backups.service.retention.rules import Backup, Decision, RetentionError, Rule, agreed_date, decide
 from backups.service.retention.stored import copies_at
 from backups.service.schedules.freshness import freshness_by_instance, max_ages
@@ -95,11 +95,15 @@ def as_backups(copies: Iterable[BackupCopy], flaws: Mapping[str, str]) -> list[B
             adopted=row.adopted,
             flaw=flaws.get(row.pk) or (DAMAGED if row.pk in damaged else row.flaw),
             dropped=row.open_drop,
-            before_drop=is_before(row, episodes.get(row.instance)),
+            before_drop=_before_drop(row, episodes.get(row.instance)),
             size_bytes=row.compressed_size_bytes or 0,
         )
         for row in rows
     ]
+
+
+def _before_drop(row: BackupExecution, episode: Episode | None) -> str:
+    return episode.described if episode is not None and is_before(row, episode) else ""
 
 
 def taken_at(backup: BackupExecution, claim_of_manifest: str | None) -> datetime | None:

@@ -210,8 +210,8 @@ def _delete_all(
                 if rest.count() < (least := pruned.plan.min_keep):
                     raise NotDeletable(f"Fewer than {least} good backups of {entry.execution.instance} would remain.")
                 episode = open_episodes([entry.execution.instance]).get(entry.execution.instance)
-                if is_before(entry.execution, episode):
-                    raise NotDeletable(f"{entry.execution} is from before a drop of data that is not confirmed.")
+                if episode is not None and is_before(entry.execution, episode):
+                    raise NotDeletable(sentences(f"{entry.execution} is from before {episode.described}"))
                 delete_from(opened, entry.copy, by=by, reason=f"{entry.reason} ({pruned.plan.rule})")
             except NotDeletable as error:
                 in_a_row = 0

@@ -112,7 +112,7 @@ class Trial:
         )
 
     def _free_space(self) -> str:
-        free = self._destination.free_space()
+        free = self._destination.tested_free_bytes = self._destination.free_space()
         return "not reported" if free is None else human_size(free)
 
     def _clock(self) -> str:

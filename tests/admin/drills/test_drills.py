@@ -121,11 +121,11 @@ def test_a_failed_drill_is_loud_on_every_page(backed_up: Run, client: Client, se
     assert verdict.field("message").text.startswith("shop/manual/")
     assert page_at(client, url(execution)).notice("drill-failed")["role"] == "alert"
     front = page_at(client, "/admin/")
-    assert "the last drill of shop failed" in front.field("banner").text
+    assert "No backup of shop is known to restore" in front.field("banner").text
     assert url(execution) in front.notice("drill-failed", "shop").links()
     row = front.row("shop")
-    assert (row.status, row.flags(), row.field("last_good_backup").value) == ("never", ["drill-failed"], "")
-    assert row.field("condition").text == "No good backup"
+    assert (row.status, row.flags(), row.field("last_good_backup").value) == ("unprotected", ["drill-failed"], "")
+    assert [one["data-reason"] for one in row.all(data_reason="*")] == ["nothing-restores", "drill-failed"]
 
 
 def test_a_failed_verification_is_as_loud(client: Client) -> None:
@@ -141,9 +141,9 @@ def test_a_failed_verification_is_as_loud(client: Client) -> None:
     }
     assert "<b>cut" not in page.html
     front = page_at(client, "/admin/")
-    assert "the last verification of shop failed" in front.field("banner").text
+    assert "The last verification of shop failed" in front.field("banner").text
     row = front.row("shop")
-    assert (row.status, row.flags()) == ("safe", ["verification-failed"])
+    assert (row.status, row.flags()) == ("at-risk", ["verification-failed"])
     assert row.field("last_good_backup").value == good.pk, "the good backup before it still is one"
     instance = page_at(client, SHOP)
     assert instance.notice("verification-failed", "shop").field("message").text == "<b>cut</b>."
@@ -174,7 +174,7 @@ def test_a_drill_without_a_verdict_says_that_it_says_nothing(client: Client) -> 
     assert page_of(run) in front.notice("drill-without-verdict", "shop").links()
     assert front.notice("drill-without-verdict").field("message").text == "the nas does not answer."
     assert front.notice("drill-without-verdict").field("hint").text == "wake it."
-    assert front.row("shop").status == "safe"
+    assert front.row("shop").all(data_reason="drill-without-verdict")
     assert front.row("shop").field("last_good_backup").value == execution.pk
     a_drill(execution, verdict="passed", created_at=timezone.now() + timedelta(seconds=1))
     assert "drill-without-verdict" not in page_at(client, "/admin/").notices()

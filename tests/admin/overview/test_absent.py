@@ -14,7 +14,8 @@ from backups.service.automation.watch import back_up_changes
 from tests.support.file_systems import silent_mount
 from tests.support.pages.front_page import INDEX, banner, row
 from tests.support.pages.parsed import page_at
-from tests.support.rows import VIEW, a_client, an_execution
+from tests.support.protected import a_protected_backup
+from tests.support.rows import VIEW, a_client
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker", "scheduled")]
 SHOP = "/admin/backups/instances/shop/"
@@ -34,10 +35,10 @@ def lacking(severity: str, component: str = "orders", **fields: Any) -> None:
 @pytest.fixture(autouse=True)
 def good_backups(instances: dict[str, Any]) -> None:
     for name in instances:
-        an_execution(name)
+        a_protected_backup(name)
 
 
-def test_a_required_one_turns_the_banner_red_with_reason_and_what_to_do(
+def test_a_required_one_turns_the_banner_amber_with_reason_and_what_to_do(
     instances: dict[str, Any], settings: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "shop" / "orders.db").unlink()
@@ -45,7 +46,7 @@ def test_a_required_one_turns_the_banner_red_with_reason_and_what_to_do(
     back_up_changes("backups")
     client = a_client(VIEW)
     severity, text = banner(client)
-    assert severity == "bad"
+    assert severity == "warning"
     assert f"orders of shop is missing: {tmp_path / 'shop' / 'orders.db'} does not exist" in text
     assert row(client, "shop").one(data_flag="absent")["href"] == SHOP
     for address in (INDEX, SHOP):
@@ -66,7 +67,7 @@ def test_a_loss_of_an_optional_one_is_amber_and_a_note_stays_a_note() -> None:
     client = a_client(VIEW)
     lacking("loss")
     severity, text = banner(client)
-    assert (severity, "optional orders of shop is missing" in text) == ("warning", True)
+    assert (severity, "orders of shop is missing" in text) == ("warning", True)
     assert page_at(client, INDEX).notice("absent").row("orders").status == "loss"
     lacking("note")
     assert banner(client)[0] == "good"

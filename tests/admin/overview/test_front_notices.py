@@ -13,6 +13,7 @@ from backups.lib.log_handlers import LogFile
 from backups.models import Heartbeat, InstanceState
 from backups.runs.recovery import heartbeats
 from tests.support.pages.parsed import page_at
+from tests.support.protected import a_protected_backup
 from tests.support.rows import VIEW, a_client, an_execution
 
 pytestmark = pytest.mark.django_db
@@ -72,8 +73,8 @@ def test_the_workers_that_answer_are_counted() -> None:
 
 @pytest.mark.usefixtures("worker", "scheduled")
 def test_a_log_file_that_cannot_be_written_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    an_execution("shop")
-    an_execution("wiki")
+    a_protected_backup("shop")
+    a_protected_backup("wiki")
     client = a_client(VIEW)
     page = page_at(client, INDEX)
     assert page.field("banner").status == "good"

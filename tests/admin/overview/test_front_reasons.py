@@ -24,14 +24,14 @@ def test_the_banner_says_why_the_last_attempt_failed(admin: Client) -> None:
     for name in ("shop", "wiki"):
         an_execution(name, age=timedelta(hours=2))
     an_execution("shop", status=Status.FAILED, error_message="The disk of nas is full.")
-    assert "shop failed: The disk of nas is full." in banner(admin)
+    assert "of shop failed: The disk of nas is full." in banner(admin)
 
 
 def test_the_banner_says_why_a_drill_failed_and_cuts_what_is_long(admin: Client) -> None:
     for name in ("shop", "wiki"):
         a_drill(an_execution(name), verdict="failed", error_message="It is damaged, " + "very " * 100 + "much.")
     text = banner(admin)
-    assert "the last drill of shop failed: It is damaged, very" in text
+    assert "No backup of shop is known to restore: the last drill failed: It is damaged, very" in text
     assert len(text) < 500
 
 

@@ -39,7 +39,8 @@ def test_it_shows_state_components_schedules_and_the_latest_backups(tmp_path: Pa
     assert next_run is not None
     state = page.section("state")
     overdue_from = next_run + timedelta(hours=1)
-    assert state.field("condition").status == "safe"
+    assert (state.field("level").status, state.field("level").text) == ("at-risk", "At risk")
+    assert page.section("reasons").rows() == ["only-on-this-machine", "never-drilled"]
     assert state.field("cadence").text == "at 02:00, every day (UTC)"
     assert state.facts("last_good_backup", "last_drill", "freshness", "next_run", "kind", "root") == {
         "last_good_backup": execution.pk,

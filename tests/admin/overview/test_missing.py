@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from tests.support.pages.admin_pages import LIST
 from tests.support.pages.parsed import page_at
+from tests.support.protected import a_protected_backup
 from tests.support.rows import VIEW, a_client, an_execution
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker")]
@@ -12,13 +13,13 @@ INSTANCE = "/admin/backups/instances/shop/"
 
 
 def test_a_missing_archive_turns_the_banner_amber_and_leads_to_the_list() -> None:
-    an_execution()
-    an_execution("wiki")
+    a_protected_backup()
+    a_protected_backup("wiki")
     lost = an_execution(missing_at=timezone.now())
     client = a_client(VIEW)
     page = page_at(client, "/admin/")
     banner = page.field("banner")
-    assert (banner.status, "1 archive of shop went missing" in banner.text) == ("warning", True)
+    assert (banner.status, "1 archive of shop is missing" in banner.text) == ("warning", True)
     link = page.section("instances").row("shop").one(data_flag="missing")
     assert (link.status, link.value) == ("late", "1")
     assert page_at(client, link["href"]).listed_runs() == [lost.pk]
@@ -34,8 +35,8 @@ def test_a_deleted_archive_is_no_reason_for_a_warning() -> None:
 
 
 def test_archives_of_an_instance_that_is_not_described_any_more_are_named_too() -> None:
-    an_execution()
-    an_execution("wiki")
+    a_protected_backup()
+    a_protected_backup("wiki")
     an_execution("gone", missing_at=timezone.now())
     page = page_at(a_client(VIEW), "/admin/")
     assert page.notice("missing")["data-about"] == "gone"

@@ -10,6 +10,7 @@ from tests.support.pages.admin_pages import START
 from tests.support.pages.front_page import INDEX, banner, row
 from tests.support.pages.parsed import page_at
 from tests.support.pages.schedule_pages import a_schedule
+from tests.support.protected import a_protected_backup
 from tests.support.rows import VIEW, a_client, an_execution
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker", "scheduled")]
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker", "schedule
 @pytest.fixture(autouse=True)
 def gone(instances: dict[str, Any]) -> None:
     """The wiki was taken out of the file; the shop is safe."""
-    an_execution("shop")
+    a_protected_backup("shop")
     del instances["wiki"]
 
 
@@ -28,7 +29,7 @@ def test_with_backups_it_keeps_a_neutral_row_that_starts_nothing() -> None:
     wiki = row(client, "wiki")
     assert (wiki.status, wiki.field("last_good_backup").value) == ("undescribed", backup.pk)
     assert page_at(client, INDEX).html.count(START) == 1
-    assert banner(client) == ("good", "The instance has a good backup that is not overdue.")
+    assert banner(client) == ("good", "The instance is protected.")
 
 
 def test_with_a_schedule_it_needs_attention() -> None:
@@ -36,8 +37,8 @@ def test_with_a_schedule_it_needs_attention() -> None:
     client = a_client(VIEW)
     severity, text = banner(client)
     assert severity == "bad"
-    assert text.startswith("1 of 2 instances needs attention: wiki ")
-    assert row(client, "wiki").status == "undescribed"
+    assert text.startswith("1 of 2 instances is unprotected. wiki is not in the instances file")
+    assert row(client, "wiki").status == "unprotected"
     # its page opens too
     assert "instances" in page_at(client, reverse("admin:backups_instance", args=["wiki"])).notices()
 

@@ -14,6 +14,7 @@ from destinations.models import BackupDestination
 from tests.support.pages.front_page import INDEX, banner, row
 from tests.support.pages.parsed import page_at
 from tests.support.pages.schedule_pages import LIST, SEE, a_schedule, url
+from tests.support.protected import a_protected_backup
 from tests.support.rows import VIEW, Status, a_client, a_destination, an_execution
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("worker")]
@@ -24,8 +25,8 @@ HOUR = timedelta(hours=1)
 def refused() -> BackupSchedule:
     """A schedule whose slot came while its destination was disabled, five minutes after a good backup."""
     schedule = a_schedule()
-    an_execution("shop")
-    an_execution("wiki")
+    a_protected_backup("shop")
+    a_protected_backup("wiki")
     BackupDestination.objects.update(enabled=False)
     BackupSchedule.objects.update(next_run=timezone.now())
     assert start_due("backups") == []
@@ -44,18 +45,18 @@ def test_the_schedule_keeps_the_reason_and_the_time(refused: BackupSchedule) -> 
 def test_the_front_page_is_not_green_and_names_schedule_and_reason(refused: BackupSchedule) -> None:
     client = a_client(VIEW, SEE)
     severity, text = banner(client)
-    assert severity == "bad"
-    assert "schedule nightly of shop failed: Destination nas is disabled" in text
-    assert row(client, "shop").status == "failing"
+    assert severity == "warning"
+    assert "Schedule nightly of shop failed: Destination nas is disabled" in text
+    assert row(client, "shop").one(data_reason="schedule-failing:nightly").status == "at-risk"
     (notice,) = page_at(client, INDEX).all(data_notice="schedule-failed")
     assert (notice["data-about"], notice.field("message").text) == ("nightly", "Destination nas is disabled.")
     assert url(refused) in notice.links()
 
 
 def test_a_backup_by_hand_leaves_a_warning_and_a_run_of_the_schedule_clears_it(refused: BackupSchedule) -> None:
-    an_execution("shop", age=timedelta())
+    a_protected_backup("shop", age=timedelta())
     client = a_client(VIEW)
-    assert row(client, "shop").status == "safe"
+    assert row(client, "shop").one(data_reason="*")["data-reason"] == "schedule-failing:nightly"
     assert banner(client)[0] == "warning"
     BackupSchedule.objects.update(consecutive_failures=0, last_error="", last_status="completed")
     BackupDestination.objects.update(enabled=True)

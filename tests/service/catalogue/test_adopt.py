@@ -18,7 +18,7 @@ from backups.models import BackupExecution
 from backups.service.archives.signatures import signature_state
 from backups.service.catalogue.sync import scan_destination
 from backups.service.drill.run import verify_backup
-from backups.service.monitoring.protection import Condition, protections
+from backups.service.monitoring.protection import protections
 from backups.service.retention.plan import plan_prune
 from backups.service.retention.prune import prune
 from destinations.models import BackupDestination
@@ -178,7 +178,7 @@ def test_an_archive_without_a_date_to_rely_on_is_never_pruned_and_makes_no_insta
     ((entry,), (state,)) = plan_prune(destination, timezone.now()).entries, protections()
     assert entry.keep
     assert entry.reason in ("kept because its date is unknown", "kept because its date is in the future")
-    assert state.condition is Condition.NEVER
+    assert state.good is None
 
 
 def test_the_servers_own_archives_are_adopted_the_encrypted_one_with_its_passphrase(

@@ -10,7 +10,7 @@ import pytest
 
 from backups.checks.drops import check_drops
 from backups.service.drops.episodes import confirm_drop, open_drops, open_episodes
-from backups.service.monitoring.protection import Condition, protections
+from backups.service.monitoring.protection import protections
 from backups.signals import data_dropped
 from tests.support.call_commands import command, refused
 from tests.support.drops import EMPTY, HOUR, LEFT, empty, held, lacking
@@ -70,14 +70,14 @@ def told() -> Iterator[list[str]]:
 
 def test_an_instance_whose_newest_backup_lacks_data_is_not_safe(home: Path, small_shop: Path) -> None:
     held(9 * HOUR)
-    assert protections(names=["shop"])[0].condition is Condition.SAFE
+    assert protections(names=["shop"])[0].episode is None
     night = lacking(HOUR)
     (found,) = protections(names=["shop"])
-    assert (found.condition, found.good) == (Condition.DROPPED, night)
+    assert found.good == night
     assert found.episode is not None and found.episode.since == night.started_at
     # a safety backup comes after it and changes nothing
     held(timedelta(minutes=1), EMPTY, kind="safety")
-    assert protections(names=["shop"])[0].condition is Condition.DROPPED
+    assert protections(names=["shop"])[0].episode is not None
 
 
 def test_the_command_confirms_the_newest_of_an_instance_or_one_by_its_id(home: Path) -> None:

@@ -20,8 +20,8 @@ class Backup:
     `in_use`: a restore, a verification or a download reads it now. `locked_until`: until then the store refuses to
     delete it. `adopted`: it was made elsewhere, so that its date is only what the archive says of itself. `flaw` says
     why an archive is known not to be good: it replaces no other backup, and is kept for inspection. `dropped`: it lacks
-    data that was there before, and this is not confirmed;
-    `before_drop`: it is from before such a drop, which has not ended.
+    data that was there before, or has far more, and this is not confirmed; `before_drop`: it is from before such a
+    drop, which this describes and which has not ended.
     `size_bytes` is the size at the destination.
     """
 
@@ -39,12 +39,12 @@ class Backup:
     adopted: bool = False
     flaw: str = ""
     dropped: bool = False
-    before_drop: bool = False
+    before_drop: str = ""
     size_bytes: int = 0
 
     def without_temporary_protection(self) -> "Backup":
         """Return it without temporary protections."""
-        return replace(self, in_use=False, locked_until=None, safety_of_unacknowledged_restore=False, before_drop=False)
+        return replace(self, in_use=False, locked_until=None, safety_of_unacknowledged_restore=False, before_drop="")
 
     @property
     def date(self) -> datetime | None:

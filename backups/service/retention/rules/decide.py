@@ -142,7 +142,7 @@ def _protection(backup: Backup, now: datetime) -> str | None:
     if backup.flaw:
         return f"it replaces no other backup, and needs attention: {backup.flaw}"
     if backup.before_drop:
-        return "it is from before a drop of data that is not confirmed"
+        return f"it is from before {backup.before_drop}"
     if backup.date is None:
         return "its date is unknown"
     if backup.date > now:

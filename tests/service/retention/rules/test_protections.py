@@ -121,7 +121,7 @@ def test_a_backdated_or_safety_archive_pushes_no_other_backup_out(rule: Rule, fa
 
 @EVERY_STRATEGY
 def test_what_is_from_before_a_drop_stays_whatever_the_rule_says(rule: Rule) -> None:
-    rows = [taken(NOW - timedelta(days=age), id=f"{age}", before_drop=True) for age in range(1, 90)]
+    rows = [taken(NOW - timedelta(days=age), id=f"{age}", before_drop="a drop of data") for age in range(1, 90)]
     decisions = judge(rule, [taken(NOW, id="dropped", dropped=True), *rows])
     assert gone(decisions) == []
     assert "it is from before a drop" in reason(decisions, "89")

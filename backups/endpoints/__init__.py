@@ -1,0 +1,1 @@
+"""What programs ask this site for, without signing in: /health and /metrics."""

@@ -1,0 +1,21 @@
+"""Metrics of the site as a whole."""
+
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+
+from backups.endpoints.collector.gauges import gauge
+from backups.service.monitoring.health import Health
+from backups.version import VERSION
+
+
+def site_metrics(health: Health) -> Iterator[Metric]:
+    yield gauge("info", "Version of the site; always 1.", ["version"], [([VERSION], 1)])
+    yield gauge("level", "The worst level: 0 protected, 1 at risk, 2 unprotected.", [], [([], health.level.exit_code)])
+    yield gauge("failing", "1 while /health answers 503.", [], [([], health.is_failing)])
+    yield gauge(
+        "site_reason",
+        "1 for each cause that concerns the whole site.",
+        ["code", "subject", "level"],
+        [([reason.code, reason.subject, reason.level.value], 1) for reason in health.site],
+    )

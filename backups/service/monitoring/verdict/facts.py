@@ -1,0 +1,244 @@
+"""The facts that a verdict is made of, from rows only: no file and no destination is opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backups.instances import get_instance, inventory
+from backups.models import (
+    BackupCopy,
+    BackupExecution,
+    BackupSchedule,
+    DrillExecution,
+    InstanceState,
+    KeyCheck,
+    RestoreExecution,
+    RetentionPass,
+)
+from backups.models.columns import AbsentComponent
+from backups.models.querysets import BackupQuerySet
+from backups.service.drops.episodes import Episode, named
+from backups.service.drops.holdings import Drop
+from backups.service.monitoring.drills import DrillState, drill_states
+from backups.service.monitoring.lacking import lacking_by_instance
+from backups.service.monitoring.protection import Protection, protections, taken_at
+from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
+from backups.service.restore.ending.half_restored import not_rolled_back
+from backups.service.schedules.freshness import Freshness
+from destinations.models import BackupDestination
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A destination as the rows know it. `leaves_machine` is true where archives are not lost with this machine."""
+
+    destination: BackupDestination
+    leaves_machine: bool
+    key_check: KeyCheck | None
+    retention: RetentionPass | None
+
+    @property
+    def name(self) -> str:
+        return self.destination.name
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFact:
+    """A copy of the newest good backup: its row and where it is."""
+
+    copy: BackupCopy
+    place: Place
+
+    @property
+    def is_encrypted(self) -> bool:
+        return bool(self.copy.encryption)
+
+
+@dataclass(frozen=True, slots=True)
+class OffTrend:
+    """Record counts or sizes of one component that left their trend; `text` says so in a full sentence."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one instance.
+
+    `copies` are those of the newest good backup, sound or not.
+    `missing`, `damaged` and `lacking` count backups whose archive is gone, is changed everywhere, or lacks a copy.
+    `config_errors` are those in the instances file, `config_problem` those in the configuration of the service.
+    """
+
+    protection: Protection
+    drills: DrillState
+    is_described: bool = True
+    copies: tuple[CopyFact, ...] = ()
+    missing: int = 0
+    damaged: int = 0
+    lacking: int = 0
+    half_restored: RestoreExecution | None = None
+    restart_since: datetime | None = None
+    restart_by: str = ""
+    config_errors: tuple[str, ...] = ()
+    config_problem: str = ""
+    absent: tuple[AbsentComponent, ...] = ()
+    off_trend: tuple[OffTrend, ...] = ()
+
+    @property
+    def instance(self) -> str:
+        return self.protection.name
+
+    @property
+    def is_watched(self) -> bool:
+        """False for an instance that is gone from the file and has no schedule: its backups may stay."""
+        is_in_use = self.outlook.automatic or self.half_restored is not None
+        return self.is_described or bool(self.config_errors) or bool(is_in_use)
+
+    @property
+    def good(self) -> BackupExecution | None:
+        """The newest good backup, without its manifest."""
+        return self.protection.good
+
+    @property
+    def failure(self) -> BackupExecution | None:
+        """The newest backup that failed after it."""
+        return self.protection.failure
+
+    @property
+    def active(self) -> BackupExecution | None:
+        return self.protection.active
+
+    @property
+    def episode(self) -> Episode | None:
+        return self.protection.episode
+
+    @property
+    def outlook(self) -> Freshness:
+        """What the schedules demand."""
+        return self.protection.outlook
+
+    @property
+    def overdue_from(self) -> datetime | None:
+        return self.protection.overdue_from
+
+    @property
+    def next_run(self) -> datetime | None:
+        return self.protection.outlook.next_run
+
+    @property
+    def sound_copies(self) -> list[CopyFact]:
+        return [fact for fact in self.copies if fact.copy.is_sound]
+
+    @property
+    def copies_away(self) -> list[CopyFact]:
+        """The sound copies of the newest good backup off this machine."""
+        return [fact for fact in self.sound_copies if fact.place.leaves_machine]
+
+    @property
+    def proof(self) -> DrillExecution | None:
+        """The newest drill that passed, of one of the newest backups at that time, with its backup."""
+        return self.drills.proof
+
+    @property
+    def proven(self) -> BackupExecution | None:
+        """The backup that the newest passed drill restored."""
+        return self.proof.execution if self.proof else None
+
+    @property
+    def proven_until(self) -> datetime | None:
+        """The time of the data that is proven to be restorable."""
+        return taken_at(self.proof.execution) if self.proof else None
+
+    @property
+    def restore_time(self) -> timedelta | None:
+        """How long the proven backup took to restore, as measured."""
+        return timedelta(seconds=self.proof.seconds) if self.proof and self.proof.seconds is not None else None
+
+
+def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None) -> list[Facts]:
+    """Return the facts of each instance of `names`, by default of all that are watched.
+
+    The number of queries is constant. `backups` selects the columns of the rows, by default all but the manifest.
+    """
+    names = watched_names() if names is None else names
+    described, errors = inventory().instances, dict[str, list[str]]()
+    for problem in inventory().problems:
+        errors.setdefault(problem.instance, []).append(problem.message)
+    states = protections(backups, names)
+    drills = drill_states(names)
+    copies = _copies_of([state.good for state in states if state.good is not None])
+    missing, damaged, lacking = missing_by_instance(), damaged_by_instance(), lacking_by_instance()
+    # the newest of each, so the oldest is taken first
+    broken = {restore.instance: restore for restore in reversed(not_rolled_back())}
+    notes = InstanceState.objects.filter(instance__in=names).in_bulk()
+    found = []
+    for state in states:
+        name, note = state.name, notes.get(state.name)
+        found.append(
+            Facts(
+                protection=state,
+                drills=drills[name],
+                is_described=name in described,
+                copies=tuple(copies.get(state.good.pk, ())) if state.good else (),
+                missing=missing.get(name, 0),
+                damaged=damaged.get(name, 0),
+                lacking=lacking.get(name, 0),
+                half_restored=broken.get(name),
+                restart_since=note.restart_required_since if note else None,
+                restart_by=note.restart_required_by if note else "",
+                config_errors=() if name in described else tuple(errors.get(name, errors.get("", []))),
+                config_problem=note.config_problem if note else "",
+                off_trend=_off_trend(state),
+                absent=tuple((note.absent_components or ()) if note and name in described else ()),
+            )
+        )
+    return found
+
+
+def require_known(name: str) -> None:
+    """Raise InstanceError for a name that neither the instances file nor the history has."""
+    if name not in watched_names() and not BackupExecution.objects.of_instance(name).exists():
+        get_instance(name)
+
+
+def watched_names() -> list[str]:
+    """Return the instances of the file, with mistakes or not, those of enabled schedules, and half-restored ones.
+
+    Another one that is gone from the file is not watched: its backups may stay.
+    """
+    found = inventory()
+    names = {*found.instances, *(problem.instance for problem in found.problems if problem.instance)}
+    # of a file that cannot be read it is not known what it describes
+    scheduled = BackupSchedule.objects.enabled().order_by().values_list("instance", flat=True)
+    return sorted({*names, *scheduled, *(restore.instance for restore in not_rolled_back())})
+
+
+def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
+    """Return the destinations with `ids`, by default all, by their id."""
+    rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
+    checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
+    return {row.pk: Place(row, row.leaves_this_machine, checks.get(row.pk), passes.get(row.pk)) for row in rows}
+
+
+def _off_trend(state: Protection) -> tuple[OffTrend, ...]:
+    """Return what is off the trend in the newest backup, by component."""
+    found: dict[str, list[Drop]] = {}
+    for drop in state.episode.off_trend if state.episode else ():
+        found.setdefault(drop.component, []).append(drop)
+    return tuple(
+        OffTrend(component, f"The amount of data of {state.name} is off its trend: {'; '.join(named(drops))}.")
+        for component, drops in found.items()
+    )
+
+
+def _copies_of(backups: Sequence[BackupExecution]) -> dict[str, list[CopyFact]]:
+    """Return the copies of each of `backups` by its id, without those that were deleted."""
+    rows = BackupCopy.objects.filter(execution__in=[backup.pk for backup in backups])
+    copies = list(rows.exclude(state=BackupCopy.State.DELETED).defer("upload_state"))
+    known = places(sorted({copy.destination_id for copy in copies}))
+    found: dict[str, list[CopyFact]] = {}
+    for copy in copies:
+        found.setdefault(copy.execution_id, []).append(CopyFact(copy, known[copy.destination_id]))
+    return found

@@ -1,0 +1,17 @@
+"""The limits by which facts are judged."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`drill_period` counts where regular drills are off. `key_check_age` is how old the last key check may be."""
+
+    # a drill waits for others of its queue, and may take hours
+    drill_grace: timedelta = timedelta(days=1)
+    drill_period: timedelta = timedelta(days=90)
+    # keys are tried once a day, at one destination a minute
+    key_check_age: timedelta = timedelta(days=2)
+    failures_in_a_row: int = 2
+    backups_that_must_fit: int = 3

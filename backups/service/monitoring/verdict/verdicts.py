@@ -1,0 +1,47 @@
+"""The verdicts as pages, commands, the API, metrics and alarms take them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from django.utils import timezone
+
+from backups.models import AcceptedReason
+from backups.models.querysets import BackupQuerySet
+from backups.service.monitoring.verdict.facts import facts_of
+from backups.service.monitoring.verdict.judge import Verdict, judge
+from backups.service.monitoring.verdict.reason import Acceptance
+
+
+def verdicts(names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None) -> list[Verdict]:
+    """Return the verdict on each instance of `names`, by default on all that are watched.
+
+    The number of queries is constant. `backups` selects the columns of the rows, as in `facts_of`.
+    """
+    now = timezone.now()
+    return _with_accepted([judge(facts, now) for facts in facts_of(names, backups=backups)])
+
+
+def today() -> date:
+    """Return the day of the site, whatever time zone a person chose for pages."""
+    return timezone.localdate(timezone=timezone.get_default_timezone())
+
+
+def _with_accepted(judged: list[Verdict]) -> list[Verdict]:
+    """Return the verdicts with the acceptances that have not expired, in one query."""
+    names = [verdict.instance for verdict in judged]
+    known = {
+        (row.instance, row.key): Acceptance(row.text, row.until, row.by, row.created_at)
+        for row in AcceptedReason.objects.filter(until__gte=today(), instance__in=names)
+    }
+    if not known:
+        return judged
+    return [
+        replace(
+            verdict,
+            reasons=tuple(
+                replace(reason, accepted=known.get((verdict.instance, reason.key))) for reason in verdict.reasons
+            ),
+        )
+        for verdict in judged
+    ]

@@ -1,0 +1,5 @@
+from backups.outside.management.base import CheckOverdue
+
+
+class Command(CheckOverdue):
+    pass

@@ -1,0 +1,32 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django import Settings
+
+from backups.service.monitoring import usage
+
+TOKEN = "t" * 40
+SHOP = """\
+[shop]
+kind = "generic"
+root = "/srv/shop"
+components.orders = {kind = "sqlite", path = "orders.db"}
+"""
+
+
+@pytest.fixture
+def token(settings: Settings) -> str:
+    settings.BACKUP_MONITORING_TOKEN = TOKEN
+    return TOKEN
+
+
+@pytest.fixture
+def shop(declare: Callable[[str], None]) -> None:
+    declare(SHOP)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept_from_another_test() -> Iterator[None]:
+    usage.forget()
+    yield
+    usage.forget()
