@@ -119,6 +119,15 @@ def test_a_queued_backup_that_is_cancelled_is_no_event(add: Add, web: WebReceive
     assert not Delivery.objects.exists()
 
 
+def test_the_safety_backup_of_a_restore_is_no_event_of_its_own(add: Add, web: WebReceiver) -> None:
+    add("ping", {"url": web.url}, scope="instances", instances=["shop"])
+    run = an_execution("shop", status="queued", kind="safety")
+    claim(run)
+    record_end(run, Ending(Status.FAILED, "The disk is full."))
+    assert not Notice.objects.exists()
+    assert not Delivery.objects.exists()
+
+
 def test_signals_become_notices() -> None:
     nas = a_destination()
     for _ in range(2):

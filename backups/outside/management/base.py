@@ -3,20 +3,19 @@
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from backups.outside.memory import Memory
 from backups.outside.problem import URGENCY, Problem, Severity, worst
 from backups.outside.read_health import problems_at, read_token
 from backups.outside.send import Receivers, ping, send_directly
-from destinations.lib.operator_error import OperatorError, sentences
+from destinations.lib.operator_error import OperatorError
 from destinations.management.base import OperatorCommand
 
 # its name in the memory, what it tells, and what sends that and returns what was not sent
@@ -55,14 +54,21 @@ class CheckOverdue(OperatorCommand):
         )
         parser.add_argument("--memory", type=Path, metavar="FILE", help="remembers what was sent (default: in /tmp)")
 
-    def run(self, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         try:
-            receivers = Receivers(*(_values(options[name]) for name in ("mail", "webhook", "apprise", "ping")))
-            receivers.require_valid()
-            problems = self.look(**options)
-        except OperatorError as error:
-            # the exit code of an error, 1, would read as a warning
-            raise _unknown(error) from error
+            super().handle(*args, **options)
+        except CommandError as error:
+            # whatever kept it from looking: 1 would read as a warning
+            if error.returncode == 1:
+                error.returncode = int(Severity.UNKNOWN)
+            raise
+
+    def run(self, **options: Any) -> None:
+        if options["timeout"] <= 0:
+            raise OperatorError("--timeout must be more than 0.")
+        receivers = Receivers(*(_values(options[name]) for name in ("mail", "webhook", "apprise", "ping")))
+        receivers.require_valid()
+        problems = self.look(**options)
         if not options["at_risk"]:
             problems = [problem for problem in problems if problem.severity is not Severity.WARNING]
         problems.sort(key=lambda problem: -URGENCY.index(problem.severity))
@@ -116,7 +122,9 @@ class CheckOverdue(OperatorCommand):
 
 def _default_memory(site: str) -> Path:
     digest = hashlib.sha256(site.encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir(), f"backupsite-checkoverdue-{os.geteuid()}-{digest}.json")
+    # not by tempfile, which raises where a full disk takes no file. Whose file it is, is looked at when it is read.
+    folder = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    return Path(folder, f"backupsite-checkoverdue-{os.geteuid()}-{digest}.json")
 
 
 def _values(given: Sequence[str]) -> list[str]:
@@ -131,9 +139,3 @@ def _values(given: Sequence[str]) -> list[str]:
                 raise OperatorError(f"The file {value} cannot be read: {reason}.") from None
         found.append(value)
     return found
-
-
-def _unknown(error: OperatorError) -> OperatorError:
-    known = OperatorError(sentences(error.message), error.hint)
-    known.exit_status = int(Severity.UNKNOWN)
-    return known

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0031_notifications'),
+        ('backups', '0032_monitor_queued'),
     ]
 
     operations = [
