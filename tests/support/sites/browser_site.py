@@ -55,7 +55,8 @@ SESSION = "session"
 DATABASE = "backupsite.sqlite3"
 # what tests change in a home, beside the database and the instances file
 CHANGED = ("backups", "instance", "shop")
-KEPT = ("backup_heartbeats", "django_q_schedule")
+# of the processes that go on: that they live, their schedule, and that the daily pass of retention was made
+KEPT = ("backup_heartbeats", "django_q_schedule", "backup_retention_passes")
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,14 @@ class Site:
             closing(sqlite3.connect(template / DATABASE)) as empty,
         ):
             empty.backup(fresh)
-            # of the processes that go on: the worker, and its schedule
             for table in KEPT:
                 fresh.execute(f"DELETE FROM {table}")
                 for row in live.execute(f"SELECT * FROM {table}").fetchall():
                     fresh.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+            # of destinations that tests have added
+            fresh.execute(
+                "DELETE FROM backup_retention_passes WHERE destination_id NOT IN (SELECT id FROM backup_destinations)"
+            )
             fresh.commit()
             fresh.backup(live)
 
