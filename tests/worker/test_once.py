@@ -8,7 +8,7 @@ from tests.support.sites.worker_site import Site, eventually
 from tests.support.soak import often
 
 pytestmark = pytest.mark.soak
-COUNT = often(4)
+COUNT = often(6)
 HOSTS = ("east", "west")
 MOST_BATCHES = 5
 
