@@ -7,11 +7,10 @@ stands here does what these functions of the library do, for AES-GCM without com
 import asyncio
 import os
 import time
-from collections import deque
 from typing import Any, cast
 
 import asyncssh
-from asyncssh.constants import FXP_STATUS, FXP_WRITE, MSG_CHANNEL_DATA
+from asyncssh.constants import FXP_WRITE, MSG_CHANNEL_DATA
 from asyncssh.encryption import GCMEncryption
 from asyncssh.packet import Byte, String, UInt32, UInt64
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,7 +25,7 @@ _CONNECTION = (
 _CHANNEL = (
     "_flush_send_buf", "_send_buf", "_send_buf_len", "_send_chan", "_send_pktsize", "_send_state", "_send_window",
 )  # fmt: skip
-_HANDLER = ("_process_status", "_send_request", "send_packet")
+_HANDLER = ("_make_request", "send_packet")
 
 
 def sender_of(connection: asyncssh.SSHClientConnection, client: asyncssh.SFTPClient) -> "Sender | None":
@@ -52,17 +51,14 @@ class Sender:
 
     async def write(self, file: asyncssh.SFTPClientFile, block: bytes, offset: int, size: int) -> None:
         """Write the block by requests of `size` bytes that are under way together."""
-        handler, view, waiting = self._handler, memoryview(block), deque[asyncio.Future[Any]]()
-        for start in range(0, len(view), size):
-            part = view[start : start + size]
-            waiting.append(asyncio.get_running_loop().create_future())
-            words = (String(file.handle), UInt64(offset + start), UInt32(len(part)), part)
-            handler._send_request(FXP_WRITE, words, waiting[-1])
-        while waiting:
-            kind, answer = await waiting.popleft()
-            if kind != FXP_STATUS:
-                raise asyncssh.SFTPBadMessage(f"Unexpected response type: {kind}")
-            handler._process_status(answer)
+        view, handle = memoryview(block), String(file.handle)
+        parts = ((offset + start, view[start : start + size]) for start in range(0, len(view), size))
+        await asyncio.gather(
+            *(
+                self._handler._make_request(FXP_WRITE, handle, UInt64(position), UInt32(len(part)), part)
+                for position, part in parts
+            )
+        )
 
     def _request(self, kind: int, number: int | None, *parts: Any) -> None:
         channel = self._channel
