@@ -22,6 +22,8 @@ INDEXES = [
     models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
     models.Index(fields=["kind", "-created_at"], name="execution_kind"),
     models.Index(fields=["compressed_size_bytes"], name="execution_size"),
+    # what waits: few, whatever statistics of the database say of a status on average
+    models.Index(fields=["created_at", "instance", "owner"], condition=Q(status="queued"), name="execution_queued"),
     # the last backup that a change of configuration is compared with
     models.Index(
         fields=["instance", "-started_at"],

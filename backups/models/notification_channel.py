@@ -93,6 +93,7 @@ class NotificationChannel(models.Model):
     last_sent_at = models.DateTimeField(null=True, blank=True, editable=False)
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False, help_text="tries in a row that failed")
+    retry_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="nothing is sent before that")
     last_error = models.TextField(blank=True, editable=False)
 
     class Meta:

@@ -3,19 +3,19 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.db.models import Case, F, IntegerField, Q, Value, When
 from django.utils import timezone
 
 from backups.errors import NotDelivered
 from backups.lib import audit
 from backups.models import Delivery, NotificationChannel
 from backups.notifications.channels import open_channel
-from backups.notifications.health import channel_fails, channel_works
+from backups.notifications.health import channel_fails, channel_works, pause_after
 from backups.notifications.items import TEST_TEXT, message_of
 from backups.notifications.message import Progress
 from destinations.lib.operator_error import OperatorError
 
 State, Kind = Delivery.State, Delivery.Kind
-MINUTES = (1, 2, 5, 10, 20, 30, 60, 60, 120, 120, 240)
 GIVEN_UP_AFTER = timedelta(days=1)
 # longer than one message to all its recipients takes: a process that was killed meanwhile has it sent again then
 CLAIM = timedelta(minutes=30)
@@ -25,14 +25,17 @@ KEPT, PINGS_KEPT = timedelta(days=90), timedelta(days=7)
 
 
 def deliver(now: datetime | None = None) -> int:
-    """Send the messages that are due, oldest first; return how many arrived.
+    """Send the messages that are due; return how many arrived.
 
-    When one fails, the other messages of its channel wait as long as that one.
+    When one fails, the others of its channel wait too. Those that were tried least come first, so that one which its
+    receiver never takes keeps no other from it; pings come in their order, because a start belongs before its end.
     """
     now = now or timezone.now()
     began, sent, failing = timezone.now(), 0, set[str]()
-    due = Delivery.objects.filter(state=State.WAITING, next_try_at__lte=now, channel__enabled=True)
-    for pk, channel_id in list(due.order_by("created_at", "pk").values_list("pk", "channel_id")):
+    ready = Q(channel__retry_at=None) | Q(channel__retry_at__lte=now)
+    due = Delivery.objects.filter(ready, state=State.WAITING, next_try_at__lte=now, channel__enabled=True)
+    tried = Case(When(kind=Kind.PING, then=Value(0)), default=F("attempts"), output_field=IntegerField())
+    for pk, channel_id in list(due.order_by(tried, "created_at", "pk").values_list("pk", "channel_id")):
         if timezone.now() - began > LIMIT:
             break
         if channel_id in failing or not _claim(pk, now):
@@ -86,15 +89,14 @@ def attempt(delivery: Delivery, now: datetime) -> bool:
 
 
 def _try_later(delivery: Delivery, now: datetime) -> None:
-    """Set when `delivery` is tried again, and let the others of its channel wait as long; give up old ones."""
+    """Set when `delivery` is tried again; give up those of its channel that are too old."""
     others = Delivery.objects.filter(channel=delivery.channel_id, state=State.WAITING).exclude(pk=delivery.pk)
     too_old = now - GIVEN_UP_AFTER
     if delivery.kind == Kind.TEST or delivery.created_at <= too_old:
         delivery.state = State.GIVEN_UP
-    else:
-        pause = MINUTES[min(delivery.attempts, len(MINUTES)) - 1]
-        delivery.next_try_at = now + timedelta(minutes=pause)
-        others.filter(next_try_at__lte=delivery.next_try_at).update(next_try_at=delivery.next_try_at)
+    elif delivery.kind != Kind.PING:
+        # a ping waits for the channel alone
+        delivery.next_try_at = now + pause_after(delivery.attempts)
     if delivery.kind != Kind.TEST:
         given_up = others.filter(created_at__lte=too_old, claimed_until=None).update(
             state=State.GIVEN_UP, error=delivery.error, error_hint=delivery.error_hint

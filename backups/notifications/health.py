@@ -1,27 +1,31 @@
 """Whether a channel works: what its row says of the latest tries."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import F, Max
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
 
-from backups.models import Delivery, NotificationChannel
+from backups.models import NotificationChannel
 from destinations.lib.operator_error import OperatorError
+
+# after the first, second, ... failure in a row
+MINUTES = (1, 2, 5, 10, 20, 30, 60, 60, 120, 120, 240)
 
 
 def channel_works(channel: NotificationChannel, now: datetime) -> None:
-    """Record that a message arrived, and let what waits go with the next tick."""
-    waiting = Delivery.objects.filter(channel=channel, state=Delivery.State.WAITING)
-    latest = waiting.filter(attempts__gt=0).aggregate(latest=Max("next_try_at"))["latest"] if channel.failures else None
-    if latest is not None:
-        # what failed, and what had to wait with it, goes with the next tick
-        waiting.filter(next_try_at__gt=now, next_try_at__lte=latest).update(next_try_at=now)
+    """Record that a message arrived: what waits goes too."""
     NotificationChannel.objects.filter(pk=channel.pk).update(
-        last_sent_at=now, failures=0, failing_since=None, last_error=""
+        last_sent_at=now, failures=0, failing_since=None, retry_at=None, last_error=""
     )
 
 
 def channel_fails(channel: NotificationChannel, error: OperatorError, now: datetime) -> None:
-    """Record why one did not."""
+    """Record why one did not, and let the others of the channel wait, longer each time."""
     rows = NotificationChannel.objects.filter(pk=channel.pk)
-    rows.update(failures=F("failures") + 1, last_error=error.text)
-    rows.filter(failing_since=None).update(failing_since=now)
+    rows.update(failures=F("failures") + 1, last_error=error.text, failing_since=Coalesce("failing_since", Value(now)))
+    failures = rows.values_list("failures", flat=True).first() or 1
+    rows.update(retry_at=now + pause_after(failures))
+
+
+def pause_after(failures: int) -> timedelta:
+    return timedelta(minutes=MINUTES[min(failures, len(MINUTES)) - 1])

@@ -106,15 +106,11 @@ def _put(channel: NotificationChannel, items: list[Item], now: datetime, at: dat
     if not items:
         return 0
     messages = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.MESSAGE)
-    # both among the newest, which an index finds
+    # among the newest, which an index finds
     recent = messages.filter(created_at__gt=now - RECENT)
     latest = recent.filter(sent_at__gt=now - GATHERED).order_by("-sent_at").first()
     if latest is not None and latest.sent_at is not None:
         at = max(at, latest.sent_at + GATHERED)
-    failing = recent.filter(state=Delivery.State.WAITING, attempts__gt=0).order_by("-next_try_at").first()
-    if failing is not None:
-        # it would fail as that one did
-        at = max(at, failing.next_try_at)
     # locked: whoever sends it takes it by an update, and reads the items after that
     untried = messages.filter(state=Delivery.State.WAITING, attempts=0, claimed_until=None)
     waiting = untried.select_for_update().filter(next_try_at__lte=at).order_by("next_try_at").last()

@@ -71,7 +71,9 @@ class Cause:
 
 def happened(cause: Cause) -> None:
     """Insert a notice of something that happened at one moment, in the transaction of the caller."""
-    cause.notice(timezone.now(), momentary=True).save(force_insert=True)
+    # an error leaves that transaction as it was
+    with transaction.atomic():
+        cause.notice(timezone.now(), momentary=True).save(force_insert=True)
 
 
 def began(cause: Cause) -> None:
@@ -80,7 +82,8 @@ def began(cause: Cause) -> None:
     The next look at all causes ends it when it is over.
     """
     # a concurrent look may insert the same
-    Notice.objects.bulk_create([cause.notice(timezone.now())], ignore_conflicts=True)
+    with transaction.atomic():
+        Notice.objects.bulk_create([cause.notice(timezone.now())], ignore_conflicts=True)
 
 
 def observe(causes: Iterable[Cause], *, ending: Callable[[Notice], str], now: datetime) -> int:

@@ -20,9 +20,6 @@ def queue_pings(run: BackupExecution, signal: str) -> None:
     routes = [route for route in ping_routes() if route.takes_run(run.instance, run.schedule_id or "")]
     now = timezone.now()
     for route in routes:
-        # behind those that wait: the service measures from a start to the next end
-        waiting = Delivery.objects.filter(channel=route.channel, state=Delivery.State.WAITING)
-        latest = waiting.order_by("-next_try_at").values_list("next_try_at", flat=True).first()
         text = _text(run) if signal == "fail" else ""
         if route.channel.hide_paths:
             text = without_paths(text)
@@ -31,7 +28,7 @@ def queue_pings(run: BackupExecution, signal: str) -> None:
             kind=Delivery.Kind.PING,
             items=[{"signal": signal, "run": run.pk, "instance": run.instance, "text": text}],
             created_at=now,
-            next_try_at=max(now, latest or now),
+            next_try_at=now,
         )
 
 

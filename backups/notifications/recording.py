@@ -21,15 +21,17 @@ HOST_KEY = "host-key-changed"
 
 
 def backup_began(run: BackupExecution) -> None:
-    queue_pings(run, "start")
+    # the backup that a restore makes first is none that a watcher waits for
+    if run.kind != BackupExecution.Kind.SAFETY:
+        queue_pings(run, "start")
 
 
 def backup_ended(run: BackupExecution) -> None:
-    if run.started_at is None and run.status == Status.CANCELLED:
+    # a restore that its safety backup ends is announced itself
+    if run.kind == BackupExecution.Kind.SAFETY or (run.started_at is None and run.status == Status.CANCELLED):
         return
     queue_pings(run, signal_of_end(run))
-    # a restore that its safety backup ends is announced itself
-    if run.status not in (Status.FAILED, Status.INTERRUPTED) or run.kind == BackupExecution.Kind.SAFETY:
+    if run.status not in (Status.FAILED, Status.INTERRUPTED):
         return
     began(
         Cause(

@@ -48,12 +48,9 @@ def open_now() -> dict[tuple[str, str], str]:
     return {(notice.instance, notice.code): notice.level for notice in rows}
 
 
-def test_every_code_of_a_verdict_has_an_event_and_every_event_is_known() -> None:
+def test_the_codes_and_the_events_that_are_brought_together_are_known() -> None:
     assert set(EVENT_OF.values()) <= EVENTS.keys()
-    # the others are about the protection in general
-    assert {*CODES, *SITE_CODES} - EVENT_OF.keys() == {
-        "only-on-this-machine", "unencrypted-off-machine", "schedules-paused"
-    }  # fmt: skip
+    assert EVENT_OF.keys() <= {*CODES, *SITE_CODES}
 
 
 def test_what_a_verdict_lists_opens_notices_and_its_end_ends_them() -> None:
@@ -118,6 +115,15 @@ def test_a_run_and_its_notice_are_recorded_together_and_a_notice_that_fails_undo
 def test_a_queued_backup_that_is_cancelled_is_no_event(add: Add, web: WebReceiver) -> None:
     add("ping", {"url": web.url}, scope="instances", instances=["shop"])
     finish.cancel(an_execution("shop", status="queued"), by="ada")
+    assert not Notice.objects.exists()
+    assert not Delivery.objects.exists()
+
+
+def test_the_safety_backup_of_a_restore_is_no_event_of_its_own(add: Add, web: WebReceiver) -> None:
+    add("ping", {"url": web.url}, scope="instances", instances=["shop"])
+    run = an_execution("shop", status="queued", kind="safety")
+    claim(run)
+    record_end(run, Ending(Status.FAILED, "The disk is full."))
     assert not Notice.objects.exists()
     assert not Delivery.objects.exists()
 

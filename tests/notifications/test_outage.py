@@ -209,6 +209,36 @@ def test_a_ping_waits_behind_those_before_it(web: WebReceiver, add: Add) -> None
     assert ["start" in one.path for one in web.taken] == [True, False]
 
 
+def test_two_processes_that_announce_at_once_queue_each_notice_once(
+    monkeypatch: pytest.MonkeyPatch, hook: NotificationChannel
+) -> None:
+    observe([failed()], ending=lambda notice: NO_LONGER, now=START)
+
+    def meanwhile(now: datetime) -> list[Notice]:
+        monkeypatch.undo()
+        assert messages.announce(now) == 1
+        return []
+
+    # after the first process has read what is new
+    monkeypatch.setattr(messages, "_due_reminders", meanwhile)
+    assert messages.announce(START) == 0
+    assert len(Delivery.objects.get().items) == 1
+
+
+def test_a_message_that_its_receiver_never_takes_keeps_no_other_from_it(
+    web: WebReceiver, hook: NotificationChannel
+) -> None:
+    web.poison = b"shop-poison"
+    causes = [failed("shop-poison")]
+    tick(START, *causes)
+    for hour in range(1, 6):
+        causes.append(failed(f"shop-{hour}"))
+        tick(START + hour * timedelta(hours=1), *causes)
+        tick(START + hour * timedelta(hours=1, minutes=2), *causes)
+    assert got(web) == [("began", f"shop-{hour}") for hour in range(1, 6)]
+    web.poison = b""
+
+
 def test_a_process_that_was_killed_while_it_sent_loses_nothing(web: WebReceiver, hook: NotificationChannel) -> None:
     observe([failed()], ending=lambda notice: NO_LONGER, now=START)
     messages.announce(START)

@@ -100,6 +100,8 @@ class ChannelForm(_ModelForm):
 
     def save(self, commit: bool = True) -> NotificationChannel:
         channel = self.instance
+        # what kept it from its receiver may be corrected now
+        channel.retry_at = None
         if {"digest", "digest_at", "digest_weekday", "time_zone"} & {*self.changed_data}:
             channel.next_digest_at = next_digest(channel, timezone.now())
         return super().save(commit)

@@ -84,8 +84,10 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     failures = _later(backups, failed, good)
     # of each instance the running backup, or else the one that was queued first
     active: dict[str, BackupExecution] = {}
-    # few rows: in that order, or with the names, SQLite would read all the others too
-    for backup in sorted(backups.active().order_by(), key=lambda row: (row.created_at, row.pk)):
+    # few rows: in that order, with the names or by one condition, SQLite would read all the others too
+    queued, running = BackupExecution.objects.queued().order_by(), BackupExecution.objects.running().order_by()
+    few = backups.filter(pk__in=queued.values("pk").union(running.values("pk"), all=True))
+    for backup in sorted(few.order_by(), key=lambda row: (row.created_at, row.pk)):
         if backup.status == Status.RUNNING or backup.instance not in active:
             active[backup.instance] = backup
     found = []

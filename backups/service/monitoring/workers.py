@@ -43,13 +43,15 @@ def worker_state() -> WorkerState:
     now = timezone.now()
     rows = list(Heartbeat.objects.order_by("-beat_at"))
     alive = tuple(row for row in rows if row.kind == Kind.WORKER and is_fresh(row, now))
-    # an active run may be of an instance that was removed, or moved to another queue; in any order, or SQLite would
-    # read the whole history in that order after ANALYZE
-    active = {
-        queue_of(instance)
-        for kind in kinds()
-        for instance in kind.model.objects.active().order_by().values_list("instance", flat=True)
-    }
+    # an active run may be of an instance that was removed, or moved to another queue
+    active: set[str] = set()
+    for kind in kinds():
+        queued, running = (
+            runs.order_by().values_list("instance", flat=True)
+            for runs in (kind.model.objects.queued(), kind.model.objects.running())
+        )
+        # not by one condition, and in no order: SQLite would read an index of all runs to find these few
+        active.update(map(queue_of, queued.union(running)))
     needed = sorted({*queues(), *active})
     problems = [problem for queue in needed if (problem := _problem_of(queue, rows, now)) is not None]
     return WorkerState(alive, tuple(problems))

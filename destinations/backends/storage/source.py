@@ -8,14 +8,13 @@ from typing import Self
 
 from django.core.files import File
 
-from destinations.transfer.blocks import BLOCK_SIZE
 from destinations.transfer.upload import Upload
 
 
 class Content(File):  # type: ignore[type-arg]
-    """A file whose `chunks` are the blocks of an upload."""
+    """A file whose `chunks` are twice as large as those of Django, and no larger: see `local.writing.WRITE_BYTES`."""
 
-    DEFAULT_CHUNK_SIZE = BLOCK_SIZE
+    DEFAULT_CHUNK_SIZE = 128 * 1024
 
 
 class Source(io.RawIOBase):

@@ -46,6 +46,8 @@ class WebReceiver:
     status: int = 200
     answer: bytes = b"ok"
     location: str = ""
+    # what is refused wherever it stands in a body
+    poison: bytes = b""
     taken: list[Request] = field(default_factory=list)
     refused: list[Request] = field(default_factory=list)
 
@@ -58,8 +60,9 @@ def web_receiver() -> Iterator[WebReceiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             request = Request(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-            (receiver.taken if 200 <= receiver.status < 300 else receiver.refused).append(request)
-            self.send_response(receiver.status)
+            status = 400 if receiver.poison and receiver.poison in body else receiver.status
+            (receiver.taken if 200 <= status < 300 else receiver.refused).append(request)
+            self.send_response(status)
             if receiver.location:
                 self.send_header("Location", receiver.location)
             self.send_header("Content-Length", str(len(receiver.answer)))
