@@ -3,7 +3,7 @@
 from itertools import product
 from pathlib import Path
 
-from backups.lib.filesystem.mounts import lies_in
+from destinations.lib.mounts import lies_in
 
 PATHS = [Path(text) for text in ("/", "/a", "/a/b", "/ab", "/a/bc", "/a/b/c", "/b", "a", "a/b", "/a b", "/ä/b", "/ä")]
 
