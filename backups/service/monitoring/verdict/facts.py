@@ -17,6 +17,7 @@ from backups.models import (
 )
 from backups.models.columns import AbsentComponent
 from backups.models.querysets import BackupQuerySet
+from backups.service.archives.records.copies import is_off_box
 from backups.service.drops.episodes import Episode, named
 from backups.service.drops.holdings import Drop
 from backups.service.monitoring.drills import DrillState, drill_states
@@ -25,7 +26,6 @@ from backups.service.monitoring.protection import Protection, protections, taken
 from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
 from backups.service.restore.ending.half_restored import not_rolled_back
 from backups.service.schedules.freshness import Freshness
-from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 
 
@@ -220,15 +220,7 @@ def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
     """Return the destinations with `ids`, by default all, by their id."""
     rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
     checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
-    return {row.pk: Place(row, _leaves_machine(row), checks.get(row.pk), passes.get(row.pk)) for row in rows}
-
-
-def _leaves_machine(destination: BackupDestination) -> bool:
-    try:
-        return destination.leaves_this_machine
-    except DestinationConfigError:
-        # of a type that this release does not have: nothing there can be fetched
-        return False
+    return {row.pk: Place(row, is_off_box(row), checks.get(row.pk), passes.get(row.pk)) for row in rows}
 
 
 def _off_trend(state: Protection) -> tuple[OffTrend, ...]:

@@ -19,7 +19,7 @@ from tests.support.databases.statistics import pretend_a_long_history
 from tests.support.pages.restore_pages import a_restore, an_outcome
 from tests.support.pages.schedule_pages import a_schedule
 from tests.support.protected import a_protected_backup
-from tests.support.rows import Status, a_drill, an_execution
+from tests.support.rows import Status, a_destination, a_drill, an_execution
 
 pytestmark = pytest.mark.django_db
 HOURS = timedelta(hours=1)
@@ -64,13 +64,22 @@ def test_facts_name_the_newest_good_backup_what_proves_it_and_where_its_copies_a
 
 @pytest.mark.parametrize(
     ("age", "newer", "counts"),
-    [(2, False, True), (30, False, True), (60, True, False), (60, False, True)],
-    ids=["new", "of a month ago", "an old one", "old, but the newest"],
+    [
+        (2, None, True),
+        (30, None, True),
+        (60, None, True),
+        (60, {}, False),
+        (60, {"damaged_at": timezone.now()}, True),
+        (60, {"kind": "safety"}, True),
+    ],
+    ids=["new", "of a month ago", "the only one", "an old one", "the newest good one", "before a safety backup"],
 )
-def test_a_drill_proves_something_when_its_backup_was_one_of_the_newest(age: int, newer: bool, counts: bool) -> None:
+def test_a_drill_proves_something_when_its_backup_was_one_of_the_newest(
+    age: int, newer: dict[str, Any] | None, counts: bool
+) -> None:
     backup = an_execution("shop", age=timedelta(days=age))
-    if newer:
-        an_execution("shop", age=2 * HOURS)
+    if newer is not None:
+        an_execution("shop", age=2 * HOURS, **newer)
     drill = a_drill(backup, verdict="passed")
     (facts,) = facts_of(["shop"])
     assert facts.drills.last == drill
@@ -93,6 +102,11 @@ def test_watched_are_the_instances_of_the_file_of_schedules_and_of_broken_restor
         "configuration-broken",
         "not-in-instances-file",
     ]
+
+
+def test_a_destination_of_a_type_that_is_unknown_here_hides_no_verdict() -> None:
+    an_execution("shop", destination=a_destination("gone", type="of-a-plugin"))
+    assert [reason.key for reason in verdicts(["shop"])[0].reasons] == ["unencrypted-off-machine:gone", "never-drilled"]
 
 
 def test_an_acceptance_expires_by_itself() -> None:

@@ -8,8 +8,6 @@ from pytest_django import Settings
 from backups.models import BackupExecution
 from backups.service.drill.run import newest_good_backup
 from backups.service.monitoring.verdict import facts_of, verdicts
-from destinations.models import BackupDestination
-from tests.support.protected import a_protected_backup
 from tests.support.rows import a_drill, an_execution
 
 pytestmark = pytest.mark.django_db
@@ -24,13 +22,6 @@ def instances(settings: Settings) -> None:
 def codes() -> set[str]:
     (verdict,) = verdicts(["shop"])
     return {reason.code for reason in verdict.reasons}
-
-
-def test_a_copy_at_a_destination_of_a_type_that_is_unknown_here_is_none_off_this_machine() -> None:
-    a_protected_backup()
-    assert "only-on-this-machine" not in codes()
-    BackupDestination.objects.update(type="of-a-plugin-that-is-gone")
-    assert "only-on-this-machine" in codes()
 
 
 def test_the_drill_of_an_adopted_archive_without_a_date_is_no_proof() -> None:
