@@ -55,7 +55,6 @@ EVENT_OF = {
     "not-in-instances-file": "configuration",
     "configuration-broken": "configuration",
     "component-missing": "configuration",
-    "log-not-writable": "configuration",
 }
 # the notice of them is opened by the run that fails
 ONE_CAUSE = {"last-runs-failed": FAILING, "last-run-failed": FAILING}
@@ -96,6 +95,9 @@ def look(now: datetime) -> int:
 
 def _of_site() -> Iterator[Cause]:
     for reason in site_reasons():
+        # of this host alone, so that another one would end it: the heartbeats of the workers have the logs of all
+        if reason.code == "log-not-writable":
+            continue
         if cause := _cause(reason, "", destinations_page() if reason.subject else ""):
             yield cause
 

@@ -97,3 +97,10 @@ def test_a_failure_that_a_person_accepted_is_not_said() -> None:
     assert notice.announced_at is not None
     messages.announce(timezone.now())
     assert Notice.objects.get(pk=notice.pk).reminded_at is None
+
+
+def test_the_log_of_a_host_is_reported_by_its_heartbeat_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backups.service.monitoring.verdict.site.log_problem", lambda: "The log cannot be written.")
+    look(timezone.now())
+    # the look of another host, which can write its own, would end it
+    assert not Notice.objects.filter(code="log-not-writable").exists()
