@@ -219,6 +219,8 @@ CASES: list[tuple[str, Change, Level, list[str]]] = [
         ["key-not-proven:far"]),
     ("checked long ago", all_of(with_place("far", keys("opens", age=3 * DAY)), with_(opened=None)),
         AT_RISK, ["key-not-proven:far"]),
+    ("checked in the future", all_of(with_place("far", keys("opens", age=-3 * DAY)), with_(opened=None)),
+        AT_RISK, ["key-not-proven:far"]),
     ("kept elsewhere", all_of(with_place("far", keys("kept elsewhere")), with_(opened=None)), AT_RISK,
         ["key-not-proven:far"]),
     ("oldest does not open", with_place("far", keys("older lost", problem="No key.")), AT_RISK, ["keys-lost:far"]),
