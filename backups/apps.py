@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class BackupsConfig(AppConfig):
@@ -9,6 +10,7 @@ class BackupsConfig(AppConfig):
         # these are imported for the checks and signal receivers that they register
         from backups import checks  # noqa: F401
         from backups.instances import site_paths
+        from backups.management import roles
         from backups.notifications import recording
         from backups.runs.registry import record_with, register
         from backups.service.archives import exposure
@@ -29,6 +31,7 @@ class BackupsConfig(AppConfig):
         providers.add_warning_provider(rule_change.rule_warnings)
         providers.add_archive_counter(stored.archives_at)
         providers.add_use_provider(stored.uses_of)
+        post_migrate.connect(roles.make_groups, sender=self, dispatch_uid="backups.management.roles")
         # with what is called at the end of each run, in this order
         register(
             backup.BACKUP,
