@@ -13,7 +13,7 @@ class BackupsConfig(AppConfig):
         from backups.management import roles
         from backups.notifications import recording
         from backups.runs.registry import record_with, register
-        from backups.service.archives import exposure
+        from backups.service.archives import exposure, untrusted
         from backups.service.archives.trees import lists as tree_lists  # noqa: F401
         from backups.service.automation import schedules
         from backups.service.backup import kind as backup
@@ -31,6 +31,7 @@ class BackupsConfig(AppConfig):
         providers.add_warning_provider(rule_change.rule_warnings)
         providers.add_archive_counter(stored.archives_at)
         providers.add_use_provider(stored.uses_of)
+        providers.add_failure_receiver(untrusted.report_untrusted)
         post_migrate.connect(roles.make_groups, sender=self, dispatch_uid="backups.management.roles")
         # with what is called at the end of each run, in this order
         register(
