@@ -48,9 +48,13 @@ INDEXES = [
     models.Index(fields=["encryption", "status", "-created_at", "-id"], name="execution_encryption"),
     models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
     models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
-    models.Index(fields=["status", "-created_at", "-id"], condition=DAMAGED, name="execution_damaged"),
     models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
-    # with all the columns of its condition: SQLite would take `execution_archive`, and read every stored row
+    # with all the columns of their condition: SQLite would take `execution_archive`, and read every stored row
+    models.Index(
+        fields=["deleted_at", "missing_at", "status", "damaged_at", "-created_at", "-id"],
+        condition=DAMAGED,
+        name="execution_damaged",
+    ),
     models.Index(
         fields=["copies_state", "deleted_at", "missing_at", "damaged_at", "status", "-created_at", "-id"],
         condition=LACKS_A_COPY,

@@ -78,7 +78,9 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     interrupted = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.INTERRUPTED))
     # of each instance the running backup, or else the one that was queued first
     active: dict[str, BackupExecution] = {}
-    for backup in backups.active().filter(instance__in=names).order_by("created_at"):
+    # few, and sorted here: asked for an order, SQLite reads the whole history along that
+    waiting_or_running = backups.active().filter(instance__in=names).order_by()
+    for backup in sorted(waiting_or_running, key=lambda row: row.created_at):
         if backup.status == Status.RUNNING or backup.instance not in active:
             active[backup.instance] = backup
     found = []

@@ -47,7 +47,8 @@ def worker_state() -> WorkerState:
     active = {
         queue_of(instance)
         for kind in kinds()
-        for instance in kind.model.objects.active().values_list("instance", flat=True)
+        # in no order: along that of the lists SQLite would read the whole history
+        for instance in kind.model.objects.active().order_by().values_list("instance", flat=True)
     }
     needed = sorted({*queues(), *active})
     problems = [problem for queue in needed if (problem := _problem_of(queue, rows, now)) is not None]
