@@ -9,7 +9,8 @@ class BackupsConfig(AppConfig):
         # these are imported for the checks and signal receivers that they register
         from backups import checks  # noqa: F401
         from backups.instances import site_paths
-        from backups.runs.registry import register
+        from backups.notifications import recording
+        from backups.runs.registry import record_with, register
         from backups.service.archives import exposure
         from backups.service.archives.trees import lists as tree_lists  # noqa: F401
         from backups.service.automation import schedules
@@ -39,3 +40,5 @@ class BackupsConfig(AppConfig):
         register(restore.RESTORE, tasks.start_next)
         register(drill.DRILL, tasks.start_next)
         register(copying.COPY, tasks.start_next)
+        record_with(backup.BACKUP, claim=recording.backup_began, end=recording.backup_ended)
+        record_with(restore.RESTORE, claim=recording.restore_began, end=recording.restore_ended)

@@ -73,7 +73,7 @@ class WorkspaceBusy(BackupError):
 
 
 class NotQueued(BackupError):
-    """The run was claimed, cancelled or ended before."""
+    """The run was claimed, cancelled or ended before; or another process announces the same notices."""
 
 
 class Cancelled(BackupError):
@@ -102,6 +102,10 @@ class TimedOut(BackupError):
 
 class NotKept(BackupError):
     """The rule of the destination would delete the copy as soon as it is there."""
+
+
+class NotDelivered(BackupError):
+    """A notification did not arrive at one of its recipients; it is tried again."""
 
 
 class NotDeletable(BackupError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backupsite import environment, paths, queue
 from backupsite.environment import Environment
+from backupsite.mail import *  # noqa: F403
 
 # databases, archives, workspaces and logs hold secrets: no access for group and others
 os.umask(0o077)
@@ -83,6 +84,10 @@ BACKUP_WATCH_INTERVAL = env.float("BACKUP_WATCH_INTERVAL", default=900)
 # days after which the newest good backup of an instance is drilled again by itself; 0: never
 BACKUP_DRILL_EVERY_DAYS = env.int("BACKUP_DRILL_EVERY_DAYS", default=0)
 BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secrets_key(BACKUPSITE_HOME)]
+# the address of this site as browsers open it, for links in notifications
+BACKUP_SITE_URL = env.str("BACKUP_SITE_URL", default="")
+# hours after which an open notice is sent again; 0: never
+BACKUP_REMIND_HOURS = env.int("BACKUP_REMIND_HOURS", default=24)
 # the aliases of STORAGES in which destinations of type `storage` may keep archives
 BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
 # what programs that watch this site get: docs/monitoring.md
@@ -105,6 +110,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "backupsite.middleware.request_ids",
+    "backups.endpoints.middleware.answer_programs",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backupsite.middleware.content_security_policy",
@@ -177,8 +183,6 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
-# a program on this host asks gunicorn itself, without the proxy that speaks TLS
-SECURE_REDIRECT_EXEMPT = [r"^(health|metrics)$"]
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

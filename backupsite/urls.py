@@ -1,5 +1,5 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
 from django.views.generic import RedirectView
 
 from backupsite.apps import register_pages
@@ -7,7 +7,6 @@ from backupsite.apps import register_pages
 register_pages()
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("", include("backups.endpoints.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
 

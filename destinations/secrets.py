@@ -3,7 +3,7 @@
 The first key seals and every key unseals, so a key is rotated by putting a new one in front.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -64,28 +64,36 @@ def reseal_key(sealed: bytes) -> bytes:
     return seal_key(unseal_key(sealed))
 
 
-def seal_config(type: str, config: Mapping[str, object]) -> dict[str, object]:
-    """Return `config` with the secret options of `type` sealed, those left blank excepted."""
-    secret = destination_class(type).secret_options
+def seal_options(options: Mapping[str, object], secret: Container[str]) -> dict[str, object]:
+    """Return `options` with those that are `secret` sealed, those left blank excepted."""
     return {
         option: seal(str(value)) if option in secret and value not in (None, "") else value
-        for option, value in config.items()
+        for option, value in options.items()
     }
 
 
-def unseal_config(type: str, config: Mapping[str, object], *, name: str) -> dict[str, object]:
-    """Return `config` in plain text. Raises `DestinationConfigError` naming the option and the destination `name`."""
-    secret = destination_class(type).secret_options
-    plain = dict(config)
-    for option, value in config.items():
+def unseal_options(options: Mapping[str, object], secret: Container[str], *, of: str) -> dict[str, object]:
+    """Return `options` in plain text. Raises `DestinationConfigError` naming the option and whose it is, `of`."""
+    plain = dict(options)
+    for option, value in options.items():
         if option not in secret or value in (None, ""):
             continue
         try:
             plain[option] = unseal(str(value))
         except ValueError:
             raise DestinationConfigError(
-                f"The secret option {option!r} of destination {name!r} cannot be read.",
+                f"The secret option {option!r} of {of} cannot be read.",
                 "Restore the key it was sealed with to BACKUP_SECRETS_KEY, or enter the secret again.",
                 option,
             ) from None
     return plain
+
+
+def seal_config(type: str, config: Mapping[str, object]) -> dict[str, object]:
+    """Return `config` with the secret options of a destination of `type` sealed, those left blank excepted."""
+    return seal_options(config, destination_class(type).secret_options)
+
+
+def unseal_config(type: str, config: Mapping[str, object], *, name: str) -> dict[str, object]:
+    """Return `config` in plain text. Raises `DestinationConfigError` naming the option and the destination `name`."""
+    return unseal_options(config, destination_class(type).secret_options, of=f"destination {name!r}")

@@ -4,12 +4,14 @@ import gc
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 
@@ -26,6 +28,7 @@ pytest_plugins = [
 ]
 # A key from a passphrase takes a millisecond, not a second; what is written opens in any age program all the same.
 passphrase.WORK_FACTOR = 10
+LOCKED_SECONDS = 20
 # pytest makes its folder for `tmp_path` there, unless it is given one; programs that tests start keep their own TMPDIR.
 # A run of the whole suite needs less than a quarter of the room.
 if in_memory := folder_in_memory(4 << 30):
@@ -35,13 +38,27 @@ if in_memory := folder_in_memory(4 << 30):
 @pytest.fixture(scope="session")
 def django_db_setup(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Keep a copy of the database of the tests as `migrate` made it, for the sites that tests make."""
-    copy = tmp_path_factory.mktemp("migrated") / "backupsite.sqlite3"
-    with django_db_blocker.unblock(), closing(sqlite3.connect(copy)) as target:
-        connection.ensure_connection()
-        connection.connection.backup(target)
-    return copy
+) -> Iterator[Path]:
+    """Keep copies of the database of the tests as `migrate` made it: for the sites that tests make, and for itself."""
+    path = tmp_path_factory.mktemp("migrated") / "backupsite.sqlite3"
+    with closing(sqlite3.connect(":memory:")) as migrated:
+        with django_db_blocker.unblock(), closing(sqlite3.connect(path)) as copy:
+            connection.ensure_connection()
+            for target in (copy, migrated):
+                connection.connection.backup(target)
+
+        def restore(_: TransactionTestCase) -> None:
+            connection.ensure_connection()
+            until = time.monotonic() + LOCKED_SECONDS
+            migrated.backup(connection.connection, progress=lambda *_: _require_time(until))
+
+        # after a test with real transactions; Django's flush empties the tables, and makes all permissions anew
+        TransactionTestCase._fixture_teardown = restore  # type: ignore[attr-defined]
+        yield path
+
+
+def _require_time(until: float) -> None:
+    assert time.monotonic() < until, "a test has left a transaction open"
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +93,8 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        # by default it looks at all that is young after each 700 objects, of which a page makes many thousands
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 

@@ -26,3 +26,5 @@ from backupsite.settings import DATABASES  # noqa: E402
 # A file: threads and child processes of a test see one database, each through a connection of its own.
 DATABASES["default"]["TEST"] = {"NAME": f"{_home}/test.sqlite3"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Each browser of a test has a handler of its own, which would look at all static files before its first request.
+WHITENOISE_AUTOREFRESH = True

@@ -13,12 +13,13 @@ from backups.admin.copies import changelist as copies
 from backups.admin.destinations import change_form as destinations
 from backups.admin.destinations.urls import urls as destination_urls
 from backups.admin.drills import changelist as drills
+from backups.admin.notifications import channels, records
 from backups.admin.overview.urls import urls as overview_urls
 from backups.admin.restores import changelist as restores
 from backups.admin.restores.urls import urls as restore_urls
 from backups.admin.schedules import changelist as schedules
 
-__all__ = ["backups", "copies", "destinations", "drills", "restores", "schedules"]
+__all__ = ["backups", "channels", "copies", "destinations", "drills", "records", "restores", "schedules"]
 _urls_of_models = site.get_urls
 
 

@@ -1,5 +1,6 @@
 """The instances of this site, read from instances.toml and validated. Needs no database."""
 
+import copy
 import functools
 import os
 import tomllib
@@ -32,7 +33,7 @@ def inventory() -> Inventory:
     """Return the instances of the file as it is now; a changed file is read again. Raises nothing."""
     declared = getattr(settings, "BACKUP_INSTANCES", None)
     if declared is not None:
-        return _parsed(declared)
+        return _declared(declared)
     path = Path(settings.BACKUP_INSTANCES_FILE)
     try:
         stat = path.stat()
@@ -45,6 +46,19 @@ def inventory() -> Inventory:
         return _unreadable(path, error)
     # cached per set of kinds: the file may have been read before the app of one of them was ready
     return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino), tuple(KINDS))
+
+
+# the tables that were parsed last, with the kinds of that time, and what is in them
+_last: tuple[Any, Inventory] | None = None
+
+
+def _declared(tables: Mapping[str, Any]) -> Inventory:
+    """Return the instances of the setting; like the file it is read again when it has changed."""
+    global _last
+    last = _last
+    if last is None or last[0] != (tables, tuple(KINDS)):
+        _last = last = (copy.deepcopy(tables), tuple(KINDS)), _parsed(tables)
+    return last[1]
 
 
 @functools.lru_cache(maxsize=4)

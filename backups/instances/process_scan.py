@@ -13,7 +13,7 @@ PROC = Path("/proc")
 # a machine may have any number of processes: the scan ends after this time with what it found
 SECONDS = 3.0
 DELETED = " (deleted)"
-MOST_BYTES = 1 << 20
+FEW_BYTES, MOST_BYTES = 1 << 14, 1 << 20
 MOST_LINKS = 40
 
 
@@ -89,37 +89,47 @@ def processes(interest: ProcessFilter, *, seconds: float = SECONDS) -> list[Proc
             pid = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             break
-    try:
-        pids = sorted(int(name) for name in os.listdir(PROC) if name.isdigit())  # noqa: PTH208 - thousands of names
-    except OSError:
-        return []
-    inspected = (_inspect(pid, interest) for pid in pids if pid not in ancestors and time.monotonic() < until)
+    roots, files = frozenset(map(str, interest.roots)), tuple(interest.files)
+    inspected = (
+        _inspect(pid, interest, roots, files)
+        for pid in running_pids()
+        if pid not in ancestors and time.monotonic() < until
+    )
     return [process for process in inspected if process is not None]
 
 
-def _inspect(pid: int, interest: ProcessFilter) -> Process | None:
-    folder = PROC / str(pid)
-    if not (line := _read(folder / "cmdline")):
-        return None  # a thread of the kernel, or a process that has ended
-    arguments = tuple(os.fsdecode(part) for part in line.rstrip(b"\0").split(b"\0"))
+def running_pids() -> list[int]:
+    """Return the ids of all processes in order; none without /proc."""
     try:
-        links = {number: _link(f"{folder}/fd/{number}") for number in os.listdir(folder / "fd")}  # noqa: PTH208 - many
+        return sorted(int(name) for name in os.listdir(PROC) if name.isdigit())  # noqa: PTH208 - thousands of names
+    except OSError:
+        return []
+
+
+def _inspect(pid: int, interest: ProcessFilter, roots: frozenset[str], names: tuple[str, ...]) -> Process | None:
+    # of texts: this is done for every process of the machine and each file that it has open
+    folder = f"{PROC}/{pid}"
+    if not (line := _read(f"{folder}/cmdline")):
+        return None  # a thread of the kernel, or a process that has ended
+    try:
+        links = {number: _link(f"{folder}/fd/{number}") for number in os.listdir(f"{folder}/fd")}  # noqa: PTH208 - many
     except OSError:
         links = {}
-    cwd = Path(_link(folder / "cwd") or "/")
+    arguments = tuple(os.fsdecode(line.rstrip(b"\0")).split("\0"))
+    cwd = _link(f"{folder}/cwd") or "/"
     if not (
-        any(base(link).startswith(tuple(interest.files)) for link in links.values())
+        any(base(link).startswith(names) for link in links.values())
         or any(base(argument) in interest.arguments for argument in arguments)
-        or not interest.roots.isdisjoint((cwd, *cwd.parents))
+        or any(cwd == root or cwd.startswith(f"{root.rstrip('/')}/") for root in roots)
     ):
         return None
-    status = (_read(folder / "status") or b"").splitlines()
+    status = (_read(f"{folder}/status") or b"").splitlines()
     users = frozenset(int(number) for line in status if line.startswith(b"Uid:") for number in line.split()[1:])
-    pairs = (os.fsdecode(pair).partition("=") for pair in (_read(folder / "environ") or b"").split(b"\0"))
+    pairs = (os.fsdecode(pair).partition("=") for pair in (_read(f"{folder}/environ") or b"").split(b"\0"))
     environment = {name: value for name, _, value in pairs if name}
-    names = interest.files | {base(environment[name]) for name in interest.variables & environment.keys()}
-    files = tuple(_open_files(folder, links, tuple(names - {""})))
-    return Process(pid, users, cwd, arguments, environment, files)
+    known = interest.files | {base(environment[name]) for name in interest.variables & environment.keys()}
+    files = tuple(_open_files(folder, links, tuple(known - {""})))
+    return Process(pid, users, Path(cwd), arguments, environment, files)
 
 
 def base(argument: str) -> str:
@@ -127,30 +137,37 @@ def base(argument: str) -> str:
     return argument.rpartition("=")[2].rpartition("/")[2]
 
 
-def _open_files(folder: Path, links: Mapping[str, str], names: tuple[str, ...]) -> Iterator[OpenFile]:
+def _open_files(folder: str, links: Mapping[str, str], names: tuple[str, ...]) -> Iterator[OpenFile]:
     """Yield the files open for writing whose names begin with one of `names`."""
     for number, link in links.items():
         if not base(link).startswith(names):
             continue
         try:
-            info = os.stat(folder / "fd" / number)  # noqa: PTH116 - through the link, also into a container
+            info = os.stat(f"{folder}/fd/{number}")  # noqa: PTH116 - through the link, also into a container
         except OSError:
             continue
-        lines = (_read(folder / "fdinfo" / number) or b"").splitlines()
+        lines = (_read(f"{folder}/fdinfo/{number}") or b"").splitlines()
         flags = next((line.split()[1] for line in lines if line.startswith(b"flags:")), b"0")
         if int(flags, 8) & os.O_ACCMODE != os.O_RDONLY:
             yield OpenFile(Path(link.removesuffix(DELETED)), info, link.endswith(DELETED))
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: str) -> bytes | None:
     try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(MOST_BYTES)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        # room for the largest is asked for only where it is needed: that takes longer than reading
+        content = os.read(descriptor, FEW_BYTES)
+        return content if len(content) < FEW_BYTES else content + os.read(descriptor, MOST_BYTES - FEW_BYTES)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
-def _link(path: Path | str) -> str:
+def _link(path: str) -> str:
     try:
         return os.readlink(path)  # noqa: PTH115 - it may not be a path: "pipe:[1]"
     except OSError:

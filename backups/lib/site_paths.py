@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups.lib.filesystem.mounts import Mount, mounts, spellings
+from backups.lib.filesystem.mounts import Mount, lies_in, mounts, spellings
 
 MOST_LINKS = 40  # the limit of the kernel
 ALONE = re.compile("")
@@ -105,14 +105,14 @@ class SitePaths:
         places = tuple(places)
         if places:
             self._mounts = mounts()
-        for place in places:
-            for where in _locations(place.path):
+        located = [(place, _locations(place.path)) for place in places]
+        for place, wheres in located:
+            for where in wheres:
                 self._add(place, where)
         # what is mounted in a folder of the site belongs to the site at its other mount points too
-        for place in places:
-            where = _real(place.path)
+        for place, (*_, where) in located:
             for mount in self._mounts:
-                if mount.point != where and mount.point.is_relative_to(where):
+                if mount.point != where and lies_in(mount.point, where):
                     self._add(place, mount.point)
 
     def _add(self, place: SitePath, where: Path) -> None:
@@ -123,9 +123,10 @@ class SitePaths:
         """Yield the existing folders at or above `where`, under each path that mounts give it, nearest first."""
         nearest = None
         for spelling in spellings(where, self._mounts):
+            parts = spelling.parts
             trail: list[Step] = [
-                (identity, spelling.relative_to(folder).parts, folder)
-                for folder in (spelling, *spelling.parents)
+                (identity, parts[len(parts) - above :], folder)
+                for above, folder in enumerate((spelling, *spelling.parents))
                 if (identity := _identity(folder)) is not None
             ]
             nearest = nearest or trail[0][:2]

@@ -7,6 +7,8 @@ from backups.models.drill import DrillExecution
 from backups.models.heartbeat import Heartbeat
 from backups.models.instance_state import InstanceState
 from backups.models.key_check import KeyCheck, KeyState, SigningKeyUse
+from backups.models.notice import Delivery, Notice
+from backups.models.notification_channel import NotificationChannel
 from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.retention_pass import RetentionPass
@@ -21,12 +23,15 @@ __all__ = [
     "BackupExecution",
     "BackupSchedule",
     "CopyExecution",
+    "Delivery",
     "DrillExecution",
     "Heartbeat",
     "InstanceState",
     "KeyCheck",
     "KeyState",
     "LeftoverPart",
+    "Notice",
+    "NotificationChannel",
     "RestoreExecution",
     "RetentionPass",
     "Run",

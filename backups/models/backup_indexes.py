@@ -22,6 +22,8 @@ INDEXES = [
     models.Index(fields=["destination", "kind", "status", "-created_at"], name="execution_destination"),
     models.Index(fields=["kind", "-created_at"], name="execution_kind"),
     models.Index(fields=["compressed_size_bytes"], name="execution_size"),
+    # what waits: few, whatever statistics of the database say of a status on average
+    models.Index(fields=["created_at", "instance", "owner"], condition=Q(status="queued"), name="execution_queued"),
     # the last backup that a change of configuration is compared with
     models.Index(
         fields=["instance", "-started_at"],
@@ -49,7 +51,7 @@ INDEXES = [
     models.Index(fields=["-created_at", "-id"], condition=DELETED, name="execution_deleted"),
     models.Index(fields=["status", "-created_at", "-id"], condition=MISSING, name="execution_missing"),
     models.Index(fields=["-created_at", "-id"], condition=DRILLED, name="execution_drilled"),
-    # with all the columns of their condition: SQLite would take `execution_archive`, and read every stored row
+    # these two with all the columns of their conditions: SQLite would take `execution_archive`, and read all rows
     models.Index(
         fields=["deleted_at", "missing_at", "status", "damaged_at", "-created_at", "-id"],
         condition=DAMAGED,

@@ -28,6 +28,11 @@ class InstanceState(models.Model):
 
     late_since = models.DateTimeField(null=True, blank=True, help_text="when it was reported as overdue")
 
+    kit_made_at = models.DateTimeField(null=True, blank=True, help_text="when its recovery kit was last made")
+    kit_recipients: "Json[list[str]]" = models.JSONField(
+        default=list, blank=True, help_text="fingerprints of the keys of the newest backup in that kit"
+    )
+
     objects = InstanceStateQuerySet.as_manager()
 
     class Meta:

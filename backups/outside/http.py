@@ -58,12 +58,17 @@ def ask(
 ) -> Answer:  # fmt: skip
     """Send one request, a POST when there is a `body`, and return the answer, whatever its status.
 
-    Raises RequestFailed when there is none within about `seconds`.
+    Raises RequestFailed when there is none within about `seconds`, OperatorError for a bad `ca_file`.
     """
     host = urlsplit(url).hostname
     deadline = time.monotonic() + seconds
     try:
         context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        # an SSLError, where the file holds no certificate, has no text of its own
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise OperatorError(f"The file {ca_file} cannot be used as an authority: {reason}.") from None
+    try:
         opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
         # the scheme was checked by `require_url`
         request = urllib.request.Request(url, data=body, headers=headers or {})  # noqa: S310

@@ -30,8 +30,17 @@ class Memory:
         return not keys <= known or not 0 <= time.time() - told_at < self.repeat_seconds
 
     def keep(self, problems: Sequence[Problem]) -> str:
-        """Remember that `problems` were told; return why that cannot be written, "" when it was."""
-        text = json.dumps({"keys": sorted({problem.key for problem in problems}), "told_at": time.time()})
+        """Remember that `problems` were told now; return why that cannot be written, "" when it was."""
+        return self._write({problem.key for problem in problems}, time.time())
+
+    def forget_ended(self, problems: Sequence[Problem]) -> str:
+        """Forget the causes that are not among `problems`: each is news when it comes again. Returns as `keep`."""
+        known, told_at = self._read()
+        left = known & {problem.key for problem in problems}
+        return self._write(left, told_at) if left != known else ""
+
+    def _write(self, keys: set[str], told_at: float) -> str:
+        text = json.dumps({"keys": sorted(keys), "told_at": told_at})
         draft = ""
         try:
             descriptor, draft = tempfile.mkstemp(prefix=f"{self.path.name}.", dir=self.path.parent)

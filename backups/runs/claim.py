@@ -9,7 +9,7 @@ from backups.lib import audit
 from backups.lib.processes import identity
 from backups.models import InstanceState, Run
 from backups.runs.queue.ownership import running_fields
-from backups.runs.registry import kind_of, kinds
+from backups.runs.registry import kind_of, kinds, record_beside
 
 Status, Owner = Run.Status, Run.Owner
 WHEN_FREE = "This one can start when the other has ended."
@@ -41,6 +41,8 @@ def claim(run: Run) -> None:
                 started_at=now,
                 **running_fields(now),
             )
+            if claimed:
+                record_beside(kind_of(run).with_claim, run)
     except IntegrityError as error:
         raise InstanceBusy(f"Another {run.noun} of {run.instance} is running.", hint=WHEN_FREE) from error
     if claimed:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from backups.errors import BackupError, Cancelled, Interrupted
 from backups.lib import audit
 from backups.models import Run
-from backups.runs.registry import kind_of
+from backups.runs.registry import kind_of, record_beside
 from backups.signals import execution_finished
 from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
@@ -125,6 +125,7 @@ def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **f
             return False
         if not good:
             kind.discard(run)
+        record_beside(kind.with_end, run)
     run.unwritten = None
     # cancelling a waiting run is not an error
     expected = good or (before, ending.status) == (Status.QUEUED, Status.CANCELLED)

@@ -21,8 +21,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
+from django.db import transaction
 from django.db.models import Q
 
+from backups.lib import audit
 from backups.models import Run
 from backups.models.querysets import RunQuerySet
 from backups.runs.progress import Monitor
@@ -50,6 +52,9 @@ class RunKind(ABC, Generic[AnyRun]):
 
     def __init__(self) -> None:
         self.after_end: list[Callable[[AnyRun], None]] = []
+        # they write rows in the transaction that records the claim, or the end
+        self.with_claim: list[Callable[[AnyRun], None]] = []
+        self.with_end: list[Callable[[AnyRun], None]] = []
 
     @property
     def noun(self) -> str:
@@ -133,6 +138,24 @@ def register(kind: RunKind[Any], *after_end: Callable[[Any], None]) -> None:
     """Register `kind`; the steps `after_end` are called, in this order, with each run of it that has ended."""
     _kinds[kind.noun] = kind
     kind.after_end += [step for step in after_end if step not in kind.after_end]
+
+
+def record_with(
+    kind: RunKind[Any], *, claim: Callable[[Any], None] | None = None, end: Callable[[Any], None] | None = None
+) -> None:
+    """Call `claim` and `end` in the transaction that records the claim, or the end, of a run of `kind`."""
+    kind.with_claim += [claim] if claim is not None and claim not in kind.with_claim else []
+    kind.with_end += [end] if end is not None and end not in kind.with_end else []
+
+
+def record_beside(steps: list[Callable[[AnyRun], None]], run: AnyRun) -> None:
+    """Call `steps` in the transaction of the caller; one that fails is undone and logged, and the rest is recorded."""
+    for step in steps:
+        try:
+            with transaction.atomic():
+                step(run)
+        except Exception as error:
+            audit.crashed("run.record-failed", error, **run.log_key, step=step.__name__)
 
 
 def kinds() -> list[RunKind[Any]]:

@@ -101,5 +101,8 @@ def start_next(ended: Run) -> None:
     """Enqueue the oldest waiting run of each kind for the instance of the run that has `ended`."""
     queue = queue_of(ended.instance)
     for kind in kinds():
+        # most often none is queued at all
+        if not kind.model.objects.filter(QUEUED, instance=ended.instance).exists():
+            continue
         if (run := waiting(kind.model, queue).filter(instance=ended.instance).first()) is not None:
             enqueue(run)

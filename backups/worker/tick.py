@@ -13,6 +13,7 @@ from django.dispatch import receiver
 
 from backups.errors import BackupError
 from backups.lib import audit, locks
+from backups.notifications import rounds
 from backups.runs import workspace
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
@@ -113,6 +114,12 @@ def apply_retention(queue: str) -> str:
     return f"applied retention at {done[0].name}" if done else ""
 
 
+def notify(queue: str) -> str:
+    """Send what notifications are due. Receivers may be slow: the next ticks go on meanwhile."""
+    with locks.locked(workspace.root() / "notify") as free:
+        return rounds.work(alive=queue == settings.BACKUP_QUEUE) if free else ""
+
+
 # Each is called with the name of the queue, and returns what it did, or an empty string.
 STEPS: list[Callable[[str], str]] = [
     end_dead_runs,
@@ -129,7 +136,7 @@ STEPS: list[Callable[[str], str]] = [
 
 
 def tick(queue: str = "") -> str:
-    """Run all STEPS, write the heartbeat of the scheduler, settle uploads and apply retention; return what was done.
+    """Run all STEPS, write the heartbeat of the scheduler, then do what may take long; return what was done.
 
     A step that fails does not prevent the others. Raises BackupError at the end, with the names of the failed steps.
     """
@@ -144,6 +151,7 @@ def tick(queue: str = "") -> str:
         message = sentences(*failed)
         heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
     # the lock of the tick is free again
+    done.append(_run(notify, queue, failed))
     done.append(_run(settle_uploads, queue, failed))
     done.append(_run(apply_retention, queue, failed))
     if failed:

@@ -8,6 +8,7 @@ from django.forms.utils import pretty_name
 
 from destinations.admin.peer_keys import FETCH, PeerKeyWidget
 from destinations.backends import Destination
+from destinations.backends.base.typed_options import TypedOptions
 from destinations.exceptions import DestinationConfigError, DestinationError
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination, DestinationTest
@@ -20,7 +21,7 @@ else:
     _ModelForm = forms.ModelForm
 
 OPTION = "option_"
-_KEPT = "Stored and never shown again. Left blank, it stays as it is."
+KEPT = "Stored and never shown again. Left blank, it stays as it is."
 
 
 class SecretTextarea(forms.Textarea):
@@ -54,7 +55,7 @@ class DestinationForm(_ModelForm):
             if option not in self.backend.secret_options:
                 self.initial.setdefault(OPTION + option, stored.get(option, field.initial))
             elif stored.get(option):
-                field.required, field.help_text = False, _KEPT
+                field.required, field.help_text = False, KEPT
 
     def clean_position(self) -> int:
         return self.cleaned_data["position"] or 0
@@ -134,10 +135,8 @@ class DestinationForm(_ModelForm):
         return given | unseal_config(backend.type, kept, name=self.instance.name)
 
 
-def form_class(backend: type[Destination] | None, user: str = "") -> type[DestinationForm]:
-    """Return the form of a type for `user`; each option is the field `option_<name>`."""
-    if backend is None:
-        return DestinationForm
+def option_fields(backend: type[TypedOptions]) -> dict[str, forms.Field]:
+    """Return the fields of a type as a page shows them: what is secret is never sent back."""
     fields = backend.fields()
     for option, field in fields.items():
         field.label = field.label or pretty_name(option)
@@ -147,6 +146,15 @@ def form_class(backend: type[Destination] | None, user: str = "") -> type[Destin
         if option in backend.secret_options:
             many_lines = isinstance(field.widget, forms.Textarea)
             field.widget = SecretTextarea() if many_lines else forms.PasswordInput({"autocomplete": "new-password"})
+    return fields
+
+
+def form_class(backend: type[Destination] | None, user: str = "") -> type[DestinationForm]:
+    """Return the form of a type for `user`; each option is the field `option_<name>`."""
+    if backend is None:
+        return DestinationForm
+    fields = option_fields(backend)
+    for option, field in fields.items():
         if option == backend.pinned_option:
             field.widget = PeerKeyWidget(backend, field.widget.attrs)
         if option in backend.default_options(""):

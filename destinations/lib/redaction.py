@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from threading import Lock
 from urllib.parse import quote
 
@@ -109,6 +110,12 @@ def _secrets() -> list[str]:
         secrets = list(_known)
     for source in _sources:
         secrets += source()
+    return _spelt(tuple(secrets))
+
+
+# they seldom change, and each line of the log asks for them
+@lru_cache(maxsize=1)
+def _spelt(secrets: tuple[str, ...]) -> list[str]:
     spelt = {text for secret in secrets for text in _spellings(secret) if len(text) >= SHORTEST_SECRET}
     return sorted(spelt)
 

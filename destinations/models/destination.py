@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from destinations.backends import Destination, TestStep, create_destination
+from destinations.backends.base import Progress
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationInUse
 from destinations.lib.formats import counted
 from destinations.models.destination_test import DestinationTest
@@ -93,9 +94,15 @@ class BackupDestination(DestinationOptions, EncryptionField, RetentionFields):
             # no rule has deleted anything here so far
             self.confirmed_rule = as_json(None)
 
-    def open(self) -> Destination:
-        """Return the destination, to be closed by the caller. Raises `DestinationConfigError`."""
-        return create_destination(self.type, self.options(), established=self.established)
+    def open(self, *, while_waiting: Progress | None = None) -> Destination:
+        """Return the destination, to be closed by the caller. Raises `DestinationConfigError`.
+
+        `while_waiting` is called with 0 while it waits for its server, and ends that by what it raises.
+        """
+        opened = create_destination(self.type, self.options(), established=self.established)
+        if while_waiting is not None:
+            opened.while_waiting = lambda _: while_waiting(0)
+        return opened
 
     def clean(self) -> None:
         """Refuse a name or a place that is another destination's, and a change that puts archives out of reach."""

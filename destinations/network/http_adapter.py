@@ -38,7 +38,7 @@ class _Tracked(HTTPAdapter):
             # for this session it prevails over REQUESTS_CA_BUNDLE too
             options["verify"] = self._verify
         answer = super().send(request, *args, **options)
-        if not is_download(request):
+        if not is_download(request) or answer.status_code >= 400:
             _bound(answer.raw, urlsplit(request.url).netloc, _asked_for(request))
         return answer
 

@@ -1,6 +1,5 @@
 """One upload: its source, as the thread that sends it reads it, and what is known of it so far."""
 
-import hashlib
 import os
 import threading
 from copy import copy
@@ -8,7 +7,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from destinations.exceptions import VerificationFailed
-from destinations.transfer.blocks import compare
+from destinations.transfer.blocks import BLOCK_SIZE, compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.paths import part_name
 from destinations.transfer.watch import Foreign, Meter
 
@@ -49,6 +49,8 @@ class Upload:
         self.meter = meter
         # set by a type that goes on where another upload ended: the checksum of what was sent then is not known
         self.resumed = False
+        # False where all that is stored is read back and compared with the announced checksum
+        self.is_hashed = True
         # where it is until it is published; set by a type that cannot use that name
         self.part_path = wanted.part_path
         # what the store calls the file, once it has its name and is not verified yet: set by a type that can read back
@@ -60,7 +62,7 @@ class Upload:
         self._position = self._furthest = 0
         # of what was counted by `part` and `skip`
         self._parted = 0
-        self._digest = hashlib.sha256()
+        self._digest = Digest()
         try:
             self._descriptor: int | None = source.fileno()
         except OSError:
@@ -96,7 +98,8 @@ class Upload:
         rest = self.wanted.size - self._position
         block = self._read(min(size, rest) if size >= 0 else rest)
         if self._position == self._furthest:
-            self._digest.update(block)
+            if self.is_hashed:
+                self._digest.update(block)
             self._furthest += len(block)
         self._position += len(block)
         self.meter.count(len(block))
@@ -116,9 +119,10 @@ class Upload:
         return position
 
     def part(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes from `offset`, for types that send parts side by side; the order does not matter."""
+        """Return `size` bytes from `offset`, for types that send parts, in any order; see also `hash_to`."""
         block = self._pread(offset, size)
         self._require_block(offset, size, block)
+        self._hash(offset, block)
         self.count(len(block))
         return block
 
@@ -148,12 +152,21 @@ class Upload:
         """
         if offset == 0:
             # a further try reads all of it again, and sends what it reads
-            self._digest, self._furthest = hashlib.sha256(), 0
+            self._digest, self._furthest = Digest(), 0
         block = self.peek(offset, size)
+        self._hash(offset, block)
+        return block
+
+    def hash_to(self, offset: int) -> None:
+        """Begin the checksum of the whole anew, with all before `offset`: parts in order from there go into it."""
+        self._digest, self._furthest = Digest(), 0
+        for begin in range(0, offset, BLOCK_SIZE):
+            self._hash(begin, self.peek(begin, min(BLOCK_SIZE, offset - begin)))
+
+    def _hash(self, offset: int, block: bytes) -> None:
         if offset <= self._furthest < offset + len(block):
             self._digest.update(block[self._furthest - offset :])
             self._furthest = offset + len(block)
-        return block
 
     def _require_block(self, offset: int, size: int, block: bytes) -> None:
         compare(f"{WHAT} at {offset}", "size", min(size, max(self.wanted.size - offset, 0)), len(block))
@@ -168,7 +181,7 @@ class Upload:
             raise VerificationFailed(
                 f"{WHAT} was changed while it was sent.", "Try again when nothing writes to it any more."
             )
-        if self.wanted.sha256 and self._furthest == self.wanted.size:
+        if self.is_hashed and self.wanted.sha256 and self._furthest == self.wanted.size:
             compare(WHAT, "SHA-256", self.wanted.sha256, self._digest.hexdigest())
 
     def require_all_read(self) -> None:

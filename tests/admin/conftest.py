@@ -1,6 +1,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def pages() -> None:
 
 
 @pytest.fixture(autouse=True)
-def instances(tmp_path: Path, settings: Settings) -> dict[str, Any]:
+def instances(tmp_path: Path, settings: Settings, own_processes: None) -> dict[str, Any]:
     """Two instances with one database each; what they write stays below the test's own folder."""
     settings.BACKUP_ROOT = tmp_path / "backups"
     settings.BACKUP_WORKSPACE_ROOT = tmp_path / "workspaces"
@@ -36,10 +37,17 @@ def instances(tmp_path: Path, settings: Settings) -> dict[str, Any]:
 
 def _instance(root: Path) -> dict[str, Any]:
     root.mkdir()
-    with closing(sqlite3.connect(root / "orders.db")) as connection, connection:
+    (root / "orders.db").write_bytes(_orders())
+    return {"kind": "generic", "root": str(root), "components": {"orders": {"kind": "sqlite", "path": "orders.db"}}}
+
+
+@cache
+def _orders() -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, text TEXT)")
         connection.executemany("INSERT INTO orders (text) VALUES (?)", [("tea",)] * 1500)
-    return {"kind": "generic", "root": str(root), "components": {"orders": {"kind": "sqlite", "path": "orders.db"}}}
+        connection.commit()
+        return connection.serialize()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,9 @@ def test_a_passphrase_of_bytes_that_are_not_utf8_is_only_wrong() -> None:
     assert "the passphrase is wrong" in refusal(container(b"data"), b"\xff".decode("utf-8", "surrogateescape")).message
 
 
-def test_any_byte_altered_or_cut_is_refused_and_nothing_is_written() -> None:
+def test_any_byte_altered_or_cut_is_refused_and_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    # the same two keys each time, but where the salt is altered
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", cache(hashlib.pbkdf2_hmac))
     data = container(b"forty bytes of a small plain archive....")
     for position in range(5, len(data), 19):
         for changed in (data[position] ^ 0x01, 0x80, ord("="), ord("\n")):
@@ -106,7 +109,7 @@ with Path(sys.argv[1]).open("rb") as source, Path(sys.argv[1] + ".out").open("wb
 
 def test_memory_does_not_grow_with_the_container(tmp_path: Path) -> None:
     peaks = []
-    for size in (1_000_000, 60_000_000):
+    for size in (1_000_000, 30_000_000):
         path = tmp_path / "container"
         path.write_bytes(container(bytes(size)))
         peaks.append(peak_mebibytes(MEASURE, path))

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from backups.models import BackupCopy
 from backups.service.archives.records.copies import is_off_box
 from backups.service.backup.run import BACKUP
-from backups.service.monitoring.off_box import off_box
+from backups.service.monitoring.verdict import facts_of
 from destinations.backends import destination_class
 from destinations.backends.base import Destination
 from destinations.models import BackupDestination
@@ -121,9 +121,9 @@ def test_a_server_on_this_machine_is_not_off_it() -> None:
         destinations.append(destination)
     near, far = destinations
     backup = an_execution(destination=near)
-    assert (is_off_box(near), is_off_box(far), off_box([backup])) == (False, True, set())
+    assert (is_off_box(near), is_off_box(far), facts_of(["shop"])[0].copies_away) == (False, True, [])
     # on another host that name is another server
     assert BACKUP.only_own_host_recovers(backup)
     BackupCopy.objects.update(destination=far)
-    assert off_box([backup]) == {backup.pk}
+    assert [fact.copy.execution_id for fact in facts_of(["shop"])[0].copies_away] == [backup.pk]
     assert not BACKUP.only_own_host_recovers(backup)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_backup_from_the_front_page_completes_while_its_page_is_open(page: Page, site: Site) -> None:
-    expect(page.locator('[data-row="tacacs-demo"]')).to_have_attribute("data-status", "never")
+    expect(page.locator('[data-row="tacacs-demo"]')).to_have_attribute("data-status", "unprotected")
     expect(field(page, "banner")).to_have_attribute("data-status", "bad")
     back_up_from_the_front_page(page)
     expect_message(page, "success")

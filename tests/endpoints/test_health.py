@@ -1,5 +1,6 @@
 """/health: the status code, the details, and how it behaves when something is wrong with the site itself."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -51,12 +52,14 @@ def test_a_site_in_order_answers_200_and_the_level(token: str) -> None:
     assert asked(token)[1]["instances"][0]["proven_until"] == backup.started_at.isoformat()
 
 
-def test_an_instance_without_a_backup_makes_it_503(token: str) -> None:
+def test_an_instance_without_a_backup_makes_it_503(token: str, caplog: pytest.LogCaptureFixture) -> None:
     beats()
+    caplog.set_level(logging.WARNING)
     assert asked() == (503, {"status": "failing", "level": "unprotected"})
     code, found = asked(token)
     assert code == 503
     assert next(reason["code"] for reason in found["instances"][0]["reasons"]) == "never-backed-up"
+    assert caplog.records == [], "each probe would write it again"
 
 
 @pytest.mark.parametrize(("silent", "code"), [(50, 200), (70, 503), (90_000, 503)])
@@ -92,4 +95,4 @@ def test_its_queries_do_not_grow_with_the_history(token: str) -> None:
             asked(token)
         counts.append(len(queries))
     assert BackupExecution.objects.count() == 20
-    assert counts[0] == counts[1] <= 30
+    assert counts[0] == counts[1] <= 40

@@ -11,8 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backups.endpoints.collector.destinations import destination_metrics
 from backups.endpoints.collector.runs import run_metrics
+from backups.endpoints.collector.site import site_metrics
 from backups.models import BackupCopy
+from backups.service.monitoring.health import Health
 from backups.service.monitoring.usage import recent_usage, usage_by_destination
+from backups.service.monitoring.verdict import Level, Reason
 from destinations.models import DestinationTest
 from tests.endpoints.test_health import beats
 from tests.support.rows import Status, a_copy, a_destination, a_drill, an_execution
@@ -77,6 +80,12 @@ def test_an_instance_without_a_backup_has_a_level_and_a_reason_and_no_invented_n
     assert value(found, "instance_reason", **labels) == 1
     assert ("instance_age_seconds", frozenset({("backup_instance", "shop")})) not in found
     assert value(found, "site_reason", code="worker-silent", subject="backups", level="at-risk") == 1
+
+
+def test_two_reasons_that_differ_in_their_text_only_are_one_series() -> None:
+    reasons = [Reason("instances-file-broken", Level.UNPROTECTED, text, "Correct it.") for text in ("One.", "Two.")]
+    *_, found = site_metrics(Health(timezone.now(), [], reasons))
+    assert len(found.samples) == 1
 
 
 def test_runs_are_counted_over_a_day_and_queues_as_they_are_now(token: str) -> None:

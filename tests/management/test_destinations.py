@@ -37,6 +37,8 @@ def test_the_last_test_is_shown_with_its_steps_and_its_error(
     command("testdestination", destination.name)
     passed = command("showdestination", destination.name, "--json").data["last_test"]
     assert passed["passed"] and passed["steps"][0]["name"] == "write"
+    destination.refresh_from_db()
+    assert destination.free_bytes and destination.free_bytes_at
     settings.BACKUP_ROOT = tmp_path / "gone"  # type: ignore[attr-defined]
     assert command("testdestination", destination.name).code == 1
     shown = command("showdestination", destination.name, "--json").data["last_test"]

@@ -15,8 +15,10 @@ from backups.outside.management.base import CheckOverdue
 from backups.outside.memory import Memory
 from backups.outside.problem import Problem, Severity
 from backups.outside.send import Receivers, send_directly
+from tests.destinations.test_database_errors import fill
 from tests.outside.receiver import Receiver
 from tests.support.call_commands import Ended
+from tests.support.file_systems import small_disk
 
 LATE = Problem(Severity.CRITICAL, "shop/overdue", "The backup of shop is late.", "Look.")
 SILENT = Problem(Severity.CRITICAL, "worker-silent", "No worker answers.", is_silence=True)
@@ -28,7 +30,7 @@ class Watch:
 
     def __init__(self, memory: Path) -> None:
         self.problems: list[Problem] = []
-        self.memory = memory
+        self.memory: Path | None = memory
 
     def run(self, *arguments: str) -> Ended:
         problems = list(self.problems)
@@ -39,7 +41,8 @@ class Watch:
 
         out = io.StringIO()
         try:
-            call_command(Command(), "--memory", str(self.memory), *arguments, stdout=out)
+            memory = [] if self.memory is None else ["--memory", str(self.memory)]
+            call_command(Command(), *memory, *arguments, stdout=out)
         except CommandError as error:
             return Ended(error.returncode, out.getvalue(), str(error))
         except SystemExit as ended:
@@ -89,11 +92,20 @@ def test_a_cause_is_told_once_and_its_end_once(watch: Watch, receiver: Receiver)
     assert receiver.body()["problems"] == []
 
 
+def test_a_cause_that_ended_while_another_stays_is_news_when_it_comes_again(watch: Watch, receiver: Receiver) -> None:
+    told = ["--webhook", receiver.url]
+    for problems in ([LATE, SILENT], [SILENT], [LATE, SILENT]):
+        watch.problems = list(problems)
+        watch.run(*told)
+    assert len(receiver.got) == 2
+
+
 def test_a_reminder_comes_after_the_interval_and_when_the_clock_was_set_back(watch: Watch, receiver: Receiver) -> None:
     watch.problems = [LATE]
     told = ["--webhook", receiver.url, "--repeat", "2"]
     watch.run(*told)
     for then, number in ((time.time() - 7000, 1), (time.time() - 7300, 2), (time.time() + 500, 3)):
+        assert watch.memory is not None
         watch.memory.write_text(json.dumps({"keys": [LATE.key], "told_at": then}))
         watch.run(*told)
         assert len(receiver.got) == number
@@ -142,8 +154,12 @@ def test_an_address_is_read_from_a_file(watch: Watch, receiver: Receiver, tmp_pa
     assert receiver.paths == ["/secret"]
 
 
-@pytest.mark.parametrize("option", [["--webhook", "nonsense"], ["--ping", "/no/file"], ["--mail", "a@example.org"]])
-def test_a_receiver_that_cannot_be_is_an_error_with_code_3(watch: Watch, settings: Settings, option: list[str]) -> None:
+@pytest.mark.parametrize(
+    "option", [["--timeout", "0"], ["--webhook", "nonsense"], ["--ping", "/no/file"], ["--mail", "a@example.org"]]
+)
+def test_what_keeps_it_from_looking_is_an_error_with_code_3(
+    watch: Watch, settings: Settings, option: list[str]
+) -> None:
     settings.EMAIL_HOST = ""
     ended = watch.run(*option)
     assert ended.code == 3
@@ -191,3 +207,14 @@ def test_a_mail_server_that_is_away_is_named_and_nothing_is_raised(settings: Set
     (problem,) = send_directly([LATE], Receivers(mail=["a@example.org"]), site="hq", seconds=1)
     assert problem.severity is Severity.UNKNOWN
     assert "127.0.0.1" in problem.text
+
+
+def test_a_full_folder_for_temporary_files_keeps_no_notice_from_being_sent(
+    watch: Watch, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=0.1) as disk:
+        monkeypatch.setenv("TMPDIR", str(disk))
+        fill(disk)
+        watch.memory, watch.problems = None, [SILENT]
+        assert watch.run("--webhook", receiver.url).code == 2
+    assert len(receiver.got) == 1

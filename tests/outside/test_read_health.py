@@ -117,3 +117,13 @@ def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 )
 def test_what_is_critical_counts_more_than_what_is_not_known(severities: list[int], code: int) -> None:
     assert worst(Problem(Severity(number), "x", "x.") for number in severities) == code
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), ("no certificate", "holds no certificate")])
+def test_a_file_of_an_authority_that_cannot_be_used_is_named(tmp_path: Path, content: str | None, reason: str) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(OperatorError, match=reason) as raised:
+        problems_at("https://localhost/health", seconds=1, ca_file=file)
+    assert str(file) in raised.value.message

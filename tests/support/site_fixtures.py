@@ -1,6 +1,7 @@
 """A site in a temporary folder: its settings, a copy of the demo instance, a local destination."""
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,12 +9,15 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from backups.instances import process_scan
 from backups.models import BackupExecution
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
 from destinations.models import BackupDestination
+from tests.support.archives.kept import KeptBackup
 from tests.support.databases.sqlite_files import make_database
 from tests.support.paths import DATA
+from tests.support.processes.process_table import descendants_of
 from tests.support.sites.command_site import Site, furnished
 
 DEMO = DATA / "instance"
@@ -26,7 +30,16 @@ config = "config/tacacs.conf"
 
 
 @pytest.fixture
-def home(tmp_path: Path, settings: Settings) -> Path:
+def own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a backup look for its service among the processes that this test has started.
+
+    Those of the whole machine belong to other tests, and looking at each of them takes a sixth of a backup.
+    """
+    monkeypatch.setattr(process_scan, "running_pids", lambda: descendants_of(os.getpid()))
+
+
+@pytest.fixture
+def home(tmp_path: Path, settings: Settings, own_processes: None) -> Path:
     """Return the folder of a site whose settings point into it; there are no instances yet."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
@@ -86,6 +99,19 @@ def back_up(destination: BackupDestination) -> BackUp:
         return run_backup(queued.pk)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def kept_backup(tmp_path_factory: pytest.TempPathFactory) -> KeptBackup:
+    return KeptBackup(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
+def demo_backup(
+    tacacs_root: Path, destination: BackupDestination, back_up: BackUp, kept_backup: KeptBackup
+) -> BackupExecution:
+    """Return a backup of tacacs-hq as it is."""
+    return kept_backup.again(destination, back_up)
 
 
 @pytest.fixture

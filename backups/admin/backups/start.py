@@ -20,7 +20,6 @@ from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue
 from destinations.models import BackupDestination
 
-
 # the destinations that the last backup of the instance was made for
 AS_BEFORE = "as-before"
 

@@ -1,5 +1,6 @@
 """Accepting a reason why an instance is not protected, for a while, and withdrawing that."""
 
+import logging
 from datetime import timedelta
 
 from django import forms
@@ -90,5 +91,5 @@ def withdraw(request: HttpRequest, name: str) -> HttpResponse:
 def _require_permission(request: HttpRequest, name: str, action: str) -> None:
     if not may(request.user, PERMISSION):
         by = audit.name_of(actor(request))
-        audit.log("reason.forbidden", instance=name, action=action, by=by)
+        audit.log("reason.forbidden", logging.WARNING, instance=name, action=action, by=by)
         raise PermissionDenied

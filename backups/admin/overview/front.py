@@ -14,7 +14,7 @@ from backups.admin.shared.progress import with_progress
 from backups.instances import Problem, inventory
 from backups.lib.log_handlers import log_problem
 from backups.models import BackupExecution, KeyCheck, RestoreExecution
-from backups.service.monitoring.off_box import lacking_by_instance
+from backups.service.monitoring.lacking import lacking_by_instance
 from backups.service.monitoring.protection import undescribed_instances
 from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
 from backups.service.monitoring.trends.days import days_of

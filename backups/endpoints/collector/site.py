@@ -17,5 +17,6 @@ def site_metrics(health: Health) -> Iterator[Metric]:
         "site_reason",
         "1 for each cause that concerns the whole site.",
         ["code", "subject", "level"],
-        [([reason.code, reason.subject, reason.level.value], 1) for reason in health.site],
+        # a set: two mistakes in a file are one cause, and a series that comes twice is refused
+        [(labels, 1) for labels in {(reason.code, reason.subject, reason.level.value) for reason in health.site}],
     )

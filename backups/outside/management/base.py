@@ -3,21 +3,23 @@
 import hashlib
 import os
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from backups.outside.memory import Memory
-from backups.outside.problem import Problem, Severity, worst
+from backups.outside.problem import URGENCY, Problem, Severity, worst
 from backups.outside.read_health import problems_at, read_token
 from backups.outside.send import Receivers, ping, send_directly
-from destinations.lib.operator_error import OperatorError, sentences
+from destinations.lib.operator_error import OperatorError
 from destinations.management.base import OperatorCommand
 
+# its name in the memory, what it tells, and what sends that and returns what was not sent
+Way = tuple[str, Sequence[Problem], Callable[[], list[Problem]]]
 IN_ORDER = "OK: No instance is overdue, and the site does its work."
 
 
@@ -52,17 +54,24 @@ class CheckOverdue(OperatorCommand):
         )
         parser.add_argument("--memory", type=Path, metavar="FILE", help="remembers what was sent (default: in /tmp)")
 
-    def run(self, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         try:
-            receivers = Receivers(*(_values(options[name]) for name in ("mail", "webhook", "apprise", "ping")))
-            receivers.require_valid()
-            problems = self.look(**options)
-        except OperatorError as error:
-            # the exit code of an error, 1, would read as a warning
-            raise _unknown(error) from error
+            super().handle(*args, **options)
+        except CommandError as error:
+            # whatever kept it from looking: 1 would read as a warning
+            if error.returncode == 1:
+                error.returncode = int(Severity.UNKNOWN)
+            raise
+
+    def run(self, **options: Any) -> None:
+        if options["timeout"] <= 0:
+            raise OperatorError("--timeout must be more than 0.")
+        receivers = Receivers(*(_values(options[name]) for name in ("mail", "webhook", "apprise", "ping")))
+        receivers.require_valid()
+        problems = self.look(**options)
         if not options["at_risk"]:
             problems = [problem for problem in problems if problem.severity is not Severity.WARNING]
-        problems.sort(key=lambda problem: -problem.severity)
+        problems.sort(key=lambda problem: -URGENCY.index(problem.severity))
         problems += self._tell(problems, receivers, **options)
         code = worst(problems)
         lines = [problem.line for problem in problems] or [IN_ORDER]
@@ -83,28 +92,39 @@ class CheckOverdue(OperatorCommand):
         """Return the name of the site in notices."""
         return (urlsplit(url).hostname if url else "") or os.uname().nodename
 
+    def ways(
+        self, problems: Sequence[Problem], receivers: Receivers, *, site: str, seconds: float, **options: Any
+    ) -> Iterator[Way]:
+        """Yield the ways by which notices go; each remembers for itself what it sent."""
+        told = [problem for problem in problems if problem.is_silence or not options["only_silence"]]
+        if receivers.mail or receivers.webhook or receivers.apprise:
+            yield "", told, partial(send_directly, told, receivers, site=site, seconds=seconds)
+
     def _tell(self, problems: Sequence[Problem], receivers: Receivers, **options: Any) -> list[Problem]:
-        """Send what is news to `receivers`; return what went wrong with that."""
+        """Send what is news by each way; return what went wrong with that."""
         site, seconds = self.site(options["url"]), min(options["timeout"], 15.0)
         failed = ping(problems, receivers, site=site, seconds=seconds)
-        if not (receivers.mail or receivers.webhook or receivers.apprise):
-            return failed
-        told = [problem for problem in problems if problem.is_silence or not options["only_silence"]]
-        memory = Memory(options["memory"] or _default_memory(options["url"] or site), options["repeat"] * 3600)
-        if not memory.is_news(told):
-            return failed
-        not_sent = send_directly(told, receivers, site=site, seconds=seconds)
-        # what was not sent is sent by the next look
-        problem = "" if not_sent else memory.keep(told)
-        if problem:
-            text = f"What was sent cannot be remembered in {memory.path}: {problem}."
-            not_sent.append(Problem(Severity.WARNING, "no-memory", text, "Until then each look sends a notice."))
-        return failed + not_sent
+        path = options["memory"] or _default_memory(options["url"] or site)
+        for name, told, send in self.ways(problems, receivers, site=site, seconds=seconds, **options):
+            memory = Memory(path.with_name(path.name + name), options["repeat"] * 3600)
+            if memory.is_news(told):
+                not_sent = send()
+                failed += not_sent
+                # what was not sent is sent by the next look
+                reason = "" if not_sent else memory.keep(told)
+            else:
+                reason = memory.forget_ended(told)
+            if reason:
+                text = f"What was sent cannot be remembered in {memory.path}: {reason}."
+                failed.append(Problem(Severity.WARNING, "no-memory", text, "Until then each look sends a notice."))
+        return failed
 
 
 def _default_memory(site: str) -> Path:
     digest = hashlib.sha256(site.encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir(), f"backupsite-checkoverdue-{os.geteuid()}-{digest}.json")
+    # not by tempfile, which raises where a full disk takes no file. Whose file it is, is looked at when it is read.
+    folder = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    return Path(folder, f"backupsite-checkoverdue-{os.geteuid()}-{digest}.json")
 
 
 def _values(given: Sequence[str]) -> list[str]:
@@ -119,9 +139,3 @@ def _values(given: Sequence[str]) -> list[str]:
                 raise OperatorError(f"The file {value} cannot be read: {reason}.") from None
         found.append(value)
     return found
-
-
-def _unknown(error: OperatorError) -> OperatorError:
-    known = OperatorError(sentences(error.message), error.hint)
-    known.exit_status = int(Severity.UNKNOWN)
-    return known

@@ -28,7 +28,7 @@ def reap(*, instance: str | None = None) -> list[Run]:
             if not kind.model.needs_instance:
                 continue
             running = running.filter(instance=instance)
-        dead = [run for run in running if is_dead(run, now)]
+        dead = [run for run in running if is_dead(run, now)] if running.exists() else []
         reaped += [run for run in dead if recover(run, f"The process that ran it ({run.worker}) died")]
     for run_id in workspace.abandoned_ids():
         run = find_run(run_id)

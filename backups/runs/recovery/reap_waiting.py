@@ -21,7 +21,8 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
         queued = kind.rows().filter(lost, status=Status.QUEUED)
         if instance is not None:
             queued = queued.filter(instance=instance)
-        for run in queued:
+        # hardly ever is there one, and reading whole rows with what they refer to takes several times as long
+        for run in queued if queued.exists() else ():
             if instance is not None and kind.reads_back(run):
                 continue
             if kind.is_expired(run, now):

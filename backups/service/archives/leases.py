@@ -54,8 +54,8 @@ def release_leases(run: Run) -> None:
 def used_backups() -> set[str]:
     """Return the ids of backups with a lease, or with a queued or running restore or drill."""
     ArchiveUse.objects.filter(since__lt=timezone.now() - LONGEST_USE).delete()
-    pairs = RestoreExecution.objects.active().values_list("execution", "safety_backup")
+    pairs = RestoreExecution.objects.active().order_by().values_list("execution", "safety_backup")
     used = set(ArchiveUse.objects.values_list("execution", flat=True))
-    used |= set(DrillExecution.objects.active().values_list("execution", flat=True))
-    used |= set(CopyExecution.objects.active().values_list("copy__execution", flat=True))
+    used |= set(DrillExecution.objects.active().order_by().values_list("execution", flat=True))
+    used |= set(CopyExecution.objects.active().order_by().values_list("copy__execution", flat=True))
     return used.union(*({pk for pk in pair if pk is not None} for pair in pairs))

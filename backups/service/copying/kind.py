@@ -56,17 +56,17 @@ class CopyKind(RunKind[CopyExecution]):
         require_source(backup, destination)
         # an attempt whose end is not known may have stored it
         if copy.planned_path:
-            with destination.open() as opened:
+            with destination.open(while_waiting=monitor.advance) as opened:
                 opened.require_reachable()
             if settle_upload(copy, timezone.now(), resumes=True, progress=monitor.advance):
                 return ()
         sources = [one for one in readable_copies(backup) if may_be_source(one, destination)]
         # before an archive of any size is fetched for nothing; of one that was cut a part is there already
         is_new = bool(sources) and not copy.upload_state
-        with destination.open() as opened:
+        with destination.open(while_waiting=monitor.advance) as opened:
             if is_new and may_try_writing(destination):
                 folder = sources[0].path.rpartition("/")[0]
-                left = opened.require_writable(folder, copy.pk, lambda _: monitor.advance(0))
+                left = opened.require_writable(folder, copy.pk, monitor.advance)
                 record_left(destination, left, timezone.now())
             else:
                 opened.require_reachable()
@@ -84,7 +84,7 @@ class CopyKind(RunKind[CopyExecution]):
             ) from error
         source = fetched.copy
         _change(run, source=source.destination.name)
-        with source.destination.open() as opened:
+        with source.destination.open(while_waiting=monitor.advance) as opened:
             signature = read_signature(opened, source.path)
         size = fetched.path.stat().st_size
         monitor.stage(Stage.UPLOADING, total=size)

@@ -107,11 +107,11 @@ def check_keys(destination: BackupDestination, *, whole: bool = False) -> list[S
     tried = {copy.pk: _try_keys(copy, whole=whole) for copy in samples}
     found = {group: {tried[pk].verdict for pk in (pks[0], pks[-1]) if pk in tried} for group, pks in groups.items()}
     results = list(tried.values())
-    _record(destination, results, {name: _state([found[group] for group in own]) for name, own in used.items()})
+    _record(destination, results, {name: state_of([found[group] for group in own]) for name, own in used.items()})
     return results
 
 
-def _state(by_key: list[set[KeyMatch]]) -> KeyState:
+def state_of(by_key: list[set[KeyMatch]]) -> KeyState:
     """Return the state of an instance from what was found for each of its keys, that of its newest archive last."""
     if KeyMatch.LOST in by_key[-1]:
         return KeyState.NEWEST_LOST

@@ -18,7 +18,7 @@ from backups.errors import BackupError
 from backups.instances import Instance, get_instance
 from backups.instances.kinds import components_of
 from backups.lib.site_paths import NO_SITE_PATHS
-from backups.models import BackupCopy, BackupExecution
+from backups.models import BackupCopy, BackupExecution, InstanceState
 from backups.service.archives.names import signature_of
 from backups.service.archives.passphrases import passphrase_of
 from backups.service.archives.records.copies import seen_at
@@ -105,7 +105,11 @@ def recovery_kit(name: str, *, with_secrets: bool = False) -> str:
         "secrets": _secrets(instance) if with_secrets else [],
         "with_secrets": with_secrets,
     }
-    return render_to_string("backups/recovery_kit.html", context)
+    page = render_to_string("backups/recovery_kit.html", context)
+    # whoever has this kit reads the backups up to the next change of keys
+    made = {"kit_made_at": timezone.now(), "kit_recipients": procedures[0].backups[0].recipients}
+    InstanceState.objects.update_or_create(instance=instance.name, defaults=made)
+    return page
 
 
 def _programs(procedures: Iterable[Procedure]) -> list[str]:

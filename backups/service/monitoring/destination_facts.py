@@ -128,6 +128,8 @@ def describe_destination(facts: DestinationFacts) -> dict[str, Any]:
         "daily_read_mb": destination.daily_read_mb,
         "read_today_bytes": facts.read_today,
         "free_space": facts.free_space,
+        "free_bytes": destination.free_bytes,
+        "free_bytes_at": iso(destination.free_bytes_at),
         "retention": destination.rule_text,
         "append_only": destination.append_only,
         "managed_by": destination.managed_by,

@@ -16,10 +16,15 @@ Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecuti
 DECIDED = [Verdict.PASSED, Verdict.FAILED]
 # how old a backup may have been when it was drilled, to count as one of the newest; the newest one always does
 RECENT = timedelta(days=31)
-_NEWER = BackupExecution.objects.made_here().filter(
-    instance=OuterRef("instance"),
-    started_at__gt=OuterRef("execution__started_at"),
-    created_at__lt=OuterRef("created_at"),
+# of those that a regular drill chooses from: it must not choose one that proves nothing, again and again
+_NEWER = (
+    BackupExecution.objects.good()
+    .without_safety()
+    .filter(
+        instance=OuterRef("instance"),
+        created_at__gt=OuterRef("execution__created_at"),
+        created_at__lt=OuterRef("created_at"),
+    )
 )
 SORTS = {
     "drill": Q(kind=Kind.DRILL, verdict__in=DECIDED),

@@ -1,6 +1,6 @@
 """The newest backups of each instance and what its schedules demand, in a constant number of queries."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,7 +63,12 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     names, now = instance_names() if names is None else names, timezone.now()
     episodes = open_episodes(names)
     # as the watch saw each configuration last: no page reads the files of 200 instances
-    hashes = dict(InstanceState.objects.filter(instance__in=names).values_list("instance", "config_hash"))
+    states = InstanceState.objects.filter(instance__in=names)
+    columns = states.values_list("instance", "config_hash", *_failures(OuterRef("instance")))
+    hashes, failed = dict[str, str](), set[str]()
+    for name, config_hash, *pks in columns:
+        hashes[name] = config_hash
+        failed.update(pk for pk in pks if pk is not None)
     # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
     # fresh until that time has come.
     # A safety backup is of the state that a restore was to replace.
@@ -74,22 +79,21 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     )
     good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
     schedules = freshness_by_instance({name: taken_at(good[name]) if name in good else None for name in names})
-    failed = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.FAILED))
-    interrupted = _newest(backups, names, hashes, BackupExecution.objects.filter(status=Status.INTERRUPTED))
+    if others := [seek for name in names if name not in hashes for seek in _failures(name)]:
+        failed.update(BackupExecution.objects.filter(pk__in=others).order_by().values_list("pk", flat=True))
+    failures = _later(backups, failed, good)
     # of each instance the running backup, or else the one that was queued first
     active: dict[str, BackupExecution] = {}
-    # few, and sorted here: asked for an order, SQLite reads the whole history along that
-    waiting_or_running = backups.active().filter(instance__in=names).order_by()
-    for backup in sorted(waiting_or_running, key=lambda row: row.created_at):
+    # few rows: in that order, with the names or by one condition, SQLite would read all the others too
+    queued, running = BackupExecution.objects.queued().order_by(), BackupExecution.objects.running().order_by()
+    few = backups.filter(pk__in=queued.values("pk").union(running.values("pk"), all=True))
+    for backup in sorted(few.order_by(), key=lambda row: (row.created_at, row.pk)):
         if backup.status == Status.RUNNING or backup.instance not in active:
             active[backup.instance] = backup
     found = []
     for name in names:
-        newest, failure = good.get(name), _later(failed.get(name), interrupted.get(name))
+        newest, failure = good.get(name), failures.get(name)
         outlook, episode = schedules.get(name, Freshness()), episodes.get(name)
-        # a failure before the newest good backup is over
-        if newest is not None and failure is not None and _later(newest, failure) is newest:
-            failure = None
         # not beside an adopted archive: other software may compute that hash differently
         backed_up = None if newest is None or newest.adopted else getattr(newest, "config_hash", None)
         drifted = bool(backed_up and hashes.get(name) and backed_up != hashes[name])
@@ -138,8 +142,27 @@ def _newest(
     return {backup.instance: backup for backup in found}
 
 
-def _later(one: BackupExecution | None, other: BackupExecution | None) -> BackupExecution | None:
-    return max(_present(one, other), key=lambda found: found.completed_at or found.created_at, default=None)
+def _failures(name: str | OuterRef) -> list[Subquery]:
+    """Return seeks of the newest failed and the newest interrupted backup of the instance `name`."""
+    newest_first = BackupExecution.objects.newest_first().filter(instance=name).values("pk")
+    return [Subquery(newest_first.filter(status=status)[:1]) for status in (Status.FAILED, Status.INTERRUPTED)]
+
+
+def _later(
+    backups: BackupQuerySet, failed: Iterable[str], good: Mapping[str, BackupExecution]
+) -> dict[str, BackupExecution]:
+    """Return the newest of the `failed` backups of each instance, where it ended after its newest good one."""
+    newest: dict[str, tuple[datetime, str]] = {}
+    ends = BackupExecution.objects.filter(pk__in=failed).order_by()
+    for pk, name, completed_at, created_at in ends.values_list("pk", "instance", "completed_at", "created_at"):
+        newest[name] = max(newest.get(name, (completed_at or created_at, pk)), (completed_at or created_at, pk))
+    # most are over: only the rows that count are read in full
+    later = [
+        pk
+        for name, (end, pk) in newest.items()
+        if name not in good or end > (good[name].completed_at or good[name].created_at)
+    ]
+    return {backup.instance: backup for backup in backups.filter(pk__in=later).order_by()} if later else {}
 
 
 def _present(*backups: BackupExecution | None) -> Iterable[BackupExecution]:

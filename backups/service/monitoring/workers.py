@@ -44,12 +44,14 @@ def worker_state() -> WorkerState:
     rows = list(Heartbeat.objects.order_by("-beat_at"))
     alive = tuple(row for row in rows if row.kind == Kind.WORKER and is_fresh(row, now))
     # an active run may be of an instance that was removed, or moved to another queue
-    active = {
-        queue_of(instance)
-        for kind in kinds()
-        # in no order: along that of the lists SQLite would read the whole history
-        for instance in kind.model.objects.active().order_by().values_list("instance", flat=True)
-    }
+    active: set[str] = set()
+    for kind in kinds():
+        queued, running = (
+            runs.order_by().values_list("instance", flat=True)
+            for runs in (kind.model.objects.queued(), kind.model.objects.running())
+        )
+        # not by one condition, and in no order: SQLite would read an index of all runs to find these few
+        active.update(map(queue_of, queued.union(running)))
     needed = sorted({*queues(), *active})
     problems = [problem for queue in needed if (problem := _problem_of(queue, rows, now)) is not None]
     return WorkerState(alive, tuple(problems))

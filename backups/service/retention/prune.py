@@ -80,6 +80,9 @@ def prune(
     # the row of a backup that took hours has the rule of when it began
     destination.refresh_from_db()
     settle_rule(destination, now=now)
+    if instance is not None and destination.rule() is None and destination.last_confirmed_rule() is None:
+        # after every backup: the archives need not be looked at where all of them stay
+        return Pruned(Plan(destination, None, []))
     pruned = Pruned(plan_prune(destination, now, instance=instance))
     if pruned.plan.to_delete:
         with destination.open() as opened, OpenedDestinations() as others:

@@ -30,6 +30,8 @@ class Destination(Options):
     may_read_back = True
     # bytes of uploads that were read back since it was opened
     bytes_read_back = 0
+    # called with 0 while a request waits that has no `progress` of its own; what it raises ends the request
+    while_waiting: Progress | None = None
     # what its test found to be free; None where it did not come to that, or the place does not say
     tested_free_bytes: int | None = None
 

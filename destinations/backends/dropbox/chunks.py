@@ -72,17 +72,14 @@ class Chunks:
         return block
 
     def _append(self, begin: int, data: bytes, content_hash: str) -> None:
+        end, is_first = begin + len(data), True
+
         def once() -> None:
+            nonlocal is_first
             self._upload.meter.checkpoint()
-            try:
+            # the answer to an earlier try may have been lost
+            if is_first or self._account.offset_of(self.session, end + 1) != end:
+                is_first = False
                 self._account.append(self.session, begin, data, content_hash, self._upload.meter.checkpoint)
-            except Exception as error:
-                known = self._explain(error)
-                if known is None:
-                    raise
-                stands = self._account.offset_of(self.session, begin + len(data) + 1)
-                # the answer to an earlier try was lost
-                if stands != begin + len(data):
-                    raise
 
         persistently(once, delays=self._delays, explain=self._explain, checkpoint=self._upload.meter.checkpoint)

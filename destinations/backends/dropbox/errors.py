@@ -59,7 +59,10 @@ def explain(error: Exception, action: str, where: str) -> DestinationError | Non
         return ConnectionLost(f"{text}: Dropbox limits the rate of requests.", "It is tried again later.", wait)
     if isinstance(error, InternalServerError):
         return ConnectionLost(
-            f"{text}: Dropbox is busy or has a fault ({error.status_code}).", "The next try may succeed."
+            f"{text}: Dropbox is busy or has a fault ({error.status_code}).",
+            "The next try may succeed.",
+            # as the session sets it
+            getattr(error, "backoff", 0.0),
         )
     if isinstance(error, AuthError):
         found = tags(error.error)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dropbox import Dropbox, dropbox_client
-from dropbox.exceptions import ApiError
+from dropbox.exceptions import ApiError, InternalServerError
 from dropbox.files import CommitInfo, FileMetadata, UploadSessionCursor, WriteMode
 
 from destinations.backends.base import BLOCK_SIZE
@@ -17,6 +17,7 @@ from destinations.backends.dropbox.errors import tags
 from destinations.exceptions import DestinationConfigError, DestinationUnavailable
 from destinations.network.connections import Connections
 from destinations.network.http_adapter import tracked_session
+from destinations.network.retry_after import retry_after
 from destinations.transfer.watch import Aborted
 
 PAGE = 2000
@@ -52,6 +53,9 @@ class Account:
                 f"The file {verify} of certificates does not exist here.", "Check the option verify.", "verify"
             )
         self._session = tracked_session(self._connections, threads=2, verify=verify)
+        self._session.hooks["response"].append(self._note_answer)
+        # what the last answer asked for, in seconds
+        self._retry_after = 0.0
         self._client = Dropbox(
             oauth2_access_token=options["oauth2_access_token"] or None,
             oauth2_refresh_token=options["oauth2_refresh_token"] or None,
@@ -72,7 +76,21 @@ class Account:
     def _ask(self, request: Callable[..., T], *args: Any, **options: Any) -> T:
         if self._dropped:
             raise Aborted
-        return request(*args, **options)
+        try:
+            return request(*args, **options)
+        except InternalServerError as error:
+            # as `RateLimitError` has it: of this one the SDK leaves it out
+            error.backoff = self._retry_after
+            raise
+
+    def _note_answer(self, answer: Any, **_: Any) -> None:
+        if answer.status_code >= 400:
+            # of a download that is refused the SDK does not, and its connection would stay open
+            answer.content  # noqa: B018
+        self._retry_after = retry_after(answer.headers.get("Retry-After", ""))
+        if "Retry-After" in answer.headers:
+            # the SDK reads no date
+            answer.headers["Retry-After"] = str(round(self._retry_after))
 
     def email(self) -> str:
         return str(self._ask(self._client.users_get_current_account).email)

@@ -121,7 +121,7 @@ class GcsDestination(LockingDestination):
     def _checksum_of(self, upload: Upload) -> str:
         total, checksum = upload.wanted.size, self._library().Checksum()
         for offset in range(0, total, BLOCK_SIZE):
-            checksum.update(upload.peek_in_order(offset, min(BLOCK_SIZE, total - offset)))
+            checksum.update(upload.peek(offset, min(BLOCK_SIZE, total - offset)))
         return str(checksum.text)
 
     def remote_try(self, upload: Upload, state: UploadState) -> bool:
@@ -133,8 +133,7 @@ class GcsDestination(LockingDestination):
 
     def remote_check(self, upload: Upload) -> None:
         session = self._session_of(upload)
-        arrived = session.received(self._open()) or 0
-        compare(f"The upload {upload.wanted.path}", "size", upload.wanted.size, arrived + len(session.tail))
+        compare(f"The upload {upload.wanted.path}", "size", upload.wanted.size, session.arrived + len(session.tail))
 
     def remote_publish(self, upload: Upload) -> None:
         session, name = self._session_of(upload), self._prefix + upload.wanted.path

@@ -58,6 +58,8 @@ class Session:
         self._told = about
         self.address = ""
         self.tail = b""
+        # what the store has of it, as it says after each request
+        self.arrived = 0
         self._seal = seal
 
     def send(self, bucket: "Bucket", name: str, state: UploadState) -> None:
@@ -72,10 +74,13 @@ class Session:
             state.save(state.data)
             begin = 0
         self.upload.skip(begin)
+        # of what is sent in order from there, which takes longer than to hash it
+        self.upload.hash_to(begin)
         # at least one byte is left for the request that publishes
         end = max(total - 1, 0) // GRANULE * GRANULE
         while begin < end:
             begin = self._send_chunk(bucket, begin, min(begin + CHUNK_BYTES, end))
+        self.arrived = begin
         self.tail = self.upload.part(begin, total - begin) if total else b""
 
     def received(self, bucket: "Bucket") -> int | None:

@@ -5,7 +5,6 @@
 writing.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -21,11 +20,13 @@ from destinations.backends.base.place import Place
 from destinations.backends.local.folder import Folder
 from destinations.backends.local.listing import files_in
 from destinations.backends.local.root import open_root, segments_below_root
+from destinations.backends.local.writing import write_blocks
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
 from destinations.lib.formats import as_text
 from destinations.lib.moments import from_seconds
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import blocks_of, check_free_space, compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.paths import (
     is_filename,
     part_name,
@@ -115,8 +116,7 @@ class LocalDestination(Destination):
             folder.refuse_taken(name)
             check_free_space(folder.where, size, folder.free_space())
             with folder.draft(part) as descriptor:
-                for block in blocks_of(source, size, progress):
-                    folder.write(descriptor, part, block)
+                write_blocks(descriptor, blocks_of(source, size, progress), f"{folder.where}/{part}")
                 # The disk writes while the processor hashes.
                 with ThreadPoolExecutor(1) as beside:
                     flushed = beside.submit(folder.flush, descriptor, part)
@@ -227,7 +227,7 @@ def _verify(folder: Folder, part: str, size: int, sha256: str | None, progress: 
     compare(where, "size", size, folder.stat(part).st_size)
     if sha256 is None:
         return
-    digest = hashlib.sha256()
+    digest = Digest()
     for block in folder.read_blocks(part):
         digest.update(block)
         if progress:

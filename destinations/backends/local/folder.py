@@ -172,12 +172,6 @@ class Folder:
         except DestinationError as error:  # the error that led here is the one to report
             logger.warning("partial-upload.not-removed file=%s/%s error=%r", self.where, name, error.message)
 
-    def write(self, descriptor: int, name: str, block: bytes) -> None:
-        view = memoryview(block)
-        with translated("write", f"{self.where}/{name}"):
-            while view:
-                view = view[os.write(descriptor, view) :]
-
     def flush(self, descriptor: int, name: str) -> None:
         with translated("write", f"{self.where}/{name}"):
             os.fsync(descriptor)

@@ -1,19 +1,13 @@
 """What rclone prints about a remote and about its files."""
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from destinations.backends.base import StoredFile
 from destinations.lib.moments import from_iso
 
 # checksums that a remote may have, the cheapest first: they have to find accidents, and the archive keeps its SHA-256
-HASHES: Mapping[str, Callable[[], Any]] = {
-    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
-    "sha256": hashlib.sha256,
-    "md5": lambda: hashlib.md5(usedforsecurity=False),
-}
+HASHES = ("crc32", "sha1", "sha256", "md5")
 
 
 class Features(NamedTuple):

@@ -12,27 +12,24 @@ from django import forms
 from destinations.backends.base import BLOCK_SIZE, Step, StoredFile, UploadState
 from destinations.backends.base.place import Place
 from destinations.backends.rclone import options
-from destinations.backends.rclone.answers import HASHES, Features, features_of, stored_file
-from destinations.backends.rclone.errors import explain
+from destinations.backends.rclone.answers import Features, features_of
+from destinations.backends.rclone.errors import explain, no_room, says_why
+from destinations.backends.rclone.listing import files_in
 from destinations.backends.rclone.program import INSTALL, PROGRAM, Rclone, RcloneFailed
-from destinations.backends.remote import RemoteDestination, Write, is_listed
+from destinations.backends.remote import RemoteDestination, Write
 from destinations.exceptions import DestinationError, DestinationUnavailable, NameTaken, NotFound
 from destinations.lib.moments import from_iso
 from destinations.transfer.blocks import compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.extras import Extra
-from destinations.transfer.paths import MAX_DEPTH, part_token
+from destinations.transfer.parallel import side_by_side
 from destinations.transfer.upload import Upload, Wanted
 
 EXTRA = Extra(options.TYPE, programs=(PROGRAM,), install=INSTALL)
-# no archive is below a folder of another name, such as one of the system that may not be read
-FOREIGN_FOLDERS = "- {{(.*/)?[^/]*[^A-Za-z0-9_/-][^/]*}}/**"
-LISTING = ("lsjson", "-R", "--files-only", "--no-mimetype", f"--max-depth={MAX_DEPTH}", f"--filter={FOREIGN_FOLDERS}")
 # what `about` says without a code of its own: before the first upload, and of storage that does not tell
 NO_FREE_SPACE = re.compile(r"about call failed: .*(does not exist|no such file)|doesn't support about", re.IGNORECASE)
 # what it says of a file that it has given its name, which saves a look: each start of it logs in anew
 MOVED = "Moved (server-side)"
-# lines of a listing between two looks at a cancel
-LOOK_LINES = 100
 
 
 class RcloneDestination(RemoteDestination):
@@ -123,17 +120,30 @@ class RcloneDestination(RemoteDestination):
         self._require_rename(self._features)
         kind = self._features.hash
         # the upload computes SHA-256 itself
-        digest = HASHES[kind]() if kind and kind != "sha256" else None
+        digest = Digest(kind) if kind and kind != "sha256" else None
         # with the size it needs no copy of its own on a disk; every checksum that the remote has would be computed, and
         # compared with nothing of ours
         words = ("rcat", f"--size={wanted.size}", "--ignore-checksum", "--", self._path(wanted.part_path))
-        with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as ends:
-            while block := upload.read(BLOCK_SIZE):
-                ends.into.write(block)
-                if digest is not None:
-                    digest.update(block)
-            upload.require_all_read()
+        try:
+            with self._rclone.started(*words, alive=upload.meter.checkpoint, fed=True) as ends:
+                while block := upload.read(BLOCK_SIZE):
+                    if digest is not None:
+                        digest.update(block)
+                    ends.into.write(block)
+                upload.require_all_read()
+        except RcloneFailed as failed:
+            self._require_room(wanted, failed)
+            raise
         self._sent = digest.hexdigest() if digest is not None else upload.sha256
+
+    def _require_room(self, wanted: Wanted, failed: RcloneFailed) -> None:
+        """Raise `DestinationFull` where an upload failed for no known reason, and there is less room than it takes."""
+        free = None
+        if not says_why(failed):
+            with suppress(RcloneFailed):
+                free = self.remote_free_space()
+        if free is not None and free < wanted.size:
+            raise no_room(failed, f"{self.location()}/{wanted.path}", wanted.size, free) from failed
 
     def remote_try(self, upload: Upload, state: UploadState) -> bool:
         # each start of the program logs in anew, and the deletion looks for the file as well
@@ -177,40 +187,28 @@ class RcloneDestination(RemoteDestination):
                 write(block)
 
     def remote_list(self, folder: str, prefix: str) -> Iterator[StoredFile]:
-        found: list[StoredFile] = []
         try:
-            with self._rclone.started(*LISTING, "--", self._path(folder)) as ends:
-                for number, line in enumerate(ends.output):
-                    if number % LOOK_LINES == 0:
-                        self._meter.checkpoint()
-                    file = stored_file(line, prefix)
-                    # of other files there may be millions
-                    if file and (is_listed(file.path) or part_token(file.path.rpartition("/")[2])):
-                        found.append(file)
+            found = files_in(self._rclone, self._path(folder), prefix, self._meter.checkpoint)
         except RcloneFailed as failed:
             # a folder within that is gone meanwhile has the same code, and would cut the listing short
-            if not (failed.is_missing and self._is_gone(folder)):
+            if not (failed.is_missing and self._members(folder) is None):
                 raise
             return
         # nothing is given out before the program has ended well, and it lists folders side by side
         yield from sorted(found, key=lambda file: file.path)
 
-    def _is_gone(self, folder: str) -> bool:
-        try:
-            self._call_rclone("lsjson", "--max-depth=1", "--", self._path(folder))
-        except RcloneFailed as failed:
-            if failed.is_missing:
-                return True
-            raise
-        return False
-
     def remote_is_empty(self) -> bool:
+        return not self._members("")
+
+    def _members(self, folder: str) -> list[object] | None:
+        """Return what is in the folder; None where there is no such folder."""
         try:
-            return not json.loads(self._call_rclone("lsjson", "--max-depth=1", "--", self._path("")))
+            found: list[object] = json.loads(self._call_rclone("lsjson", "--max-depth=1", "--", self._path(folder)))
         except RcloneFailed as failed:
             if failed.is_missing:
-                return True
+                return None
             raise
+        return found
 
     def remote_stat(self, path: str) -> StoredFile:
         item = self._look(path)
@@ -254,6 +252,18 @@ class RcloneDestination(RemoteDestination):
             else:
                 return None if free is None else int(free)
         return None
+
+    def remote_room(self, path: str) -> tuple[bool, int | None]:
+        # both at once: each starts the program, which may have to log in
+        free: list[int | None] = []
+        taken: list[StoredFile] = []
+
+        def look() -> None:
+            with suppress(NotFound):
+                taken.append(self.remote_stat(path))
+
+        side_by_side(iter((look, lambda: free.append(self.remote_free_space()))), 2)
+        return bool(taken), free[0]
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
         return explain(error, action, self.where) if isinstance(error, RcloneFailed) else None

@@ -13,6 +13,7 @@ from destinations.exceptions import (
     NotFound,
     PeerNotTrusted,
 )
+from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 
 # in this order: the first whose pattern is found
@@ -33,7 +34,7 @@ _KINDS: tuple[tuple[str, type[DestinationError], str], ...] = (
         "Ask who runs the server whether its key or certificate was replaced before the remote is told to trust it.",
     ),
     (
-        r"no space left|quota|insufficient storage|storage ?full|disk full|over limit",
+        r"no space left|remaining disk space|quota|insufficient storage|storage ?full|disk full|over limit",
         DestinationFull,
         "Free some space there, or see about the quota of the account.",
     ),
@@ -53,6 +54,20 @@ _KINDS: tuple[tuple[str, type[DestinationError], str], ...] = (
     (r"no such host", DestinationUnavailable, "Check the host name of the remote and the name server."),
 )
 _COMPILED = [(re.compile(pattern, re.IGNORECASE), kind, hint) for pattern, kind, hint in _KINDS]
+
+
+def says_why(failed: RcloneFailed) -> bool:
+    """Whether the reason is a known one. SFTP, for example, has no code for a full disk."""
+    return failed.code < 0 or any(pattern.search(failed.said) for pattern, _, _ in _COMPILED)
+
+
+def no_room(failed: RcloneFailed, where: str, size: int, free: int) -> DestinationFull:
+    return DestinationFull(
+        sentences(
+            f"{where} was not stored: it has {human_size(size)}, and {human_size(free)} are free ({failed.said})"
+        ),
+        "Free some space there, or see about the quota of the account.",
+    )
 
 
 def explain(failed: RcloneFailed, action: str, where: str) -> DestinationError:

@@ -30,6 +30,7 @@ class RemoteCalls(RemoteSteps):
 
     def _call(self, action: str, work: Callable[[], T], progress: Progress | None = None) -> T:
         """Run a short step, again after a lost connection."""
+        progress = progress or self.while_waiting
         return self._again(action, lambda: self._once(action, work, progress, Meter()), progress)
 
     def _step(self, name: str, action: str, work: Callable[[], str]) -> Step:

@@ -40,7 +40,8 @@ class RemoteDestination(RemoteWritable):
 
     def get(self, path: str, sink: Sink, *, progress: Progress | None = None) -> int:
         validate_path(path)
-        expected = self.stat(path).size_bytes
+        progress = progress or self.while_waiting
+        expected = self._stat(path, progress).size_bytes
         received = 0
         meter = Meter(self._throttle)
         action = f"read {path}"
@@ -140,9 +141,12 @@ class RemoteDestination(RemoteWritable):
                 yield file
 
     def stat(self, path: str) -> StoredFile:
+        return self._stat(path, None)
+
+    def _stat(self, path: str, progress: Progress | None) -> StoredFile:
         validate_path(path)
-        self._require_files()
-        found = self._call(f"look for {path}", lambda: self.remote_stat(path))
+        self._require_files(progress)
+        found = self._call(f"look for {path}", lambda: self.remote_stat(path), progress)
         self._require_size(found)
         return found
 

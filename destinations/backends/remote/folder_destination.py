@@ -31,6 +31,7 @@ class FolderDestination(RemoteDestination, Generic[F]):
     declared: OptionsModule
     # these servers tell no checksum
     reads_back = True
+    compares_all = True
 
     _folder: F | None = None
 

@@ -32,6 +32,9 @@ class RemoteSteps(Destination):
     off_box = True
     # whether an upload is read back unless the option says otherwise: for protocols whose server tells no checksum
     reads_back: ClassVar[bool]
+    # whether `must_read_back` makes it compare the whole file with the announced SHA-256: then the source need not be
+    # hashed while `read` sends it
+    compares_all: ClassVar[bool] = False
     # whether `remote_send` can go on where an earlier upload with the same state ended
     resumes: ClassVar[bool] = False
     # the most bytes of one file that the store takes; None where only its space is a limit
@@ -143,6 +146,14 @@ class RemoteSteps(Destination):
     def remote_free_space(self) -> int | None:
         """Return the bytes that are free, or None where the protocol does not tell."""
         return None
+
+    def remote_room(self, path: str) -> tuple[bool, int | None]:
+        """Return whether `path` is in use, and the free space: what an upload asks for before it begins."""
+        try:
+            self.remote_stat(path)
+        except NotFound:
+            return False, self.remote_free_space()
+        return True, None
 
     def remote_error(self, error: Exception, action: str) -> DestinationError | None:
         """Return the error an operator reads for one of the library, met while trying to `action`; None if unknown."""

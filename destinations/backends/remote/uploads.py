@@ -1,6 +1,5 @@
 """The order of an upload: send, check, publish; and what is done when one of them fails."""
 
-import hashlib
 import logging
 from contextlib import suppress
 from typing import BinaryIO
@@ -16,6 +15,7 @@ from destinations.exceptions import (
     VerificationFailed,
 )
 from destinations.transfer.blocks import check_free_space, check_largest_file, compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.paths import part_name
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
@@ -44,6 +44,8 @@ class RemoteUploads(RemoteCalls):
         kept = state or UploadState({}, lambda data: None)
         check_largest_file(self.location(), path, size, self.largest_file)
         upload = Upload(wanted, source, Meter(self._throttle))
+        # a source that is not what was announced is found by that as well
+        upload.is_hashed = not (sha256 and self.compares_all and self.must_read_back(upload))
 
         def send() -> None:
             nonlocal upload
@@ -66,7 +68,7 @@ class RemoteUploads(RemoteCalls):
         upload.published = ""
         if not is_clear:
             # a server that copies a file to rename it may have been cut off between both
-            self._discard(upload, kept, at_once=False)
+            self._discard(upload, kept, at_once=False, again=True)
         stored = self.stat(path)
         # it is not deleted: what has another size may be what somebody else stored there meanwhile
         compare(f"{self.location()}/{path}", "size", size, stored.size_bytes)
@@ -100,12 +102,10 @@ class RemoteUploads(RemoteCalls):
         return True
 
     def _require_free(self, wanted: Wanted, progress: Progress | None) -> None:
-        try:
-            self._call(f"look for {wanted.path}", lambda: self.remote_stat(wanted.path), progress)
-        except NotFound:
-            check_free_space(self.location(), wanted.size, self.free_space())
-        else:
+        is_taken, free = self._call(f"look for {wanted.path}", lambda: self.remote_room(wanted.path), progress)
+        if is_taken:
             raise self._taken(wanted)
+        check_free_space(self.location(), wanted.size, free)
 
     def _send(self, upload: Upload, state: UploadState, progress: Progress | None) -> None:
         upload.seek(0)
@@ -174,10 +174,11 @@ class RemoteUploads(RemoteCalls):
     def _taken(self, wanted: Wanted) -> NameTaken:
         return NameTaken(f"{self.location()}/{wanted.path} exists already.", "Nothing is overwritten.")
 
-    def _discard(self, upload: Upload, state: UploadState, *, at_once: bool) -> None:
+    def _discard(self, upload: Upload, state: UploadState, *, at_once: bool, again: bool = False) -> None:
         """Remove what an upload left, and what is published and not verified; the error that ended it is raised.
 
-        `at_once`: a person or a signal ended it, and no peer that does not answer may hold that up.
+        `at_once`: a person or a signal ended it, and no peer that does not answer may hold that up. `again`: the peer
+        answers, and a lost connection is tried again.
         """
         wanted = upload.wanted
 
@@ -190,14 +191,21 @@ class RemoteUploads(RemoteCalls):
         try:
             # an aborted step may have left the connection in the middle of something
             self.remote_close()
-            action = f"remove the upload {wanted.part_path}"
-            self._once(action, remove, None, Meter(), stalled_after=DISCARD_SECONDS if at_once else None)
+            action, stalled_after = f"remove the upload {wanted.part_path}", DISCARD_SECONDS if at_once else None
+
+            def once() -> None:
+                self._once(action, remove, None, Meter(), stalled_after=stalled_after)
+
+            if again:
+                self._again(action, once, None)
+            else:
+                once()
         except DestinationError as error:
             logger.warning("destination.upload-left file=%s error=%r", wanted.part_path, error.message)
 
     def must_read_back(self, upload: Upload) -> bool:
-        """Whether an upload is to be read back: by option, and always when parts of it were sent by an earlier try."""
-        return (self.may_read_back and self.reads_back_uploads()) or upload.resumed
+        """Whether an upload is to be read back: by option, and always where nothing else verifies all of it."""
+        return (self.may_read_back and self.reads_back_uploads()) or upload.resumed or not upload.is_hashed
 
     def is_damaged(self, upload: Upload) -> bool:
         """Read back `upload`, which is published, where it has to be; return whether it differs from what was sent."""
@@ -209,7 +217,7 @@ class RemoteUploads(RemoteCalls):
 
     def hash_of(self, path: str) -> str:
         """Read the file, temporary or not, and return its SHA-256 (hex); for use inside a step."""
-        digest = hashlib.sha256()
+        digest = Digest()
         meter = self._meter
 
         def update(block: bytes) -> None:

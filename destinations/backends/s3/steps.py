@@ -89,6 +89,9 @@ class S3Steps(LockingDestination):
         try:
             return bucket.call("head_object", Key=self._prefix + path, **self._customer)
         except S3Refused as error:
+            # one that is busy says when to come back
+            if error.is_passing:
+                raise
             refused = error
         # that answer has no body: wrong keys look like a right that lacks, a bucket that is gone like a missing file
         bucket.call("list_objects_v2", Prefix=self._prefix + path, MaxKeys=1)

@@ -53,9 +53,12 @@ async def entries(client: asyncssh.SFTPClient, path: str, timeout: float, *, fir
     """Return the names in the folder, at least `first` of them; each answer comes within `timeout`."""
     found: list[Entry] = []
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(timeout) as limit:
+    answered_at = loop.time()
+
+    async def read() -> None:
+        nonlocal answered_at
         async for each in client.scandir(path):
-            limit.reschedule(loop.time() + timeout)
+            answered_at = loop.time()
             name = str(each.filename)
             if name in (".", ".."):
                 continue
@@ -66,6 +69,14 @@ async def entries(client: asyncssh.SFTPClient, path: str, timeout: float, *, fir
             found.append(entry)
             if first is not None and len(found) >= first:
                 break
+
+    reading = loop.create_task(read())
+    while not (await asyncio.wait({reading}, timeout=answered_at + timeout - loop.time()))[0]:
+        if loop.time() >= answered_at + timeout:
+            # not waited for: the library closes the folder first, and waits for the answer to that
+            reading.cancel()
+            raise TimeoutError
+    await reading
     return found
 
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import Any
 
 import asyncssh
 
@@ -132,11 +133,12 @@ class Folder(RemoteFolder):
         if state.data != begun:
             state.data = begun
             state.save(begun)
-        writing: deque[Future[int]] = deque()
-        length = files.block_size(files.request_size(self.client))
+        writing: deque[Future[Any]] = deque()
+        request = files.request_size(self.client)
+        length = files.block_size(request)
         try:
             while block := upload.read(length):
-                writing.append(session.submit(file.write(block, offset)))
+                writing.append(session.begin_write(file, block, offset, request))
                 offset += len(block)
                 if len(writing) == files.UNDER_WAY:
                     session.wait(writing.popleft())

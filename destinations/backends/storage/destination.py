@@ -1,6 +1,5 @@
 """A Django storage that `settings.BACKUP_STORAGE_ALIASES` names, of whatever package."""
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from destinations.backends.storage import listings
 from destinations.backends.storage.errors import explain
 from destinations.backends.storage.markers import LONGEST, Marker
 from destinations.backends.storage.options import TYPE, check, option_fields
-from destinations.backends.storage.source import Source
+from destinations.backends.storage.source import Content, Source
 from destinations.exceptions import (
     DestinationConfigError,
     DestinationError,
@@ -32,6 +31,7 @@ from destinations.lib.formats import human_size
 from destinations.network.errors import from_library_error
 from destinations.network.hosts import THIS_MACHINE
 from destinations.transfer.blocks import compare
+from destinations.transfer.digest import Digest
 from destinations.transfer.upload import Upload, Wanted
 from destinations.transfer.watch import Meter
 
@@ -49,6 +49,7 @@ class StorageDestination(RemoteDestination):
     type = TYPE
     label = "Django storage (a package of your own)"
     reads_back = True
+    compares_all = True
     # only whole files are stored there, each in several requests
     tries_uploads = False
 
@@ -158,7 +159,7 @@ class StorageDestination(RemoteDestination):
             self._save(storage, wanted, wanted.part_path, ContentFile(marker.data))
             with Source(upload) as source:
                 begun = True
-                self._save(storage, wanted, wanted.path, File(source, wanted.name))  # type: ignore[arg-type]
+                self._save(storage, wanted, wanted.path, Content(source, wanted.name))  # type: ignore[arg-type]
             upload.require_all_read()
         except BaseException as error:
             # here, because another thread cannot know when the storage stops to write; by then another process may
@@ -233,7 +234,7 @@ class StorageDestination(RemoteDestination):
         )
 
     def _is_whole(self, path: str, marker: Marker) -> bool:
-        size, digest = 0, hashlib.sha256()
+        size, digest = 0, Digest()
 
         def update(block: bytes) -> None:
             nonlocal size
@@ -242,7 +243,7 @@ class StorageDestination(RemoteDestination):
             digest.update(block)
 
         self.remote_receive(path, 0, update)
-        return marker.fits(size, digest)
+        return marker.fits(size, digest.hexdigest())
 
     # --- files ----------------------------------------------------------------------------------------------------
     def remote_receive(self, path: str, offset: int, write: Write) -> None:

@@ -4,7 +4,6 @@ It has the name of a partial upload, and says what the file is to be. While it i
 delete it publishes the file.
 """
 
-import hashlib
 import json
 import secrets
 from dataclasses import dataclass
@@ -44,9 +43,9 @@ class Marker:
     def data(self) -> bytes:
         return json.dumps({"size": self.size, "sha256": self.sha256, "attempt": self.attempt}).encode()
 
-    def fits(self, size: int, digest: "hashlib._Hash") -> bool:
+    def fits(self, size: int, sha256: str) -> bool:
         # without a checksum nothing says that it is whole
-        return (size, digest.hexdigest()) == (self.size, self.sha256)
+        return (size, sha256) == (self.size, self.sha256)
 
 
 def marked(name: str) -> str:

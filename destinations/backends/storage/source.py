@@ -6,7 +6,15 @@ import os
 from types import TracebackType
 from typing import Self
 
+from django.core.files import File
+
 from destinations.transfer.upload import Upload
+
+
+class Content(File):  # type: ignore[type-arg]
+    """A file whose `chunks` are twice as large as those of Django, and no larger: see `local.writing.WRITE_BYTES`."""
+
+    DEFAULT_CHUNK_SIZE = 128 * 1024
 
 
 class Source(io.RawIOBase):
@@ -37,16 +45,19 @@ class Source(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+    def read(self, size: int | None = -1, /) -> bytes:
+        # not by way of `readinto`, which would copy every byte twice
         if self._ended is None:
             try:
-                data = self._upload.read(len(buffer))
+                return self._upload.read(-1 if size is None else size)
             except BaseException as error:  # raised again at the end of the block
                 self._ended = error
-            else:
-                buffer[: len(data)] = data
-                return len(data)
         raise OSError(errno.EIO, "the upload has ended")
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         return self._upload.seek(offset, whence)

@@ -9,7 +9,6 @@ from destinations.models import BackupDestination
 from destinations.secrets import seal_config, secrets_rotated
 
 logger = logging.getLogger(__name__)
-OTHERS = "keys of other apps"
 
 
 class Command(OperatorCommand):
@@ -29,11 +28,12 @@ class Command(OperatorCommand):
                 problems[name] = error
             else:
                 done.append(name)
-        # not `send_robust`: an operator who deletes the old key has to know of every secret that still needs it
-        try:
-            secrets_rotated.send(sender=BackupDestination)
-        except DestinationConfigError as error:
-            problems[OTHERS] = error
+        # each of them: an operator who deletes the old key has to know of every secret that still needs it
+        for _, failure in secrets_rotated.send_robust(sender=BackupDestination):
+            if isinstance(failure, DestinationConfigError):
+                problems[failure.message.removesuffix(".")] = failure
+            elif failure is not None:
+                raise failure
         logger.info("secrets rotated destinations=%s", ",".join(done))
         self.respond({"resealed": done}, f"Sealed again: {', '.join(done) or 'nothing'}.")
         if problems:

@@ -25,7 +25,7 @@ def options(server, location, timeout):
     known.write_text(server.known_hosts())
     return {
         "host": server.host, "port": server.port, "username": FULL, "private_key": str(server.key),
-        "known_hosts_file": str(known), "base_path": location, "timeout": timeout, "read_back": False,
+        "known_hosts_file": str(known), "base_path": location, "timeout": timeout,
     }
 """,
     "rclone": """
@@ -58,7 +58,7 @@ from tests.support.servers.ftp.vsftpd import Vsftpd as Server
 from tests.destinations.contract.ftp_place import account
 server = Server("explicit", Certificates(Path(sys.argv[1])))
 def options(server, *, location, timeout):
-    return {**account(server), "base_path": location, "timeout": timeout, "read_back": False}
+    return {**account(server), "base_path": location, "timeout": timeout}
 """,
     "webdav": """
 from tests.support.servers.certificates import Certificates
@@ -67,7 +67,7 @@ from tests.destinations.contract.webdav_place import account
 certificates = Certificates(Path(sys.argv[1]))
 server = Server(certificates, certificates.valid)
 def options(server, *, location, timeout):
-    return {**account(server), "base_path": location, "timeout": timeout, "read_back": False}
+    return {**account(server), "base_path": location, "timeout": timeout}
 """,
     "dropbox": """
 from tests.support.servers.certificates import Certificates
@@ -87,7 +87,7 @@ server = nullcontext()
 def options(server, *, location, timeout):
     root = Path(sys.argv[1], "storage")
     root.mkdir(exist_ok=True)
-    return {"alias": "bench", "location": location, "timeout": timeout, "read_back": False, "root": str(root)}
+    return {"alias": "bench", "location": location, "timeout": timeout, "root": str(root)}
 """,
     "local": """
 from contextlib import nullcontext

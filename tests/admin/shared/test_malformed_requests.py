@@ -50,8 +50,10 @@ def test_a_search_of_too_many_words_says_so_in_every_list(rows: Client) -> None:
 
 @pytest.mark.parametrize("parameter", PARAMETERS)
 def test_no_parameter_of_a_list_breaks_it(parameter: str, rows: Client) -> None:
-    for address in lists():
-        for value in ("9" * 400, "-1", "x" * 20_000, "2026-13-45"):
+    values = ("-1", "x" * 20_000, "2026-13-45")
+    for number, address in enumerate(lists(), PARAMETERS.index(parameter)):
+        # one code answers all lists: each value meets each list and each parameter, the longest all pairs of them
+        for value in ("9" * 400, values[number % len(values)]):
             response = rows.get(f"{address}?{parameter}={quote(value)}")
             assert response.status_code < 500, (address, value[:20])
 
@@ -66,9 +68,10 @@ def test_a_filter_that_does_not_fit_says_that_the_whole_list_is_shown(rows: Clie
 @pytest.mark.parametrize("value", [*ODD, "a\0b", "_3D", "..%2f.."])
 def test_no_id_breaks_a_page(value: str, rows: Client) -> None:
     pk = quote(value[:3_000], safe="%")
-    for model in site._registry:
+    for number, model in enumerate(site._registry, ODD.index(value) if value in ODD else 0):
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        for action in ("change", "history", "delete"):
+        # the other pages look the row up by the same code: each value meets both, and each model
+        for action in ("change", ("history", "delete")[number % 2]):
             address = reverse(f"{name}_{action}", args=["ID"]).replace("ID", pk)
             assert rows.get(address).status_code < 500, address[:90]
     for name in ("restore", "delete_archive", "pin", "status"):

@@ -29,7 +29,7 @@ from tests.support.soak import examples, often
 
 CAP = 3000
 pytestmark = pytest.mark.soak
-ORDINARY = examples(100, suppress_health_check=[HealthCheck.too_slow])
+ORDINARY = examples(60, suppress_health_check=[HealthCheck.too_slow])
 
 NAMES = st.one_of(
     st.sampled_from(

@@ -218,7 +218,7 @@ with path.with_suffix(".gz").open("rb") as archive:
 
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
     peaks = []
-    for size in (20 * MIB, 400 * MIB):
+    for size in (20 * MIB, 100 * MIB):
         path = tmp_path / "big"
         with path.open("wb") as sparse:
             sparse.truncate(size)

@@ -153,7 +153,7 @@ def test_what_a_server_sends_beyond_the_size_of_the_file_is_not_written(
     def hook(step: str) -> None:
         # after its size was asked for
         if step == "stat" and len(files[f"x/{PATH}"]) == len(DATA):
-            remote.stat = lambda path: StoredFile(path, 10, None)  # type: ignore[method-assign]
+            remote._stat = lambda path, progress: StoredFile(path, 10, None)  # type: ignore[method-assign]
 
     before(hook)
     remote.stat(PATH)

@@ -114,7 +114,7 @@ def test_a_command_that_is_killed_before_it_begins_leaves_nothing_for_a_worker(
         row.error_message == f"The process that was to run it ({row.worker}) died before it began. Nothing was changed."
     )
     assert row.error_hint
-    assert workspaces() == ["places", "retention-backups", "settle-backups", "tick-backups"]
+    assert workspaces() == ["notify", "places", "retention-backups", "settle-backups", "tick-backups"]
     assert (store / "uploads" / "one.bin").read_bytes() == b"later"
 
 

@@ -13,7 +13,7 @@ from backups.service.archives.records.copies import change_copy
 from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
 from backups.service.copying.start import start_due
 from backups.service.drill.run import newest_backup, newest_good_backup
-from backups.service.monitoring.off_box import lacking_by_instance
+from backups.service.monitoring.lacking import lacking_by_instance
 from backups.service.monitoring.protection import protections
 from backups.service.monitoring.restore_points import damaged_by_instance, restore_points_of
 from backups.service.retention.plan import plan_prune

@@ -26,10 +26,11 @@ from tests.support.archives.stored import file_of
 from tests.support.databases.sqlite_files import make_database
 from tests.support.processes.project_programs import Forks, start
 from tests.support.site_fixtures import Declare
+from tests.support.soak import often
 
 Listing = Callable[[], list[str]]
 pytestmark = pytest.mark.django_db(transaction=True)
-ROUNDS = 15
+ROUNDS = often(9)
 
 
 @pytest.fixture
@@ -80,10 +81,12 @@ def assert_only_whole_archives(archives: Listing, workspaces: Listing) -> None:
     assert not BackupExecution.objects.filter(status__in=["queued", "running"]).exists()
 
 
+@pytest.mark.soak
 def test_a_process_killed_at_any_moment_leaves_nothing_behind(
     begin: Begin, forks: Forks, archives: Listing, workspaces: Listing
 ) -> None:
-    duration = duration_of(begin, forks)
+    # of a busy machine the first one may take much longer than all others, which would then be killed too late
+    duration = min(duration_of(begin, forks) for _ in range(2))
     chance = random.Random(2026)
     ended: list[str] = []
     for number in range(ROUNDS):

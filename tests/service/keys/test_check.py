@@ -10,9 +10,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.archive.encryption import HEAD_BYTES, KeyMatch
-from backups.models import BackupExecution, KeyCheck
+from backups.models import BackupExecution, KeyCheck, KeyState
 from backups.service.archives.records.delete import delete_backup
-from backups.service.keys.check import check_due, check_keys
+from backups.service.keys.check import check_due, check_keys, state_of
 from backups.signals import keys_lost
 from destinations.backends import Destination
 from destinations.models import BackupDestination
@@ -43,6 +43,24 @@ def test_the_oldest_and_the_newest_of_each_set_of_keys_are_tried(
 
     assert [result.backup for result in results] == [first[0], first[2], second]
     assert [result.verdict for result in results] == [KeyMatch.OPENS, KeyMatch.OPENS, KeyMatch.LOST]
+    assert KeyCheck.objects.get().by_instance == {"shop": KeyState.NEWEST_LOST}
+
+
+@pytest.mark.parametrize(
+    ("by_key", "state"),
+    [
+        # what was found for each of the keys of an instance, that of its newest archive last
+        ([{KeyMatch.OPENS}], KeyState.OPENS),
+        ([{KeyMatch.OPENS}, {KeyMatch.OPENS, KeyMatch.LOST}], KeyState.NEWEST_LOST),
+        ([{KeyMatch.LOST}, {KeyMatch.OPENS}], KeyState.OLDER_LOST),
+        ([{KeyMatch.OPENS}, {KeyMatch.ELSEWHERE}], KeyState.ELSEWHERE),
+        ([{KeyMatch.ELSEWHERE}, {KeyMatch.UNDETERMINED}], KeyState.UNDETERMINED),
+        # the sample was deleted meanwhile
+        ([set(), {KeyMatch.OPENS}], KeyState.UNDETERMINED),
+    ],
+)
+def test_the_state_of_an_instance_is_that_of_its_worst_key(by_key: list[set[KeyMatch]], state: KeyState) -> None:
+    assert state_of(by_key) is state
 
 
 def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(

@@ -1,6 +1,8 @@
 """The processes of this machine, as /proc tells them (proc_pid_stat(5))."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -33,4 +35,19 @@ def children_of(parent: int) -> list[int]:
             continue
         if int(stat[1]) == parent:
             found.append(pid)
+    return sorted(found)
+
+
+def descendants_of(parent: int) -> list[int]:
+    """Return the ids of its children and of theirs, of which only they are read (proc_tid_children(5))."""
+    found: list[int] = []
+    waiting = [parent]
+    while waiting:
+        threads = f"/proc/{waiting.pop()}/task"
+        # it may have ended
+        with suppress(OSError):
+            for thread in os.listdir(threads):  # noqa: PTH208
+                children = [int(pid) for pid in Path(f"{threads}/{thread}/children").read_text().split()]
+                found += children
+                waiting += children
     return sorted(found)

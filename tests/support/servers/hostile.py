@@ -21,15 +21,18 @@ class Asked:
 
 @dataclass
 class Answer:
-    """`body` is sent in chunks where it is no bytes; `lost`: the server behind does what it is asked, unheard."""
+    """`body` is sent in chunks where it is no bytes. The server behind does what it is asked, and the client does not
+    get to know: it is cut off (`lost`), or waits until it gives up (`mute`).
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Iterable[bytes] = b""
     lost: bool = False
+    mute: bool = False
 
 
-LOST = Answer(lost=True)
+LOST, MUTE = Answer(lost=True), Answer(mute=True)
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "PROPFIND", "MKCOL", "MOVE")
 
 
@@ -53,10 +56,14 @@ class Hostile:
                 asked = Asked(self.command, self.path, headers, body)
                 hostile.asked.append(asked)
                 answer = hostile.answer(asked)
-                if answer is None or answer.lost:
+                if answer is None or answer.lost or answer.mute:
                     passed_on = hostile._pass_on(asked)
                     if answer is not None:
                         self.close_connection = True
+                        if answer.mute:
+                            with suppress(OSError):
+                                # nothing comes; it ends when the client closes the connection
+                                self.rfile.read(1)
                         return
                     answer = passed_on
                 self.send_response(answer.status)

@@ -1,6 +1,8 @@
 """One look at the site from its own host: disks, database, then what the rows and the clock say."""
 
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 from django.db import DatabaseError, connections
 
@@ -12,27 +14,37 @@ from backups.service.monitoring.check_overdue.disks import disk_problems
 from backups.service.monitoring.health import Health, described, health
 from destinations.lib.database_errors import database_error
 
+T = TypeVar("T")
+
 
 def problems_here(seconds: float) -> list[Problem]:
     """Return what is wrong, the database being waited for at most `seconds`. Raises nothing."""
     found = disk_problems()
-    answers: list[Problem] = []
+    try:
+        return found + within(seconds, problems_of_database)
+    except TimeoutError:
+        text = f"The database does not answer within {seconds:.0f} seconds."
+        hint = "Look at the database server, the network to it, or the disk that holds it."
+        return [*found, Problem(Severity.CRITICAL, "database-silent", text, hint, is_silence=True)]
+
+
+def within(seconds: float, ask: Callable[[], T]) -> T:
+    """Return what `ask`, which reads the database and raises nothing, returns. Raises TimeoutError."""
+    answers: list[T] = []
     done = threading.Event()
 
-    def ask() -> None:
+    def run() -> None:
         try:
-            answers.extend(problems_of_database())
+            answers.append(ask())
         finally:
             connections.close_all()
             done.set()
 
     # a daemon: a server or a disk that does not answer must not keep this process from telling so
-    threading.Thread(target=ask, name="database", daemon=True).start()
-    if not done.wait(seconds):
-        text = f"The database does not answer within {seconds:.0f} seconds."
-        hint = "Look at the database server, the network to it, or the disk that holds it."
-        return [*found, Problem(Severity.CRITICAL, "database-silent", text, hint, is_silence=True)]
-    return found + answers
+    threading.Thread(target=run, name="database", daemon=True).start()
+    if not done.wait(seconds) or not answers:
+        raise TimeoutError
+    return answers[0]
 
 
 def problems_of_database() -> list[Problem]:

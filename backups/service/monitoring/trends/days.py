@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`failures` counts runs that failed, and backups that were found bad. `size_bytes` is that of the largest archive."""
+    """`failures` counts runs that failed and backups that were found bad, `size_bytes` is of the largest archive."""
 
     date: date
     outcome: Outcome

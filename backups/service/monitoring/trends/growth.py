@@ -28,7 +28,7 @@ class Filling:
 
 
 def fillings(destinations: list[BackupDestination], now: datetime) -> list[Filling]:
-    """Return how each of `destinations` fills up, the first to be full first, in two queries that read an index each."""
+    """Return how each of `destinations` fills up, the first to be full first, in two queries that read an index."""
     since, net = now - PERIOD, Counter[str]()
     # not the column itself: grouped by that, SQLite reads all the copies along an index that begins with it
     copies = (

@@ -20,7 +20,7 @@ from backups.models.querysets import BackupQuerySet
 from backups.service.drops.episodes import Episode, named
 from backups.service.drops.holdings import Drop
 from backups.service.monitoring.drills import DrillState, drill_states
-from backups.service.monitoring.off_box import lacking_by_instance
+from backups.service.monitoring.lacking import lacking_by_instance
 from backups.service.monitoring.protection import Protection, protections, taken_at
 from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
 from backups.service.restore.ending.half_restored import not_rolled_back

@@ -34,7 +34,7 @@ def _lost(facts: Facts) -> Iterator[Reason]:
             "archive-lost", Level.AT_RISK,
             f"{counted(facts.missing, 'archive')} of {name} {'is' if facts.missing == 1 else 'are'} missing, and this "
             "site did not delete what is gone.",
-            f"Bring it back or import it, or accept the loss: `listbackups {name} --archive missing`, `acceptloss`.",
+            f"Bring it back or import it, or accept the loss: `listbackups {name}`, `acceptloss`.",
         )  # fmt: skip
     if facts.damaged:
         yield Reason(
@@ -112,7 +112,7 @@ def _keys(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
             yield Reason(
                 "key-not-proven", Level.AT_RISK,
                 f"It is not proven that a key at hand opens the backups of {facts.instance} at {where}: {why}.",
-                f"Run `checkkeys --destination {where}`, or a drill of {facts.instance} where its key is.", where,
+                f"Run `checkkeys`, or a drill of {facts.instance} where its key is.", where,
             )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def _places(facts: Facts, limits: Limits) -> Iterator[Reason]:
             yield Reason(
                 "retention-stopped", Level.AT_RISK,
                 sentences(f"Retention at {destination} does not come to its end: {retention.problem}"),
-                f"Correct that, then run `prunebackups --destination {destination}`.",
+                "Correct that, then run `prunebackups`.",
                 destination.name, retention.done_at,
             )  # fmt: skip
         size, free = fact.copy.size_bytes, destination.free_bytes

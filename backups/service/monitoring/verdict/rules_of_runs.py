@@ -36,7 +36,8 @@ def run_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]
         yield Reason(
             "restart-pending", Level.AT_RISK,
             f"{facts.instance} has not been restarted since it was restored.",
-            f"Restart it, then run `restore --acknowledge {facts.restart_by}`.", since=facts.restart_since,
+            f"Restart it, then acknowledge the restore: `showrestore {facts.restart_by}` says how.",
+            since=facts.restart_since,
         )  # fmt: skip
     if facts.outlook.paused and not facts.outlook.automatic:
         yield Reason(

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Subquery, Sum
 
 from backups.instances import inventory
 from backups.instances.kinds import KINDS
 from backups.lib.log_handlers import log_problem
-from backups.models import BackupExecution, KeyCheck
+from backups.models import BackupCopy, BackupExecution, InstanceState, KeyCheck
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
@@ -72,19 +72,20 @@ def _destinations() -> Iterator[Reason]:
     for check in KeyCheck.objects.exclude(problem="").select_related("destination"):
         yield Reason("keys-lost", Level.UNPROTECTED, check.problem, check.hint, check.destination.name, check.told_at)
     newest_test = DestinationTest.objects.filter(destination=OuterRef("pk")).values("pk")[:1]
-    newest_archive = BackupExecution.objects.stored().filter(destination=OuterRef("pk")).order_by("-created_at")
-    # one index seek for each
-    newest = (Subquery(newest_test), Subquery(newest_archive.values("compressed_size_bytes")[:1]))
     destinations = list(BackupDestination.objects.enabled())
-    found = {pk: rest for pk, *rest in BackupDestination.objects.enabled().values_list("pk", *newest)}
-    tests = DestinationTest.objects.in_bulk([test for test, _ in found.values() if test is not None])
+    newest = BackupDestination.objects.enabled().values(test=Subquery(newest_test))
+    tests = {test.destination_id: test for test in DestinationTest.objects.filter(pk__in=newest)}
+    # what one backup of every instance takes at each: of its newest good one, by an index seek
+    newest_good = BackupExecution.objects.good().newest_first().filter(instance=OuterRef("instance")).values("pk")
+    latest = InstanceState.objects.values(pk=Subquery(newest_good[:1]))
+    copies = BackupCopy.objects.sound().filter(execution__in=latest).order_by()
+    round_bytes = dict(copies.values_list("destination").annotate(Sum("size_bytes")))
     if not destinations:
         yield Reason(
             "no-destination", Level.AT_RISK, "No destination is enabled.", "Add one: docs/destinations.md."
         )  # fmt: skip
     for row in destinations:
-        newest_pk, archive_bytes = found.get(row.pk, (None, None))
-        test = tests.get(newest_pk)
+        test = tests.get(row.pk)
         # a backup that was stored since then shows that it is reachable
         is_over = test is None or (row.established and _reached_since(row, test))
         if test is not None and test.error and not is_over:
@@ -92,12 +93,12 @@ def _destinations() -> Iterator[Reason]:
                 "destination-unreachable", Level.AT_RISK, sentences(f"The last test of {row} failed: {test.error}"),
                 sentences(test.hint or f"Run `testdestination {row}`"), row.name, test.tested_at,
             )  # fmt: skip
-        needed = Limits().backups_that_must_fit * (archive_bytes or 0)
-        if row.free_bytes is not None and row.free_bytes < needed:
+        takes = round_bytes.get(row.pk) or 0
+        if row.free_bytes is not None and row.free_bytes < Limits().backups_that_must_fit * takes:
             yield Reason(
                 "destination-nearly-full", Level.AT_RISK,
-                f"{row} has {human_size(row.free_bytes)} free, and its newest archive has "
-                f"{human_size(archive_bytes)}.",
+                f"{row} has {human_size(row.free_bytes)} free, and one more backup of each of its instances takes "
+                f"{human_size(takes)}.",
                 "Free space there, or shorten what its rule keeps.", row.name, row.free_bytes_at,
             )  # fmt: skip
         if row.rule_pending_since:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from backups.errors import ComponentError, MissingComponent
 from backups.instances import Instance
@@ -99,28 +100,27 @@ class ConfigurationComparison:
             # of a file that does not exist nothing is lost
             unknown = "" if self._is_missing and {"", self._lowest} & set(parts) else self.problem
             return ConfigurationPreview(unknown=unknown, refusals=refusals, after=after)
-        shown = {name: masked(layer, self._service.is_secret) for name, layer in self._layers.items()}
-        result = self._after(parts, shown, self._shown(), masked(self._below, self._service.is_secret))
+        result = self._after(parts, *self._shown_live, archived=self._shown)
         if result is None:
             return ConfigurationPreview(unknown=LAYERS_UNKNOWN)
         return ConfigurationPreview(self._changes_to(result), refusals=refusals, after=after)
 
     def difference(self) -> tuple[ConfigurationChange, ...]:
         """Return every key that differs, whether a restore could change it or not; none where that is unknown."""
-        archived = self._shown().merged
+        archived = self._shown.merged
         return () if self._layers is None or archived is None else self._changes_to(archived)
 
     def _foreseen(self, parts: Sequence[str]) -> Configuration | None:
         """Return the configuration after a restore of `parts`, with its secrets."""
         archived = self._archived
         if self._layers is not None:
-            return self._after(parts, self._layers, archived, self._below)
+            return self._after(parts, self._layers, self._below, archived=archived)
         # a restore of all of it needs nothing of the live one, which is missing or broken
         whole = "" in parts and (not archived.layers or archived.layers.keys() == self._service.layers.keys())
         return archived.merged if whole else None
 
     def _after(
-        self, parts: Sequence[str], live: Layers, archived: ArchivedSide, below: Configuration
+        self, parts: Sequence[str], live: Layers, below: Configuration, *, archived: ArchivedSide
     ) -> Configuration | None:
         """Return what a restore of `parts` makes of `live`, as `LiveConfiguration.after` does; None if unknown."""
         if not archived.layers:
@@ -138,6 +138,16 @@ class ConfigurationComparison:
                 result[name] = others | ({section: source[section]} if section in source else {})
         return merged(result, below=below)
 
+    # masked once: a page shows each of 20 sections as a part of its own
+    @cached_property
+    def _shown_live(self) -> tuple[Layers, Configuration]:
+        """Return the live layers, and what is below them, with masked secrets."""
+        secret = self._service.is_secret
+        return {name: masked(layer, secret) for name, layer in (self._layers or {}).items()}, masked(
+            self._below, secret
+        )
+
+    @cached_property
     def _shown(self) -> ArchivedSide:
         """Return the archived side with masked secrets."""
         side = self._archived
@@ -155,6 +165,8 @@ class ConfigurationComparison:
         found = []
         for section, key in keys:
             now, then = live.get(section, {}).get(key), after.get(section, {}).get(key)
+            if now == then:
+                continue
             secret = self._service.is_secret(section, key)
             # a row of an earlier version holds in plain text what its list of names did not have
             shown = None if then is None else masked_value(key, then, secret=secret)

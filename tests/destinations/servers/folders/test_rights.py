@@ -94,7 +94,7 @@ def test_free_space_is_that_of_the_account_also_before_the_folder_is_there(place
 
 def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(place: FolderPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     # others fill it after it was asked for
-    monkeypatch.setattr(FolderDestination, "free_space", lambda self: None)
+    monkeypatch.setattr(FolderDestination, "remote_free_space", lambda self: None)
     destination = place.open(SMALL)
     put(destination, "shop/manual/other.tar", os.urandom(4 * MIB))
     with pytest.raises(DestinationFull) as caught:

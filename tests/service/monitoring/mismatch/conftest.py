@@ -22,3 +22,8 @@ def other(tmp_path: Path, root: Path) -> Path:
     folder = tmp_path / "var"
     folder.mkdir()
     return Path(shutil.copy(root / "data" / "devices.db", folder / "devices.db"))
+
+
+@pytest.fixture
+def own_processes() -> None:
+    """Look at all processes of this machine, as a site does."""

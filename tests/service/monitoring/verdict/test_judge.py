@@ -1,5 +1,6 @@
 """Facts and the level that follows from them. No row is read: without the mark for it a query would fail."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,8 +25,10 @@ from backups.service.monitoring.protection import Protection
 from backups.service.monitoring.verdict import Acceptance, Facts, Level, judge
 from backups.service.monitoring.verdict.facts import CopyFact, OffTrend, Place
 from backups.service.monitoring.verdict.reason import CODES
+from backups.service.monitoring.verdict.site import SITE_CODES
 from backups.service.schedules.freshness import Freshness
 from destinations.models import BackupDestination
+from tests.support.paths import PROJECT
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -245,6 +248,13 @@ def test_the_level_follows_from_the_facts(change: Change, level: Level, reasons:
 
 def test_the_table_has_every_reason() -> None:
     assert {key.partition(":")[0] for *_, keys in CASES for key in keys} == set(CODES)
+
+
+def test_the_documentation_has_every_reason_and_no_other() -> None:
+    page = (PROJECT / "docs" / "monitoring.md").read_text()
+    tables = re.findall(r"^\| Reason \|.*\n((?:\|.*\n)+)", page, flags=re.MULTILINE)
+    listed = [re.findall(r"`([a-z-]+)`", row.split("|")[1]) for table in tables for row in table.splitlines()]
+    assert {code for codes in listed for code in codes} == {*CODES, *SITE_CODES}
 
 
 def test_accepting_raises_no_level_and_the_first_end_is_named() -> None:

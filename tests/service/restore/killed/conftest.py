@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from backups.models import BackupExecution
 from tests.support.restores.instance_restores import spoil_tacacs, tacacs_state
 from tests.support.restores.killed_restores import Victims
 from tests.support.restores.scenes import Scene
-from tests.support.site_fixtures import BackUp
 
 
 @pytest.fixture
-def scene(tacacs_root: Path, back_up: BackUp, home: Path, declare: Callable[[str], None]) -> Scene:
+def scene(tacacs_root: Path, demo_backup: BackupExecution, home: Path, declare: Callable[[str], None]) -> Scene:
     log = home / "hooks.log"
     declare(
         (home / "instances.toml").read_text()
@@ -20,9 +20,8 @@ def scene(tacacs_root: Path, back_up: BackUp, home: Path, declare: Callable[[str
         + f'after_restore = ["sh", "-c", "echo started >> {log}"]\n'
     )
     new = tacacs_state(tacacs_root)
-    backup = back_up()
     spoil_tacacs(tacacs_root)
-    return Scene(tacacs_root, backup, new, tacacs_state(tacacs_root), log)
+    return Scene(tacacs_root, demo_backup, new, tacacs_state(tacacs_root), log)
 
 
 @pytest.fixture

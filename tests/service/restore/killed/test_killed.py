@@ -26,9 +26,10 @@ from tests.support.restores.instance_restores import restore, the_restore, undo
 from tests.support.restores.killed_restores import Moment, Victims, killed_at
 from tests.support.restores.scenes import Scene, assert_nothing_lies_around
 from tests.support.site_fixtures import Listing
+from tests.support.soak import often
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROUNDS = 12
+ROUNDS = often(8)
 # how it ends when its process dies there: the state of the instance, and whether the service was stopped by then
 MOMENTS: dict[str, tuple[Moment, str, bool]] = {
     "fetching": (killed_at(engine, "archive_of", after=True), "old", False),
@@ -86,6 +87,7 @@ def assert_told(row: RestoreExecution, state: str) -> bool:
     return False
 
 
+@pytest.mark.soak
 def test_a_restore_killed_at_any_moment_leaves_the_instance_whole(
     scene: Scene, victims: Victims, workspaces: Listing
 ) -> None:

@@ -8,12 +8,12 @@ import pytest
 from backups.models import BackupExecution
 from tests.support.archives.rewritten import Archive
 from tests.support.restores.instance_restores import Tree, change, tree
-from tests.support.site_fixtures import BackUp, Listing
+from tests.support.site_fixtures import Listing
 
 
 @pytest.fixture
-def backup(tacacs_root: Path, back_up: BackUp) -> BackupExecution:
-    return back_up()
+def backup(demo_backup: BackupExecution) -> BackupExecution:
+    return demo_backup
 
 
 @pytest.fixture

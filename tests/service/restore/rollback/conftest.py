@@ -8,7 +8,6 @@ import pytest
 from backups.models import BackupExecution
 from tests.support.restores.faults import HOOKS
 from tests.support.restores.instance_restores import spoil_tacacs, tacacs_state
-from tests.support.site_fixtures import BackUp
 
 
 @pytest.fixture
@@ -20,8 +19,7 @@ def hook_log(tacacs_root: Path, home: Path, declare: Callable[[str], None]) -> P
 
 
 @pytest.fixture
-def spoilt(tacacs_root: Path, back_up: BackUp) -> tuple[BackupExecution, dict[str, object]]:
+def spoilt(tacacs_root: Path, demo_backup: BackupExecution) -> tuple[BackupExecution, dict[str, object]]:
     """Return a backup and what the instance holds since then, which a failed restore must leave."""
-    backup = back_up()
     spoil_tacacs(tacacs_root)
-    return backup, tacacs_state(tacacs_root)
+    return demo_backup, tacacs_state(tacacs_root)

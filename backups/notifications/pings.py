@@ -1,0 +1,61 @@
+"""Pings: a channel in the form of healthchecks.io gets the start and the end of runs, or that this site is alive."""
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from backups.models import BackupExecution, Delivery, NotificationChannel, Run
+from backups.notifications.channels import open_channel
+from backups.notifications.health import channel_fails, channel_works
+from backups.notifications.hiding import without_paths
+from backups.notifications.message import Message, Progress
+from backups.notifications.routing import ping_routes
+from destinations.lib.operator_error import OperatorError, sentences
+
+Status = Run.Status
+
+
+def queue_pings(run: BackupExecution, signal: str) -> None:
+    """Queue `signal` for each channel that is about `run`, in the transaction of the caller."""
+    routes = [route for route in ping_routes() if route.takes_run(run.instance, run.schedule_id or "")]
+    now = timezone.now()
+    for route in routes:
+        text = _text(run) if signal == "fail" else ""
+        if route.channel.hide_paths:
+            text = without_paths(text)
+        Delivery.objects.create(
+            channel=route.channel,
+            kind=Delivery.Kind.PING,
+            items=[{"signal": signal, "run": run.pk, "instance": run.instance, "text": text}],
+            created_at=now,
+            next_try_at=now,
+        )
+
+
+def signal_of_end(run: Run) -> str:
+    return "success" if run.status == Status.COMPLETED else "fail"
+
+
+def _text(run: Run) -> str:
+    return sentences(f"Backup of {run.instance}: {run.status}", run.error_message, run.error_hint)
+
+
+def ping_alive(now: datetime) -> int:
+    """Ping each channel that is for the whole site: its watcher reports when these pings stay away.
+
+    None is kept for later: a late one would say that the site was alive when it was not.
+    """
+    sent = 0
+    for route in ping_routes():
+        channel = route.channel
+        if channel.scope != NotificationChannel.Scope.SITE:
+            continue
+        try:
+            opened = open_channel(channel)
+            opened.send(Message(channel.pk, "ping", now, "information", "", "", signal="alive"), Progress())
+        except OperatorError as error:
+            channel_fails(channel, error, now)
+        else:
+            channel_works(channel, now)
+            sent += 1
+    return sent
