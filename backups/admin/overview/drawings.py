@@ -9,7 +9,7 @@ from destinations.lib.formats import counted, human_size
 
 # of a square and the gap after it, in pixels, as the dashes of the style sheet
 STEP, GAP = 7, 1
-WIDTH, HEIGHT = 58, 16
+WIDTH, HEIGHT = 58, 18
 WORDS = {
     Outcome.PROVEN: "good and proven",
     Outcome.GOOD: "good",
@@ -40,7 +40,7 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The sizes of the archives of those days as a line of `points`."""
+    """The sizes of the archives of those days as an area with the corners `points`."""
 
     points: str
     label: str
@@ -54,7 +54,7 @@ def strip_of(days: Sequence[Day]) -> Strip:
         when = f"{first:%m-%d}" if first == last else f"{first:%m-%d} to {last:%m-%d}"
         failures = 0 if outcome is Outcome.FAILED else sum(day.failures for day in found)
         runs = f", {counted(failures, 'run')} failed" if failures else ""
-        path = f"M{column * STEP} 5h{len(found) * STEP - GAP}"
+        path = f"M{column * STEP} 7h{len(found) * STEP - GAP}"
         squares.append(Squares(outcome, path, f"{when}: {WORDS[outcome]}{runs}"))
         column += len(found)
     return Strip(tuple(squares), _in_words(days))
@@ -67,9 +67,7 @@ def trend_of(days: Sequence[Day]) -> Trend | None:
         return None
     largest = max(size for _, size in sizes) or 1
     # from zero on: a line that begins at the smallest size would show noise as a mountain range
-    places = [
-        (1 + index * WIDTH // (len(days) - 1), HEIGHT - 1 - size * (HEIGHT - 2) // largest) for index, size in sizes
-    ]
+    places = [(1 + index * WIDTH // (len(days) - 1), HEIGHT - size * (HEIGHT - 2) // largest) for index, size in sizes]
     # what lies on the way is left out
     kept = [
         place
@@ -80,7 +78,9 @@ def trend_of(days: Sequence[Day]) -> Trend | None:
     label = (
         f"{human_size(first)} on {days[sizes[0][0]].date:%m-%d}, {human_size(last)} on {days[sizes[-1][0]].date:%m-%d}"
     )
-    return Trend(" ".join(f"{x},{y}" for x, y in kept), label)
+    # closed along the bottom, so that it is seen where zero is
+    outline = [(kept[0][0], HEIGHT), *kept, (kept[-1][0], HEIGHT)]
+    return Trend(" ".join(f"{x},{y}" for x, y in outline), label)
 
 
 def _in_words(days: Sequence[Day]) -> str:

@@ -98,7 +98,7 @@ def test_the_row_draws_them_in_words_too() -> None:
     words = f"30 days to {today}: 3 good, 1 failed ({today - DAYS:%m-%d}), 26 without a backup"
     assert days.all("title")[0].text == words
     assert [part["data-day"] for part in days.all("path")] == ["none", "good", "failed", "good"]
-    assert [part["d"] for part in days.all("path")] == ["M0 5h181", "M182 5h13", "M196 5h6", "M203 5h6"]
+    assert [part["d"] for part in days.all("path")] == ["M0 7h181", "M182 7h13", "M196 7h6", "M203 7h6"]
     assert days.all("path")[2].text == f"{today - DAYS:%m-%d}: failed"
     assert row.has_field("trend")
     # a policy against inline styles and scripts would refuse these
