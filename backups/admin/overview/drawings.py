@@ -1,7 +1,9 @@
-"""Small drawings of the rows of the front page, as SVG that needs neither a script nor a style of its own."""
+"""Small drawings of days, as SVG that needs neither a script nor a style of its own."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 
 from backups.service.monitoring.trends.days import Day, Outcome
@@ -25,7 +27,7 @@ NAMED = 6
 class Squares:
     """Successive days of one outcome: a dashed line of `path`, one dash a day, and what it says under the pointer."""
 
-    outcome: Outcome
+    outcome: str
     path: str
     words: str
 
@@ -50,14 +52,32 @@ def strip_of(days: Sequence[Day]) -> Strip:
     squares, column = [], 0
     for outcome, group in groupby(days, key=lambda day: day.outcome):
         found = list(group)
-        first, last = found[0].date, found[-1].date
-        when = f"{first:%m-%d}" if first == last else f"{first:%m-%d} to {last:%m-%d}"
         failures = 0 if outcome is Outcome.FAILED else sum(day.failures for day in found)
         runs = f", {counted(failures, 'run')} failed" if failures else ""
-        path = f"M{column * STEP} 7h{len(found) * STEP - GAP}"
-        squares.append(Squares(outcome, path, f"{when}: {WORDS[outcome]}{runs}"))
+        words = f"{_when(found[0].date, found[-1].date)}: {WORDS[outcome]}{runs}"
+        squares.append(Squares(outcome, _path(column, len(found)), words))
         column += len(found)
     return Strip(tuple(squares), _in_words(days))
+
+
+def lane_of(states: Sequence[tuple[date, str, str]]) -> Strip:
+    """Return days of another kind: the date, the tone of its square, and its words."""
+    squares, column = [], 0
+    for (tone, words), group in groupby(states, key=lambda state: state[1:]):
+        found = [state[0] for state in group]
+        squares.append(Squares(tone, _path(column, len(found)), f"{_when(found[0], found[-1])}: {words}"))
+        column += len(found)
+    numbers = Counter(words for _, _, words in states)
+    label = ", ".join(f"{counted(number, 'day')} {words}" for words, number in numbers.items())
+    return Strip(tuple(squares), f"{len(states)} days to {states[-1][0]}: {label}")
+
+
+def _when(first: date, last: date) -> str:
+    return f"{first:%m-%d}" if first == last else f"{first:%m-%d} to {last:%m-%d}"
+
+
+def _path(column: int, number: int) -> str:
+    return f"M{column * STEP} 7h{number * STEP - GAP}"
 
 
 def trend_of(days: Sequence[Day]) -> Trend | None:

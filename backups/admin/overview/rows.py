@@ -11,12 +11,14 @@ from backups.admin.overview.drawings import Strip, Trend, strip_of, trend_of
 from backups.admin.overview.now import Now
 from backups.admin.shared import formats
 from backups.admin.shared.progress import live
+from backups.models import BackupCopy
 from backups.models.columns import AbsentComponent
 from backups.service.monitoring.absent import LOSS, NOTE, PROBLEM
 from backups.service.monitoring.drills import DrillState
 from backups.service.monitoring.protection import Protection
 from backups.service.monitoring.trends.days import Day
 from backups.service.monitoring.verdict import Verdict
+from backups.service.monitoring.verdict.facts import Place
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.freshness import FRESH
 from destinations.lib.formats import counted, human_duration
@@ -70,6 +72,11 @@ class Row:
     @property
     def drills(self) -> DrillState:
         return self.verdict.facts.drills
+
+    @property
+    def copies(self) -> list[tuple[Place, BackupCopy]]:
+        """The copies of the newest good backup, each with where it is."""
+        return [(fact.place, fact.copy) for fact in self.verdict.facts.copies]
 
     @property
     def is_described(self) -> bool:
