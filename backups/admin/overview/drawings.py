@@ -34,10 +34,11 @@ class Squares:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The last days of an instance, one square a day; `label` says the same in words."""
+    """The last days of an instance, one square a day; `label` says the same in words. `width` is in pixels."""
 
     squares: tuple[Squares, ...]
     label: str
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def strip_of(days: Sequence[Day]) -> Strip:
         words = f"{_when(found[0].date, found[-1].date)}: {WORDS[outcome]}{runs}"
         squares.append(Squares(outcome, _path(column, len(found)), words))
         column += len(found)
-    return Strip(tuple(squares), _in_words(days))
+    return Strip(tuple(squares), _in_words(days), column * STEP - GAP)
 
 
 def lane_of(states: Sequence[tuple[date, str, str]]) -> Strip:
@@ -69,7 +70,7 @@ def lane_of(states: Sequence[tuple[date, str, str]]) -> Strip:
         column += len(found)
     numbers = Counter(words for _, _, words in states)
     label = ", ".join(f"{counted(number, 'day')} {words}" for words, number in numbers.items())
-    return Strip(tuple(squares), f"{len(states)} days to {states[-1][0]}: {label}")
+    return Strip(tuple(squares), f"{len(states)} days to {states[-1][0]}: {label}", column * STEP - GAP)
 
 
 def _when(first: date, last: date) -> str:

@@ -66,7 +66,7 @@ def _plot(
     begin, end = values[0][0], values[-1][0]
     period, largest = (end - begin).total_seconds() or 1, max(value for _, value in values)
     corners: list[tuple[int, int]] = [
-        (int((at - begin).total_seconds() / period * WIDTH), HEIGHT - int(value / (largest or 1) * (HEIGHT - 4)))
+        (round((at - begin).total_seconds() / period * WIDTH), HEIGHT - round(value / (largest or 1) * (HEIGHT - 4)))
         for at, value in values
     ]
     outline = [(0, HEIGHT), *corners, (WIDTH, HEIGHT)]

@@ -18,6 +18,7 @@ from django.utils import timezone
 from backups.errors import BackupError
 from backups.management.quickstart.setup import DEMO_INSTANCES, copy_demo, write_private
 from backups.models import BackupCopy, BackupExecution, BackupSchedule, DrillExecution, InstanceState
+from backups.models.columns import ComponentAmount
 from backups.models.run import new_id
 from backups.service.drill.result import result_of
 from backups.service.schedules.planning import plan
@@ -39,6 +40,7 @@ class Habit:
     """How an instance does: how often a run fails, its growth a day, and on how many last days all runs failed."""
 
     bytes: int
+    amounts: list[ComponentAmount]
     growth: float
     failing: float
     failed_days: int
@@ -106,7 +108,10 @@ def make_history(names: list[str], destination: BackupDestination) -> str:
 def _habit(number: int, newest: BackupExecution | None, dice: random.Random) -> Habit:
     size = newest.compressed_size_bytes if newest and newest.compressed_size_bytes else 100_000
     # of twenty one was never drilled
-    return Habit(size, dice.choice([0.0, 0.002, 0.006, 0.012]), 0.04, _failed_days(number), number % 20 != 7)
+    amounts = (newest.amounts if newest else None) or [
+        ComponentAmount(component="notes", rows=None, files=1, bytes=size)
+    ]
+    return Habit(size, amounts, dice.choice([0.0, 0.002, 0.006, 0.012]), 0.04, _failed_days(number), number % 20 != 7)
 
 
 def _failed_days(number: int) -> int:
@@ -132,18 +137,28 @@ def _backups(
             row.status, row.stage = BackupExecution.Status.FAILED, BackupExecution.Stage.UPLOADING
             row.error_message, row.error_hint = ERRORS[0] if age < habit.failed_days else dice.choice(ERRORS)
         else:
-            _complete(row, int(habit.bytes * (1 - habit.growth * age * 0.8) * (0.98 + dice.random() * 0.04)))
+            _complete(row, habit, (1 - habit.growth * age * 0.8) * (0.98 + dice.random() * 0.04))
         yield row
 
 
-def _complete(row: BackupExecution, size: int) -> None:
+def _complete(row: BackupExecution, habit: Habit, share: float) -> None:
+    """Let it have made an archive of `share` of what the newest backup has."""
+    size = max(int(habit.bytes * share), 1)
     file = f"backup-{row.instance}-{row.created_at:%Y%m%d-%H%M%S}-scheduled.tar.gz"
     row.backup_filename, row.backup_path = file, f"{row.instance}/scheduled/{file}"
     # of no archive: the name alone makes it unique
     row.archive_sha256 = hashlib.sha256(file.encode()).hexdigest()
-    row.compression, row.compressed_size_bytes, row.size_bytes = "gzip", max(size, 1), max(size, 1) * 3
+    row.compression, row.compressed_size_bytes, row.size_bytes = "gzip", size, size * 3
     row.files_included, row.manifest_json = 1, {}
-    row.amounts = [{"component": "notes", "rows": None, "files": 1, "bytes": row.size_bytes}]
+    row.amounts = [
+        ComponentAmount(
+            component=amount["component"],
+            rows=None if amount["rows"] is None else int(amount["rows"] * share),
+            files=amount["files"],
+            bytes=int(amount["bytes"] * share),
+        )
+        for amount in habit.amounts
+    ]
     row.deleted_at, row.deleted_by = row.created_at + timedelta(hours=23), "quickstart"
     row.deleted_reason = COMMENT
 
