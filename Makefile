@@ -13,9 +13,9 @@ quickstart: $(VENV)/.runtime
 	@$(BIN)/python manage.py quickstart --bind $(BIND)
 
 # Compiled once: where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile the project anew,
-# and pytest in each of its processes the tests.
+# and pytest in each of its processes the tests, which it compiles in a way of its own.
 test: $(VENV)/.dev
-	@$(BIN)/python -m compileall -q backups backupsite destinations tests
+	@$(BIN)/python -m compileall -q -x '/test_[^/]*$$' backups backupsite destinations tests
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.dev

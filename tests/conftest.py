@@ -1,12 +1,13 @@
 """What all tests share: their distribution over processes, where their files are, and plugins with fixtures."""
 
 import gc
+import importlib
 import os
 import sqlite3
 import tempfile
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -86,16 +87,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     # modules and tests are made once and stay: collecting garbage meanwhile takes a quarter of the time
     gc.disable()
     try:
+        if session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+            import_in_turn(session.config.rootpath)
         return (yield)
     finally:
         gc.freeze()
         # by default it looks at all that is young after each 700 objects, of which a page makes many thousands
         gc.set_threshold(50_000, 20, 20)
         gc.enable()
+
+
+def import_in_turn(root: Path) -> None:
+    """Import all test modules; of the processes of pytest-xdist each begins with others.
+
+    pytest compiles a module with its own asserts once and keeps that: in the same order all would do it side by side.
+    """
+    number, count = (
+        os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:],
+        int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)),
+    )
+    names = sorted(".".join(path.relative_to(root).with_suffix("").parts) for path in root.glob("tests/**/test_*.py"))
+    first = len(names) * int(number) // int(count) % len(names)
+    for name in names[first:] + names[:first]:
+        # the collection says what is wrong with it
+        with suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups.lib.filesystem.mounts import Mount, lies_in, mounts, spellings
+from destinations.lib.mounts import Mount, lies_in, mounts, spellings
 
 MOST_LINKS = 40  # the limit of the kernel
 ALONE = re.compile("")

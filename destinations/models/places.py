@@ -15,7 +15,7 @@ def place_problem(here: Destination, others: "Iterable[BackupDestination]", *, m
 
     One that was saved by an earlier version may lie in another: only one that is new or `moved` is refused for that.
     """
-    mine = here.canonical_place()
+    mine, mine_really = here.canonical_place(), here.real_place()
     for other in others:
         try:
             there = other.place()
@@ -26,10 +26,17 @@ def place_problem(here: Destination, others: "Iterable[BackupDestination]", *, m
         # two destinations in one place would look like two copies and be one
         if theirs == mine:
             return f"Destination {other.name!r} already stores at {there.location()}. Choose another place."
-        if moved and theirs.overlaps(mine):
-            inner = "it lies in this place" if len(theirs.folder) > len(mine.folder) else "this place lies in it"
+        theirs_really = there.real_place()
+        if moved and theirs_really == mine_really:
             return (
-                f"Destination {other.name!r} stores at {there.location()}, and {inner}: each would find the archives"
-                " of the other. Choose a place beside it."
+                f"Destination {other.name!r} already stores at {there.location()}, and a mount shows that folder at"
+                f" {here.location()}. Choose another place."
             )
+        for own, its in ((mine, theirs), (mine_really, theirs_really)):
+            if moved and its.overlaps(own):
+                inner = "it lies in this place" if len(its.folder) > len(own.folder) else "this place lies in it"
+                return (
+                    f"Destination {other.name!r} stores at {there.location()}, and {inner}: each would find the"
+                    " archives of the other. Choose a place beside it."
+                )
     return ""

@@ -52,7 +52,7 @@ def make_history(count: int, names: list[str]) -> None:
     from benchmarks.executions import digest, executions
 
     now = timezone.now()
-    destinations = make_destinations()
+    destinations = make_destinations(min(DESTINATIONS, len(names)))
     schedules = make_schedules(names, destinations, now)
     InstanceState.objects.bulk_create(InstanceState(instance=name, config_hash=digest()) for name in names)
     copy_in(BackupExecution, executions(names, count // len(names), destinations, schedules, KEEPS_ALL, now))
@@ -63,13 +63,13 @@ def make_history(count: int, names: list[str]) -> None:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
 
-def make_destinations() -> list[Any]:
+def make_destinations(count: int) -> list[Any]:
     from django.conf import settings
 
     from destinations.models import BackupDestination
 
     rows = []
-    for number in range(DESTINATIONS):
+    for number in range(count):
         row = BackupDestination(name=f"place-{number:02}", type="local", last_backup_status="completed")
         if row.name != KEEPS_ALL:
             row.retention_strategy, row.keep_daily, row.keep_monthly = "gfs", 90, 24
@@ -85,7 +85,7 @@ def make_schedules(names: list[str], destinations: list[Any], now: datetime) -> 
 
     rows = []
     for number, name in enumerate(names):
-        common = {"instance": name, "destination": destinations[number % DESTINATIONS], "type": "cron"}
+        common = {"instance": name, "destination": destinations[number % len(destinations)], "type": "cron"}
         soon = now + timedelta(hours=1, minutes=number)
         rows.append(BackupSchedule(name=f"{name}-twice", expression="7 */12 * * *", next_run=soon, **common))
         if number % 4 == 0:

@@ -1,7 +1,8 @@
-"""A browser before a real site: the tests of a module share the site, and all of them the browser."""
+"""A browser before a real site: the tests of a module share what is in it, and all of them its processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
@@ -18,6 +19,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
 ]
 
 
@@ -29,10 +31,17 @@ def template(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) 
     return home
 
 
-@pytest.fixture(scope="module")
-def site(browser: Browser, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="package")
+def running(browser: Browser, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_site(template, tmp_path_factory.mktemp("site") / "home") as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def site(running: Site, template: Path) -> Iterator[Site]:
+    """Return the site, in which nothing has happened before the first test of a module."""
+    yield running
+    running.begin_anew(template)
 
 
 # not for the session: while playwright runs, Django takes this thread for that of an event loop and refuses queries
@@ -46,15 +55,32 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser window without cookies; any message on its console, such as a violated policy, fails the test."""
+@pytest.fixture(scope="package")
+def window(browser: Browser, running: Site) -> Iterator[BrowserContext]:
+    """Return the browser window of all tests: it has the site's styles and scripts, and a page that stays open."""
     context = browser.new_context()
-    said: list[str] = []
-    context.on("console", lambda message: _note(message, said))
-    context.on("weberror", lambda error: said.append(str(error.error)))
+    # with the last page of the site its process would end
+    context.new_page().goto(f"{running.url}/admin/login/")
     yield context
     context.close()
+
+
+@pytest.fixture
+def context(window: BrowserContext) -> Iterator[BrowserContext]:
+    """Return it without cookies; any message on its console, such as a violated policy, fails the test."""
+    window.clear_cookies()
+    said: list[str] = []
+    listeners: dict[Any, Any] = {
+        "console": lambda message: _note(message, said),
+        "weberror": lambda error: said.append(str(error.error)),
+    }
+    for event, listener in listeners.items():
+        window.on(event, listener)
+    yield window
+    for page in window.pages[1:]:
+        page.close()
+    for event, listener in listeners.items():
+        window.remove_listener(event, listener)
     assert said == []
 
 

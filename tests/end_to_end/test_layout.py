@@ -34,7 +34,7 @@ def test_long_names_comments_and_errors_widen_no_page(page: Page, site: Site, tm
     back_up_from_the_front_page(page)
     wait_until_completed(page)
     backup = page.url
-    long = site.manage("shell", "--verbosity=0", "--command", LONG_ROWS).split()
+    long = site.python(LONG_ROWS).split()
     addresses = ["/admin/", "/admin/backups/backupexecution/", *long]
     assert_every_page_fits(page, [backup, *(f"{site.url}{address}" for address in addresses)], tmp_path)
 
@@ -44,7 +44,7 @@ def test_links_in_texts_and_empty_filters_are_recognised_without_colours(page: P
     wait_until_completed(page)
     crumb = page.locator(".breadcrumbs a").first
     assert crumb.evaluate("element => getComputedStyle(element).textDecorationLine") == "underline"
-    site.manage("shell", "--verbosity=0", "--command", LONG_ROWS)
+    site.python(LONG_ROWS)
     page.goto(f"{site.url}/admin/backups/backupschedule/")
     names = page.locator("#changelist-filter a").all_inner_texts()
     assert names and all(name.strip() for name in names)

@@ -36,9 +36,9 @@ def backup(page: Page, site: Site) -> Iterator[str]:
     """The page of a backup of which a drill is running."""
     back_up_from_the_front_page(page)
     wait_until_completed(page)
-    site.manage("shell", "--verbosity=0", "--command", RUN_A_DRILL)
+    site.python(RUN_A_DRILL)
     yield page.url
-    site.manage("shell", "--verbosity=0", "--command", END_THE_DRILLS)
+    site.python(END_THE_DRILLS)
 
 
 def wait_for_answers(page: Page, count: int) -> None:
@@ -59,7 +59,7 @@ def test_a_drill_that_runs_leaves_the_timeline_of_its_backup_alone(page: Page, b
 
 
 def test_a_row_that_left_the_page_is_no_missing_answer_for_the_others(page: Page, backup: str, site: Site) -> None:
-    site.manage("shell", "--verbosity=0", "--command", RUN_A_DRILL)
+    site.python(RUN_A_DRILL)
     page.goto(backup)
     live = page.locator("[data-live]")
     expect(live).to_have_count(2)

@@ -59,7 +59,7 @@ def test_a_stricter_rule_is_seen_typed_for_and_then_applied_and_a_folder_stays(
     site.manage("prunebackups")
     assert archives(site) == 3
 
-    site.manage("shell", "--verbosity=0", "--command", STRICTER)
+    site.python(STRICTER)
     page.goto(site.url)
     notice(page, "rule-pending").get_by_role("link").click()
     preview = page.url

@@ -30,7 +30,7 @@ def test_who_signs_in_by_the_form_comes_to_the_front_page(context: BrowserContex
 def test_a_page_that_polls_says_that_the_session_has_ended(page: Page, site: Site) -> None:
     back_up_from_the_front_page(page)
     wait_until_completed(page)
-    site.manage("shell", "--verbosity=0", "--command", RUN_ANOTHER)
+    site.python(RUN_ANOTHER)
     page.goto(f"{site.url}/admin/")
     expect(page.locator("[data-live]")).to_have_count(1)
     page.context.clear_cookies()

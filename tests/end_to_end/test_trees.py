@@ -98,7 +98,7 @@ def test_files_that_a_restore_deletes_are_seen_before_it_and_so_are_those_of_the
 
 def test_what_cannot_be_shown_is_amber(page: Page, site: Site, uploads: Path, tmp_path: Path) -> None:
     site.manage("backup", "shop")
-    site.manage("shell", "--verbosity=0", "--command", FORGET)
+    site.python(FORGET)
     page.goto(f"{site.url}/admin/backups/backupexecution/?instance=shop")
     page.locator("#result_list").get_by_role("link", name="shop").first.click()
     page.get_by_role("link", name="Restore…").click()

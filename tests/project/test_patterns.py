@@ -10,11 +10,10 @@ import os
 import pkgutil
 import re
 import signal
-import subprocess
 import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +22,7 @@ import pytest
 from backups.instances import masking
 from destinations.lib import formats, redaction, secret_names
 from tests.support.paths import PROJECT
+from tests.support.processes import prepared
 
 PACKAGES = ("backups", "backupsite", "destinations")
 # those that try a pattern at each position cost the same, and are tried as one
@@ -65,11 +65,20 @@ def patterns_in(value: object) -> Iterator[Pattern]:
         yield from (pattern for each in value for pattern in patterns_in(each))
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
+@cache
+def uses() -> list[tuple[str, ast.Attribute, ast.expr | None]]:
+    """Return each ``NAME.method`` of the sources with where it stands and, where it is called, its first argument."""
+    found: list[tuple[str, ast.Attribute, ast.expr | None]] = []
     for package in PACKAGES:
         for path in sorted((PROJECT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                yield f"{path.name}:{getattr(node, 'lineno', '')}", node
+            nodes = list(ast.walk(ast.parse(path.read_text())))
+            first = {id(node.func): node.args[0] for node in nodes if isinstance(node, ast.Call) and node.args}
+            found += [
+                (f"{path.name}:{node.lineno}", node, first.get(id(node)))
+                for node in nodes
+                if isinstance(node, ast.Attribute) and node.attr in METHODS
+            ]
+    return found
 
 
 def kind_of(method: str) -> str:
@@ -78,19 +87,17 @@ def kind_of(method: str) -> str:
 
 def inline() -> Iterator[tuple[str, Pattern, set[str]]]:
     """Yield the patterns that are written where they are used."""
-    for where, node in nodes():
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in [f"re.{method}" for method in METHODS]:
-            text = node.args[0]
+    for where, used, text in uses():
+        if isinstance(used.value, ast.Name) and used.value.id == "re" and text is not None:
             assert isinstance(text, ast.Constant), f"{where}: make a constant of what is put together"
-            yield where, re.compile(text.value), {kind_of(ast.unparse(node.func).removeprefix("re."))}
+            yield where, re.compile(text.value), {kind_of(used.attr)}
 
 
 def patterns() -> Iterator[tuple[str, Pattern, set[str]]]:
     """Yield each pattern with where it stands and how it is used, by ``NAME.method`` in the sources."""
     used: dict[str, set[str]] = defaultdict(set)
-    for _, node in nodes():
-        if isinstance(node, ast.Attribute) and node.attr in METHODS:
-            used[ast.unparse(node.value).rpartition(".")[2]].add(kind_of(node.attr))
+    for _, node, _ in uses():
+        used[ast.unparse(node.value).rpartition(".")[2]].add(kind_of(node.attr))
     yield from inline()
     seen: set[Pattern] = set()
     for module in modules():
@@ -157,11 +164,7 @@ def work(what: str) -> None:
 
 def worked(what: str) -> list[str]:
     code = f"import django; django.setup(); from tests.project.test_patterns import work; work({what!r})"
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT, env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}, stdout=subprocess.PIPE, text=True,
-        check=False,
-    )  # fmt: skip
+    ended = prepared.run(["-c", code], {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "tests.settings"})
     lines = ended.stdout.splitlines()
     assert ended.returncode == 0, lines[-1]
     return lines

@@ -11,7 +11,7 @@ from xdist.workermanage import WorkerController
 TOGETHER = (
     "tests/worker/",
     "tests/end_to_end/",
-    "tests/destinations/servers/",
+    "tests/destinations/",
     "tests/instances/kinds/test_registry.py",
 )
 # Single tests of many seconds: begun last, they would keep one process busy while the others have nothing left.

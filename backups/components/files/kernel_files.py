@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from backups.errors import Untouched
-from backups.lib.filesystem.mounts import Mount, mount_of, mounts
 from backups.lib.site_paths import SitePath, SitePathsBelow
+from destinations.lib.mounts import Mount, mount_of, mounts
 
 # their files are endless, change while they are read, or do something when they are written
 # fmt: off

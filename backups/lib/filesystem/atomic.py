@@ -13,11 +13,11 @@ from backups.archive.manifest.permissions import Permissions
 from backups.errors import BackupError, ComponentError, Untouched
 from backups.lib.filesystem.attributes import attributes_of, set_attributes
 from backups.lib.filesystem.folders import remove_tree
-from backups.lib.filesystem.mounts import mounts_below
 from backups.lib.filesystem.ownership import Ownership, ownership_for, ownership_note
 from backups.lib.filesystem.writable import is_replaceable
 from destinations.lib.disks import fsync_folder, write_hint
 from destinations.lib.formats import printable
+from destinations.lib.mounts import mounts_below
 
 BLOCK = 1 << 20
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backups.errors import Untouched
 from backups.lib.filesystem.flags import protection
-from backups.lib.filesystem.mounts import mounts
+from destinations.lib.mounts import mounts
 
 ACCESS_HINT = "Give this user access to it, or restore as another user."
 

@@ -66,7 +66,9 @@ def record_passed(run: DrillExecution, found: TrialResult) -> None:
 def record_failed(run: DrillExecution, error: BaseException) -> None:
     """End the run; where `error` is about the archive, record before with the backup that it is not good."""
     if not is_about_the_archive(error) or _is_about_one_copy(run):
-        finish.fail(run, error)
+        # which copy was read, or was to be, is no result about the backup
+        copy = run.read_copy or run.only_copy
+        finish.fail(run, error, findings={} if copy is None else {"destination": copy.destination.name})
         return
     run.error_message = finish.message_of(error)
     run.error_hint = error.hint if isinstance(error, OperatorError) else ""

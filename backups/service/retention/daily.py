@@ -86,12 +86,25 @@ def run_due(queue: str) -> list[BackupDestination]:
 
 
 def _is_of_another_host(destination: BackupDestination, queue: str) -> bool:
-    """True where archives stay on the machine, and a listed instance of another queue has some."""
+    """True where archives of a listed instance of another queue are recorded in a folder, and are not in the one here.
+
+    Then the host of that instance has a folder of its own: what lies there would count as missing here.
+    """
     if is_off_box(destination):
         return False
-    # that instance's host has its own folder of this name, and not this one: what lies there would count as missing
     elsewhere = [name for other, names in queues().items() if other != queue for name in names]
-    return BackupCopy.objects.stored().filter(destination=destination, execution__instance__in=elsewhere).exists()
+    theirs = BackupCopy.objects.sound().filter(destination=destination, execution__instance__in=elsewhere)
+    try:
+        with destination.open() as opened:
+            for name in theirs.order_by().values_list("execution__instance", flat=True).distinct():
+                own = theirs.filter(execution__instance=name).order_by("stored_at", "pk")
+                for copy in filter(None, (own.first(), own.last())):
+                    if opened.stat(copy.path).size_bytes != copy.size_bytes:
+                        return True
+    except DestinationError:
+        # whose folder it is cannot be told; where it is this one, the first backup to it says what is wrong
+        return theirs.exists()
+    return False
 
 
 def run_pass(destination: BackupDestination) -> RetentionPass:

@@ -83,6 +83,10 @@ class Destination(Options):
         """Return where this is, from the options alone: equal for two spellings of one place."""
         return Place((self.type, self.location()))
 
+    def real_place(self) -> Place:
+        """Return the same where mounts of this machine give one place several names; no file is looked at."""
+        return self.canonical_place()
+
     @property
     def leaves_this_machine(self) -> bool:
         """True where archives are not lost with this machine: not on a server that runs here."""

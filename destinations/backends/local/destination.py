@@ -24,6 +24,7 @@ from destinations.backends.local.writing import write_blocks
 from destinations.exceptions import DestinationConfigError, DestinationError, DestinationUnavailable, NotFound
 from destinations.lib.formats import as_text
 from destinations.lib.moments import from_seconds
+from destinations.lib.mounts import mount_of, mounts
 from destinations.lib.streams import Sink
 from destinations.transfer.blocks import blocks_of, check_free_space, compare
 from destinations.transfer.digest import Digest
@@ -67,6 +68,13 @@ class LocalDestination(Destination):
 
     def canonical_place(self) -> Place:
         return Place.at(self.type, folder=str(self.options["path"]))
+
+    def real_place(self) -> Place:
+        # below it no link is followed, and a share that does not answer would hold this up
+        path = Path(settings.BACKUP_ROOT).resolve() / str(self.options["path"])
+        if (mount := mount_of(path, mounts())) is None:
+            return self.canonical_place()
+        return Place.at(self.type, mount.device, folder=str(mount.root / path.relative_to(mount.point)))
 
     def folder(self) -> Path:
         return Path(settings.BACKUP_ROOT, str(self.options["path"]))

@@ -67,6 +67,7 @@ _RIGHTS = {
     "CompleteMultipartUpload": "s3:PutObject",
     "PutObject": "s3:PutObject, and s3:PutObjectRetention where it is locked",
     "CopyObject": "s3:GetObjectVersion and s3:PutObject",
+    "UploadPartCopy": "s3:GetObjectVersion and s3:PutObject",
     "PutObjectRetention": "s3:PutObjectRetention",
     "GetObjectRetention": "s3:GetObjectRetention",
     "ListParts": "s3:ListMultipartUploadParts",

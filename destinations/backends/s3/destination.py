@@ -52,4 +52,5 @@ class S3Destination(S3Steps):
         return listings.hidden(self._open(), self._prefix + prefix, self._prefix)
 
     def remote_restore_hidden(self, path: str, size: int | None) -> None:
-        listings.restore_hidden(self._open(), self._prefix + path, size, self._customer, self.where)
+        alive = self._meter.checkpoint
+        listings.restore_hidden(self._open(), self._prefix + path, size, self._customer, self.where, alive)

@@ -1,20 +1,18 @@
 """Listings of a bucket: its files, its uploads under way, and what versions keep of deleted files."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from destinations.backends.base import StoredFile
 from destinations.backends.s3.answers import S3Refused
 from destinations.backends.s3.completion import abort, list_parts
+from destinations.backends.s3.promotion import promote
 from destinations.exceptions import DestinationUnavailable, NotFound
 from destinations.transfer.paths import part_name
 
 if TYPE_CHECKING:
     from destinations.backends.s3.bucket import Bucket
-
-# by one request
-LARGEST_COPY = 5 * 1024**3
 
 
 def files(bucket: "Bucket", begin: str, prefix: str) -> Iterator[StoredFile]:
@@ -116,7 +114,14 @@ def versions(bucket: "Bucket", begin: str) -> Iterator[dict[str, Any]]:
         after = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
 
 
-def restore_hidden(bucket: "Bucket", key: str, size: int | None, customer: Mapping[str, str], where: str) -> None:
+def restore_hidden(
+    bucket: "Bucket",
+    key: str,
+    size: int | None,
+    customer: Mapping[str, str],
+    where: str,
+    alive: Callable[[], None] = lambda: None,
+) -> None:
     """Delete the delete markers on top of the newest version, or copy the newest of that size over it.
 
     `customer` are the headers of SSE-C. Raises `NotFound`.
@@ -129,10 +134,8 @@ def restore_hidden(bucket: "Bucket", key: str, size: int | None, customer: Mappi
         # asked anew for each: their times have whole seconds, and do not tell which of two is on top
         top = next((entry for entry in of_key if entry["IsLatest"]), None)
         wanted = next((entry for entry in kept if entry["Size"] == size), kept[0])
-        if top is not None and "Size" not in top and kept[0]["Size"] != wanted["Size"] <= LARGEST_COPY:
-            source = {"Bucket": bucket.name, "Key": key, "VersionId": wanted["VersionId"]}
-            of_source = {f"CopySource{name}": value for name, value in customer.items()}
-            bucket.call("copy_object", Key=key, CopySource=source, **customer, **of_source)
+        if top is not None and "Size" not in top and kept[0]["Size"] != wanted["Size"]:
+            promote(bucket, wanted, customer, alive)
             return
         if top is None or "Size" in top:
             return

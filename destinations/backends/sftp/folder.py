@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
 
 import asyncssh
 
@@ -133,12 +132,11 @@ class Folder(RemoteFolder):
         if state.data != begun:
             state.data = begun
             state.save(begun)
-        writing: deque[Future[Any]] = deque()
-        request = files.request_size(self.client)
-        length = files.block_size(request)
+        writing: deque[Future[int]] = deque()
+        length = files.block_size(files.request_size(self.client))
         try:
             while block := upload.read(length):
-                writing.append(session.begin_write(file, block, offset, request))
+                writing.append(session.submit(file.write(block, offset)))
                 offset += len(block)
                 if len(writing) == files.UNDER_WAY:
                     session.wait(writing.popleft())

@@ -15,7 +15,6 @@ from destinations.backends.sftp.account import CONNECT, HOST_KEY, LOG_IN, OPEN_S
 from destinations.backends.sftp.errors import connection_error, untrusted
 from destinations.backends.sftp.login import HOST_KEY_ALGORITHMS, as_host_key, expected_keys, login_options
 from destinations.backends.sftp.loop import Loop
-from destinations.backends.sftp.sender import Sender, sender_of
 from destinations.exceptions import ConnectionLost, DestinationError
 from destinations.network.server_options import address
 
@@ -57,7 +56,6 @@ class Session:
         self.connection: asyncssh.SSHClientConnection | None = None
         self.refused: host_keys.HostKey | None = None
         self.client: asyncssh.SFTPClient
-        self._sender: Sender | None = None
         self._step = CONNECT
         self._done = {step: concurrent.futures.Future[None]() for step in STEPS}
         self._lock = threading.Lock()
@@ -91,12 +89,6 @@ class Session:
         except TimeoutError:
             future.cancel()
             raise
-
-    def begin_write(
-        self, file: asyncssh.SFTPClientFile, block: bytes, offset: int, size: int
-    ) -> "concurrent.futures.Future[Any]":
-        """Begin to write `block` by requests of `size` bytes, with which the file was opened."""
-        return self.submit(self._sender.write(file, block, offset, size) if self._sender else file.write(block, offset))
 
     def passed(self, step: str) -> None:
         """Wait until `step` of the connection is done. Raises the error of the step that failed."""
@@ -163,7 +155,6 @@ class Session:
                     limit.reschedule(self._loop.time() + account.timeout)
                     _leave_out_ignored_packets(connection)
                     self.client = await connection.start_sftp_client(path_errors="surrogateescape")
-                    self._sender = sender_of(connection, self.client)
             except DestinationError:
                 raise
             except Exception as error:

@@ -38,7 +38,7 @@ def shop(tmp_path: Path, declare: Declare) -> Path:
     """An instance whose backup takes long enough to be hit in every stage."""
     root = tmp_path / "shop"
     root.mkdir()
-    make_database(root / "orders.db", rows=40, blob_bytes=1_000_000)
+    make_database(root / "orders.db", rows=16, blob_bytes=1_000_000)
     declare(
         f'[shop]\nkind = "generic"\nroot = "{root}"\n[shop.components.orders]\nkind = "sqlite"\npath = "orders.db"\n'
     )

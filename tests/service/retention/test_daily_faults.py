@@ -13,7 +13,7 @@ from destinations.backends.base import StoredFile
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import ConnectionLost, DestinationError, DestinationUnavailable, NotFound
 from destinations.models import BackupDestination
-from tests.support.archives.stored import daily, file_of
+from tests.support.archives.stored import NOW, daily, file_of
 from tests.support.pruned import ruled
 from tests.support.rows import an_execution
 from tests.support.site_fixtures import Declare
@@ -59,6 +59,27 @@ def test_a_local_folder_is_visited_only_by_the_host_whose_archives_lie_there(
     assert run_due("backups") == []
     assert {condition(row) for row in rows} == {"stored"}
     assert run_due("branch") == [destination]
+
+
+@pytest.mark.parametrize("lost", [None, 0, 2])
+def test_a_local_folder_that_hosts_share_is_visited_by_any_of_them(
+    destination: BackupDestination, home: Path, declare: Declare, lost: int | None
+) -> None:
+    declare(
+        f'[app]\nkind = "generic"\nroot = "{home}"\nqueue = "branch"\ncomponents.x = {{kind = "files", path = "x"}}\n'
+    )
+    # the worker of the queue of app is gone; the other queue has archives there too
+    theirs = daily(ruled(destination, retention_days=30, min_keep=1), 3)
+    daily(destination, 1, "removed")
+    if lost is None:
+        old = daily(destination, 1, newest=NOW - timedelta(days=100))
+        assert run_due("backups") == [destination]
+        assert not file_of(old[0]).exists()
+    else:
+        # the newest or the oldest is not in the folder here, which then is another one
+        file_of(theirs[lost]).unlink()
+        assert run_due("backups") == []
+        assert condition(theirs[lost]) == "stored"
 
 
 @pytest.mark.parametrize(("append_only", "found"), [(False, "missing"), (True, "deleted")])

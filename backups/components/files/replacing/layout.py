@@ -18,11 +18,11 @@ from backups.errors import ComponentError, Untouched
 from backups.lib.filesystem.atomic import draft_of
 from backups.lib.filesystem.exchange import aside_of
 from backups.lib.filesystem.flags import protection
-from backups.lib.filesystem.mounts import mount_of, mounts
 from backups.lib.filesystem.walk import DRAFT_INSIDE, walk
 from backups.lib.filesystem.writable import access_hint, may_rename, may_write, nearest_folder, reason_against_writing
 from backups.lib.site_paths import SitePathsBelow
 from destinations.lib.formats import listed
+from destinations.lib.mounts import mount_of, mounts
 
 MOUNT_HINT = "Unmount it, or make a component of its own of what lies there."
 

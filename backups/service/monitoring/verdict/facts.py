@@ -17,6 +17,7 @@ from backups.models import (
 )
 from backups.models.columns import AbsentComponent
 from backups.models.querysets import BackupQuerySet
+from backups.service.archives.records.copies import is_off_box
 from backups.service.drops.episodes import Episode, named
 from backups.service.drops.holdings import Drop
 from backups.service.monitoring.drills import DrillState, drill_states
@@ -219,7 +220,7 @@ def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
     """Return the destinations with `ids`, by default all, by their id."""
     rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
     checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
-    return {row.pk: Place(row, row.leaves_this_machine, checks.get(row.pk), passes.get(row.pk)) for row in rows}
+    return {row.pk: Place(row, is_off_box(row), checks.get(row.pk), passes.get(row.pk)) for row in rows}
 
 
 def _off_trend(state: Protection) -> tuple[OffTrend, ...]:

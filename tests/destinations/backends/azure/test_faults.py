@@ -374,24 +374,6 @@ def test_clocks_that_differ_are_named() -> None:
     assert "NTP" in error.hint
 
 
-def test_a_store_that_is_busy_is_asked_again_after_the_time_it_names(
-    open_azure: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    busy, stage = [True], session.Container.stage
-
-    def stage_later(self: session.Container, *args: Any) -> None:
-        if busy.pop() if busy else False:
-            raise AzureRefused("ServerBusy", 503, "", {"retry-after": "1"}, "w")
-        stage(self, *args)
-
-    monkeypatch.setattr(session.Container, "stage", stage_later)
-    destination = open_azure()
-    began = time.monotonic()
-    put(destination, PATH, b"x")
-    assert time.monotonic() - began >= 1
-    assert fetched(destination) == b"x"
-
-
 def test_a_file_of_authorities_that_is_not_there_is_named(open_azure: Open, azurite: Azurite) -> None:
     with pytest.raises(DestinationConfigError, match="none-here") as caught:
         open_azure(verify="/none-here/ca.pem").stat(PATH)

@@ -232,23 +232,6 @@ def test_an_upload_that_reads_back_differently_is_deleted(open_azure: Open, monk
     assert list(destination.list()) == []
 
 
-def test_an_answer_to_the_publication_that_is_lost_is_no_failure(
-    open_azure: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit, lost = Container.commit, [True]
-
-    def lose(self: Container, *args: Any) -> str:
-        etag = commit(self, *args)
-        if lost.pop() if lost else False:
-            raise ConnectionLost("The answer was lost.")
-        return etag
-
-    monkeypatch.setattr(Container, "commit", lose)
-    destination = open_azure()
-    upload(destination)
-    assert fetched(destination) == DATA
-
-
 def test_a_cancelled_upload_leaves_no_blocks(open_azure: Open) -> None:
     class Cancelled(BaseException):
         pass

@@ -249,21 +249,6 @@ def test_another_process_goes_on_where_the_session_stands(
     assert fetched(destination) == DATA
 
 
-def test_an_answer_that_was_lost_is_not_sent_twice(
-    dropbox: Dropbox, opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    append, lost = Account.append, [True]
-
-    def lose(self: Account, *args: Any) -> None:
-        append(self, *args)
-        if lost.pop() if lost else False:
-            raise ConnectionLost("The connection was cut.")
-
-    monkeypatch.setattr(Account, "append", lose)
-    upload(opened())
-    assert fetched(opened()) == DATA
-
-
 def test_what_a_session_holds_of_another_content_is_never_left(dropbox: Dropbox, opened: Open) -> None:
     """The source changed, or the state is that of another upload: the checksum of the whole tells."""
     content = dropbox.store.write(bytes(4 * MIB))

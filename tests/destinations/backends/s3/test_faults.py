@@ -198,21 +198,6 @@ def test_a_clock_that_differs_is_named_with_its_difference(answering: "Answers")
         list(answering.open().list())
 
 
-def test_a_store_that_is_busy_is_asked_again_after_the_time_it_names(
-    answering: "Answers", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr(S3Destination, "retry_delays", (0,))
-    monkeypatch.setattr("destinations.backends.remote.calls.time.sleep", waited.append)
-    clock = iter(range(10_000))
-    monkeypatch.setattr("destinations.backends.remote.calls.time.monotonic", lambda: float(next(clock)))
-    answering.by = {"GET": (503, "SlowDown", {"Retry-After": "7"})}
-    with pytest.raises(ConnectionLost) as caught:
-        list(answering.open().list())
-    assert caught.value.retry_after == 7
-    assert len(waited) >= 5
-
-
 def test_an_answer_that_is_not_of_a_store_is_explained(answering: "Answers") -> None:
     for page in (b"<html><body>Please log in</body></html>", b"<html>", b""):
         answering.page = page

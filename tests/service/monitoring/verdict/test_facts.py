@@ -19,7 +19,7 @@ from tests.support.databases.statistics import pretend_a_long_history
 from tests.support.pages.restore_pages import a_restore, an_outcome
 from tests.support.pages.schedule_pages import a_schedule
 from tests.support.protected import a_protected_backup
-from tests.support.rows import Status, a_drill, an_execution
+from tests.support.rows import Status, a_destination, a_drill, an_execution
 
 pytestmark = pytest.mark.django_db
 HOURS = timedelta(hours=1)
@@ -102,6 +102,11 @@ def test_watched_are_the_instances_of_the_file_of_schedules_and_of_broken_restor
         "configuration-broken",
         "not-in-instances-file",
     ]
+
+
+def test_a_destination_of_a_type_that_is_unknown_here_hides_no_verdict() -> None:
+    an_execution("shop", destination=a_destination("gone", type="of-a-plugin"))
+    assert [reason.key for reason in verdicts(["shop"])[0].reasons] == ["unencrypted-off-machine:gone", "never-drilled"]
 
 
 def test_an_acceptance_expires_by_itself() -> None:
