@@ -22,8 +22,16 @@ from playwright.sync_api import sync_playwright
 
 PROJECT = Path(__file__).resolve().parents[1]
 CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-lcd-text",
+]
 COUNTS = (1, 5, 200)
+README_PICTURE = PROJECT / "docs" / "images" / "front-page.png"
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
@@ -42,10 +50,14 @@ print(client.cookies["sessionid"].value)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--into", type=Path, default=PROJECT / "var" / "screenshots", help="where the pictures go")
+    parser.add_argument("--readme", action="store_true", help="take only the picture in the README anew")
     parser.add_argument("--instances", type=int, action="append", help="how many; may be given several times")
     options = parser.parse_args()
     if not CHROMIUM.exists():
         sys.exit(f"{CHROMIUM} does not exist: install Chromium.")
+    if options.readme:
+        take_readme_picture()
+        return
     options.into.mkdir(parents=True, exist_ok=True)
     for count in options.instances or COUNTS:
         with demo_site(count) as (url, session), sync_playwright() as playwright:
@@ -61,6 +73,20 @@ def main() -> None:
                 context.close()
             browser.close()
         print(f"{count}: {', '.join(PAGES)} in {options.into}")
+
+
+def take_readme_picture() -> None:
+    """Take the front page with five instances, to the end of the list."""
+    with demo_site(5) as (url, session), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": 1200, "height": 900}, color_scheme="light")
+        context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
+        page = context.new_page()
+        page.goto(f"{url}/admin/")
+        end = page.evaluate("document.querySelector('.bs-instances').getBoundingClientRect().bottom")
+        clip = {"x": 0, "y": 0, "width": 1200, "height": end}
+        page.screenshot(path=README_PICTURE, clip=clip, full_page=True)
+        browser.close()
 
 
 @contextmanager
