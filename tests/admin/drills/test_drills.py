@@ -104,7 +104,7 @@ def test_a_drill_that_passed_says_how_long_a_recovery_takes(backed_up: Run, clie
     assert row.run().field("label").text == "Passed"
     assert row.facts("kind", "triggered_by", "seconds") == {"kind": "drill", "triggered_by": "bob", "seconds": took}
     assert execution.started_at is not None
-    assert page_at(client, "/admin/").row("shop").field("proven_until").value == execution.started_at.isoformat()
+    assert f"{execution.started_at:%Y-%m-%d}" in page_at(client, "/admin/").row("shop").field("proven_until").text
     shown = page_at(client, SHOP).section("state").field("last_drill")
     assert (shown.facts("seconds"), shown.value) == ({"seconds": took}, "passed")
 
