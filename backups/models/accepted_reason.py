@@ -17,6 +17,10 @@ class AcceptedReason(models.Model):
     instance = models.CharField(max_length=64)
     code = models.CharField(max_length=64)
     subject = models.CharField(max_length=255, blank=True)
+    level = models.CharField(
+        max_length=16, default="at-risk", db_default="at-risk",
+        help_text="what the reason lowered the instance to; one that lowers it further is not accepted",
+    )  # fmt: skip
     text = models.CharField(max_length=LONGEST_TEXT, help_text="why it is acceptable")
     until = models.DateField(help_text="the last day on which it is accepted, in the time zone of the site")
     by = models.CharField(max_length=150)

@@ -1,10 +1,11 @@
 """What is wrong now: the causes in the verdicts, of the site and of the channels themselves. From rows only."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backups.models import BackupCopy, InstanceState, Notice, NotificationChannel
-from backups.notifications.notices import NO_LONGER, Cause, observe
+from backups.notifications.notices import NO_LONGER, Cause, clean, observe
 from backups.notifications.pages import channels_page, destinations_page, instance_page
 from backups.notifications.recording import FAILING, HOST_KEY
 from backups.service.monitoring.verdict import Level, Reason, Verdict, site_reasons, verdicts
@@ -54,7 +55,6 @@ EVENT_OF = {
     "not-in-instances-file": "configuration",
     "configuration-broken": "configuration",
     "component-missing": "configuration",
-    "log-not-writable": "configuration",
 }
 # the notice of them is opened by the run that fails
 ONE_CAUSE = {"last-runs-failed": FAILING, "last-run-failed": FAILING}
@@ -81,16 +81,23 @@ def look(now: datetime) -> int:
         if notice.instance and notice.instance not in watched:
             # another host may know it
             return f"{notice.instance} is described no more." if notice.seen_at < now - FORGOTTEN_AFTER else ""
-        if notice.code == FAILING and notice.instance in failing:
-            # a verdict may have a more urgent reason that names it
-            return ""
-        return accepted.get((notice.instance, notice.code, notice.subject), NO_LONGER)
+        if words := accepted.get((notice.instance, notice.code, notice.subject)):
+            return words
+        # a verdict may have a more urgent reason that names it
+        return "" if notice.code == FAILING and notice.instance in failing else NO_LONGER
 
-    return observe(causes, ending=ending, now=now)
+    changes = observe(causes, ending=ending, now=now)
+    # opened by a run since the last look, for what was accepted before: nobody is told of it
+    unheard = Notice.objects.filter(ended_at=now, announced_at=None, ending__in={*map(clean, accepted.values())})
+    unheard.update(announced_at=now, end_announced_at=now)
+    return changes
 
 
 def _of_site() -> Iterator[Cause]:
     for reason in site_reasons():
+        # of this host alone, so that another one would end it: the heartbeats of the workers have the logs of all
+        if reason.code == "log-not-writable":
+            continue
         if cause := _cause(reason, "", destinations_page() if reason.subject else ""):
             yield cause
 
@@ -108,6 +115,9 @@ def _of_instance(verdict: Verdict, now: datetime) -> Iterator[Cause]:
         if reason.code == "restart-pending" and reason.since is not None and reason.since > now - RESTART_AFTER:
             continue
         if cause := _cause(reason, verdict.instance, instance_page(verdict.instance)):
+            is_interrupted = failure is not None and failure.status == failure.Status.INTERRUPTED
+            if reason.code == "last-run-failed" and is_interrupted:
+                cause = replace(cause, event="interrupted")
             yield cause
 
 

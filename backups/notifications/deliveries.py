@@ -19,6 +19,8 @@ State, Kind = Delivery.State, Delivery.Kind
 GIVEN_UP_AFTER = timedelta(days=1)
 # longer than one message to all its recipients takes: a process that was killed meanwhile has it sent again then
 CLAIM = timedelta(minutes=30)
+# quiet hours are the longest, on a day that summer time makes longer
+LONGEST_WAIT = timedelta(hours=26)
 # of one call, after which the next tick goes on
 LIMIT = timedelta(minutes=5)
 KEPT, PINGS_KEPT = timedelta(days=90), timedelta(days=7)
@@ -32,8 +34,8 @@ def deliver(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     began, sent, failing = timezone.now(), 0, set[str]()
-    ready = Q(channel__retry_at=None) | Q(channel__retry_at__lte=now)
-    due = Delivery.objects.filter(ready, state=State.WAITING, next_try_at__lte=now, channel__enabled=True)
+    ready = Q(channel__retry_at=None) | _is_due("channel__retry_at", now)
+    due = Delivery.objects.filter(ready, _is_due("next_try_at", now), state=State.WAITING, channel__enabled=True)
     tried = Case(When(kind=Kind.PING, then=Value(0)), default=F("attempts"), output_field=IntegerField())
     for pk, channel_id in list(due.order_by(tried, "created_at", "pk").values_list("pk", "channel_id")):
         if timezone.now() - began > LIMIT:
@@ -48,9 +50,14 @@ def deliver(now: datetime | None = None) -> int:
     return sent
 
 
+def _is_due(field: str, now: datetime) -> Q:
+    # one that is further away than any pause was written while a clock was ahead
+    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + LONGEST_WAIT})
+
+
 def _claim(pk: str, now: datetime) -> bool:
-    rows = Delivery.objects.filter(pk=pk, state=State.WAITING, next_try_at__lte=now)
-    free = rows.filter(claimed_until=None) | rows.filter(claimed_until__lte=now)
+    rows = Delivery.objects.filter(_is_due("next_try_at", now), pk=pk, state=State.WAITING)
+    free = rows.filter(Q(claimed_until=None) | _is_due("claimed_until", now))
     return bool(free.update(claimed_until=now + CLAIM))
 
 

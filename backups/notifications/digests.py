@@ -42,16 +42,18 @@ def queue_due(now: datetime) -> int:
 
 
 def _is_due(channel: NotificationChannel, now: datetime) -> bool:
-    if channel.next_digest_at is None:
-        # of a row that no form has saved
-        NotificationChannel.objects.filter(pk=channel.pk).update(next_digest_at=next_digest(channel, now))
+    at, expected = channel.next_digest_at, next_digest(channel, now)
+    if at is None or (expected is not None and at > expected):
+        # of a row that no form has saved, or that was written while a clock was ahead
+        NotificationChannel.objects.filter(pk=channel.pk).update(next_digest_at=expected)
         return False
-    return channel.next_digest_at <= now
+    return at <= now
 
 
 def _items(route: Route, now: datetime) -> list[Item]:
     channel = route.channel
-    latest = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.DIGEST).order_by("-created_at").first()
+    digests = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.DIGEST, created_at__lte=now)
+    latest = digests.order_by("-created_at").first()
     since = (
         latest.created_at
         if latest

@@ -3,8 +3,12 @@
 import re
 
 HIDDEN_PATH = "[path]"
-# an absolute path of at least two names; what stands behind a letter, a colon or another slash is a part of a URL
-_PATH = re.compile(r"(?<![\w:/.~-])/(?=[^\s/'\"]+/)[^\s'\"<>|;,)\]]+")
+# an absolute path of at least two names: in quotes, which may hold spaces, behind a colon, as in `denied:/srv/a`, or
+# with more slashes, as in `sqlite:////srv/a`; what stands behind a letter or after `://` is a part of a URL
+_PATH = re.compile(
+    r"""(?<=')/+[^/'\n]+/[^'\n]*(?=')|(?<=")/+[^/"\n]+/[^"\n]*(?=")"""
+    r"""|(?:(?<![\w/.~-])/|(?<![\w:/.~-])/{2,}|(?<=:)/{3,})(?=[^\s/'"]+/)[^\s'"<>|;,)\]]+"""
+)
 
 
 def without_paths(text: str) -> str:

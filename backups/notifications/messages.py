@@ -13,6 +13,7 @@ from backups.models.notice import MOMENTARY, OPEN
 from backups.notifications.hours import quiet_until
 from backups.notifications.items import BEGAN, ENDED, HAPPENED, REMAINS, WORSE, Item, item
 from backups.notifications.routing import Route, message_routes
+from backups.runs.recovery.heartbeats import CLOCK_SKEW
 
 # what follows a message of a channel sooner is gathered: many causes that begin within minutes are no storm
 GATHERED = timedelta(minutes=5)
@@ -40,7 +41,7 @@ def announce(now: datetime) -> int:
         with transaction.atomic():
             _take(began, Q(announced_at=None), announced_at=now, reminded_at=now)
             _take(ended, Q(end_announced_at=None), end_announced_at=now)
-            _take(remaining, Q(reminded_at__lt=now), reminded_at=now)
+            _take(remaining, _is_due(now), reminded_at=now)
             return sum(queue(route, entries, now) for route in message_routes())
     except NotQueued:
         return 0
@@ -55,13 +56,19 @@ def _word(notice: Notice) -> str:
 
 def _due_reminders(now: datetime) -> list[Notice]:
     """Return the open notices whose reminder is due, and where there is one also those due soon."""
-    period = timedelta(hours=settings.BACKUP_REMIND_HOURS)
     # one that has just begun, or got worse, is announced by itself
     waiting = Notice.objects.filter(OPEN, ~MOMENTARY, acknowledged_at=None, announced_at__isnull=False)
-    if not period or not waiting.filter(reminded_at__lte=now - period).exists():
+    if not settings.BACKUP_REMIND_HOURS or not waiting.filter(_is_due(now, soon=False)).exists():
         return []
-    soon = waiting.filter(reminded_at__lte=now - period + min(TOGETHER, period / 8))
-    return list(soon.order_by("opened_at", "pk")[:MOST_NOTICES])
+    return list(waiting.filter(_is_due(now)).order_by("opened_at", "pk")[:MOST_NOTICES])
+
+
+def _is_due(now: datetime, *, soon: bool = True) -> Q:
+    """Match notices whose reminder is due, with `soon` also those whose is due soon."""
+    period = timedelta(hours=settings.BACKUP_REMIND_HOURS)
+    early = min(TOGETHER, period / 8) if soon else timedelta()
+    # one in the future was sent while a clock was ahead
+    return Q(reminded_at__lte=now - period + early) | Q(reminded_at__gt=now + CLOCK_SKEW)
 
 
 def _take(rows: Sequence[Notice], unchanged: Q, **marks: datetime) -> None:
@@ -108,7 +115,8 @@ def _put(channel: NotificationChannel, items: list[Item], now: datetime, at: dat
     messages = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.MESSAGE)
     # among the newest, which an index finds
     recent = messages.filter(created_at__gt=now - RECENT)
-    latest = recent.filter(sent_at__gt=now - GATHERED).order_by("-sent_at").first()
+    # not one that was sent while a clock was ahead
+    latest = recent.filter(sent_at__gt=now - GATHERED, sent_at__lte=now + GATHERED).order_by("-sent_at").first()
     if latest is not None and latest.sent_at is not None:
         at = max(at, latest.sent_at + GATHERED)
     # locked: whoever sends it takes it by an update, and reads the items after that

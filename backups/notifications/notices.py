@@ -20,7 +20,7 @@ Key = tuple[str, str, str]
 NO_LONGER = "It is no longer so."
 # ended notices are kept so long, and momentary ones
 KEPT = timedelta(days=365)
-CHANGED = ("level", "event", "text", "hint", "announced_at", "acknowledged_at", "acknowledged_by")
+SAID = ("level", "event", "text", "hint")
 URGENCY = (Notice.Level.INFORMATION, Notice.Level.WARNING, Notice.Level.ALARM)
 
 
@@ -56,8 +56,8 @@ class Cause:
             subject=subject,
             event=self.event,
             level=self.level or EVENTS[self.event].usual,
-            text=_clean(self.text),
-            hint=_clean(self.hint),
+            text=clean(self.text),
+            hint=clean(self.hint),
             page=self.page,
             momentary=momentary,
             schedule=self.schedule,
@@ -103,20 +103,20 @@ def observe(causes: Iterable[Cause], *, ending: Callable[[Notice], str], now: da
             continue
         seen.append(notice.pk)
         fresh = cause.notice(now)
-        if any(getattr(notice, field) != getattr(fresh, field) for field in ("level", "event", "text", "hint")):
-            worse = URGENCY.index(Notice.Level(fresh.level)) > URGENCY.index(Notice.Level(notice.level))
-            notice.level, notice.event, notice.text, notice.hint = fresh.level, fresh.event, fresh.text, fresh.hint
-            if worse:
+        if any(getattr(notice, field) != getattr(fresh, field) for field in SAID):
+            # a person, or another host, may have changed the row since it was read: only what differs is written
+            said = {field: getattr(fresh, field) for field in SAID}
+            if URGENCY.index(Notice.Level(fresh.level)) > URGENCY.index(Notice.Level(notice.level)):
                 # whoever acknowledged it knew less
-                notice.announced_at, notice.acknowledged_at, notice.acknowledged_by = None, None, ""
+                said |= {"announced_at": None, "acknowledged_at": None, "acknowledged_by": ""}
                 changes += 1
-            notice.save(update_fields=CHANGED)
+            Notice.objects.filter(pk=notice.pk, level=notice.level).update(**said)
     Notice.objects.bulk_create(new.values(), ignore_conflicts=True)
     Notice.objects.filter(pk__in=seen).update(seen_at=now)
     over: dict[str, list[str]] = {}
     for notice in still.values():
         if words := ending(notice):
-            over.setdefault(_clean(words), []).append(notice.pk)
+            over.setdefault(clean(words), []).append(notice.pk)
     for words, ids in over.items():
         changes += Notice.objects.filter(OPEN, pk__in=ids).update(ended_at=now, ending=words)
     return len(new) + changes
@@ -141,5 +141,5 @@ def delete_old(now: datetime) -> int:
     return Notice.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     return printable(redact_cut(text, first=LONGEST))

@@ -9,6 +9,7 @@ from backups.notifications.channels import open_channel
 from backups.notifications.health import channel_fails, channel_works
 from backups.notifications.hiding import without_paths
 from backups.notifications.message import Message, Progress
+from backups.notifications.notices import clean
 from backups.notifications.routing import ping_routes
 from destinations.lib.operator_error import OperatorError, sentences
 
@@ -37,7 +38,7 @@ def signal_of_end(run: Run) -> str:
 
 
 def _text(run: Run) -> str:
-    return sentences(f"Backup of {run.instance}: {run.status}", run.error_message, run.error_hint)
+    return clean(sentences(f"Backup of {run.instance}: {run.status}", run.error_message, run.error_hint))
 
 
 def ping_alive(now: datetime) -> int:

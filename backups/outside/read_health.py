@@ -6,6 +6,7 @@ from typing import Any
 
 from backups.outside.http import RequestFailed, ask, is_plain, require_url
 from backups.outside.problem import Problem, Severity
+from destinations.lib.formats import printable
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.redaction import remember
 
@@ -51,7 +52,8 @@ def problems_at(url: str, *, token: str = "", seconds: float, ca_file: Path | No
         if answer.status not in OWN or found["status"] not in ("ok", "failing"):
             raise ValueError
         return _problems_in(found, host)
-    except (ValueError, KeyError, TypeError):
+    # whatever it is: another site, a proxy, or somebody who wants this watch to end with a traceback
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         text = f"What {host} answers (status {answer.status}) is not the health of a site."
         hint = "Look at the address, the log of the web server and that of the proxy before it."
         severity = Severity.CRITICAL if answer.status >= 500 else Severity.UNKNOWN
@@ -60,8 +62,9 @@ def problems_at(url: str, *, token: str = "", seconds: float, ca_file: Path | No
 
 def _problems_in(found: dict[str, Any], host: str) -> list[Problem]:
     if found["level"] == "unknown":
-        text = sentences(f"The site at {host} cannot read its database.", found.get("error", ""))
-        return [Problem(Severity.CRITICAL, "database-unusable", text, found.get("hint", ""), is_silence=True)]
+        text = sentences(f"The site at {host} cannot read its database.", printable(found.get("error", "")))
+        hint = printable(found.get("hint", ""))
+        return [Problem(Severity.CRITICAL, "database-unusable", text, hint, is_silence=True)]
     if "instances" not in found:
         if found["status"] == "ok":
             return []
@@ -77,5 +80,7 @@ def problem_of(instance: str, reason: dict[str, Any]) -> Problem | None:
     if reason["accepted"]:
         return None
     severity = Severity.CRITICAL if reason["urgent"] else Severity.WARNING
-    key = "/".join(filter(None, [instance, reason["code"], reason["subject"]]))
-    return Problem(severity, key, reason["text"], reason["hint"], is_silence=not instance and reason["urgent"])
+    key = printable("/".join(filter(None, [instance, reason["code"], reason["subject"]])))
+    # on one line, as the subject of a mail and the line of a Nagios plug-in are
+    text, hint = printable(reason["text"]), printable(reason["hint"])
+    return Problem(severity, key, text, hint, is_silence=not instance and bool(reason["urgent"]))

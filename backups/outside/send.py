@@ -13,6 +13,7 @@ from django.core.mail import EmailMessage, get_connection
 
 from backups.outside.http import ask, require_url
 from backups.outside.problem import Problem, Severity, worst
+from destinations.lib.formats import printable
 from destinations.lib.operator_error import OperatorError
 
 # a network that was just switched on, a server that restarts
@@ -82,9 +83,9 @@ def _carried_out(tasks: Sequence[tuple[str, Callable[[], None]]]) -> list[Proble
 def _mail(to: Sequence[str], subject: str, text: str, seconds: float) -> None:
     try:
         connection = get_connection(timeout=seconds)
-        EmailMessage(subject[:200], text, to=list(to), connection=connection).send()
-    # smtplib raises its own for answers of the server, OSError for the network
-    except (OSError, smtplib.SMTPException) as error:
+        EmailMessage(printable(subject)[:200], text, to=list(to), connection=connection).send()
+    # smtplib raises its own for answers of the server, OSError for the network, ValueError for a header or an address
+    except (OSError, ValueError, smtplib.SMTPException) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise OperatorError(f"The mail server {settings.EMAIL_HOST} did not take it: {reason}.") from None
 
@@ -98,7 +99,12 @@ def _webhook(url: str, problems: Sequence[Problem], subject: str, text: str, sec
 def _ping(url: str, failed: bool, text: str, seconds: float) -> None:
     parts = urlsplit(url)
     path = parts.path.rstrip("/") + ("/fail" if failed else "")
-    _require_taken(urlunsplit(parts._replace(path=path)), text.encode(), "text/plain; charset=utf-8", seconds)
+    _require_taken(
+        urlunsplit(parts._replace(path=path)),
+        text.encode(errors="backslashreplace"),
+        "text/plain; charset=utf-8",
+        seconds,
+    )
 
 
 def _require_taken(url: str, body: bytes, content_type: str, seconds: float) -> None:

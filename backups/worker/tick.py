@@ -148,10 +148,11 @@ def tick(queue: str = "") -> str:
         if not free:
             return "another tick is still at work"
         done += [_run(step, queue, failed) for step in STEPS]
-        message = sentences(*failed)
-        heartbeats.beat(heartbeats.scheduler_name(queue), heartbeats.Kind.SCHEDULER, queue, problem=message)
+        heartbeats.beat_scheduler(queue, sentences(*failed))
     # the lock of the tick is free again
     done.append(_run(notify, queue, failed))
+    # nobody is notified that nobody is notified: pages, /health and the independent watch say so
+    heartbeats.note_problem(queue, sentences(*failed))
     done.append(_run(settle_uploads, queue, failed))
     done.append(_run(apply_retention, queue, failed))
     if failed:

@@ -251,7 +251,7 @@ def test_a_ping_channel_hears_of_the_runs_of_its_scope_in_order(web: WebReceiver
         runs.append(run)
         claim(run)
         made = {"backup_path": "a", "archive_sha256": "b", "manifest_json": {}} if status == Status.COMPLETED else {}
-        record_end(run, Ending(status, "" if made else "The disk is full."), **made)
+        record_end(run, Ending(status, "" if made else "The disk is full. password=hunter22hunter"), **made)
     good, bad = runs
     deliver()
     paths = [got.path for got in web.taken]
@@ -263,6 +263,7 @@ def test_a_ping_channel_hears_of_the_runs_of_its_scope_in_order(web: WebReceiver
     ]  # fmt: skip
     assert len(paths) == 6
     assert any(b"The disk is full." in got.body for got in web.taken)
+    assert not any(b"hunter22" in got.body for got in web.taken)
 
 
 def test_the_tick_of_the_default_queue_pings_that_the_site_is_alive(web: WebReceiver, add: Add) -> None:

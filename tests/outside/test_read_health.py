@@ -27,7 +27,7 @@ def shop(*reasons: dict[str, Any]) -> dict[str, Any]:
 def found(receiver: Receiver, status: int, body: object, *, token: str = "") -> list[tuple[Severity, str, bool]]:
     receiver.answers = [(status, body if isinstance(body, bytes) else json.dumps(body).encode())]
     problems = problems_at(f"{receiver.url}/health", token=token, seconds=5)
-    assert all(problem.text.endswith(".") for problem in problems)
+    assert all(problem.text.endswith(".") and problem.line.isprintable() for problem in problems)
     return [(problem.severity, problem.key, problem.is_silence) for problem in problems]
 
 
@@ -51,6 +51,10 @@ CRITICAL, UNKNOWN, WARNING = Severity.CRITICAL, Severity.UNKNOWN, Severity.WARNI
         (200, [1], [(UNKNOWN, "site-unknown", True)]),
         (200, {"status": "fine"}, [(UNKNOWN, "site-unknown", True)]),
         (200, {"status": "ok", "level": "protected", "instances": [{}], "site": []}, [(UNKNOWN, "site-unknown", True)]),
+        (200, {"status": "ok", "level": "unknown", "error": 5}, [(UNKNOWN, "site-unknown", True)]),
+        (200, b'{"status": "ok", "level": ' + b"[" * 100_000, [(UNKNOWN, "site-unknown", True)]),
+        (503, shop(REASON | {"text": 5}), [(CRITICAL, "site-unknown", True)]),
+        (503, shop(REASON | {"text": "Late\nBcc: eve@example.net \ud800."}), [(CRITICAL, "shop/overdue", False)]),
         (502, b"Bad gateway", [(CRITICAL, "site-unknown", True)]),
         (302, b"", [(UNKNOWN, "site-unknown", True)]),
     ],

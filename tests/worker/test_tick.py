@@ -139,6 +139,29 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken_and_the_tick_fails_lo
     assert "housekeeping.failed step=exploding" in caplog.text
 
 
+def test_a_round_of_notifications_that_fails_is_a_problem_of_the_scheduler_until_one_works(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: object) -> int:
+        raise RuntimeError
+
+    seen: list[str] = []
+
+    def look(_: object) -> int:
+        seen.append(Heartbeat.objects.get(name="scheduler of backups").problem)
+        return 0
+
+    monkeypatch.setattr("backups.notifications.rounds.STEPS", (breaks,))
+    with pytest.raises(BackupError):
+        tick()
+    assert "notify: RuntimeError" in Heartbeat.objects.get(name="scheduler of backups").problem
+    monkeypatch.setattr("backups.notifications.rounds.work", lambda alive: str(look(alive) or ""))
+    tick()
+    # it does not seem to be over while the next round is at work
+    assert "notify" in seen[0]
+    assert Heartbeat.objects.get(name="scheduler of backups").problem == ""
+
+
 def test_two_ticks_of_a_queue_never_run_at_once(home: Path) -> None:
     with locks.locked(workspace.root() / "tick-backups") as mine:
         assert mine

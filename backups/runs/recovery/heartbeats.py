@@ -30,6 +30,18 @@ def beat(name: str, kind: Kind, queue: str, *, started_at: datetime | None = Non
     )
 
 
+def beat_scheduler(queue: str, problem: str) -> None:
+    """Write the heartbeat of the scheduler of `queue`. A problem of the round before stays until `note_problem`."""
+    name = scheduler_name(queue)
+    before = Heartbeat.objects.filter(name=name).values_list("problem", flat=True).first()
+    beat(name, Kind.SCHEDULER, queue, problem=problem or before or "")
+
+
+def note_problem(queue: str, problem: str) -> None:
+    """Record in the heartbeat of the scheduler of `queue` what failed in this round, "" for nothing."""
+    Heartbeat.objects.filter(name=scheduler_name(queue)).exclude(problem=problem).update(problem=problem)
+
+
 def mark_stopped(name: str) -> None:
     """Record that the process of the heartbeat `name` ended cleanly."""
     Heartbeat.objects.filter(name=name).update(stopped_at=timezone.now())

@@ -49,8 +49,10 @@ def _start(name: str, now: datetime) -> DrillExecution | None:
     backup = newest_good_backup(name)
     if backup is None:
         return None
-    # without a key it only records the reason, and that once in each interval, until the key is here
-    wait = RETRY_AFTER if no_key_for(backup) is None else drills_every(name) or RETRY_AFTER
+    # Without a key it only records the reason, and that once in each interval, until the key is here. Of an archive
+    # without a date it proves nothing of today, so that another one is due at once.
+    is_rare = backup.started_at is None or no_key_for(backup) is not None
+    wait = (drills_every(name) if is_rare else None) or RETRY_AFTER
     drills = DrillExecution.objects.filter(instance=name, kind=DrillExecution.Kind.DRILL)
     if drills.filter(created_at__range=(now - wait, now + CLOCK_SKEW)).exists():
         return None

@@ -42,9 +42,10 @@ def newest_backup(instance: str) -> BackupExecution:
 
 
 def newest_good_backup(instance: str) -> BackupExecution | None:
-    """Return the newest backup of `instance` whose archive has no known fault."""
-    backups = BackupExecution.objects.of_instance(instance).good().without_safety()
-    return backups.select_related("destination").first()
+    """Return the newest backup of `instance` whose archive has no known fault; one without a date where no other is."""
+    backups = BackupExecution.objects.of_instance(instance).good().without_safety().select_related("destination")
+    # an adopted archive without a date has that of its adoption, and may be of any age
+    return backups.filter(started_at__isnull=False).first() or backups.first()
 
 
 def start_drill(

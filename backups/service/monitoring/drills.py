@@ -29,8 +29,8 @@ _NEWER = (
 SORTS = {
     "drill": Q(kind=Kind.DRILL, verdict__in=DECIDED),
     "verification": Q(kind=Kind.VERIFICATION, verdict__in=DECIDED),
-    # a drill of an old backup does not show that the new ones restore
-    "proof": Q(kind=Kind.DRILL, verdict=Verdict.PASSED)
+    # a drill of an old backup, or of one whose age is not known, does not show that the new ones restore
+    "proof": Q(kind=Kind.DRILL, verdict=Verdict.PASSED, execution__started_at__isnull=False)
     & (Q(execution__created_at__gte=F("created_at") - RECENT) | ~Exists(_NEWER)),
     # a cancelled drill is not among them: an operator ended it on purpose
     "trouble": Q(kind=Kind.DRILL, verdict=Verdict.NONE, status__in=[Status.FAILED, Status.INTERRUPTED]),

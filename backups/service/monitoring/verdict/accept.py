@@ -40,11 +40,11 @@ def accept_reason(instance: str, key: str, *, text: str, until: date, by: audit.
         instance=instance,
         code=reason.code,
         subject=reason.subject,
-        defaults={"text": text, "until": until, "by": name, "created_at": now},
+        defaults={"level": reason.level.value, "text": text, "until": until, "by": name, "created_at": now},
     )
     audit.log("reason.accepted", instance=instance, reason=reason.key, until=until, text=text, by=name)
     audit.note(by, row, f"Accepted until {until}: {text}")
-    return replace(reason, accepted=Acceptance(text, until, name, now))
+    return replace(reason, accepted=Acceptance(text, until, name, now, reason.level))
 
 
 def withdraw_reason(instance: str, key: str, *, by: audit.Actor) -> AcceptedReason:

@@ -42,12 +42,16 @@ CODES = (
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A person accepted a reason until the end of the day `until`: it stays listed, and the level stays as it is."""
+    """A person accepted a reason until the end of the day `until`: it stays listed, and the level stays as it is.
+
+    `level` is what it lowered the instance to then.
+    """
 
     text: str
     until: date
     by: str
     at: datetime
+    level: Level
 
 
 @dataclass(frozen=True, slots=True)

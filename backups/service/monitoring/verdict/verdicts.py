@@ -10,7 +10,8 @@ from backups.models import AcceptedReason
 from backups.models.querysets import BackupQuerySet
 from backups.service.monitoring.verdict.facts import facts_of
 from backups.service.monitoring.verdict.judge import Verdict, judge
-from backups.service.monitoring.verdict.reason import Acceptance
+from backups.service.monitoring.verdict.level import Level
+from backups.service.monitoring.verdict.reason import Acceptance, Reason
 
 
 def verdicts(names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None) -> list[Verdict]:
@@ -31,7 +32,7 @@ def _with_accepted(judged: list[Verdict]) -> list[Verdict]:
     """Return the verdicts with the acceptances that have not expired, in one query."""
     names = [verdict.instance for verdict in judged]
     known = {
-        (row.instance, row.key): Acceptance(row.text, row.until, row.by, row.created_at)
+        (row.instance, row.key): Acceptance(row.text, row.until, row.by, row.created_at, Level(row.level))
         for row in AcceptedReason.objects.filter(until__gte=today(), instance__in=names)
     }
     if not known:
@@ -40,8 +41,14 @@ def _with_accepted(judged: list[Verdict]) -> list[Verdict]:
         replace(
             verdict,
             reasons=tuple(
-                replace(reason, accepted=known.get((verdict.instance, reason.key))) for reason in verdict.reasons
+                replace(reason, accepted=_covering(known.get((verdict.instance, reason.key)), reason))
+                for reason in verdict.reasons
             ),
         )
         for verdict in judged
     ]
+
+
+def _covering(accepted: Acceptance | None, reason: Reason) -> Acceptance | None:
+    """Return the acceptance, unless the reason has become worse since then: whoever accepted it knew less."""
+    return None if accepted is None or reason.level.exit_code > accepted.level.exit_code else accepted

@@ -259,7 +259,7 @@ def test_the_documentation_has_every_reason_and_no_other() -> None:
 
 def test_accepting_raises_no_level_and_the_first_end_is_named() -> None:
     verdict = judge(all_of(no_proof, with_(missing=1))(protected()), NOW)
-    first, second = (Acceptance("a lab", date(2027, month, 1), "bob", NOW) for month in (3, 2))
+    first, second = (Acceptance("a lab", date(2027, month, 1), "bob", NOW, AT_RISK) for month in (3, 2))
     lost, never = verdict.reasons
     half = replace(verdict, reasons=(replace(lost, accepted=first), never))
     whole = replace(verdict, reasons=(replace(lost, accepted=first), replace(never, accepted=second)))
