@@ -17,7 +17,7 @@ from backups.models import InstanceState, RestoreExecution
 from backups.service.restore.ending.half_restored import not_rolled_back
 from destinations.lib.formats import human_count, human_duration, human_size, signed
 
-INDENTATION = re.compile(r"\s*\n\s*")
+INDENTATION = re.compile(r"\n\s+")
 HALF_DONE = "_left_half_done"
 register = template.Library()
 register.filter("size", human_size)
