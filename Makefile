@@ -7,7 +7,7 @@ BIND ?= 127.0.0.1:8000
 WORKERS ?= 3
 PYTEST_OPTIONS ?=
 
-.PHONY: quickstart test lint bench soak clean
+.PHONY: quickstart test lint bench screenshots soak clean
 
 quickstart: $(VENV)/.runtime
 	@$(BIN)/python manage.py quickstart --bind $(BIND)
@@ -28,6 +28,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.runtime
 	$(BIN)/python scripts/bench.py
+
+screenshots: $(VENV)/.dev
+	$(BIN)/python scripts/screenshots.py
 
 soak: $(VENV)/.dev
 	$(BIN)/python scripts/soak.py

@@ -18,6 +18,7 @@ from backups.admin.overview.urls import urls as overview_urls
 from backups.admin.restores import changelist as restores
 from backups.admin.restores.urls import urls as restore_urls
 from backups.admin.schedules import changelist as schedules
+from backups.admin.schedules.urls import urls as schedule_urls
 
 __all__ = ["backups", "channels", "copies", "destinations", "drills", "records", "restores", "schedules"]
 _urls_of_models = site.get_urls
@@ -25,7 +26,7 @@ _urls_of_models = site.get_urls
 
 def _get_urls() -> list[URLPattern | URLResolver]:
     # before those of the models, whose last one matches every path
-    return [*chain(overview_urls, destination_urls, restore_urls), *_urls_of_models()]
+    return [*chain(overview_urls, destination_urls, restore_urls, schedule_urls), *_urls_of_models()]
 
 
 # AdminSite takes no further URLs, and a subclass of it would have to be the one of the project that embeds this app

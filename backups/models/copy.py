@@ -102,6 +102,13 @@ class BackupCopy(models.Model):
                 condition=~Q(state="deleted"),
                 name="copy_usage",
             ),
+            # what came to each destination in a month, and what went: read from these alone
+            models.Index(fields=["stored_at", "destination", "size_bytes"], name="copy_stored"),
+            models.Index(
+                fields=["deleted_at", "destination", "size_bytes"],
+                condition=Q(deleted_at__isnull=False),
+                name="copy_deleted",
+            ),
             models.Index(fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="copy_due"),
             models.Index(fields=["look_again_at"], condition=~Q(planned_path=""), name="copy_unsettled"),
         ]

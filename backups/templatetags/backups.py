@@ -1,11 +1,14 @@
 """Tags and filters of the pages."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from django import template
 from django.forms import BaseForm
+from django.template.base import Parser, Token
 from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
 
 from backups.admin.overview.front import FrontPage, front_page
 from backups.admin.shared import formats
@@ -14,6 +17,7 @@ from backups.models import InstanceState, RestoreExecution
 from backups.service.restore.ending.half_restored import not_rolled_back
 from destinations.lib.formats import human_count, human_duration, human_size, signed
 
+INDENTATION = re.compile(r"\n\s+")
 HALF_DONE = "_left_half_done"
 register = template.Library()
 register.filter("size", human_size)
@@ -22,6 +26,8 @@ register.filter("duration", human_duration)
 register.filter("seconds", human_duration)
 register.filter("age", formats.age)
 register.filter("until", formats.until)
+register.filter("day", formats.day)
+register.filter("minute", formats.minute)
 register.filter("exact", formats.exact)
 register.filter("stamp", formats.stamp)
 register.filter("stamp_ago", formats.stamp_ago)
@@ -40,7 +46,7 @@ def pairs(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
 @register.simple_tag(takes_context=True)
 def backup_overview(context: dict[str, Any]) -> FrontPage | None:
     """Return the state of every instance; None for users who may not see backups."""
-    return front_page(context["request"].user)
+    return front_page(context["request"])
 
 
 @register.simple_tag(takes_context=True)
@@ -62,6 +68,23 @@ def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
         kept[HALF_DONE] = not_rolled_back()
     found: list[RestoreExecution] = kept[HALF_DONE]
     return found
+
+
+@register.tag
+def compact(parser: Parser, _: Token) -> template.Node:
+    """Leave out the indentation of what stands between ``compact`` and ``endcompact``: half of a long table."""
+    nodes = parser.parse(("endcompact",))
+    parser.delete_first_token()
+    return _Compact(nodes)
+
+
+class _Compact(template.Node):
+    def __init__(self, nodes: template.NodeList) -> None:
+        self.nodelist = nodes
+
+    def render(self, context: template.Context) -> SafeString:
+        # a line break stays, so that words on two lines stay two words
+        return mark_safe(INDENTATION.sub("\n", self.nodelist.render(context)))  # noqa: S308 - it was rendered
 
 
 @register.simple_tag

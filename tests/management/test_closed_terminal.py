@@ -233,4 +233,6 @@ def test_every_command_of_the_project_ends_in_order() -> None:
     for name, app in ours.items():
         command = load_command_class(app, name)
         assert isinstance(command, OperatorCommand), name
-        assert type(command).handle is OperatorCommand.handle, name
+        # what monitoring systems start has exit codes of its own, around the same handling
+        if name not in ("checkoverdue", "status"):
+            assert type(command).handle is OperatorCommand.handle, name

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 
 from backups.admin.shared.permissions import AGAIN, may
 from backups.admin.shared.under_way import warn_waiting
@@ -19,6 +19,9 @@ from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.backup.start import start_backup
 from backups.worker.tasks import enqueue
 from destinations.models import BackupDestination
+
+# the destinations that the last backup of the instance was made for
+AS_BEFORE = "as-before"
 
 
 class StartForm(forms.Form):
@@ -60,7 +63,7 @@ def start(request: HttpRequest) -> HttpResponse:
     if not may(request.user, "run_backup"):
         raise PermissionDenied
     initial = {"instance": request.GET.get("instance")}
-    form = StartForm(request.POST) if request.method == "POST" else StartForm(initial=initial)
+    form = StartForm(_chosen(request.POST)) if request.method == "POST" else StartForm(initial=initial)
     if form.is_valid():
         try:
             instance, comment = form.cleaned_data["instance"], form.cleaned_data["comment"]
@@ -77,6 +80,25 @@ def start(request: HttpRequest) -> HttpResponse:
         problems=inventory().problems,
         possible=bool(instance_names()) and BackupDestination.objects.enabled().exists(),
     )
+
+
+def _chosen(data: QueryDict) -> QueryDict:
+    """Return what was sent, with the destinations of the last backup of the instance where these are asked for.
+
+    Without such a backup, or where one of them is disabled by now, the form asks for the destination.
+    """
+    if data.get("destination") != AS_BEFORE:
+        return data
+    chosen = data.copy()
+    chosen.pop("destination")
+    last = BackupExecution.objects.of_instance(data.get("instance", "")).without_safety().without_manifest()
+    backup = last.select_related("destination").prefetch_related("copies__destination").newest_first().first()
+    enabled = list(BackupDestination.objects.enabled())
+    before = _same_again(backup) if backup else enabled if len(enabled) == 1 else []
+    if before and all(destination in enabled for destination in before):
+        chosen["destination"] = before[0].pk
+        chosen.setlist("also_to", [destination.pk for destination in before[1:]])
+    return chosen
 
 
 @action_view(AGAIN)

@@ -1,11 +1,14 @@
-"""The front page: a banner with the state of everything, and one row for each instance."""
+"""The front page: a banner with the state of everything, and a row for each of the instances that it lists."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest
+from django.utils import timezone
 
-from backups.admin.overview.rows import Row, rows_of
+from backups.admin.overview.listing import Listing, listing
+from backups.admin.overview.now import Now, now_running
+from backups.admin.overview.rows import COLUMNS, Row, rows_of
 from backups.admin.shared.permissions import VIEW, may, sees
 from backups.admin.shared.progress import with_progress
 from backups.instances import Problem, inventory
@@ -14,13 +17,17 @@ from backups.models import BackupExecution, KeyCheck, RestoreExecution
 from backups.service.monitoring.lacking import lacking_by_instance
 from backups.service.monitoring.protection import undescribed_instances
 from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
-from backups.service.monitoring.verdict import Level, verdicts, watched_names
+from backups.service.monitoring.trends.days import days_of
+from backups.service.monitoring.trends.growth import Filling, fillings
+from backups.service.monitoring.verdict import Level, Verdict, verdicts, watched_names
 from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import counted
 from destinations.models import BackupDestination
 
-# the banner stays one line; the table below has all of them
+# the banner stays short; the table below has all of them
 NAMED_IN_BANNER = 3
+# so many instances get boxes above the table
+NOTICED = 3
 
 
 class Severity(StrEnum):
@@ -33,52 +40,60 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FrontPage:
+    """`rows` are those of the listed instances, `urgent` the first of them on an unfiltered first page.
+
+    `missing`, `damaged` and `lacking` count backups by instance: archives that are gone, of which only damaged ones are
+    left, and that lack a copy. `off_box` counts the instances with a copy of the last good backup off this machine.
+    """
+
     banner: str
     severity: Severity
+    listing: Listing
     rows: list[Row]
+    now: Now
     problems: tuple[Problem, ...]
-    destinations: list[BackupDestination]
+    fillings: list[Filling]
     may_run: bool
     may_see_restores: bool
     workers: WorkerState
     lost_keys: list[KeyCheck]
     log_problem: str
-    # the destinations whose retention rule is not confirmed
     pending_rules: list[BackupDestination]
-    # how many archives are gone from their destinations, by instance
     missing: dict[str, int]
-    # of how many backups only damaged archives are left, by instance
     damaged: dict[str, int]
-    # how many backups lack a copy at one of their destinations, by instance
     lacking: dict[str, int]
-    # of how many instances the last good backup has a copy off this machine
+    described: int
     off_box: int
+    restarts: list[Verdict]
 
     @property
-    def described(self) -> int:
-        return sum(row.is_described for row in self.rows)
+    def destinations(self) -> list[BackupDestination]:
+        return [filling.destination for filling in self.fillings]
 
     @property
-    def restarts(self) -> list[Row]:
-        return [row for row in self.rows if row.verdict.facts.restart_since]
+    def urgent(self) -> list[Row]:
+        return [] if self.listing.is_narrowed or self.listing.before else self.rows[:NOTICED]
 
 
-def front_page(user: User | AnonymousUser) -> FrontPage | None:
-    """Return what `user` sees of the instances; None for users who may not see backups."""
+def front_page(request: HttpRequest) -> FrontPage | None:
+    """Return what the user sees of the instances; None for users who may not see backups."""
+    user, now = request.user, timezone.now()
     if not user.has_perm(VIEW):
         return None
     problems = inventory().problems
     names = sorted({*watched_names(), *undescribed_instances()})
-    judged = verdicts(names, backups=with_progress(BackupExecution.objects.all()))
-    destinations = list(BackupDestination.objects.enabled().only("pk", "name", "rule_pending_since"))
+    judged = verdicts(names, backups=with_progress(BackupExecution.objects.only(*COLUMNS)))
+    listed = listing(judged, request.GET)
+    shown = [verdict.instance for verdict in listed.shown]
+    destinations = list(BackupDestination.objects.enabled())
     pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
-    missing, damaged = missing_by_instance(), damaged_by_instance()
-    rows = rows_of(judged, destinations, see_restores=see_restores)
+    missing, damaged, lacking = missing_by_instance(), damaged_by_instance(), lacking_by_instance()
+    running = now_running(shown, see_restores=see_restores)
+    rows = rows_of(listed.shown, days_of(shown, now), running)
     lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
     workers, log = worker_state(), log_problem()
 
-    lacking = lacking_by_instance()
     # each is part of one sentence there
     warnings = [problem.message[0].lower() + problem.message[1:].rstrip(".") for problem in workers.problems]
     warnings += ["the log file cannot be written"] if log else []
@@ -90,15 +105,18 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
         for name in sorted(lacking)
     ]
     warnings += ["no destination is enabled"] if may_run and not destinations else []
-    scheduled = any(row.state.outlook.automatic for row in rows if row.is_described)
-    warnings += ["no schedule is active"] if rows and not scheduled else []
-    severity, banner = _banner(rows, problems, lost_keys, warnings)
+    described = [verdict.facts for verdict in judged if verdict.facts.is_described]
+    scheduled = any(facts.outlook.automatic for facts in described)
+    warnings += ["no schedule is active"] if judged and not scheduled else []
+    severity, banner = _banner(judged, problems, lost_keys, warnings)
     return FrontPage(
         banner=banner,
         severity=severity,
+        listing=listed,
         rows=rows,
+        now=running,
         problems=problems,
-        destinations=destinations,
+        fillings=fillings(destinations, now),
         may_run=may_run,
         may_see_restores=see_restores,
         workers=workers,
@@ -108,14 +126,16 @@ def front_page(user: User | AnonymousUser) -> FrontPage | None:
         missing=missing,
         damaged=damaged,
         lacking=lacking,
-        off_box=sum(row.is_described and bool(row.verdict.facts.copies_away) for row in rows),
+        described=len(described),
+        off_box=sum(bool(facts.copies_away) for facts in described),
+        restarts=[verdict for verdict in judged if verdict.facts.restart_since],
     )
 
 
 def _banner(
-    rows: list[Row], problems: tuple[Problem, ...], lost_keys: list[KeyCheck], warnings: list[str]
+    judged: list[Verdict], problems: tuple[Problem, ...], lost_keys: list[KeyCheck], warnings: list[str]
 ) -> tuple[Severity, str]:
-    watched = [row.verdict for row in rows if row.verdict.facts.is_watched]
+    watched = [verdict for verdict in judged if verdict.facts.is_watched]
     # of a file that cannot be read it is not known what it describes
     if not watched and any(not problem.missing for problem in problems):
         return Severity.BAD, "The instances file has errors, so no instance is backed up."
@@ -125,11 +145,11 @@ def _banner(
     count = counted(len(watched), "instance")
 
     def said_of(level: Level) -> str:
-        judged = sorted(by_level[level], key=lambda verdict: verdict.urgency)
-        verb = "is" if len(judged) == 1 else "are"
-        named = " ".join(verdict.reasons[0].text for verdict in judged[:NAMED_IN_BANNER])
-        more = len(judged) - NAMED_IN_BANNER
-        return f"{len(judged)} of {count} {verb} {level.label.lower()}. {named}" + (
+        there = sorted(by_level[level], key=lambda verdict: verdict.urgency)
+        verb = "is" if len(there) == 1 else "are"
+        named = " ".join(verdict.reasons[0].text for verdict in there[:NAMED_IN_BANNER])
+        more = len(there) - NAMED_IN_BANNER
+        return f"{len(there)} of {count} {verb} {level.label.lower()}. {named}" + (
             f" And {more} more." if more > 0 else ""
         )
 

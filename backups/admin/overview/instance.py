@@ -1,5 +1,6 @@
 """The page of one instance: its state, components and schedules, its latest backups, and its configuration drift."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -8,8 +9,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
+from backups.admin.overview.plots import layers_of, plots_of
 from backups.admin.overview.rows import Absences, absences, cadence_of, freshness_in_words
-from backups.admin.shared.permissions import SEE_SCHEDULES, VIEW, may
+from backups.admin.shared.permissions import DRILL, RESTORE, SEE_SCHEDULES, VIEW, buttons, may, may_run_schedules
 from backups.admin.shared.progress import live, with_progress
 from backups.admin.shared.views import page
 from backups.errors import BackupError, InstanceError, Unresponsive
@@ -21,11 +23,15 @@ from backups.service.keys.recovery_kit import recovery_kit as kit
 from backups.service.monitoring.drift import drift_of
 from backups.service.monitoring.protection import Protection
 from backups.service.monitoring.restore_points import restore_points_of
+from backups.service.monitoring.series import series_of
+from backups.service.monitoring.trends.calendar import calendar_of, recoveries_of
 from backups.service.monitoring.verdict import verdicts
 from backups.service.schedules.describe import cadence_in_words
 from destinations.lib.formats import printable
 
 RECENT = 10
+# with all schedules of the instance: name, label, and what they are before
+TOGGLES = (("pause", "Pause schedules", True), ("resume", "Resume schedules", False))
 
 
 def instance(request: HttpRequest, name: str) -> HttpResponse:
@@ -38,6 +44,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         schedules = [(row, cadence_in_words(row.type, row.expression, row.time_zone)) for row in rows]
     state = InstanceState.objects.filter(instance=name).first()
     (verdict,) = verdicts([name])
+    good = verdict.facts.good
     try:
         described = _described(get_instance(name), absences(verdict.facts.absent), verdict.facts.protection)
     except InstanceError as error:
@@ -53,8 +60,14 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         name=name,
         recent=[(backup, live(backup)) for backup in recent],
         schedules=schedules,
+        toggles=_toggles([row for row, _ in schedules or []]) if may_run_schedules(request.user) else [],
+        good_actions=buttons(good, (RESTORE, DRILL), request.user) if good else [],
+        may_run=may(request.user, "run_backup"),
+        layers=layers_of(calendar_of(name, timezone.now())),
+        plots=plots_of(series_of(name), recoveries_of(name)),
         points=restore_points_of(name),
         verdict=verdict,
+        copies=[(fact.place, fact.copy) for fact in verdict.facts.copies],
         drills=verdict.facts.drills,
         may_accept=may(request.user, "accept_reason"),
         may_print_kit=may(request.user, "download_backup"),
@@ -74,6 +87,12 @@ def recovery_kit(request: HttpRequest, name: str) -> HttpResponse:
         return redirect("admin:backups_instance", name)
     headers = {"Content-Disposition": f'attachment; filename="recovery-kit-{name}.html"', "Cache-Control": "no-store"}
     return HttpResponse(html, headers=headers)
+
+
+def _toggles(schedules: Iterable[BackupSchedule]) -> list[tuple[str, str]]:
+    """Return which of pause and resume is possible with one of `schedules`; files that declare some decide of these."""
+    states = {row.enabled for row in schedules if not row.managed_by}
+    return [(name, label) for name, label, enabled in TOGGLES if enabled in states]
 
 
 def _described(found: Instance, absent: Absences, protection: Protection) -> dict[str, Any]:

@@ -1,28 +1,35 @@
-"""The rows of the front page, one for each instance."""
+"""The rows of the front page, one for each instance that it lists."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
+from backups.admin.overview.drawings import Strip, Trend, strip_of, trend_of
+from backups.admin.overview.now import Now
 from backups.admin.shared import formats
-from backups.admin.shared.progress import live, with_progress
-from backups.models import (
-    DrillExecution,
-    RestoreExecution,
-    Run,
-)
+from backups.admin.shared.progress import live
+from backups.models import BackupCopy
 from backups.models.columns import AbsentComponent
 from backups.service.monitoring.absent import LOSS, NOTE, PROBLEM
 from backups.service.monitoring.drills import DrillState
 from backups.service.monitoring.protection import Protection
+from backups.service.monitoring.trends.days import Day
 from backups.service.monitoring.verdict import Verdict
+from backups.service.monitoring.verdict.facts import Place
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.freshness import FRESH
 from destinations.lib.formats import counted, human_duration
-from destinations.models import BackupDestination
+
+# of a backup: what a verdict is made of, and what the page shows of it and of its progress
+COLUMNS = (
+    *("instance", "status", "kind", "stage", "owner", "worker", "schedule_id", "destination_id", "adopted"),
+    *("created_at", "started_at", "completed_at", "heartbeat_at", "cancel_requested_at", "cancel_requested_by"),
+    *("progress_bytes", "progress_percent", "timeline", "error_message", "error_hint", "compressed_size_bytes"),
+    *("encryption", "recipients", "backup_filename", "deleted_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,9 @@ class Absences:
 @dataclass(frozen=True, slots=True)
 class Row:
     verdict: Verdict
+    strip: Strip
+    trend: Trend | None
     live: dict[str, Any] | None
-    destination_id: str | None
     restore: dict[str, Any] | None
     drill: dict[str, Any] | None
     cadence: str
@@ -66,6 +74,11 @@ class Row:
         return self.verdict.facts.drills
 
     @property
+    def copies(self) -> list[tuple[Place, BackupCopy]]:
+        """The copies of the newest good backup, each with where it is."""
+        return [(fact.place, fact.copy) for fact in self.verdict.facts.copies]
+
+    @property
     def is_described(self) -> bool:
         return self.verdict.facts.is_described
 
@@ -74,22 +87,19 @@ class Row:
         return self.verdict.facts.config_problem
 
 
-def rows_of(judged: list[Verdict], destinations: list[BackupDestination], *, see_restores: bool) -> list[Row]:
-    names = [verdict.instance for verdict in judged]
-    live_restores = _live(RestoreExecution, names) if see_restores else {}
-    live_drills = _live(DrillExecution, names)
+def rows_of(judged: Sequence[Verdict], days: Mapping[str, Sequence[Day]], running: Now) -> list[Row]:
     now = timezone.now()
-    usable = {destination.pk for destination in destinations}
     rows = []
     for verdict in judged:
         name, state = verdict.instance, verdict.facts.protection
         rows.append(
             Row(
                 verdict=verdict,
+                strip=strip_of(days[name]),
+                trend=trend_of(days[name]),
                 live=live(state.active) if state.active else None,
-                destination_id=state.destination_id if state.destination_id in usable else None,
-                restore=live_restores.get(name),
-                drill=live_drills.get(name),
+                restore=running.restores.get(name),
+                drill=running.drills.get(name),
                 cadence=cadence_of(state),
                 freshness=freshness_in_words(state, now),
                 absent=absences(verdict.facts.absent),
@@ -101,13 +111,6 @@ def rows_of(judged: list[Verdict], destinations: list[BackupDestination], *, see
 def absences(items: Iterable[AbsentComponent]) -> Absences:
     items = list(items)
     return Absences(*([item for item in items if item["severity"] == kind] for kind in (PROBLEM, LOSS, NOTE)))
-
-
-def _live(model: type[Run], names: list[str]) -> dict[str, dict[str, Any]]:
-    """Return by instance the run that is running, or else the one that waits longest."""
-    active = with_progress(model.objects.active().filter(instance__in=names))
-    # "running" sorts after "queued", so it overwrites that in the dictionary
-    return {run.instance: live(run) for run in active.order_by("status", "-created_at")}
 
 
 def cadence_of(state: Protection) -> str:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from backups.admin.shared import formats
-from backups.admin.shared.permissions import SEE_SCHEDULES
+from backups.admin.shared.permissions import may_run_schedules
 from backups.admin.shared.under_way import waiting_text
 from backups.admin.shared.views import actor
 from backups.errors import BackupError
@@ -35,14 +35,8 @@ class ScheduleAction:
         return f"admin:backups_backupschedule_{self.name}"
 
 
-def may_run(user: User | AnonymousUser) -> bool:
-    """True for staff who may see schedules and run, pause and resume them."""
-    sees = any(user.has_perm(permission) for permission in SEE_SCHEDULES)
-    return user.is_staff and sees and user.has_perm("backups.run_schedule")
-
-
 def buttons(schedule: BackupSchedule, user: User | AnonymousUser) -> list[ScheduleAction]:
-    return [action for action in ACTIONS if action.applies(schedule)] if may_run(user) else []
+    return [action for action in ACTIONS if action.applies(schedule)] if may_run_schedules(user) else []
 
 
 def view_of(action: ScheduleAction) -> Callable[[HttpRequest, str], HttpResponse]:
@@ -52,12 +46,25 @@ def view_of(action: ScheduleAction) -> Callable[[HttpRequest, str], HttpResponse
         if request.method != "POST":
             return wrong_method(request, ("POST",), "admin:backups_backupschedule_change", schedule_id)
         schedule = get_object_or_404(BackupSchedule.objects.select_related("destination"), pk=schedule_id)
-        if not may_run(request.user):
+        if not may_run_schedules(request.user):
             raise PermissionDenied
         perform(action, request, [schedule])
         return redirect("admin:backups_backupschedule_change", schedule.pk)
 
     return view
+
+
+def toggle_all(request: HttpRequest, name: str) -> HttpResponse:
+    """Pause or resume every schedule of the instance that can be: the one that ``action`` names."""
+    if request.method != "POST":
+        return wrong_method(request, ("POST",), "admin:backups_instance", name)
+    if not may_run_schedules(request.user):
+        raise PermissionDenied
+    action = next((one for one in (PAUSE, RESUME) if one.name == request.POST.get("action")), None)
+    if action is not None:
+        rows = BackupSchedule.objects.filter(instance=name).select_related("destination").order_by("name")
+        perform(action, request, [row for row in rows if action.applies(row)])
+    return redirect("admin:backups_instance", name)
 
 
 def perform(action: ScheduleAction, request: HttpRequest, schedules: Iterable[BackupSchedule]) -> None:

@@ -11,11 +11,11 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backups.admin.schedules.actions import ACTIONS, PAUSE, RESUME, RUN, buttons, may_run, perform, view_of
+from backups.admin.schedules.actions import ACTIONS, PAUSE, RESUME, RUN, buttons, perform, view_of
 from backups.admin.schedules.forms import ScheduleForm
 from backups.admin.schedules.preview import describe, preview
 from backups.admin.shared import formats
-from backups.admin.shared.permissions import VIEW
+from backups.admin.shared.permissions import VIEW, may_run_schedules
 from backups.admin.shared.progress import live, with_progress
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
@@ -54,7 +54,7 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
 
     # --- permissions ----------------------------------------------------------------------------------------------
     def has_run_permission(self, request: HttpRequest) -> bool:
-        return may_run(request.user)
+        return may_run_schedules(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: BackupSchedule | None = None) -> bool:
         return not _is_declared(obj) and super().has_change_permission(request, obj)

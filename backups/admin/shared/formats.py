@@ -8,7 +8,7 @@ from destinations.admin.moments import age, exact, minute, stamp, stamp_ago
 from destinations.lib.formats import NOTHING, human_duration
 from destinations.lib.operator_error import sentences
 
-__all__ = ["age", "clock", "exact", "minute", "moment", "sentence", "stamp", "stamp_ago", "until"]
+__all__ = ["age", "clock", "day", "exact", "minute", "moment", "sentence", "stamp", "stamp_ago", "until"]
 
 
 def until(moment: datetime | None, *, now: datetime | None = None) -> str:
@@ -22,6 +22,10 @@ def until(moment: datetime | None, *, now: datetime | None = None) -> str:
 def moment(text: str) -> datetime:
     """Return the moment that a JSON column holds as ISO 8601."""
     return datetime.fromisoformat(text)
+
+
+def day(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%Y-%m-%d}"
 
 
 def clock(moment: datetime) -> str:

@@ -57,6 +57,12 @@ def may(user: User | AnonymousUser, permission: str) -> bool:
     return user.is_staff and user.has_perms([VIEW, f"backups.{permission}"])
 
 
+def may_run_schedules(user: User | AnonymousUser) -> bool:
+    """True for staff who may see schedules and run, pause and resume them."""
+    is_shown = any(user.has_perm(permission) for permission in SEE_SCHEDULES)
+    return user.is_staff and is_shown and user.has_perm("backups.run_schedule")
+
+
 def sees(user: User | AnonymousUser, model: type[Run]) -> bool:
     """True for users who may see runs of `model`. Drills and copies are seen with backups."""
     if issubclass(model, BackupExecution | DrillExecution | CopyExecution):

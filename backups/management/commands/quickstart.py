@@ -5,8 +5,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 
 from backups.errors import BackupError
+from backups.instances import instance_names
 from backups.management.base import BackupCommand
-from backups.management.quickstart import setup
+from backups.management.quickstart import demo_history, setup
 from backups.management.quickstart.serve import require_free, serve
 from destinations.management.base import operator_name
 
@@ -17,16 +18,33 @@ class Command(BackupCommand):
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--no-serve", action="store_true", help="stop after the first backup")
         parser.add_argument("--bind", default="127.0.0.1:8000", metavar="HOST:PORT", help="default: 127.0.0.1:8000")
-        parser.add_argument("--instances", type=Path, metavar="FILE", help="an instances file to start with")
+        given = parser.add_mutually_exclusive_group()
+        given.add_argument("--instances", type=Path, metavar="FILE", help="an instances file to start with")
+        given.add_argument(
+            "--demo-history",
+            type=int,
+            nargs="?",
+            const=1,
+            metavar="INSTANCES",
+            help="on an empty site: so many demo instances (default: 1) with 60 days of made-up history",
+        )
 
     def run(self, **options: Any) -> None:
         host, port = address(options["bind"])
         if not options["no_serve"]:
             require_free(host, port)
         call_command("migrate", verbosity=0)
-        steps = [setup.provide_instances(options["instances"])]
+        demo: int | None = options["demo_history"]
+        if demo is None:
+            steps = [setup.provide_instances(options["instances"])]
+        else:
+            steps = [demo_history.describe_instances(demo)]
         destination, tested = setup.provide_destination()
-        steps += [tested, *setup.first_backups(destination, operator_name())]
+        names = instance_names() if demo is None else demo_history.names_of(demo)
+        backed_up = names if demo is None else demo_history.backed_up(names)
+        steps += [tested, *setup.first_backups(destination, operator_name(), backed_up)]
+        if demo is not None:
+            steps.append(demo_history.make_history(names, destination))
         keys, problem = setup.check_keys()
         steps += [keys, setup.provide_admin()]
         self.respond({"steps": steps}, "\n".join(steps))

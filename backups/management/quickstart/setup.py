@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
@@ -12,7 +13,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from backups.errors import BackupError
-from backups.instances import Inventory, instance_names, inventory, read_inventory
+from backups.instances import Inventory, inventory, read_inventory
+from backups.management.roles import ROLES
 from backups.models import BackupExecution
 from backups.service.archives.openable import no_key_for
 from backups.service.backup.run import backup_now
@@ -71,11 +73,18 @@ def _copy(given: Path, target: Path) -> str:
         raise BackupError(
             f"{target} exists and is another file than {given}.", hint="Edit or remove it, then run the command again."
         )
-    _write_private(target, content)
+    write_private(target, content)
     return f"instances   {target}, from {given}"
 
 
 def _write_demo(target: Path) -> str:
+    root = copy_demo()
+    write_private(target, DEMO_INSTANCES.format(root=json.dumps(str(root))).encode())
+    return f"instances   {target}, with a copy of the demo instance in {root}"
+
+
+def copy_demo() -> Path:
+    """Copy the demo instance, unless it is there, and return where it is."""
     root = Path(settings.BACKUPSITE_HOME) / "demo"
     if not is_text(str(root)):
         raise BackupError(
@@ -89,11 +98,10 @@ def _write_demo(target: Path) -> str:
         shutil.copytree(Path(settings.BASE_DIR) / DEMO, draft)
         draft.chmod(0o700)
         draft.rename(root)
-    _write_private(target, DEMO_INSTANCES.format(root=json.dumps(str(root))).encode())
-    return f"instances   {target}, with a copy of the demo instance in {root}"
+    return root
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     # of a command that was killed
@@ -126,7 +134,8 @@ def provide_admin() -> str:
         return "admin user  exists already"
     password = secrets.token_urlsafe(12)
     users.create_superuser(username="admin", email="", password=password)
-    return f"admin user  admin\npassword    {password}"
+    roles = ", ".join(name.removeprefix("Backup ") for name in ROLES)
+    return f"admin user  admin\npassword    {password}\ngroups      Backup {roles}, for other users"
 
 
 def check_keys() -> tuple[str, str]:
@@ -141,10 +150,10 @@ def check_keys() -> tuple[str, str]:
     return f"keys        {problem}", problem
 
 
-def first_backups(destination: BackupDestination, by: str) -> list[str]:
-    """Back up every instance that has no backup yet, and verify it where a key opens it; return what was done."""
+def first_backups(destination: BackupDestination, by: str, names: Iterable[str]) -> list[str]:
+    """Back up each of `names` that has no backup yet, and verify it where a key opens it; return what was done."""
     done = []
-    for name in instance_names():
+    for name in names:
         if BackupExecution.objects.of_instance(name).completed().exists():
             continue
         backup = backup_now(name, destination, by=by, comment="first backup, by quickstart")

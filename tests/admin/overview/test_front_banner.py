@@ -30,12 +30,13 @@ def test_all_is_well_when_every_instance_has_a_backup_of_today() -> None:
     assert banner(client) == ("good", "All 2 instances are protected.")
     wiki = row(client, "wiki")
     assert (wiki.status, wiki.flags(), wiki.all(data_reason="*")) == ("protected", [], [])
-    assert wiki.facts("last_good_backup", "compressed_size_bytes", "last_failure", "freshness") == {
+    assert wiki.facts("last_good_backup", "compressed_size_bytes", "proven_until") == {
         "last_good_backup": execution.pk,
         "compressed_size_bytes": "1004096",
-        "last_failure": "",
-        "freshness": (execution.started_at + 24 * HOURS).isoformat(),
+        "proven_until": f"proven until {execution.started_at:%Y-%m-%d}, restores in 12 s",
     }
+    assert not wiki.has_field("last_failure")
+    assert wiki.field("cadence")["title"] == f"overdue from {execution.started_at + 24 * HOURS:%Y-%m-%d %H:%M}"
     assert wiki.field("started_at").text.endswith("(23 h ago)")
     assert wiki.all(data_run="*") == []
 

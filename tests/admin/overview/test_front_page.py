@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from backups.models import BackupExecution, InstanceState
 from backups.service.schedules.cadence import INTERVAL_EPOCH, Interval
-from tests.support.pages.admin_pages import LIST, START, url
+from tests.support.pages.admin_pages import LIST, url
 from tests.support.pages.front_page import INDEX, banner, no_worker, row
 from tests.support.pages.parsed import page_at
 from tests.support.pages.schedule_pages import a_schedule
@@ -86,9 +86,8 @@ def test_an_instance_is_judged_by_what_its_schedules_promise() -> None:
     shop, wiki = row(client, "shop"), row(client, "wiki")
     overdue_from = Interval(3 * DAYS).next_after(good.started_at) + HOURS
     assert (shop.status, shop.field("cadence").text) == ("unprotected", "every 2 hours")
-    assert (wiki.status, wiki.field("freshness").value) == ("protected", overdue_from.isoformat())
-    assert wiki.field("cadence").text == "every 3 days"
-    assert wiki.field("freshness").text == f"overdue from {overdue_from:%Y-%m-%d %H:%M}"
+    assert (wiki.status, wiki.field("cadence").text) == ("protected", "every 3 days")
+    assert wiki.field("cadence")["title"] == f"overdue from {overdue_from:%Y-%m-%d %H:%M}"
     assert all(one.field("next_run").value > timezone.now().isoformat() for one in (shop, wiki))
     a_protected_backup("shop")
     assert banner(client) == ("good", "All 2 instances are protected.")
@@ -147,6 +146,6 @@ def test_the_number_of_queries_does_not_grow_with_the_instances(instances: dict[
             an_execution(name, status=Status.QUEUED, kind="scheduled")
             a_schedule(f"{name}-{number}", instance=name, type="interval", expression=f"hours:{number}")
         with CaptureQueriesContext(connection) as queries:
-            assert page_at(client, INDEX).html.count(START) == len(instances)
+            assert len(page_at(client, INDEX).section("instances").rows()) == len(instances)
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 40
+    assert counts[0] == counts[1] <= 52

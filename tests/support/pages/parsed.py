@@ -10,6 +10,7 @@ What the attributes mean is the same on every page:
 ``data-flag``     a mark that is there or not
 ``data-action``   a button or a link that starts, changes or leads to something
 ``data-fault``    an error of a form, by the field; ``__all__`` for one of the form as a whole
+``data-day``      squares of a strip of days, by what they say; ``data-copy`` a copy by its destination
 ``data-section``  a part of the page, ``data-component`` one component of an instance
 """
 

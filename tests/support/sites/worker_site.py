@@ -22,7 +22,7 @@ SETUP = "import django; django.setup()\n"
 TINY = 'kind = "generic"\nroot = "{root}"\ncomponents.orders = {{kind = "sqlite", path = "orders.db"}}\n'
 BIG = 'kind = "generic"\nroot = "{root}"\ncomponents.media = {{kind = "files", path = "media"}}\n'
 # of the tick, of settling uploads and of the daily retention: they stay
-LOCKS = ("tick-", "settle-", "retention-")
+LOCKS = ("tick-", "settle-", "retention-", "notify")
 T = TypeVar("T")
 
 

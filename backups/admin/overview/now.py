@@ -1,0 +1,62 @@
+"""What runs now: that of the listed instances by instance, and what runs of others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backups.admin.shared.progress import live, with_progress
+from backups.models import BackupExecution, CopyExecution, DrillExecution, RestoreExecution, Run
+
+# of instances that the page does not list
+MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A run that no row of the page shows, with its address in the site."""
+
+    instance: str
+    url_name: str
+    live: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """`running` and `waiting` count the runs of the whole site that the user may see."""
+
+    running: int
+    waiting: int
+    restores: dict[str, dict[str, Any]]
+    drills: dict[str, dict[str, Any]]
+    others: list[Other]
+
+
+def now_running(shown: Sequence[str], *, see_restores: bool) -> Now:
+    """Return what runs, in one query for each kind of run."""
+    models: list[type[Run]] = [BackupExecution, DrillExecution, CopyExecution]
+    if see_restores:
+        models.append(RestoreExecution)
+    by_model: dict[type[Run], list[Run]] = {
+        # sorted here: asked for an order, SQLite reads the whole history along that
+        model: sorted(with_progress(model.objects.active()).order_by(), key=lambda run: run.created_at, reverse=True)
+        for model in models
+    }
+    active = [run for runs in by_model.values() for run in runs]
+    running = [run for run in active if run.status == Run.Status.RUNNING]
+    others = [run for run in running if run.instance not in shown or isinstance(run, CopyExecution)]
+    return Now(
+        running=len(running),
+        waiting=len(active) - len(running),
+        restores=_by_instance(by_model.get(RestoreExecution, []), shown),
+        drills=_by_instance(by_model[DrillExecution], shown),
+        others=[
+            Other(run.instance, f"admin:backups_{run._meta.model_name}_change", live(run)) for run in others[:MOST]
+        ],
+    )
+
+
+def _by_instance(runs: Sequence[Run], shown: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return by instance the run that is running, or else the one that waits longest."""
+    # "running" sorts after "queued", so it overwrites that in the dictionary
+    ordered = sorted((run for run in runs if run.instance in shown), key=lambda run: run.status)
+    return {run.instance: live(run) for run in ordered}
