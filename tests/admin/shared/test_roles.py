@@ -81,6 +81,7 @@ SENT: dict[str, set[str]] = {
     "admin:backups_backupschedule_pause": {O, A},
     "admin:backups_backupschedule_resume": {O, A},
     "admin:backups_backupschedule_run": {O, A},
+    "admin:backups_instance_schedules": {O, A},
     "admin:destinations_backupdestination_test": {O, A},
     "admin:destinations_backupdestination_prune": {A},
     "admin:destinations_backupdestination_confirm_rule": {A},
