@@ -143,6 +143,12 @@ def tick(queue: str = "") -> str:
     queue = queue or settings.BACKUP_QUEUE
     done: list[str] = []
     failed: list[str] = []
+
+    def note_problem(queue: str) -> str:
+        # nobody is notified that nobody is notified: pages, /health and the independent watch say so
+        heartbeats.note_problem(queue, sentences(*failed))
+        return ""
+
     # a tick may take longer than the minute to the next one
     with locks.locked(workspace.root() / f"tick-{queue}") as free:
         if not free:
@@ -151,8 +157,7 @@ def tick(queue: str = "") -> str:
         heartbeats.beat_scheduler(queue, sentences(*failed))
     # the lock of the tick is free again
     done.append(_run(notify, queue, failed))
-    # nobody is notified that nobody is notified: pages, /health and the independent watch say so
-    heartbeats.note_problem(queue, sentences(*failed))
+    done.append(_run(note_problem, queue, failed))
     done.append(_run(settle_uploads, queue, failed))
     done.append(_run(apply_retention, queue, failed))
     if failed:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 from pytest_django import Settings
@@ -160,6 +161,21 @@ def test_a_round_of_notifications_that_fails_is_a_problem_of_the_scheduler_until
     # it does not seem to be over while the next round is at work
     assert "notify" in seen[0]
     assert Heartbeat.objects.get(name="scheduler of backups").problem == ""
+
+
+def test_a_problem_that_cannot_be_noted_keeps_no_upload_from_being_settled(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[bool] = []
+
+    def locked(*_: object) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("backups.runs.recovery.heartbeats.note_problem", locked)
+    monkeypatch.setattr(housekeeping, "tidy", lambda: settled.append(True) or 0)
+    with pytest.raises(BackupError, match="note_problem"):
+        tick()
+    assert settled == [True]
 
 
 def test_two_ticks_of_a_queue_never_run_at_once(home: Path) -> None:

@@ -1,11 +1,20 @@
 """What is done at each destination from time to time: the process that claims it does it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError
+from django.db.models import Q
 
 from backups.models import KeyCheck, RetentionPass
 from destinations.models import BackupDestination
+
+# longer than any interval; a moment that is further away was recorded while a clock was ahead
+FURTHEST = timedelta(days=2)
+
+
+def is_due(field: str, now: datetime) -> Q:
+    """Match the rows whose `field`, the moment at which they are due, has come."""
+    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + FURTHEST})
 
 
 def claim_due(
@@ -16,7 +25,7 @@ def claim_due(
     It is due again at `again_at`, unless the process that has it records another time.
     """
     rows = model._default_manager
-    if rows.filter(destination=destination, next_at__lte=now).update(next_at=again_at):
+    if rows.filter(is_due("next_at", now), destination=destination).update(next_at=again_at):
         return True
     try:
         _, created = rows.get_or_create(destination=destination, defaults={"next_at": again_at})

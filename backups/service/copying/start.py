@@ -13,6 +13,7 @@ from backups.models.querysets import SOUND_COPY
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.runs.queue.ownership import process_owner_fields
 from backups.runs.queue.queues import queue_of
+from backups.service.archives.due import is_due
 from backups.service.archives.records.copies import change_copy, lock, plan_copies, readable_copies
 from backups.service.retention.last_copies import not_kept
 from destinations.models import BackupDestination
@@ -106,7 +107,7 @@ def start_due(queue: str, now: datetime | None = None) -> list[CopyExecution]:
         ~Exists(active),
         Exists(others),
         ~SOUND_COPY & ~Q(state=State.DELETED),
-        next_try_at__lte=now,
+        is_due("next_try_at", now),
         destination__enabled=True,
         execution__status=BackupExecution.Status.COMPLETED,
         execution__deleted_at=None,

@@ -22,7 +22,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution, KeyCheck, KeyState
 from backups.runs.workspace import workspace
-from backups.service.archives.due import claim_due
+from backups.service.archives.due import claim_due, is_due
 from backups.service.archives.fetch import fetch_nearest
 from backups.service.archives.open import open_archive, recognised_encryption
 from backups.service.archives.records.copies import seen_at
@@ -128,8 +128,8 @@ def state_of(by_key: list[set[KeyMatch]]) -> KeyState:
 def check_due() -> list[BackupDestination]:
     """Check the destinations that are due, a few at a time; return those where keys are lost."""
     lost = []
-    not_due = Q(key_check__next_at__gt=timezone.now())
-    for destination in BackupDestination.objects.exclude(not_due)[:MOST_AT_ONCE]:
+    due = Q(key_check=None) | is_due("key_check__next_at", timezone.now())
+    for destination in BackupDestination.objects.filter(due)[:MOST_AT_ONCE]:
         now = timezone.now()
         # until the check has succeeded it is due again soon
         if not claim_due(KeyCheck, destination, now, again_at=now + RETRY_AFTER):

@@ -9,11 +9,13 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from backups.instances import inventory
-from backups.models import BackupExecution, DrillExecution, InstanceState
+from backups.models import BackupCopy, BackupExecution, DrillExecution, InstanceState
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
 
 Kind, Status, Verdict = DrillExecution.Kind, DrillExecution.Status, DrillExecution.Verdict
 DECIDED = [Verdict.PASSED, Verdict.FAILED]
+# the method, and the sorted recipients
+Encrypted = tuple[str, list[str]]
 # how old a backup may have been when it was drilled, to count as one of the newest; the newest one always does
 RECENT = timedelta(days=31)
 # of those that a regular drill chooses from: it must not choose one that proves nothing, again and again
@@ -115,3 +117,20 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
         # of the regular drills that are switched off, or of one that an operator made meanwhile, it is outdated
         states[name] = replace(state, put_off=put_off.get(name, "") if state.is_due(timezone.now()) else "")
     return states
+
+
+def opened_by(drills: Sequence[DrillExecution]) -> dict[str, Encrypted]:
+    """Return how the archive is encrypted that each of `drills` read, by instance; none where copies differ."""
+    rows = BackupCopy.objects.filter(execution__in={run.execution_id for run in drills})
+    rows = rows.filter(state__in=[BackupCopy.State.STORED, BackupCopy.State.DELETED])
+    copies: dict[str, dict[str, Encrypted]] = {}
+    for pk, name, method, recipients in rows.values_list("execution", "destination__name", "encryption", "recipients"):
+        copies.setdefault(pk, {})[name] = method, sorted(recipients)
+    found = {}
+    for run in drills:
+        own, name = copies.get(run.execution_id, {}), run.findings.get("destination", "")
+        # an earlier release did not record which one it was
+        read = [own[name]] if name in own else list(own.values())
+        if read and all(one == read[0] for one in read):
+            found[run.instance] = read[0]
+    return found

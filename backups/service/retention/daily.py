@@ -12,7 +12,7 @@ from django.utils import timezone
 from backups.lib import audit
 from backups.models import BackupCopy, BackupExecution, RetentionPass
 from backups.runs.queue.queues import of_queue, queues
-from backups.service.archives.due import claim_due
+from backups.service.archives.due import claim_due, is_due
 from backups.service.archives.names import signature_of
 from backups.service.archives.records.copies import change_copy, is_off_box
 from backups.service.archives.records.missing import mark_missing, record_expired
@@ -74,9 +74,9 @@ class Tended:
 def run_due(queue: str) -> list[BackupDestination]:
     """Run the pass of the destination that is due, of those with archives of `queue`; return it, or nothing."""
     ours = of_queue(BackupExecution.objects.all(), queue)
-    not_due = Q(retention_pass__next_at__gt=timezone.now())
+    due = Q(retention_pass=None) | is_due("retention_pass__next_at", timezone.now())
     held = BackupCopy.objects.stored().filter(destination=OuterRef("pk"), execution__in=ours.values("pk"))
-    for destination in BackupDestination.objects.enabled().exclude(not_due).filter(Exists(held)):
+    for destination in BackupDestination.objects.enabled().filter(due, Exists(held)):
         now = timezone.now()
         # until the pass has succeeded it is due again soon
         if not _is_of_another_host(destination, queue) and claim_due(

@@ -36,6 +36,10 @@ def test_each_destination_is_checked_once_a_day_by_whoever_comes_first(
     KeyCheck.objects.update(next_at=timezone.now())
     check_due()
     assert checked == [destination] * 2
+    # recorded while the clock was a year ahead
+    KeyCheck.objects.update(next_at=timezone.now() + timedelta(days=365))
+    check_due()
+    assert checked == [destination] * 3
 
 
 def hours_until_the_next() -> int:

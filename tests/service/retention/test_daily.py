@@ -191,6 +191,9 @@ def test_a_pass_is_due_once_a_day_and_soon_again_after_a_failure(vault: BackupDe
     found = RetentionPass.objects.get()
     assert "There is no network." in found.problem
     assert found.next_at - timezone.now() <= timedelta(hours=1)
+    # recorded while the clock was a year ahead
+    RetentionPass.objects.update(next_at=timezone.now() + timedelta(days=365))
+    assert daily.run_due("backups") == [vault]
 
 
 def test_the_pass_and_the_locks_are_shown_and_prunebackups_renews_them_too(

@@ -20,7 +20,7 @@ from backups.models.querysets import BackupQuerySet
 from backups.service.archives.records.copies import is_off_box
 from backups.service.drops.episodes import Episode, named
 from backups.service.drops.holdings import Drop
-from backups.service.monitoring.drills import DrillState, drill_states
+from backups.service.monitoring.drills import DrillState, Encrypted, drill_states, opened_by
 from backups.service.monitoring.lacking import lacking_by_instance
 from backups.service.monitoring.protection import Protection, protections, taken_at
 from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
@@ -68,6 +68,7 @@ class Facts:
     """What is known of one instance.
 
     `copies` are those of the newest good backup, sound or not.
+    `opened` is how the archive is encrypted that the drill in `proof` read, None where that is not known.
     `missing`, `damaged` and `lacking` count backups whose archive is gone, is changed everywhere, or lacks a copy.
     `config_errors` are those in the instances file, `config_problem` those in the configuration of the service.
     """
@@ -86,6 +87,7 @@ class Facts:
     config_problem: str = ""
     absent: tuple[AbsentComponent, ...] = ()
     off_trend: tuple[OffTrend, ...] = ()
+    opened: Encrypted | None = None
 
     @property
     def instance(self) -> str:
@@ -170,6 +172,7 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
     states = protections(backups, names)
     drills = drill_states(names)
     copies = _copies_of([state.good for state in states if state.good is not None])
+    opened = opened_by([state.proof for state in drills.values() if state.proof is not None])
     missing, damaged, lacking = missing_by_instance(), damaged_by_instance(), lacking_by_instance()
     # the newest of each, so the oldest is taken first
     broken = {restore.instance: restore for restore in reversed(not_rolled_back())}
@@ -192,6 +195,7 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
                 config_errors=() if name in described else tuple(errors.get(name, errors.get("", []))),
                 config_problem=note.config_problem if note else "",
                 off_trend=_off_trend(state),
+                opened=opened.get(name),
                 absent=tuple((note.absent_components or ()) if note and name in described else ()),
             )
         )

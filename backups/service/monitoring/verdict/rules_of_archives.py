@@ -107,7 +107,7 @@ def _keys(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
         if state in (KeyState.NEWEST_LOST, KeyState.OLDER_LOST) and check is not None:
             level = Level.UNPROTECTED if nothing_opens else Level.AT_RISK
             yield Reason("keys-lost", level, check.problem, check.hint, where, check.checked_at)
-        elif state != KeyState.OPENS and not _proof_opened(facts, now, limits):
+        elif state != KeyState.OPENS and not _proof_opened(facts, fact, now, limits):
             why = "its key is kept elsewhere" if state == KeyState.ELSEWHERE else "no check of the last days says so"
             yield Reason(
                 "key-not-proven", Level.AT_RISK,
@@ -125,16 +125,16 @@ def _key_state(facts: Facts, fact: CopyFact, now: datetime, limits: Limits) -> s
         return KeyState.OLDER_LOST
     state = (check.by_instance or {}).get(facts.instance, KeyState.UNDETERMINED)
     # what is lost stays lost until a check says otherwise
-    is_old = now - check.checked_at > limits.key_check_age and state == KeyState.OPENS
+    # one in the future was made while a clock was ahead
+    is_old = abs(now - check.checked_at) > limits.key_check_age and state == KeyState.OPENS
     return KeyState.UNDETERMINED if is_old else state
 
 
-def _proof_opened(facts: Facts, now: datetime, limits: Limits) -> bool:
-    """True when the drill that counts opened an archive that is encrypted as the newest good one."""
-    if facts.proof is None or facts.good is None or now > facts.proof.created_at + _drill_period(facts, limits):
+def _proof_opened(facts: Facts, fact: CopyFact, now: datetime, limits: Limits) -> bool:
+    """True when the drill that counts opened an archive that is encrypted as this copy: one that is plain opens so."""
+    if facts.proof is None or now > facts.proof.created_at + _drill_period(facts, limits):
         return False
-    drilled = facts.proof.execution
-    return (drilled.encryption, drilled.recipients) == (facts.good.encryption, facts.good.recipients)
+    return facts.opened == (fact.copy.encryption, sorted(fact.copy.recipients))
 
 
 def _drill_period(facts: Facts, limits: Limits) -> timedelta:

@@ -65,7 +65,8 @@ def protected() -> Facts:
     drills = DrillState(every=7 * DAY, last=None, failures=(), trouble=None, proof=a_drill(good))
     outlook = Freshness(strictest=a_schedule(), overdue_from=NOW + DAY, automatic=1)
     here, far = a_copy("nas", away=False), a_copy("far", away=True, encryption="age")
-    return Facts(Protection("shop", good, None, None, outlook, drifted=False), drills, copies=(here, far))
+    protection = Protection("shop", good, None, None, outlook, drifted=False)
+    return Facts(protection, drills, copies=(here, far), opened=("age", []))
 
 
 def with_(**fields: Any) -> Change:
@@ -212,11 +213,15 @@ CASES: list[tuple[str, Change, Level, list[str]]] = [
     ("archive damaged", with_(damaged=1), AT_RISK, ["archive-damaged"]),
     # keys: what a check does not say, a drill of an archive with the same keys does
     ("never checked, drilled", with_place("far", None), PROTECTED, []),
-    ("never checked", all_of(with_place("far", None), with_drills(proof=a_drill(bad))), AT_RISK,
+    ("never checked, the plain copy drilled", all_of(with_place("far", None), with_(opened=("", []))), AT_RISK,
         ["key-not-proven:far"]),
-    ("checked long ago", all_of(with_place("far", keys("opens", age=3 * DAY)), with_drills(proof=a_drill(bad))),
+    ("never checked", all_of(with_place("far", None), with_(opened=None)), AT_RISK,
+        ["key-not-proven:far"]),
+    ("checked long ago", all_of(with_place("far", keys("opens", age=3 * DAY)), with_(opened=None)),
         AT_RISK, ["key-not-proven:far"]),
-    ("kept elsewhere", all_of(with_place("far", keys("kept elsewhere")), with_drills(proof=a_drill(bad))), AT_RISK,
+    ("checked in the future", all_of(with_place("far", keys("opens", age=-3 * DAY)), with_(opened=None)),
+        AT_RISK, ["key-not-proven:far"]),
+    ("kept elsewhere", all_of(with_place("far", keys("kept elsewhere")), with_(opened=None)), AT_RISK,
         ["key-not-proven:far"]),
     ("oldest does not open", with_place("far", keys("older lost", problem="No key.")), AT_RISK, ["keys-lost:far"]),
     ("newest opens here only", with_place("far", keys("newest lost", problem="No key.")), AT_RISK, ["keys-lost:far"]),

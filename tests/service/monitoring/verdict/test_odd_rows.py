@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from pytest_django import Settings
 
-from backups.models import BackupExecution, InstanceState
+from backups.models import BackupExecution, DrillExecution, InstanceState, KeyCheck, KeyState
 from backups.service.drill.run import newest_good_backup
 from backups.service.monitoring.verdict import facts_of, verdicts
 from backups.service.monitoring.verdict.accept import accept_reason
 from backups.service.monitoring.verdict.verdicts import today
+from tests.support.protected import a_protected_backup
 from tests.support.rows import a_drill, an_execution
 
 pytestmark = pytest.mark.django_db
@@ -48,3 +49,12 @@ def test_an_acceptance_ends_when_its_reason_gets_worse(settings: Settings) -> No
     settings.BACKUP_INSTANCES = {"shop": {"kind": "there-is-no-such-kind"}}
     (verdict,) = verdicts(["shop"])
     assert "configuration-broken" in {reason.code for reason in verdict.open_reasons}
+
+
+@pytest.mark.parametrize("read_at", ["nas", "far"])
+def test_the_drill_of_a_plain_copy_shows_of_no_key_that_it_opens_the_encrypted_one(read_at: str) -> None:
+    backup = a_protected_backup()
+    DrillExecution.objects.update(findings={"destination": read_at})
+    KeyCheck.objects.update(by_instance={"shop": KeyState.ELSEWHERE})
+    assert sorted(copy.destination.name for copy in backup.copies.all()) == ["far", "nas"]
+    assert ("key-not-proven" in codes()) is (read_at == "nas")
