@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class BackupsConfig(AppConfig):
@@ -9,9 +10,10 @@ class BackupsConfig(AppConfig):
         # these are imported for the checks and signal receivers that they register
         from backups import checks  # noqa: F401
         from backups.instances import site_paths
+        from backups.management import roles
         from backups.notifications import recording
         from backups.runs.registry import record_with, register
-        from backups.service.archives import exposure
+        from backups.service.archives import exposure, untrusted
         from backups.service.archives.trees import lists as tree_lists  # noqa: F401
         from backups.service.automation import schedules
         from backups.service.backup import kind as backup
@@ -29,6 +31,8 @@ class BackupsConfig(AppConfig):
         providers.add_warning_provider(rule_change.rule_warnings)
         providers.add_archive_counter(stored.archives_at)
         providers.add_use_provider(stored.uses_of)
+        providers.add_failure_receiver(untrusted.report_untrusted)
+        post_migrate.connect(roles.make_groups, sender=self, dispatch_uid="backups.management.roles")
         # with what is called at the end of each run, in this order
         register(
             backup.BACKUP,

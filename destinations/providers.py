@@ -1,9 +1,10 @@
-"""What other apps add about a destination: how many archives they have recorded there, and warnings about it."""
+"""What other apps add about a destination: its archives, its uses, warnings, and what they do when a test fails."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from destinations.exceptions import DestinationError
     from destinations.models import BackupDestination
 
 # registered by the app that records archives: this one imports nothing of it
@@ -13,7 +14,11 @@ WarningProvider = Callable[["BackupDestination"], Iterable[str]]
 # says what of other apps still needs it, such as "2 schedules"
 UseProvider = Callable[["BackupDestination"], Iterable[str]]
 
+# takes the error with which a recorded test of a destination ended
+FailureReceiver = Callable[["BackupDestination", "DestinationError"], None]
+
 _use_providers: list[UseProvider] = []
+_failure_receivers: list[FailureReceiver] = []
 _archive_counters: list[ArchiveCounter] = []
 _warning_providers: list[WarningProvider] = []
 
@@ -49,3 +54,14 @@ def warnings_about(destination: "BackupDestination") -> list[str]:
     # two of them may meet the same trouble
     found = [warning for provider in _warning_providers for warning in provider(destination)]
     return list(dict.fromkeys([*destination.type_warnings(), *found]))
+
+
+def add_failure_receiver(receiver: FailureReceiver) -> None:
+    if receiver not in _failure_receivers:
+        _failure_receivers.append(receiver)
+
+
+def report_failed_test(destination: "BackupDestination", error: "DestinationError") -> None:
+    """Pass on `error`, with which a test of `destination` ended that was recorded."""
+    for receiver in _failure_receivers:
+        receiver(destination, error)

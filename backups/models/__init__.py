@@ -14,6 +14,7 @@ from backups.models.restore import RestoreExecution
 from backups.models.retention_pass import RetentionPass
 from backups.models.run import Run
 from backups.models.schedule import BackupSchedule, ScheduleDestination
+from backups.models.starting_group import StartingGroup
 from backups.models.tree_list import TreeList, TreeListBlock
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Run",
     "ScheduleDestination",
     "SigningKeyUse",
+    "StartingGroup",
     "TreeList",
     "TreeListBlock",
 ]

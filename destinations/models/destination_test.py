@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from destinations.backends import TestStep
 from destinations.exceptions import DestinationError
+from destinations.providers import report_failed_test
 
 if TYPE_CHECKING:
     from destinations.models.destination import BackupDestination  # noqa: F401  # the target of the foreign key
@@ -48,6 +49,8 @@ class DestinationTest(models.Model):
         self.destination.record_free_space(self.free_bytes)
         of_it = DestinationTest.objects.filter(destination=self.destination_id)
         of_it.filter(pk__in=of_it.values_list("pk", flat=True)[KEPT : 2 * KEPT]).delete()
+        if self.failure is not None:
+            report_failed_test(self.destination, self.failure)
 
     @property
     def passed(self) -> bool:

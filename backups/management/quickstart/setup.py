@@ -14,6 +14,7 @@ from django.db import connection
 
 from backups.errors import BackupError
 from backups.instances import Inventory, inventory, read_inventory
+from backups.management.roles import ROLES
 from backups.models import BackupExecution
 from backups.service.archives.openable import no_key_for
 from backups.service.backup.run import backup_now
@@ -133,7 +134,8 @@ def provide_admin() -> str:
         return "admin user  exists already"
     password = secrets.token_urlsafe(12)
     users.create_superuser(username="admin", email="", password=password)
-    return f"admin user  admin\npassword    {password}"
+    roles = ", ".join(name.removeprefix("Backup ") for name in ROLES)
+    return f"admin user  admin\npassword    {password}\ngroups      Backup {roles}, for other users"
 
 
 def check_keys() -> tuple[str, str]:

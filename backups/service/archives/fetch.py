@@ -24,6 +24,7 @@ from backups.service.archives.budget import no_budget, settle
 from backups.service.archives.leases import read_lease
 from backups.service.archives.records.copies import REPEATED, change_copy, readable_copies
 from backups.service.archives.records.missing import mark_damaged, mark_missing
+from backups.service.archives.untrusted import report_untrusted
 from destinations.exceptions import DestinationError, NotFound
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.lib.streams import Sink
@@ -97,6 +98,7 @@ def fetch_nearest(
                     raise
                 where = copy.destination.name
                 errors.append((copy, for_operator(error, "copy.crashed", backup=backup.pk, destination=where)))
+                report_untrusted(copy, errors[-1][1])
                 continue
             if copy.damaged_at is not None:
                 change_copy(copy, damaged_at=None, error="", error_hint="", next_try_at=None)

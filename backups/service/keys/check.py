@@ -26,6 +26,7 @@ from backups.service.archives.due import claim_due
 from backups.service.archives.fetch import fetch_nearest
 from backups.service.archives.open import open_archive, recognised_encryption
 from backups.service.archives.records.copies import seen_at
+from backups.service.archives.untrusted import report_untrusted
 from backups.service.retention.stored import with_backups
 from backups.signals import keys_lost
 from destinations.exceptions import DestinationError, NotFound
@@ -79,6 +80,7 @@ def check_all(destinations: Iterable[BackupDestination], *, whole: bool = False)
             report.results.extend(check_keys(destination, whole=whole))
         except DestinationError as error:
             report.unreachable[destination.name] = error.message
+            report_untrusted(destination, error)
     return report
 
 
@@ -139,6 +141,7 @@ def check_due() -> list[BackupDestination]:
             outcome = f"it did not answer: {error.message}"
             KeyCheck.objects.filter(destination=destination).update(outcome=outcome)
             audit.log("keys.not-checked", logging.WARNING, destination=destination.name, error=error.message)
+            report_untrusted(destination, error)
     return lost
 
 

@@ -16,6 +16,7 @@ from backups.service.archives.due import claim_due
 from backups.service.archives.names import signature_of
 from backups.service.archives.records.copies import change_copy, is_off_box
 from backups.service.archives.records.missing import mark_missing, record_expired
+from backups.service.archives.untrusted import report_untrusted
 from backups.service.retention.plan import plan_prune
 from backups.service.retention.prune import MOST_FAILURES_IN_A_ROW, Pruned, prune
 from backups.service.retention.rules.backup import WITHOUT_END
@@ -53,6 +54,7 @@ class Tended:
     is_cut_short: bool = False
 
     def add_failure(self, copy: BackupCopy, error: DestinationError) -> None:
+        report_untrusted(copy, error)
         if len(self.failed) < MOST_FAILURES_LISTED:
             self.failed.append((copy, error.message))
         else:
@@ -120,6 +122,7 @@ def run_pass(destination: BackupDestination) -> RetentionPass:
         is_done = not (problems or pruned.waiting or tended.is_cut_short)
     except OperatorError as error:
         problems = [error.message]
+        report_untrusted(destination, error)
     now = timezone.now()
     found, _ = RetentionPass.objects.update_or_create(
         destination=destination,

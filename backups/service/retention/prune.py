@@ -14,6 +14,7 @@ from backups.service.archives.asking import OpenedDestinations
 from backups.service.archives.records.copies import change_copy, copies_of
 from backups.service.archives.records.delete import delete_from
 from backups.service.archives.records.missing import mark_changed, mark_missing
+from backups.service.archives.untrusted import report_untrusted
 from backups.service.drops.episodes import is_before, open_episodes
 from backups.service.retention.archived import Planned
 from backups.service.retention.other_copies import require_another
@@ -148,6 +149,7 @@ def prune_at(backup: BackupExecution, *destinations: BackupDestination) -> None:
         except OperatorError as error:
             audit.log("retention.failed", logging.ERROR, destination=destination.name, error=error.message)
             warnings.append(sentences(f"Old backups were not pruned: {error.message}"))
+            report_untrusted(destination, error)
     if len(warnings) > MOST_WARNINGS:
         warnings = [*warnings[:MOST_WARNINGS], f"There are {len(warnings) - MOST_WARNINGS} more like these in the log."]
     if warnings:
@@ -228,6 +230,7 @@ def _delete_all(
             except DestinationError as error:
                 in_a_row += 1
                 pruned.failed.append((entry, error.message))
+                report_untrusted(entry.copy, error)
             else:
                 in_a_row = 0
                 pruned.deleted.append(entry)

@@ -1,14 +1,10 @@
 """What changes something needs the permission to see backups too, also where a form is sent without its page."""
 
-import re
-
 import pytest
-from django.contrib.auth.models import Permission
 
 from backups.models import RestoreExecution
 from tests.support.pages.admin_pages import url
 from tests.support.pages.restore_pages import MAY, RESTORES, SEE, a_restore, confirmed, page_of
-from tests.support.paths import PROJECT
 from tests.support.rows import VIEW, Status, a_client, an_execution
 
 pytestmark = pytest.mark.django_db
@@ -38,13 +34,3 @@ def test_with_both_they_are_done_and_who_only_sees_restores_sees_them() -> None:
     auditor = a_client(SEE, name="auditor")
     assert auditor.get(page_of(restore)).status_code == 200
     assert auditor.post(page_of(restore, "acknowledge")).status_code == 403
-
-
-def test_every_permission_of_the_site_is_on_the_page_about_security() -> None:
-    page = (PROJECT / "docs" / "security.md").read_text()
-    documented = page[page.index("| Permission | Allows |") : page.index("## Files")]
-    ours = Permission.objects.filter(content_type__app_label__in=["backups", "destinations"])
-    names = [f"{one.content_type.app_label}.{one.codename}" for one in ours]
-    own = [name for name in names if not re.search(r"\.(add|change|delete)_backup(schedule|destination)$", name)]
-    assert len(own) > 10
-    assert [name for name in own if f"`{name}`" not in documented] == []

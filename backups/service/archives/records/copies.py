@@ -13,8 +13,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.models import BackupCopy, BackupExecution
-from backups.signals import host_key_changed
-from destinations.exceptions import DestinationConfigError, PeerNotTrusted
+from backups.service.archives.untrusted import report_untrusted
+from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import OperatorError
 from destinations.models import BackupDestination
 
@@ -107,8 +107,7 @@ def record_failed(copy: BackupCopy, error: OperatorError, *, retry: bool = True,
     One that another process has stored since `copy` was read stays stored.
     """
     attempts = copy.attempts + 1
-    if isinstance(error, PeerNotTrusted):
-        host_key_changed.send_robust(BackupCopy, destination=copy.destination, message=error.message, hint=error.hint)
+    report_untrusted(copy, error)
     change_copy(
         copy,
         not_stored_since(copy),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0034_review_accepted_level'),
+        ('backups', '0035_roles'),
         ('destinations', '0008_verdict_free_space'),
     ]
 
