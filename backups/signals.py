@@ -26,7 +26,3 @@ instance_late = Signal()
 # sent with `destination`, `message` and `hint` when the server of a destination identifies itself by another key or
 # certificate than the trusted one
 host_key_changed = Signal()
-# sent with `message` when too many sign-ins failed and further ones are refused for a time
-login_locked_out = Signal()
-# sent with `message` and `hint` when entries of the audit trail turn out to be changed or gone
-audit_chain_broken = Signal()

@@ -45,8 +45,6 @@ EVENTS: dict[str, Event] = {
         Event("own-database", "Database of this site", "It is not backed up.", (WARNING, ALARM)),
         Event("configuration", "Configuration", "An instance or its configuration has errors.", (WARNING, ALARM)),
         Event("protection", "Protection", "Anything else that an instance lacks to be protected.", (WARNING, ALARM)),
-        Event("login", "Login locked out", "Too many sign-ins failed.", (WARNING,)),
-        Event("audit", "Audit chain broken", "Entries of the audit trail were changed or are gone.", (ALARM,)),
         Event("channel", "Channel fails", "A channel of notifications cannot deliver. Sent by the others.", (ALARM,)),
     )
 }  # fmt: skip

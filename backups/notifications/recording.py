@@ -11,7 +11,7 @@ from backups.models import BackupExecution, Notice, RestoreExecution, Run
 from backups.notifications.notices import Cause, began, happened
 from backups.notifications.pages import destinations_page, run_page
 from backups.notifications.pings import queue_pings, signal_of_end
-from backups.signals import audit_chain_broken, host_key_changed, login_locked_out
+from backups.signals import host_key_changed
 from destinations.lib.operator_error import sentences
 
 Status = Run.Status
@@ -84,13 +84,3 @@ def _ending(run: Run) -> str:
 @receiver(host_key_changed, dispatch_uid="backups.notifications.recording")
 def _host_key_changed(destination: Any, message: str, hint: str = "", **_: Any) -> None:
     began(Cause("host-key", message, hint, code=HOST_KEY, subject=destination.name, page=destinations_page()))
-
-
-@receiver(login_locked_out, dispatch_uid="backups.notifications.recording")
-def _login_locked_out(message: str, **_: Any) -> None:
-    happened(Cause("login", message, "See the log for the addresses that tried."))
-
-
-@receiver(audit_chain_broken, dispatch_uid="backups.notifications.recording")
-def _audit_chain_broken(message: str, hint: str = "", **_: Any) -> None:
-    happened(Cause("audit", message, hint))
