@@ -1,13 +1,19 @@
 """Checksums of what is moved, computed beside the thread that moves it."""
 
 import hashlib
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+import weakref
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any
 
 from isal import isal_zlib
 
 # of smaller blocks, handing one over costs more than hashing it
 LEAST_BYTES = 64 * 1024
+
+
+_Handed = tuple[bytes | memoryview, Future[None]]
 
 
 class Crc32:
@@ -37,7 +43,7 @@ class Digest:
     def __init__(self, algorithm: str = "sha256") -> None:
         """`algorithm` is one of `hashlib`, or "crc32"."""
         self._hash: Any = Crc32() if algorithm == Crc32.name else hashlib.new(algorithm, usedforsecurity=False)
-        self._beside: ThreadPoolExecutor | None = None
+        self._blocks: SimpleQueue[_Handed | None] | None = None
         self._hashing: Future[None] | None = None
 
     def update(self, block: bytes | memoryview) -> None:
@@ -45,10 +51,16 @@ class Digest:
         if len(block) < LEAST_BYTES:
             self._hash.update(block)
             return
-        if self._beside is None:
-            # its thread ends with this object
-            self._beside = ThreadPoolExecutor(1, thread_name_prefix="digest")
-        self._hashing = self._beside.submit(self._hash.update, block)
+        if self._blocks is None:
+            self._blocks = SimpleQueue()
+            # a daemon: the end of a process waits for an executor for ever when a signal came while that started its
+            # thread
+            threading.Thread(target=_hash_all, args=(self._hash, self._blocks), name="digest", daemon=True).start()
+            # the thread ends with this object
+            weakref.finalize(self, self._blocks.put, None)
+        hashing = Future[None]()
+        self._blocks.put((block, hashing))
+        self._hashing = hashing
 
     def hexdigest(self) -> str:
         self._settle()
@@ -64,3 +76,14 @@ class Digest:
         if (hashing := self._hashing) is not None:
             hashing.result()
             self._hashing = None
+
+
+def _hash_all(digest: Any, blocks: "SimpleQueue[_Handed | None]") -> None:
+    while (handed := blocks.get()) is not None:
+        block, hashing = handed
+        try:
+            hashing.set_result(digest.update(block))
+        except BaseException as error:
+            hashing.set_exception(error)
+        # a block of a megabyte is not kept while the next one is waited for
+        del handed, block, hashing

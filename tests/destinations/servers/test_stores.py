@@ -90,7 +90,7 @@ def test_s3_lists_parts_of_an_upload_that_was_cut(moto: Moto, apart: str, proxie
 
 
 def test_s3_over_tls_has_a_certificate_of_the_authority(moto_tls: Moto, certificates: Certificates) -> None:
-    assert moto_tls.client().list_buckets()["Buckets"] == []
+    assert "Buckets" in moto_tls.client().list_buckets()
     with pytest.raises(SSLError):
         moto_tls.client(verify=str(certificates.unknown_ca_file)).list_buckets()
 

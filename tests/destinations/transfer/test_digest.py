@@ -57,3 +57,21 @@ def test_a_block_is_handed_over_only_when_the_one_before_is_hashed(monkeypatch: 
     second.join(5)
     digest._settle()
     assert seen == [BLOCKS[0], BLOCKS[3]]
+
+
+def test_its_thread_ends_with_it_and_holds_up_no_end_of_the_process() -> None:
+    before = set(threading.enumerate())
+    digest = Digest()
+    digest.update(BLOCKS[0])
+    (beside,) = set(threading.enumerate()) - before
+    assert beside.daemon
+    del digest
+    beside.join(5)
+    assert not beside.is_alive()
+
+
+def test_what_goes_wrong_beside_is_raised() -> None:
+    digest = Digest()
+    digest.update(memoryview(bytes(2 * LEAST_BYTES))[::2])
+    with pytest.raises(BufferError):
+        digest.hexdigest()
