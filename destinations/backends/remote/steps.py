@@ -39,8 +39,7 @@ class RemoteSteps(Destination):
     resumes: ClassVar[bool] = False
     # the most bytes of one file that the store takes; None where only its space is a limit
     largest_file: ClassVar[int | None] = None
-    # whether `require_writable` tries an upload, and whether deleting is what removes that
-    tries_uploads: ClassVar[bool] = True
+    # whether deleting is what removes the upload that `require_writable` begins
     try_needs_deletion: ClassVar[bool] = True
     # seconds between the tries of one step
     retry_delays: tuple[float, ...] = (1, 2, 4, 8)

@@ -20,7 +20,7 @@ class RemoteWritable(RemoteUploads):
     """Sees whether an upload could begin, by beginning one."""
 
     def require_writable(self, folder: str, token: str, progress: Progress | None = None) -> str:
-        if not self.tries_uploads or (self.append_only and self.try_needs_deletion):
+        if self.append_only and self.try_needs_deletion:
             return super().require_writable(folder, token, progress)
         self._require_files(progress)
         path = validate_path(f"{folder}/{TEST_PREFIX}{secrets.token_hex(8)}.bin".lstrip("/"))

@@ -50,8 +50,6 @@ class StorageDestination(RemoteDestination):
     label = "Django storage (a package of your own)"
     reads_back = True
     compares_all = True
-    # only whole files are stored there, each in several requests
-    tries_uploads = False
 
     _storage: Storage | None = None
     # whether a thread is within `save`, also one that was left behind
@@ -171,6 +169,18 @@ class StorageDestination(RemoteDestination):
             raise
         finally:
             self._saving = False
+
+    def remote_try(self, upload: Upload, state: UploadState) -> bool:
+        # what an upload begins with: a file of a few bytes, which no listing shows
+        if self._saving:
+            raise self._held(upload.wanted)
+        self._saving = True
+        marker = self._marker = Marker.of(upload.wanted)
+        try:
+            self._save(self._open(), upload.wanted, upload.wanted.part_path, ContentFile(marker.data))
+        finally:
+            self._saving = False
+        return True
 
     def _save(self, storage: Storage, wanted: Wanted, path: str, content: "File[Any]") -> None:
         name = self._name(path)

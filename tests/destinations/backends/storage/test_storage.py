@@ -19,6 +19,7 @@ from destinations.checks import check_storage_aliases
 from destinations.exceptions import (
     ConnectionLost,
     DestinationConfigError,
+    DestinationError,
     DestinationFull,
     DestinationUnavailable,
     NameTaken,
@@ -60,6 +61,11 @@ class Broken(FileSystemStorage):
         # as a storage that writes to the final name leaves it
         super()._save(name, ContentFile(next(content.chunks())))
         raise RuntimeError("login failed for canary-password-7")
+
+
+class ReadOnly(FileSystemStorage):
+    def _save(self, name: str, content: Any) -> str:
+        raise PermissionError(13, "Permission denied")
 
 
 class Unlisted(FileSystemStorage):
@@ -152,6 +158,15 @@ def test_a_file_is_listed_when_it_was_read_back(opened: Open, root: Path, monkey
     put(opened(), PATH, DATA)
     assert seen == [[], [f"{PATH}.token.part"]]
     assert [file.path for file in opened().list()] == files_below(root) == [PATH]
+
+
+def test_a_storage_that_takes_no_file_is_found_before_an_export(opened: Open, root: Path) -> None:
+    with pytest.raises(DestinationError) as caught:
+        opened(ReadOnly).require_writable("shop/manual", "t1")
+    assert "archives" in caught.value.message
+    assert files_below(root) == []
+    assert opened().require_writable("shop/manual", "t1") == ""
+    assert files_below(root) == []
 
 
 @pytest.mark.parametrize(("whole", "left"), [(True, [PATH]), (False, [])])
