@@ -11,9 +11,12 @@ from backups.models import BackupSchedule, Delivery, NotificationChannel
 from backups.notifications.channels import open_channel
 from backups.notifications.deliveries import send_test
 from backups.notifications.events import cells
+from backups.service.schedules.describe import find_schedule
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.operator_error import sentences
 from destinations.management.base import operator_name
+
+Scope = NotificationChannel.Scope
 
 
 def add_shared_options(parser: CommandParser) -> None:
@@ -32,12 +35,16 @@ def add_shared_options(parser: CommandParser) -> None:
     )
 
 
-def scope_from(options: dict[str, Any]) -> tuple[list[str], list[BackupSchedule]]:
-    """Return the instances and the schedules that are given. Raises BackupError for both, and for unknown ones."""
+def scope_from(options: dict[str, Any]) -> tuple[Scope, list[str], list[BackupSchedule]]:
+    """Return the scope, the instances and the schedules that are given; the site without any.
+
+    Raises BackupError for both, and for unknown ones.
+    """
     if options["instance"] and options["schedule"]:
         raise BackupError("A channel is for instances or for schedules.", hint="Add one channel for each.")
-    schedules = [_schedule(name) for name in options["schedule"]]
-    return [get_instance(name).name for name in options["instance"]], schedules
+    schedules = [find_schedule(name) for name in options["schedule"]]
+    instances = [get_instance(name).name for name in options["instance"]]
+    return Scope.INSTANCES if instances else Scope.SCHEDULES if schedules else Scope.SITE, instances, schedules
 
 
 def require_known_events(given: list[str]) -> None:
@@ -61,14 +68,6 @@ def require_delivery(channel: NotificationChannel, what: str) -> None:
     if delivery.state != Delivery.State.SENT:
         text = sentences(f"Channel {channel.name} is {what}, but its test was not sent: {delivery.error}")
         raise NotDelivered(text, sentences(delivery.error_hint, f"Then run `testchannel {channel.name}`"))
-
-
-def _schedule(name: str) -> BackupSchedule:
-    found = BackupSchedule.objects.filter(name=name).first()
-    if found is None:
-        names = ", ".join(BackupSchedule.objects.values_list("name", flat=True)) or "none yet"
-        raise BackupError(f"There is no schedule {name!r}.", hint=f"The schedules are: {names}.")
-    return found
 
 
 def find_channel(name: str) -> NotificationChannel:

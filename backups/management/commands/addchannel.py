@@ -21,8 +21,6 @@ from backups.notifications.messages import introduce
 from destinations.management.base import operator_name
 from destinations.management.options import given_options
 
-Scope = NotificationChannel.Scope
-
 
 class Command(BackupCommand):
     help = "Add a channel of notifications, and send a test by it."
@@ -38,12 +36,12 @@ class Command(BackupCommand):
         parser.add_argument("--untested", action="store_true", help="add it without sending a test")
 
     def run(self, **options: Any) -> None:
-        instances, schedules = scope_from(options)
+        scope, instances, schedules = scope_from(options)
         require_known_events(options["mute"])
         channel = NotificationChannel(
             name=options["name"],
             kind=options["kind"],
-            scope=Scope.INSTANCES if instances else Scope.SCHEDULES if schedules else Scope.SITE,
+            scope=scope,
             instances=instances,
             muted=options["mute"],
             digest=options["digest"],

@@ -24,8 +24,6 @@ from destinations.management.base import operator_name
 from destinations.management.options import given_options
 from destinations.secrets import unseal_options
 
-Scope = NotificationChannel.Scope
-
 
 class Command(BackupCommand):
     help = "Change a channel of notifications; what is not given stays. With other options a test is sent by it."
@@ -81,7 +79,7 @@ class Command(BackupCommand):
 
     def _changes(self, channel: NotificationChannel, options: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         """Return the new values of the columns that are given, and the schedules of a new scope."""
-        instances, schedules = scope_from(options)
+        scope, instances, schedules = scope_from(options)
         if options["site"] and (instances or schedules):
             raise BackupError("--site contradicts --instance and --schedule.", hint="Give one of them.")
         require_known_events([*options["mute"], *options["unmute"]])
@@ -89,7 +87,6 @@ class Command(BackupCommand):
             raise BackupError(f"{min(both)} is given to --mute and to --unmute.", hint="Give it to one of them.")
         changes: dict[str, Any] = {}
         if options["site"] or instances or schedules:
-            scope = Scope.INSTANCES if instances else Scope.SCHEDULES if schedules else Scope.SITE
             changes |= {"scope": scope, "instances": instances}
         if options["mute"] or options["unmute"]:
             muted = dict.fromkeys([*channel.muted, *options["mute"]])
