@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db.models import Case, F, IntegerField, Q, Value, When
 from django.utils import timezone
@@ -13,6 +14,7 @@ from backups.notifications.channels import open_channel
 from backups.notifications.health import channel_fails, channel_works, pause_after
 from backups.notifications.items import TEST_TEXT, message_of
 from backups.notifications.message import Progress
+from backups.service.archives.due import is_due
 from destinations.lib.operator_error import OperatorError
 
 State, Kind = Delivery.State, Delivery.Kind
@@ -21,6 +23,8 @@ GIVEN_UP_AFTER = timedelta(days=1)
 CLAIM = timedelta(minutes=30)
 # quiet hours are the longest, on a day that summer time makes longer
 LONGEST_WAIT = timedelta(hours=26)
+# one that is further away was written while a clock was ahead
+_is_due = partial(is_due, furthest=LONGEST_WAIT)
 # of one call, after which the next tick goes on
 LIMIT = timedelta(minutes=5)
 KEPT, PINGS_KEPT = timedelta(days=90), timedelta(days=7)
@@ -48,11 +52,6 @@ def deliver(now: datetime | None = None) -> int:
         else:
             failing.add(channel_id)
     return sent
-
-
-def _is_due(field: str, now: datetime) -> Q:
-    # one that is further away than any pause was written while a clock was ahead
-    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + LONGEST_WAIT})
 
 
 def _claim(pk: str, now: datetime) -> bool:

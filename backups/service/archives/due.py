@@ -12,9 +12,9 @@ from destinations.models import BackupDestination
 FURTHEST = timedelta(days=2)
 
 
-def is_due(field: str, now: datetime) -> Q:
-    """Match the rows whose `field`, the moment at which they are due, has come."""
-    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + FURTHEST})
+def is_due(field: str, now: datetime, *, furthest: timedelta = FURTHEST) -> Q:
+    """Match the rows whose `field`, the moment at which they are due, has come, or is further away than `furthest`."""
+    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + furthest})
 
 
 def claim_due(
