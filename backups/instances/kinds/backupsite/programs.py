@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.db.backends.postgresql.client import DatabaseClient
 
@@ -48,12 +48,21 @@ class Server:
         kept = {name: value for name, value in os.environ.items() if _is_for_client(name)}
         return kept | {name: value for name, value in own.items() if value}
 
-    def run(self, program: str, *arguments: str, checkpoint: Callable[[int], None] = lambda _: None) -> str:
-        """Run the `program` at that path and return what it prints. Raises ComponentError, and what stops it."""
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    def run(
+        self,
+        program: str,
+        *arguments: str,
+        output: IO[bytes] | None = None,
+        checkpoint: Callable[[int], None] = lambda _: None,
+    ) -> str:
+        """Run the `program` at that path and return what it prints, unless that goes to `output`.
+
+        Raises ComponentError, and what stops it.
+        """
+        with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
             try:
                 process = subprocess.Popen(
-                    [program, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                    [program, *arguments], stdin=subprocess.DEVNULL, stdout=output or printed, stderr=errors,
                     env=self.environment(), start_new_session=True,
                     preexec_fn=partial(set_parent_death_signal, os.getpid(), signal.SIGKILL),
                 )  # fmt: skip
@@ -71,7 +80,7 @@ class Server:
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
-            output.seek(0)
+            printed.seek(0)
             errors.seek(0)
             if process.returncode:
                 name = Path(program).name
@@ -79,7 +88,7 @@ class Server:
                     f"{name} failed: {_reason(errors.read(MOST_BYTES).decode(errors='replace'))}.",
                     hint=f"See the log of the PostgreSQL server, or run {name} by hand as the same user.",
                 )
-            return output.read().decode(errors="replace")
+            return printed.read().decode(errors="replace")
 
     def query(self, sql: str) -> str:
         """Return the answer to one statement as psql prints it. Raises ComponentError."""
@@ -132,4 +141,6 @@ def _reason(output: str) -> str:
     """Return the errors in `output` without DETAIL and CONTEXT, which quote rows."""
     lines = [line for line in output.splitlines() if "ERROR:" in line or "FATAL:" in line or "error:" in line]
     first = " ".join((lines or output.splitlines() or ["it gave no reason"])[0].split())
+    # without the path of the file in the workspace
+    first = first.partition("ERROR: ")[2] or first
     return redact_cut(first, last=500).rstrip(".")
