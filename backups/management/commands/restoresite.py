@@ -113,5 +113,5 @@ def _lines(shown: SitePreview) -> Iterator[str]:
         # the settings are listed for a person: they are of the environment
         verb = "restores" if name != SETTINGS else "lists"
         yield f"{verb:12} {name}: {found}{rows_text}"
-    yield from (f"refused      {printable(text)}" for text in shown.refusals)
+    yield from (f"refused      {printable(refusal.of_command)}" for refusal in shown.refusals)
     yield from (f"warning      {printable(text)}" for text in shown.notes)

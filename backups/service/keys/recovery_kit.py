@@ -150,8 +150,11 @@ def _lines(backup: BackupExecution, *, with_secrets: bool) -> list[tuple[str, st
 def _restoresite(procedure: Procedure) -> str:
     """Return the shell line that restores this site itself from the newest archive."""
     name, key = shlex.quote(procedure.backups[0].backup_filename), site_key().public_key.text
-    identity = " --identity identity.txt" if procedure.is_for_recipients else ""
-    return f"BACKUP_TRUSTED_KEYS={key} python manage.py restoresite {name}{identity} --confirm"
+    is_for_one = procedure.is_for_recipients
+    return (
+        f"BACKUP_TRUSTED_KEYS={key} python manage.py restoresite {name}"
+        f"{' --identity identity.txt' if is_for_one else ''} --confirm"
+    )
 
 
 def open_line(backup: BackupExecution, *, with_secrets: bool) -> str:

@@ -36,6 +36,7 @@ from backups.service.own_state.present import (
     what_runs,
 )
 from backups.service.own_state.settle import statements
+from backups.service.restore.preview.refusal import Refusal
 from destinations.lib.formats import listed
 from destinations.lib.operator_error import OperatorError, sentences
 from destinations.models import BackupDestination
@@ -54,7 +55,7 @@ class SitePreview:
     facts: SiteFacts
     signature: str
     trusted: bool
-    refusals: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
     notes: tuple[str, ...]
 
 
@@ -89,17 +90,15 @@ def staged_site(archive: Path, *, accept_unsigned: bool) -> Iterator[tuple[SiteP
         if manifest.kind != BackupSite.kind:
             raise BackupError(
                 f"{archive.name} is no backup of this site itself: it is of {manifest.instance_name}.",
-                hint="Restore it with `restore --file`.",
+                hint="Restore it with `manage.py restore --file`.",
             )
         BackupSite.check_unpacked(staged, manifest)
         facts = SiteFacts.read(staged / MEMBER)
         running, unknown = what_runs(timezone.now())
-        refusals = [*_refusals(facts), *running]
+        refusals = [Refusal(text) for text in (*_refusals(facts), *running)]
         if not (trusted or accept_unsigned):
-            refusals.append(
-                f"The archive is {signature}. Put the public key of the recovery kit into BACKUP_TRUSTED_KEYS,"
-                " or accept it with --accept-unsigned."
-            )
+            text = f"The archive is {signature}. Put the public key of the recovery kit into BACKUP_TRUSTED_KEYS."
+            refusals.append(Refusal(text, option="--accept-unsigned"))
         notes = [*unknown, *_missing_variables(facts)]
         if key_files() and not manifest.entries_of(KEYS):
             notes.append(
@@ -160,7 +159,8 @@ def restore_site(archive: Path, *, accept_unsigned: bool, by: str) -> SiteRestor
     """
     with staged_site(archive, accept_unsigned=accept_unsigned) as (preview, staged):
         if preview.refusals:
-            raise BackupError(sentences(*preview.refusals), hint="Nothing was changed.")
+            error = BackupError(sentences(*preview.refusals), hint="Nothing was changed.")
+            raise error.needing(preview.refusals[0].option) if len(preview.refusals) == 1 else error
         replaced = keep_present(_exporting)
         done = SiteRestored(preview, replaced, [*preview.notes])
         audit.log("site.restoring", logging.WARNING, archive=archive, replaced=replaced, by=by)
