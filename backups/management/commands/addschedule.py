@@ -34,7 +34,7 @@ class Command(BackupCommand):
         parser.add_argument("--paused", action="store_true", help="add it paused")
 
     def run(self, **options: Any) -> None:
-        if BackupSchedule.objects.filter(name=options["name"]).exists():
+        if BackupSchedule.objects.whole().filter(name=options["name"]).exists():
             raise BackupError(f"There is a schedule {options['name']!r} already.", hint="Choose another name.")
         type_, expression = cadence_from(options)
         first, *further = self.find_destinations(options["destination"])

@@ -20,7 +20,8 @@ SHORTEST_MONTH = 28
 
 def find_schedule(name: str) -> BackupSchedule:
     schedule = (
-        BackupSchedule.objects.select_related("destination")
+        BackupSchedule.objects.whole()
+        .select_related("destination")
         .prefetch_related("further__destination")
         .filter(name=name)
         .first()
