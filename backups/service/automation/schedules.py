@@ -16,9 +16,10 @@ from backups.runs.queue.queues import of_queue
 from backups.service.backup.start import Slot, start_backup
 from backups.service.schedules import coverage, parts
 from backups.service.schedules.cadence import latest_due
-from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, count_from_now, plan
+from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, count_from_now, plan, set_further
 from backups.signals import schedule_failed
 from destinations.lib.operator_error import sentences
+from destinations.models import BackupDestination
 
 Kind, Status = BackupExecution.Kind, Run.Status
 # a run that starts later than this after its slot is commented as a missed run
@@ -117,6 +118,14 @@ def run_now(schedule: BackupSchedule, *, by: audit.Actor) -> BackupExecution:
     return backup
 
 
+def add(schedule: BackupSchedule, further: Iterable[BackupDestination]) -> None:
+    """Save the new `schedule`, with its `further` destinations and its next runs. Raises BackupError."""
+    with transaction.atomic():
+        plan(schedule)
+        set_further(schedule, further)
+        coverage.cover_now(schedule)
+
+
 def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
     """Write `fields` of `schedule` to its row and plan the next run if the cadence changed. Raises BackupError.
 
@@ -150,7 +159,7 @@ def pause(schedule: BackupSchedule, *, by: audit.Actor) -> None:
 
     Raises BackupError for a declared one.
     """
-    _refuse_declared(schedule)
+    require_undeclared(schedule)
     with transaction.atomic():
         schedule.enabled, schedule.next_run, schedule.retry_at = False, None, None
         schedule.paused_here = schedule.is_part
@@ -164,19 +173,21 @@ def resume(schedule: BackupSchedule, *, by: audit.Actor) -> None:
 
     A part that was paused for its instance stays paused when all the others are resumed.
     """
-    _refuse_declared(schedule)
+    require_undeclared(schedule)
     if schedule.left_at is not None:
         raise BackupError(f"Schedule {schedule.name} no longer covers {schedule.instance}.")
     if schedule.parent is not None and not schedule.parent.enabled:
         raise BackupError(
-            f"Schedule {schedule.name} is paused for all its instances.", hint=f"`resumeschedule {schedule.name}`"
+            f"Schedule {schedule.name} is paused for all its instances.",
+            hint=f"`resumeschedule {schedule.name}` resumes it.",
         )
     schedule.enabled, schedule.paused_here = True, False
     edit(schedule, ["enabled", "paused_here"])
     _log_change("resumed", schedule, by)
 
 
-def _refuse_declared(schedule: BackupSchedule) -> None:
+def require_undeclared(schedule: BackupSchedule) -> None:
+    """Raise BackupError for a schedule that the configuration of a service declares."""
     if schedule.managed_by:
         raise BackupError(
             f"Schedule {schedule.name} is declared in the {schedule.managed_by}.",

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.db.models import Q
 
 from backups.errors import BackupError
 from backups.instances import Inventory, get_instance, inventory
@@ -27,6 +28,12 @@ def covered_by(schedule: BackupSchedule, known: Inventory | None = None) -> list
     if schedule.scope == Scope.LABEL:
         return sorted(name for name, one in known.instances.items() if schedule.label in one.labels)
     return sorted(known.instances)
+
+
+def covering(instance: str) -> Q:
+    """Match the schedules that cover `instance`, as a person knows them: each once."""
+    parts = BackupSchedule.objects.filter(instance=instance, parent__isnull=False, left_at=None)
+    return Q(instance=instance, parent=None) | Q(pk__in=parts.values("parent"))
 
 
 def require_scope(schedule: BackupSchedule) -> None:

@@ -125,6 +125,20 @@ def forget_state(schedule: BackupSchedule) -> None:
     schedule.save(update_fields=[name for name in STATE if name not in ("active_since", "cadence_changed")])
 
 
+def running_now(schedule: BackupSchedule) -> list[BackupSchedule]:
+    """Return the rows that a run of `schedule` by hand is for: its parts but those paused for their instance alone.
+
+    Raises BackupError when there is none.
+    """
+    if not schedule.covers_several:
+        return [schedule]
+    rows = schedule.parts.filter(left_at=None, paused_here=False).select_related("destination").order_by("instance")
+    found = list(rows.prefetch_related("further__destination"))
+    if not found:
+        raise BackupError(f"Schedule {schedule.name} covers no instance that is not paused.")
+    return found
+
+
 def forget(schedule: BackupSchedule, instance: str, *, by: audit.Actor) -> None:
     """Delete the part of an instance that `schedule` covers no more. Raises BackupError when it still covers it."""
     part = schedule.parts.filter(instance=instance).first()
