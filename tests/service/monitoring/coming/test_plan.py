@@ -66,6 +66,14 @@ def test_schedules_of_one_cadence_are_one_group_with_all_their_slots_of_a_day() 
     assert (second.count, second.longest, second.overlaps) == (1, None, False)
 
 
+def test_a_schedule_of_several_instances_is_one_group_of_its_parts() -> None:
+    whole = a_schedule("", scope="all", name="nightly")
+    for name in ("shop", "wiki"):
+        a_schedule(name, name="nightly", parent=whole)
+    (group,) = groups()
+    assert (set(group.names), group.instances, group.count) == ({"nightly"}, ["shop", "wiki"], 48)
+
+
 def test_runs_that_want_the_same_slot_of_the_workers_wait_as_long_as_the_others_take() -> None:
     took("shop", 10, 90, 12)
     took("wiki", 20)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backups', '0036_pages_copy_growth'),
+        ('backups', '0038_multi_schedules_data'),
     ]
 
     operations = [
