@@ -24,6 +24,7 @@ from backups.lib.filesystem.copy import copy_stable
 from backups.lib.os_signals import defer_signals
 from backups.lib.paths import size_or_zero
 from backups.models import NotificationChannel, RestoreExecution
+from backups.runs.finish import message_of
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.extract import unpack_archive
 from backups.service.archives.signatures import State, lost_keys, require_signature, signature_state
@@ -198,7 +199,7 @@ def undo_site(folder: Path, *, by: str) -> Path | None:
 
 def _rolled_back(error: BaseException, replaced: Path | None, *, by: str) -> BackupError:
     """Bring back the state in `replaced`, or the empty one, and return the error that says so."""
-    reason = error.message if isinstance(error, OperatorError) else f"{type(error).__name__} ended it, see the log."
+    reason = message_of(error)
     hint = error.hint if isinstance(error, OperatorError) else ""
     audit.crashed("site.restore-failed", error, by=by)
     # a second signal must not leave half of it
