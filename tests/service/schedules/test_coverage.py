@@ -14,7 +14,8 @@ from backups.errors import BackupError
 from backups.models import BackupExecution, BackupSchedule, Delivery, NotificationChannel
 from backups.notifications.pings import queue_pings
 from backups.notifications.routing import ping_routes
-from backups.service.automation.schedules import edit, pause, resume, start_due
+from backups.service.automation.by_hand import edit, pause, resume
+from backups.service.automation.schedules import start_due
 from backups.service.monitoring.protection import protections
 from backups.service.monitoring.verdict import verdicts
 from backups.service.retention.stored import uses_of
