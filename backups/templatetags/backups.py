@@ -19,7 +19,7 @@ from destinations.lib.formats import human_count, human_duration, human_size, si
 
 INDENTATION = re.compile(r"\n\s+")
 # of no meaning: beside a cell, a row or a block there is a break anyhow
-BREAK = re.compile(r"\n+(?=</?(?:t[dhr]|t?body|thead|table|div|section|p|ul|li|form|option)\b)|(?<=<td>)\n")
+BREAK = re.compile(r"\n(?=</?(?:t[dhr]|t?body|thead|table|div|section|p|ul|li|form|option)\b)|(?<=<td>)\n")
 # a value without a space, quote or sign of a tag may stand bare; not before the slash of an element that closes itself
 QUOTED = re.compile(r'(?<=[a-z])="([\w./:#?+,-]+)"(?=[\s>])')
 HALF_DONE = "_left_half_done"
