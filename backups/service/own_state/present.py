@@ -28,7 +28,6 @@ from destinations.lib.disks import write_hint
 from destinations.lib.operator_error import sentences
 
 SITE = "backupsite"
-UNKNOWN = "Whether workers of this site run cannot be told: its present database cannot be read. Stop them."
 Checkpoint = Callable[[int], None]
 
 
@@ -40,13 +39,15 @@ def site_components() -> tuple[OwnDatabase, list[Component]]:
     return own_database(), files
 
 
-def what_runs(now: datetime) -> tuple[list[str], list[str]]:
-    """Return what of this site runs now, one sentence each, and notes where that is not known."""
-    if not own_database().has_tables():
-        return [], []
+def what_runs(now: datetime) -> list[str]:
+    """Return what of this site runs now, one sentence each."""
+    database = own_database()
+    if not database.has_tables():
+        return []
+    found: list[str] = []
     try:
         workers = Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER, stopped_at=None)
-        found = [
+        found += [
             f"The worker on {row.host} (process {row.pid}) runs."
             for row in workers
             if is_fresh(row, now) and not is_gone(row.process)
@@ -59,11 +60,11 @@ def what_runs(now: datetime) -> tuple[list[str], list[str]]:
                 if not is_dead(run, now)
             ]
     except DatabaseError:
-        # it may be damaged, or that of another release: a reason to restore it
-        return [], [UNKNOWN]
+        # it may be damaged, or that of another release: a reason to restore it; who has it open still counts
+        pass
     finally:
         connections[ALIAS].close()
-    return found, []
+    return [*found, *database.other_users()]
 
 
 def keep_present(context_of: Callable[[Path], ExportContext]) -> Path | None:

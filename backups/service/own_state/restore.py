@@ -95,12 +95,12 @@ def staged_site(archive: Path, *, accept_unsigned: bool) -> Iterator[tuple[SiteP
             )
         BackupSite.check_unpacked(staged, manifest)
         facts = SiteFacts.read(staged / MEMBER)
-        running, unknown = what_runs(timezone.now())
+        running = what_runs(timezone.now())
         refusals = [Refusal(text) for text in (*_refusals(facts), *running)]
         if not (trusted or accept_unsigned):
             text = f"The archive is {signature}. Put the public key of the recovery kit into BACKUP_TRUSTED_KEYS."
             refusals.append(Refusal(text, option="--accept-unsigned"))
-        notes = [*unknown, *_missing_variables(facts)]
+        notes = [*_missing_variables(facts)]
         if key_files() and not manifest.entries_of(KEYS):
             notes.append(
                 "The archive holds no keys of the site, because it is not encrypted: put back secrets_key and"
@@ -183,8 +183,7 @@ def undo_site(folder: Path, *, by: str) -> Path | None:
     Raises OperatorError.
     """
     with _only_here():
-        running, _ = what_runs(timezone.now())
-        if running:
+        if running := what_runs(timezone.now()):
             raise BackupError(sentences(*running), hint="Stop it first. Nothing was changed.")
         # before anything is kept or changed
         kept_state(folder)

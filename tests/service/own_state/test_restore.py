@@ -1,5 +1,6 @@
 """`restoresite`: the site itself is restored while none of its processes runs."""
 
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -153,6 +154,25 @@ def test_a_damaged_database_is_kept_as_it_is_and_put_back_byte_by_byte(
     (folder / "database.sqlite3").write_bytes(b"changed")
     with pytest.raises(BackupError):
         present.kept_state(folder)
+
+
+def test_a_process_that_has_the_database_open_is_named(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.sqlite3"
+    path.write_bytes(b"")
+    assert OwnSQLite(path).other_users() == []
+    with (
+        path.open("ab") as file,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file) as other,
+    ):
+        assert other.stdin is not None
+        assert other.stdout is not None
+        # it answers: the program has begun
+        other.stdin.write(b"x")
+        other.stdin.flush()
+        assert other.stdout.read(1) == b"x"
+        found = OwnSQLite(path).other_users()
+        other.stdin.close()
+    assert [f"{other.pid} (cat)" in sentence for sentence in found] == [True]
 
 
 def test_facts_that_are_no_facts_are_damage(tmp_path: Path) -> None:
