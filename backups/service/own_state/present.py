@@ -1,6 +1,7 @@
 """The present state of this site, which a restore of it replaces: kept in a folder, from which it is put back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def what_runs(now: datetime) -> list[str]:
     if not database.has_tables():
         return []
     found: list[str] = []
-    try:
+    # it may be damaged, or that of another release: a reason to restore it; who has it open still counts
+    with suppress(DatabaseError):
         workers = Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER, stopped_at=None)
         found += [
             f"The worker on {row.host} (process {row.pid}) runs."
@@ -59,12 +61,10 @@ def what_runs(now: datetime) -> list[str]:
                 for run in running
                 if not is_dead(run, now)
             ]
-    except DatabaseError:
-        # it may be damaged, or that of another release: a reason to restore it; who has it open still counts
-        pass
+    try:
+        return [*found, *database.other_users()]
     finally:
         connections[ALIAS].close()
-    return [*found, *database.other_users()]
 
 
 def keep_present(context_of: Callable[[Path], ExportContext]) -> Path | None:
@@ -172,9 +172,3 @@ def replace_state(
     elif database.name in absent:
         database.clear()
     return notes
-
-
-def kept_folders() -> Iterator[Path]:
-    """Yield the folders with states that were replaced, the newest first."""
-    if replaced_root().is_dir():
-        yield from sorted((path for path in replaced_root().iterdir() if path.is_dir()), reverse=True)

@@ -13,7 +13,7 @@ from backups.components.base import ApplyContext, Contents, Export, ExportContex
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.backupsite.database import ALIAS, DATABASE, OwnDatabase
 from backups.instances.kinds.backupsite.left_out import LEFT_OUT
-from backups.instances.kinds.backupsite.programs import Server
+from backups.instances.kinds.backupsite.programs import CLIENT, Server
 from backups.lib.filesystem.atomic import create_private
 from destinations.lib.formats import printable
 
@@ -38,7 +38,7 @@ JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER
 OTHERS = """
 SELECT DISTINCT application_name, coalesce(host(client_addr), 'this machine') FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-AND backend_type = 'client backend' ORDER BY 1, 2
+AND backend_type = 'client backend' AND application_name <> %s ORDER BY 1, 2
 """
 
 
@@ -67,9 +67,13 @@ class OwnPostgreSQL(OwnDatabase):
         return self.server.query(TABLES).splitlines()
 
     def other_users(self) -> list[str]:
+        # by the connection of this process, which is none of them
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute(OTHERS, [CLIENT])
+            rows = cursor.fetchall()
         return [
             printable(f"{application or 'A program'} at {address} is connected to the database {self.name_there}.")
-            for application, _, address in (line.partition("|") for line in self.server.query(OTHERS).splitlines())
+            for application, address in rows
         ]
 
     def export(self, context: ExportContext) -> Export:
