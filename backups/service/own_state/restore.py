@@ -19,6 +19,8 @@ from backups.instances.kinds.backupsite.database import ALIAS
 from backups.instances.kinds.backupsite.facts import MEMBER, SiteFacts, variables_now
 from backups.instances.kinds.backupsite.keys import KEYS, key_files
 from backups.instances.kinds.backupsite.kind import BackupSite
+from backups.instances.kinds.backupsite.postgres import DUMP
+from backups.instances.kinds.backupsite.untrusted_dump import require_plain
 from backups.lib import audit
 from backups.lib.filesystem.copy import copy_stable
 from backups.lib.os_signals import defer_signals
@@ -94,6 +96,9 @@ def staged_site(archive: Path, *, accept_unsigned: bool) -> Iterator[tuple[SiteP
                 hint="Restore it with `manage.py restore --file`.",
             )
         BackupSite.check_unpacked(staged, manifest)
+        if not trusted and manifest.entry(DUMP) is not None:
+            # seen in the preview already
+            require_plain(staged / DUMP)
         facts = SiteFacts.read(staged / MEMBER)
         running = what_runs(timezone.now())
         refusals = [Refusal(text) for text in (*_refusals(facts), *running)]
