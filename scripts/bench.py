@@ -18,7 +18,7 @@ from benchmarks.machine import describe
 from benchmarks.measure import BenchmarkError
 
 FULL = Bench(Path(), size_mb=500, memory_mb=(50, 500, 2000), executions=500_000, rounds=3)
-QUICK = Bench(Path(), size_mb=50, memory_mb=(10, 50, 100), executions=20_000, rounds=1)
+QUICK = Bench(Path(), size_mb=50, memory_mb=(10, 50, 100), executions=20_000, rounds=1, tree_files=5_000)
 
 
 def main() -> int:
