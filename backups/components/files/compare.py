@@ -10,7 +10,6 @@ from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, LINK
 from backups.components.files.read import NestedTar
 from backups.components.files.replacing.scope import WHOLE, Scope
 from backups.lib.filesystem.attributes import GIVEN, attributes_of
-from backups.lib.filesystem.copy import open_regular
 from backups.lib.filesystem.walk import TreeEntry, walk
 
 BLOCK = 1 << 20
@@ -92,13 +91,16 @@ def _is_same(entry: TreeEntry, member: Member, unkept: Collection[str]) -> bool:
 
 
 def _holds(entry: TreeEntry, member: Member, tar: NestedTar) -> bool:
-    with open_regular(entry.path, dir_fd=entry.dir_fd) as file:
-        descriptor, end = file.fileno(), 0
+    descriptor, _ = entry.open()
+    try:
+        end = 0
         for offset, piece in tar.content():
             if not _is_hole(descriptor, end, offset) or _next(descriptor, offset, len(piece)) != piece:
                 return False
             end = offset + len(piece)
         return _is_hole(descriptor, end, member.size)
+    finally:
+        os.close(descriptor)
 
 
 def _is_hole(descriptor: int, start: int, end: int) -> bool:

@@ -23,7 +23,7 @@ from backups.components.files.compare import first_difference
 from backups.components.files.format.header import TAR_BLOCK
 from backups.components.files.format.sparse import stored_bytes
 from backups.components.files.kernel_files import kernel_made, with_kernel_files
-from backups.components.files.listing import ListWriter, listed_member
+from backups.components.files.listing import ListWriter
 from backups.components.files.pack import pack_tree
 from backups.components.files.replacing.layout import layout_of, obstacles
 from backups.components.files.replacing.replace import clear_tree, replace_tree
@@ -98,9 +98,7 @@ class FilesComponent(Component):
         with listing.open("xb") as file:
             listing.chmod(0o600)
             writer = ListWriter(file)
-            packed = pack_tree(
-                self.path, target, context.checkpoint, lambda one: writer.add(listed_member(one, exact=True)), own
-            )
+            packed = pack_tree(self.path, target, context.checkpoint, writer.add_packed, own)
             writer.finish()
         places = list(own.existing(self.path))
         left_out = [LeftOut(self.name, printable(name), place.what) for name, place in places]

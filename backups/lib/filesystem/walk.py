@@ -3,21 +3,21 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from backups.lib.filesystem.folders import OpenFolders
-from backups.lib.paths import unreadable, vanished
+from backups.lib.paths import no_file, unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+# O_NONBLOCK: opening a named pipe without a writer would block
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # a restore builds a tree under this name in its folder where it cannot build it beside that
 DRAFT_INSIDE = ".backupsite-restoring"
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """A file or folder in the tree at `root`: its name within that, its stat, and the descriptor of its folder."""
 
     root: Path
@@ -51,6 +51,23 @@ class TreeEntry:
     def kind(self) -> str:
         mode = self.info.st_mode
         return "socket" if stat.S_ISSOCK(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
+
+    def open(self) -> tuple[int, os.stat_result]:
+        """Open the file for reading; return its descriptor, and its stat.
+
+        Raises ComponentError for what is no regular file any more.
+        """
+        try:
+            descriptor = os.open(self.base, FILE, dir_fd=self.dir_fd)
+        except FileNotFoundError as error:
+            raise vanished(self.path) from error
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            os.close(descriptor)
+            raise no_file(self.path)
+        return descriptor, info
 
 
 class Excluded(Protocol):
@@ -113,15 +130,16 @@ def _entries(
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise unreadable(root / prefix, error) from error
+    holds, stat_of = excluded.holds, os.stat
     for base in names:
         name = prefix + base
-        if excluded.holds(name):
+        if holds(name):
             continue
         if base == DRAFT_INSIDE:
             draft(name)
             continue
         try:
-            info = os.stat(base, dir_fd=folder, follow_symlinks=False)
+            info = stat_of(base, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError as error:
             raise vanished(root / name) from error
         except OSError as error:
