@@ -109,7 +109,7 @@ class _Packer:
     def add(self, entry: TreeEntry) -> Member:
         """Write the header of the entry and what it holds."""
         if entry.is_file:
-            return self._add_link(entry) or self._add_file(entry)
+            return self._add_file(entry)
         member = _described(entry.name, FOLDER if entry.is_folder else LINK, entry.info)
         base = entry.base
         if not entry.is_folder:
@@ -117,33 +117,24 @@ class _Packer:
                 member.target = os.readlink(base, dir_fd=entry.dir_fd)
             except FileNotFoundError as error:
                 raise vanished(entry.path) from error
+            except OSError as error:  # it is no link any more
+                raise unreadable(entry.path, error) from error
         # through the folder, because a link cannot be opened
         attributes = _attributes(f"/proc/self/fd/{entry.dir_fd}/{base}", entry)
         self._write_header(member, entry, attributes)
         return member
 
-    def _add_link(self, entry: TreeEntry) -> Member | None:
-        """Write a second name of a file that is in the tar already; None when it is not."""
-        inode = entry.info.st_dev, entry.info.st_ino
-        if entry.info.st_nlink == 1 or inode not in self._linked:
-            return None
-        first, others = self._linked.pop(inode)
-        if others > 1:
-            self._linked[inode] = first, others - 1
-        member = _described(entry.name, HARD_LINK, entry.info)
-        member.target, member.size = first, entry.info.st_size
-        self._write_header(member, entry, {})
-        return member
-
     def _add_file(self, entry: TreeEntry) -> Member:
         descriptor, info = entry.open()
         try:
+            inode, records = (info.st_dev, info.st_ino), {}
+            if info.st_nlink > 1:
+                if inode in self._linked:
+                    return self._add_link(entry, info)
+                self._linked[inode] = entry.name, info.st_nlink - 1
+                records["comment"] = HARD_LINKED
             member = _described(entry.name, FILE, info)
             member.size = member.stored = info.st_size
-            records = {}
-            if info.st_nlink > 1:
-                self._linked[info.st_dev, info.st_ino] = entry.name, info.st_nlink - 1
-                records["comment"] = HARD_LINKED
             attributes, map_ = _attributes(descriptor, entry), b""
             if (segments := segments_of(descriptor, info)) is not None:
                 map_ = encode_map(segments, info.st_size)
@@ -154,6 +145,17 @@ class _Packer:
             self._tar.write(bytes(-member.stored % TAR_BLOCK))
         finally:
             os.close(descriptor)
+        return member
+
+    def _add_link(self, entry: TreeEntry, info: os.stat_result) -> Member:
+        """Write a second name of a file that is in the tar already."""
+        inode = info.st_dev, info.st_ino
+        first, others = self._linked.pop(inode)
+        if others > 1:
+            self._linked[inode] = first, others - 1
+        member = _described(entry.name, HARD_LINK, info)
+        member.target, member.size = first, info.st_size
+        self._write_header(member, entry, {})
         return member
 
     def _write_header(

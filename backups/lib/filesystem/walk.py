@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from backups.lib.filesystem.folders import OpenFolders
 from backups.lib.paths import no_file, unreadable, vanished
@@ -13,17 +13,37 @@ from backups.lib.site_paths import NO_SITE_PATHS_BELOW
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 # O_NONBLOCK: opening a named pipe without a writer would block
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+KNOWN = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
 # a restore builds a tree under this name in its folder where it cannot build it beside that
 DRAFT_INSIDE = ".backupsite-restoring"
 
 
-class TreeEntry(NamedTuple):
-    """A file or folder in the tree at `root`: its name within that, its stat, and the descriptor of its folder."""
+class TreeEntry:
+    """An entry of the tree at `root`: its name within that, and the descriptor of its folder.
 
-    root: Path
-    name: str
-    dir_fd: int
-    info: os.stat_result
+    `type` is that of the listing, one of stat.S_IFMT, 0 for what is neither file, folder nor link. The stat `info` is
+    taken when it is first asked for: of most files an open descriptor has it.
+    """
+
+    __slots__ = ("_info", "dir_fd", "name", "root", "type")
+
+    def __init__(
+        self, root: Path, name: str, dir_fd: int, info: os.stat_result | None = None, type: int | None = None
+    ) -> None:
+        self.root, self.name, self.dir_fd, self._info = root, name, dir_fd, info
+        self.type = stat.S_IFMT(self.info.st_mode) if type is None else type
+
+    @property
+    def info(self) -> os.stat_result:
+        """Return the stat. Raises ComponentError."""
+        if self._info is None:
+            try:
+                self._info = os.stat(self.base, dir_fd=self.dir_fd, follow_symlinks=False)
+            except FileNotFoundError as error:
+                raise vanished(self.path) from error
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+        return self._info
 
     @property
     def path(self) -> Path:
@@ -36,16 +56,15 @@ class TreeEntry(NamedTuple):
 
     @property
     def is_file(self) -> bool:
-        return stat.S_ISREG(self.info.st_mode)
+        return self.type == stat.S_IFREG
 
     @property
     def is_folder(self) -> bool:
-        return stat.S_ISDIR(self.info.st_mode)
+        return self.type == stat.S_IFDIR
 
     @property
     def is_special(self) -> bool:
-        mode = self.info.st_mode
-        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+        return self.type not in KNOWN
 
     @property
     def kind(self) -> str:
@@ -126,11 +145,19 @@ def walk(
 def _entries(
     root: Path, prefix: str, folder: int, excluded: Excluded, draft: Callable[[str], object]
 ) -> Iterator[TreeEntry]:
+    names, others = list[str](), dict[str, int]()
     try:
-        names = sorted(os.listdir(folder))
+        with os.scandir(folder) as found:
+            for one in found:
+                names.append(one.name)
+                # the listing tells it, on most file systems without a stat
+                if not one.is_file(follow_symlinks=False):
+                    is_folder = one.is_dir(follow_symlinks=False)
+                    others[one.name] = stat.S_IFDIR if is_folder else stat.S_IFLNK if one.is_symlink() else 0
     except OSError as error:
         raise unreadable(root / prefix, error) from error
-    holds, stat_of = excluded.holds, os.stat
+    names.sort()
+    holds = excluded.holds
     for base in names:
         name = prefix + base
         if holds(name):
@@ -138,10 +165,4 @@ def _entries(
         if base == DRAFT_INSIDE:
             draft(name)
             continue
-        try:
-            info = stat_of(base, dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError as error:
-            raise vanished(root / name) from error
-        except OSError as error:
-            raise unreadable(root / name, error) from error
-        yield TreeEntry(root, name, folder, info)
+        yield TreeEntry(root, name, folder, None, others.get(base, stat.S_IFREG))

@@ -28,7 +28,7 @@ HARD_LINKED = b"hard-linked"
 PLAIN_NUMBERS = re.compile(rb"([0-7]{7})\0([0-7]{7})\0([0-7]{7})\0([0-7]{11})\0([0-7]{11})\0([0-7]{6})\0 ")
 BLANK = ord(" ")
 OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
-DECIMAL_TIME = re.compile(r"(-?)([0-9]{1,19})(?:\.([0-9]{1,9})[0-9]*)?")
+DECIMAL_TIME = re.compile(rb"(-?)([0-9]{1,19})(?:\.([0-9]{1,9})[0-9]*)?")
 DECIMAL = re.compile("[0-9]{1,19}")
 
 
@@ -168,17 +168,21 @@ def _padded(data: bytes) -> bytes:
 
 def decode(block: bytes) -> RawHeader:
     """Parse a header of 512 bytes. Raises MalformedHeaderError."""
-    if block[257:265] not in (GNU_MAGIC, USTAR_MAGIC):
+    magic = block[257:265]
+    if magic not in (GNU_MAGIC, USTAR_MAGIC):
         raise MalformedHeaderError("a header is of an unknown format")
     if (plain := PLAIN_NUMBERS.fullmatch(block, 100, 156)) is not None:
-        mode, uid, gid, size, mtime, checksum = (int(digits, 8) for digits in plain.groups())
+        digits = plain.groups()
+        mode, uid, gid = int(digits[0], 8), int(digits[1], 8), int(digits[2], 8)
+        size, mtime, checksum = int(digits[3], 8), int(digits[4], 8), int(digits[5], 8)
     else:
         fields = ((100, 108), (108, 116), (116, 124), (124, 136), (136, 148), (148, 156))
         mode, uid, gid, size, mtime, checksum = (_parsed(block[start:end]) for start, end in fields)
-    if checksum != _sum(block[:148]) + 8 * BLANK + _sum(block[156:334]) + _sum(block[334:]):
+    # the field of the checksum was counted as blanks
+    if checksum != _sum(block[:256]) + _sum(block[256:]) - sum(block[148:156]) + 8 * BLANK:
         raise MalformedHeaderError("the checksum of a header is wrong")
     name = _field(block[0:100])
-    if block[257:265] == USTAR_MAGIC and block[345]:
+    if block[345] and magic == USTAR_MAGIC:
         name = _field(block[345:500]) + b"/" + name
     return RawHeader(name, block[156:157], mode, uid, gid, size, mtime, _field(block[157:257]))
 
@@ -212,11 +216,10 @@ def decode_records(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def nanoseconds(text: bytes) -> int:
     """Return a time in a PAX record. Raises MalformedHeaderError."""
-    match = DECIMAL_TIME.fullmatch(text.decode("ascii", "replace"))
-    if match is None:
+    if (match := DECIMAL_TIME.fullmatch(text)) is None:
         raise MalformedHeaderError("a time in an extended header is malformed")
-    sign, seconds, fraction = match.groups("")
-    value = int(seconds) * SECOND + int(fraction.ljust(9, "0"))
+    sign, seconds, fraction = match.groups(b"")
+    value = int(seconds) * SECOND + int(fraction.ljust(9, b"0"))
     return -value if sign else value
 
 
