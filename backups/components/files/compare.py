@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, ROOT, Member
-from backups.components.files.read import NestedTar
+from backups.components.files.index import read_tar
+from backups.components.files.read import BUFFER_BYTES, NestedTar
 from backups.components.files.replacing.scope import WHOLE, Scope
 from backups.lib.filesystem.attributes import GIVEN, attributes_of
 from backups.lib.filesystem.walk import TreeEntry, walk
@@ -26,20 +27,22 @@ def first_difference(
     staying: Collection[str] = (),
     unkept: Collection[str] = (),
     trusted: bool = True,
+    index: Path | None = None,
 ) -> str | None:
     """Return the first name below `live` that differs from what `archive` has of `scope`; None when none does.
 
     Compared are content, target, mode, owner, attributes and which names are one file; not times, because a service may
     touch its files. What is outside of the scope is left out on both sides. The folders `staying` may exist for
-    something else, the attributes `unkept` may be missing. Raises ComponentError.
+    something else, the attributes `unkept` may be missing. `index` is that of `archive`, where it has
+    one. Raises ComponentError.
     """
 
     def may_stay(entry: TreeEntry) -> bool:
         return entry.is_folder and entry.name in staying
 
     inodes: dict[str, tuple[int, int]] = {}
-    with archive.open("rb") as file:
-        tar = NestedTar(file, archive.name, trusted=trusted)
+    with archive.open("rb", buffering=BUFFER_BYTES) as file:
+        tar = read_tar(file, archive.name, index, trusted=trusted)
         # both come in the order of `walk`
         found = walk(live, scope)
         for member in tar.members():

@@ -171,6 +171,7 @@ class FilesComponent(Component):
                 entry.permissions,
                 own=self.site_paths_below(),
                 trusted=entry.trusted,
+                index=_index_of(entry, context),
             )
             self._applied, self._notes, self._unkept = done.info, done.notes, done.unkept
         elif live.is_dir():
@@ -212,6 +213,7 @@ class FilesComponent(Component):
             staying=layout.staying,
             unkept=self._unkept,
             trusted=entry.trusted,
+            index=_index_of(entry, context),
         )
 
     def matches(self, entries: Sequence[Entry], context: ApplyContext) -> bool:
@@ -251,3 +253,7 @@ class FilesComponent(Component):
 
     def _is_tree(self, entry: Entry) -> bool:
         return entry.file == self._tree_member
+
+
+def _index_of(entry: Entry, context: ApplyContext) -> Path | None:
+    return context.indexes / entry.file if context.indexes is not None else None

@@ -37,6 +37,8 @@ from destinations.lib.formats import human_size, printable
 from destinations.lib.streams import SkippingSource
 
 BLOCK = 1 << 20
+# of the file of a nested tar: many small files at a time
+BUFFER_BYTES = 128 * 1024
 # parts that lead out of a tree, or to a second spelling of a name in it
 NOT_IN_NAMES = frozenset({"", ".", "..", DRAFT_INSIDE})
 HIGHEST_ID = 2**32 - 2
@@ -67,6 +69,11 @@ class NestedTar:
         self._holes = 0
         # the sizes of files that have a second name in the tree, by the hash of the first, which may be long
         self._linked: dict[bytes, int] = {}
+
+    @property
+    def segments(self) -> list[Segment]:
+        """Return where the file that `members` yielded last has data."""
+        return self._segments
 
     def members(self) -> Iterator[Member]:
         """Yield the entries of the tree in the order of `walk`, each in a folder that came before; ROOT may be first.

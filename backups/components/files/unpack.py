@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from backups.components.files.format.header import FILE, FOLDER, LINK, ROOT, Member
-from backups.components.files.read import NestedTar
+from backups.components.files.index import read_tar
+from backups.components.files.read import BUFFER_BYTES, NestedTar
 from backups.components.files.replacing.scope import WHOLE, Scope
 from backups.components.files.unkept import Unkept
 from backups.lib.filesystem.attributes import set_attributes
@@ -16,8 +17,6 @@ from backups.lib.filesystem.folders import OpenFolders
 from backups.lib.filesystem.ownership import Ownership
 
 NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# many small files at a time
-BUFFER_BYTES = 128 * 1024
 TIMES = "the modification time"
 
 
@@ -29,18 +28,19 @@ def unpack_tree(
     scope: Scope = WHOLE,
     *,
     trusted: bool = True,
+    index: Path | None = None,
 ) -> Unkept:
     """Unpack what `archive` has of `scope` below the open, empty folder `root`; return what could not be kept.
 
     The root gets its mode and owner from the tar, or `otherwise` where the tar has none. What is not `trusted` gets no
-    privileges. `checkpoint` is called with the bytes written and may raise. Raises ComponentError that names a member
-    which does not belong in such a tree, and OSError.
+    privileges. `index` is that of `archive`, where it has one. `checkpoint` is called with the bytes written and may
+    raise. Raises ComponentError that names a member which does not belong in such a tree, and OSError.
     """
     unkept = Unkept()
     # what the folder above gives to new entries must not get into the tree
     set_attributes(root, {})
     with archive.open("rb", buffering=BUFFER_BYTES) as file, closing(_Folders(root)) as below:
-        tar = NestedTar(file, archive.name, trusted=trusted)
+        tar = read_tar(file, archive.name, index, trusted=trusted)
         top: Member | None = None
         for member in tar.members():
             if (name := scope.inner(member.name)) is None:

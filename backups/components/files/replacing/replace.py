@@ -51,12 +51,14 @@ def replace_tree(
     *,
     own: SitePathsBelow = NO_SITE_PATHS_BELOW,
     trusted: bool = True,
+    index: Path | None = None,
 ) -> Replaced:
     """Replace the folder `live` by the tree in `archive`.
 
     Missing folders above it are made with `permissions`. Modes are restored, set-id bits included where the archive
-    is `trusted`, and owners where this user may set them. The site's `own` paths below `live` are not changed. Raises
-    Untouched, and ComponentError where `live` may have been replaced already.
+    is `trusted`, and owners where this user may set them. The site's `own` paths below `live` are not changed. `index`
+    is that of `archive`, where it has one. Raises Untouched, and ComponentError where `live` may have been replaced
+    already.
     """
     with untouched(), translate_os_errors(live, Untouched):
         settle_aside(live)
@@ -74,9 +76,15 @@ def replace_tree(
                     with translate_os_errors(region.live, Untouched):
                         discard(region.draft)
                         region.draft.mkdir(mode=0o700)
-                        built = _unpack(archive, region, checkpoint, unkept, trusted=trusted)
+                        built = _unpack(archive, region, checkpoint, unkept, trusted=trusted, index=index)
                     found = first_difference(
-                        archive, region.draft, checkpoint, region.scope, unkept=unkept.found, trusted=trusted
+                        archive,
+                        region.draft,
+                        checkpoint,
+                        region.scope,
+                        unkept=unkept.found,
+                        trusted=trusted,
+                        index=index,
                     )
                     if found is not None:
                         raise ComponentError(
@@ -150,7 +158,13 @@ def _discarding_drafts(layout: Layout) -> Iterator[None]:
 
 
 def _unpack(
-    archive: Path, region: Region, checkpoint: Callable[[int], None], unkept: Unkept, *, trusted: bool
+    archive: Path,
+    region: Region,
+    checkpoint: Callable[[int], None],
+    unkept: Unkept,
+    *,
+    trusted: bool,
+    index: Path | None,
 ) -> os.stat_result:
     live = region.live
     descriptor = os.open(region.draft, FOLDER)
@@ -160,7 +174,8 @@ def _unpack(
                 f"{region.draft} belongs to another user.", hint="Find out who made it, then restore again."
             )
         otherwise = Ownership.of(live.stat()) if live.is_dir() else ownership_for(None, live.parent.stat(), folder=True)
-        unkept.include(unpack_tree(archive, descriptor, otherwise, checkpoint, region.scope, trusted=trusted))
+        found = unpack_tree(archive, descriptor, otherwise, checkpoint, region.scope, trusted=trusted, index=index)
+        unkept.include(found)
         # one call for the whole file system: fsync of each file takes minutes for many small ones
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
             raise OSError(ctypes.get_errno(), "the file system could not be synced")
