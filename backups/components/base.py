@@ -98,6 +98,10 @@ class ApplyContext:
     checkpoint: Callable[[int], None]
     indexes: Path | None = None
 
+    def index_of(self, entry: Entry) -> Path | None:
+        """Return the index of the tree that `entry` holds, where it has one."""
+        return None if self.indexes is None else self.indexes / entry.file
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceNeeded:

@@ -124,27 +124,29 @@ class NestedTar:
 
     def _member(self, header: RawHeader, records: dict[str, bytes]) -> Member:
         stored_name, stored_target = header.name, header.target
+        # most have a time, and nothing else
+        mtime = records.pop("mtime", None)
+        is_sparse = "GNU.sparse.major" in records
         if records:
             stored_name = records.pop("path", stored_name)
             stored_name = records.pop("GNU.sparse.name", stored_name)
             stored_target = records.pop("linkpath", stored_target)
-        name, target = to_text(stored_name), to_text(stored_target)
+        name = to_text(stored_name)
         type_ = TYPES.get(header.flag)
         if type_ is None or (header.size and type_ != FILE):
             raise self.refused(name, self._name)
-        mtime = records.pop("mtime", None)
         member = Member(
-            name=name.rstrip("/") if type_ == FOLDER else name,
-            type=type_,
-            mode=header.mode,
-            uid=header.uid,
-            gid=header.gid,
-            mtime_ns=header.mtime * SECOND if mtime is None else nanoseconds(mtime),
-            size=header.size,
+            name.rstrip("/") if type_ == FOLDER else name,
+            type_,
+            header.mode,
+            header.uid,
+            header.gid,
+            header.mtime * SECOND if mtime is None else nanoseconds(mtime),
+            header.size,
+            to_text(stored_target) if type_ in (LINK, HARD_LINK) else "",
+            mtime is not None,
+            is_sparse,
             stored=header.size,
-            target=target if type_ in (LINK, HARD_LINK) else "",
-            exact=mtime is not None,
-            sparse="GNU.sparse.major" in records,
         )
         if not 0 <= member.size <= LARGEST_FILE:
             raise MalformedHeaderError("a size is impossible")
