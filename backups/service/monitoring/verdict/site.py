@@ -12,7 +12,7 @@ from backups.models import BackupCopy, BackupExecution, InstanceState, KeyCheck
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
-from backups.service.monitoring.workers import worker_state
+from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination, DestinationTest
@@ -33,9 +33,12 @@ SITE_CODES = (
 OWN_KIND = BackupSite.kind
 
 
-def site_reasons() -> list[Reason]:
-    """Return what is wrong with the site, the most urgent first. The number of queries is constant."""
-    found = [*_files(), *_workers(), *_destinations()]
+def site_reasons(workers: WorkerState | None = None) -> list[Reason]:
+    """Return what is wrong with the site, the most urgent first. The number of queries is constant.
+
+    `workers` is their state where that was asked already.
+    """
+    found = [*_files(), *_workers(workers or worker_state()), *_destinations()]
     return sorted(found, key=lambda reason: (-reason.level.exit_code, SITE_CODES.index(reason.code)))
 
 
@@ -63,8 +66,8 @@ def _files() -> Iterator[Reason]:
         )  # fmt: skip
 
 
-def _workers() -> Iterator[Reason]:
-    for problem in worker_state().problems:
+def _workers(state: WorkerState) -> Iterator[Reason]:
+    for problem in state.problems:
         yield Reason("worker-silent", Level.AT_RISK, problem.message, problem.hint, problem.queue)
 
 
