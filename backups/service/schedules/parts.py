@@ -20,8 +20,8 @@ STATE = (
 WRITTEN = ("enabled", "left_at", "paused_here", *STATE, *(name.removesuffix("_id") for name in REPEATED))
 
 
-def join(schedule: BackupSchedule, names: Collection[str]) -> None:
-    """Let `schedule`, whose row is locked, cover `names` from its next slot on."""
+def join(schedule: BackupSchedule, names: Collection[str]) -> list[str]:
+    """Let `schedule`, whose row is locked, cover `names` from its next slot on; return those that it did not cover."""
     now, runs = timezone.now(), _next_run(schedule)
     existing = {part.instance: part for part in schedule.parts.select_for_update().filter(instance__in=names)}
     new, returning = [], []
@@ -42,12 +42,19 @@ def join(schedule: BackupSchedule, names: Collection[str]) -> None:
     BackupSchedule.objects.bulk_create(new)
     BackupSchedule.objects.bulk_update(returning, WRITTEN, batch_size=200)
     _repeat_further(schedule, [*new, *returning])
+    return sorted(part.instance for part in (*new, *returning))
 
 
-def leave(schedule: BackupSchedule, names: Collection[str]) -> None:
-    """Let `schedule` cover `names` no more. Their parts stay: the verdict says since when nothing is scheduled."""
+def leave(schedule: BackupSchedule, names: Collection[str]) -> list[str]:
+    """Let `schedule`, whose row is locked, cover `names` no more; return those that it covered.
+
+    Their parts stay: the verdict says since when nothing is scheduled.
+    """
+    covered = schedule.parts.filter(instance__in=names, left_at=None)
+    left = sorted(covered.values_list("instance", flat=True))
     ended = {"enabled": False, "next_run": None, "retry_at": None, "left_at": timezone.now()}
-    schedule.parts.filter(instance__in=names, left_at=None).update(**ended)
+    covered.update(**ended)
+    return left
 
 
 def repeat(schedule: BackupSchedule) -> None:
