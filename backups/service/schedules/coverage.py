@@ -52,11 +52,10 @@ def require_scope(schedule: BackupSchedule) -> None:
         for name in schedule.instances:
             get_instance(name)
     elif not covered_by(schedule):
-        labels = sorted({label for one in inventory().instances.values() for label in one.labels})
         if schedule.scope == Scope.LABEL:
             raise BackupError(
                 f"No instance has the label {schedule.label!r}.",
-                hint=f"Labels in the instances file: {', '.join(labels) or 'none'}.",
+                hint=f"Labels in the instances file: {', '.join(inventory().labels) or 'none'}.",
             )
         raise BackupError("The instances file describes no instance.", hint="Describe one first.")
 
