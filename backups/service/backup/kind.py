@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 
 from django.conf import settings
 from django.utils import timezone
 
+from backups.archive.compression.write import compressor
 from backups.components import Component
 from backups.errors import BackupError, Interrupted
 from backups.instances import get_instance
@@ -34,7 +36,7 @@ from backups.service.backup.encrypt import verify_encrypted, with_encryption
 from backups.service.backup.export import build_manifest, export_components
 from backups.service.backup.finish_import import finish_import
 from backups.service.backup.finish_upload import complete
-from backups.service.backup.pack import pack
+from backups.service.backup.pack import Bodies, pack
 from backups.service.backup.settle import NOTE, settle_uploads
 from backups.service.backup.targets import Targets
 from backups.service.backup.upload import upload_archives
@@ -90,26 +92,36 @@ class BackupKind(RunKind[BackupExecution]):
         require_space(directory, len(variants) * estimate + SPARE_BYTES)
 
         monitor.stage(Stage.EXPORTING, total=2 * estimate)
-        scratch = directory / "export"
-        scratch.mkdir(mode=0o700)
-        with export_components(instance, parts, scratch, monitor, as_found=run.kind == Kind.SAFETY) as contents:
-            contents.warnings[:0] = warnings
-            manifest = record_drops(run, build_manifest(contents, instance, run))
-            if contents.config_info:
-                layers = contents.config_info.layers.items()
-                kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
-                run.transition(Status.RUNNING, config_json=kept)
+        scratch, bodies = directory / "export", directory / "packed"
+        for folder in (scratch, bodies):
+            folder.mkdir(mode=0o700)
+        with compressor(settings.BACKUP_COMPRESSION, level or settings.BACKUP_COMPRESSION_LEVEL) as packing:
+            contents = export_components(
+                instance,
+                parts,
+                scratch,
+                Bodies(bodies, packing, monitor),
+                monitor,
+                as_found=run.kind == Kind.SAFETY,
+            )
+        contents.warnings[:0] = warnings
+        manifest = record_drops(run, build_manifest(contents, instance, run))
+        if contents.config_info:
+            layers = contents.config_info.layers.items()
+            kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
+            run.transition(Status.RUNNING, config_json=kept)
 
-            monitor.stage(Stage.PACKING, total=len(variants) * manifest.total_size_bytes)
+        monitor.stage(Stage.PACKING, total=len(variants) * sum(part.compressed_bytes for part in contents.packed))
+        unlisted = keep_exported(run, contents.parts, contents.entries, monitor.advance)
+        # the archives need no second copy on the disk, and the removal of a large file takes time
+        with ThreadPoolExecutor(1) as beside:
+            removed = beside.submit(shutil.rmtree, scratch)
             archives = {
-                encrypted: pack(
-                    contents, with_encryption(manifest, encryption), encryption, directory, monitor, level=level
-                )
+                encrypted: pack(contents.packed, with_encryption(manifest, encryption), encryption, directory, monitor)
                 for encrypted, encryption in variants.items()
             }
-            unlisted = keep_exported(run, contents.parts, contents.entries, monitor.advance)
-        # the upload needs no second copy on the disk
-        shutil.rmtree(scratch)
+            removed.result()
+        shutil.rmtree(bodies)
         for made in archives.values():
             if made.encryption is not None:
                 verify_encrypted(made.path, made.manifest, made.encryption, lambda _: monitor.advance(0))
