@@ -42,7 +42,8 @@ def check_destinations_of_schedules(
     """W072: a schedule that runs names a disabled destination."""
     if not may_read(BackupSchedule, databases):
         return []
-    schedules = BackupSchedule.objects.enabled().select_related("destination").prefetch_related("further__destination")
+    enabled = BackupSchedule.objects.enabled().whole()
+    schedules = enabled.select_related("destination").prefetch_related("further__destination")
     return [
         Warning(
             f"Schedule {schedule.name}: {problem}",

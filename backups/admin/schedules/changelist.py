@@ -66,7 +66,7 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
         return super().has_view_permission(request) or super().has_change_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BackupSchedule]:
-        return super().get_queryset(request).prefetch_related("further__destination")
+        return super().get_queryset(request).filter(parent=None).prefetch_related("further__destination")
 
     # --- list -----------------------------------------------------------------------------------------------------
     @admin.display(description="status", ordering="next_run")

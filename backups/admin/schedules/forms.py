@@ -62,6 +62,13 @@ class ScheduleForm(ModelForm):
         custom = ", ".join(settings.BACKUP_CUSTOM_CADENCES)
         self.fields["expression"].help_text = EXPRESSIONS + (f" Custom: {custom}." if custom else "")
 
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        # parts repeat the names of their schedules
+        if BackupSchedule.objects.whole().filter(name=name).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("There is a schedule of this name already.")
+        return name
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         type_, zone = cleaned.get("type"), cleaned.get("time_zone")
