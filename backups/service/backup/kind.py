@@ -45,6 +45,8 @@ from backups.service.retention.prune import prune_after
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
 SPARE_BYTES = 16 << 20
+# of a safety backup, while whose restore the service may be down: the fastest in all, with writing and reading back
+FAST_LEVEL = 2
 
 
 class BackupKind(RunKind[BackupExecution]):
@@ -80,7 +82,9 @@ class BackupKind(RunKind[BackupExecution]):
         live = live or instance.service.live()
         targets.choose_encryption(instance, live)
         site_key()  # raises now instead of after the upload, when the signing key is missing
-        level = declaration_of(instance, live).compression_level if parts is None else None
+        level = FAST_LEVEL
+        if parts is None:
+            level = declaration_of(instance, live).compression_level or settings.BACKUP_COMPRESSION_LEVEL
         parts = live_components(instance, live.merged) if parts is None else parts
         # the restore has checked this before its safety backup
         only = () if run.kind == Kind.SAFETY else None
@@ -95,7 +99,7 @@ class BackupKind(RunKind[BackupExecution]):
         scratch, bodies = directory / "export", directory / "packed"
         for folder in (scratch, bodies):
             folder.mkdir(mode=0o700)
-        with compressor(settings.BACKUP_COMPRESSION, level or settings.BACKUP_COMPRESSION_LEVEL) as packing:
+        with compressor(settings.BACKUP_COMPRESSION, level) as packing:
             contents = export_components(
                 instance,
                 parts,
