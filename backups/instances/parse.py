@@ -89,7 +89,7 @@ def _instance(name: str, table: Any) -> Instance:
     if (kind := KINDS.get(named)) is None:
         raise Mistake("kind", "The kind is unknown.", f"Use one of {', '.join(KINDS)}.")
     require_known(table, COMMON_KEYS | kind.keys, "")
-    root = _root(table)
+    root = _root(table, default=kind.default_root())
     # for what needs a folder that is there: hooks, the marker of a restart
     folder = root.on_host(".")
     home = folder if any(folder.is_relative_to(allowed) for allowed in root.allowed) else root.allowed[0]
@@ -126,8 +126,8 @@ def _instance(name: str, table: Any) -> Instance:
     return Instance(name, service, home, queue, state, hooks, hook_timeout, watch, days, tuple(secrets), tuple(labels))
 
 
-def _root(table: Mapping[str, Any]) -> Root:
-    folder = _absolute(text(table, "root"), "root")
+def _root(table: Mapping[str, Any], *, default: str) -> Root:
+    folder = _absolute(text(table, "root", default=default or None), "root")
     mapped = table.get("map", {})
     if not isinstance(mapped, dict) or not all(isinstance(path, str) for path in mapped.values()):
         raise Mistake("map", "The value must be a table of folders, such as { '/app/data' = '/srv/volumes/tacacs' }.")

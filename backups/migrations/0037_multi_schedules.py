@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='backupschedule',
             name='label',
-            field=models.CharField(blank=True, db_default='', help_text='A label of the instances file.', max_length=64),
+            field=models.CharField(blank=True, db_default='', default='', help_text='A label of the instances file.', max_length=64),
         ),
         migrations.AddField(
             model_name='backupschedule',

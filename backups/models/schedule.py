@@ -41,7 +41,9 @@ class BackupSchedule(models.Model):
     instances: "Json[list[str] | None]" = models.JSONField(
         null=True, blank=True, help_text="the names, where it is for several instances"
     )
-    label = models.CharField(max_length=64, blank=True, db_default="", help_text="A label of the instances file.")
+    label = models.CharField(
+        max_length=64, blank=True, db_default="", default="", help_text="A label of the instances file."
+    )
     parent = models.ForeignKey(
         "self", null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="parts", db_index=False
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backups.checks.cadences import check_scopes_of_schedules
 from backups.models import BackupExecution, BackupSchedule
 from tests.support.call_commands import command, refused
 from tests.support.rows import a_destination
@@ -151,3 +152,11 @@ def test_labels_are_a_list_of_different_names(labels: str, declare: Callable[[st
     declare(TABLE.format(name="shop", labels=labels))
     (row,) = command("listinstances", "--json").data
     assert row["problem"].startswith("[shop] labels: ")
+
+
+def test_a_schedule_that_covers_none_is_named_by_the_check(labelled: Labelled) -> None:
+    command("addschedule", "nightly", "--label", "net", *CRON)
+    assert check_scopes_of_schedules(None, ["default"]) == []
+    labelled(shop=[])
+    (found,) = check_scopes_of_schedules(None, ["default"])
+    assert (found.id, "'net'" in found.msg) == ("backups.W073", True)

@@ -33,7 +33,7 @@ from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
 from backups.service.backup.encrypt import verify_encrypted, with_encryption
-from backups.service.backup.export import build_manifest, export_components
+from backups.service.backup.export import build_manifest, export_components, without_sealed
 from backups.service.backup.finish_import import finish_import
 from backups.service.backup.finish_upload import complete
 from backups.service.backup.pack import Bodies, pack
@@ -109,7 +109,8 @@ class BackupKind(RunKind[BackupExecution]):
                 as_found=run.kind == Kind.SAFETY,
             )
         contents.warnings[:0] = warnings
-        manifest = record_drops(run, build_manifest(contents, instance, run))
+        manifest = build_manifest(contents, instance, run)
+        manifest = record_drops(run, manifest if True in variants else without_sealed(manifest, contents))
         if contents.config_info:
             layers = contents.config_info.layers.items()
             kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
@@ -121,7 +122,13 @@ class BackupKind(RunKind[BackupExecution]):
         with ThreadPoolExecutor(1) as beside:
             removed = beside.submit(shutil.rmtree, scratch)
             archives = {
-                encrypted: pack(contents.packed, with_encryption(manifest, encryption), encryption, directory, monitor)
+                encrypted: pack(
+                    contents.packed if encrypted else contents.unsealed(),
+                    with_encryption(manifest, encryption) if encrypted else without_sealed(manifest, contents),
+                    encryption,
+                    directory,
+                    monitor,
+                )
                 for encrypted, encryption in variants.items()
             }
             removed.result()

@@ -11,9 +11,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.errors import BackupError
-from backups.models import BackupExecution, BackupSchedule, NotificationChannel
+from backups.models import BackupExecution, BackupSchedule, Delivery, NotificationChannel
+from backups.notifications.pings import queue_pings
 from backups.notifications.routing import ping_routes
-from backups.service.automation.schedules import edit, pause, resume, start_due
+from backups.service.automation.by_hand import edit, pause, resume
+from backups.service.automation.schedules import start_due
 from backups.service.monitoring.protection import protections
 from backups.service.monitoring.verdict import verdicts
 from backups.service.retention.stored import uses_of
@@ -316,6 +318,14 @@ def test_a_channel_of_the_schedule_is_for_the_runs_of_every_part(describe: Descr
     assert route.takes_run("wiki", part("wiki").pk)
     assert not route.takes_run("blog", "")
     assert route.instances == {"shop", "wiki"}
+    signals = []
+    for failures in (1, 0):
+        BackupSchedule.objects.filter(instance="shop").update(consecutive_failures=failures)
+        queue_pings(an_execution("wiki", schedule=part("wiki")), "success")
+        signals += [item["signal"] for one in Delivery.objects.all() for item in one.items]
+        Delivery.objects.all().delete()
+    # the success of one does not hide that another one fails
+    assert signals == ["fail", "success"]
 
 
 def test_a_schedule_of_several_instances_counts_once_where_schedules_are_counted(describe: Describe) -> None:

@@ -155,7 +155,7 @@ def past_runs(now: datetime | None = None, *, with_restores: bool = True) -> Pas
         group_of("backup", schedule.instance, schedule).add(MISSED, len(missing))
         silent.append(Trouble(MISSED, schedule.instance, schedule.name, missing[-1], "", count=len(missing)))
     troubles += sorted(silent, key=lambda one: one.at, reverse=True)[:MOST_TROUBLES]
-    ordered = sorted(groups.values(), key=lambda group: (group.queue, group.noun, group.cadence))
+    ordered = sorted(groups.values(), key=lambda group: (not group.is_troubled, group.queue, group.noun, group.cadence))
     return Past(since, now, ordered, sorted(troubles, key=lambda one: one.at, reverse=True))
 
 

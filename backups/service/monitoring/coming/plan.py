@@ -103,7 +103,7 @@ def _scheduled(schedules: Iterable[BackupSchedule], now: datetime, until: dateti
             group.is_cut |= len(moments) > MOST or len(runs) + len(moments) > MOST_RUNS
             for moment in moments[: max(1, MOST_RUNS - len(runs))]:
                 runs.append(_Run(moment, len(runs), schedule.instance, group))
-                group.count += 1
+                group.runs += 1
     return sorted(runs, key=lambda run: (run.slot, run.number))
 
 
@@ -126,7 +126,7 @@ def _drills(now: datetime, until: datetime) -> tuple[list[_Run], dict[str, timed
         group = groups.setdefault((queue, hour), Group(Sort.DRILL, queue, "regular drill", due, due))
         group.first, group.last = min(group.first, due), max(group.last, due)
         group.instances.append(name)
-        group.count += 1
+        group.runs += 1
         if state.put_off:
             group.notes.append(f"{name}: {state.put_off}")
         runs.append(_Run(due, len(runs), name, group))
@@ -188,7 +188,7 @@ def _digests(now: datetime, until: datetime) -> list[Group]:
             max(channel.next_digest_at or now, now),
             max(channel.next_digest_at or now, now),
             names=[channel.name],
-            count=1,
+            runs=1,
         )
         for channel in channels.order_by("next_digest_at", "name")
     ]

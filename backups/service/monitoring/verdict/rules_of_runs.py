@@ -11,7 +11,7 @@ from backups.service.monitoring.verdict.facts import Facts
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
-from destinations.lib.formats import counted, rough_duration
+from destinations.lib.formats import counted, listed, rough_duration
 from destinations.lib.operator_error import sentences
 
 LONGEST_CAUSE = 160
@@ -50,8 +50,8 @@ def run_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]
         yield Reason(
             "nothing-scheduled", Level.AT_RISK,
             f"Nothing is scheduled for {facts.instance}: schedule {last} does not cover it any more.",
-            "Give it the label, or a schedule with `addschedule`. If it is to have none, run "
-            f"`changeschedule {last} --forget {facts.instance}`.",
+            "Give it the label, or a schedule with `addschedule`. If it is to have none, let the schedule forget it, "
+            "on its page or with `changeschedule`.",
             since=last.left_at,
         )  # fmt: skip
 
@@ -83,7 +83,7 @@ def _not_described(facts: Facts) -> Iterator[Reason]:
             schedules = ", and its schedules fail"
         elif left:
             schedules = f", and nothing is scheduled for it since schedule {left[0]} covers it no more"
-            delete = " and ".join(f"run `changeschedule {row} --forget {facts.instance}`" for row in left)
+            delete = f"let {listed([f'schedule {row}' for row in left])} forget it, with `changeschedule`"
         yield Reason(
             "not-in-instances-file", Level.UNPROTECTED,
             f"{facts.instance} is not in the instances file, so it is not backed up{schedules}.",

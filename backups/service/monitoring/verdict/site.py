@@ -6,12 +6,13 @@ from django.db.models import OuterRef, Subquery, Sum
 
 from backups.instances import inventory
 from backups.instances.kinds import KINDS
+from backups.instances.kinds.backupsite.kind import ADVICE, BackupSite
 from backups.lib.log_handlers import log_problem
 from backups.models import BackupCopy, BackupExecution, InstanceState, KeyCheck
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
-from backups.service.monitoring.workers import worker_state
+from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination, DestinationTest
@@ -29,13 +30,15 @@ SITE_CODES = (
     "log-not-writable",
     "own-database-not-backed-up",
 )
-# the kind of instance that backs up this site itself
-OWN_KIND = "backupsite"
+OWN_KIND = BackupSite.kind
 
 
-def site_reasons() -> list[Reason]:
-    """Return what is wrong with the site, the most urgent first. The number of queries is constant."""
-    found = [*_files(), *_workers(), *_destinations()]
+def site_reasons(workers: WorkerState | None = None) -> list[Reason]:
+    """Return what is wrong with the site, the most urgent first. The number of queries is constant.
+
+    `workers` is their state where that was asked already.
+    """
+    found = [*_files(), *_workers(workers or worker_state()), *_destinations()]
     return sorted(found, key=lambda reason: (-reason.level.exit_code, SITE_CODES.index(reason.code)))
 
 
@@ -50,11 +53,11 @@ def _files() -> Iterator[Reason]:
             "There is nothing to back up yet: the instances file describes no instance.",
             "Describe one: docs/instances.md.",
         )  # fmt: skip
-    # a release without that kind backs up its database by other means
+    # a project that takes the kind out of the registry backs up its database by other means
     elif OWN_KIND in KINDS and all(instance.kind != OWN_KIND for instance in found.instances.values()):
         yield Reason(
             "own-database-not-backed-up", Level.AT_RISK, "No instance backs up the database of this site itself.",
-            f'Describe one of kind = "{OWN_KIND}" in the instances file, with a schedule.',
+            ADVICE,
         )  # fmt: skip
     if problem_of_log := log_problem():
         yield Reason(
@@ -63,8 +66,8 @@ def _files() -> Iterator[Reason]:
         )  # fmt: skip
 
 
-def _workers() -> Iterator[Reason]:
-    for problem in worker_state().problems:
+def _workers(state: WorkerState) -> Iterator[Reason]:
+    for problem in state.problems:
         yield Reason("worker-silent", Level.AT_RISK, problem.message, problem.hint, problem.queue)
 
 

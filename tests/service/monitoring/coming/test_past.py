@@ -56,8 +56,8 @@ def test_runs_are_counted_by_cadence_and_a_failure_has_its_reason(hourly: Backup
     an_execution("shop", age=timedelta(days=2))
     past = past_runs(now)
     assert [(group.cadence != "", group.counts) for group in past.groups] == [
-        (False, {"completed": 1}),
         (True, {"completed": 5, "failed": 1}),
+        (False, {"completed": 1}),
     ]
     (trouble,) = past.troubles
     assert (trouble.what, trouble.schedule, trouble.run) == ("failed", hourly.name, failed)
