@@ -24,7 +24,9 @@ class Growing:
     """
 
     def __init__(self, source: Path, path: Path, compressor: Compressor) -> None:
-        self._source, self._body, self._compressor = source, Body(path), compressor
+        self._body, self._compressor = Body(path), compressor
+        # here, while it is there: a copy that fails is removed
+        self._file = source.open("rb", buffering=0)
         self._crcs = array("I")
         self._stored = 0
         self._complete, self._ended = 0, False
@@ -66,7 +68,7 @@ class Growing:
             self._error = error
 
     def _blocks(self) -> Iterator[bytes]:
-        with self._source.open("rb", buffering=0) as file:
+        with self._file as file:
             number = FIRST
             while True:
                 with self._changed:

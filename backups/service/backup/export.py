@@ -1,15 +1,12 @@
-"""Exporting every component, checking and compressing it in other threads, and building the manifest."""
+"""Exporting every component, checking and compressing it in other threads."""
 
-import platform
-import socket
-import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backups.archive.manifest.document import Absent, Entry, LeftOut, Manifest, Unchecked
+from backups.archive.manifest.document import Absent, Entry, LeftOut, Unchecked
 from backups.archive.tar.members import PackedPart
 from backups.components import Component, ConfigInfo, Export, ExportContext, ExportedPart, sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
@@ -18,8 +15,7 @@ from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.backup.held_before import last_backup_with
 from backups.service.backup.pack import Bodies
-from backups.version import APPLICATION
-from destinations.lib.formats import listed, printable
+from destinations.lib.formats import printable
 
 CHECKING_THREADS = 2
 
@@ -213,49 +209,3 @@ def _collect(export: Export, contents: Contents, *, as_found: bool = False) -> N
         loss = f" It was there before: {holder} holds it." if holder else ""
         contents.warnings.append(f"{name} is not in this backup: {reason}{loss}")
     contents.config_info = contents.config_info or export.config_info
-
-
-def without_sealed(manifest: Manifest, contents: Contents) -> Manifest:
-    """Return `manifest` for an archive that is not encrypted, which lacks the parts that are sealed."""
-    names = {part.name for part in contents.parts if part.sealed}
-    gone = [entry for entry in manifest.contents if entry.file in names]
-    if not gone:
-        return manifest
-    named = listed([entry.file for entry in gone])
-    return replace(
-        manifest,
-        contents=tuple(entry for entry in manifest.contents if entry not in gone),
-        left_out=(*manifest.left_out, *(LeftOut(entry.component or "", entry.file, "keys") for entry in gone)),
-        warnings=(
-            *manifest.warnings,
-            f"The archive is not encrypted, so it is without {named}: encrypt it, or keep a copy of these elsewhere.",
-        ),
-    )
-
-
-def build_manifest(contents: Contents, instance: Instance, backup: BackupExecution) -> Manifest:
-    config = contents.config_info
-    started_at = backup.started_at or backup.created_at
-    # the identity and version of the service are not read from files that may be damaged
-    members = {part.name: part.path for part in contents.parts if part.name not in contents.as_found}
-    return Manifest(
-        instance_id=instance.service.instance_id(members),
-        instance_name=instance.name,
-        hostname=socket.gethostname(),
-        backup_type=backup.kind,
-        timestamp_utc=started_at.isoformat(),
-        triggered_by=backup.triggered_by,
-        server_version=instance.service.server_version(members),
-        python_version=platform.python_version(),
-        platform=platform.platform(),
-        sqlite_version=sqlite3.sqlite_version,
-        config_source=config.source if config else None,
-        config_hash=config.hash if config else None,
-        has_overrides=config.has_overrides if config else None,
-        contents=tuple(contents.entries),
-        application=APPLICATION,
-        kind=instance.kind,
-        warnings=tuple(contents.warnings),
-        absent=tuple(contents.absent),
-        left_out=tuple(contents.left_out),
-    )

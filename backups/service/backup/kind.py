@@ -33,9 +33,10 @@ from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
 from backups.service.backup.encrypt import verify_encrypted, with_encryption
-from backups.service.backup.export import build_manifest, export_components, without_sealed
+from backups.service.backup.export import export_components
 from backups.service.backup.finish_import import finish_import
 from backups.service.backup.finish_upload import complete
+from backups.service.backup.manifest import build_manifest, without_sealed
 from backups.service.backup.pack import Bodies, pack
 from backups.service.backup.settle import NOTE, settle_uploads
 from backups.service.backup.targets import Targets

@@ -1,5 +1,6 @@
 """Members that are compressed ahead, also while the file is written, and joined behind the manifest later."""
 
+import errno
 import io
 import os
 import random
@@ -126,8 +127,12 @@ def test_a_compressed_copy_that_was_altered_cut_or_emptied_is_refused(tmp_path: 
 
 
 def test_an_error_of_the_compressing_ahead_is_raised_by_the_packing(tmp_path: Path, packing: Compressor) -> None:
-    growing = Growing(tmp_path / "none", tmp_path / "ahead", packing)
+    def full(_block: bytes) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "data").write_bytes(noise(1))
+    packing.compress = full
+    growing = Growing(tmp_path / "data", tmp_path / "ahead", packing)
     growing.written(SIZE)
-    (tmp_path / "data").write_bytes(b"data")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OSError, match="No space left"):
         packed(tmp_path, packing, growing)
