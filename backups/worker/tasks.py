@@ -1,6 +1,7 @@
 """Tasks of django-q2, and their dispatch: a message carries the id of a run, and the row holds its state."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,11 +22,28 @@ from backups.worker.q2.enqueue import send_message
 Status = Run.Status
 # A task starts further runs for this long: the timeout of django-q2 covers all runs of a task.
 BURST_SECONDS = 60
+# of runs that are started together: more than the slots of a few hosts
+MOST_MESSAGES = 20
 
 
 def enqueue(run: Run) -> None:
     """Send a message for `run` to a worker of its instance's queue as soon as the row is committed."""
     transaction.on_commit(partial(_dispatch, run))
+
+
+def enqueue_all(runs: Sequence[Run]) -> None:
+    """Do for the new `runs` of one kind and queue what `enqueue` does, with messages for the first ones only.
+
+    A message leads to whatever waits, the oldest first; each run that ends and each tick send further ones.
+    """
+    if not runs:
+        return
+    # by one conditional update: of two processes with the same rows only one sends messages
+    rows = type(runs[0]).objects.filter(QUEUED, pk__in=[run.pk for run in runs], rang_at=None)
+    if not rows.update(rang_at=timezone.now()):
+        return
+    for run in runs[:MOST_MESSAGES]:
+        send_message(queue_of(run.instance), f"backups.worker.tasks.{run.noun}", run.pk)
 
 
 def backup(backup_id: str) -> str:

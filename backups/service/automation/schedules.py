@@ -1,100 +1,131 @@
 """Run schedules: start due slots and retries, and record how each run ended."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
-from backups.service.backup.start import Slot, start_backup
+from backups.service.backup.start import Due, Slot, start_scheduled
 from backups.service.schedules.cadence import latest_due
 from backups.service.schedules.planning import RETRY_AFTER, cadence_of
 from backups.signals import schedule_failed
 from destinations.lib.operator_error import sentences
 
-Kind, Status = BackupExecution.Kind, Run.Status
+Status = Run.Status
 # a run that starts later than this after its slot is commented as a missed run
 LATE_AFTER = timedelta(minutes=5)
+# so many schedules are locked at once
+AT_ONCE = 100
 
 
 def start_due(queue: str) -> list[BackupExecution]:
-    """Queue the due slots and retries of the schedules of `queue`; return the backups, which the caller enqueues."""
+    """Queue the due slots and retries of the schedules of `queue`; return the backups, which the caller enqueues.
+
+    Hundreds of slots at once take few queries; each transaction locks the rows of some of them.
+    """
     now = timezone.now()
     enabled = of_queue(BackupSchedule.objects.enabled(), queue)
     due = enabled.filter(next_run__lte=now) | enabled.filter(retry_at__lte=now)
-    started: list[BackupExecution] = []
-    for pk in due.values_list("pk", flat=True):
+    pks = list(due.order_by("pk").values_list("pk", flat=True))
+    slots, started = Slots(now), list[BackupExecution]()
+    for begin in range(0, len(pks), AT_ONCE):
         with transaction.atomic():
-            # read again under the lock: of two processes only one sees that the slot is due
-            rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
-            schedule = rows.filter(pk=pk, enabled=True).first()
-            if schedule is None:
-                continue
-            if schedule.next_run is not None and schedule.next_run <= now:
-                started += _start_slot(schedule, schedule.next_run, now)
-            elif schedule.retry_at is not None and schedule.retry_at <= now:
-                schedule.retry_at = None
-                schedule.save(update_fields=["retry_at"])
-                runs = schedule.executions.filter(scheduled_for__isnull=False)
-                last = runs.order_by("-scheduled_for", "-attempt").first()
-                if last is not None and last.scheduled_for is not None:
-                    slot = Slot(schedule, last.scheduled_for, last.attempt + 1)
-                    started += _start(schedule, slot, f"attempt {slot.attempt}, after: {last.error_message}")
+            started += _start(pks[begin : begin + AT_ONCE], slots)
     return started
 
 
-def _start_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> list[BackupExecution]:
-    try:
-        cadence = cadence_of(schedule)
-        if cadence is None:
-            raise BackupError("It is a manual schedule.")
-        # only the newest of several missed slots runs: one backup makes up for all of them
-        slot = latest_due(cadence, since, now)
-        schedule.next_run = cadence.next_after(now)
-    except BackupError as error:
-        schedule.next_run = None
-        _record_refusal(schedule, sentences("It has no next run", error.message))
+class Slots:
+    """The slots that are due at `now`, by cadence: many schedules share one, and a cron expression takes a while."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self._known: dict[tuple[str, str, str, datetime], tuple[datetime, datetime]] = {}
+
+    def due(self, schedule: BackupSchedule, since: datetime) -> tuple[datetime, datetime]:
+        """Return the newest slot since `since` that is due, and the one after it. Raises BackupError.
+
+        Only the newest of several missed slots runs: one backup makes up for all of them.
+        """
+        key = (schedule.type, schedule.expression, schedule.time_zone, since)
+        if key not in self._known:
+            cadence = cadence_of(schedule)
+            if cadence is None:
+                raise BackupError("It is a manual schedule.")
+            self._known[key] = latest_due(cadence, since, self.now), cadence.next_after(self.now)
+        return self._known[key]
+
+
+def _start(pks: Sequence[str], slots: Slots) -> list[BackupExecution]:
+    """Queue what is due of the schedules with `pks`, in the caller's transaction."""
+    # read again under the lock: of two processes only one sees that a slot is due
+    rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
+    rows = rows.prefetch_related("further__destination").filter(pk__in=pks, enabled=True).order_by("pk")
+    now, planned, retried = slots.now, list[Due](), list[BackupSchedule]()
+    moved: list[BackupSchedule] = []
+    queued = BackupExecution.objects.queued().filter(schedule__in=pks).order_by().values_list("schedule_id", flat=True)
+    waiting = set(queued)
+    for schedule in rows:
+        if (since := schedule.next_run) is not None and since <= now:
+            try:
+                slot, schedule.next_run = slots.due(schedule, since)
+            except BackupError as error:
+                schedule.next_run = None
+                _record_refusal(schedule, sentences("It has no next run", error.message))
+                continue
+            # a queued backup of this schedule will contain the data of this slot, too: queued backups do not pile up
+            if schedule.pk in waiting:
+                audit.log("schedule.slot-covered", schedule=schedule.name, slot=slot.isoformat(), by="a queued backup")
+            else:
+                planned.append(Due(Slot(schedule, slot, 1), _comment(schedule, _lateness(slot, since, now))))
+        elif schedule.retry_at is not None and schedule.retry_at <= now:
+            retried.append(schedule)
+        else:
+            continue
+        schedule.retry_at = None
+        moved.append(schedule)
+    # before a refusal is recorded in the same rows
+    BackupSchedule.objects.bulk_update(moved, ["next_run", "retry_at"])
+    started, refused = start_scheduled([*planned, *_retries(retried)])
+    for due, reason in refused:
+        _record_refusal(due.slot.schedule, reason.message)
+    return started
+
+
+def _retries(schedules: Sequence[BackupSchedule]) -> list[Due]:
+    """Return the next attempt at the last slot of each of `schedules`."""
+    if not schedules:
         return []
-    schedule.retry_at = None
-    schedule.save(update_fields=["next_run", "retry_at"])
-    # a queued backup of this schedule will contain the data of this slot, too: queued backups do not pile up
-    if schedule.executions.queued().exists():
-        audit.log("schedule.slot-covered", schedule=schedule.name, slot=slot.isoformat(), by="a queued backup")
-        return []
-    comment = ""
+    runs = BackupExecution.objects.filter(schedule=OuterRef("pk"), scheduled_for__isnull=False)
+    last = Subquery(runs.order_by("-scheduled_for", "-attempt").values("pk")[:1])
+    rows = BackupSchedule.objects.filter(pk__in=[row.pk for row in schedules]).order_by()
+    pks = [pk for pk in rows.annotate(last=last).values_list("last", flat=True) if pk is not None]
+    attempts = {run.schedule_id: run for run in BackupExecution.objects.without_manifest().filter(pk__in=pks)}
+    found = []
+    for schedule in schedules:
+        run = attempts.get(schedule.pk)
+        if run is not None and run.scheduled_for is not None:
+            slot = Slot(schedule, run.scheduled_for, run.attempt + 1)
+            text = f"attempt {slot.attempt}, after: {run.error_message}"
+            found.append(Due(slot, _comment(schedule, text)))
+    return found
+
+
+def _lateness(slot: datetime, since: datetime, now: datetime) -> str:
     if slot != since:
-        comment = f"of {slot:%Y-%m-%d %H:%M} UTC; slots were missed since {since:%Y-%m-%d %H:%M} UTC"
-    elif now - slot > LATE_AFTER:
-        comment = f"of {slot:%Y-%m-%d %H:%M} UTC, which was missed"
-    return _start(schedule, Slot(schedule, slot, 1), comment)
+        return f"of {slot:%Y-%m-%d %H:%M} UTC; slots were missed since {since:%Y-%m-%d %H:%M} UTC"
+    return f"of {slot:%Y-%m-%d %H:%M} UTC, which was missed" if now - slot > LATE_AFTER else ""
 
 
-def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExecution]:
-    text = f"schedule {schedule.name} {comment}".strip()[:500]
-    try:
-        with transaction.atomic():
-            return [
-                start_backup(
-                    schedule.instance,
-                    schedule.destinations,
-                    by=f"schedule {schedule.name}"[:150],
-                    kind=Kind.SCHEDULED,
-                    comment=text,
-                    slot=slot,
-                )
-            ]
-    except IntegrityError:
-        # the constraint on slot and attempt: another process has started it
-        audit.log("schedule.slot-taken", schedule=schedule.name, slot=slot.scheduled_for)
-        return []
-    except BackupError as error:
-        _record_refusal(schedule, error.message)
-        return []
+def _comment(schedule: BackupSchedule, text: str) -> str:
+    return f"schedule {schedule.name} {text}".strip()[:500]
 
 
 def record_result(backup: BackupExecution) -> None:

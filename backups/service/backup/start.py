@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from backups.errors import BackupError
 from backups.instances import get_instance
@@ -13,7 +13,7 @@ from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
 from backups.runs.queue.deduplication import AlreadyWaiting, create_once
 from backups.runs.queue.ownership import process_owner_fields
-from backups.service.archives.records.copies import Destinations, in_order, lock, plan_copies
+from backups.service.archives.records.copies import Destinations, in_order, lock, plan_copies, plan_first_copies
 from destinations.models import BackupDestination
 
 Kind, Status = BackupExecution.Kind, BackupExecution.Status
@@ -26,6 +26,14 @@ class Slot:
     schedule: BackupSchedule
     scheduled_for: datetime | None
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A slot that is to be started, and the comment of its backup."""
+
+    slot: Slot
+    comment: str
 
 
 def start_backup(
@@ -50,17 +58,7 @@ def start_backup(
     """
     destinations = in_order(destination)
     names = ", ".join(one.name for one in destinations)
-    try:
-        get_instance(instance)
-        _require_usable(destinations, kind)
-    except BackupError as error:
-        audit.log(
-            "backup.refused", logging.WARNING, instance=instance, destination=names,
-            by=audit.name_of(by), error=error.message,
-        )  # fmt: skip
-        for one in destinations:
-            audit.note(by, one, f"Backup of {instance} refused: {error.message}")
-        raise
+    _require_possible(instance, destinations, kind, by)
     backup = BackupExecution(
         instance=instance,
         destination=destinations[0],
@@ -90,12 +88,83 @@ def start_backup(
             plan_copies(backup, destinations)
     if already is not None:
         raise already
-    audit.log(
-        "backup.queued", backup=backup.pk, instance=instance, destination=names,
-        kind=kind, by=backup.triggered_by,
-    )  # fmt: skip
+    _log_queued(backup, destinations)
     audit.note(by, backup, f"Started a {kind} backup of {instance} to {names}.")
     return backup
+
+
+def start_scheduled(due: Sequence[Due]) -> tuple[list[BackupExecution], list[tuple[Due, BackupError]]]:
+    """Do what `start_backup` does for many slots, in few queries, in the caller's transaction.
+
+    Return the queued backups, and the slots that were refused, each with its error. A slot that has a backup already is
+    left out, and logged: another process has started it.
+    """
+    possible: list[tuple[BackupExecution, list[BackupDestination]]] = []
+    refused: list[tuple[Due, BackupError]] = []
+    for one in due:
+        schedule, by = one.slot.schedule, f"schedule {one.slot.schedule.name}"[:150]
+        destinations = in_order(schedule.destinations)
+        try:
+            _require_possible(schedule.instance, destinations, Kind.SCHEDULED, by)
+        except BackupError as error:
+            refused.append((one, error))
+            continue
+        backup = BackupExecution(
+            instance=schedule.instance,
+            destination=destinations[0],
+            kind=Kind.SCHEDULED,
+            triggered_by=by,
+            comment=one.comment,
+            schedule=schedule,
+            scheduled_for=one.slot.scheduled_for,
+            attempt=one.slot.attempt,
+        )
+        possible.append((backup, destinations))
+    try:
+        with transaction.atomic():
+            BackupExecution.objects.bulk_create(backup for backup, _ in possible)
+    except IntegrityError:
+        # one of them, for which the constraint on slot and attempt is: it must not take the others with it
+        possible = [(backup, destinations) for backup, destinations in possible if _insert(backup)]
+    plan_first_copies(possible)
+    for backup, destinations in possible:
+        _log_queued(backup, destinations)
+    return [backup for backup, _ in possible], refused
+
+
+def _insert(backup: BackupExecution) -> bool:
+    try:
+        with transaction.atomic():
+            backup.save(force_insert=True)
+    except IntegrityError:
+        audit.log("schedule.slot-taken", schedule=backup.schedule, slot=backup.scheduled_for)
+        return False
+    return True
+
+
+def _log_queued(backup: BackupExecution, destinations: Sequence[BackupDestination]) -> None:
+    names = ", ".join(one.name for one in destinations)
+    audit.log(
+        "backup.queued", backup=backup.pk, instance=backup.instance, destination=names,
+        kind=backup.kind, by=backup.triggered_by,
+    )  # fmt: skip
+
+
+def _require_possible(
+    instance: str, destinations: Sequence[BackupDestination], kind: BackupExecution.Kind, by: audit.Actor
+) -> None:
+    """Raise BackupError for an instance that is not described, and for destinations that are disabled; it is logged."""
+    try:
+        get_instance(instance)
+        _require_usable(destinations, kind)
+    except BackupError as error:
+        audit.log(
+            "backup.refused", logging.WARNING, instance=instance, destination=", ".join(map(str, destinations)),
+            by=audit.name_of(by), error=error.message,
+        )  # fmt: skip
+        for one in destinations:
+            audit.note(by, one, f"Backup of {instance} refused: {error.message}")
+        raise
 
 
 def _require_usable(destinations: Sequence[BackupDestination], kind: BackupExecution.Kind) -> None:
