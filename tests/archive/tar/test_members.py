@@ -64,7 +64,7 @@ def grown(data: bytes, tmp_path: Path, packing: Compressor) -> Growing:
     for size in range(0, SIZE, 3_000_000):
         growing.written(size)
     growing.written(SIZE)
-    while len(growing._crcs) < SIZE // BLOCK_BYTES - BLOCKS_BEHIND - 1:
+    while len(growing._sums) < SIZE // BLOCK_BYTES - BLOCKS_BEHIND - 1:
         assert growing._thread.is_alive()
         time.sleep(0.001)
     return growing
