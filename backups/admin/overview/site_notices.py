@@ -42,6 +42,8 @@ def site_notices(
 
 def _page_for(request: HttpRequest, reason: Reason, destination: BackupDestination | None) -> tuple[str, str]:
     user, view = request.user, "admin:destinations_backupdestination_"
+    if reason.code == "alarms-not-proven":
+        return "See the test alarms", reverse("admin:backups_test_alarms")
     if reason.code == "no-destination" and user.has_perm(ADD):
         return "Add a destination", reverse(f"{view}add")
     if destination is None:
