@@ -13,8 +13,9 @@ from backups.components.base import ApplyContext, Contents, Export, ExportContex
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.backupsite.database import ALIAS, DATABASE, OwnDatabase
 from backups.instances.kinds.backupsite.left_out import LEFT_OUT
-from backups.instances.kinds.backupsite.programs import Server
+from backups.instances.kinds.backupsite.programs import CLIENT, Server
 from backups.lib.filesystem.atomic import create_private
+from destinations.lib.formats import printable
 
 DUMP = f"{DATABASE}.sql"
 # the last line that pg_dump writes, in all its versions; some write an empty comment or \unrestrict around it
@@ -32,6 +33,12 @@ AND pg_table_is_visible(c.oid) ORDER BY 1
 EXTENSIONS = """
 SELECT format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I', e.extname, n.nspname) FROM pg_extension e
 JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER BY 1
+"""
+# the web server, a worker or a command of this site, on any host
+OTHERS = """
+SELECT DISTINCT application_name, coalesce(host(client_addr), 'this machine') FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+AND backend_type = 'client backend' AND application_name <> %s ORDER BY 1, 2
 """
 
 
@@ -58,6 +65,16 @@ class OwnPostgreSQL(OwnDatabase):
 
     def _tables(self) -> list[str]:
         return self.server.query(TABLES).splitlines()
+
+    def other_users(self) -> list[str]:
+        # by the connection of this process, which is none of them
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute(OTHERS, [CLIENT])
+            rows = cursor.fetchall()
+        return [
+            printable(f"{application or 'A program'} at {address} is connected to the database {self.name_there}.")
+            for application, address in rows
+        ]
 
     def export(self, context: ExportContext) -> Export:
         return self._dump(context, LEFT_OUT)
