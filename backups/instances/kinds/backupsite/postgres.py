@@ -15,12 +15,14 @@ from backups.instances.kinds.backupsite.database import ALIAS, DATABASE, OwnData
 from backups.instances.kinds.backupsite.left_out import LEFT_OUT
 from backups.instances.kinds.backupsite.programs import CLIENT, Server
 from backups.lib.filesystem.atomic import create_private
-from destinations.lib.formats import printable
+from backups.models import BackupExecution
+from destinations.lib.formats import listed, printable
 
 DUMP = f"{DATABASE}.sql"
 # the last line that pg_dump writes, in all its versions; some write an empty comment or \unrestrict around it
 END = b"-- PostgreSQL database dump complete"
 TAIL_BYTES = 1000
+ANOTHER = "Use another backup."
 CREATES = re.compile(r"CREATE (?:UNLOGGED )?TABLE (.+) \($")
 # the tables that Django sees: those of the schemas in the search path
 TABLES = """
@@ -138,16 +140,20 @@ class OwnPostgreSQL(OwnDatabase):
             path.unlink(missing_ok=True)
             with create_private(path) as file:
                 file.write("".join(f"{line};\n" for line in lines).encode())
-        self.server.run(
-            self.server.program("psql"),
-            "--no-password",
-            "--no-psqlrc",
-            "--quiet",
-            "--single-transaction",
-            "--set=ON_ERROR_STOP=1",
-            *(f"--file={os.fspath(path)}" for path in (before, dump, after)),
-            checkpoint=context.checkpoint,
-        )
+        try:
+            self.server.run(
+                self.server.program("psql"),
+                "--no-password",
+                "--no-psqlrc",
+                "--quiet",
+                "--single-transaction",
+                "--set=ON_ERROR_STOP=1",
+                *(f"--file={os.fspath(path)}" for path in (before, dump, after)),
+                checkpoint=context.checkpoint,
+            )
+        finally:
+            for path in (before, after):
+                path.unlink(missing_ok=True)
 
     def accepts(self, entries: Sequence[Entry]) -> bool:
         return [entry.file for entry in entries] == [DUMP]
@@ -178,7 +184,7 @@ class OwnPostgreSQL(OwnDatabase):
 
 
 def tables_in(dump: Path) -> set[str]:
-    """Return the names of the tables that the dump creates, as pg_dump quotes them."""
+    """Return the names of the tables that the dump creates, as pg_dump quotes them. Raises DamagedComponent."""
     found: set[str] = set()
     in_rows = False
     with dump.open(encoding="utf-8", errors="replace") as file:
@@ -190,7 +196,19 @@ def tables_in(dump: Path) -> set[str]:
                 found.add(created[1])
             else:
                 in_rows = line.startswith("COPY ") and line.endswith(" FROM stdin;\n")
+    if in_rows:
+        raise DamagedComponent(f"{dump.name} ends in the middle of the rows of a table.", hint=ANOTHER)
     return found
+
+
+def require_site(dump: Path) -> None:
+    """Raise DamagedComponent unless the dump is whole and has the tables of a site."""
+    require_complete(dump)
+    missing = {"django_migrations", BackupExecution._meta.db_table} - {
+        table.rpartition(".")[2].strip('"') for table in tables_in(dump)
+    }
+    if missing:
+        raise DamagedComponent(f"{dump.name} lacks {listed(sorted(missing))}.", hint=ANOTHER)
 
 
 def require_complete(dump: Path) -> None:
@@ -199,4 +217,4 @@ def require_complete(dump: Path) -> None:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL_BYTES))
         if END not in file.read():
-            raise DamagedComponent(f"{dump.name} ends before the end of the dump.", hint="Use another backup.")
+            raise DamagedComponent(f"{dump.name} ends before the end of the dump.", hint=ANOTHER)
