@@ -44,7 +44,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, one round, without destinations, front and scale")
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round; no destinations, front and scale")
     parser.add_argument("--size-mb", type=int, metavar="N", help="size of the main instance (default: 528)")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each is measured (default: 5)")
     parser.add_argument("--only", type=names, metavar="NAME,...", help=", ".join(BENCHMARKS))
