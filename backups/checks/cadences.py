@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
 from backups.models import BackupSchedule
@@ -13,7 +13,6 @@ from backups.service.schedules.describe import disabled_in_words
 from destinations.lib.migrated import may_read
 
 
-@register()
 def check_custom_cadences(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E030: an entry of BACKUP_CUSTOM_CADENCES cannot be imported, or is not a function."""
     found: list[CheckMessage] = []
@@ -35,7 +34,6 @@ def check_custom_cadences(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
     return found
 
 
-@register(Tags.database)
 def check_destinations_of_schedules(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
