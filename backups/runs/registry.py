@@ -29,7 +29,7 @@ from django.db.models import Q
 from backups.lib import audit
 from backups.models import Run
 from backups.models.querysets import RunQuerySet
-from destinations.lib.later import LaterMapping
+from destinations.lib.later import Later, LaterMapping
 
 if TYPE_CHECKING:
     # which imports the components of instances: commands that run nothing need none
@@ -185,6 +185,15 @@ def models() -> list[type[Run]]:
 def kinds() -> list[RunKind[Any]]:
     """Return all kinds in the order of their registration."""
     return list(_kinds.values())
+
+
+def import_kinds() -> None:
+    """Import all kinds, and the steps that are called with their runs."""
+    kinds()
+    for steps in _steps.values():
+        for step in (*steps.after_end, *steps.with_claim, *steps.with_end):
+            if isinstance(step, Later):
+                step.load()
 
 
 def kind_named(noun: str) -> RunKind[Any]:

@@ -13,13 +13,17 @@ class Later:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.__name__ = path.rpartition(".")[2]
+        # what Django and the log call a function by
+        self.__name__ = self.__qualname__ = path.rpartition(".")[2]
         self._function: Any = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def load(self) -> Any:
         if self._function is None:
             self._function = import_string(self.path)
-        return self._function(*args, **kwargs)
+        return self._function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.load()(*args, **kwargs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Later) and other.path == self.path

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.processes.process_table import children_of
+from tests.support.processes.process_table import children_of, open_files
 from tests.support.sites.worker_process import Worker
 from tests.support.sites.worker_site import Site, eventually
 
@@ -23,8 +23,10 @@ def frozen(site: Site) -> tuple[Worker, str, int]:
 
 
 def task_process(worker: Worker, run: int) -> int:
-    """Return the process of django-q2 that watches over the process `run`."""
-    return next(pid for pid in children_of(worker.sentinel) if run in children_of(pid))
+    """Return the process of django-q2 that watches over the process `run`, the only one: it holds a slot."""
+    assert worker.runs() == [run]
+    tasks = children_of(worker.sentinel)
+    return next(pid for pid in tasks if any("/places/backup-" in name for name in open_files(pid)))
 
 
 def kill_the_run(worker: Worker, run: int) -> None:
