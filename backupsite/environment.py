@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 MARK = "\ufeff"
 # every file that a setting was read from
 files_read: set[Path] = set()
+# every variable that a setting was looked for in
+names_read: set[str] = set()
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -140,6 +142,7 @@ def text_of(var: str, *, marked: bool = False) -> str:
     Raises ImproperlyConfigured for a file that cannot be read or is empty: without the secret that it should hold,
     archives would be stored in plain, or a new key be made.
     """
+    names_read.add(var)
     path = os.environ.get(f"{var}_FILE")
     if not path:
         return os.environ.get(var, "")

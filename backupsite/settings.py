@@ -216,4 +216,7 @@ LOGGING = {
 }
 
 # no part of a backup, and never touched by a restore; every variable was read by now
-BACKUP_KEY_FILES = [*paths.key_files(BACKUPSITE_HOME), *sorted(environment.files_read)]
+BACKUP_SITE_KEY_FILES = paths.key_files(BACKUPSITE_HOME)
+BACKUP_KEY_FILES = [*BACKUP_SITE_KEY_FILES, *sorted(environment.files_read)]
+# what a backup of this site itself lists: docs/instances.md
+BACKUP_SITE_VARIABLES = sorted(environment.names_read)

@@ -3,7 +3,7 @@
 The first key seals and every key unseals, so a key is rotated by putting a new one in front.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -44,6 +44,15 @@ def unseal(value: str) -> str:
     # libraries quote options in their errors: from now on it is redacted
     remember(plain)
     return plain
+
+
+def opens(value: str, keys: Sequence[str]) -> bool:
+    """Return whether one of `keys`, which need not be those of this site, opens what `seal` made."""
+    try:
+        MultiFernet([Fernet(key) for key in keys]).decrypt(value.removeprefix(PREFIX))
+    except (InvalidToken, ValueError):
+        return False
+    return True
 
 
 def seal_key(key: bytes) -> bytes:

@@ -8,7 +8,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from backups.instances import inventory
 from backups.models import BackupSchedule
+from backups.service.schedules.coverage import covered_by
 from backups.service.schedules.describe import disabled_in_words
 from destinations.lib.migrated import may_read
 
@@ -40,7 +42,8 @@ def check_destinations_of_schedules(
     """W072: a schedule that runs names a disabled destination."""
     if not may_read(BackupSchedule, databases):
         return []
-    schedules = BackupSchedule.objects.enabled().select_related("destination").prefetch_related("further__destination")
+    enabled = BackupSchedule.objects.enabled().whole()
+    schedules = enabled.select_related("destination").prefetch_related("further__destination")
     return [
         Warning(
             f"Schedule {schedule.name}: {problem}",
@@ -49,4 +52,25 @@ def check_destinations_of_schedules(
         )
         for schedule in schedules
         if (problem := disabled_in_words(schedule))
+    ]
+
+
+@register(Tags.database)
+def check_scopes_of_schedules(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """W073: a schedule of several instances covers none."""
+    # of a file that cannot be read it is not known what it describes, and W001 or E001 is about that
+    if not may_read(BackupSchedule, databases) or any(not problem.instance for problem in inventory().problems):
+        return []
+    return [
+        Warning(
+            f"Schedule {schedule.name} covers no instance: none has the label {schedule.label!r}."
+            if schedule.scope == BackupSchedule.Scope.LABEL
+            else f"Schedule {schedule.name} covers no instance: the instances file describes none.",
+            hint="Give instances the label in the instances file, or change the schedule with `changeschedule`.",
+            id="backups.W073",
+        )
+        for schedule in BackupSchedule.objects.enabled().exclude(scope=BackupSchedule.Scope.INSTANCE)
+        if not covered_by(schedule)
     ]

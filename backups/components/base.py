@@ -45,7 +45,7 @@ class ExportedPart:
     """A file in the workspace that becomes the member `name` of the archive.
 
     `permissions` are those of its source, for a restore that has to create it. `listing` is the file with the entries
-    of a tree, `files` and `file_bytes` are their number and size.
+    of a tree, `files` and `file_bytes` are their number and size. What is `sealed` goes into encrypted archives only.
     """
 
     component: str
@@ -56,6 +56,7 @@ class ExportedPart:
     listing: Path | None = None
     files: int | None = None
     file_bytes: int | None = None
+    sealed: bool = False
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from backups.lib.paths import Root
 from destinations.lib.secret_names import words_of
 
 COMMON_KEYS = frozenset(
-    {"kind", "root", "queue", "state", "hooks", "watch", "drill_every_days", "secrets", "roots", "map"}
+    {"kind", "root", "queue", "labels", "state", "hooks", "watch", "drill_every_days", "secrets", "roots", "map"}
 )
 HOOKS = ("before_restore", "after_restore", "after_backup")
 HOOK_TIMEOUT_SECONDS = 60
@@ -53,6 +53,8 @@ class Instance:
     drill_every_days: int | None = None
     # names that are secret beside those of `destinations.lib.secret_names`
     secrets: tuple[str, ...] = ()
+    # names of groups that it belongs to, for schedules and lists
+    labels: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -87,7 +89,7 @@ def _instance(name: str, table: Any) -> Instance:
     if (kind := KINDS.get(named)) is None:
         raise Mistake("kind", "The kind is unknown.", f"Use one of {', '.join(KINDS)}.")
     require_known(table, COMMON_KEYS | kind.keys, "")
-    root = _root(table)
+    root = _root(table, default=kind.default_root())
     # for what needs a folder that is there: hooks, the marker of a restart
     folder = root.on_host(".")
     home = folder if any(folder.is_relative_to(allowed) for allowed in root.allowed) else root.allowed[0]
@@ -111,12 +113,21 @@ def _instance(name: str, table: Any) -> Instance:
         raise Mistake(
             "secrets", "The value must be a list of names with letters in them.", 'Write: secrets = ["door_code"].'
         )
+    labels = table.get("labels", [])
+    if not isinstance(labels, list) or not all(isinstance(label, str) and NAME.fullmatch(label) for label in labels):
+        raise Mistake(
+            "labels",
+            "The value must be a list of names with letters, digits, '_' and '-', at most 64 each.",
+            'Write: labels = ["net"].',
+        )
+    if twice := [label for label in labels if labels.count(label) > 1]:
+        raise Mistake("labels", f"{twice[0]!r} stands there twice.")
     service = kind.parse(name, root, table)
-    return Instance(name, service, home, queue, state, hooks, hook_timeout, watch, days, tuple(secrets))
+    return Instance(name, service, home, queue, state, hooks, hook_timeout, watch, days, tuple(secrets), tuple(labels))
 
 
-def _root(table: Mapping[str, Any]) -> Root:
-    folder = _absolute(text(table, "root"), "root")
+def _root(table: Mapping[str, Any], *, default: str) -> Root:
+    folder = _absolute(text(table, "root", default=default or None), "root")
     mapped = table.get("map", {})
     if not isinstance(mapped, dict) or not all(isinstance(path, str) for path in mapped.values()):
         raise Mistake("map", "The value must be a table of folders, such as { '/app/data' = '/srv/volumes/tacacs' }.")

@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf import settings
 from django.db import Error as DatabaseFailure
@@ -19,14 +18,16 @@ from backups.components import Component
 from backups.errors import ComponentError, Unresponsive
 from backups.instances import Instance, inventory
 from backups.instances.kinds import components_at, components_of
+from backups.instances.kinds.backupsite.kind import replaced_root
 from backups.instances.kinds.layers import Configuration
 from backups.lib import audit
 from backups.lib.in_time import PATIENCE, in_time
-from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_SITE_PATHS, SitePath, SitePaths
+from backups.lib.site_paths import DATABASE_FILES, LOG_FILES, NO_SITE_PATHS, SitePath, SitePaths, database_file
 from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 
 ARCHIVES, WORKSPACES, DATABASE, KEYS, LOGS = "archives", "workspaces", "database", "keys", "logs"
+REPLACED = "replaced state"
 
 
 def all_site_paths() -> SitePaths:
@@ -39,10 +40,11 @@ def configured_site_paths() -> Iterator[SitePath]:
     yield SitePath(ARCHIVES, Path(settings.BACKUP_ROOT))
     yield SitePath(WORKSPACES, Path(settings.BACKUP_WORKSPACE_ROOT))
     for alias in connections:
-        if (file := _database_file(connections[alias].settings_dict)) is not None:
+        if (file := database_file(connections[alias].settings_dict)) is not None:
             yield SitePath(DATABASE, file, DATABASE_FILES)
     for path in (*getattr(settings, "BACKUP_KEY_FILES", ()), *settings.BACKUP_ENCRYPTION_IDENTITY_FILE):
         yield SitePath(KEYS, Path(path))
+    yield SitePath(REPLACED, replaced_root())
     logs: Mapping[str, Any] = settings.LOGGING
     for handler in logs.get("handlers", {}).values():
         if "filename" in handler:
@@ -69,6 +71,8 @@ def overlap_warnings(destination: BackupDestination) -> Iterator[str]:
         yield error.text
         return
     for instance in inventory().instances.values():
+        if instance.service.is_this_site:
+            continue
         with suppress(ComponentError):  # reported by the check of the instances, and by its page
             yield from in_time(instance.name, partial(_overlaps, instance, folder, own))
 
@@ -98,17 +102,6 @@ def _folder_of(destination: BackupDestination) -> Path | None:
         return None
 
 
-def _database_file(database: Mapping[str, Any]) -> Path | None:
-    """Return the file of a SQLite database; None for one in memory or on a server."""
-    name = str(database["NAME"])
-    if database["ENGINE"] != "django.db.backends.sqlite3" or name == ":memory:":
-        return None
-    if not name.startswith("file:"):
-        return Path(name)
-    uri = urlsplit(name)
-    return None if parse_qs(uri.query).get("mode") == ["memory"] else Path(unquote(uri.path))
-
-
 def live_components(instance: Instance, configuration: Configuration | None = None) -> list[Component]:
     """Return the components of `instance` for a backup or a restore, without the site's own paths in their trees.
 
@@ -119,7 +112,7 @@ def live_components(instance: Instance, configuration: Configuration | None = No
 
 def _live_components(instance: Instance, configuration: Configuration | None, own: SitePaths) -> list[Component]:
     found = components_of(instance.service, configuration, own=own)
-    for component in found:
+    for component in found if not instance.service.is_this_site else ():
         require_no_other_instance(instance, component)
     return found
 
@@ -158,6 +151,9 @@ def require_no_other_instance(instance: Instance, component: Component) -> None:
     (tree,) = component.sources()
     here = SitePaths([SitePath("tree", tree)])
     for other in inventory().instances.values():
+        # this site's own paths are left out of trees
+        if other.service.is_this_site:
+            continue
         paths = (*other.service.root.allowed, *other.service.named_paths()) if other.name != instance.name else ()
         for path in paths:
             if here.holding(path):

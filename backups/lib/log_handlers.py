@@ -19,7 +19,7 @@ class StandardError(logging.Handler):
     """Writes to standard error; a line that cannot be written is dropped."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        write_to_stderr(_line(self, record))
+        write_to_stderr(line_of(self, record))
 
 
 class LogFile(logging.Handler):
@@ -40,7 +40,7 @@ class LogFile(logging.Handler):
         self._since = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = _line(self, record)
+        line = line_of(self, record)
         try:
             self._write(f"{self._gap_line()}{line}\n")
         except Exception as error:  # also MemoryError: logging must not stop a backup
@@ -112,7 +112,7 @@ class LogFile(logging.Handler):
             return ""
         fields = f"log.gap lines={self._missed} lost={self._lost} since={self._since}"
         record = logging.LogRecord("backups", logging.WARNING, "", 0, fields, None, None)
-        return _line(self, record) + "\n"
+        return line_of(self, record) + "\n"
 
     def _describe(self, error: Exception) -> str:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
@@ -125,7 +125,8 @@ def log_problem() -> str:
     return next((problem for handler in files if (problem := handler.check())), "")
 
 
-def _line(handler: logging.Handler, record: logging.LogRecord) -> str:
+def line_of(handler: logging.Handler, record: logging.LogRecord) -> str:
+    """Return `record` in the format of `handler`; for one that cannot be formatted, a line that says so."""
     try:
         return handler.format(record)
     except Exception as error:  # arguments that do not fit the message, an object whose __str__ raises

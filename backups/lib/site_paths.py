@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from destinations.lib.mounts import Mount, lies_in, mounts, spellings
 
@@ -24,6 +26,17 @@ Identity = tuple[int, int]
 Names = tuple[str, ...]
 # a folder at or above a path: its identity, the names from there to the path, and its own path
 Step = tuple[Identity, Names, Path]
+
+
+def database_file(database: Mapping[str, Any]) -> Path | None:
+    """Return the file of a SQLite database by its settings in Django; None for one in memory or on a server."""
+    name = str(database["NAME"])
+    if database["ENGINE"] != "django.db.backends.sqlite3" or name == ":memory:":
+        return None
+    if not name.startswith("file:"):
+        return Path(name)
+    uri = urlsplit(name)
+    return None if parse_qs(uri.query).get("mode") == ["memory"] else Path(unquote(uri.path))
 
 
 @dataclass(frozen=True, slots=True)

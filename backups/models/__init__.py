@@ -13,6 +13,7 @@ from backups.models.partial_upload import LeftoverPart
 from backups.models.restore import RestoreExecution
 from backups.models.retention_pass import RetentionPass
 from backups.models.run import Run
+from backups.models.run_log import BackupLog, CopyLog, DrillLog, RestoreLog, RunLog
 from backups.models.schedule import BackupSchedule, ScheduleDestination
 from backups.models.starting_group import StartingGroup
 from backups.models.tree_list import TreeList, TreeListBlock
@@ -22,10 +23,13 @@ __all__ = [
     "ArchiveUse",
     "BackupCopy",
     "BackupExecution",
+    "BackupLog",
     "BackupSchedule",
     "CopyExecution",
+    "CopyLog",
     "Delivery",
     "DrillExecution",
+    "DrillLog",
     "Heartbeat",
     "InstanceState",
     "KeyCheck",
@@ -34,8 +38,10 @@ __all__ = [
     "Notice",
     "NotificationChannel",
     "RestoreExecution",
+    "RestoreLog",
     "RetentionPass",
     "Run",
+    "RunLog",
     "ScheduleDestination",
     "SigningKeyUse",
     "StartingGroup",

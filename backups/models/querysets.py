@@ -139,6 +139,14 @@ class ScheduleQuerySet(models.QuerySet["BackupSchedule"]):
     def enabled(self) -> Self:
         return self.filter(enabled=True)
 
+    def whole(self) -> Self:
+        """Return what a person knows as a schedule: each once, however many instances it covers."""
+        return self.filter(parent=None)
+
+    def of_one_instance(self) -> Self:
+        """Return the rows that have slots: the schedules of one instance, and the parts of the others."""
+        return self.filter(scope="instance")
+
 
 class InstanceStateQuerySet(models.QuerySet["InstanceState"]):
     def restart_required(self) -> Self:

@@ -7,25 +7,46 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from backups.models.columns import Json
 from backups.models.querysets import ScheduleQuerySet
 from backups.models.run import new_id
 from destinations.models import BackupDestination
 
 
 class BackupSchedule(models.Model):
+    """A schedule of one instance, with its slots; or one that covers several, with a part for each of them.
+
+    A part is a row of one instance too, so that whatever is about slots, failures and freshness sees rows of one
+    instance only. It repeats the name, the cadence and the destinations of its `parent`, which has no slots itself.
+    """
+
     class Type(models.TextChoices):
         CRON = "cron"
         INTERVAL = "interval"
         MANUAL = "manual"
         CUSTOM = "custom"
 
+    class Scope(models.TextChoices):
+        INSTANCE = "instance", "One instance"
+        INSTANCES = "instances", "Several instances"
+        LABEL = "label", "All instances with a label"
+        ALL = "all", "All instances"
+
     id = models.TextField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(
-        max_length=64,
-        unique=True,
-        validators=[RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "Use letters, digits, '_', '-' and '.'.")],
+        max_length=64, validators=[RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "Use letters, digits, '_', '-' and '.'.")]
     )
-    instance = models.CharField(max_length=64)
+    scope = models.CharField("backs up", max_length=16, choices=Scope, default=Scope.INSTANCE, db_default="instance")
+    instance = models.CharField(max_length=64, blank=True)
+    instances: "Json[list[str] | None]" = models.JSONField(
+        null=True, blank=True, help_text="the names, where it is for several instances"
+    )
+    label = models.CharField(
+        max_length=64, blank=True, db_default="", default="", help_text="A label of the instances file."
+    )
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="parts", db_index=False
+    )
     destination = models.ForeignKey(BackupDestination, on_delete=models.PROTECT, related_name="schedules")
     type = models.CharField(max_length=16, choices=Type, default=Type.CRON)
     expression = models.CharField(
@@ -44,6 +65,9 @@ class BackupSchedule(models.Model):
     active_since = models.DateTimeField(db_default=Now(), default=timezone.now, editable=False)
     # active_since is a change of the cadence, and the one before was kept until then
     cadence_changed = models.BooleanField(default=False, db_default=False, editable=False)
+    # of a part: paused for its instance alone, and since when its instance is no longer covered
+    paused_here = models.BooleanField(default=False, db_default=False, editable=False)
+    left_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
     managed_by = models.CharField(
         max_length=128, blank=True, editable=False, help_text="the configuration that declares it; then read-only here"
@@ -61,11 +85,30 @@ class BackupSchedule(models.Model):
             models.CheckConstraint(
                 condition=models.Q(type="manual") | ~models.Q(expression=""), name="schedule_has_an_expression"
             ),
+            models.CheckConstraint(
+                condition=(models.Q(scope="instance") & ~models.Q(instance=""))
+                | (~models.Q(scope="instance") & models.Q(instance="", parent=None)),
+                name="schedule_has_instances",
+            ),
+            models.UniqueConstraint(fields=["name"], condition=models.Q(parent=None), name="one_schedule_of_a_name"),
+            # with the constraint on schedule, slot and attempt: one run for each schedule, instance and slot
+            models.UniqueConstraint(
+                fields=["parent", "instance"], condition=models.Q(parent__isnull=False), name="one_part_per_instance"
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["enabled", "next_run"], name="schedule_due")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_part(self) -> bool:
+        return self.parent_id is not None
+
+    @property
+    def covers_several(self) -> bool:
+        """True for one of several instances, which has no slots itself, however many there are at the moment."""
+        return self.scope != self.Scope.INSTANCE
 
     @property
     def destinations(self) -> list[BackupDestination]:

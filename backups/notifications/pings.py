@@ -4,13 +4,13 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from backups.models import BackupExecution, Delivery, NotificationChannel, Run
+from backups.models import BackupExecution, BackupSchedule, Delivery, NotificationChannel, Run
 from backups.notifications.channels import open_channel
 from backups.notifications.health import channel_fails, channel_works
 from backups.notifications.hiding import without_paths
 from backups.notifications.message import Message, Progress
 from backups.notifications.notices import clean
-from backups.notifications.routing import ping_routes
+from backups.notifications.routing import Route, ping_routes
 from destinations.lib.operator_error import OperatorError, sentences
 
 Status = Run.Status
@@ -21,16 +21,28 @@ def queue_pings(run: BackupExecution, signal: str) -> None:
     routes = [route for route in ping_routes() if route.takes_run(run.instance, run.schedule_id or "")]
     now = timezone.now()
     for route in routes:
-        text = _text(run) if signal == "fail" else ""
+        # one check for several: its success would hide that another one fails
+        failing = _failing_beside(run, route) if signal == "success" else []
+        sent = "fail" if failing else signal
+        text = _text(run) if sent == "fail" else ""
+        if failing:
+            text += f" Failing: {', '.join(failing)}."
         if route.channel.hide_paths:
             text = without_paths(text)
         Delivery.objects.create(
             channel=route.channel,
             kind=Delivery.Kind.PING,
-            items=[{"signal": signal, "run": run.pk, "instance": run.instance, "text": text}],
+            items=[{"signal": sent, "run": run.pk, "instance": run.instance, "text": text}],
             created_at=now,
             next_try_at=now,
         )
+
+
+def _failing_beside(run: BackupExecution, route: Route) -> list[str]:
+    """Return the other instances of which the channel knows that their last scheduled run failed."""
+    rows = BackupSchedule.objects.enabled().of_one_instance().filter(consecutive_failures__gt=0)
+    known = {"pk__in": route.schedules} if route.schedules else {"instance__in": route.instances}
+    return sorted({*rows.filter(**known).exclude(instance=run.instance).values_list("instance", flat=True)})
 
 
 def signal_of_end(run: Run) -> str:

@@ -45,9 +45,9 @@ def routes(channels: Iterable[NotificationChannel]) -> list[Route]:
     for channel in channels:
         route = Route(channel, set(channel.instances))
         if channel.scope == Scope.SCHEDULES:
-            rows = [(one.pk, one.instance) for one in channel.schedules.all()]
+            rows = [(row.pk, row.instance) for one in channel.schedules.all() for row in (one, *one.parts.all())]
             route.schedules = {pk for pk, _ in rows}
-            route.instances = {instance for _, instance in rows}
+            route.instances = {instance for _, instance in rows if instance}
         found.append(route)
     return found
 
@@ -62,4 +62,4 @@ def ping_routes() -> list[Route]:
 
 
 def _enabled() -> QuerySet[NotificationChannel]:
-    return NotificationChannel.objects.filter(enabled=True).prefetch_related("schedules")
+    return NotificationChannel.objects.filter(enabled=True).prefetch_related("schedules__parts")

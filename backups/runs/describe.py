@@ -6,6 +6,8 @@ from typing import Any
 from django.utils import timezone
 
 from backups.models import BackupCopy, BackupExecution, Run
+from backups.runs.log_lines import lines_of, log_of
+from destinations.lib.formats import counted, printable
 
 # longer than a heartbeat is normally late
 SILENT_AFTER = timedelta(seconds=30)
@@ -107,6 +109,34 @@ def describe_copy(copy: BackupCopy) -> dict[str, Any]:
         "deleted_by": copy.deleted_by,
         "deleted_reason": copy.deleted_reason,
     }
+
+
+def describe_log(run: Run) -> dict[str, Any] | None:
+    """Return what ``--json --log`` prints of the log lines of `run`; None where none were kept.
+
+    `left_out` lines are missing after the first `left_out_after`.
+    """
+    log = log_of(run)
+    if log is None:
+        return None
+    first, last = lines_of(log.first), lines_of(log.last)
+    return {
+        "lines": [*first, *last],
+        "left_out": log.left_out,
+        "left_out_after": len(first),
+        "written_at": iso(log.written_at),
+    }
+
+
+def readable_log(run: Run) -> list[str]:
+    """Return the log lines of `run` as a person reads them, with one for those that were left out."""
+    log = describe_log(run)
+    if log is None:
+        return ["No log lines were kept of this run."]
+    lines, position, left_out = log["lines"], log["left_out_after"], log["left_out"]
+    if left_out:
+        lines.insert(position, f"[{counted(left_out, 'line')} left out here: the log of the site has all of them]")
+    return [printable(line) for line in lines]
 
 
 def iso(moment: Any) -> str | None:

@@ -10,12 +10,12 @@ from django.db import Error as DatabaseProblem
 
 from backups.errors import BackupError, InstanceBusy, NotQueued, Unrecorded
 from backups.lib import audit
-from backups.lib.log_context import RUN_ID, logged_as
 from backups.lib.os_signals import defer_signals
 from backups.models import Run
 from backups.models.run import new_id
 from backups.runs import finish
 from backups.runs.claim import claim
+from backups.runs.log_lines import kept_log
 from backups.runs.progress import Monitor
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap import reap
@@ -33,7 +33,7 @@ def execute(kind: RunKind[AnyRun], run_id: str) -> AnyRun:
     claimed. After any other failure the row has the reason, and the error is raised again.
     """
     run = kind.rows().get(pk=run_id)
-    with logged_as(RUN_ID, run.pk):
+    with kept_log(kind.model, run.pk):
         with workspace(run.pk) as directory:
             carry_out(run, directory)
         kind.follow_up(run)
@@ -57,7 +57,7 @@ def run_here(
     """
     run_id = run_id or new_id()
     # the lock comes before the row: a row whose process lives always has its lock, so the reaper is never wrong
-    with logged_as(RUN_ID, run_id), workspace(run_id) as directory:
+    with kept_log(kind.model, run_id), workspace(run_id) as directory:
         try:
             run = make(run_id)
             made = carry_out(run, directory, work=work, within=within)
@@ -77,7 +77,7 @@ def run_here(
                     # the next tick ends the row
                     audit.log(f"{kind.noun}.end-not-recorded", logging.ERROR, **{kind.noun: run_id}, error=problem)
             raise
-    with logged_as(RUN_ID, run_id):
+    with kept_log(kind.model, run_id):
         kind.follow_up(run)
     return run, made
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from backups.components import ExportContext
 from backups.errors import BackupError, Cancelled, Interrupted
 from backups.lib import audit
 from backups.models import Run
+from backups.runs.log_lines import current_log
 
 INTERVAL_SECONDS = 1.0
 
@@ -41,7 +43,8 @@ class Monitor:
         self._thread: threading.Thread | None = None
         # inside an open transaction no other connection would see the row
         if not connection.in_atomic_block:
-            self._thread = threading.Thread(target=self._write_heartbeats, name=f"monitor-{run.pk}", daemon=True)
+            work = (self._write_heartbeats,)
+            self._thread = threading.Thread(target=copy_context().run, args=work, name=f"monitor-{run.pk}", daemon=True)
 
     def __enter__(self) -> Self:
         if self._thread is not None:
@@ -116,7 +119,7 @@ class Monitor:
         return int(low + (high - low) * part)
 
     def _write_heartbeats(self) -> None:
-        written_at = time.monotonic()
+        written_at, log = time.monotonic(), current_log(self.run.pk)
         try:
             # heartbeats continue after a stop, because a rollback may take long
             while not self._ended.wait(INTERVAL_SECONDS):
@@ -126,6 +129,8 @@ class Monitor:
                         self._update(heartbeat_at=timezone.now(), progress_bytes=self._bytes, progress_percent=percent)
                     self._check_cancelled()
                     written_at = time.monotonic()
+                    if log is not None:
+                        log.write()
                 except BackupError as stop:
                     self._stop = stop
                 except DatabaseError as error:

@@ -1,7 +1,7 @@
 """Tags and filters of the pages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
@@ -34,6 +34,14 @@ register.filter("stamp_ago", formats.stamp_ago)
 register.filter("moment", formats.moment)
 register.filter("signed", signed)
 register.filter("sentence", formats.sentence)
+
+
+@register.filter
+def named(names: Sequence[str], most: int) -> str:
+    """Return the first `most` of `names`, each once, and how many more there are."""
+    found = list(dict.fromkeys(names))
+    more = f" and {len(found) - most:,} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
 
 
 @register.filter

@@ -20,7 +20,7 @@ from backups.service.automation import drills, overdue, schedules, watch
 from backups.service.copying import start as copying
 from backups.service.keys import check
 from backups.service.retention import daily
-from backups.service.schedules import repair
+from backups.service.schedules import coverage, repair
 from backups.worker.q2.enqueue import send_message
 from backups.worker.q2.scheduler import Entry, keep
 from backups.worker.tasks import dispatch_lost, enqueue
@@ -38,7 +38,11 @@ def end_dead_runs(_queue: str) -> str:
 
 
 def start_scheduled(queue: str) -> str:
-    """Start the scheduled backups that are due; a schedule without a next run gets one."""
+    """Start the scheduled backups that are due; a schedule without a next run gets one.
+
+    Before that, schedules of several instances cover what the instances file says now.
+    """
+    coverage.cover(queue)
     repair.repair_schedules(queue)
     started = schedules.start_due(queue)
     for backup in started:

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -33,5 +34,5 @@ def _begun(job: Callable[[], T]) -> "Future[T]":
             future.set_exception(error)
 
     # a daemon: one that waits for a mute peer holds up no end of the process
-    threading.Thread(target=run, name="destination-range", daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(run,), name="destination-range", daemon=True).start()
     return future

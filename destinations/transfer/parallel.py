@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 
 Job = Callable[[], None]
 
@@ -26,7 +27,10 @@ def side_by_side(jobs: Iterator[Job], threads: int) -> None:
             errors.append(error)
 
     # daemons: one that waits for a mute peer holds up no end of the process
-    helpers = [threading.Thread(target=work, name="destination-part", daemon=True) for _ in range(threads - 1)]
+    helpers = [
+        threading.Thread(target=copy_context().run, args=(work,), name="destination-part", daemon=True)
+        for _ in range(threads - 1)
+    ]
     for helper in helpers:
         helper.start()
     work()

@@ -3,7 +3,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
+from backups.instances.kinds import KINDS
 from backups.service.monitoring import usage
+from backups.service.monitoring.verdict.site import OWN_KIND
 
 TOKEN = "t" * 40
 SHOP = """\
@@ -21,7 +23,9 @@ def token(settings: Settings) -> str:
 
 
 @pytest.fixture
-def shop(declare: Callable[[str], None]) -> None:
+def shop(declare: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    # that the site itself is not backed up is a reason of its own
+    monkeypatch.delitem(KINDS, OWN_KIND)
     declare(SHOP)
 
 

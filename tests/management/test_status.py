@@ -7,10 +7,12 @@ from typing import Any, NoReturn
 import pytest
 from django.db import OperationalError
 
+from backups.instances.kinds import KINDS
 from backups.management.commands import status
 from backups.models import AcceptedReason, Heartbeat
 from backups.runs.recovery import heartbeats
 from backups.service.monitoring.verdict.accept import LONGEST
+from backups.service.monitoring.verdict.site import OWN_KIND
 from backups.service.monitoring.verdict.verdicts import today
 from tests.support.call_commands import command, refused
 from tests.support.protected import a_protected_backup
@@ -21,7 +23,9 @@ SHOP = '[shop]\nkind = "generic"\nroot = "/srv/shop"\ncomponents.orders = {kind 
 
 
 @pytest.fixture(autouse=True)
-def shop(declare: Callable[[str], None]) -> None:
+def shop(declare: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    # that the site itself is not backed up is a reason of its own
+    monkeypatch.delitem(KINDS, OWN_KIND)
     declare(SHOP)
     heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
 

@@ -19,6 +19,8 @@ STRUCTURED = re.compile(r"--[a-z-]+( \{\w+(\.\w+)*\})?")
 OTHER = {
     "backups/worker/child_process.py": {"--kind", "--parent", "--socket"},
     "backups/service/monitoring/workers.py": {" --queue "},
+    # of pg_dump and psql
+    "backups/instances/kinds/backupsite/postgres.py": {"--"},
 }
 
 

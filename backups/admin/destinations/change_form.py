@@ -122,7 +122,7 @@ class DestinationAdmin(BackupDestinationAdmin):
         super().save_model(request, obj, form, change)
         if obj.enabled:
             return
-        schedules = BackupSchedule.objects.enabled().filter(at_destination(obj)).order_by("name")
+        schedules = BackupSchedule.objects.enabled().whole().filter(at_destination(obj)).order_by("name")
         found = list(schedules.select_related("destination").prefetch_related("further__destination"))
         for schedule in found[:MOST_NAMED]:
             self.message_user(request, f"Schedule {schedule.name}: {disabled_in_words(schedule)}", messages.WARNING)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from backups.admin.notifications.table import events_field
 from backups.instances import instance_names
-from backups.models import NotificationChannel
+from backups.models import BackupSchedule, NotificationChannel
 from backups.notifications.channels import Channel, configure
 from backups.notifications.events import cells
 from backups.notifications.hours import next_digest
@@ -50,6 +50,9 @@ class ChannelForm(_ModelForm):
         if "instances" in self.fields:
             field: Any = self.fields["instances"]
             field.choices = [(name, name) for name in names]
+        if "schedules" in self.fields:
+            field = self.fields["schedules"]
+            field.queryset = BackupSchedule.objects.whole()
         for option in self.kind.fields():
             shown = self.fields.get(OPTION + option)
             if shown is None:

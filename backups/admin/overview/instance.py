@@ -40,7 +40,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
     recent = list(with_progress(BackupExecution.objects.of_instance(name)).select_related("destination")[:RECENT])
     schedules = None
     if any(map(request.user.has_perm, SEE_SCHEDULES)):
-        rows = BackupSchedule.objects.filter(instance=name).select_related("destination")
+        rows = BackupSchedule.objects.filter(instance=name).select_related("destination", "parent").order_by("name")
         schedules = [(row, cadence_in_words(row.type, row.expression, row.time_zone)) for row in rows]
     state = InstanceState.objects.filter(instance=name).first()
     (verdict,) = verdicts([name])
@@ -91,7 +91,7 @@ def recovery_kit(request: HttpRequest, name: str) -> HttpResponse:
 
 def _toggles(schedules: Iterable[BackupSchedule]) -> list[tuple[str, str]]:
     """Return which of pause and resume is possible with one of `schedules`; files that declare some decide of these."""
-    states = {row.enabled for row in schedules if not row.managed_by}
+    states = {row.enabled for row in schedules if not row.managed_by and row.left_at is None}
     return [(name, label) for name, label, enabled in TOGGLES if enabled in states]
 
 

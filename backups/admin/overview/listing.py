@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from backups.instances import inventory
 from backups.service.monitoring.verdict import Level, Verdict
 
 A_PAGE = 50
@@ -31,6 +32,8 @@ class Listing:
     first: int
     search: str
     level: str
+    label: str
+    labels: tuple[str, ...]
     levels: tuple[LevelLink, ...]
     before: str
     after: str
@@ -41,14 +44,25 @@ class Listing:
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.search or self.level)
+        return bool(self.search or self.level or self.label)
 
 
 def listing(judged: Sequence[Verdict], query: Mapping[str, str]) -> Listing:
-    """Return the page of `judged` that `query` asks for: ``q``, ``level`` and ``p``; what it cannot mean is ignored."""
+    """Return the page of `judged` that `query` asks for: ``q``, ``level``, ``label`` and ``p``.
+
+    What it cannot mean is ignored. The labels are those of the instances file.
+    """
     search, level, asked = query.get("q", "").strip(), query.get("level", ""), query.get("p", "")
     level = level if level in list(Level) else ""
-    matching = [verdict for verdict in judged if search.casefold() in verdict.instance.casefold()]
+    labels = {name: one.labels for name, one in inventory().instances.items()}
+    known = tuple(sorted({label for of_one in labels.values() for label in of_one}))
+    label = query.get("label", "")
+    label = label if label in known else ""
+    matching = [
+        verdict
+        for verdict in judged
+        if search.casefold() in verdict.instance.casefold() and (not label or label in labels.get(verdict.instance, ()))
+    ]
     numbers = Counter(verdict.level for verdict in matching if verdict.facts.is_watched)
     found = [verdict for verdict in matching if not level or (verdict.level == level and verdict.facts.is_watched)]
     found.sort(key=_order)
@@ -57,7 +71,7 @@ def listing(judged: Sequence[Verdict], query: Mapping[str, str]) -> Listing:
     begin = (number - 1) * A_PAGE
 
     def address(**changes: str) -> str:
-        kept = {"q": search, "level": level} | changes
+        kept = {"q": search, "level": level, "label": label} | changes
         return "?" + urlencode({name: value for name, value in kept.items() if value})
 
     links = tuple(
@@ -71,6 +85,8 @@ def listing(judged: Sequence[Verdict], query: Mapping[str, str]) -> Listing:
         first=begin + 1,
         search=search,
         level=level,
+        label=label,
+        labels=known,
         levels=links,
         before=address(p=str(number - 1)) if number > 1 else "",
         after=address(p=str(number + 1)) if number < pages else "",

@@ -4,24 +4,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backups.admin.schedules.actions import ACTIONS, PAUSE, RESUME, RUN, buttons, perform, view_of
-from backups.admin.schedules.forms import ScheduleForm
+from backups.admin.schedules.covered import InstanceFilter, part_rows, state_of, with_counts, words_of
+from backups.admin.schedules.forms import SCOPE, ScheduleForm
 from backups.admin.schedules.preview import describe, preview
 from backups.admin.shared import formats
 from backups.admin.shared.permissions import VIEW, may_run_schedules
 from backups.admin.shared.progress import live, with_progress
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
-from backups.service.automation.schedules import edit
-from backups.service.schedules.describe import cadence_in_words, disabled_in_words
-from backups.service.schedules.planning import plan, set_further
+from backups.service.automation.schedules import add, edit
+from backups.service.schedules.describe import cadence_in_words, disabled_in_words, scope_in_words
+from backups.service.schedules.planning import set_further
 from destinations.lib.formats import NOTHING
 from destinations.lib.lists import BoundedLists, NamedValues
 
@@ -38,11 +41,11 @@ RECENT = 10
 class ScheduleAdmin(BoundedLists, ModelAdmin):
     form = ScheduleForm
     list_display = ("name", "state", "what", "cadence", "next", "last")
-    list_filter = ("enabled", "instance", "destination", "type", ("last_status", NamedValues))
+    list_filter = ("enabled", InstanceFilter, "destination", "type", ("last_status", NamedValues))
     list_select_related = ("destination",)
     list_per_page = 50
-    search_fields = ("=id", "name", "instance", "destination__name")
-    search_help_text = "Name, instance or destination."
+    search_fields = ("=id", "name", "instance", "label", "parts__instance", "destination__name")
+    search_help_text = "Name, instance, label or destination."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions = ("run_now", "pause", "resume")
@@ -66,12 +69,13 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
         return super().has_view_permission(request) or super().has_change_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BackupSchedule]:
-        return super().get_queryset(request).prefetch_related("further__destination")
+        rows = super().get_queryset(request).filter(parent=None)
+        return with_counts(rows).prefetch_related("further__destination")
 
     # --- list -----------------------------------------------------------------------------------------------------
     @admin.display(description="status", ordering="next_run")
     def state(self, schedule: BackupSchedule) -> SafeString:
-        status, label, detail = _state(schedule)
+        status, label, detail = state_of(schedule)
         badge = format_html('<span class="bs-badge" data-field="state" data-status="{}">{}</span>', status, label)
         return format_html(
             '{}<small class="bs-detail" data-field="detail" title="{}">{}</small>', badge, detail, detail
@@ -81,7 +85,7 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
     def what(self, schedule: BackupSchedule) -> SafeString:
         return format_html(
             '<span data-field="instance">{}</span><br>to <span data-field="destination">{}</span>',
-            schedule.instance,
+            words_of(schedule),
             ", ".join(one.name for one in schedule.destinations),
         )
 
@@ -96,18 +100,25 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
         return format_html('<span data-field="cadence" data-value="{}" title="{}">{}</span>', raw, raw, words)
 
     @admin.display(description="next run", ordering="next_run")
-    def next(self, schedule: BackupSchedule) -> str:
-        if schedule.next_run is None:
+    def next(self, schedule: Any) -> str:
+        moment = schedule.next_run or schedule.soonest
+        if moment is None:
             return NOTHING
         return format_html(
             '<span data-field="next_run" data-value="{}">{}</span><br><small class="bs-quiet">{}</small>',
-            schedule.next_run.isoformat(),
-            formats.stamp(schedule.next_run),
-            formats.until(schedule.next_run),
+            moment.isoformat(),
+            formats.stamp(moment),
+            formats.until(moment),
         )
 
     @admin.display(description="last run", ordering="last_run")
-    def last(self, schedule: BackupSchedule) -> str:
+    def last(self, schedule: Any) -> str:
+        if schedule.covers_several and schedule.latest:
+            return format_html(
+                '<span data-field="last_run" data-value="{}">{}</span>',
+                schedule.latest.isoformat(),
+                formats.stamp_ago(schedule.latest),
+            )
         if not schedule.last_status:
             return "not yet"
         status, moment = schedule.last_status, schedule.last_run
@@ -143,8 +154,15 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
 
     # --- form -----------------------------------------------------------------------------------------------------
     def get_fieldsets(self, request: HttpRequest, obj: BackupSchedule | None = None) -> Any:
-        fieldsets = [(None, {"fields": ("name", "instance", "destination", "also_to")}), ("When", {"fields": CADENCE})]
-        return fieldsets if obj is None else [*fieldsets, ("Record", {"fields": RECORD})]
+        scope: tuple[str, ...] = SCOPE
+        if obj is not None and not self.has_change_permission(request, obj):
+            scope = ("scope", *(name for name in SCOPE[1:] if getattr(obj, name)))
+        fieldsets = [(None, {"fields": ("name", *scope, "destination", "also_to")}), ("When", {"fields": CADENCE})]
+        if obj is None:
+            return fieldsets
+        # one of several instances has no slots itself
+        record = RECORD if not obj.covers_several else RECORD[-2:]
+        return [*fieldsets, ("Record", {"fields": record})]
 
     def render_change_form(
         self,
@@ -158,11 +176,14 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
         form = context["adminform"].form
         typed = {name: str(form[name].value() or "") for name in CADENCE if name in form.fields}
         cadence = typed or {name: getattr(obj, name) for name in CADENCE}
+        parts = part_rows(obj, request) if obj else []
         context |= {
             "disabled": disabled_in_words(obj) if obj else "",
             "preview": describe(**cadence) if obj or form.is_bound else None,
             "editable": bool(typed),
             "buttons": buttons(obj, request.user) if obj else [],
+            "parts": parts,
+            "covered": sum(part.left_at is None for part, *_ in parts),
             "runs": _runs(obj) if obj and request.user.has_perm(VIEW) else None,
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -170,12 +191,27 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: BackupSchedule, form: Any, change: bool) -> None:
         by = request.user.get_username()
         if change:
-            edit(obj, [name for name in form.changed_data if name != "also_to"])
+            with transaction.atomic():
+                edit(obj, [name for name in form.changed_data if name != "also_to"])
+                set_further(obj, form.cleaned_data["also_to"])
         else:
             obj.created_by = by
-            plan(obj)
-        set_further(obj, form.cleaned_data["also_to"])
-        audit.log(f"schedule.{'changed' if change else 'created'}", schedule=obj.name, instance=obj.instance, by=by)
+            add(obj, form.cleaned_data["also_to"])
+        what = "schedule.changed" if change else "schedule.created"
+        audit.log(what, schedule=obj.name, instance=scope_in_words(obj), by=by)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        part = BackupSchedule.objects.filter(pk=object_id, parent__isnull=False).first() if object_id else None
+        if part is not None:
+            # links lead to the row with the slots
+            return redirect("admin:backups_backupschedule_change", part.parent_id)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -186,24 +222,10 @@ class ScheduleAdmin(BoundedLists, ModelAdmin):
 
 def _runs(schedule: BackupSchedule) -> list[tuple[BackupExecution, dict[str, Any]]]:
     """Return its newest runs, as the list of backups shows them."""
-    runs = with_progress(BackupExecution.objects.filter(schedule=schedule)).newest_first()
+    rows = [schedule.pk, *schedule.parts.values_list("pk", flat=True)]
+    runs = with_progress(BackupExecution.objects.filter(schedule__in=rows)).newest_first()
     return [(run, live(run)) for run in runs[:RECENT]]
 
 
 def _is_declared(schedule: BackupSchedule | None) -> bool:
     return schedule is not None and bool(schedule.managed_by)
-
-
-def _state(schedule: BackupSchedule) -> tuple[str, str, str]:
-    """Return the status for the colour of the badge, its label, and the next run."""
-    moments = filter(None, [schedule.next_run, schedule.retry_at])
-    soonest = min(moments, default=None)
-    coming = f"{'again' if soonest == schedule.retry_at else 'next'} {formats.until(soonest)}" if soonest else ""
-    if not schedule.enabled:
-        declared = f"no longer declared in the {schedule.managed_by}" if schedule.managed_by else "does not run"
-        return "paused", "Paused", declared
-    if schedule.consecutive_failures:
-        return "failing", f"Failing {schedule.consecutive_failures} in a row", coming
-    if schedule.type == BackupSchedule.Type.MANUAL:
-        return "manual", "Manual", "runs only by Run now"
-    return ("safe", "Active", coming) if coming else ("failing", "No next run", "its cadence has errors: edit it")

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
+from backups.admin.schedules.covered import describe_cover, typed_scope
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import time_zone as zone_of
@@ -18,13 +19,19 @@ MAY = ("backups.add_backupschedule", "backups.change_backupschedule")
 
 
 def preview(request: HttpRequest) -> HttpResponse:
-    """Answer ``{"words", "runs": [{"local", "utc"}], "problem"}`` for the cadence in the query, valid or not."""
+    """Answer ``{"words", "runs": [{"local", "utc"}], "problem"}`` for the cadence in the query, valid or not.
+
+    With a ``scope`` in it also ``{"covers", "covers_problem"}``: the instances that it would cover now.
+    """
     if request.method != "GET":
         return HttpResponseNotAllowed(["GET"])
     if not any(request.user.has_perm(permission) for permission in MAY):
         raise PermissionDenied
     values = {name: request.GET.get(name, "")[:most] for name, most in LONGEST.items()}
-    return JsonResponse(describe(**values), headers={"Cache-Control": "no-store"})
+    answer = describe(**values)
+    if "scope" in request.GET:
+        answer |= describe_cover(**dict(typed_scope(request.GET)))
+    return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
 
 def describe(type: str, expression: str, time_zone: str) -> dict[str, Any]:

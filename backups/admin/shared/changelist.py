@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from backups.admin.shared import formats
 from backups.admin.shared.permissions import sees
 from backups.admin.shared.progress import live, with_progress
-from backups.admin.shared.status import status_of
+from backups.admin.shared.status import log_of_run, status_of
 from backups.models import Run
 from backups.models.querysets import RunQuerySet
 from backups.service.monitoring.history import instances_of
@@ -129,6 +129,7 @@ class RunAdmin(BoundedLists, ModelAdmin):
         return [
             self._path("status/", status, "statuses"),
             self._path("<str:run_id>/status/", status),
+            self._path("<str:run_id>/log/", log_of_run(self.model)),
             *(self._path(f"<str:run_id>/{view.__name__}/", view) for view in self.views),
             *super().get_urls(),
         ]

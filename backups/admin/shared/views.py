@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 from backups.admin.shared.history import history
 from backups.admin.shared.permissions import Action, AnyRun, buttons
 from backups.admin.shared.progress import live
+from backups.admin.shared.status import shown_log
 from backups.lib import audit
 from backups.models import Run
 from destinations.admin.methods import wrong_method
@@ -87,6 +88,8 @@ def run_page(
         "run": run,
         "live": live(run),
         "buttons": buttons(run, actions, request.user),
+        "log": shown_log(run),
+        "log_url": reverse(f"admin:backups_{run._meta.model_name}_log", args=[run.pk]),
     }
     return page(request, template, **common, **history(run), **context)
 

@@ -33,6 +33,8 @@ def check_destination_places(
 
 def _findings(own: SitePaths) -> Iterator[CheckMessage]:
     for instance in inventory().instances.values():
+        if instance.service.is_this_site:
+            continue
         try:
             parts = components_of(instance.service, own=NO_SITE_PATHS)
         except BackupError:  # W002 reports it

@@ -187,6 +187,8 @@ def _shrink_wal(live: Path, lock_timeout: float) -> None:
     """Truncate the write-ahead log, as large as the database now, unless a reader or a full disk prevents it."""
     try:
         with closing(writable(live, sqlite.LOCK_POLL_SECONDS)) as connection:
+            # what it cannot parse of the schema is no reason to fail either
+            sqlite.tolerate_schema(connection)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
         # the rows are safe in the log: neither is a reason to fail

@@ -9,6 +9,7 @@ from backups.archive.manifest.document import Manifest
 from backups.archive.manifest.entry import FOREIGN_COMPONENTS
 from backups.components import Component, require_outside_site_paths
 from backups.errors import ComponentError
+from backups.instances.kinds.backupsite.kind import BackupSite
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.generic import GenericService
 from backups.instances.kinds.layers import Configuration
@@ -33,6 +34,7 @@ def register(kind: type[ServiceKind]) -> None:
 
 register(TacacsServer)
 register(GenericService)
+register(BackupSite)
 
 
 def kind_of(manifest: Manifest) -> type[ServiceKind] | None:
@@ -46,9 +48,11 @@ def components_of(
     """Return the components of `service` in the order of their export, without the site's `own` paths in them.
 
     `configuration` names their files; by default it is the live one. Raises ComponentError when that cannot be read, or
-    when a component lies outside of the root or in one of those paths.
+    when a component lies outside of the root or in one of those paths, unless the service is this site itself.
     """
     named = service.live().merged if configuration is None else configuration
+    if service.is_this_site:
+        return service.components(named, own)
     return [require_outside_site_paths(component, own) for component in service.components(named, own)]
 
 

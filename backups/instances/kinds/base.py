@@ -57,6 +57,10 @@ class ServiceKind(ABC):
     divisible: ClassVar[bool] = False
     # whether its own scheduler takes weekday 0 of a cron expression for Monday
     counts_weekdays_from_monday: ClassVar[bool] = False
+    # whether it is this site itself: its components are among the site's own paths, and `restoresite` restores it
+    is_this_site: ClassVar[bool] = False
+    # why no restore of this site takes its archives; empty for all others
+    not_restorable: ClassVar[str] = ""
     # the component of each file, in archives that the service writes itself
     foreign_components: ClassVar[Mapping[str, str]] = {}
 
@@ -73,6 +77,11 @@ class ServiceKind(ABC):
     @abstractmethod
     def parse(cls, name: str, root: Root, table: Mapping[str, Any]) -> Self:
         """Return the service of `table`, whose keys have been checked. Raises Mistake."""
+
+    @classmethod
+    def default_root(cls) -> str:
+        """Return the root of an instance that states none; empty where it has to be stated."""
+        return ""
 
     @property
     @abstractmethod
@@ -130,6 +139,14 @@ class ServiceKind(ABC):
     @classmethod
     def findings(cls, configuration: Configuration) -> list[str]:
         """Return why the service would not start with `configuration`, in a few words each, without values."""
+        return []
+
+    @classmethod
+    def check_unpacked(cls, directory: Path, manifest: Manifest) -> list[str]:
+        """Check what only this kind knows of an archive that is unpacked in `directory`; return warnings.
+
+        Raises ComponentError when it could not be restored.
+        """
         return []
 
     def section(self, name: str, *, by: str) -> Component:

@@ -32,7 +32,7 @@ class Command(BackupCommand):
             "destination.disabled", logging.WARNING, destination=destination.name, by=operator_name(),
             reason=options["why"],
         )  # fmt: skip
-        schedules = BackupSchedule.objects.enabled().filter(at_destination(destination)).order_by("name")
+        schedules = BackupSchedule.objects.enabled().whole().filter(at_destination(destination)).order_by("name")
         failing, lacking = list[str](), list[str]()
         for schedule in schedules.select_related("destination").prefetch_related("further__destination"):
             (lacking if any(one.enabled for one in schedule.destinations) else failing).append(schedule.name)

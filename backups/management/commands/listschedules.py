@@ -4,7 +4,8 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.models import BackupSchedule
-from backups.service.schedules.describe import describe_schedule, summary
+from backups.service.schedules.coverage import covering
+from backups.service.schedules.describe import describe_schedule, described, summary
 
 
 class Command(BackupCommand):
@@ -14,8 +15,8 @@ class Command(BackupCommand):
         parser.add_argument("instance", nargs="?")
 
     def run(self, **options: Any) -> None:
-        schedules = BackupSchedule.objects.select_related("destination").prefetch_related("further__destination")
+        schedules = described(BackupSchedule.objects.whole())
         if options["instance"]:
-            schedules = schedules.filter(instance=options["instance"])
+            schedules = schedules.filter(covering(options["instance"]))
         text = "\n".join(summary(schedule) for schedule in schedules)
         self.respond([describe_schedule(schedule) for schedule in schedules], text or "no schedules")

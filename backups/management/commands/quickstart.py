@@ -46,7 +46,7 @@ class Command(BackupCommand):
         if demo is not None:
             steps.append(demo_history.make_history(names, destination))
         keys, problem = setup.check_keys()
-        steps += [keys, setup.provide_admin()]
+        steps += [keys, setup.provide_admin(), *setup.advise()]
         self.respond({"steps": steps}, "\n".join(steps))
         if options["no_serve"]:
             if problem:

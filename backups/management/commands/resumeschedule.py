@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
+from backups.management.schedules import add_part_option, part_from
 from backups.service.automation.schedules import resume
 from backups.service.schedules.describe import describe_schedule, find_schedule, summary
 from destinations.management.base import operator_name
@@ -13,8 +14,9 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("name")
+        add_part_option(parser, "resume it for this one of its instances only")
 
     def run(self, **options: Any) -> None:
+        resume(part_from(find_schedule(options["name"]), options), by=operator_name())
         schedule = find_schedule(options["name"])
-        resume(schedule, by=operator_name())
         self.respond(describe_schedule(schedule), summary(schedule))

@@ -3,8 +3,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.archive.manifest.document import Manifest
+from backups.errors import BackupError
 from backups.management.base import BackupCommand, add_archive_arguments
-from backups.runs.describe import describe
+from backups.runs.describe import describe, describe_log, readable_log
 from backups.service.archives.verify import manifest_of_file
 from backups.service.drops.episodes import drops_of
 from destinations.lib.formats import human_size, printable
@@ -17,9 +18,14 @@ class Command(BackupCommand):
 
     def add_options(self, parser: CommandParser) -> None:
         add_archive_arguments(parser)
+        parser.add_argument("--log", action="store_true", help="show the log lines of the backup too")
 
     def run(self, **options: Any) -> None:
         if options["file"]:
+            if options["log"]:
+                raise BackupError(
+                    "--log needs the backup of this site, which a file does not name.", hint="Leave it out."
+                )
             manifest = manifest_of_file(options["file"])
             self.respond({"manifest": manifest.to_dict()}, contents(manifest))
             return
@@ -35,7 +41,11 @@ class Command(BackupCommand):
         lines = [printable(f"{key:22} {value}") for key, value in shown.items() if value not in (None, "", [])]
         if backup.manifest_json:
             lines += ["", contents(Manifest.from_dict(backup.manifest_json))]
-        self.respond(data | {"manifest": backup.manifest_json}, "\n".join(lines))
+        data["manifest"] = backup.manifest_json
+        if options["log"]:
+            data["log"] = describe_log(backup)
+            lines += ["", *readable_log(backup)]
+        self.respond(data, "\n".join(lines))
 
 
 def contents(manifest: Manifest) -> str:

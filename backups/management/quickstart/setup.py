@@ -14,6 +14,7 @@ from django.db import connection
 
 from backups.errors import BackupError
 from backups.instances import Inventory, inventory, read_inventory
+from backups.instances.kinds.backupsite.kind import ADVICE
 from backups.management.roles import ROLES
 from backups.models import BackupExecution
 from backups.service.archives.openable import no_key_for
@@ -53,6 +54,12 @@ def provide_instances(given: Path | None) -> str:
         done = _write_demo(target)
     _require_valid(inventory(), target)
     return done
+
+
+def advise() -> list[str]:
+    """Return what is missing on a site that works: nothing backs up the site itself."""
+    known = inventory().instances.values()
+    return [] if any(one.service.is_this_site for one in known) else [f"advice      {ADVICE}"]
 
 
 def _require_valid(found: Inventory, path: Path) -> None:

@@ -3,9 +3,9 @@
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.lib.log_context import RUN_ID, logged_as
 from backups.models import Run
 from backups.runs import workspace
+from backups.runs.log_lines import kept_log
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.liveness import is_dead
 from backups.runs.recovery.reap_waiting import reap_queued
@@ -60,5 +60,5 @@ def recover(run: Run, reason: str) -> bool:
 
     False when another process has recovered it or is doing so.
     """
-    with logged_as(RUN_ID, run.pk):
+    with kept_log(type(run), run.pk):
         return kind_of(run).recover(run, f"{reason} in stage {run.stage}.")

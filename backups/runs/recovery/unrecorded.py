@@ -16,12 +16,14 @@ from backups.lib import audit
 from backups.models import Run
 from backups.runs import finish
 from backups.runs.finish import Ending
+from backups.runs.log_lines import current_log, kept_log
 from backups.runs.registry import kind_of
 from destinations.lib.operator_error import sentences
 
 # The file gets this size before anything is changed, so that the end can be saved on a disk that is full by then.
 RESERVED_BYTES = 64 << 10
 SUFFIX = ".end"
+LOG = "log_lines"
 Status = Run.Status
 
 
@@ -56,6 +58,9 @@ def save(run: Run, ending: Ending) -> Path | None:
     if len(text) > RESERVED_BYTES:
         # the output of the hooks is the part that may be left out
         text = json.dumps(kept)
+    log = current_log(run.pk)
+    if lines := log.unwritten() if log is not None else []:
+        text = _with_lines(text, lines)
     try:
         _write(_path(run.pk), text.encode())
     except OSError:
@@ -105,7 +110,9 @@ def record(run: Run) -> bool:
     known["completed_at"] = datetime.fromisoformat(kept["completed_at"])
     if ending.status == Status.COMPLETED:
         kind_of(run).record_late(run, known)
-    return finish.record_end(run, ending, before=Status(run.status), **known)
+    with kept_log(type(run), run.pk) as log:
+        log.add(kept.get(LOG, []))
+        return finish.record_end(run, ending, before=Status(run.status), **known)
 
 
 def remove_end(run_id: str) -> None:
@@ -132,6 +139,15 @@ def _read(run_id: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return kept if isinstance(kept, dict) else None
+
+
+def _with_lines(text: str, lines: list[str]) -> str:
+    """Return the JSON object `text` with as many of the last `lines` as there is room for."""
+    room = RESERVED_BYTES - len(text) - len(f', "{LOG}": []')
+    first = len(lines)
+    while first and (room := room - len(json.dumps(lines[first - 1])) - len(", ")) >= 0:
+        first -= 1
+    return json.dumps(json.loads(text) | {LOG: lines[first:]})
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -65,7 +65,7 @@ def extract(
     Raises OperatorError; nothing is left in `directory` then.
     """
     # an extracted copy must not become part of a service, or lie between archives
-    known = inventory().instances.values()
+    known = [one for one in inventory().instances.values() if not one.service.is_this_site]
     roots = SitePaths(
         SitePath(f"instance {instance.name}", root) for instance in known for root in instance.service.root.allowed
     )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -13,10 +14,12 @@ from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
 from backups.service.backup.start import Slot, start_backup
+from backups.service.schedules import coverage, parts
 from backups.service.schedules.cadence import latest_due
-from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, count_from_now, plan
+from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, count_from_now, plan, set_further
 from backups.signals import schedule_failed
 from destinations.lib.operator_error import sentences
+from destinations.models import BackupDestination
 
 Kind, Status = BackupExecution.Kind, Run.Status
 # a run that starts later than this after its slot is commented as a missed run
@@ -115,42 +118,76 @@ def run_now(schedule: BackupSchedule, *, by: audit.Actor) -> BackupExecution:
     return backup
 
 
+def add(schedule: BackupSchedule, further: Iterable[BackupDestination]) -> None:
+    """Save the new `schedule`, with its `further` destinations and its next runs. Raises BackupError."""
+    with transaction.atomic():
+        plan(schedule)
+        set_further(schedule, further)
+        coverage.cover_now(schedule)
+
+
 def edit(schedule: BackupSchedule, fields: Iterable[str]) -> None:
-    """Write `fields` of `schedule` to its row and plan the next run if the cadence changed. Raises BackupError."""
+    """Write `fields` of `schedule` to its row and plan the next run if the cadence changed. Raises BackupError.
+
+    Its parts follow; with another scope, so do the instances that it covers.
+    """
     changed = set(fields)
+    if changed & coverage.SCOPE:
+        changed |= coverage.SCOPE
     with transaction.atomic():
         # `schedule` may have been read minutes ago: the other columns, such as next_run, stay as a tick wrote them
         row = BackupSchedule.objects.select_for_update().filter(pk=schedule.pk).first()
         if row is None:
             raise BackupError(f"Schedule {schedule.name} was deleted.")
-        before = {name: getattr(row, name) for name in PLANNED_BY}
+        was, before = copy(row), {name: getattr(row, name) for name in PLANNED_BY}
         for name in changed:
             setattr(row, name, getattr(schedule, name))
         if changed & PLANNED_BY:
             count_from_now(row, before)
             plan(row)
-            schedule.next_run, schedule.retry_at = row.next_run, row.retry_at
         else:
             row.save(update_fields=changed)
+        parts.repeat(row)
+        if changed & coverage.SCOPE:
+            parts.take_scope(row, was)
+            coverage.cover_now(row)
+        schedule.next_run, schedule.retry_at = row.next_run, row.retry_at
 
 
 def pause(schedule: BackupSchedule, *, by: audit.Actor) -> None:
-    """Disable `schedule` until it is resumed. Raises BackupError for a declared one."""
-    _refuse_declared(schedule)
-    schedule.enabled, schedule.next_run, schedule.retry_at = False, None, None
-    schedule.save(update_fields=["enabled", "next_run", "retry_at"])
+    """Disable `schedule` until it is resumed: a part for its instance alone, another one for all that it covers.
+
+    Raises BackupError for a declared one.
+    """
+    require_undeclared(schedule)
+    with transaction.atomic():
+        schedule.enabled, schedule.next_run, schedule.retry_at = False, None, None
+        schedule.paused_here = schedule.is_part
+        schedule.save(update_fields=["enabled", "paused_here", "next_run", "retry_at"])
+        parts.repeat(schedule)
     _log_change("paused", schedule, by)
 
 
 def resume(schedule: BackupSchedule, *, by: audit.Actor) -> None:
-    """Enable `schedule` from its next slot on. Raises BackupError when it has none, or for a declared one."""
-    _refuse_declared(schedule)
-    schedule.enabled = True
-    edit(schedule, ["enabled"])
+    """Enable `schedule` from its next slot on. Raises BackupError when it has none, or for a declared one.
+
+    A part that was paused for its instance stays paused when all the others are resumed.
+    """
+    require_undeclared(schedule)
+    if schedule.left_at is not None:
+        raise BackupError(f"Schedule {schedule.name} no longer covers {schedule.instance}.")
+    if schedule.parent is not None and not schedule.parent.enabled:
+        raise BackupError(
+            f"Schedule {schedule.name} is paused for all its instances.",
+            hint=f"`resumeschedule {schedule.name}` resumes it.",
+        )
+    schedule.enabled, schedule.paused_here = True, False
+    edit(schedule, ["enabled", "paused_here"])
     _log_change("resumed", schedule, by)
 
 
-def _refuse_declared(schedule: BackupSchedule) -> None:
+def require_undeclared(schedule: BackupSchedule) -> None:
+    """Raise BackupError for a schedule that the configuration of a service declares."""
     if schedule.managed_by:
         raise BackupError(
             f"Schedule {schedule.name} is declared in the {schedule.managed_by}.",

@@ -120,7 +120,7 @@ def _schedule(
     synced: Synced,
 ) -> None:
     where = f"[backup.schedules.{key}]"
-    existing = BackupSchedule.objects.select_for_update().filter(name=row_name(instance, key)).first()
+    existing = BackupSchedule.objects.whole().select_for_update().filter(name=row_name(instance, key)).first()
     if existing is not None and existing.managed_by != managed_by(instance.name):
         synced.problems.append(f"{where}: A schedule {existing.name} exists already, and was added by hand.")
         return

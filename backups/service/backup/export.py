@@ -18,7 +18,7 @@ from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.backup.held_before import last_backup_with
 from backups.version import APPLICATION
-from destinations.lib.formats import printable
+from destinations.lib.formats import listed, printable
 
 CHECKING_THREADS = 2
 
@@ -192,6 +192,24 @@ def _collect(export: Export, contents: Contents, *, as_found: bool = False) -> N
         loss = f" It was there before: {holder} holds it." if holder else ""
         contents.warnings.append(f"{name} is not in this backup: {reason}{loss}")
     contents.config_info = contents.config_info or export.config_info
+
+
+def without_sealed(manifest: Manifest, contents: Contents) -> Manifest:
+    """Return `manifest` for an archive that is not encrypted, which lacks the parts that are sealed."""
+    names = {part.name for part in contents.parts if part.sealed}
+    gone = [entry for entry in manifest.contents if entry.file in names]
+    if not gone:
+        return manifest
+    named = listed([entry.file for entry in gone])
+    return replace(
+        manifest,
+        contents=tuple(entry for entry in manifest.contents if entry not in gone),
+        left_out=(*manifest.left_out, *(LeftOut(entry.component or "", entry.file, "keys") for entry in gone)),
+        warnings=(
+            *manifest.warnings,
+            f"The archive is not encrypted, so it is without {named}: encrypt it, or keep a copy of these elsewhere.",
+        ),
+    )
 
 
 def build_manifest(contents: Contents, instance: Instance, backup: BackupExecution) -> Manifest:

@@ -31,7 +31,7 @@ from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
 from backups.service.backup.encrypt import verify_encrypted, with_encryption
-from backups.service.backup.export import build_manifest, export_components
+from backups.service.backup.export import build_manifest, export_components, without_sealed
 from backups.service.backup.finish_import import finish_import
 from backups.service.backup.finish_upload import complete
 from backups.service.backup.pack import pack
@@ -94,7 +94,8 @@ class BackupKind(RunKind[BackupExecution]):
         scratch.mkdir(mode=0o700)
         with export_components(instance, parts, scratch, monitor, as_found=run.kind == Kind.SAFETY) as contents:
             contents.warnings[:0] = warnings
-            manifest = record_drops(run, build_manifest(contents, instance, run))
+            manifest = build_manifest(contents, instance, run)
+            manifest = record_drops(run, manifest if True in variants else without_sealed(manifest, contents))
             if contents.config_info:
                 layers = contents.config_info.layers.items()
                 kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
@@ -103,7 +104,12 @@ class BackupKind(RunKind[BackupExecution]):
             monitor.stage(Stage.PACKING, total=len(variants) * manifest.total_size_bytes)
             archives = {
                 encrypted: pack(
-                    contents, with_encryption(manifest, encryption), encryption, directory, monitor, level=level
+                    contents,
+                    with_encryption(manifest, encryption) if encrypted else without_sealed(manifest, contents),
+                    encryption,
+                    directory,
+                    monitor,
+                    level=level,
                 )
                 for encrypted, encryption in variants.items()
             }

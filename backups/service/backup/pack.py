@@ -57,7 +57,7 @@ def pack(
             packed = write_archive(
                 target,
                 manifest,
-                [Part(part.path, part.name) for part in contents.parts],
+                [Part(part.path, part.name) for part in contents.parts if encryption or not part.sealed],
                 compression=settings.BACKUP_COMPRESSION,
                 level=level or settings.BACKUP_COMPRESSION_LEVEL,
                 wrap=encryption.writer if encryption else None,

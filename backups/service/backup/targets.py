@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -62,7 +63,8 @@ class Targets:
         waiting = len(self.usable)
         for target in self.usable:
             target.tries_writing = may_try_writing(target.copy.destination)
-            threading.Thread(target=_probe, args=(self.backup, target, answers), name="probe", daemon=True).start()
+            work = (_probe, self.backup, target, answers)
+            threading.Thread(target=copy_context().run, args=work, name="probe", daemon=True).start()
         while waiting:
             try:
                 target, error = answers.get(timeout=POLL_SECONDS)

@@ -167,6 +167,8 @@ def _check(restored: Extracted, progress: Progress, *, trusted: bool) -> list[st
         progress(entry.size_bytes)
     manifest = restored.manifest
     kind = kind_of(manifest)
+    if kind is not None:
+        warnings += kind.check_unpacked(restored.directory, manifest)
     if kind is not None and kind.layers and manifest.entries_of(CONFIG):
         # a configuration that is not valid would stop a restore
         findings = kind.findings(kind.archived(restored.directory, absent_parts(manifest, CONFIG)).merged)

@@ -101,6 +101,7 @@ def recovery_kit(name: str, *, with_secrets: bool = False) -> str:
         "parts": _parts(instance, procedures[0].backups[0]),
         "recipients": [(fingerprint(text), text) for text in settings.BACKUP_ENCRYPTION_RECIPIENTS],
         "has_fingerprints": any(procedure.is_for_recipients for procedure in procedures),
+        "restoresite": _restoresite(procedures[0]),
         "public_key": site_key().public_key.text,
         "secrets": _secrets(instance) if with_secrets else [],
         "with_secrets": with_secrets,
@@ -144,6 +145,16 @@ def _lines(backup: BackupExecution, *, with_secrets: bool) -> list[tuple[str, st
         ),
         ("Unpack it into this folder.", open_line(backup, with_secrets=with_secrets)),
     ]
+
+
+def _restoresite(procedure: Procedure) -> str:
+    """Return the shell line that restores this site itself from the newest archive."""
+    name, key = shlex.quote(procedure.backups[0].backup_filename), site_key().public_key.text
+    is_for_one = procedure.is_for_recipients
+    return (
+        f"BACKUP_TRUSTED_KEYS={key} python manage.py restoresite {name}"
+        f"{' --identity identity.txt' if is_for_one else ''} --confirm"
+    )
 
 
 def open_line(backup: BackupExecution, *, with_secrets: bool) -> str:

@@ -60,9 +60,20 @@ class DrillState:
     def is_due(self, now: datetime, grace: timedelta = timedelta()) -> bool:
         if self.every is None:
             return False
-        # one that failed is not made again at once; the next backup may be as bad
-        last = self.last if self.last is not None and self.last.verdict == Verdict.FAILED else self.proof
+        last = self._counted_from
         return last is None or now - last.created_at > self.every + grace
+
+    def due_at(self, now: datetime) -> datetime | None:
+        """Return when the next regular drill becomes due, `now` where none was made; None when they are off."""
+        if self.every is None:
+            return None
+        last = self._counted_from
+        return now if last is None else last.created_at + self.every
+
+    @property
+    def _counted_from(self) -> DrillExecution | None:
+        # one that failed is not made again at once; the next backup may be as bad
+        return self.last if self.last is not None and self.last.verdict == Verdict.FAILED else self.proof
 
     @property
     def is_overdue(self) -> bool:

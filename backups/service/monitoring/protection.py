@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import OuterRef, Subquery, TextField, Value
 from django.db.models.fields.json import KT
@@ -12,10 +12,11 @@ from django.utils import timezone
 from backups.instances import instance_names, inventory
 from backups.models import BackupExecution, BackupSchedule, InstanceState
 from backups.models.querysets import BackupQuerySet
+from backups.runs.queue.queues import queue_of
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
 from backups.service.drops.episodes import Episode, open_episodes
 from backups.service.monitoring.history import instances_of
-from backups.service.schedules.freshness import FRESH, Freshness, freshness_by_instance
+from backups.service.schedules.freshness import FRESH, GRACE, Freshness, at_the_latest, freshness_by_instance
 
 Status = BackupExecution.Status
 # SQLite returns the text "null" for a JSON null
@@ -56,7 +57,8 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     """Return the protection of each instance of `names`, by default of all that are configured.
 
     `backups` selects the columns of the rows. An instance is overdue when a slot of its schedules and the grace have
-    passed since the newest good backup, or 24 hours where there is no automatic schedule.
+    passed since the newest good backup, or 24 hours where there is no automatic schedule. While its run waits in a
+    queue that moves, and for an hour from its start, it is not yet, unless the slot after it passes too.
     """
     if backups is None:
         backups = BackupExecution.objects.without_manifest()
@@ -90,6 +92,7 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     for backup in sorted(few.order_by(), key=lambda row: (row.created_at, row.pk)):
         if backup.status == Status.RUNNING or backup.instance not in active:
             active[backup.instance] = backup
+    _allow_for_queues(schedules, active, now)
     found = []
     for name in names:
         newest, failure = good.get(name), failures.get(name)
@@ -101,6 +104,37 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     return found
 
 
+def _allow_for_queues(schedules: Mapping[str, Freshness], active: Mapping[str, BackupExecution], now: datetime) -> None:
+    """Move `overdue_from` of the instances whose scheduled run has not had its hour yet.
+
+    Two hundred slots at once take their turns: what waits behind others is not late while these are backed up.
+    """
+    late = {
+        name: active[name]
+        for name, outlook in schedules.items()
+        if name in active
+        and active[name].schedule_id is not None
+        and outlook.overdue_from is not None
+        and outlook.overdue_from < now
+    }
+    moving: set[str] = set()
+    if any(run.status == Status.QUEUED for run in late.values()):
+        moving = {queue_of(run.instance) for run in active.values() if run.status == Status.RUNNING}
+        # between two runs of a worker
+        since = min(run.created_at for run in late.values()) - timedelta(days=1)
+        ended = BackupExecution.objects.filter(created_at__gt=since, completed_at__gt=now - GRACE)
+        moving |= {queue_of(name) for name in ended.order_by().values_list("instance", flat=True).distinct()}
+    for name, run in late.items():
+        outlook = schedules[name]
+        latest = at_the_latest(outlook)
+        if latest is None or outlook.overdue_from is None:
+            continue
+        if run.status == Status.QUEUED and queue_of(name) in moving:
+            outlook.overdue_from = latest
+        elif run.status == Status.RUNNING and run.started_at is not None:
+            outlook.overdue_from = max(outlook.overdue_from, min(run.started_at + GRACE, latest))
+
+
 def undescribed_instances() -> list[str]:
     """Return the instances that have stored backups or enabled schedules but are not in the instances file.
 
@@ -110,7 +144,8 @@ def undescribed_instances() -> list[str]:
     if any(not problem.instance for problem in found.problems):
         return []
     known = {*found.instances, *(problem.instance for problem in found.problems)}
-    scheduled = BackupSchedule.objects.enabled().exclude(instance__in=known).order_by().values_list("instance")
+    schedules = BackupSchedule.objects.enabled().of_one_instance().exclude(instance__in=known)
+    scheduled = schedules.order_by().values_list("instance")
     # one index seek for each: DISTINCT would read every row
     stored = BackupExecution.objects.stored().newest_first().values("pk")
     gone = [name for name in instances_of(BackupExecution) if name not in known]

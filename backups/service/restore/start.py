@@ -32,7 +32,8 @@ def start_restore(request: RestoreRequest, *, by: audit.Actor, run_id: str = "")
     reap_queued(instance=instance)
     restore = request.row(triggered_by=audit.name_of(by), **process_owner_fields(run_id))
     try:
-        get_instance(instance)
+        if reason := get_instance(instance).service.not_restorable:
+            raise BackupError(reason, hint="The steps are in docs/restore.md, The site itself is lost.")
         if backup is not None and not backup.has_archive:
             raise BackupError(f"{backup} has no archive any more.")
         if backup is not None and backup.archive_sha256 != request.archive_sha256:

@@ -46,5 +46,5 @@ def uses_of(destination: BackupDestination) -> list[str]:
     unsettled = Exists(copies.exclude(planned_path="")) & Q(status=BackupExecution.Status.INTERRUPTED)
     active = (Exists(copies) | Q(destination=destination)) & Q(status__in=BackupExecution.ACTIVE)
     backups = BackupExecution.objects.filter(held | unsettled | active).count()
-    schedules = BackupSchedule.objects.filter(at_destination(destination)).count()
+    schedules = BackupSchedule.objects.whole().filter(at_destination(destination)).count()
     return [counted(count, noun) for count, noun in ((schedules, "schedule"), (backups, "backup")) if count]

@@ -1,62 +1,118 @@
 """A schedule by its name, in words, and in values for scripts."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cron_descriptor import ExpressionDescriptor, Options
 from cron_descriptor.Exception import FormatException
+from django.db.models import Prefetch, QuerySet
 
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.service.schedules.cadence import SIZES, parse_interval
 from destinations.lib.formats import as_text, counted, listed
 
+Scope = BackupSchedule.Scope
 UNITS = ((timedelta(days=1), "day"), (timedelta(hours=1), "hour"), (timedelta(minutes=1), "minute"))
 # the first minute, hour, day, month and weekday of a cron field
 FIRST = (0, 0, 1, 1, 0)
 SHORTEST_MONTH = 28
 
 
+def described(schedules: "QuerySet[BackupSchedule]") -> "QuerySet[BackupSchedule]":
+    """Return `schedules` with what `describe_schedule` and `summary` need, in a constant number of queries."""
+    parts = BackupSchedule.objects.order_by("instance")
+    return schedules.select_related("destination").prefetch_related("further__destination", Prefetch("parts", parts))
+
+
 def find_schedule(name: str) -> BackupSchedule:
-    schedule = (
-        BackupSchedule.objects.select_related("destination")
-        .prefetch_related("further__destination")
-        .filter(name=name)
-        .first()
-    )
+    schedule = described(BackupSchedule.objects.whole()).filter(name=name).first()
     if schedule is None:
         raise BackupError(f"There is no schedule {name!r}.", hint="`listschedules` prints their names.")
     return schedule
 
 
 def describe_schedule(schedule: BackupSchedule) -> dict[str, Any]:
-    """Return the values of `schedule` for scripts; times in ISO 8601."""
-    moments = {name: getattr(schedule, name) for name in ("next_run", "last_run", "retry_at", "created_at")}
+    """Return the values of `schedule` for scripts; times in ISO 8601.
+
+    Of one that covers several instances `covers` has the values of each, and the schedule those of the soonest next
+    run, the last run and the most failures.
+    """
+    rows = [part for part in schedule.parts.all() if part.left_at is None] if schedule.covers_several else [schedule]
+    last = max((row for row in rows if row.last_run), key=_last_run, default=schedule)
     return {
         "id": schedule.pk,
         "name": schedule.name,
-        "instance": schedule.instance,
+        "scope": schedule.scope,
+        "instance": schedule.instance or None,
+        "instances": schedule.instances,
+        "label": schedule.label or None,
+        "covers": [_describe_slots(row) for row in rows],
+        "covered_before": {part.instance: _stamp(part.left_at) for part in schedule.parts.all() if part.left_at},
         "destination": schedule.destination.name,
         "destinations": [one.name for one in schedule.destinations],
         "type": schedule.type,
         "expression": schedule.expression,
         "time_zone": schedule.time_zone,
         "enabled": schedule.enabled,
-        "last_status": schedule.last_status,
-        "last_error": schedule.last_error,
-        "consecutive_failures": schedule.consecutive_failures,
+        "last_status": last.last_status,
+        "last_error": last.last_error,
+        "consecutive_failures": max((row.consecutive_failures for row in rows), default=0),
         "managed_by": schedule.managed_by,
-    } | {name: moment.isoformat() if moment else None for name, moment in moments.items()}
+        "next_run": _stamp(min((row.next_run for row in rows if row.next_run), default=None)),
+        "last_run": _stamp(last.last_run),
+        "retry_at": _stamp(min((row.retry_at for row in rows if row.retry_at), default=None)),
+        "created_at": _stamp(schedule.created_at),
+    }
+
+
+def _describe_slots(row: BackupSchedule) -> dict[str, Any]:
+    return {
+        "instance": row.instance,
+        "enabled": row.enabled,
+        "next_run": _stamp(row.next_run),
+        "retry_at": _stamp(row.retry_at),
+        "last_run": _stamp(row.last_run),
+        "last_status": row.last_status,
+        "last_error": row.last_error,
+        "consecutive_failures": row.consecutive_failures,
+    }
+
+
+def _last_run(row: BackupSchedule) -> datetime:
+    return row.last_run or row.created_at
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def scope_in_words(schedule: BackupSchedule) -> str:
+    """Return what `schedule` backs up: "shop", "3 instances", "label net" or "all instances"."""
+    if schedule.scope == Scope.INSTANCES:
+        return counted(len(schedule.instances or []), "instance")
+    if schedule.scope == Scope.LABEL:
+        return f"label {schedule.label}"
+    return "all instances" if schedule.scope == Scope.ALL else schedule.instance
 
 
 def summary(schedule: BackupSchedule) -> str:
-    when = f"next {schedule.next_run:%Y-%m-%d %H:%M} UTC" if schedule.next_run else "no next run"
+    parts = [part for part in schedule.parts.all() if part.left_at is None]
+    coming = min((row.next_run for row in [schedule, *parts] if row.next_run), default=None)
+    when = f"next {coming:%Y-%m-%d %H:%M} UTC" if coming else "no next run"
     state = when if schedule.enabled else "paused"
     cadence = f"{schedule.type} {schedule.expression}".strip()
     last = f"last {schedule.last_status}" if schedule.last_status else "has not run"
     last += f" ({as_text(schedule.last_error)})" if schedule.last_error else ""
-    where = f"{schedule.instance} to {', '.join(one.name for one in schedule.destinations)}"
+    what = schedule.instance
+    if schedule.covers_several:
+        what = f"{scope_in_words(schedule)} ({', '.join(part.instance for part in parts) or 'none now'})"
+        failing = [f"{row.instance} ({as_text(row.last_error)})" for row in parts if row.consecutive_failures]
+        paused = [row.instance for row in parts if row.paused_here]
+        last = f"failing: {', '.join(failing)}" if failing else "none fails"
+        last += f", paused for {', '.join(paused)}" if paused else ""
+    where = f"{what} to {', '.join(one.name for one in schedule.destinations)}"
     return f"{schedule.name}: {where}, {cadence} ({schedule.time_zone}), {state}, {last}"
 
 

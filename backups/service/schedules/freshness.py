@@ -29,7 +29,8 @@ class Freshness:
 
     `strictest` is the enabled schedule that demands the next good backup first, and `overdue_from` the moment from
     which the instance is overdue without it; both None when no schedule runs by itself. `automatic` counts the
-    schedules that run by themselves, `paused` those that would. `failures` is the highest number of consecutive
+    schedules that run by themselves, `paused` those that would; `left` are those of several instances that covered it
+    and do not any more. `failures` is the highest number of consecutive
     failures, `failing` are the enabled schedules whose last run failed or could not be started.
     """
 
@@ -40,6 +41,7 @@ class Freshness:
     failing: list[BackupSchedule] = field(default_factory=list)
     automatic: int = 0
     paused: int = 0
+    left: list[BackupSchedule] = field(default_factory=list)
 
 
 def freshness_by_instance(
@@ -51,11 +53,14 @@ def freshness_by_instance(
     any schedule are left out.
     """
     found: dict[str, Freshness] = {}
-    schedules = BackupSchedule.objects.filter(instance__in=list(newest)).order_by("name")
+    schedules = BackupSchedule.objects.of_one_instance().filter(instance__in=list(newest)).order_by("name")
     if destination is not None:
         schedules = schedules.filter(at_destination(destination))
     for schedule in schedules:
         outlook = found.setdefault(schedule.instance, Freshness())
+        if schedule.left_at is not None:
+            outlook.left += [schedule] if schedule.type != Type.MANUAL else []
+            continue
         if not schedule.enabled:
             outlook.paused += schedule.type != Type.MANUAL
             continue
@@ -94,6 +99,18 @@ def _overdue_from(schedule: BackupSchedule, taken: datetime | None) -> datetime:
         return (taken or active_since) + GRACE
 
 
+def at_the_latest(outlook: Freshness) -> datetime | None:
+    """Return when an instance whose run still waits or runs is overdue at the latest: by the slot after the due one."""
+    strictest, since = outlook.strictest, outlook.overdue_from
+    if strictest is None or since is None:
+        return None
+    try:
+        cadence = (strictest.type, strictest.expression, strictest.time_zone)
+        return _slot_after(*cadence, since - GRACE) + GRACE
+    except BackupError:
+        return None
+
+
 def max_ages(instances: Iterable[str], destination: BackupDestination | None = None) -> dict[str, timedelta]:
     """Return how far apart the good backups (at `destination`, where given) of each of `instances` may be, by name.
 
@@ -101,7 +118,8 @@ def max_ages(instances: Iterable[str], destination: BackupDestination | None = N
     that is longer, as at a weekend; and an hour. The strictest schedule counts. Instances without an enabled schedule
     are left out. One query. When an instance is overdue says `freshness_by_instance`: most gaps are shorter.
     """
-    schedules = BackupSchedule.objects.enabled().filter(instance__in=list(instances)).exclude(type=Type.MANUAL)
+    schedules = BackupSchedule.objects.enabled().of_one_instance().filter(instance__in=list(instances))
+    schedules = schedules.exclude(type=Type.MANUAL)
     if destination is not None:
         schedules = schedules.filter(at_destination(destination))
     now, ages = timezone.now(), dict[str, timedelta]()

@@ -59,9 +59,12 @@ def count_from_now(schedule: BackupSchedule, before: Mapping[str, object]) -> No
 
 
 def plan(schedule: BackupSchedule) -> None:
-    """Set the next run of `schedule` from now on, and save it. Raises BackupError when there is none."""
+    """Set the next run of `schedule` from now on, and save it. Raises BackupError when there is none.
+
+    One that covers several instances has no run of its own: its parts have theirs.
+    """
     runs = next_runs(schedule, 1)
-    schedule.next_run = runs[0] if runs and schedule.enabled else None
+    schedule.next_run = runs[0] if runs and schedule.enabled and not schedule.covers_several else None
     schedule.retry_at = None
     schedule.save()
 
@@ -69,16 +72,18 @@ def plan(schedule: BackupSchedule) -> None:
 def set_further(schedule: BackupSchedule, destinations: Iterable[BackupDestination]) -> bool:
     """Let the saved `schedule` back up to `destinations`, in their order, beside its first one; True when that is new.
 
-    The first one among them is left out.
+    The first one among them is left out. Its parts back up there too.
     """
     wanted = [one.pk for one in destinations if one.pk != schedule.destination_id]
     with transaction.atomic():
         BackupSchedule.objects.select_for_update().filter(pk=schedule.pk).first()
         if wanted == list(schedule.further.values_list("destination", flat=True)):
             return False
-        schedule.further.all().delete()
+        rows = [schedule, *schedule.parts.all()]
+        ScheduleDestination.objects.filter(schedule__in=rows).delete()
         ScheduleDestination.objects.bulk_create(
-            ScheduleDestination(schedule=schedule, destination_id=pk, position=number)
+            ScheduleDestination(schedule=row, destination_id=pk, position=number)
+            for row in rows
             for number, pk in enumerate(dict.fromkeys(wanted), start=1)
         )
     return True

@@ -19,7 +19,8 @@ def repair_schedules(queue: str) -> None:
     When the clock was ahead for a while, also those whose next run was moved too far ahead by it.
     """
     now = timezone.now()
-    lost = BackupSchedule.objects.enabled().filter(next_run=None).exclude(type=BackupSchedule.Type.MANUAL)
+    lost = BackupSchedule.objects.enabled().of_one_instance().filter(next_run=None)
+    lost = lost.exclude(type=BackupSchedule.Type.MANUAL)
     for schedule in of_queue(lost, queue):
         _plan(schedule)
     if Heartbeat.objects.filter(name=scheduler_name(queue), beat_at__gt=now + CLOCK_SKEW).exists():

@@ -41,6 +41,26 @@
     return (await answer.json()).executions;
   };
 
+  // the page of one run; whatever fails, the next poll asks again
+  const showLog = async () => {
+    const log = document.querySelector("[data-log-url]");
+    if (!log) return;
+    const query = new URLSearchParams({since: log.dataset.value});
+    const answer = await fetch(`${log.dataset.logUrl}?${query}`, {redirect: "manual", cache: "no-store"});
+    if (answer.status !== 200) return;
+    const {lines, written_at} = await answer.json();
+    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
+    log.dataset.value = written_at;
+    log.replaceChildren(...lines.map(([level, text]) => {
+      const line = document.createElement("span");
+      if (level) line.dataset.level = level;
+      line.textContent = `${text}\n`;
+      return line;
+    }));
+    log.closest("section").hidden = !lines.length;
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  };
+
   const poll = async () => {
     if (document.hidden) return;
     const elements = live().slice(0, MOST), urls = new Set(elements.map((element) => element.dataset.statusUrl));
@@ -58,6 +78,7 @@
     }
     wait = INTERVAL;
     runs.forEach(show);
+    showLog().catch(() => {});
     // a reload would undo a selection in the list
     if (runs.some((one) => !one.active) && !document.querySelector(".action-select:checked")) location.reload();
     schedule(wait);

@@ -1,11 +1,13 @@
 "use strict";
-// Shows the next runs of the cadence in the form as it is typed, or its error.
+// Shows the next runs of the cadence in the form as it is typed, or its error, and the instances that it would cover.
 {
   const PAUSE = 250;
   const SIGNED_OUT = "You are signed out: sign in again before you save.";
   const NO_ANSWER = "No answer from the site: the next runs are shown after saving.";
   const box = document.querySelector("[data-preview-url]");
+  const form = box && box.closest("form");
   const fields = ["type", "expression", "time_zone"].map((name) => document.getElementById(`id_${name}`));
+  const scope = document.getElementById("id_scope"), cover = document.querySelector("[data-section=covers-now]");
   let timer, asked = 0;
 
   const cell = (field, text) => {
@@ -28,15 +30,37 @@
     box.querySelector("table").hidden = !runs.length;
   };
 
+  const showCover = ({covers, covers_problem}) => {
+    if (!cover || !covers) return;
+    cover.hidden = scope.value === "instance";
+    cover.querySelector("[data-field=covers_problem]").textContent = covers_problem;
+    const text = covers.length ? `${covers.length}: ${covers.join(", ")}` : "";
+    cover.querySelector("[data-field=covers]").textContent = text;
+  };
+
+  // only the field that the scope needs
+  const fit = () => {
+    for (const name of ["instance", "instances", "label"]) {
+      const line = form.querySelector(`.form-row.field-${name}`);
+      if (line) line.hidden = name !== scope.value;
+    }
+  };
+
   const ask = async () => {
     const number = ++asked, values = new URLSearchParams(fields.map((field) => [field.name, field.value]));
+    if (scope) {
+      for (const name of ["scope", "instance", "label"]) values.set(name, form.elements[name].value);
+      for (const chosen of form.querySelectorAll("[name=instances]:checked")) values.append("instances", chosen.value);
+    }
     try {
       const answer = await fetch(`${box.dataset.previewUrl}?${values}`, {redirect: "manual", cache: "no-store"});
       if (answer.type === "opaqueredirect") throw new Error(SIGNED_OUT);
       if (!answer.ok) throw new Error(answer.status);
       const preview = await answer.json();
       // the answer to an earlier request may arrive after a later one
-      if (number === asked) show(preview);
+      if (number !== asked) return;
+      show(preview);
+      showCover(preview);
     } catch (error) {
       show({words: "", runs: [], problem: error.message === SIGNED_OUT ? SIGNED_OUT : NO_ANSWER});
     }
@@ -49,7 +73,15 @@
 
   if (box && fields.every(Boolean)) {
     fields.forEach((field) => field.addEventListener("input", later));
-    if (fields[1].value || fields[0].value === "manual") ask();
+    if (scope) {
+      fit();
+      form.addEventListener("change", ({target}) => {
+        if (!["scope", "instance", "instances", "label"].includes(target.name)) return;
+        fit();
+        later();
+      });
+    }
+    if (fields[1].value || fields[0].value === "manual" || (scope && scope.value !== "instance")) ask();
     else box.querySelector("table").hidden = true;
   }
 }

@@ -33,6 +33,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "history": _change("history"),
     "instance": lambda: "/admin/backups/instances/shop/",
     "keys": lambda: "/admin/backups/keys/",
+    "coming": lambda: "/admin/backups/coming/",
     "retention": lambda: f"/admin/destinations/backupdestination/{a_destination().pk}/retention/",
     "catalogue": lambda: f"/admin/destinations/backupdestination/{a_destination().pk}/catalogue/",
 }

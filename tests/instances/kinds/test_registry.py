@@ -186,7 +186,7 @@ def test_the_same_kind_may_be_registered_twice() -> None:
 def test_an_unregistered_kind_is_a_mistake_of_its_instance(declare: Declare) -> None:
     declare('[handbook]\nkind = "wiki"\nroot = "/srv/handbook"\n')
     (message,) = check_instances_file(None)
-    assert (message.id, message.hint) == ("backups.E001", "Use one of tacacs, generic.")
+    assert (message.id, message.hint) == ("backups.E001", "Use one of tacacs, generic, backupsite.")
     assert message.msg.startswith("[handbook] kind: ")
 
 

@@ -7,6 +7,8 @@ import sqlite3
 MISSING_COLLATION = re.compile(r"no such collation sequence: (.+)", re.DOTALL)
 MISSING_FUNCTION = re.compile(r"unknown function: (.+)\(\)|no such function: (.+)", re.DOTALL)
 MAX_STUBS = 100
+# SQLite before 3.41 refuses its own JSON functions in a schema that is not trusted; they have no side effects
+UNSAFE_JSON = re.compile(r"unsafe use of json\w*\(\)", re.IGNORECASE)
 # what a statement may raise; UnicodeDecodeError is an error of SQLite that quotes a name that is not UTF-8
 TROUBLE = (sqlite3.Error, MemoryError, UnicodeDecodeError)
 
@@ -39,6 +41,9 @@ class Stubs:
         try:
             if (collation := MISSING_COLLATION.fullmatch(message)) is not None:
                 self._connection.create_collation(collation[1], lambda _left, _right: 1)
+                return True
+            if UNSAFE_JSON.fullmatch(message):
+                self._connection.execute("PRAGMA trusted_schema=ON")
                 return True
             if (function := MISSING_FUNCTION.fullmatch(message)) is None:
                 return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups.components.sqlite.connection import exact_text, quoted, tolerate_schema
+from backups.components.sqlite.untrusted.application import UNSAFE_JSON
 from backups.components.sqlite.untrusted.limits import STORED_BYTES, limit_values
 from destinations.lib.formats import as_text, is_text
 
@@ -77,6 +78,9 @@ def not_understood(connection: sqlite3.Connection, path: Path) -> dict[str, str]
     else:
         return {}
     malformed = MALFORMED.fullmatch(message)
+    if malformed is not None and UNSAFE_JSON.fullmatch(malformed["reason"]):
+        connection.execute("PRAGMA trusted_schema=ON")
+        return not_understood(connection, path)
     if malformed is None or DAMAGE.fullmatch(malformed["reason"]):
         raise problem
     if SYNTAX.fullmatch(malformed["reason"]):

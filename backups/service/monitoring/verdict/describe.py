@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from backups.instances import inventory
 from backups.runs.describe import iso
 from backups.service.monitoring.protection import taken_at
 from backups.service.monitoring.verdict.judge import Verdict
@@ -12,8 +13,10 @@ from backups.service.monitoring.verdict.reason import Reason
 def describe_verdict(verdict: Verdict) -> dict[str, Any]:
     facts, until = verdict.facts, verdict.accepted_until
     good, proof = facts.good, facts.proof
+    described = inventory().instances.get(verdict.instance)
     return {
         "instance": verdict.instance,
+        "labels": list(described.labels) if described else [],
         "level": verdict.level.value,
         "label": verdict.label,
         "accepted_until": until.isoformat() if until else None,

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from backups.instances import get_instance, inventory
 from backups.models import (
     BackupCopy,
@@ -95,8 +97,11 @@ class Facts:
 
     @property
     def is_watched(self) -> bool:
-        """False for an instance that is gone from the file and has no schedule: its backups may stay."""
-        is_in_use = self.outlook.automatic or self.half_restored is not None
+        """False for an instance that is gone from the file and has no schedule: its backups may stay.
+
+        One that a schedule of several instances covered is watched until a person lets that schedule forget it.
+        """
+        is_in_use = self.outlook.automatic or self.outlook.left or self.half_restored is not None
         return self.is_described or bool(self.config_errors) or bool(is_in_use)
 
     @property
@@ -209,14 +214,17 @@ def require_known(name: str) -> None:
 
 
 def watched_names() -> list[str]:
-    """Return the instances of the file, with mistakes or not, those of enabled schedules, and half-restored ones.
+    """Return the instances of the file, with mistakes or not, those of schedules, and half-restored ones.
+
+    Of a paused schedule only those that it no longer covers.
 
     Another one that is gone from the file is not watched: its backups may stay.
     """
     found = inventory()
     names = {*found.instances, *(problem.instance for problem in found.problems if problem.instance)}
     # of a file that cannot be read it is not known what it describes
-    scheduled = BackupSchedule.objects.enabled().order_by().values_list("instance", flat=True)
+    schedules = BackupSchedule.objects.of_one_instance().filter(Q(enabled=True) | Q(left_at__isnull=False))
+    scheduled = schedules.order_by().values_list("instance", flat=True)
     return sorted({*names, *scheduled, *(restore.instance for restore in not_rolled_back())})
 
 

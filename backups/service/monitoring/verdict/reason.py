@@ -28,6 +28,7 @@ CODES = (
     "copies-missing",
     "schedule-failing",
     "schedules-paused",
+    "nothing-scheduled",
     "restart-pending",
     "retention-stopped",
     "space-short",

@@ -11,7 +11,7 @@ from backups.service.monitoring.verdict.facts import Facts
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
-from destinations.lib.formats import counted, rough_duration
+from destinations.lib.formats import counted, listed, rough_duration
 from destinations.lib.operator_error import sentences
 
 LONGEST_CAUSE = 160
@@ -45,6 +45,15 @@ def run_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]
             f"All schedules of {facts.instance} are paused, so no backup is made by itself.",
             "Resume one with `resumeschedule`, or delete them.",
         )  # fmt: skip
+    elif facts.outlook.left and not facts.outlook.automatic and facts.is_described:
+        last = max(facts.outlook.left, key=_left_at)
+        yield Reason(
+            "nothing-scheduled", Level.AT_RISK,
+            f"Nothing is scheduled for {facts.instance}: schedule {last} does not cover it any more.",
+            "Give it the label, or a schedule with `addschedule`. If it is to have none, let the schedule forget it, "
+            "on its page or with `changeschedule`.",
+            since=last.left_at,
+        )  # fmt: skip
 
 
 def cause_of(run: Run | None) -> str:
@@ -69,11 +78,16 @@ def _not_described(facts: Facts) -> Iterator[Reason]:
             "Correct the instances file; `manage.py check` lists every mistake in it.",
         )  # fmt: skip
     elif not facts.is_described:
-        schedules = ", and its schedules fail" if facts.outlook.automatic else ""
+        left, schedules, delete = facts.outlook.left, "", "delete its schedules"
+        if facts.outlook.automatic:
+            schedules = ", and its schedules fail"
+        elif left:
+            schedules = f", and nothing is scheduled for it since schedule {left[0]} covers it no more"
+            delete = f"let {listed([f'schedule {row}' for row in left])} forget it, with `changeschedule`"
         yield Reason(
             "not-in-instances-file", Level.UNPROTECTED,
             f"{facts.instance} is not in the instances file, so it is not backed up{schedules}.",
-            "Add it to the file again, or delete its schedules; its backups may stay.",
+            f"Add it to the file again, or {delete}; its backups may stay.",
         )  # fmt: skip
 
 
@@ -132,6 +146,10 @@ def _failing(facts: Facts, limits: Limits) -> Iterator[Reason]:
             "schedule-failing", Level.AT_RISK, sentences(f"Schedule {row} of {name} failed{_why(row)}"),
             "Correct what the error says; the next slot tries it again.", str(row), row.last_run,
         )  # fmt: skip
+
+
+def _left_at(schedule: BackupSchedule) -> datetime:
+    return schedule.left_at or schedule.created_at
 
 
 def _why(schedule: BackupSchedule) -> str:

@@ -6,6 +6,7 @@ from django.db.models import OuterRef, Subquery, Sum
 
 from backups.instances import inventory
 from backups.instances.kinds import KINDS
+from backups.instances.kinds.backupsite.kind import ADVICE, BackupSite
 from backups.lib.log_handlers import log_problem
 from backups.models import BackupCopy, BackupExecution, InstanceState, KeyCheck
 from backups.service.monitoring.verdict.level import Level
@@ -29,8 +30,7 @@ SITE_CODES = (
     "log-not-writable",
     "own-database-not-backed-up",
 )
-# the kind of instance that backs up this site itself
-OWN_KIND = "backupsite"
+OWN_KIND = BackupSite.kind
 
 
 def site_reasons() -> list[Reason]:
@@ -50,11 +50,11 @@ def _files() -> Iterator[Reason]:
             "There is nothing to back up yet: the instances file describes no instance.",
             "Describe one: docs/instances.md.",
         )  # fmt: skip
-    # a release without that kind backs up its database by other means
+    # a project that takes the kind out of the registry backs up its database by other means
     elif OWN_KIND in KINDS and all(instance.kind != OWN_KIND for instance in found.instances.values()):
         yield Reason(
             "own-database-not-backed-up", Level.AT_RISK, "No instance backs up the database of this site itself.",
-            f'Describe one of kind = "{OWN_KIND}" in the instances file, with a schedule.',
+            ADVICE,
         )  # fmt: skip
     if problem_of_log := log_problem():
         yield Reason(

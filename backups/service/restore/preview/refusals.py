@@ -30,6 +30,8 @@ def refusals(
 
     With `deep` whole live trees are examined.
     """
+    if instance.service.not_restorable:
+        yield Refusal(instance.service.not_restorable)
     restored = dict.fromkeys(target.component for target in targets)
     if reason := reason_not_of(manifest, instance):
         yield Refusal(reason, option="--other-instance")

@@ -8,7 +8,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from backups.checks.instances.this_site import check_this_site
 from backups.instances.kinds import KINDS
+from backups.instances.kinds.backupsite.kind import BackupSite
 from backups.models import Heartbeat, InstanceState, KeyCheck
 from backups.runs.recovery import heartbeats
 from backups.service.monitoring.verdict import Level, site_reasons
@@ -22,8 +24,8 @@ SHOP = '[shop]\nkind = "generic"\nroot = "/srv/shop"\ncomponents.orders = {kind 
 
 @pytest.fixture(autouse=True)
 def healthy(declare: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A site that lacks nothing; a release may have the kind that backs up the site itself or not."""
-    monkeypatch.delitem(KINDS, OWN_KIND, raising=False)
+    """A site that lacks nothing, without the kind that backs up the site itself."""
+    monkeypatch.delitem(KINDS, OWN_KIND)
     declare(SHOP)
     heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
     InstanceState.objects.create(instance="shop")
@@ -91,6 +93,11 @@ def test_a_site_without_instances_is_unprotected(
     assert (reason.code, reason.level) == (code, Level.UNPROTECTED)
 
 
-def test_the_own_database_has_to_be_backed_up_where_there_is_a_kind_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, OWN_KIND, KINDS["generic"])
+def test_the_site_itself_has_to_be_backed_up(monkeypatch: pytest.MonkeyPatch, declare: Callable[[str], None]) -> None:
+    monkeypatch.setitem(KINDS, OWN_KIND, BackupSite)
     assert [reason.code for reason in site_reasons()] == ["own-database-not-backed-up"]
+    assert [found.id for found in check_this_site(None, databases=["default"])] == ["backups.W006"]
+    assert check_this_site(None) == []
+    declare(SHOP + '[site]\nkind = "backupsite"\n')
+    InstanceState.objects.create(instance="site")
+    assert (site_reasons(), check_this_site(None, databases=["default"])) == ([], [])
