@@ -27,10 +27,12 @@ CHECKS = (
 # with `check --database`
 CHECKS_OF_ROWS = (
     "cadences.check_destinations_of_schedules",
+    "cadences.check_scopes_of_schedules",
     "copies.check_copies",
     "drops.check_drops",
     "instances.described.check_gone",
     "instances.site_paths.check_destination_places",
+    "instances.this_site.check_this_site",
     "keys.policy.check_sealing",
     "keys.use.check_signing_keys",
     "notifications.check_mail",

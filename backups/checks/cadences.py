@@ -55,7 +55,6 @@ def check_destinations_of_schedules(
     ]
 
 
-@register(Tags.database)
 def check_scopes_of_schedules(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
