@@ -1,6 +1,7 @@
 """Tasks of django-q2, and their dispatch: a message carries the id of a run, and the row holds its state."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,11 +22,33 @@ from backups.worker.q2.enqueue import send_message
 Status = Run.Status
 # A task starts further runs for this long: the timeout of django-q2 covers all runs of a task.
 BURST_SECONDS = 60
+# between messages for what waits behind short runs: more of them would only say the same
+DISPATCH_SECONDS = 1.0
+# rows in one statement
+AT_ONCE = 500
 
 
 def enqueue(run: Run) -> None:
     """Send a message for `run` to a worker of its instance's queue as soon as the row is committed."""
     transaction.on_commit(partial(_dispatch, run))
+
+
+def enqueue_all(runs: Sequence[Run]) -> None:
+    """Send messages for as many of the new `runs`, all of one kind, as could start at once, when they are committed.
+
+    The others follow without one: a task that has ended a run goes on with the next.
+    """
+    transaction.on_commit(partial(_dispatch_some, list(runs)))
+
+
+def _dispatch_some(runs: list[Run]) -> None:
+    at_once, others = runs[: settings.BACKUP_WORKERS], runs[settings.BACKUP_WORKERS :]
+    # before the messages: a task takes no run whose message is about to be sent
+    for begin in range(0, len(others), AT_ONCE):
+        pks = [run.pk for run in others[begin : begin + AT_ONCE]]
+        type(others[0]).objects.filter(QUEUED, pk__in=pks, rang_at=None).update(rang_at=timezone.now())
+    for run in at_once:
+        _dispatch(run)
 
 
 def backup(backup_id: str) -> str:
@@ -79,11 +102,16 @@ def _run_next(kind: RunKind[Any], run_id: str) -> str:
         if not free:
             return "waiting for a slot"
         burst_until = time.monotonic() + BURST_SECONDS
+        dispatch_at = 0.0
         while not is_ending() and (run := _next(kind, queue, named.instance)):
             with logged_as(RUN_ID, run.pk):
                 ended.append(f"{run.pk} {supervise(kind, run)}")
-            dispatch_waiting(queue)  # for other hosts of the queue with a free slot
-            if time.monotonic() > burst_until:
+            now = time.monotonic()
+            # for other hosts of the queue with a free slot, and for what this task leaves
+            if now > min(dispatch_at, burst_until):
+                dispatch_waiting(queue)
+                dispatch_at = now + DISPATCH_SECONDS
+            if now > burst_until:
                 break
     return ", ".join(ended) or "nothing waits"
 

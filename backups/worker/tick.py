@@ -23,7 +23,7 @@ from backups.service.retention import daily
 from backups.service.schedules import coverage, repair
 from backups.worker.q2.enqueue import send_message
 from backups.worker.q2.scheduler import Entry, keep
-from backups.worker.tasks import dispatch_lost, enqueue
+from backups.worker.tasks import dispatch_lost, enqueue, enqueue_all
 from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
 
@@ -45,8 +45,7 @@ def start_scheduled(queue: str) -> str:
     coverage.cover(queue)
     repair.repair_schedules(queue)
     started = schedules.start_due(queue)
-    for backup in started:
-        enqueue(backup)
+    enqueue_all(started)
     return f"started {len(started)} scheduled backups" if started else ""
 
 

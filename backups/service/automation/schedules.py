@@ -1,10 +1,8 @@
-"""Run schedules: start due slots and retries, pause and resume, and record how each run ended."""
+"""Run schedules: start due slots and retries, pause and resume."""
 
-import logging
 from collections.abc import Iterable
 from copy import copy
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -13,17 +11,19 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
-from backups.service.backup.start import Slot, start_backup
+from backups.service.automation.results import record_refusal
+from backups.service.backup.start import Slot, require_startable, start_backup, start_scheduled
 from backups.service.schedules import coverage, parts
 from backups.service.schedules.cadence import latest_due
-from backups.service.schedules.planning import PLANNED_BY, RETRY_AFTER, cadence_of, count_from_now, plan, set_further
-from backups.signals import schedule_failed
+from backups.service.schedules.planning import PLANNED_BY, cadence_of, count_from_now, plan, set_further
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination
 
 Kind, Status = BackupExecution.Kind, Run.Status
 # a run that starts later than this after its slot is commented as a missed run
 LATE_AFTER = timedelta(minutes=5)
+# schedules in one transaction: on SQLite it keeps all other writers waiting
+BATCH = 50
 
 
 def start_due(queue: str) -> list[BackupExecution]:
@@ -32,27 +32,42 @@ def start_due(queue: str) -> list[BackupExecution]:
     enabled = of_queue(BackupSchedule.objects.enabled(), queue)
     due = enabled.filter(next_run__lte=now) | enabled.filter(retry_at__lte=now)
     started: list[BackupExecution] = []
-    for pk in due.values_list("pk", flat=True):
-        with transaction.atomic():
-            # read again under the lock: of two processes only one sees that the slot is due
-            rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
-            schedule = rows.filter(pk=pk, enabled=True).first()
-            if schedule is None:
-                continue
-            if schedule.next_run is not None and schedule.next_run <= now:
-                started += _start_slot(schedule, schedule.next_run, now)
-            elif schedule.retry_at is not None and schedule.retry_at <= now:
-                schedule.retry_at = None
-                schedule.save(update_fields=["retry_at"])
-                runs = schedule.executions.filter(scheduled_for__isnull=False)
-                last = runs.order_by("-scheduled_for", "-attempt").first()
-                if last is not None and last.scheduled_for is not None:
-                    slot = Slot(schedule, last.scheduled_for, last.attempt + 1)
-                    started += _start(schedule, slot, f"attempt {slot.attempt}, after: {last.error_message}")
+    pks = list(due.values_list("pk", flat=True))
+    for begin in range(0, len(pks), BATCH):
+        started += _start_batch(pks[begin : begin + BATCH], now)
     return started
 
 
-def _start_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> list[BackupExecution]:
+@transaction.atomic
+def _start_batch(pks: list[str], now: datetime) -> list[BackupExecution]:
+    """Queue what is due of some schedules, with a number of queries that does not depend on how many they are."""
+    # read again under the lock: of two processes only one sees that a slot is due
+    rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
+    found = rows.prefetch_related("further__destination").filter(enabled=True).in_bulk(pks)
+    waiting = set(BackupExecution.objects.queued().filter(schedule__in=found).values_list("schedule", flat=True))
+    started: list[BackupExecution] = []
+    planned: list[BackupSchedule] = []
+    slots: list[tuple[Slot, str]] = []
+    for schedule in (found[pk] for pk in pks if pk in found):
+        if schedule.next_run is not None and schedule.next_run <= now:
+            since = schedule.next_run
+            if (slot := _take_slot(schedule, since, now)) is None:
+                continue
+            planned.append(schedule)
+            # a queued backup of this schedule will contain the data of this slot, too: queued backups do not pile up
+            if schedule.pk in waiting:
+                audit.log("schedule.slot-covered", schedule=schedule.name, slot=slot.isoformat(), by="a queued backup")
+            else:
+                slots.append((Slot(schedule, slot, 1), _comment(schedule, _lateness(slot, since, now))))
+        elif schedule.retry_at is not None and schedule.retry_at <= now:
+            started += _retry(schedule)
+    if planned:
+        BackupSchedule.objects.bulk_update(planned, ["next_run", "retry_at"])
+    return [*started, *_start_all(slots)]
+
+
+def _take_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> datetime | None:
+    """Return the slot that is due, and plan the next run; None where there is none, which is recorded."""
     try:
         cadence = cadence_of(schedule)
         if cadence is None:
@@ -62,42 +77,55 @@ def _start_slot(schedule: BackupSchedule, since: datetime, now: datetime) -> lis
         schedule.next_run = cadence.next_after(now)
     except BackupError as error:
         schedule.next_run = None
-        _record_refusal(schedule, sentences("It has no next run", error.message))
-        return []
+        record_refusal(schedule, sentences("It has no next run", error.message))
+        return None
     schedule.retry_at = None
-    schedule.save(update_fields=["next_run", "retry_at"])
-    # a queued backup of this schedule will contain the data of this slot, too: queued backups do not pile up
-    if schedule.executions.queued().exists():
-        audit.log("schedule.slot-covered", schedule=schedule.name, slot=slot.isoformat(), by="a queued backup")
-        return []
-    comment = ""
+    return slot
+
+
+def _lateness(slot: datetime, since: datetime, now: datetime) -> str:
     if slot != since:
-        comment = f"of {slot:%Y-%m-%d %H:%M} UTC; slots were missed since {since:%Y-%m-%d %H:%M} UTC"
-    elif now - slot > LATE_AFTER:
-        comment = f"of {slot:%Y-%m-%d %H:%M} UTC, which was missed"
-    return _start(schedule, Slot(schedule, slot, 1), comment)
+        return f"of {slot:%Y-%m-%d %H:%M} UTC; slots were missed since {since:%Y-%m-%d %H:%M} UTC"
+    return f"of {slot:%Y-%m-%d %H:%M} UTC, which was missed" if now - slot > LATE_AFTER else ""
 
 
-def _start(schedule: BackupSchedule, slot: Slot, comment: str) -> list[BackupExecution]:
-    text = f"schedule {schedule.name} {comment}".strip()[:500]
+def _comment(schedule: BackupSchedule, text: str) -> str:
+    return f"schedule {schedule.name} {text}".strip()[:500]
+
+
+def _retry(schedule: BackupSchedule) -> list[BackupExecution]:
+    schedule.retry_at = None
+    schedule.save(update_fields=["retry_at"])
+    runs = schedule.executions.filter(scheduled_for__isnull=False)
+    last = runs.order_by("-scheduled_for", "-attempt").first()
+    if last is None or last.scheduled_for is None:
+        return []
+    slot = Slot(schedule, last.scheduled_for, last.attempt + 1)
+    return _start_all([(slot, _comment(schedule, f"attempt {slot.attempt}, after: {last.error_message}"))])
+
+
+def _start_all(slots: list[tuple[Slot, str]]) -> list[BackupExecution]:
+    """Queue a backup for each of `slots` that can have one, and record why the others cannot."""
+    startable = []
+    for slot, comment in slots:
+        schedule = slot.schedule
+        try:
+            require_startable(schedule.instance, schedule.destinations, Kind.SCHEDULED, by=schedule.actor)
+        except BackupError as error:
+            record_refusal(schedule, error.message)
+        else:
+            startable.append((slot, comment))
+    if not startable:
+        return []
     try:
         with transaction.atomic():
-            return [
-                start_backup(
-                    schedule.instance,
-                    schedule.destinations,
-                    by=f"schedule {schedule.name}"[:150],
-                    kind=Kind.SCHEDULED,
-                    comment=text,
-                    slot=slot,
-                )
-            ]
+            return start_scheduled(startable)
     except IntegrityError:
-        # the constraint on slot and attempt: another process has started it
-        audit.log("schedule.slot-taken", schedule=schedule.name, slot=slot.scheduled_for)
-        return []
-    except BackupError as error:
-        _record_refusal(schedule, error.message)
+        # the constraint on slot and attempt: another process has started one of them
+        if len(startable) > 1:
+            return [backup for one in startable for backup in _start_all([one])]
+        slot, _ = startable[0]
+        audit.log("schedule.slot-taken", schedule=slot.schedule.name, slot=slot.scheduled_for)
         return []
 
 
@@ -198,52 +226,3 @@ def require_undeclared(schedule: BackupSchedule) -> None:
 def _log_change(what: str, schedule: BackupSchedule, by: audit.Actor) -> None:
     audit.log(f"schedule.{what}", schedule=schedule.name, instance=schedule.instance, by=audit.name_of(by))
     audit.note(by, schedule, f"{what.capitalize()}.")
-
-
-def record_result(backup: BackupExecution) -> None:
-    """Record on the schedule of `backup`, if it has one, how it ended and when a failed one is retried."""
-    if backup.schedule_id is None:
-        return
-    with transaction.atomic():
-        schedule = BackupSchedule.objects.select_for_update().filter(pk=backup.schedule_id).first()
-        if schedule is None:  # deleted while the backup ran
-            return
-        schedule.last_run, schedule.last_status = backup.started_at or backup.created_at, backup.status
-        if backup.status == Status.COMPLETED:
-            schedule.consecutive_failures, schedule.retry_at, schedule.last_error = 0, None, ""
-        elif backup.status != Status.CANCELLED:
-            if backup.scheduled_for is not None:
-                schedule.retry_at = None
-                if schedule.enabled and backup.attempt <= len(RETRY_AFTER):
-                    at = timezone.now() + RETRY_AFTER[backup.attempt - 1]
-                    # no retry that the next slot would overtake
-                    if schedule.next_run is None or at < schedule.next_run:
-                        schedule.retry_at = at
-            _record_failure(schedule, backup.error_message)
-        schedule.save(update_fields=["last_run", "last_status", "last_error", "consecutive_failures", "retry_at"])
-
-
-def _record_refusal(schedule: BackupSchedule, message: str) -> None:
-    """Record a run that could not be started: it has no row, and so the schedule keeps the time and the reason."""
-    schedule.last_run, schedule.last_status = timezone.now(), Status.FAILED
-    schedule.save(update_fields=["last_run", "last_status"])
-    _record_failure(schedule, message)
-
-
-def _record_failure(schedule: BackupSchedule, message: str) -> None:
-    schedule.consecutive_failures += 1
-    schedule.last_error = message
-    # "interrupted" says more than "failed": it is kept
-    schedule.last_status = schedule.last_status if schedule.last_status == Status.INTERRUPTED else Status.FAILED
-    schedule.save(update_fields=["consecutive_failures", "last_error", "last_status", "next_run", "retry_at"])
-    audit.log(
-        "schedule.failed",
-        logging.ERROR,
-        schedule=schedule.name,
-        instance=schedule.instance,
-        failures=schedule.consecutive_failures,
-        error=message,
-    )
-    # after the commit: a receiver may be slow, and the row is locked until then
-    send = partial(schedule_failed.send_robust, sender=BackupSchedule, schedule=schedule, message=message)
-    transaction.on_commit(send)

@@ -13,7 +13,7 @@ from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
 from backups.runs.queue.deduplication import AlreadyWaiting, create_once
 from backups.runs.queue.ownership import process_owner_fields
-from backups.service.archives.records.copies import Destinations, in_order, lock, plan_copies
+from backups.service.archives.records.copies import Destinations, in_order, lock, plan_copies, plan_new_copies
 from destinations.models import BackupDestination
 
 Kind, Status = BackupExecution.Kind, BackupExecution.Status
@@ -49,18 +49,7 @@ def start_backup(
     two are logged.
     """
     destinations = in_order(destination)
-    names = ", ".join(one.name for one in destinations)
-    try:
-        get_instance(instance)
-        _require_usable(destinations, kind)
-    except BackupError as error:
-        audit.log(
-            "backup.refused", logging.WARNING, instance=instance, destination=names,
-            by=audit.name_of(by), error=error.message,
-        )  # fmt: skip
-        for one in destinations:
-            audit.note(by, one, f"Backup of {instance} refused: {error.message}")
-        raise
+    require_startable(instance, destinations, kind, by=by)
     backup = BackupExecution(
         instance=instance,
         destination=destinations[0],
@@ -90,12 +79,65 @@ def start_backup(
             plan_copies(backup, destinations)
     if already is not None:
         raise already
-    audit.log(
-        "backup.queued", backup=backup.pk, instance=instance, destination=names,
-        kind=kind, by=backup.triggered_by,
-    )  # fmt: skip
-    audit.note(by, backup, f"Started a {kind} backup of {instance} to {names}.")
+    _log_queued(backup, destinations)
+    audit.note(by, backup, f"Started a {kind} backup of {instance} to {_names(destinations)}.")
     return backup
+
+
+def start_scheduled(slots: Sequence[tuple[Slot, str]]) -> list[BackupExecution]:
+    """Create the queued rows of many slots at once, each with its comment, in the transaction of the caller.
+
+    The caller has asked `require_startable` about each. Raises IntegrityError when one of the slots has a backup
+    already: none is created then.
+    """
+    backups = [
+        BackupExecution(
+            instance=slot.schedule.instance,
+            destination=slot.schedule.destination,
+            kind=Kind.SCHEDULED,
+            triggered_by=slot.schedule.actor,
+            comment=comment,
+            schedule=slot.schedule,
+            scheduled_for=slot.scheduled_for,
+            attempt=slot.attempt,
+        )
+        for slot, comment in slots
+    ]
+    wanted = [in_order(slot.schedule.destinations) for slot, _ in slots]
+    with transaction.atomic():
+        BackupExecution.objects.bulk_create(backups)
+        plan_new_copies(zip(backups, wanted, strict=True))
+    for backup, destinations in zip(backups, wanted, strict=True):
+        _log_queued(backup, destinations)
+    return backups
+
+
+def require_startable(
+    instance: str, destinations: Sequence[BackupDestination], kind: BackupExecution.Kind, *, by: audit.Actor
+) -> None:
+    """Raise InstanceError or BackupError, and log it, where such a backup cannot be started. See `start_backup`."""
+    try:
+        get_instance(instance)
+        _require_usable(destinations, kind)
+    except BackupError as error:
+        audit.log(
+            "backup.refused", logging.WARNING, instance=instance, destination=_names(destinations),
+            by=audit.name_of(by), error=error.message,
+        )  # fmt: skip
+        for one in destinations:
+            audit.note(by, one, f"Backup of {instance} refused: {error.message}")
+        raise
+
+
+def _log_queued(backup: BackupExecution, destinations: Sequence[BackupDestination]) -> None:
+    audit.log(
+        "backup.queued", backup=backup.pk, instance=backup.instance, destination=_names(destinations),
+        kind=backup.kind, by=backup.triggered_by,
+    )  # fmt: skip
+
+
+def _names(destinations: Sequence[BackupDestination]) -> str:
+    return ", ".join(one.name for one in destinations)
 
 
 def _require_usable(destinations: Sequence[BackupDestination], kind: BackupExecution.Kind) -> None:

@@ -47,6 +47,15 @@ def plan_copies(backup: BackupExecution, destinations: Iterable[BackupDestinatio
     )
 
 
+def plan_new_copies(backups: Iterable[tuple[BackupExecution, Sequence[BackupDestination]]]) -> None:
+    """Insert a waiting copy of each of the new `backups` for each of its destinations."""
+    BackupCopy.objects.bulk_create(
+        BackupCopy(execution=backup, destination=destination, position=position)
+        for backup, destinations in backups
+        for position, destination in enumerate(destinations)
+    )
+
+
 def copies_of(backup: BackupExecution) -> list[BackupCopy]:
     """Return the copies of `backup` with their destinations, in order."""
     return list(backup.copies.select_related("destination"))
