@@ -11,7 +11,7 @@ from backups.instances import inventory
 from backups.lib.processes import identity, is_gone
 from backups.models import Run
 from backups.runs.queue.ownership import reservation_fields
-from backups.runs.registry import kind_of, models
+from backups.runs.registry import models
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
@@ -83,6 +83,6 @@ def release(run: Run) -> None:
 
 def release_dead() -> int:
     """Release the reservations of tasks of this host that died; return how many."""
-    reserved = [run for model in models() for run in kind_of(model).rows().filter(QUEUED, reserved_at__isnull=False)]
+    reserved = [run for model in models() for run in model.objects.filter(QUEUED, reserved_at__isnull=False)]
     dead = [run for run in reserved if is_gone(run.reserved_by)]
     return sum(run.transition(Run.Status.QUEUED, Q(reserved_by=run.reserved_by), **FREE) for run in dead)

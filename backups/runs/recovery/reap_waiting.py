@@ -18,14 +18,14 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
     ended: list[Run] = []
     of_instance = Q() if instance is None else Q(instance=instance)
     for model in models():
-        # most often nothing is queued, and the kind need not be imported
-        if not model.objects.filter(of_instance, status=Status.QUEUED).exists():
+        # most often there is none, and the kind need not be imported
+        perhaps = Q() if model.may_expire else Q(owner=Owner.PROCESS)
+        if not model.objects.filter(of_instance, perhaps, status=Status.QUEUED).exists():
             continue
         kind = kind_of(model)
         lost = Q(owner=Owner.PROCESS) | (kind.expired(now) or Q())
         queued = kind.rows().filter(of_instance, lost, status=Status.QUEUED)
-        # hardly ever is there one, and reading whole rows with what they refer to takes several times as long
-        for run in queued if queued.exists() else ():
+        for run in queued:
             if instance is not None and kind.reads_back(run):
                 continue
             if kind.is_expired(run, now):
