@@ -39,7 +39,7 @@ class BackupsConfig(AppConfig):
         register(models.BackupExecution, "backups.service.backup.kind.BACKUP").add(
             after_end=[
                 Later("backups.service.backup.kind.record_at_destination"),
-                Later("backups.service.automation.results.record_result"),
+                Later("backups.service.automation.schedules.record_result"),
                 Later("backups.service.drops.episodes.report_drop"),
                 start_next,
             ],

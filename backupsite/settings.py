@@ -88,6 +88,7 @@ BACKUP_SECRETS_KEY = env.list("BACKUP_SECRETS_KEY", default=[]) or [paths.secret
 BACKUP_SITE_URL = env.str("BACKUP_SITE_URL", default="")
 # hours after which an open notice is sent again; 0: never
 BACKUP_REMIND_HOURS = env.int("BACKUP_REMIND_HOURS", default=24)
+BACKUP_TEST_ALARM_DAYS = env.int("BACKUP_TEST_ALARM_DAYS", default=30)
 # the aliases of STORAGES in which destinations of type `storage` may keep archives
 BACKUP_STORAGE_ALIASES = env.list("BACKUP_STORAGE_ALIASES", default=[])
 # what programs that watch this site get: docs/monitoring.md

@@ -14,6 +14,7 @@ from backups.admin.destinations import change_form as destinations
 from backups.admin.destinations.urls import urls as destination_urls
 from backups.admin.drills import changelist as drills
 from backups.admin.notifications import channels, records
+from backups.admin.notifications.test_alarms import urls as notification_urls
 from backups.admin.overview.urls import urls as overview_urls
 from backups.admin.restores import changelist as restores
 from backups.admin.restores.urls import urls as restore_urls
@@ -26,7 +27,7 @@ _urls_of_models = site.get_urls
 
 def _get_urls() -> list[URLPattern | URLResolver]:
     # before those of the models, whose last one matches every path
-    return [*chain(overview_urls, destination_urls, restore_urls, schedule_urls), *_urls_of_models()]
+    return [*chain(overview_urls, notification_urls, destination_urls, restore_urls, schedule_urls), *_urls_of_models()]
 
 
 # AdminSite takes no further URLs, and a subclass of it would have to be the one of the project that embeds this app

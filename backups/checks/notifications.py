@@ -13,7 +13,7 @@ from destinations.lib.migrated import may_read
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """E090: the address of the site is none. E091: the time between reminders is negative."""
+    """E090: the address of the site is none. E091: the time between reminders is negative. E092: of test alarms."""
     found: list[CheckMessage] = []
     parts = urlsplit(settings.BACKUP_SITE_URL)
     if settings.BACKUP_SITE_URL and not (parts.scheme in ("http", "https") and parts.hostname):
@@ -22,6 +22,9 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
     if settings.BACKUP_REMIND_HOURS < 0:
         hint = "Give the hours between two reminders of an open notice; 0 for none."
         found.append(Error("BACKUP_REMIND_HOURS is negative.", hint=hint, id="backups.E091"))
+    if settings.BACKUP_TEST_ALARM_DAYS < 0:
+        hint = "Give the days between two test alarms of a channel; 0 for none by itself."
+        found.append(Error("BACKUP_TEST_ALARM_DAYS is negative.", hint=hint, id="backups.E092"))
     return found
 
 

@@ -1,6 +1,7 @@
 """The copies of a backup: one archive at one destination each."""
 
-from typing import ClassVar
+from collections.abc import Collection
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
@@ -9,7 +10,7 @@ from django.utils import timezone
 from backups.models.backup import BackupExecution
 from backups.models.columns import Json
 from backups.models.querysets import STORED_COPY, CopyQuerySet
-from backups.models.run import new_id
+from backups.models.run import new_id, row_of
 from destinations.models import BackupDestination
 
 
@@ -115,6 +116,12 @@ class BackupCopy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.execution} at {self.destination}"
+
+    @classmethod
+    def from_db(  # type: ignore[override]  # the stubs are of a later Django
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any]
+    ) -> Self:
+        return row_of(cls, db, field_names, values)
 
     @property
     def is_stored(self) -> bool:

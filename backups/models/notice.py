@@ -80,6 +80,7 @@ class Delivery(models.Model):
         DIGEST = "digest"
         PING = "ping"
         TEST = "test"
+        TEST_ALARM = "test-alarm"
 
     class State(models.TextChoices):
         WAITING = "waiting"

@@ -95,6 +95,16 @@ class NotificationChannel(models.Model):
     failures = models.PositiveIntegerField(default=0, editable=False, help_text="tries in a row that failed")
     retry_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="nothing is sent before that")
     last_error = models.TextField(blank=True, editable=False)
+    alarm_tested_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when the last test alarm was queued"
+    )
+    unproven_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when the first test alarm was queued that nobody confirmed"
+    )
+    proven_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when a person last confirmed that a test alarm arrived"
+    )
+    proven_by = models.CharField(max_length=150, blank=True, db_default="", default="", editable=False)
 
     class Meta:
         db_table = "backup_notification_channels"

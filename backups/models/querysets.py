@@ -3,6 +3,7 @@
 A condition that depends on a setting or on the clock belongs to the service that uses it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from django.db import models
@@ -39,6 +40,9 @@ SOUND_COPY = Q(state="stored", missing_at=None, damaged_at=None)
 FOR_WORKERS = Q(status="queued", owner="queue")
 # they can hold megabytes, and no list shows them
 LARGE_COLUMNS = ("manifest_json", "config_json")
+
+# so many names are not worth a condition
+MANY = 50
 
 AnyRun = TypeVar("AnyRun", bound="Run", covariant=True)
 
@@ -149,6 +153,10 @@ class ScheduleQuerySet(models.QuerySet["BackupSchedule"]):
 
 
 class InstanceStateQuerySet(models.QuerySet["InstanceState"]):
+    def of_instances(self, names: Sequence[str]) -> Self:
+        """Return the rows of `names`; of many, all rows: there is one an instance, and naming them costs more."""
+        return self.all() if len(names) > MANY else self.filter(instance__in=names)
+
     def restart_required(self) -> Self:
         """Return the instances whose service has to be restarted after a restore."""
         return self.filter(restart_required_since__isnull=False)

@@ -1,23 +1,38 @@
 """The abstract model of backups, restores and drills: queue entry, claim, heartbeat, progress, end."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import Error as DatabaseProblem
 from django.db import connection, models
+from django.db.models.base import ModelState
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from backups.models.columns import HookNote, Json, TimelineEntry
 from backups.models.querysets import RunQuerySet
 
+AnyModel = TypeVar("AnyModel", bound=models.Model)
 LONGEST_COMMENT = 500
 
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+def row_of(model: type[AnyModel], db: str | None, names: Collection[str], values: Collection[Any]) -> AnyModel:
+    """Return the object of a row: what `Model.from_db` is to return, without a loop over columns that were not read.
+
+    A page reads a thousand rows of some of their fifty columns, and that loop took a fifth of its time. The signals
+    pre_init and post_init are not sent.
+    """
+    found = model.__new__(model)
+    found._state = ModelState()
+    found._state.db, found._state.adding = db, False
+    vars(found).update(zip(names, values, strict=True))
+    return found
 
 
 class Run(models.Model):
@@ -108,6 +123,12 @@ class Run(models.Model):
 
     class Meta:
         abstract = True
+
+    @classmethod
+    def from_db(  # type: ignore[override]  # the stubs are of a later Django
+        cls, db: str | None, field_names: Collection[str], values: Collection[Any]
+    ) -> Self:
+        return row_of(cls, db, field_names, values)
 
     @property
     def label(self) -> str:

@@ -111,11 +111,6 @@ class BackupSchedule(models.Model):
         return self.scope != self.Scope.INSTANCE
 
     @property
-    def actor(self) -> str:
-        """Whom the backups that it starts name."""
-        return f"schedule {self.name}"[:150]
-
-    @property
     def destinations(self) -> list[BackupDestination]:
         """The destinations in their order, the first one too."""
         further = [row.destination for row in self.further.all()] if self.pk else []

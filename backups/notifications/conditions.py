@@ -11,7 +11,7 @@ from backups.notifications.recording import FAILING, HOST_KEY
 from backups.service.monitoring.verdict import Level, Reason, Verdict, site_reasons, verdicts
 from destinations.models import BackupDestination, DestinationTest
 
-CHANNEL = "channel-failing"
+CHANNEL, UNPROVEN = "channel-failing", "alarms-not-proven"
 # tries in a row, about ten minutes
 FAILURES = 3
 RESTART_AFTER = timedelta(days=1)
@@ -50,6 +50,7 @@ EVENT_OF = {
     "half-restored": "half-restored",
     "restart-pending": "restart",
     "own-database-not-backed-up": "own-database",
+    "alarms-not-proven": "channel",
     "instances-file-broken": "configuration",
     "no-instance": "configuration",
     "not-in-instances-file": "configuration",
@@ -98,7 +99,8 @@ def _of_site() -> Iterator[Cause]:
         # of this host alone, so that another one would end it: the heartbeats of the workers have the logs of all
         if reason.code == "log-not-writable":
             continue
-        if cause := _cause(reason, "", destinations_page() if reason.subject else ""):
+        page = channels_page() if reason.code == UNPROVEN else destinations_page()
+        if cause := _cause(reason, "", page if reason.subject else ""):
             yield cause
 
 

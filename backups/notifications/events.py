@@ -45,7 +45,7 @@ EVENTS: dict[str, Event] = {
         Event("own-database", "Database of this site", "It is not backed up.", (WARNING, ALARM)),
         Event("configuration", "Configuration", "An instance or its configuration has errors.", (WARNING, ALARM)),
         Event("protection", "Protection", "Anything else that an instance lacks to be protected.", (WARNING, ALARM)),
-        Event("channel", "Channel fails", "A channel of notifications cannot deliver. Sent by the others.", (ALARM,)),
+        Event("channel", "Channel fails", "One cannot deliver, or is unproven. Sent by the others.", (ALARM, WARNING)),
     )
 }  # fmt: skip
 

@@ -129,6 +129,8 @@ def message_of(delivery: Delivery) -> Message:
     subject, parts = subject_of(items), [delivery.lead, text_of(items, channel.time_zone, at)]
     if delivery.kind == Delivery.Kind.TEST:
         subject = f"Test of the channel {channel.name}"
+    elif delivery.kind == Delivery.Kind.TEST_ALARM:
+        subject = f"Test alarm by {channel.name}: confirm that it reached you"
     elif delivery.kind == Delivery.Kind.DIGEST:
         subject = f"Digest: {subject}"
     site = link_to("")

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from backups.lib import audit
-from backups.notifications import conditions, deliveries, digests, messages, notices, pings
+from backups.notifications import conditions, deliveries, digests, messages, notices, pings, test_alarm
 from destinations.lib.formats import counted
 
 # each does its part whatever becomes of the others: what is queued is sent although the verdicts cannot be read
@@ -14,6 +14,7 @@ STEPS: tuple[Callable[[datetime], int], ...] = (
     conditions.look,
     messages.announce,
     digests.queue_due,
+    test_alarm.queue_due,
     deliveries.deliver,
     deliveries.delete_old,
     notices.delete_old,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from backups.errors import BackupError, Cancelled, Interrupted
 from backups.lib import audit
 from backups.models import Run
+from backups.runs.log_lines import current_log
 from backups.runs.registry import kind_of, record_beside, steps_of
 from backups.signals import execution_finished
 from destinations.lib.database_errors import database_error
@@ -138,6 +139,9 @@ def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **f
         **run.log_fields(),
         error=run.error_message,
     )
+    if (log := current_log(run.pk)) is not None:
+        # the steps may take long, and whoever sees the end looks for the reason
+        log.try_to_write()
     # the end is recorded already: a failing step neither fails the run nor prevents the next step
     for step in steps_of(run).after_end:
         try:

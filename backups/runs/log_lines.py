@@ -150,6 +150,14 @@ class LogLines(logging.Handler):
                     self._fresh = fresh
                 raise
 
+    def try_to_write(self) -> None:
+        """Do what `write` does, at the end of a run, and log its error."""
+        try:
+            self.write()
+        # the end is recorded, or is on its way as an exception; the lines are in the log of the site
+        except Exception as error:
+            audit.crashed("run.log-not-kept", error, run=self.run_id)
+
     def _write(self, fresh: BoundedLines) -> bool:
         """Add `fresh` to the row; False when that has changed since this object last read or wrote it."""
         rows, now, before = self._model._default_manager.filter(pk=self.run_id), timezone.now(), self._written_at
@@ -201,7 +209,7 @@ def kept_log(model: type[Run], run_id: str) -> Iterator[LogLines]:
             root.removeHandler(lines)
             _CURRENT.reset(token)
             if recorded:
-                _write_last(lines)
+                lines.try_to_write()
 
 
 def current_log(run_id: str) -> LogLines | None:
@@ -217,14 +225,6 @@ def log_model(model: type[Run]) -> type[RunLog]:
 def log_of(run: Run) -> RunLog | None:
     """Return the log of `run`; None for one that has none, as those of earlier versions."""
     return log_model(type(run))._default_manager.filter(pk=run.pk).first()
-
-
-def _write_last(lines: LogLines) -> None:
-    try:
-        lines.write()
-    # the end of the run is recorded, or is on its way as an exception; the lines are in the log of the site
-    except Exception as error:
-        audit.crashed("run.log-not-kept", error, run=lines.run_id)
 
 
 def lines_of(text: str) -> list[str]:

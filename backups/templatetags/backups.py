@@ -18,6 +18,10 @@ from backups.service.restore.ending.half_restored import not_rolled_back
 from destinations.lib.formats import human_count, human_duration, human_size, signed
 
 INDENTATION = re.compile(r"\n\s+")
+# of no meaning: beside a cell, a row or a block there is a break anyhow
+BREAK = re.compile(r"\n(?=</?(?:t[dhr]|t?body|thead|table|div|section|p|ul|li|form|option)\b)|(?<=<td>)\n")
+# a value without a space, quote or sign of a tag may stand bare; not before the slash of an element that closes itself
+QUOTED = re.compile(r'(?<=[a-z])="([\w./:#?+,-]+)"(?=[\s>])')
 HALF_DONE = "_left_half_done"
 register = template.Library()
 register.filter("size", human_size)
@@ -80,7 +84,10 @@ def half_restored(context: dict[str, Any]) -> list[RestoreExecution]:
 
 @register.tag
 def compact(parser: Parser, _: Token) -> template.Node:
-    """Leave out the indentation of what stands between ``compact`` and ``endcompact``: half of a long table."""
+    """Leave out indentation, and quotes that HTML does not need, between ``compact`` and ``endcompact``.
+
+    It is half of a long table.
+    """
     nodes = parser.parse(("endcompact",))
     parser.delete_first_token()
     return _Compact(nodes)
@@ -92,7 +99,9 @@ class _Compact(template.Node):
 
     def render(self, context: template.Context) -> SafeString:
         # a line break stays, so that words on two lines stay two words
-        return mark_safe(INDENTATION.sub("\n", self.nodelist.render(context)))  # noqa: S308 - it was rendered
+        text = BREAK.sub("", INDENTATION.sub("\n", self.nodelist.render(context)))
+        # of texts it changes nothing: in these a quotation mark is escaped
+        return mark_safe(QUOTED.sub(r"=\1", text))  # noqa: S308 - it was rendered
 
 
 @register.simple_tag

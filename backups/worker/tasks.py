@@ -24,8 +24,8 @@ Status = Run.Status
 BURST_SECONDS = 60
 # between messages for what waits behind short runs: more of them would only say the same
 DISPATCH_SECONDS = 1.0
-# rows in one statement
-AT_ONCE = 500
+# of runs that are started together: more than the slots of a few hosts
+MOST_MESSAGES = 20
 
 
 def enqueue(run: Run) -> None:
@@ -34,21 +34,18 @@ def enqueue(run: Run) -> None:
 
 
 def enqueue_all(runs: Sequence[Run]) -> None:
-    """Send messages for as many of the new `runs`, all of one kind, as could start at once, when they are committed.
+    """Do for the new `runs` of one kind and queue what `enqueue` does, with messages for the first ones only.
 
-    The others follow without one: a task that has ended a run goes on with the next.
+    A message leads to whatever waits, the oldest first; each run that ends and each tick send further ones.
     """
-    transaction.on_commit(partial(_dispatch_some, list(runs)))
-
-
-def _dispatch_some(runs: list[Run]) -> None:
-    at_once, others = runs[: settings.BACKUP_WORKERS], runs[settings.BACKUP_WORKERS :]
-    # before the messages: a task takes no run whose message is about to be sent
-    for begin in range(0, len(others), AT_ONCE):
-        pks = [run.pk for run in others[begin : begin + AT_ONCE]]
-        type(others[0]).objects.filter(QUEUED, pk__in=pks, rang_at=None).update(rang_at=timezone.now())
-    for run in at_once:
-        _dispatch(run)
+    if not runs:
+        return
+    # by one conditional update: of two processes with the same rows only one sends messages
+    rows = type(runs[0]).objects.filter(QUEUED, pk__in=[run.pk for run in runs], rang_at=None)
+    if not rows.update(rang_at=timezone.now()):
+        return
+    for run in runs[:MOST_MESSAGES]:
+        send_message(queue_of(run.instance), f"backups.worker.tasks.{run.noun}", run.pk)
 
 
 def backup(backup_id: str) -> str:

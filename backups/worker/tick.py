@@ -8,6 +8,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.db import OperationalError
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 
 from backups.errors import BackupError
 from backups.lib import audit, locks
@@ -209,6 +211,7 @@ def keep_tick(queue: str) -> bool:
     return keep(entry, latest=timedelta(minutes=2))
 
 
+@receiver(post_migrate, dispatch_uid="backups.worker.tick")
 def ensure_tick(sender: AppConfig, **_: Any) -> None:
     # the signal is sent for each app, and the rows exist once this one is migrated
     if sender.name == "backups":

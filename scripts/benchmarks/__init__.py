@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import age, backup, destinations, encryption, memory, restore, scale, startup
+from benchmarks import age, backup, destinations, encryption, front, memory, restore, scale, startup
 from benchmarks.bench import Bench
 
 Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
@@ -15,5 +15,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "destinations": (destinations.TITLE, destinations.run),
     "memory": (memory.TITLE, memory.run),
     "startup": (startup.TITLE, startup.run),
+    "front": (front.TITLE, front.run),
     "scale": (scale.TITLE, scale.run),
 }

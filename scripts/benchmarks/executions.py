@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ KINDS = {"scheduled": 90, "manual": 5, "config_change": 4, "safety": 1}
 STATUSES = {"completed": 95, "failed": 3, "cancelled": 1, "interrupted": 1}
 COMMENTS = ("", "before the upgrade", "requested by the audit")
 UNKNOWN = "the moment"
+# no configuration has changed since
+CONFIG_HASH = "c" * 64
 DICE = random.Random(20261123)
 Columns = dict[str, Any]
 
@@ -112,6 +115,53 @@ def drilled(at: datetime) -> str:
     return json.dumps({"verdict": "passed"} | sizes | took)
 
 
+def copies(destinations: Sequence[Any]) -> Iterator[Columns]:
+    """Yield the copy of each archive at the destination that its row names, and of every second one another copy."""
+    from backups.models import BackupExecution
+
+    columns = ("pk", "destination_id", "backup_path", "compressed_size_bytes", "archive_sha256", "completed_at")
+    rows = BackupExecution.objects.completed().order_by().values_list(*columns, "deleted_at", "created_at")
+    following = {one.pk: other.pk for one, other in pairwise([*destinations, destinations[0]])}
+    for number, (pk, first, path, size, sha256, ended_at, deleted_at, created_at) in enumerate(rows):
+        for position, where in enumerate([first, following[first]][: 1 + number % 2]):
+            yield {
+                "id": new_id(),
+                "execution_id": pk,
+                "destination_id": where,
+                "position": position,
+                "state": "stored" if deleted_at is None else "deleted",
+                "path": path,
+                "size_bytes": size,
+                "sha256": sha256,
+                "encryption": "age",
+                "recipients": '["0123456789abcdef"]',
+                "created_at": created_at,
+                "stored_at": ended_at,
+                "deleted_at": deleted_at,
+            }
+
+
+def drills() -> Iterator[Columns]:
+    """Yield the drill of each backup that has a result of one."""
+    from backups.models import BackupExecution
+
+    rows = BackupExecution.objects.filter(drill__isnull=False).order_by()
+    for pk, instance, ended_at in rows.values_list("pk", "instance", "completed_at"):
+        at = ended_at + timedelta(hours=1)
+        times = {"created_at": at, "started_at": at, "completed_at": at + timedelta(seconds=2)}
+        yield {
+            "id": new_id(),
+            "execution_id": pk,
+            "instance": instance,
+            "status": "completed",
+            "stage": "done",
+            "verdict": "passed",
+            "seconds": 1.5,
+            "triggered_by": "alice",
+            **times,
+        }
+
+
 def active(name: str, where: Any, now: datetime, *, running: bool) -> Columns:
     """Return a running or queued backup, with a heartbeat of tomorrow so that no tick reaps it."""
     later = now + timedelta(days=1)
@@ -135,6 +185,6 @@ def manifest_of(name: str) -> str:
         timestamp_utc=UNKNOWN,
         triggered_by="schedule",
         contents=tuple(entries),
-        config_hash=digest(),
+        config_hash=CONFIG_HASH,
     )
     return json.dumps(manifest.to_dict())

@@ -1,7 +1,7 @@
 """A site with years behind it: instances, destinations, schedules, and as many executions as wanted.
 
-Run as a program it makes one, in the home and the database that the environment names: ``history.py EXECUTIONS``,
-or ``history.py EXECUTIONS INSTANCES`` for another number of instances than the usual one.
+Run as a program it makes one, in the home and the database that the environment names:
+``history.py EXECUTIONS [INSTANCES [DESTINATIONS]]``. SQLite is left as it is before the first ANALYZE.
 """
 
 import json
@@ -43,24 +43,27 @@ def describe_instances(home: Path, names: list[str]) -> None:
     (home / "instances.toml").write_text("".join(text))
 
 
-def make_history(count: int, names: list[str]) -> None:
+def make_history(count: int, names: list[str], places: int) -> None:
     from django.contrib.auth.models import User
     from django.db import connection
     from django.utils import timezone
 
-    from backups.models import BackupExecution, InstanceState
-    from benchmarks.executions import digest, executions
+    from backups.models import BackupCopy, BackupExecution, DrillExecution, InstanceState
+    from benchmarks.executions import CONFIG_HASH, copies, drills, executions
 
     now = timezone.now()
-    destinations = make_destinations(min(DESTINATIONS, len(names)))
+    destinations = make_destinations(min(places, len(names)))
     schedules = make_schedules(names, destinations, now)
-    InstanceState.objects.bulk_create(InstanceState(instance=name, config_hash=digest()) for name in names)
+    InstanceState.objects.bulk_create(InstanceState(instance=name, config_hash=CONFIG_HASH) for name in names)
     copy_in(BackupExecution, executions(names, count // len(names), destinations, schedules, KEEPS_ALL, now))
+    copy_in(BackupCopy, copies(destinations))
+    copy_in(DrillExecution, drills())
     store_archives()
     make_restores(now)
     make_deeds(User.objects.create_superuser("admin"))
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
 
 
 def make_destinations(count: int) -> list[Any]:
@@ -165,7 +168,9 @@ if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "backupsite.settings"
     import django
 
-    executions_in_all, instances = int(sys.argv[1]), names(int(sys.argv[2]) if len(sys.argv) > 2 else INSTANCES)
+    executions_in_all, *counts = (int(word) for word in sys.argv[1:])
+    of_instances, of_destinations = (*counts, *(INSTANCES, DESTINATIONS)[len(counts) :])
+    instances = names(of_instances)
     describe_instances(Path(os.environ["BACKUPSITE_HOME"]), instances)
     django.setup()
-    make_history(executions_in_all, instances)
+    make_history(executions_in_all, instances, of_destinations)

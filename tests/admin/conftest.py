@@ -10,10 +10,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from backups.instances.kinds import KINDS
 from backups.models import BackupExecution, BackupSchedule, RestoreExecution
 from backups.runs.recovery import heartbeats
 from backups.service.backup.run import run_backup
 from backups.service.backup.start import start_backup
+from backups.service.monitoring.verdict.site import OWN_KIND
 from backupsite.apps import register_pages
 from tests.support.restores.component_restores import change, restore
 from tests.support.rows import a_destination
@@ -33,6 +35,12 @@ def instances(tmp_path: Path, settings: Settings, own_processes: None) -> dict[s
     settings.BACKUP_ROOT.mkdir(mode=0o700)
     settings.BACKUP_INSTANCES = {name: _instance(tmp_path / name) for name in ("shop", "wiki")}
     return settings.BACKUP_INSTANCES
+
+
+@pytest.fixture(autouse=True)
+def without_own_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That no instance backs up this site itself is not said here: these tests are about other warnings."""
+    monkeypatch.delitem(KINDS, OWN_KIND, raising=False)
 
 
 def _instance(root: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Front page and page of an instance with a history: axe finds nothing serious, in light and dark, on a phone too."""
+"""Front page, page of an instance and coming runs: axe finds nothing serious, in light and dark, on a phone too."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,16 +12,22 @@ from backups.management.quickstart.demo_history import make_history
 from destinations.models import BackupDestination
 make_history(["tacacs-demo"], BackupDestination.objects.get())
 """
-PAGES = ("/admin/", "/admin/backups/instances/tacacs-demo/")
+SQUARES = "[data-field=days] path"
+# and what each shows several of
+PAGES = {
+    "/admin/": SQUARES,
+    "/admin/backups/instances/tacacs-demo/": SQUARES,
+    "/admin/backups/coming/": "[data-section=past] td",
+}
 
 
-def test_front_page_and_instance_page_have_no_serious_fault(page: Page, site: Site) -> None:
+def test_front_page_instance_page_and_coming_runs_have_no_serious_fault(page: Page, site: Site) -> None:
     site.manage("backup", "tacacs-demo")
     site.manage("shell", "--verbosity=0", "--command", HISTORY)
     found = []
-    for address in PAGES:
+    for address, several in PAGES.items():
         page.goto(f"{site.url}{address}")
-        assert page.locator("[data-field=days] path").count() > 3
+        assert page.locator(several).count() > 3
         for scheme, width in (("light", 1280), ("dark", 1280), ("dark", 400)):
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": 800})

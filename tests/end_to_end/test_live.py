@@ -20,6 +20,12 @@ DrillExecution.objects.create(
     timeline=[[stage, now.isoformat()] for stage in ("fetching", "unpacking", "checking")],
 )
 """
+LOG_OF_THE_DRILL = """
+from django.utils import timezone
+from backups.models import DrillExecution, DrillLog
+drill = DrillExecution.objects.get(status="running")
+DrillLog.objects.create(run=drill, first="2026 INFO x one\\n2026 ERROR x <two>", written_at=timezone.now())
+"""
 NOTE_CHANGES = """element => {
   window.changes = [];
   new MutationObserver(() => window.changes.push(element.textContent)).observe(element, {childList: true});
@@ -47,7 +53,9 @@ def wait_for_answers(page: Page, count: int) -> None:
             pass
 
 
-def test_a_drill_that_runs_leaves_the_timeline_of_its_backup_alone(page: Page, backup: str) -> None:
+def test_a_drill_that_runs_leaves_the_timeline_of_its_backup_alone_and_shows_what_it_logs(
+    page: Page, backup: str, site: Site
+) -> None:
     page.goto(backup)
     expect(page.locator("[data-live]")).to_have_count(1)
     steps = page.locator("[data-timeline] [data-step]")
@@ -56,6 +64,12 @@ def test_a_drill_that_runs_leaves_the_timeline_of_its_backup_alone(page: Page, b
     wait_for_answers(page, 2)
     expect(page.locator("[data-live] .bs-detail")).to_have_text("Checking, 70%")
     assert [(step.get_attribute("data-state"), step.inner_text()) for step in steps.all()] == before
+    page.locator("[data-section=drills] tbody a").first.click()
+    log = page.locator("[data-section=log]")
+    expect(log).to_be_hidden()
+    site.python(LOG_OF_THE_DRILL)
+    expect(log.locator("span")).to_have_text(["2026 INFO x one", "2026 ERROR x <two>"], timeout=END_MS)
+    expect(log.locator("[data-level=ERROR]")).to_have_count(1)
 
 
 def test_a_row_that_left_the_page_is_no_missing_answer_for_the_others(page: Page, backup: str, site: Site) -> None:

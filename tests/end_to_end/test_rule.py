@@ -61,7 +61,7 @@ def test_a_stricter_rule_is_seen_typed_for_and_then_applied_and_a_folder_stays(
 
     site.python(STRICTER)
     page.goto(site.url)
-    notice(page, "rule-pending").get_by_role("link").click()
+    notice(page, "rule-unconfirmed").get_by_role("link").click()
     preview = page.url
     expect(page.locator('[data-section="would-go"] [data-status="goes"]')).to_have_count(2)
     assert_every_page_fits(page, [site.url, preview], tmp_path)

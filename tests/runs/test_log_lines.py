@@ -21,6 +21,7 @@ from backups.runs.log_lines import BoundedLines, LogLines, kept_log, log_of
 from backups.runs.progress import Monitor
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap import reap
+from backups.service.backup.kind import BACKUP
 from backups.service.drill.run import drill
 from destinations.lib.redaction import HIDDEN
 from tests.support.restores.component_restores import restore
@@ -216,6 +217,15 @@ def test_what_the_database_does_not_take_waits_beside_the_workspace_with_the_end
     # the last ones, as far as there is room
     assert 100 < len(kept) < 500 and kept[-2:] == ["backup.note", "backup.failed"]
     assert " number=499 " in lines_of(running)[-2]
+
+
+def test_the_line_about_the_end_is_there_before_the_steps_that_follow(
+    tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(BACKUP, "after_end", [lambda run: seen.extend(events_of(run))])
+    back_up()
+    assert seen[-1] == "backup.completed"
 
 
 def test_a_run_that_could_not_be_made_leaves_no_log_and_a_deleted_one_takes_its_log_along(

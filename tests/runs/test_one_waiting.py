@@ -13,7 +13,7 @@ from backups.models import BackupExecution, BackupSchedule, DrillExecution, Run
 from backups.runs.queue import deduplication as once
 from backups.runs.queue.deduplication import AlreadyWaiting
 from backups.service.automation import drills as drill_regularly
-from backups.service.automation.schedules import run_now
+from backups.service.automation.by_hand import run_now
 from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import start_backup
 from backups.service.drill.run import drill, start_drill

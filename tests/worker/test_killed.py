@@ -97,6 +97,10 @@ def test_a_killed_run_says_by_what_and_the_worker_goes_on(site: Site, frozen: tu
     eventually(lambda: site.status(again) == "completed")
     assert site.run(run_id)["error_message"] == "Its process was killed by SIGKILL in stage uploading."
     assert site.run(run_id)["error_hint"]
+    logs = "SELECT first FROM backup_execution_logs WHERE run_id = ? AND first LIKE ?"
+    # by the process that saw it end, and by that of the next run itself
+    for pk, event in ((run_id, "interrupted"), (again, "claimed"), (again, "completed")):
+        eventually(lambda pk=pk, event=event: site.rows(logs, pk, f"%backup.{event}%"))
     site.leaves_nothing()
 
 

@@ -10,7 +10,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -46,7 +46,7 @@ class KindChoice:
 
 @admin.register(NotificationChannel)
 class NotificationChannelAdmin(BoundedLists, ModelAdmin):
-    list_display = ("name", "state", "kind", "scope_text", "sent", "created_by")
+    list_display = ("name", "state", "kind", "scope_text", "sent", "proven", "created_by")
     list_filter = ("kind", "enabled")
     search_fields = ("=id", "name")
     ordering = ("name",)
@@ -98,6 +98,11 @@ class NotificationChannelAdmin(BoundedLists, ModelAdmin):
             return open_channel(channel).recipient()
         except DestinationConfigError as error:
             return error.text
+
+    @admin.display(description="last proven", ordering="proven_at")
+    def proven(self, channel: NotificationChannel) -> SafeString:
+        said = formats.stamp_ago(channel.proven_at) if channel.proven_at else "never"
+        return format_html('<a href="{}" data-field="proven">{}</a>', reverse("admin:backups_test_alarms"), said)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("schedules")

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from backups.admin.shared.permissions import VIEW, sees
 from backups.admin.shared.views import page, page_url, refuse
-from backups.models import BackupExecution, RestoreExecution
+from backups.models import RestoreExecution
 from backups.service.monitoring.coming import coming_runs, past_runs
 
 # of each queue and list; `comingruns --json` has all of them
@@ -23,7 +23,6 @@ def coming(request: HttpRequest) -> HttpResponse:
         request,
         "backups/overview/coming",
         title="Coming runs",
-        opts=BackupExecution._meta,
         coming=found,
         digests=found.digests if request.user.has_perm("backups.view_notificationchannel") else [],
         past=past,

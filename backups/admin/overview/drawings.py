@@ -18,6 +18,11 @@ WORDS = {
     Outcome.FAILED: "failed",
     Outcome.NONE: "no backup",
 }
+# a capital letter is of a day on which a run failed beside
+LETTERS = {Outcome.PROVEN: "p", Outcome.GOOD: "g", Outcome.FAILED: "f", Outcome.NONE: "n"}
+WORDS_OF_LETTERS = {LETTERS[one]: WORDS[one] for one in Outcome} | {
+    LETTERS[one].upper(): f"{WORDS[one]}, and a run failed" for one in (Outcome.PROVEN, Outcome.GOOD)
+}
 SHORT = {Outcome.PROVEN: "proven", Outcome.GOOD: "good", Outcome.FAILED: "failed", Outcome.NONE: "without a backup"}
 # so many days are named one by one
 NAMED = 6
@@ -42,6 +47,18 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
+class DayLine:
+    """The last days of an instance in a line of a long table: one path for each outcome, and a letter for each day.
+
+    A script says under the pointer what the letter of a day means, by WORDS_OF_LETTERS.
+    """
+
+    paths: tuple[tuple[str, str], ...]
+    letters: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trend:
     """The sizes of the archives of those days as an area with the corners `points`."""
 
@@ -59,6 +76,18 @@ def strip_of(days: Sequence[Day]) -> Strip:
         squares.append(Squares(outcome, _path(column, len(found)), words))
         column += len(found)
     return Strip(tuple(squares), _in_words(days), column * STEP - GAP)
+
+
+def line_of(days: Sequence[Day]) -> DayLine:
+    paths, letters, column = dict[str, str](), "", 0
+    for outcome, group in groupby(days, key=lambda day: day.outcome):
+        found = list(group)
+        paths[outcome] = paths.get(outcome, "") + _path(column, len(found))
+        for day in found:
+            has_failures = day.failures and outcome is not Outcome.FAILED
+            letters += LETTERS[outcome].upper() if has_failures else LETTERS[outcome]
+        column += len(found)
+    return DayLine(tuple(paths.items()), letters, _outcomes(days))
 
 
 def lane_of(states: Sequence[tuple[date, str, str]]) -> Strip:
@@ -105,6 +134,10 @@ def trend_of(days: Sequence[Day]) -> Trend | None:
 
 
 def _in_words(days: Sequence[Day]) -> str:
+    return f"{len(days)} days to {days[-1].date}: {_outcomes(days)}"
+
+
+def _outcomes(days: Sequence[Day]) -> str:
     parts = []
     for outcome in Outcome:
         found = [day.date for day in days if day.outcome is outcome]
@@ -114,4 +147,4 @@ def _in_words(days: Sequence[Day]) -> str:
         is_named = outcome in (Outcome.FAILED, Outcome.NONE) and len(found) <= NAMED
         which = f" ({', '.join(f'{day:%m-%d}' for day in found)})" if is_named else ""
         parts.append(f"{len(found)} {SHORT[outcome]}{which}")
-    return f"{len(days)} days to {days[-1].date}: {', '.join(parts)}"
+    return ", ".join(parts)

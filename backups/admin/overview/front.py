@@ -1,25 +1,26 @@
 """The front page: a banner with the state of everything, and a row for each of the instances that it lists."""
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
 from django.http import HttpRequest
 from django.utils import timezone
 
+from backups.admin.overview.drawings import WORDS_OF_LETTERS
 from backups.admin.overview.listing import Listing, listing
 from backups.admin.overview.now import Now, now_running
-from backups.admin.overview.rows import COLUMNS, Row, rows_of
+from backups.admin.overview.rows import Row, rows_of
+from backups.admin.overview.site_notices import MOST, SiteNotice, site_notices
 from backups.admin.shared.permissions import VIEW, may, sees
-from backups.admin.shared.progress import with_progress
 from backups.instances import Problem, inventory
-from backups.lib.log_handlers import log_problem
-from backups.models import BackupExecution, KeyCheck, RestoreExecution
-from backups.service.monitoring.lacking import lacking_by_instance
+from backups.models import RestoreExecution
+from backups.service.monitoring.drift import drifted
+from backups.service.monitoring.lacking import Flaws, flaws
 from backups.service.monitoring.protection import undescribed_instances
-from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
 from backups.service.monitoring.trends.days import days_of
 from backups.service.monitoring.trends.growth import Filling, fillings
-from backups.service.monitoring.verdict import Level, Verdict, verdicts, watched_names
+from backups.service.monitoring.verdict import Level, Reason, Verdict, site_reasons, verdicts, watched_names
 from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import counted
 from destinations.models import BackupDestination
@@ -42,8 +43,8 @@ class Severity(StrEnum):
 class FrontPage:
     """`rows` are those of the listed instances, `urgent` the first of them on an unfiltered first page.
 
-    `missing`, `damaged` and `lacking` count backups by instance: archives that are gone, of which only damaged ones are
-    left, and that lack a copy. `off_box` counts the instances with a copy of the last good backup off this machine.
+    `site` is what concerns the whole site. `flaws` are those of all backups, also of instances that are not watched.
+    `off_box` counts the instances with a copy of the last good backup off this machine.
     """
 
     banner: str
@@ -56,15 +57,14 @@ class FrontPage:
     may_run: bool
     may_see_restores: bool
     workers: WorkerState
-    lost_keys: list[KeyCheck]
-    log_problem: str
-    pending_rules: list[BackupDestination]
-    missing: dict[str, int]
-    damaged: dict[str, int]
-    lacking: dict[str, int]
+    site: list[SiteNotice]
+    flaws: Flaws
     described: int
     off_box: int
     restarts: list[Verdict]
+    today: str
+    most_notices: str = f":{MOST}"
+    words_of_days: str = json.dumps(WORDS_OF_LETTERS)
 
     @property
     def destinations(self) -> list[BackupDestination]:
@@ -82,33 +82,30 @@ def front_page(request: HttpRequest) -> FrontPage | None:
         return None
     problems = inventory().problems
     names = sorted({*watched_names(), *undescribed_instances()})
-    judged = verdicts(names, backups=with_progress(BackupExecution.objects.only(*COLUMNS)))
+    found = flaws()
+    judged = verdicts(names, flaws=found)
     listed = listing(judged, request.GET)
     shown = [verdict.instance for verdict in listed.shown]
     destinations = list(BackupDestination.objects.enabled())
-    pending_rules = [destination for destination in destinations if destination.rule_pending_since]
     see_restores, may_run = sees(user, RestoreExecution), may(user, "run_backup")
-    missing, damaged, lacking = missing_by_instance(), damaged_by_instance(), lacking_by_instance()
     running = now_running(shown, see_restores=see_restores)
-    rows = rows_of(listed.shown, days_of(shown, now), running)
-    lost_keys = list(KeyCheck.objects.exclude(problem="").select_related("destination"))
-    workers, log = worker_state(), log_problem()
+    changed = drifted(verdict.facts.good for verdict in listed.shown if verdict.facts.good is not None)
+    rows = rows_of(listed.shown, days_of(shown, now), running, changed)
+    workers = worker_state()
+    site = site_notices(request, site_reasons(workers), {row.name: row for row in destinations})
 
     # each is part of one sentence there
-    warnings = [problem.message[0].lower() + problem.message[1:].rstrip(".") for problem in workers.problems]
-    warnings += ["the log file cannot be written"] if log else []
-    warnings += [f"the retention rule of {destination} is not confirmed" for destination in pending_rules]
-    warnings += [f"{counted(missing[name], 'archive')} of {name} went missing" for name in sorted(missing)]
-    warnings += [f"{counted(damaged[name], 'archive')} of {name} got damaged" for name in sorted(damaged)]
+    warnings = [_within_a_sentence(notice.reason) for notice in site]
+    warnings += [f"{counted(number, 'archive')} of {name} went missing" for name, number in found.missing.items()]
+    warnings += [f"{counted(number, 'archive')} of {name} got damaged" for name, number in found.damaged.items()]
     warnings += [
-        f"{counted(lacking[name], 'backup')} of {name} {'lacks' if lacking[name] == 1 else 'lack'} a copy"
-        for name in sorted(lacking)
+        f"{counted(number, 'backup')} of {name} {'lacks' if number == 1 else 'lack'} a copy"
+        for name, number in found.lacking.items()
     ]
-    warnings += ["no destination is enabled"] if may_run and not destinations else []
     described = [verdict.facts for verdict in judged if verdict.facts.is_described]
     scheduled = any(facts.outlook.automatic for facts in described)
     warnings += ["no schedule is active"] if judged and not scheduled else []
-    severity, banner = _banner(judged, problems, lost_keys, warnings)
+    severity, banner = _banner(judged, problems, [notice.reason for notice in site], warnings)
     return FrontPage(
         banner=banner,
         severity=severity,
@@ -120,20 +117,17 @@ def front_page(request: HttpRequest) -> FrontPage | None:
         may_run=may_run,
         may_see_restores=see_restores,
         workers=workers,
-        lost_keys=lost_keys,
-        log_problem=log,
-        pending_rules=pending_rules,
-        missing=missing,
-        damaged=damaged,
-        lacking=lacking,
+        site=site,
+        flaws=found,
         described=len(described),
         off_box=sum(bool(facts.copies_away) for facts in described),
+        today=timezone.localdate(now).isoformat(),
         restarts=[verdict for verdict in judged if verdict.facts.restart_since],
     )
 
 
 def _banner(
-    judged: list[Verdict], problems: tuple[Problem, ...], lost_keys: list[KeyCheck], warnings: list[str]
+    judged: list[Verdict], problems: tuple[Problem, ...], site: list[Reason], warnings: list[str]
 ) -> tuple[Severity, str]:
     watched = [verdict for verdict in judged if verdict.facts.is_watched]
     # of a file that cannot be read it is not known what it describes
@@ -157,15 +151,20 @@ def _banner(
         return Severity.BAD, said_of(Level.UNPROTECTED)
     if problems:
         return Severity.BAD, "The instances file has errors."
-    if lost_keys:
-        where = ", ".join(str(check.destination) for check in lost_keys)
-        return Severity.BAD, f"Keys are lost: no key at hand opens backups at {where}."
+    if urgent := [reason.text for reason in site if reason.level is Level.UNPROTECTED]:
+        return Severity.BAD, " ".join(urgent[:NAMED_IN_BANNER])
     if by_level[Level.AT_RISK]:
         return Severity.WARNING, said_of(Level.AT_RISK)
     subject = "The instance is" if len(watched) == 1 else f"All {count} are"
     if warnings:
         return Severity.WARNING, f"{subject} protected, but {_named(warnings)}."
     return Severity.GOOD, f"{subject} protected."
+
+
+def _within_a_sentence(reason: Reason) -> str:
+    """Return the text of `reason` so that it can follow other words; one that begins with a name keeps it."""
+    first, _, rest = reason.text.partition(" ")
+    return (reason.text if first == reason.subject else f"{first.lower()} {rest}").rstrip(".")
 
 
 def _named(reasons: list[str]) -> str:

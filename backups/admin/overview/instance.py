@@ -43,7 +43,7 @@ def instance(request: HttpRequest, name: str) -> HttpResponse:
         rows = BackupSchedule.objects.filter(instance=name).select_related("destination", "parent").order_by("name")
         schedules = [(row, cadence_in_words(row.type, row.expression, row.time_zone)) for row in rows]
     state = InstanceState.objects.filter(instance=name).first()
-    (verdict,) = verdicts([name])
+    (verdict,) = verdicts([name], backups=BackupExecution.objects.without_manifest())
     good = verdict.facts.good
     try:
         described = _described(get_instance(name), absences(verdict.facts.absent), verdict.facts.protection)

@@ -26,6 +26,7 @@ class Now:
 
     running: int
     waiting: int
+    backups: dict[str, dict[str, Any]]
     restores: dict[str, dict[str, Any]]
     drills: dict[str, dict[str, Any]]
     others: list[Other]
@@ -47,6 +48,7 @@ def now_running(shown: Sequence[str], *, see_restores: bool) -> Now:
     return Now(
         running=len(running),
         waiting=len(active) - len(running),
+        backups=_by_instance(by_model[BackupExecution], shown),
         restores=_by_instance(by_model.get(RestoreExecution, []), shown),
         drills=_by_instance(by_model[DrillExecution], shown),
         others=[

@@ -1,16 +1,15 @@
 """The rows of the front page, one for each instance that it lists."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
-from backups.admin.overview.drawings import Strip, Trend, strip_of, trend_of
+from backups.admin.overview.drawings import DayLine, Trend, line_of, trend_of
 from backups.admin.overview.now import Now
 from backups.admin.shared import formats
-from backups.admin.shared.progress import live
 from backups.models import BackupCopy
 from backups.models.columns import AbsentComponent
 from backups.service.monitoring.absent import LOSS, NOTE, PROBLEM
@@ -22,14 +21,6 @@ from backups.service.monitoring.verdict.facts import Place
 from backups.service.schedules.describe import cadence_in_words
 from backups.service.schedules.freshness import FRESH
 from destinations.lib.formats import counted, human_duration
-
-# of a backup: what a verdict is made of, and what the page shows of it and of its progress
-COLUMNS = (
-    *("instance", "status", "kind", "stage", "owner", "worker", "schedule_id", "destination_id", "adopted"),
-    *("created_at", "started_at", "completed_at", "heartbeat_at", "cancel_requested_at", "cancel_requested_by"),
-    *("progress_bytes", "progress_percent", "timeline", "error_message", "error_hint", "compressed_size_bytes"),
-    *("encryption", "recipients", "backup_filename", "deleted_at"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,7 @@ class Absences:
 @dataclass(frozen=True, slots=True)
 class Row:
     verdict: Verdict
-    strip: Strip
+    days: DayLine
     trend: Trend | None
     live: dict[str, Any] | None
     restore: dict[str, Any] | None
@@ -64,6 +55,7 @@ class Row:
     cadence: str
     freshness: str
     absent: Absences
+    drifted: bool
 
     @property
     def state(self) -> Protection:
@@ -87,7 +79,10 @@ class Row:
         return self.verdict.facts.config_problem
 
 
-def rows_of(judged: Sequence[Verdict], days: Mapping[str, Sequence[Day]], running: Now) -> list[Row]:
+def rows_of(
+    judged: Sequence[Verdict], days: Mapping[str, Sequence[Day]], running: Now, drifted: Container[str]
+) -> list[Row]:
+    """Return the rows; `drifted` are the instances whose configuration changed since their newest good backup."""
     now = timezone.now()
     rows = []
     for verdict in judged:
@@ -95,14 +90,15 @@ def rows_of(judged: Sequence[Verdict], days: Mapping[str, Sequence[Day]], runnin
         rows.append(
             Row(
                 verdict=verdict,
-                strip=strip_of(days[name]),
+                days=line_of(days[name]),
                 trend=trend_of(days[name]),
-                live=live(state.active) if state.active else None,
+                live=running.backups.get(name),
                 restore=running.restores.get(name),
                 drill=running.drills.get(name),
                 cadence=cadence_of(state),
                 freshness=freshness_in_words(state, now),
                 absent=absences(verdict.facts.absent),
+                drifted=name in drifted,
             )
         )
     return rows

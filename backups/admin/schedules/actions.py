@@ -16,7 +16,7 @@ from backups.admin.shared.views import actor
 from backups.errors import BackupError
 from backups.models import BackupSchedule
 from backups.runs.queue.deduplication import AlreadyWaiting
-from backups.service.automation import schedules as service
+from backups.service.automation import by_hand as service
 from backups.service.schedules.parts import forget, running_now
 from backups.worker.tasks import enqueue
 from destinations.admin.methods import wrong_method

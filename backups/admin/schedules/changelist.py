@@ -22,7 +22,7 @@ from backups.admin.shared.permissions import VIEW, may_run_schedules
 from backups.admin.shared.progress import live, with_progress
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
-from backups.service.automation.schedules import add, edit
+from backups.service.automation.by_hand import add, edit
 from backups.service.schedules.describe import cadence_in_words, disabled_in_words, scope_in_words
 from backups.service.schedules.planning import set_further
 from destinations.lib.formats import NOTHING

@@ -13,7 +13,7 @@ from backups.management.schedules import (
     scope_from,
 )
 from backups.models import BackupSchedule
-from backups.service.automation.schedules import add
+from backups.service.automation.by_hand import add
 from backups.service.schedules.describe import describe_schedule, find_schedule, summary
 from destinations.management.base import operator_name
 

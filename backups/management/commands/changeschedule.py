@@ -15,7 +15,7 @@ from backups.management.schedules import (
     scope_from,
 )
 from backups.models import BackupSchedule
-from backups.service.automation.schedules import edit, require_undeclared
+from backups.service.automation.by_hand import edit, require_undeclared
 from backups.service.schedules.describe import describe_schedule, find_schedule, summary
 from backups.service.schedules.parts import forget
 from backups.service.schedules.planning import next_runs, set_further

@@ -48,8 +48,8 @@ def _coming_lines(coming: Coming) -> Iterator[str]:
 
 def _words(group: Group) -> str:
     parts = [group.cadence, _names(group.instances)]
-    if group.count > 1:
-        parts.append(f"{'more than ' if group.is_cut else ''}{counted(group.count, 'run')}, last {_moment(group.last)}")
+    if group.runs > 1:
+        parts.append(f"{'more than ' if group.is_cut else ''}{counted(group.runs, 'run')}, last {_moment(group.last)}")
     parts.append("not measured" if group.longest is None else f"up to {human_duration(group.longest)}")
     if group.waits:
         parts.append(f"{counted(group.waits, 'run')} to wait up to {human_duration(group.wait)}")

@@ -4,7 +4,7 @@ from django.core.management.base import CommandParser
 
 from backups.management.base import BackupCommand
 from backups.management.schedules import add_part_option, part_from
-from backups.service.automation.schedules import resume
+from backups.service.automation.by_hand import resume
 from backups.service.schedules.describe import describe_schedule, find_schedule, summary
 from destinations.management.base import operator_name
 

@@ -9,7 +9,7 @@ from backups.management.schedules import add_part_option, part_from
 from backups.models import BackupSchedule
 from backups.runs.describe import describe
 from backups.runs.queue.deduplication import AlreadyWaiting
-from backups.service.automation.schedules import run_now
+from backups.service.automation.by_hand import run_now
 from backups.service.schedules.describe import find_schedule
 from backups.service.schedules.parts import running_now
 from backups.worker.tasks import enqueue

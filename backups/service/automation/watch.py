@@ -25,7 +25,7 @@ from backups.service.automation.cleanup import disable_removed_instances, manage
 from backups.service.automation.sync import sync
 from backups.service.backup.start import start_backup
 from backups.service.monitoring import absent
-from backups.service.monitoring.protection import CONFIG_HASH
+from backups.service.monitoring.drift import CONFIG_HASH
 from destinations.models import BackupDestination
 
 Kind = BackupExecution.Kind

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from backups.errors import BackupError
 from backups.instances import get_instance
@@ -13,7 +13,7 @@ from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule
 from backups.runs.queue.deduplication import AlreadyWaiting, create_once
 from backups.runs.queue.ownership import process_owner_fields
-from backups.service.archives.records.copies import Destinations, in_order, lock, plan_copies, plan_new_copies
+from backups.service.archives.records.copies import Destinations, in_order, lock, plan_copies, plan_first_copies
 from destinations.models import BackupDestination
 
 Kind, Status = BackupExecution.Kind, BackupExecution.Status
@@ -26,6 +26,14 @@ class Slot:
     schedule: BackupSchedule
     scheduled_for: datetime | None
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A slot that is to be started, and the comment of its backup."""
+
+    slot: Slot
+    comment: str
 
 
 def start_backup(
@@ -49,7 +57,8 @@ def start_backup(
     two are logged.
     """
     destinations = in_order(destination)
-    require_startable(instance, destinations, kind, by=by)
+    names = ", ".join(one.name for one in destinations)
+    _require_possible(instance, destinations, kind, by)
     backup = BackupExecution(
         instance=instance,
         destination=destinations[0],
@@ -80,64 +89,82 @@ def start_backup(
     if already is not None:
         raise already
     _log_queued(backup, destinations)
-    audit.note(by, backup, f"Started a {kind} backup of {instance} to {_names(destinations)}.")
+    audit.note(by, backup, f"Started a {kind} backup of {instance} to {names}.")
     return backup
 
 
-def start_scheduled(slots: Sequence[tuple[Slot, str]]) -> list[BackupExecution]:
-    """Create the queued rows of many slots at once, each with its comment, in the transaction of the caller.
+def start_scheduled(due: Sequence[Due]) -> tuple[list[BackupExecution], list[tuple[Due, BackupError]]]:
+    """Do what `start_backup` does for many slots, in few queries, in the caller's transaction.
 
-    The caller has asked `require_startable` about each. Raises IntegrityError when one of the slots has a backup
-    already: none is created then.
+    Return the queued backups, and the slots that were refused, each with its error. A slot that has a backup already is
+    left out, and logged: another process has started it.
     """
-    backups = [
-        BackupExecution(
-            instance=slot.schedule.instance,
-            destination=slot.schedule.destination,
+    possible: list[tuple[BackupExecution, list[BackupDestination]]] = []
+    refused: list[tuple[Due, BackupError]] = []
+    for one in due:
+        schedule, by = one.slot.schedule, f"schedule {one.slot.schedule.name}"[:150]
+        destinations = in_order(schedule.destinations)
+        try:
+            _require_possible(schedule.instance, destinations, Kind.SCHEDULED, by)
+        except BackupError as error:
+            refused.append((one, error))
+            continue
+        backup = BackupExecution(
+            instance=schedule.instance,
+            destination=destinations[0],
             kind=Kind.SCHEDULED,
-            triggered_by=slot.schedule.actor,
-            comment=comment,
-            schedule=slot.schedule,
-            scheduled_for=slot.scheduled_for,
-            attempt=slot.attempt,
+            triggered_by=by,
+            comment=one.comment,
+            schedule=schedule,
+            scheduled_for=one.slot.scheduled_for,
+            attempt=one.slot.attempt,
         )
-        for slot, comment in slots
-    ]
-    wanted = [in_order(slot.schedule.destinations) for slot, _ in slots]
-    with transaction.atomic():
-        BackupExecution.objects.bulk_create(backups)
-        plan_new_copies(zip(backups, wanted, strict=True))
-    for backup, destinations in zip(backups, wanted, strict=True):
+        possible.append((backup, destinations))
+    try:
+        with transaction.atomic():
+            BackupExecution.objects.bulk_create(backup for backup, _ in possible)
+    except IntegrityError:
+        # one of them, for which the constraint on slot and attempt is: it must not take the others with it
+        possible = [(backup, destinations) for backup, destinations in possible if _insert(backup)]
+    plan_first_copies(possible)
+    for backup, destinations in possible:
         _log_queued(backup, destinations)
-    return backups
+    return [backup for backup, _ in possible], refused
 
 
-def require_startable(
-    instance: str, destinations: Sequence[BackupDestination], kind: BackupExecution.Kind, *, by: audit.Actor
+def _insert(backup: BackupExecution) -> bool:
+    try:
+        with transaction.atomic():
+            backup.save(force_insert=True)
+    except IntegrityError:
+        audit.log("schedule.slot-taken", schedule=backup.schedule, slot=backup.scheduled_for)
+        return False
+    return True
+
+
+def _log_queued(backup: BackupExecution, destinations: Sequence[BackupDestination]) -> None:
+    names = ", ".join(one.name for one in destinations)
+    audit.log(
+        "backup.queued", backup=backup.pk, instance=backup.instance, destination=names,
+        kind=backup.kind, by=backup.triggered_by,
+    )  # fmt: skip
+
+
+def _require_possible(
+    instance: str, destinations: Sequence[BackupDestination], kind: BackupExecution.Kind, by: audit.Actor
 ) -> None:
-    """Raise InstanceError or BackupError, and log it, where such a backup cannot be started. See `start_backup`."""
+    """Raise BackupError for an instance that is not described, and for destinations that are disabled; it is logged."""
     try:
         get_instance(instance)
         _require_usable(destinations, kind)
     except BackupError as error:
         audit.log(
-            "backup.refused", logging.WARNING, instance=instance, destination=_names(destinations),
+            "backup.refused", logging.WARNING, instance=instance, destination=", ".join(map(str, destinations)),
             by=audit.name_of(by), error=error.message,
         )  # fmt: skip
         for one in destinations:
             audit.note(by, one, f"Backup of {instance} refused: {error.message}")
         raise
-
-
-def _log_queued(backup: BackupExecution, destinations: Sequence[BackupDestination]) -> None:
-    audit.log(
-        "backup.queued", backup=backup.pk, instance=backup.instance, destination=_names(destinations),
-        kind=backup.kind, by=backup.triggered_by,
-    )  # fmt: skip
-
-
-def _names(destinations: Sequence[BackupDestination]) -> str:
-    return ", ".join(one.name for one in destinations)
 
 
 def _require_usable(destinations: Sequence[BackupDestination], kind: BackupExecution.Kind) -> None:

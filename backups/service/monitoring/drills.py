@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from backups.instances import inventory
+from backups.instances import Instance, inventory
 from backups.models import BackupCopy, BackupExecution, DrillExecution, InstanceState
 from backups.runs.recovery.heartbeats import CLOCK_SKEW
 
@@ -37,6 +37,13 @@ SORTS = {
     # a cancelled drill is not among them: an operator ended it on purpose
     "trouble": Q(kind=Kind.DRILL, verdict=Verdict.NONE, status__in=[Status.FAILED, Status.INTERRUPTED]),
 }
+# what pages and verdicts read of a drill and its backup: a row of both has ninety columns
+COLUMNS = (
+    *("instance", "kind", "status", "verdict", "seconds", "findings", "created_at", "completed_at"),
+    *("error_message", "error_hint", "execution__instance", "execution__kind", "execution__status"),
+    *("execution__backup_filename", "execution__compressed_size_bytes", "execution__drill", "execution__verification"),
+    *("execution__created_at", "execution__started_at", "execution__deleted_at", "execution__missing_at"),
+)
 # a drill waits for others of its queue, and may take hours
 GRACE = timedelta(days=1)
 
@@ -82,7 +89,10 @@ class DrillState:
 
 def drills_every(instance: str) -> timedelta | None:
     """Return the interval of regular drills: `drill_every_days` of the instance, or BACKUP_DRILL_EVERY_DAYS."""
-    found = inventory().instances.get(instance)
+    return _drills_every(inventory().instances.get(instance))
+
+
+def _drills_every(found: Instance | None) -> timedelta | None:
     own = found.drill_every_days if found else None
     days = settings.BACKUP_DRILL_EVERY_DAYS if own is None else own
     return timedelta(days=days) if days else None
@@ -97,18 +107,19 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
     newest_first = dated.newest_first().values("pk")
     # the newest of each sort and instance, by one index seek for each that was ever drilled
     newest = {name: Subquery(newest_first.filter(sort)[:1]) for name, sort in SORTS.items()}
-    rows = InstanceState.objects.filter(instance__in=names).annotate(**newest)
+    rows = InstanceState.objects.of_instances(names).annotate(**newest)
     found_rows = list(rows.values_list("instance", "drill_put_off", *newest))
     put_off = {name: why for name, why, *_ in found_rows}
     chosen = {pk for _, _, *pks in found_rows for pk in pks if pk is not None}
-    runs = DrillExecution.objects.filter(pk__in=chosen).select_related("execution").without_manifest().in_bulk()
+    rows_of_both = DrillExecution.objects.filter(pk__in=chosen).select_related("execution").only(*COLUMNS)
+    runs = rows_of_both.order_by().in_bulk()
     column = list(SORTS).index("proof")
     proofs = {name: runs.get(pks[column]) for name, _, *pks in found_rows}
     others = {pk for _, _, *pks in found_rows for index, pk in enumerate(pks) if index != column and pk is not None}
     for run in (runs[pk] for pk in others if pk in runs):
         found = troubles if run.verdict == Verdict.NONE else drills if run.kind == Kind.DRILL else verifications
         found[run.instance] = run
-    states = {}
+    states, instances, now = {}, inventory().instances, timezone.now()
     for name in names:
         failures = []
         for found in (drills, verifications):
@@ -123,10 +134,10 @@ def drill_states(names: Sequence[str]) -> dict[str, DrillState]:
         # a drill with a verdict after it: whatever was wrong is over
         if last is not None and trouble is not None and last.created_at > trouble.created_at:
             trouble = None
-        every = drills_every(name)
+        every = _drills_every(instances.get(name))
         state = DrillState(every, last, tuple(failures), trouble, proofs.get(name))
         # of the regular drills that are switched off, or of one that an operator made meanwhile, it is outdated
-        states[name] = replace(state, put_off=put_off.get(name, "") if state.is_due(timezone.now()) else "")
+        states[name] = replace(state, put_off=put_off.get(name, "") if state.is_due(now) else "")
     return states
 
 

@@ -1,12 +1,11 @@
 """The newest backups of each instance and what its schedules demand, in a constant number of queries."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import OuterRef, Subquery, TextField, Value
-from django.db.models.fields.json import KT
-from django.db.models.functions import NullIf
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from backups.instances import instance_names, inventory
@@ -19,16 +18,20 @@ from backups.service.monitoring.history import instances_of
 from backups.service.schedules.freshness import FRESH, GRACE, Freshness, at_the_latest, freshness_by_instance
 
 Status = BackupExecution.Status
-# SQLite returns the text "null" for a JSON null
-CONFIG_HASH = NullIf(KT("manifest_json__config_info__config_hash"), Value("null", TextField()))
+# what verdicts, their JSON and metrics read of a backup: there are hundreds of rows, and most columns are not needed
+COLUMNS = (
+    *("instance", "status", "kind", "adopted", "schedule_id", "destination_id", "backup_filename"),
+    *("created_at", "started_at", "completed_at", "compressed_size_bytes", "size_bytes", "amounts"),
+    *("error_message", "error_hint"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
     """`good` is the newest backup that is stored, no safety backup, and not found bad by a drill or verification.
 
-    `failure` is the newest backup that failed after it. `drifted` is true when the configuration differs from the one
-    in `good`. `episode` is set while the newest backup lacks data, until an operator confirms that.
+    `failure` is the newest backup that failed after it. `episode` is set while the newest backup lacks data, until an
+    operator confirms that.
     """
 
     name: str
@@ -36,7 +39,6 @@ class Protection:
     failure: BackupExecution | None
     active: BackupExecution | None
     outlook: Freshness
-    drifted: bool
     episode: Episode | None = None
 
     @property
@@ -56,21 +58,16 @@ class Protection:
 def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | None = None) -> list[Protection]:
     """Return the protection of each instance of `names`, by default of all that are configured.
 
-    `backups` selects the columns of the rows. An instance is overdue when a slot of its schedules and the grace have
-    passed since the newest good backup, or 24 hours where there is no automatic schedule. While its run waits in a
-    queue that moves, and for an hour from its start, it is not yet, unless the slot after it passes too.
+    `backups` selects the columns of the rows, by default COLUMNS. An instance is overdue when a slot of its schedules
+    and the grace have passed since the newest good backup, or 24 hours where there is no automatic schedule. While its
+    run waits in a queue that moves, and for an hour from its start, it is not yet, unless the slot after it passes too.
     """
     if backups is None:
-        backups = BackupExecution.objects.without_manifest()
+        backups = BackupExecution.objects.only(*COLUMNS)
     names, now = instance_names() if names is None else names, timezone.now()
     episodes = open_episodes(names)
-    # as the watch saw each configuration last: no page reads the files of 200 instances
-    states = InstanceState.objects.filter(instance__in=names)
-    columns = states.values_list("instance", "config_hash", *_failures(OuterRef("instance")))
-    hashes, failed = dict[str, str](), set[str]()
-    for name, config_hash, *pks in columns:
-        hashes[name] = config_hash
-        failed.update(pk for pk in pks if pk is not None)
+    states = InstanceState.objects.of_instances(names)
+    known = set(states.values_list("instance", flat=True))
     # An adopted archive without a reliable date has none, and one of a time when the clock was ahead would count as
     # fresh until that time has come.
     # A safety backup is of the state that a restore was to replace.
@@ -79,11 +76,13 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
         .without_safety()
         .filter(started_at__isnull=False, started_at__lte=now + CLOCK_SKEW)
     )
-    good = _newest(backups.annotate(config_hash=CONFIG_HASH), names, hashes, dated)
+    good = _newest(backups, states, [name for name in names if name not in known], dated)
     schedules = freshness_by_instance({name: taken_at(good[name]) if name in good else None for name in names})
-    if others := [seek for name in names if name not in hashes for seek in _failures(name)]:
-        failed.update(BackupExecution.objects.filter(pk__in=others).order_by().values_list("pk", flat=True))
-    failures = _later(backups, failed, good)
+    seeks = [states.annotate(newest=seek).values("newest") for seek in _failures(OuterRef("instance"))]
+    failed: list[Any] = [seeks[0].union(*seeks[1:], all=True)]
+    if others := [seek for name in names if name not in known for seek in _failures(name)]:
+        failed.append(others)
+    failures = _later(backups, failed, good, lacking=any(name not in good for name in names))
     # of each instance the running backup, or else the one that was queued first
     active: dict[str, BackupExecution] = {}
     # few rows: in that order, with the names or by one condition, SQLite would read all the others too
@@ -97,10 +96,7 @@ def protections(backups: BackupQuerySet | None = None, names: Sequence[str] | No
     for name in names:
         newest, failure = good.get(name), failures.get(name)
         outlook, episode = schedules.get(name, Freshness()), episodes.get(name)
-        # not beside an adopted archive: other software may compute that hash differently
-        backed_up = None if newest is None or newest.adopted else getattr(newest, "config_hash", None)
-        drifted = bool(backed_up and hashes.get(name) and backed_up != hashes[name])
-        found.append(Protection(name, newest, failure, active.get(name), outlook, drifted, episode))
+        found.append(Protection(name, newest, failure, active.get(name), outlook, episode))
     return found
 
 
@@ -160,18 +156,17 @@ def taken_at(backup: BackupExecution) -> datetime:
 
 
 def _newest(
-    backups: BackupQuerySet, names: Sequence[str], known: Container[str], candidates: BackupQuerySet
+    backups: BackupQuerySet, states: QuerySet[InstanceState], others: Sequence[str], candidates: BackupQuerySet
 ) -> dict[str, BackupExecution]:
     """Return the newest of `candidates` of each instance, with the columns of `backups`, by one index seek for each.
 
-    `known` are the instances with an InstanceState, which each gets with its first run.
+    `states` has the instances with a row, which each gets with its first run, and `others` those without.
     """
     newest_first = candidates.newest_first().values("pk")
     newest = Subquery(newest_first.filter(instance=OuterRef("instance"))[:1])
-    rows = InstanceState.objects.filter(instance__in=names)
-    found = list(backups.filter(pk__in=rows.annotate(newest=newest).values("newest")))
+    found = list(backups.filter(pk__in=states.annotate(newest=newest).values("newest")))
     # an instance that has adopted archives only: its seek becomes a part of the query, which is slower
-    seeks = [Subquery(newest_first.filter(instance=name)[:1]) for name in names if name not in known]
+    seeks = [Subquery(newest_first.filter(instance=name)[:1]) for name in others]
     if seeks:
         found += backups.filter(pk__in=seeks)
     return {backup.instance: backup for backup in found}
@@ -184,13 +179,20 @@ def _failures(name: str | OuterRef) -> list[Subquery]:
 
 
 def _later(
-    backups: BackupQuerySet, failed: Iterable[str], good: Mapping[str, BackupExecution]
+    backups: BackupQuerySet, failed: Sequence[Any], good: Mapping[str, BackupExecution], *, lacking: bool
 ) -> dict[str, BackupExecution]:
-    """Return the newest of the `failed` backups of each instance, where it ended after its newest good one."""
+    """Return the newest of the `failed` backups of each instance, where it ended after its newest good one.
+
+    `failed` are queries, and seeks, of their ids; with `lacking` an instance may have no good one.
+    """
     newest: dict[str, tuple[datetime, str]] = {}
-    ends = BackupExecution.objects.filter(pk__in=failed).order_by()
-    for pk, name, completed_at, created_at in ends.values_list("pk", "instance", "completed_at", "created_at"):
-        newest[name] = max(newest.get(name, (completed_at or created_at, pk)), (completed_at or created_at, pk))
+    # one that ended before the oldest good one counts for no instance that has one: most did
+    ended = [backup.completed_at or backup.created_at for backup in good.values()]
+    since = Q(completed_at__gt=min(ended)) | Q(completed_at=None) if ended and not lacking else Q()
+    for one in failed:
+        ends = BackupExecution.objects.filter(since, pk__in=one).order_by()
+        for pk, name, completed_at, created_at in ends.values_list("pk", "instance", "completed_at", "created_at"):
+            newest[name] = max(newest.get(name, (completed_at or created_at, pk)), (completed_at or created_at, pk))
     # most are over: only the rows that count are read in full
     later = [
         pk

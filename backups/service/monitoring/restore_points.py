@@ -34,15 +34,3 @@ def count_restore_points(instance: str = "") -> int:
     """Return how many backups can be restored, of `instance` or of all; at most one more than MOST_COUNTED."""
     backups = BackupExecution.objects.good()
     return (backups.of_instance(instance) if instance else backups).order_by()[: MOST_COUNTED + 1].count()
-
-
-def missing_by_instance() -> dict[str, int]:
-    """Return how many archives are missing, by instance; instances without one are left out."""
-    missing = BackupExecution.objects.missing().order_by().values_list("instance")
-    return dict(missing.annotate(Count("pk")).values_list("instance", "pk__count"))
-
-
-def damaged_by_instance() -> dict[str, int]:
-    """Return of how many backups only damaged archives are left, by instance; instances without one are left out."""
-    damaged = BackupExecution.objects.damaged().order_by().values_list("instance")
-    return dict(damaged.annotate(Count("pk")).values_list("instance", "pk__count"))

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from cron_descriptor import ExpressionDescriptor, Options
@@ -144,6 +145,7 @@ def cadence_in_words(type_: str, expression: str, zone: str) -> str:
     return f"every {word}" if count == 1 else f"every {counted(count, word)}"
 
 
+@lru_cache(maxsize=1024)
 def _cron(expression: str, zone: str) -> str:
     """Return a cron expression in words; the expression itself where the library has no words for it."""
     fields = expression.upper().split()

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.models import BackupSchedule, ScheduleDestination
+from backups.models.querysets import MANY
 from backups.service.schedules.cadence import LONGEST, Cadence, latest_due, upcoming
 from backups.service.schedules.planning import cadence_for
 from destinations.models import BackupDestination
@@ -53,10 +54,12 @@ def freshness_by_instance(
     any schedule are left out.
     """
     found: dict[str, Freshness] = {}
-    schedules = BackupSchedule.objects.of_one_instance().filter(instance__in=list(newest)).order_by("name")
+    schedules = BackupSchedule.objects.of_one_instance().order_by("name")
     if destination is not None:
         schedules = schedules.filter(at_destination(destination))
-    for schedule in schedules:
+    for schedule in schedules if len(newest) > MANY else schedules.filter(instance__in=list(newest)):
+        if schedule.instance not in newest:
+            continue
         outlook = found.setdefault(schedule.instance, Freshness())
         if schedule.left_at is not None:
             outlook.left += [schedule] if schedule.type != Type.MANUAL else []

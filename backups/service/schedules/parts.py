@@ -132,8 +132,8 @@ def running_now(schedule: BackupSchedule) -> list[BackupSchedule]:
     """
     if not schedule.covers_several:
         return [schedule]
-    rows = schedule.parts.filter(left_at=None, paused_here=False).select_related("destination").order_by("instance")
-    found = list(rows.prefetch_related("further__destination"))
+    rows = schedule.parts.filter(left_at=None, paused_here=False).order_by("instance")
+    found = list(rows.select_related("destination", "parent").prefetch_related("further__destination"))
     if not found:
         raise BackupError(f"Schedule {schedule.name} covers no instance that is not paused.")
     return found

@@ -1,5 +1,5 @@
 "use strict";
-// Refreshes what is marked data-live every two seconds while the page is visible, and reloads it once something ended.
+// Refreshes what is marked data-live, by the address in it, every two seconds while the page is visible, and reloads it once something ended.
 {
   const INTERVAL = 2000, SLOWEST = 60000, MOST = 50, NO_ANSWER = "no answer from the site, trying again";
   const SIGNED_OUT = "signed out: reload this page to sign in";
@@ -20,7 +20,7 @@
   };
 
   // there may be none: its row may have left the page since the request
-  const show = (run) => document.querySelectorAll(`[data-live="${run.id}"]`).forEach((element) => {
+  const show = (run) => document.querySelectorAll(`[data-live][data-run="${run.id}"]`).forEach((element) => {
     element.dataset.status = run.status;
     element.querySelector(".bs-badge").dataset.status = run.tone;
     setText(element, ".bs-badge", run.label);
@@ -33,7 +33,7 @@
   });
 
   const fetchRuns = async (url, elements) => {
-    const ids = elements.map((element) => element.dataset.live).join();
+    const ids = elements.map((element) => element.dataset.run).join();
     const answer = await fetch(`${url}?ids=${ids}`, {redirect: "manual", cache: "no-store"});
     // it leads to the page for the sign-in
     if (answer.type === "opaqueredirect") throw new Error(SIGNED_OUT);
@@ -63,10 +63,10 @@
 
   const poll = async () => {
     if (document.hidden) return;
-    const elements = live().slice(0, MOST), urls = new Set(elements.map((element) => element.dataset.statusUrl));
+    const elements = live().slice(0, MOST), urls = new Set(elements.map((element) => element.dataset.live));
     let runs;
     try {
-      const answers = [...urls].map((url) => fetchRuns(url, elements.filter((element) => element.dataset.statusUrl === url)));
+      const answers = [...urls].map((url) => fetchRuns(url, elements.filter((element) => element.dataset.live === url)));
       runs = (await Promise.all(answers)).flat();
     } catch (error) {
       // whatever else fails, the network or what a proxy answers, is no answer from the site
@@ -89,6 +89,8 @@
     if (live().length) timer = setTimeout(poll, delay);
   };
 
+  // what is cut off is read under the pointer
+  document.querySelectorAll(".bs-state .bs-detail").forEach((element) => { element.title = element.textContent; });
   document.addEventListener("visibilitychange", () => document.hidden || schedule(0));
   schedule(INTERVAL);
 }

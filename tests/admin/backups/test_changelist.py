@@ -62,7 +62,7 @@ def test_a_running_row_shows_live_progress_and_an_ended_one_is_not_polled() -> N
     ended = an_execution()
     page = page_at(a_client(VIEW), LIST)
     state = page.run(run.pk)
-    assert (state.status, state["data-live"], state["data-status-url"]) == ("running", run.pk, f"{LIST}status/")
+    assert (state.status, state["data-run"], state["data-live"]) == ("running", run.pk, f"{LIST}status/")
     assert state.one("progress").attributes == {"max": "100", "value": "40", "aria-label": "progress"}
     assert "data-live" not in page.run(ended.pk).attributes
 

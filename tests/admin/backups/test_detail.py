@@ -139,7 +139,7 @@ def test_an_active_one_refreshes_itself() -> None:
     execution = an_execution(status=Status.RUNNING, heartbeat_at=timezone.now())
     page = page_at(a_client(VIEW), url(execution))
     state = page.run()
-    assert (state["data-live"], state["data-status-url"]) == (execution.pk, f"{LIST}status/")
+    assert (state["data-run"], state["data-live"]) == (execution.pk, f"{LIST}status/")
     assert "defer" in page.one("script", src="/static/backups/live.js").attributes
     assert "data-live" not in page_at(a_client(VIEW, name="carol"), url(an_execution())).html
 

@@ -16,6 +16,7 @@ from backups.models import BackupExecution, DrillExecution
 from backups.service.drill.run import run_drill
 from tests.admin.backups.test_actions import archive_of, damage
 from tests.support.pages.admin_pages import url
+from tests.support.pages.front_page import good_of
 from tests.support.pages.parsed import page_at
 from tests.support.rows import VIEW, a_client, a_drill, an_execution
 
@@ -45,7 +46,7 @@ def test_the_button_queues_a_drill_and_goes_to_its_page(
     assert OrmQ.objects.get().task["func"] == "backups.worker.tasks.drill"
     assert page.messages() == ["success"]
     state = page.run(run.pk)
-    assert (state.status, state["data-live"], state.field("detail").text) == ("queued", run.pk, "waiting for a worker")
+    assert (state.status, state["data-run"], state.field("detail").text) == ("queued", run.pk, "waiting for a worker")
     assert page.actions() == {"cancel"}
     assert page.facts("instance", "execution", "destination", "kind", "triggered_by", "verdict") == {
         "instance": "shop",
@@ -125,7 +126,7 @@ def test_a_failed_drill_is_loud_on_every_page(backed_up: Run, client: Client, se
     assert "No backup of shop is known to restore" in front.field("banner").text
     assert url(execution) in front.notice("drill-failed", "shop").links()
     row = front.row("shop")
-    assert (row.status, row.flags(), row.field("last_good_backup").value) == ("unprotected", ["drill-failed"], "")
+    assert (row.status, row.flags(), good_of(row)) == ("unprotected", ["drill-failed"], "")
     assert [one["data-reason"] for one in row.all(data_reason="*")] == ["nothing-restores", "drill-failed"]
 
 
@@ -145,7 +146,7 @@ def test_a_failed_verification_is_as_loud(client: Client) -> None:
     assert "The last verification of shop failed" in front.field("banner").text
     row = front.row("shop")
     assert (row.status, row.flags()) == ("at-risk", ["verification-failed"])
-    assert row.field("last_good_backup").value == good.pk, "the good backup before it still is one"
+    assert good_of(row) == good.pk, "the good backup before it still is one"
     instance = page_at(client, SHOP)
     assert instance.notice("verification-failed", "shop").field("message").text == "<b>cut</b>."
     for shown in (instance, page_at(client, "/admin/backups/backupexecution/")):
@@ -176,7 +177,7 @@ def test_a_drill_without_a_verdict_says_that_it_says_nothing(client: Client) -> 
     assert front.notice("drill-without-verdict").field("message").text == "the nas does not answer."
     assert front.notice("drill-without-verdict").field("hint").text == "wake it."
     assert front.row("shop").all(data_reason="drill-without-verdict")
-    assert front.row("shop").field("last_good_backup").value == execution.pk
+    assert good_of(front.row("shop")) == execution.pk
     a_drill(execution, verdict="passed", created_at=timezone.now() + timedelta(seconds=1))
     assert "drill-without-verdict" not in page_at(client, "/admin/").notices()
 

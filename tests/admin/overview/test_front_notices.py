@@ -57,10 +57,10 @@ def test_that_no_worker_answers_is_shown_and_how_to_start_one() -> None:
     client = a_client(VIEW)
     page = page_at(client, INDEX)
     assert page.field("workers").value == "0"
-    assert page.notice("worker", "backups").field("hint").text.endswith("manage.py worker.")
+    assert page.notice("worker-silent", "backups").field("hint").text.endswith("manage.py worker.")
     heartbeats.beat("worker x:1", heartbeats.Kind.WORKER, "backups")
     Heartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=4, seconds=5))
-    assert "for 4 min" in page_at(client, INDEX).notice("worker").field("message").text
+    assert "for 4 min" in page_at(client, INDEX).notice("worker-silent").field("message").text
 
 
 def test_the_workers_that_answer_are_counted() -> None:
@@ -68,7 +68,7 @@ def test_the_workers_that_answer_are_counted() -> None:
     page = page_at(a_client(VIEW), INDEX)
     assert page.field("workers").value == "1"
     assert "backups on " in page.field("workers").text
-    assert "worker" not in page.notices()
+    assert "worker-silent" not in page.notices()
 
 
 @pytest.mark.usefixtures("worker", "scheduled")
@@ -78,11 +78,11 @@ def test_a_log_file_that_cannot_be_written_is_shown(tmp_path: Path, monkeypatch:
     client = a_client(VIEW)
     page = page_at(client, INDEX)
     assert page.field("banner").status == "good"
-    assert "log-file" not in page.notices()
+    assert "log-not-writable" not in page.notices()
     (handler,) = [one for one in logging.getLogger().handlers if isinstance(one, LogFile)]
     monkeypatch.setattr(handler, "path", tmp_path)
     page = page_at(client, INDEX)
     assert page.field("banner").status == "warning"
-    notice = page.notice("log-file")
+    notice = page.notice("log-not-writable")
     assert f"{tmp_path} cannot be written: Is a directory." in notice.field("message").text
     assert notice.has_field("hint")

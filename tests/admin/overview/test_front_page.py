@@ -11,7 +11,7 @@ from django.utils import timezone
 from backups.models import BackupExecution, InstanceState
 from backups.service.schedules.cadence import INTERVAL_EPOCH, Interval
 from tests.support.pages.admin_pages import LIST, url
-from tests.support.pages.front_page import INDEX, banner, no_worker, row
+from tests.support.pages.front_page import INDEX, banner, good_of, no_worker, row
 from tests.support.pages.parsed import page_at
 from tests.support.pages.schedule_pages import a_schedule
 from tests.support.protected import a_protected_backup
@@ -32,12 +32,9 @@ def test_a_failure_after_the_good_one_needs_attention(status: Status) -> None:
     assert (severity, text.startswith("1 of 2 instances is at risk. ")) == ("warning", True)
     shop = row(client, "shop")
     assert (shop.status, shop.all(data_reason="last-run-failed") != []) == ("at-risk", True)
-    assert shop.facts("last_good_backup", "last_failure", "error_message") == {
-        "last_good_backup": good.pk,
-        "last_failure": failure.pk,
-        "error_message": "the disk is full",
-    }
-    assert url(failure) in shop.links()
+    assert good_of(shop) == good.pk
+    assert url(failure) in shop.field("last_failure").links()
+    assert "the disk is full" in shop.one(data_reason="last-run-failed").text
 
 
 @pytest.mark.usefixtures("worker", "scheduled")
@@ -59,7 +56,7 @@ def test_an_archive_that_is_gone_is_no_good_backup(gone: str) -> None:
     client = a_client(VIEW)
     assert "of shop is 3 days old" in banner(client)[1]
     shop = row(client, "shop")
-    assert (shop.status, shop.field("last_good_backup").value) == ("unprotected", old.pk)
+    assert (shop.status, good_of(shop)) == ("unprotected", old.pk)
 
 
 def test_what_runs_now_is_shown_live_and_before_what_waits() -> None:
@@ -68,10 +65,10 @@ def test_what_runs_now_is_shown_live_and_before_what_waits() -> None:
     waiting = an_execution("wiki", status=Status.QUEUED, age=timedelta(0))
     client = a_client(VIEW)
     state = row(client, "shop").run()
-    assert (state["data-live"], state["data-status-url"], state.status) == (run.pk, f"{LIST}status/", "running")
+    assert (state["data-run"], state["data-live"], state.status) == (run.pk, f"{LIST}status/", "running")
     assert (state.one("progress")["value"], state.field("detail").text) == ("40", "Packing, 40%")
     state = row(client, "wiki").run()
-    assert (state["data-live"], state.status) == (waiting.pk, "queued")
+    assert (state["data-run"], state.status) == (waiting.pk, "queued")
 
 
 @pytest.mark.usefixtures("worker")
@@ -88,7 +85,7 @@ def test_an_instance_is_judged_by_what_its_schedules_promise() -> None:
     assert (shop.status, shop.field("cadence").text) == ("unprotected", "every 2 hours")
     assert (wiki.status, wiki.field("cadence").text) == ("protected", "every 3 days")
     assert wiki.field("cadence")["title"] == f"overdue from {overdue_from:%Y-%m-%d %H:%M}"
-    assert all(one.field("next_run").value > timezone.now().isoformat() for one in (shop, wiki))
+    assert all(one.field("next_run")["title"].startswith("in ") for one in (shop, wiki))
     a_protected_backup("shop")
     assert banner(client) == ("good", "All 2 instances are protected.")
     no_worker(client)

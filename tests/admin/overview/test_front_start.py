@@ -62,5 +62,5 @@ def test_without_a_destination_the_page_asks_for_one_and_has_no_button(admin: Cl
     a_destination(enabled=False)
     page = page_at(admin, INDEX)
     asked = page.notice("no-destination")
-    assert asked.action("add-destination")["href"] == "/admin/destinations/backupdestination/add/"
+    assert asked.action("no-destination")["href"] == "/admin/destinations/backupdestination/add/"
     assert START not in page.html

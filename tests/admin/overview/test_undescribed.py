@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.support.pages.front_page import INDEX, banner, row
+from tests.support.pages.front_page import INDEX, banner, good_of, row
 from tests.support.pages.parsed import page_at
 from tests.support.pages.schedule_pages import a_schedule
 from tests.support.protected import a_protected_backup
@@ -26,7 +26,7 @@ def test_with_backups_it_keeps_a_neutral_row_that_starts_nothing() -> None:
     backup = an_execution("wiki")
     client = a_client(VIEW, "run_backup")
     wiki = row(client, "wiki")
-    assert (wiki.status, wiki.field("last_good_backup").value) == ("undescribed", backup.pk)
+    assert (wiki.status, good_of(wiki)) == ("undescribed", backup.pk)
     assert [button["value"] for button in page_at(client, INDEX).all(data_action="start")] == ["shop"]
     assert banner(client) == ("good", "The instance is protected.")
 

@@ -23,7 +23,7 @@ def test_the_front_page_says_which_restart_is_asked_for_and_what_is_being_restor
     assert (notice.field("since").value, notice.links()) == (now.isoformat(), [page_of(done)])
     assert page.row("wiki").flags() == ["restart-required"]
     state = page.row("shop").run(run.pk)
-    assert (state["data-live"], state["data-status-url"]) == (run.pk, f"{RESTORES}status/")
+    assert (state["data-run"], state["data-live"]) == (run.pk, f"{RESTORES}status/")
     other = page_at(a_client(VIEW, name="carol"), "/admin/")
     assert other.notice("restart").links() == []
     assert RESTORES not in other.html

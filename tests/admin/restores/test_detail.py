@@ -50,7 +50,7 @@ def test_a_running_one_is_live_with_its_stages() -> None:
     run = running(timeline=[["fetching", now.isoformat()], ["applying", (now + timedelta(seconds=2)).isoformat()]])
     page = page_at(a_client(VIEW, SEE), page_of(run))
     state = page.run(run.pk)
-    assert (state["data-live"], state["data-status-url"], state.status) == (run.pk, f"{RESTORES}status/", "running")
+    assert (state["data-run"], state["data-live"], state.status) == (run.pk, f"{RESTORES}status/", "running")
     assert (state.one("progress")["value"], state.field("detail").text) == ("70", "Applying, 70%")
     assert page.one("tr", data_step="fetching")["data-state"] == "done"
     assert page.one("tr", data_step="applying")["data-state"] == "now"

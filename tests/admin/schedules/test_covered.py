@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -168,6 +169,8 @@ def test_its_instance_page_pauses_it_for_that_instance_only(wide: BackupSchedule
     assert "paused-here" in page.flags()
     client.post(reverse("admin:backups_instance_schedules", args=["wiki"]), {"action": "resume"})
     assert part("wiki").enabled
+    notes = LogEntry.objects.filter(object_id=wide.pk).order_by("pk").values_list("change_message", flat=True)
+    assert list(notes) == ["Paused for wiki.", "Resumed for wiki."]
 
 
 def test_who_may_only_look_sees_what_it_covers_and_no_button(wide: BackupSchedule) -> None:

@@ -47,7 +47,7 @@ def test_the_front_page_is_not_green_and_names_schedule_and_reason(refused: Back
     severity, text = banner(client)
     assert severity == "warning"
     assert "Schedule nightly of shop failed: Destination nas is disabled" in text
-    assert row(client, "shop").one(data_reason="schedule-failing:nightly").status == "at-risk"
+    assert row(client, "shop").all(data_reason="schedule-failing:nightly")
     (notice,) = page_at(client, INDEX).all(data_notice="schedule-failed")
     assert (notice["data-about"], notice.field("message").text) == ("nightly", "Destination nas is disabled.")
     assert url(refused) in notice.links()

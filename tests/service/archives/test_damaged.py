@@ -13,9 +13,9 @@ from backups.service.archives.records.copies import change_copy
 from backups.service.archives.records.missing import mark_damaged, mark_missing, mark_returned
 from backups.service.copying.start import start_due
 from backups.service.drill.run import newest_backup, newest_good_backup
-from backups.service.monitoring.lacking import lacking_by_instance
+from backups.service.monitoring.lacking import flaws
 from backups.service.monitoring.protection import protections
-from backups.service.monitoring.restore_points import damaged_by_instance, restore_points_of
+from backups.service.monitoring.restore_points import restore_points_of
 from backups.service.retention.plan import plan_prune
 from destinations.exceptions import DestinationUnavailable
 from destinations.models import BackupDestination
@@ -47,7 +47,7 @@ def test_whatever_asks_for_a_good_backup_passes_it_over(pair: tuple[BackupExecut
     older, newer = pair
     assert (newer.is_damaged, newer.lacks_a_copy, newer.flaw) == (True, False, "its archive is damaged")
     assert good_of_shop() == (older, older, older, 1)
-    assert (restore_points_of("shop").damaged, damaged_by_instance(), lacking_by_instance()) == (1, {"shop": 1}, {})
+    assert (restore_points_of("shop").damaged, flaws().damaged, flaws().lacking) == (1, {"shop": 1}, {})
     # a sound copy elsewhere makes it a good backup again, and one that was repaired too
     copy = a_copy(newer, a_destination("vault"))
     change_copy(copy, position=1)

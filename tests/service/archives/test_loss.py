@@ -13,7 +13,8 @@ from backups.service.archives.records.delete import delete_backup
 from backups.service.archives.records.loss import accept_loss
 from backups.service.catalogue.sync import import_backups
 from backups.service.drill.run import verify_backup
-from backups.service.monitoring.restore_points import missing_by_instance, restore_points_of
+from backups.service.monitoring.lacking import flaws
+from backups.service.monitoring.restore_points import restore_points_of
 from destinations.exceptions import DestinationUnavailable, NotFound
 from destinations.models import BackupDestination
 from tests.support.archives.stored import an_archive, daily, file_of, folder_of, put, stored
@@ -66,10 +67,10 @@ def test_an_accepted_loss_is_a_deletion_with_name_and_reason(
     lost: BackupExecution, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "backups")
-    assert missing_by_instance() == {"app": 1}
+    assert flaws().missing == {"app": 1}
     row = accept(lost)
     assert (row.deleted_by, row.deleted_reason, row.has_archive) == ("alice", "lost: the disk died", False)
-    assert missing_by_instance() == {}
+    assert flaws().missing == {}
     assert "backup.loss-accepted" in caplog.text and "by=alice" in caplog.text
 
 

@@ -13,7 +13,8 @@ from pytest_django import Settings
 
 from backups.models import BackupExecution, BackupSchedule
 from backups.runs import finish
-from backups.service.automation.schedules import pause, resume, start_due
+from backups.service.automation.by_hand import pause, resume
+from backups.service.automation.schedules import start_due
 from backups.service.backup.run import run_backup
 from backups.service.schedules.freshness import max_ages
 from backups.service.schedules.planning import next_runs, plan

@@ -15,7 +15,8 @@ from backups.errors import BackupError
 from backups.models import BackupExecution, BackupSchedule, Heartbeat
 from backups.runs import finish
 from backups.runs.recovery.heartbeats import scheduler_name
-from backups.service.automation.schedules import edit, pause, resume, run_now, start_due
+from backups.service.automation.by_hand import edit, pause, resume, run_now
+from backups.service.automation.schedules import start_due
 from backups.service.backup.run import run_backup
 from backups.service.schedules.planning import next_runs, plan
 from backups.signals import schedule_failed

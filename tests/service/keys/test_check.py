@@ -88,7 +88,7 @@ def test_a_lost_key_is_recorded_logged_signalled_and_shown_until_it_is_found(
     assert reported == [(destination, problem)]
     assert [record.levelno for record in caplog.records if "keys.lost" in record.getMessage()] == [logging.ERROR]
     page = page_at(a_client(VIEW), "/admin/")
-    assert page.notice("key-lost", "nas").field("message").text == problem
+    assert page.notice("keys-lost", "nas").field("message").text == problem
     assert page.field("banner").status == "bad"
 
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = [str(identity_file(tmp_path, IDENTITY))]

@@ -98,7 +98,7 @@ def test_a_lost_key_is_checked_each_hour_and_reported_once_a_day(
     assert check_due() == []
     row = KeyCheck.objects.get()
     assert (row.problem, row.outcome, hours_until_the_next()) == ("", "1 opened", 24)
-    assert "key-lost" not in page_at(a_client(VIEW), "/admin/").notices()
+    assert "keys-lost" not in page_at(a_client(VIEW), "/admin/").notices()
 
 
 def test_housekeeping_does_it_and_says_where_keys_are_lost(

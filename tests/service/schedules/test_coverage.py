@@ -1,28 +1,32 @@
 """A schedule of several instances has slots of its own for each, and covers what the instances file says now."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_q.models import OrmQ
 from pytest_django import Settings
 
 from backups.errors import BackupError
 from backups.models import BackupExecution, BackupSchedule, Delivery, NotificationChannel
 from backups.notifications.pings import queue_pings
 from backups.notifications.routing import ping_routes
-from backups.service.automation.schedules import edit, pause, resume, start_due
+from backups.service.automation.by_hand import edit, pause, resume
+from backups.service.automation.schedules import start_due
 from backups.service.monitoring.protection import protections
 from backups.service.monitoring.verdict import verdicts
 from backups.service.retention.stored import uses_of
+from backups.service.schedules.cadence import latest_due
 from backups.service.schedules.coverage import cover, cover_now, require_scope
 from backups.service.schedules.describe import find_schedule
 from backups.service.schedules.freshness import GRACE, freshness_by_instance, max_ages
 from backups.service.schedules.parts import forget
-from backups.service.schedules.planning import next_runs, set_further
+from backups.service.schedules.planning import cadence_of, next_runs, set_further
+from backups.worker.tasks import MOST_MESSAGES
 from backups.worker.tick import start_scheduled
 from tests.models.test_migrated_data import run_step
 from tests.support.pages.schedule_pages import a_schedule
@@ -63,6 +67,13 @@ def part(instance: str) -> BackupSchedule:
 def covered() -> dict[str, bool]:
     """Return the instances with a part, and whether each is covered now."""
     return {row.instance: row.left_at is None for row in BackupSchedule.objects.exclude(parent=None)}
+
+
+def latest_slot(row: BackupSchedule) -> datetime:
+    cadence = cadence_of(row)
+    assert cadence is not None
+    assert row.next_run is not None
+    return latest_due(cadence, row.next_run, timezone.now())
 
 
 def due(*names: str) -> None:
@@ -275,7 +286,7 @@ def test_what_waits_behind_others_is_not_late_while_the_queue_moves(describe: De
 
 def test_the_queries_of_covering_do_not_grow_with_the_instances(describe: Describe) -> None:
     counts = []
-    for number in (2, 200):
+    for number in (2, 60):
         describe(**{f"shop-{number}-{index}": ["net"] for index in range(number)})
         BackupSchedule.objects.all().delete()
         a_schedule("nightly", scope="label", instance="", label="net")
@@ -289,9 +300,40 @@ def test_the_queries_of_covering_do_not_grow_with_the_instances(describe: Descri
         counts.append((len(joining), len(idle), len(leaving)))
     few, many = counts
     # SQLite takes so many values in one INSERT
-    assert many[0] <= few[0] + 200 // 30
+    assert many[0] <= few[0] + 60 // 20
     assert few[1:] == many[1:]
     assert few[1] <= 2
+
+
+def test_many_slots_at_once_are_started_in_few_queries(describe: Describe) -> None:
+    describe(**{f"shop-{index}": ["net"] for index in range(60)})
+    wide()
+    due()
+    with CaptureQueriesContext(connection) as found:
+        assert start_scheduled(QUEUE) == "started 60 scheduled backups"
+    assert len(found) <= 45
+    runs = BackupExecution.objects.filter(schedule__parent__isnull=False, rang_at__isnull=False)
+    assert len(set(runs.values_list("instance", "schedule__instance", "copies__state"))) == 60
+    # messages lead to whatever waits: one for each would only say so again
+    assert OrmQ.objects.count() == MOST_MESSAGES
+    BackupExecution.objects.update(status="failed", completed_at=timezone.now(), error_message="gone")
+    BackupSchedule.objects.of_one_instance().update(retry_at=timezone.now())
+    with CaptureQueriesContext(connection) as found:
+        assert len(start_due(QUEUE)) == 60
+    assert len(found) <= 45
+    assert BackupExecution.objects.filter(attempt=2, comment__contains="after: gone").count() == 60
+
+
+def test_a_slot_that_another_process_took_keeps_none_of_the_others_from_starting(describe: Describe) -> None:
+    describe(**{name: ["net"] for name in ("blog", "shop", "wiki")})
+    wide()
+    due()
+    taken = part("shop")
+    an_execution("shop", status="failed", schedule=taken, scheduled_for=latest_slot(taken))
+    BackupSchedule.objects.filter(instance="wiki").update(type="custom", expression="gone")
+    assert [backup.instance for backup in start_due(QUEUE)] == ["blog"]
+    assert part("wiki").consecutive_failures == 1
+    assert part("shop").next_run == part("blog").next_run
 
 
 def test_an_earlier_release_gets_a_schedule_for_each_instance(describe: Describe) -> None:

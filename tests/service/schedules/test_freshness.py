@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from backups.models import BackupSchedule
-from backups.service.automation.schedules import edit
+from backups.service.automation.by_hand import edit
 from backups.service.schedules.freshness import freshness_by_instance, max_ages
 from tests.support.rows import a_destination
 

@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from backups.models import BackupExecution, BackupSchedule
-from backups.service.automation.schedules import run_now, start_due
+from backups.service.automation.by_hand import run_now
+from backups.service.automation.schedules import start_due
 from backups.service.automation.sync import sync
 from backups.service.schedules.freshness import max_ages
 from backups.service.schedules.planning import set_further

@@ -19,6 +19,12 @@ def row(client: Client, instance: str) -> Element:
     return page_at(client, INDEX).section("instances").row(instance)
 
 
+def good_of(row: Element) -> str:
+    """Return the id of the newest good backup in a row of the front page; empty where it has none."""
+    links = [link for link in row.field("last_good_backup").all("a") if link.all("time")]
+    return links[0]["href"].split("/")[-3] if links else ""
+
+
 def no_worker(client: Client) -> Client:
     Heartbeat.objects.all().delete()
     return client

@@ -47,12 +47,12 @@ def plan_copies(backup: BackupExecution, destinations: Iterable[BackupDestinatio
     )
 
 
-def plan_new_copies(backups: Iterable[tuple[BackupExecution, Sequence[BackupDestination]]]) -> None:
-    """Insert a waiting copy of each of the new `backups` for each of its destinations."""
+def plan_first_copies(backups: Iterable[tuple[BackupExecution, Sequence[BackupDestination]]]) -> None:
+    """Insert a waiting copy of each of the new `backups` for each of its destinations, all in one go."""
     BackupCopy.objects.bulk_create(
-        BackupCopy(execution=backup, destination=destination, position=position)
+        BackupCopy(execution=backup, destination=destination, position=number)
         for backup, destinations in backups
-        for position, destination in enumerate(destinations)
+        for number, destination in enumerate(destinations)
     )
 
 

@@ -38,7 +38,7 @@ def _group(group: Group) -> dict[str, Any]:
         "instances": group.instances,
         "first": iso(group.first),
         "last": iso(group.last),
-        "runs": group.count,
+        "runs": group.runs,
         "runs_are_cut": group.is_cut,
         "longest_seconds": group.longest.total_seconds() if group.longest is not None else None,
         "waiting_runs": group.waits,

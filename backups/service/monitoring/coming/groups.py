@@ -17,7 +17,7 @@ class Sort(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Runs due at the same times: `count` in all, the first at `first` and the last at `last`.
+    """Runs due at the same times: `runs` in all, the first at `first` and the last at `last`.
 
     `names` are their schedules, for digests their channels; `cadence` is in words. `longest` is the longest of their
     measured durations, None when none was measured. `waits` counts those that have to wait for a slot of the workers
@@ -32,7 +32,7 @@ class Group:
     last: datetime
     names: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
-    count: int = 0
+    runs: int = 0
     longest: timedelta | None = None
     wait: timedelta = timedelta()
     waits: int = 0
@@ -68,7 +68,7 @@ class QueueOutlook:
 
     @property
     def runs(self) -> int:
-        return sum(group.count for group in self.groups)
+        return sum(group.runs for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ MISSED, REFUSED = "missed", "refused"
 OTHERS = (Status.CANCELLED, Status.RUNNING, Status.QUEUED)
 TITLES = {"backup": "Backups", "restore": "Restores", "drill": "Drills and verifications", "copy": "Copies"}
 BY_HAND = {"backup": "without a schedule"}
-# of each sort; the rest are counted
+# of each kind of run, and of slots without one; the rest are counted
 MOST_TROUBLES = 50
 # a slot that is so old was not started by any tick, and a queued backup that covers it was queued before
 MISSED_AFTER = timedelta(minutes=5)
@@ -103,15 +103,12 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """`troubles` are the newest, at most `MOST_TROUBLES` of each sort; the groups count all."""
+    """`troubles` are the newest, at most `MOST_TROUBLES` of each kind of run and of slots; the groups count all."""
 
     since: datetime
     until: datetime
     groups: list[PastGroup]
     troubles: list[Trouble]
-
-    def count(self, what: str) -> int:
-        return sum(group.counts.get(what, 0) for group in self.groups)
 
 
 def past_runs(now: datetime | None = None, *, with_restores: bool = True) -> Past:
@@ -147,15 +144,13 @@ def past_runs(now: datetime | None = None, *, with_restores: bool = True) -> Pas
     for schedule, missing in _without_run(schedules.values(), since, now):
         if schedule.pk in refused:
             group_of("backup", schedule.instance, schedule).add(REFUSED, len(missing))
-            troubles.append(
-                Trouble(REFUSED, schedule.instance, schedule.name, schedule.last_run or now, schedule.last_error,
-                        count=len(missing))
-            )  # fmt: skip
+            at, why = schedule.last_run or now, schedule.last_error
+            silent.append(Trouble(REFUSED, schedule.instance, schedule.name, at, why, count=len(missing)))
             continue
         group_of("backup", schedule.instance, schedule).add(MISSED, len(missing))
         silent.append(Trouble(MISSED, schedule.instance, schedule.name, missing[-1], "", count=len(missing)))
     troubles += sorted(silent, key=lambda one: one.at, reverse=True)[:MOST_TROUBLES]
-    ordered = sorted(groups.values(), key=lambda group: (group.queue, group.noun, group.cadence))
+    ordered = sorted(groups.values(), key=lambda group: (not group.is_troubled, group.queue, group.noun, group.cadence))
     return Past(since, now, ordered, sorted(troubles, key=lambda one: one.at, reverse=True))
 
 

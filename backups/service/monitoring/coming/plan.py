@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import heapreplace
+from operator import attrgetter
 
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -34,10 +35,9 @@ NO_TIME = timedelta()
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One expected run: the slot, its number, for a stable order, and its instance and group."""
+    """One expected run: its slot, its instance and its group."""
 
     slot: datetime
-    number: int
     instance: str
     group: Group
 
@@ -102,9 +102,9 @@ def _scheduled(schedules: Iterable[BackupSchedule], now: datetime, until: dateti
             group.instances.append(schedule.instance)
             group.is_cut |= len(moments) > MOST or len(runs) + len(moments) > MOST_RUNS
             for moment in moments[: max(1, MOST_RUNS - len(runs))]:
-                runs.append(_Run(moment, len(runs), schedule.instance, group))
-                group.count += 1
-    return sorted(runs, key=lambda run: (run.slot, run.number))
+                runs.append(_Run(moment, schedule.instance, group))
+                group.runs += 1
+    return sorted(runs, key=attrgetter("slot"))
 
 
 def _drills(now: datetime, until: datetime) -> tuple[list[_Run], dict[str, timedelta]]:
@@ -126,13 +126,12 @@ def _drills(now: datetime, until: datetime) -> tuple[list[_Run], dict[str, timed
         group = groups.setdefault((queue, hour), Group(Sort.DRILL, queue, "regular drill", due, due))
         group.first, group.last = min(group.first, due), max(group.last, due)
         group.instances.append(name)
-        group.count += 1
+        group.runs += 1
         if state.put_off:
             group.notes.append(f"{name}: {state.put_off}")
-        runs.append(_Run(due, len(runs), name, group))
-    return sorted(runs, key=lambda run: (run.slot, run.number)), drill_durations(
-        state.proof or state.last for state in states.values()
-    )
+        runs.append(_Run(due, name, group))
+    runs.sort(key=attrgetter("slot"))
+    return runs, drill_durations(state.proof or state.last for state in states.values())
 
 
 def _fit(
@@ -180,15 +179,8 @@ def _fit(
 
 def _digests(now: datetime, until: datetime) -> list[Group]:
     channels = NotificationChannel.objects.filter(enabled=True, next_digest_at__lte=until).exclude(digest="")
-    return [
-        Group(
-            Sort.DIGEST,
-            "",
-            f"{channel.digest} digest",
-            max(channel.next_digest_at or now, now),
-            max(channel.next_digest_at or now, now),
-            names=[channel.name],
-            count=1,
-        )
-        for channel in channels.order_by("next_digest_at", "name")
-    ]
+    found = []
+    for channel in channels.order_by("next_digest_at", "name"):
+        at = max(channel.next_digest_at or now, now)
+        found.append(Group(Sort.DIGEST, "", f"{channel.digest} digest", at, at, names=[channel.name], runs=1))
+    return found

@@ -23,12 +23,17 @@ from backups.service.archives.records.copies import is_off_box
 from backups.service.drops.episodes import Episode, named
 from backups.service.drops.holdings import Drop
 from backups.service.monitoring.drills import DrillState, Encrypted, drill_states, opened_by
-from backups.service.monitoring.lacking import lacking_by_instance
+from backups.service.monitoring.lacking import Flaws, flaws
 from backups.service.monitoring.protection import Protection, protections, taken_at
-from backups.service.monitoring.restore_points import damaged_by_instance, missing_by_instance
 from backups.service.restore.ending.half_restored import not_rolled_back
 from backups.service.schedules.freshness import Freshness
 from destinations.models import BackupDestination
+
+# what pages and verdicts read of a copy of the newest good backup
+COPY_COLUMNS = (
+    *("execution_id", "destination_id", "position", "created_at", "state", "missing_at", "damaged_at", "attempts"),
+    *("size_bytes", "encryption", "recipients", "error", "error_hint"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +170,16 @@ class Facts:
         return timedelta(seconds=self.proof.seconds) if self.proof and self.proof.seconds is not None else None
 
 
-def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None) -> list[Facts]:
+def facts_of(
+    names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None, counts: Flaws | None = None
+) -> list[Facts]:
     """Return the facts of each instance of `names`, by default of all that are watched.
 
-    The number of queries is constant. `backups` selects the columns of the rows, by default all but the manifest.
+    The number of queries is constant. `backups` selects the columns of the rows, by default those of `protections`;
+    `counts` are flaws that were counted already.
     """
-    names = watched_names() if names is None else names
+    halves = not_rolled_back()
+    names = watched_names(halves) if names is None else names
     described, errors = inventory().instances, dict[str, list[str]]()
     for problem in inventory().problems:
         errors.setdefault(problem.instance, []).append(problem.message)
@@ -178,10 +187,10 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
     drills = drill_states(names)
     copies = _copies_of([state.good for state in states if state.good is not None])
     opened = opened_by([state.proof for state in drills.values() if state.proof is not None])
-    missing, damaged, lacking = missing_by_instance(), damaged_by_instance(), lacking_by_instance()
+    counts = flaws() if counts is None else counts
     # the newest of each, so the oldest is taken first
-    broken = {restore.instance: restore for restore in reversed(not_rolled_back())}
-    notes = InstanceState.objects.filter(instance__in=names).in_bulk()
+    broken = {restore.instance: restore for restore in reversed(halves)}
+    notes = InstanceState.objects.of_instances(names).in_bulk()
     found = []
     for state in states:
         name, note = state.name, notes.get(state.name)
@@ -191,9 +200,9 @@ def facts_of(names: Sequence[str] | None = None, *, backups: BackupQuerySet | No
                 drills=drills[name],
                 is_described=name in described,
                 copies=tuple(copies.get(state.good.pk, ())) if state.good else (),
-                missing=missing.get(name, 0),
-                damaged=damaged.get(name, 0),
-                lacking=lacking.get(name, 0),
+                missing=counts.missing.get(name, 0),
+                damaged=counts.damaged.get(name, 0),
+                lacking=counts.lacking.get(name, 0),
                 half_restored=broken.get(name),
                 restart_since=note.restart_required_since if note else None,
                 restart_by=note.restart_required_by if note else "",
@@ -213,19 +222,21 @@ def require_known(name: str) -> None:
         get_instance(name)
 
 
-def watched_names() -> list[str]:
+def watched_names(half_restored: Sequence[RestoreExecution] | None = None) -> list[str]:
     """Return the instances of the file, with mistakes or not, those of schedules, and half-restored ones.
 
     Of a paused schedule only those that it no longer covers.
 
-    Another one that is gone from the file is not watched: its backups may stay.
+    Another one that is gone from the file is not watched: its backups may stay. `half_restored` are the restores that
+    were not rolled back, where they were asked for already.
     """
     found = inventory()
     names = {*found.instances, *(problem.instance for problem in found.problems if problem.instance)}
     # of a file that cannot be read it is not known what it describes
     schedules = BackupSchedule.objects.of_one_instance().filter(Q(enabled=True) | Q(left_at__isnull=False))
     scheduled = schedules.order_by().values_list("instance", flat=True)
-    return sorted({*names, *scheduled, *(restore.instance for restore in not_rolled_back())})
+    broken = not_rolled_back() if half_restored is None else half_restored
+    return sorted({*names, *scheduled, *(restore.instance for restore in broken)})
 
 
 def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
@@ -249,7 +260,7 @@ def _off_trend(state: Protection) -> tuple[OffTrend, ...]:
 def _copies_of(backups: Sequence[BackupExecution]) -> dict[str, list[CopyFact]]:
     """Return the copies of each of `backups` by its id, without those that were deleted."""
     rows = BackupCopy.objects.filter(execution__in=[backup.pk for backup in backups])
-    copies = list(rows.exclude(state=BackupCopy.State.DELETED).defer("upload_state"))
+    copies = list(rows.exclude(state=BackupCopy.State.DELETED).only(*COPY_COLUMNS))
     known = places(sorted({copy.destination_id for copy in copies}))
     found: dict[str, list[CopyFact]] = {}
     for copy in copies:

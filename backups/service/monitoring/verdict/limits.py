@@ -14,4 +14,6 @@ class Limits:
     # keys are tried once a day, at one destination a minute
     key_check_age: timedelta = timedelta(days=2)
     failures_in_a_row: int = 2
+    # for a test alarm to be confirmed
+    confirmation: timedelta = timedelta(days=7)
     backups_that_must_fit: int = 3

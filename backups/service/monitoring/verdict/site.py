@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from django.db.models import OuterRef, Subquery, Sum
+from django.utils import timezone
 
 from backups.instances import inventory
 from backups.instances.kinds import KINDS
 from backups.instances.kinds.backupsite.kind import ADVICE, BackupSite
 from backups.lib.log_handlers import log_problem
-from backups.models import BackupCopy, BackupExecution, InstanceState, KeyCheck
+from backups.models import BackupCopy, BackupExecution, InstanceState, KeyCheck, NotificationChannel
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.limits import Limits
 from backups.service.monitoring.verdict.reason import Reason
-from backups.service.monitoring.workers import worker_state
+from backups.service.monitoring.workers import WorkerState, worker_state
 from destinations.lib.formats import human_size
 from destinations.lib.operator_error import sentences
 from destinations.models import BackupDestination, DestinationTest
@@ -28,14 +29,18 @@ SITE_CODES = (
     "destination-nearly-full",
     "rule-unconfirmed",
     "log-not-writable",
+    "alarms-not-proven",
     "own-database-not-backed-up",
 )
 OWN_KIND = BackupSite.kind
 
 
-def site_reasons() -> list[Reason]:
-    """Return what is wrong with the site, the most urgent first. The number of queries is constant."""
-    found = [*_files(), *_workers(), *_destinations()]
+def site_reasons(workers: WorkerState | None = None) -> list[Reason]:
+    """Return what is wrong with the site, the most urgent first. The number of queries is constant.
+
+    `workers` is their state where that was asked already.
+    """
+    found = [*_files(), *_workers(workers or worker_state()), *_destinations(), *_alarms()]
     return sorted(found, key=lambda reason: (-reason.level.exit_code, SITE_CODES.index(reason.code)))
 
 
@@ -63,9 +68,20 @@ def _files() -> Iterator[Reason]:
         )  # fmt: skip
 
 
-def _workers() -> Iterator[Reason]:
-    for problem in worker_state().problems:
+def _workers(state: WorkerState) -> Iterator[Reason]:
+    for problem in state.problems:
         yield Reason("worker-silent", Level.AT_RISK, problem.message, problem.hint, problem.queue)
+
+
+def _alarms() -> Iterator[Reason]:
+    limit = timezone.now() - Limits().confirmation
+    for row in NotificationChannel.objects.filter(enabled=True, unproven_since__lt=limit):
+        yield Reason(
+            "alarms-not-proven", Level.AT_RISK,
+            f"Nobody has confirmed a test alarm by the channel {row.name}, so it is not known that its alarms arrive.",
+            "See whether it reached a person. Send another one with `testalarm`, and confirm it by its link.",
+            row.name, row.unproven_since,
+        )  # fmt: skip
 
 
 def _destinations() -> Iterator[Reason]:

@@ -8,19 +8,23 @@ from django.utils import timezone
 
 from backups.models import AcceptedReason
 from backups.models.querysets import BackupQuerySet
+from backups.service.monitoring.lacking import Flaws
 from backups.service.monitoring.verdict.facts import facts_of
 from backups.service.monitoring.verdict.judge import Verdict, judge
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.reason import Acceptance, Reason
 
 
-def verdicts(names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None) -> list[Verdict]:
+def verdicts(
+    names: Sequence[str] | None = None, *, backups: BackupQuerySet | None = None, flaws: Flaws | None = None
+) -> list[Verdict]:
     """Return the verdict on each instance of `names`, by default on all that are watched.
 
-    The number of queries is constant. `backups` selects the columns of the rows, as in `facts_of`.
+    The number of queries is constant. `backups` selects the columns of the rows, and `flaws` were counted already, as
+    in `facts_of`.
     """
     now = timezone.now()
-    return _with_accepted([judge(facts, now) for facts in facts_of(names, backups=backups)])
+    return _with_accepted([judge(facts, now) for facts in facts_of(names, backups=backups, counts=flaws)])
 
 
 def today() -> date:
@@ -30,10 +34,12 @@ def today() -> date:
 
 def _with_accepted(judged: list[Verdict]) -> list[Verdict]:
     """Return the verdicts with the acceptances that have not expired, in one query."""
-    names = [verdict.instance for verdict in judged]
+    names = {verdict.instance for verdict in judged}
     known = {
         (row.instance, row.key): Acceptance(row.text, row.until, row.by, row.created_at, Level(row.level))
-        for row in AcceptedReason.objects.filter(until__gte=today(), instance__in=names)
+        # there are few, and naming 200 instances costs more
+        for row in AcceptedReason.objects.filter(until__gte=today())
+        if row.instance in names
     }
     if not known:
         return judged

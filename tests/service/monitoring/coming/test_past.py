@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from backups.models import BackupExecution, BackupSchedule, RestoreExecution, Run
+from backups.models import BackupExecution, BackupSchedule, CopyExecution, RestoreExecution, Run
 from backups.service.monitoring.coming import Past, past_runs
 from tests.support.rows import a_destination, a_drill, an_execution
 
@@ -56,8 +56,8 @@ def test_runs_are_counted_by_cadence_and_a_failure_has_its_reason(hourly: Backup
     an_execution("shop", age=timedelta(days=2))
     past = past_runs(now)
     assert [(group.cadence != "", group.counts) for group in past.groups] == [
-        (False, {"completed": 1}),
         (True, {"completed": 5, "failed": 1}),
+        (False, {"completed": 1}),
     ]
     (trouble,) = past.troubles
     assert (trouble.what, trouble.schedule, trouble.run) == ("failed", hourly.name, failed)
@@ -108,10 +108,16 @@ def test_drills_and_restores_are_counted_and_restores_only_for_who_may_see_them(
     RestoreExecution.objects.create(
         instance="shop", execution=backup, status="completed", triggered_by="alice", created_at=now - HOUR
     )
+    CopyExecution.objects.create(
+        instance="shop", copy=backup.copies.get(), status="interrupted", triggered_by="alice", error_message="It died."
+    )
     seen, not_seen = past_runs(timezone.now()), past_runs(timezone.now(), with_restores=False)
     assert (counts(seen, "drill"), counts(seen, "restore")) == ({"failed": 1}, {"completed": 1})
     assert counts(not_seen, "restore") == {}
-    assert [one.reason for one in not_seen.troubles] == ["It does not open."]
+    assert [(one.reason, one.title) for one in not_seen.troubles] == [
+        ("It died.", "Copy interrupted"),
+        ("It does not open.", "Drill failed"),
+    ]
 
 
 def test_the_queries_do_not_grow_with_schedules_and_runs(now: datetime) -> None:

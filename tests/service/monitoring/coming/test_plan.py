@@ -62,8 +62,8 @@ def test_schedules_of_one_cadence_are_one_group_with_all_their_slots_of_a_day() 
     a_schedule(type="manual", expression="", next_run=None)
     first, second = groups()
     assert (first.names, first.instances) == ([hourly.name, other.name], ["shop", "wiki"])
-    assert (first.first, first.last, first.count) == (NOW + 30 * MINUTE, NOW + 23.5 * HOUR, 48)
-    assert (second.count, second.longest, second.overlaps) == (1, None, False)
+    assert (first.first, first.last, first.runs) == (NOW + 30 * MINUTE, NOW + 23.5 * HOUR, 48)
+    assert (second.runs, second.longest, second.overlaps) == (1, None, False)
 
 
 def test_a_schedule_of_several_instances_is_one_group_of_its_parts() -> None:
@@ -71,7 +71,7 @@ def test_a_schedule_of_several_instances_is_one_group_of_its_parts() -> None:
     for name in ("shop", "wiki"):
         a_schedule(name, name="nightly", parent=whole)
     (group,) = groups()
-    assert (set(group.names), group.instances, group.count) == ({"nightly"}, ["shop", "wiki"], 48)
+    assert (set(group.names), group.instances, group.runs) == ({"nightly"}, ["shop", "wiki"], 48)
 
 
 def test_runs_that_want_the_same_slot_of_the_workers_wait_as_long_as_the_others_take() -> None:
@@ -111,7 +111,7 @@ def test_slots_of_a_queue_that_is_too_slow_are_covered_by_the_backup_that_waits(
         a_schedule(name)
     (group,) = groups()
     # a day has room for 14 backups of 100 minutes, and the last slot is half an hour before its end
-    assert 14 <= group.count - group.covered <= 17
+    assert 14 <= group.runs - group.covered <= 17
     assert group.wait < 4 * HOUR
 
 
@@ -131,8 +131,8 @@ def test_a_retry_and_a_slot_that_is_due_are_told_apart_from_those_to_come() -> N
     a_schedule("wiki", "0 5 * * *", next_run=NOW + timedelta(days=2), retry_at=NOW + MINUTE)
     due, retry = groups()
     # one run makes up for all slots that are due
-    assert (due.sort, due.first, due.count) == (Sort.BACKUP, NOW - 3 * HOUR, 25)
-    assert (retry.sort, retry.first, retry.count) == (Sort.RETRY, NOW + MINUTE, 1)
+    assert (due.sort, due.first, due.runs) == (Sort.BACKUP, NOW - 3 * HOUR, 25)
+    assert (retry.sort, retry.first, retry.runs) == (Sort.RETRY, NOW + MINUTE, 1)
 
 
 def test_a_schedule_without_a_next_run_is_named_with_its_reason() -> None:
@@ -168,7 +168,7 @@ def test_digests_of_the_day_are_listed() -> None:
 def test_a_schedule_of_every_minute_is_counted_as_far_as_its_limit() -> None:
     a_schedule(expression="* * * * *", next_run=NOW + MINUTE)
     (group,) = groups()
-    assert (group.is_cut, group.count) == (True, 289)
+    assert (group.is_cut, group.runs) == (True, 289)
 
 
 def test_the_queries_do_not_grow_with_schedules_and_instances(declare: Declare) -> None:

@@ -65,7 +65,7 @@ def protected() -> Facts:
     drills = DrillState(every=7 * DAY, last=None, failures=(), trouble=None, proof=a_drill(good))
     outlook = Freshness(strictest=a_schedule(), overdue_from=NOW + DAY, automatic=1)
     here, far = a_copy("nas", away=False), a_copy("far", away=True, encryption="age")
-    protection = Protection("shop", good, None, None, outlook, drifted=False)
+    protection = Protection("shop", good, None, None, outlook)
     return Facts(protection, drills, copies=(here, far), opened=("age", []))
 
 
