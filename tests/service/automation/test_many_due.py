@@ -1,19 +1,14 @@
-"""Many schedules that are due at once: few queries, few messages, and one that cannot start keeps no other from it."""
+"""Many schedules that are due at once: one that cannot start keeps no other from it."""
 
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django_q.models import OrmQ
 from pytest_django import Settings
 
-from backups.models import BackupCopy, BackupExecution, BackupSchedule
+from backups.models import BackupExecution, BackupSchedule
 from backups.service.automation.schedules import start_due
-from backups.worker.tasks import dispatch_waiting
-from backups.worker.tick import start_scheduled
 from destinations.models import BackupDestination
 from tests.support.rows import an_execution
 
@@ -35,30 +30,6 @@ def schedules(tmp_path: Path, destination: BackupDestination, settings: Settings
         BackupSchedule(name=name, instance=name, destination=destination, expression="0 * * * *", next_run=slot)
         for name in names
     )
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_queries_and_messages_of_a_tick_do_not_grow_with_the_schedules_that_are_due(
-    schedules: list[BackupSchedule], settings: Settings
-) -> None:
-    needed = []
-    for few in (schedules[:3], schedules[3:]):
-        others = BackupSchedule.objects.exclude(pk__in=[one.pk for one in few])
-        others.update(next_run=timezone.now() + HOUR)
-        BackupSchedule.objects.filter(pk__in=[one.pk for one in few]).update(next_run=few[0].next_run)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert start_scheduled(QUEUE) == f"started {len(few)} scheduled backups"
-        needed.append(len(queries))
-    # the first three and the next nine, with messages for as many as may run at once
-    assert needed[0] == needed[1] < 35
-    assert OrmQ.objects.count() == 2 * settings.BACKUP_WORKERS
-    backups = BackupExecution.objects.all()
-    assert {backup.schedule_id for backup in backups} == {one.pk for one in schedules}
-    assert not backups.filter(rang_at=None).exists(), "a task takes no run before its message is sent"
-    assert BackupCopy.objects.filter(position=0, state="waiting").count() == len(schedules)
-    assert dispatch_waiting(QUEUE) == settings.BACKUP_WORKERS
 
 
 @pytest.mark.django_db
