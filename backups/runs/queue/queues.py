@@ -31,8 +31,9 @@ def queue_of(instance: str) -> str:
 def queues() -> dict[str, list[str]]:
     """Return each queue with its instances, by name."""
     found: dict[str, list[str]] = {}
-    for name in sorted(inventory().instances):
-        found.setdefault(queue_of(name), []).append(name)
+    instances = inventory().instances
+    for name in sorted(instances):
+        found.setdefault(instances[name].queue or settings.BACKUP_QUEUE, []).append(name)
     return dict(sorted(found.items()))
 
 
