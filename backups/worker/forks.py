@@ -19,6 +19,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connections
 
+from backups.instances import inventory
 from backups.notifications.channels import KINDS
 from backups.runs.registry import import_kinds
 from destinations.backends import TYPES
@@ -108,6 +109,8 @@ class ForkServer:
                 os.execv(sys.executable, sys.orig_argv)  # noqa: S606
             return None
         connections.close_all()
+        # the file is read again when it was changed; the process of the run finds it parsed
+        inventory()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
