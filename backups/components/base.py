@@ -77,12 +77,14 @@ class Export:
 class ExportContext:
     """The folder to export to, and how long to wait for a lock, in seconds.
 
-    `checkpoint` is called with the bytes copied, and raises when the run is to stop.
+    `checkpoint` is called with the bytes copied, and raises when the run is to stop. `written` is called for a file
+    that is written from its beginning to its end, with the bytes so far: it may be read then, and change later.
     """
 
     directory: Path
     lock_timeout: float
     checkpoint: Callable[[int], None]
+    written: Callable[[Path, int], None] = lambda _path, _size: None
 
 
 @dataclass(frozen=True, slots=True)

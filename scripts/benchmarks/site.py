@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.bench import Bench
 from benchmarks.measure import BenchmarkError, Sample, run
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
@@ -55,6 +56,17 @@ class Site:
             raise BenchmarkError(f"the backup is {result['status']}: {result['error_message']}")
         return replace(sample, output_bytes=result["compressed_size_bytes"])
 
+    def backup_id(self) -> str:
+        """Back up INSTANCE and return the id of the backup."""
+        return str(json.loads(self.backup().output)["id"])
+
+    def restore(self, archive_id: str) -> Sample:
+        return self.command("restore", archive_id, "--instance", INSTANCE, "--confirm", "--json")
+
+    @property
+    def safety_backups(self) -> Path:
+        return self.home / "backups" / DESTINATION / INSTANCE / "safety"
+
     def archive_of(self, backup: Sample) -> Path:
         """Return where the archive of `backup` lies."""
         return self.home / "backups" / DESTINATION / str(json.loads(backup.output)["backup_path"])
@@ -63,3 +75,19 @@ class Site:
         ours = ("BACKUP", "DATABASE_URL", "SECRET_KEY", "LOG_", "DJANGO_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return inherited | {"BACKUPSITE_HOME": str(self.home)} | dict(self.settings)
+
+
+def sealed_site(bench: Bench, root: Path) -> Site:
+    """Return a new site that encrypts for a recipient and holds the identity too."""
+    identity = bench.scratch("keys") / "identity.txt"
+    keys = bench.scratch("site-keys")
+    keys.rmdir()
+    made = Site.create(keys, root).command("createkey", identity, "--json")
+    home = bench.scratch("site-sealed")
+    home.rmdir()
+    return Site.create(
+        home,
+        root,
+        BACKUP_ENCRYPTION_RECIPIENTS=str(json.loads(made.output)["recipient"]),
+        BACKUP_ENCRYPTION_IDENTITY_FILE=str(identity),
+    )

@@ -1,6 +1,7 @@
 """The present state of this site, which a restore of it replaces: kept in a folder, from which it is put back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from destinations.lib.disks import write_hint
 from destinations.lib.operator_error import sentences
 
 SITE = "backupsite"
-UNKNOWN = "Whether workers of this site run cannot be told: its present database cannot be read. Stop them."
 Checkpoint = Callable[[int], None]
 
 
@@ -40,13 +40,16 @@ def site_components() -> tuple[OwnDatabase, list[Component]]:
     return own_database(), files
 
 
-def what_runs(now: datetime) -> tuple[list[str], list[str]]:
-    """Return what of this site runs now, one sentence each, and notes where that is not known."""
-    if not own_database().has_tables():
-        return [], []
-    try:
+def what_runs(now: datetime) -> list[str]:
+    """Return what of this site runs now, one sentence each."""
+    database = own_database()
+    if not database.has_tables():
+        return []
+    found: list[str] = []
+    # it may be damaged, or that of another release: a reason to restore it; who has it open still counts
+    with suppress(DatabaseError):
         workers = Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER, stopped_at=None)
-        found = [
+        found += [
             f"The worker on {row.host} (process {row.pid}) runs."
             for row in workers
             if is_fresh(row, now) and not is_gone(row.process)
@@ -58,12 +61,10 @@ def what_runs(now: datetime) -> tuple[list[str], list[str]]:
                 for run in running
                 if not is_dead(run, now)
             ]
-    except DatabaseError:
-        # it may be damaged, or that of another release: a reason to restore it
-        return [], [UNKNOWN]
+    try:
+        return [*found, *database.other_users()]
     finally:
         connections[ALIAS].close()
-    return found, []
 
 
 def keep_present(context_of: Callable[[Path], ExportContext]) -> Path | None:
@@ -171,9 +172,3 @@ def replace_state(
     elif database.name in absent:
         database.clear()
     return notes
-
-
-def kept_folders() -> Iterator[Path]:
-    """Yield the folders with states that were replaced, the newest first."""
-    if replaced_root().is_dir():
-        yield from sorted((path for path in replaced_root().iterdir() if path.is_dir()), reverse=True)

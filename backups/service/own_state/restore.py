@@ -24,6 +24,7 @@ from backups.lib.filesystem.copy import copy_stable
 from backups.lib.os_signals import defer_signals
 from backups.lib.paths import size_or_zero
 from backups.models import NotificationChannel, RestoreExecution
+from backups.runs.finish import message_of
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.extract import unpack_archive
 from backups.service.archives.signatures import State, lost_keys, require_signature, signature_state
@@ -94,12 +95,12 @@ def staged_site(archive: Path, *, accept_unsigned: bool) -> Iterator[tuple[SiteP
             )
         BackupSite.check_unpacked(staged, manifest)
         facts = SiteFacts.read(staged / MEMBER)
-        running, unknown = what_runs(timezone.now())
+        running = what_runs(timezone.now())
         refusals = [Refusal(text) for text in (*_refusals(facts), *running)]
         if not (trusted or accept_unsigned):
             text = f"The archive is {signature}. Put the public key of the recovery kit into BACKUP_TRUSTED_KEYS."
             refusals.append(Refusal(text, option="--accept-unsigned"))
-        notes = [*unknown, *_missing_variables(facts)]
+        notes = [*_missing_variables(facts)]
         if key_files() and not manifest.entries_of(KEYS):
             notes.append(
                 "The archive holds no keys of the site, because it is not encrypted: put back secrets_key and"
@@ -182,8 +183,7 @@ def undo_site(folder: Path, *, by: str) -> Path | None:
     Raises OperatorError.
     """
     with _only_here():
-        running, _ = what_runs(timezone.now())
-        if running:
+        if running := what_runs(timezone.now()):
             raise BackupError(sentences(*running), hint="Stop it first. Nothing was changed.")
         # before anything is kept or changed
         kept_state(folder)
@@ -198,7 +198,7 @@ def undo_site(folder: Path, *, by: str) -> Path | None:
 
 def _rolled_back(error: BaseException, replaced: Path | None, *, by: str) -> BackupError:
     """Bring back the state in `replaced`, or the empty one, and return the error that says so."""
-    reason = error.message if isinstance(error, OperatorError) else f"{type(error).__name__} ended it, see the log."
+    reason = message_of(error)
     hint = error.hint if isinstance(error, OperatorError) else ""
     audit.crashed("site.restore-failed", error, by=by)
     # a second signal must not leave half of it

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -116,6 +115,7 @@ def test_no_restore_of_a_running_site_replaces_the_site(archive: Path) -> None:
     for name in ("restore", "change"):
         page = client.get(reverse(f"admin:backups_backupexecution_{name}", args=[backup.pk]))
         assert page.status_code == 200
-    assert connection.vendor == "sqlite"
+        assert ("restoresite" in page.text) is (name == "restore")
+    assert client.get(reverse("admin:backups_instance", args=["site"])).status_code == 200
     assert not BackupExecution.objects.filter(kind="safety").exists()
     assert archive.exists()

@@ -1,5 +1,6 @@
 """`restoresite`: the site itself is restored while none of its processes runs."""
 
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,12 +11,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.archive.minisign import SigningKey
-from backups.errors import ComponentError
+from backups.errors import BackupError, ComponentError
 from backups.instances.kinds.backupsite import facts as facts_module
 from backups.instances.kinds.backupsite.database import OwnSQLite
 from backups.models import BackupExecution, Heartbeat
 from backups.runs.recovery import heartbeats
 from backups.service.backup.run import backup_now
+from backups.service.own_state import present
 from backups.service.own_state import restore as restoring
 from destinations.models import BackupDestination
 from tests.service.own_state.conftest import SITE, RestoreSite
@@ -136,6 +138,41 @@ def test_what_the_new_machine_lacks_is_named(
     assert "correct horse" not in notes
     assert "No key here opens the secrets of nas" in notes
     assert "holds no keys of the site" in notes
+
+
+def test_a_damaged_database_is_kept_as_it_is_and_put_back_byte_by_byte(
+    own_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "own.sqlite3"
+    path.write_bytes(b"no database at all" * 99)
+    monkeypatch.setattr(present, "own_database", lambda: OwnSQLite(path))
+    folder = present.keep_present(restoring._exporting)
+    assert folder is not None
+    path.write_bytes(b"something else")
+    present.put_back(folder, restoring._applying)
+    assert path.read_bytes() == b"no database at all" * 99
+    (folder / "database.sqlite3").write_bytes(b"changed")
+    with pytest.raises(BackupError):
+        present.kept_state(folder)
+
+
+def test_a_process_that_has_the_database_open_is_named(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.sqlite3"
+    path.write_bytes(b"")
+    assert OwnSQLite(path).other_users() == []
+    with (
+        path.open("ab") as file,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file) as other,
+    ):
+        assert other.stdin is not None
+        assert other.stdout is not None
+        # it answers: the program has begun
+        other.stdin.write(b"x")
+        other.stdin.flush()
+        assert other.stdout.read(1) == b"x"
+        found = OwnSQLite(path).other_users()
+        other.stdin.close()
+    assert [f"{other.pid} (cat)" in sentence for sentence in found] == [True]
 
 
 def test_facts_that_are_no_facts_are_damage(tmp_path: Path) -> None:

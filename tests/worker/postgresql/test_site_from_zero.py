@@ -1,10 +1,12 @@
 """The site itself on PostgreSQL: dumped and restored by the programs of the server, in one transaction."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from backups.errors import ComponentError
+from backups.errors import ComponentError, DamagedComponent
+from backups.instances.kinds.backupsite.postgres import require_site
 from backups.instances.kinds.backupsite.programs import Server, matching
 from tests.support.sites.postgres_server import Postgres
 from tests.support.sites.worker_site import Site
@@ -72,3 +74,25 @@ def test_a_program_that_is_older_than_the_server_is_refused() -> None:
     with pytest.raises(ComponentError) as refused:
         matching("psql", 99)
     assert "postgresql-client-99" in refused.value.hint
+
+
+ROWS = "COPY public.notes (text) FROM stdin;\nCREATE TABLE of.a_row (\n\\.\n"
+TABLES = "CREATE TABLE public.django_migrations (\n);\nCREATE TABLE public.backup_executions (\n);\n"
+END = "--\n-- PostgreSQL database dump complete\n--\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TABLES + ROWS + END, ""),
+        (TABLES + ROWS, "before the end"),
+        (TABLES + ROWS.removesuffix("\\.\n") + END, "in the middle"),
+        (ROWS + END, "lacks backup_executions and django_migrations"),
+    ],
+    ids=["whole", "cut", "cut in rows", "of something else"],
+)
+def test_a_dump_that_is_not_whole_is_found_by_a_drill(text: str, said: str, tmp_path: Path) -> None:
+    dump = tmp_path / "database.sql"
+    dump.write_text(text)
+    with nullcontext() if not said else pytest.raises(DamagedComponent, match=said):
+        require_site(dump)

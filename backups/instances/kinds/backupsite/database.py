@@ -15,7 +15,9 @@ from backups.components.base import ApplyContext, Export, ExportContext
 from backups.components.sqlite.component import SQLiteComponent
 from backups.errors import ComponentError
 from backups.instances.kinds.backupsite.left_out import LEFT_OUT
+from backups.instances.process_scan import ProcessFilter, processes
 from backups.lib.site_paths import database_file
+from destinations.lib.formats import printable
 
 DATABASE = "database"
 ALIAS = "default"
@@ -28,6 +30,10 @@ class OwnDatabase(Component):
     @abstractmethod
     def has_tables(self) -> bool:
         """Return whether there is a database with at least one table. Raises ComponentError."""
+
+    @abstractmethod
+    def other_users(self) -> list[str]:
+        """Return a sentence for each other process that has it open, as far as this host shows them."""
 
     @abstractmethod
     def export_whole(self, context: ExportContext) -> Export:
@@ -59,6 +65,18 @@ class OwnSQLite(OwnDatabase, SQLiteComponent):
         except sqlite3.Error:
             # whatever it is, it is kept
             return True
+
+    def other_users(self) -> list[str]:
+        # a web server has no heartbeat; it would go on with the old keys in its memory
+        if not self.live.exists():
+            return []
+        info = self.live.stat()
+        interest = ProcessFilter(frozenset(), frozenset({self.live.name}), frozenset(), frozenset())
+        return [
+            printable(f"The {process} has {self.live} open.")
+            for process in processes(interest)
+            if any(file.identity == (info.st_dev, info.st_ino) for file in process.files)
+        ]
 
     def export(self, context: ExportContext) -> Export:
         export = super().export(context)

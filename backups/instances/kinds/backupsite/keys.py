@@ -50,7 +50,7 @@ class OwnKeys(Component):
             if file.exists():
                 export.parts += [replace(part, sealed=True) for part in file.export(context).parts]
         if not export.parts:
-            export.absent.append((self.name, "All keys of this site are in its environment."))
+            export.not_yet_made.append((self.name, "All keys of this site are in its environment."))
         return export
 
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:

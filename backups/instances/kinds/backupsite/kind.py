@@ -21,7 +21,7 @@ from backups.instances.kinds.backupsite.database import (
 )
 from backups.instances.kinds.backupsite.facts import MEMBER, SETTINGS, OwnSettings, SiteFacts
 from backups.instances.kinds.backupsite.keys import KEYS, OwnKeys, key_files
-from backups.instances.kinds.backupsite.postgres import DUMP, OwnPostgreSQL, require_complete
+from backups.instances.kinds.backupsite.postgres import DUMP, OwnPostgreSQL, require_site
 from backups.instances.kinds.base import ServiceKind
 from backups.instances.kinds.layers import Configuration
 from backups.lib.paths import Root
@@ -81,7 +81,7 @@ class BackupSite(ServiceKind):
                 raise ComponentError(f"The archive has no {name} of a site.", hint="Use another backup.")
         SiteFacts.read(directory / MEMBER)
         if manifest.entry(DUMP) is not None:
-            require_complete(directory / DUMP)
+            require_site(directory / DUMP)
         return []
 
 

@@ -5,7 +5,6 @@ LEFT_OUT = (
     "django_session",
     "django_q_ormq",
     "django_q_task",
-    "django_q_schedule",
     "backup_heartbeats",
     "backup_archive_uses",
     "backup_leftover_parts",

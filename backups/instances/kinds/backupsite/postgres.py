@@ -13,13 +13,16 @@ from backups.components.base import ApplyContext, Contents, Export, ExportContex
 from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.backupsite.database import ALIAS, DATABASE, OwnDatabase
 from backups.instances.kinds.backupsite.left_out import LEFT_OUT
-from backups.instances.kinds.backupsite.programs import Server
+from backups.instances.kinds.backupsite.programs import CLIENT, Server
 from backups.lib.filesystem.atomic import create_private
+from backups.models import BackupExecution
+from destinations.lib.formats import listed, printable
 
 DUMP = f"{DATABASE}.sql"
 # the last line that pg_dump writes, in all its versions; some write an empty comment or \unrestrict around it
 END = b"-- PostgreSQL database dump complete"
 TAIL_BYTES = 1000
+ANOTHER = "Use another backup."
 CREATES = re.compile(r"CREATE (?:UNLOGGED )?TABLE (.+) \($")
 # the tables that Django sees: those of the schemas in the search path
 TABLES = """
@@ -32,6 +35,12 @@ AND pg_table_is_visible(c.oid) ORDER BY 1
 EXTENSIONS = """
 SELECT format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I', e.extname, n.nspname) FROM pg_extension e
 JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER BY 1
+"""
+# the web server, a worker or a command of this site, on any host
+OTHERS = """
+SELECT DISTINCT application_name, coalesce(host(client_addr), 'this machine') FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+AND backend_type = 'client backend' AND application_name <> %s ORDER BY 1, 2
 """
 
 
@@ -58,6 +67,16 @@ class OwnPostgreSQL(OwnDatabase):
 
     def _tables(self) -> list[str]:
         return self.server.query(TABLES).splitlines()
+
+    def other_users(self) -> list[str]:
+        # by the connection of this process, which is none of them
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute(OTHERS, [CLIENT])
+            rows = cursor.fetchall()
+        return [
+            printable(f"{application or 'A program'} at {address} is connected to the database {self.name_there}.")
+            for application, address in rows
+        ]
 
     def export(self, context: ExportContext) -> Export:
         return self._dump(context, LEFT_OUT)
@@ -121,16 +140,20 @@ class OwnPostgreSQL(OwnDatabase):
             path.unlink(missing_ok=True)
             with create_private(path) as file:
                 file.write("".join(f"{line};\n" for line in lines).encode())
-        self.server.run(
-            self.server.program("psql"),
-            "--no-password",
-            "--no-psqlrc",
-            "--quiet",
-            "--single-transaction",
-            "--set=ON_ERROR_STOP=1",
-            *(f"--file={os.fspath(path)}" for path in (before, dump, after)),
-            checkpoint=context.checkpoint,
-        )
+        try:
+            self.server.run(
+                self.server.program("psql"),
+                "--no-password",
+                "--no-psqlrc",
+                "--quiet",
+                "--single-transaction",
+                "--set=ON_ERROR_STOP=1",
+                *(f"--file={os.fspath(path)}" for path in (before, dump, after)),
+                checkpoint=context.checkpoint,
+            )
+        finally:
+            for path in (before, after):
+                path.unlink(missing_ok=True)
 
     def accepts(self, entries: Sequence[Entry]) -> bool:
         return [entry.file for entry in entries] == [DUMP]
@@ -161,7 +184,7 @@ class OwnPostgreSQL(OwnDatabase):
 
 
 def tables_in(dump: Path) -> set[str]:
-    """Return the names of the tables that the dump creates, as pg_dump quotes them."""
+    """Return the names of the tables that the dump creates, as pg_dump quotes them. Raises DamagedComponent."""
     found: set[str] = set()
     in_rows = False
     with dump.open(encoding="utf-8", errors="replace") as file:
@@ -173,7 +196,19 @@ def tables_in(dump: Path) -> set[str]:
                 found.add(created[1])
             else:
                 in_rows = line.startswith("COPY ") and line.endswith(" FROM stdin;\n")
+    if in_rows:
+        raise DamagedComponent(f"{dump.name} ends in the middle of the rows of a table.", hint=ANOTHER)
     return found
+
+
+def require_site(dump: Path) -> None:
+    """Raise DamagedComponent unless the dump is whole and has the tables of a site."""
+    require_complete(dump)
+    missing = {"django_migrations", BackupExecution._meta.db_table} - {
+        table.rpartition(".")[2].strip('"') for table in tables_in(dump)
+    }
+    if missing:
+        raise DamagedComponent(f"{dump.name} lacks {listed(sorted(missing))}.", hint=ANOTHER)
 
 
 def require_complete(dump: Path) -> None:
@@ -182,4 +217,4 @@ def require_complete(dump: Path) -> None:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL_BYTES))
         if END not in file.read():
-            raise DamagedComponent(f"{dump.name} ends before the end of the dump.", hint="Use another backup.")
+            raise DamagedComponent(f"{dump.name} ends before the end of the dump.", hint=ANOTHER)

@@ -22,6 +22,8 @@ from destinations.lib.secret_names import is_private_variable
 # where the packages of Debian and of the PostgreSQL project put several versions side by side
 FOLDERS = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin")
 POLL_SECONDS = 0.1
+# how the server shows these programs
+CLIENT = "backupsite-client"
 MOST_BYTES = 4000
 VERSION = re.compile(r"\) (\d+)")
 
@@ -43,6 +45,7 @@ class Server:
             "PGPORT": str(self.settings["PORT"]),
             "PGUSER": str(self.settings["USER"]),
             "PGCONNECT_TIMEOUT": str(options.get("connect_timeout", 10)),
+            "PGAPPNAME": CLIENT,
             "PGOPTIONS": str(options.get("options", "")),
         }
         kept = {name: value for name, value in os.environ.items() if _is_for_client(name)}
