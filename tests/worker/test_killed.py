@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -91,6 +92,8 @@ def test_afterwards_nothing_runs_and_nothing_is_left(
 def test_a_killed_run_says_by_what_and_the_worker_goes_on(site: Site, frozen: tuple[Worker, str, int]) -> None:
     _, run_id, process = frozen
     again = site.queue(["big"])[0]
+    # the other one has a name of its own then: names are of a second
+    time.sleep(1)
 
     os.kill(process, signal.SIGKILL)
 
