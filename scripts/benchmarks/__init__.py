@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import age, backup, destinations, front, memory, queued, restore, scale, startup
+from benchmarks import age, backup, destinations, front, memory, queued, restore, scale, startup, tree
 from benchmarks.bench import Bench
 
 Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
@@ -10,6 +10,7 @@ Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
 BENCHMARKS: Mapping[str, Benchmark] = {
     "backup": (backup.TITLE, backup.run),
     "restore": (restore.TITLE, restore.run),
+    "tree": (tree.TITLE, tree.run),
     "age": (age.TITLE, age.run),
     "destinations": (destinations.TITLE, destinations.run),
     "memory": (memory.TITLE, memory.run),

@@ -29,11 +29,11 @@ class Site:
     settings: Mapping[str, str]
 
     @classmethod
-    def create(cls, home: Path, instance_root: Path, **settings: str) -> "Site":
+    def create(cls, home: Path, instance_root: Path, *, instances: str = INSTANCES_FILE, **settings: str) -> "Site":
         """Make a site with one instance, INSTANCE, whose files lie in `instance_root`, and one local destination."""
         home.mkdir(mode=0o700)
         (home / "backups").mkdir(mode=0o700)
-        text = INSTANCES_FILE.format(name=INSTANCE, root=json.dumps(str(instance_root)))
+        text = instances.format(name=INSTANCE, root=json.dumps(str(instance_root)))
         (home / "instances.toml").write_text(text)
         site = cls(home, settings)
         site.command("migrate", "--verbosity", "0")
