@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import age, backup, destinations, front, memory, restore, scale, startup, tree
+from benchmarks import age, backup, destinations, front, memory, queued, restore, scale, startup, tree
 from benchmarks.bench import Bench
 
 Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
@@ -16,5 +16,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "memory": (memory.TITLE, memory.run),
     "startup": (startup.TITLE, startup.run),
     "front": (front.TITLE, front.run),
+    "queue": (queued.TITLE, queued.run),
     "scale": (scale.TITLE, scale.run),
 }

@@ -46,7 +46,7 @@ class Site:
 
     def python(self, *words: str | Path) -> Sample:
         """Run a Python program in the environment of the site. Raises BenchmarkError when it fails."""
-        return run([sys.executable, *words], env=self._environment())
+        return run([sys.executable, *words], env=self.environment())
 
     def backup(self) -> Sample:
         """Back up INSTANCE; what it printed is in `output`, the size of its archive in `output_bytes`."""
@@ -71,7 +71,7 @@ class Site:
         """Return where the archive of `backup` lies."""
         return self.home / "backups" / DESTINATION / str(json.loads(backup.output)["backup_path"])
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         ours = ("BACKUP", "DATABASE_URL", "SECRET_KEY", "LOG_", "DJANGO_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return inherited | {"BACKUPSITE_HOME": str(self.home)} | dict(self.settings)
