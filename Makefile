@@ -26,8 +26,9 @@ lint: $(VENV)/.dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	HTTPS=true $(BIN)/python manage.py check --deploy --fail-level ERROR
 
+# QUICK=1: small sizes and one round, for use while developing
 bench: $(VENV)/.runtime
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench.py $(if $(QUICK),--quick)
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python scripts/screenshots.py

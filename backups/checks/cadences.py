@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
 from backups.instances import inventory
@@ -15,7 +15,6 @@ from backups.service.schedules.describe import disabled_in_words
 from destinations.lib.migrated import may_read
 
 
-@register()
 def check_custom_cadences(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E030: an entry of BACKUP_CUSTOM_CADENCES cannot be imported, or is not a function."""
     found: list[CheckMessage] = []
@@ -37,7 +36,6 @@ def check_custom_cadences(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
     return found
 
 
-@register(Tags.database)
 def check_destinations_of_schedules(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
@@ -57,7 +55,6 @@ def check_destinations_of_schedules(
     ]
 
 
-@register(Tags.database)
 def check_scopes_of_schedules(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

@@ -5,10 +5,9 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error
 
 
-@register()
 def check_compression(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E003: the compression or its level is unknown."""
     found: list[CheckMessage] = []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Warning
 
 from backups.models import BackupCopy
 from backups.service.archives.records.uncopied import without_copy
@@ -14,7 +14,6 @@ from destinations.lib.migrated import may_read
 MOST_NAMED = 5
 
 
-@register(Tags.database)
 def check_copies(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

@@ -5,13 +5,12 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 
 HINT = "Use the settings of backupsite/queue.py; docs/scaling.md gives the reasons."
 LEAST_LOCK_SECONDS = 10
 
 
-@register("queue")
 def check_database(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E020 to E022, W020 to W023: settings of DATABASES["default"] that the queue depends on."""
     database = settings.DATABASES["default"]

@@ -5,14 +5,13 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 
 from backups.models import BackupExecution
 from backups.service.drops.episodes import open_episodes, summary
 from destinations.lib.migrated import may_read
 
 
-@register()
 def check_percent(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E070: BACKUP_DROP_PERCENT is out of range: nothing, or everything, would count as a drop."""
     if 1 <= settings.BACKUP_DROP_PERCENT <= 100:
@@ -21,7 +20,6 @@ def check_percent(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
     return [Error("BACKUP_DROP_PERCENT is not between 1 and 100.", hint=hint, id="backups.E070")]
 
 
-@register()
 def check_growth(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E071: BACKUP_GROWTH_FACTOR is out of range: any backup that is a little larger would be off the trend."""
     if settings.BACKUP_GROWTH_FACTOR == 0 or settings.BACKUP_GROWTH_FACTOR >= 2:
@@ -30,7 +28,6 @@ def check_growth(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
     return [Error("BACKUP_GROWTH_FACTOR is neither 0 nor at least 2.", hint=hint, id="backups.E071")]
 
 
-@register(Tags.database)
 def check_drops(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

@@ -5,13 +5,12 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Warning
 
 # as long as 96 random bits in the alphabet of base64
 SHORTEST_TOKEN = 16
 
 
-@register()
 def check_token(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """W090: the token can be guessed, or cannot be sent in a header."""
     token: str = settings.BACKUP_MONITORING_TOKEN

@@ -6,13 +6,12 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 
 from backups.models import NotificationChannel
 from destinations.lib.migrated import may_read
 
 
-@register()
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E090: the address of the site is none. E091: the time between reminders is negative. E092: of test alarms."""
     found: list[CheckMessage] = []
@@ -29,7 +28,6 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
     return found
 
 
-@register(Tags.database)
 def check_mail(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 
 from backups.instances.fields import NAME
 from backups.runs.registry import kinds
@@ -91,7 +91,6 @@ def cluster_warnings(cluster: Cluster) -> Iterator[tuple[str, str]]:
         yield "backups.W014", f"{other[0]}: only the database and Redis are tested as brokers."
 
 
-@register("queue")
 def check_cluster(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E010 to E017, W010 to W014: settings of Q_CLUSTER."""
     cluster: Cluster = getattr(settings, "Q_CLUSTER", {})
@@ -101,7 +100,6 @@ def check_cluster(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
     return found
 
 
-@register("queue")
 def check_own_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E018: a number is too small. E019: BACKUP_QUEUE is not a name. W018: a confirmation is valid for too long."""
     found: list[CheckMessage] = []

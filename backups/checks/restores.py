@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Warning
 
 from backups.models import RestoreExecution
 from backups.runs.recovery import unrecorded
@@ -12,7 +12,6 @@ from backups.service.restore.ending.half_restored import dead_not_rolled_back, n
 from destinations.lib.migrated import may_read
 
 
-@register(Tags.database)
 def check_half_restored(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
@@ -39,7 +38,6 @@ def check_half_restored(
     return [*failed, *dead]
 
 
-@register()
 def check_unrecorded(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """W082: a restore ended when the database of the site could not be written."""
     return [

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Warning
 
 from backups.models import Heartbeat
 from backups.service.monitoring.workers import worker_state
 from destinations.lib.migrated import may_read
 
 
-@register(Tags.database)
 def check_workers(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

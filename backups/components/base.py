@@ -77,24 +77,32 @@ class Export:
 class ExportContext:
     """The folder to export to, and how long to wait for a lock, in seconds.
 
-    `checkpoint` is called with the bytes copied, and raises when the run is to stop.
+    `checkpoint` is called with the bytes copied, and raises when the run is to stop. `written` is called for a file
+    that is written from its beginning to its end, with the bytes so far: it may be read then, and change later.
     """
 
     directory: Path
     lock_timeout: float
     checkpoint: Callable[[int], None]
+    written: Callable[[Path, int], None] = lambda _path, _size: None
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
     """The folder with the verified members of an archive, and how long to wait for a lock, in seconds.
 
-    `checkpoint` is called with the bytes written, and raises when the run is to stop.
+    `checkpoint` is called with the bytes written, and raises when the run is to stop. `indexes` is the folder with the
+    indexes of the trees, by the names of their members, where they were written.
     """
 
     staged: Path
     lock_timeout: float
     checkpoint: Callable[[int], None]
+    indexes: Path | None = None
+
+    def index_of(self, entry: Entry) -> Path | None:
+        """Return the index of the tree that `entry` holds, where it has one."""
+        return None if self.indexes is None else self.indexes / entry.file
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ class Inventory:
     instances: Mapping[str, Instance]
     problems: tuple[Problem, ...]
 
+    @property
+    def labels(self) -> list[str]:
+        return sorted({label for instance in self.instances.values() for label in instance.labels})
+
 
 def inventory() -> Inventory:
     """Return the instances of the file as it is now; a changed file is read again. Raises nothing."""

@@ -93,3 +93,7 @@ def unreadable(path: Path, error: OSError) -> ComponentError:
     return ComponentError(
         f"{path} cannot be read: {reason}.", hint="Check that this user may read the file and its folder."
     )
+
+
+def no_file(path: Path) -> ComponentError:
+    return ComponentError(f"{path} is not a regular file.", hint="Correct the path of the component.")

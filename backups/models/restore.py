@@ -17,6 +17,7 @@ def _path_of(note: ComponentOutcome) -> str:
 
 class RestoreExecution(Run):
     noun = "restore"
+    may_expire = True
 
     class State(models.TextChoices):
         """The state of a component, in `outcome`."""

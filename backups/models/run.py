@@ -58,6 +58,8 @@ class Run(models.Model):
     noun: ClassVar[str]
     # True: no other run of a kind that needs the instance may run on it at the same time
     needs_instance: ClassVar[bool] = True
+    # one that waits too long for a worker is ended: `RunKind.expired`
+    may_expire: ClassVar[bool] = False
     # each kind of run has stages of its own
     stage: "models.CharField[Any, str]"
     # progress in percent at the begin and at the end of each stage

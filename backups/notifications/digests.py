@@ -53,12 +53,11 @@ def _is_due(channel: NotificationChannel, now: datetime) -> bool:
 def _items(route: Route, now: datetime) -> list[Item]:
     channel = route.channel
     digests = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.DIGEST, created_at__lte=now)
-    latest = digests.order_by("-created_at").first()
-    since = (
-        latest.created_at
-        if latest
-        else max(channel.created_at, now - PERIODS[NotificationChannel.Digest(channel.digest)])
-    )
+    # what happened once would be lost with one that was given up
+    latest = digests.exclude(state=Delivery.State.GIVEN_UP).order_by("-created_at").first()
+    lost = digests.order_by("created_at").first()
+    before = (lost.created_at if lost else now) - PERIODS[NotificationChannel.Digest(channel.digest)]
+    since = latest.created_at if latest else max(channel.created_at, before)
     open_ = Notice.objects.filter(OPEN, ~MOMENTARY)
     ended = Notice.objects.filter(~MOMENTARY, ended_at__gt=since)
     happened = Notice.objects.filter(MOMENTARY, opened_at__gt=since)

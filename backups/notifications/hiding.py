@@ -3,11 +3,15 @@
 import re
 
 HIDDEN_PATH = "[path]"
-# an absolute path of at least two names: in quotes, which may hold spaces, behind a colon, as in `denied:/srv/a`, or
-# with more slashes, as in `sqlite:////srv/a`; what stands behind a letter or after `://` is a part of a URL
+# A path from the root, of a home (`~/a`), of Windows (`C:\a`) or of a share of it (`\\host\a`): in quotes, which may
+# hold spaces, behind a colon, as in `denied:/srv/a`, or with more slashes, as in `sqlite:////srv/a`. What stands behind
+# a letter or after `://` is a part of a URL.
+_BEGIN = r"(?:/+[^/{0}\n]|~[\w.-]*/|[A-Za-z]:[\\/](?!/)|\\\\[^\\{0}\n])"
+_REST = r"""[^\s'"<>|;,)\]]+"""
 _PATH = re.compile(
-    r"""(?<=')/+[^/'\n]+/[^'\n]*(?=')|(?<=")/+[^/"\n]+/[^"\n]*(?=")"""
-    r"""|(?:(?<![\w/.~-])/|(?<![\w:/.~-])/{2,}|(?<=:)/{3,})(?=[^\s/'"]+/)[^\s'"<>|;,)\]]+"""
+    rf"""(?<='){_BEGIN.format("'")}[^'\n]*(?=')|(?<="){_BEGIN.format('"')}[^"\n]*(?=")"""
+    rf"""|(?:(?<![\w/.~<\]-])/|(?<![\w:/.~<\]-])/{{2,}}|(?<=:)/{{3,}})(?=[^\s/'"<>|;,)\]]){_REST}"""
+    rf"""|(?<![\w/.~-])~[\w.-]*/{_REST}|(?<![\w/])[A-Za-z]:[\\/](?!/){_REST}|(?<![\w\\])\\\\[\w.-]+\\{_REST}"""
 )
 
 

@@ -5,13 +5,10 @@ A row that cannot be written never undoes the run's own: `runs` sees to that.
 
 from typing import Any
 
-from django.dispatch import receiver
-
 from backups.models import BackupExecution, Notice, RestoreExecution, Run
 from backups.notifications.notices import Cause, began, happened
 from backups.notifications.pages import destinations_page, run_page
 from backups.notifications.pings import queue_pings, signal_of_end
-from backups.signals import host_key_changed
 from destinations.lib.operator_error import sentences
 
 Status = Run.Status
@@ -81,6 +78,5 @@ def _ending(run: Run) -> str:
     return words.get(run.status, "failed")
 
 
-@receiver(host_key_changed, dispatch_uid="backups.notifications.recording")
-def _host_key_changed(destination: Any, message: str, hint: str = "", **_: Any) -> None:
+def record_host_key(destination: Any, message: str, hint: str = "", **_: Any) -> None:
     began(Cause("host-key", message, hint, code=HOST_KEY, subject=destination.name, page=destinations_page()))

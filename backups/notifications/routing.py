@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from backups.models import NotificationChannel
 from backups.models.notice import Notice
 from backups.notifications.channels import kind_of
-from backups.notifications.events import cell_of
+from backups.notifications.events import EVENTS, cell_of
 
 Scope = NotificationChannel.Scope
 
@@ -22,8 +22,9 @@ class Route:
     schedules: set[str] = field(default_factory=set)
 
     def takes(self, notice: Notice) -> bool:
+        """Whether the channel is told of `notice`; of the end of one also where it was told of it at another level."""
         if cell_of(notice) in self.channel.muted:
-            return False
+            return self._was_told(notice)
         if notice.event == "channel":
             # whatever else a channel is for: it may be the only other one
             return notice.subject != self.channel.name
@@ -32,6 +33,15 @@ class Route:
         if self.channel.scope == Scope.SCHEDULES and notice.schedule:
             return notice.schedule in self.schedules
         return notice.instance in self.instances
+
+    def _was_told(self, notice: Notice) -> bool:
+        event = EVENTS.get(notice.event)
+        others = {f"{event.code}:{level}" for level in event.levels} if event else set()
+        if notice.is_open or notice.momentary or others <= set(self.channel.muted):
+            return False
+        # its level changed to one that is left out: without the end it would be open there for ever
+        sent = self.channel.deliveries.filter(created_at__gte=notice.opened_at, items__icontains=notice.pk)
+        return sent.exists()
 
     def takes_run(self, instance: str, schedule: str) -> bool:
         """Whether a ping is about this run. One for the whole site is about the scheduler, and about no run."""

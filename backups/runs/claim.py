@@ -9,7 +9,7 @@ from backups.lib import audit
 from backups.lib.processes import identity
 from backups.models import InstanceState, Run
 from backups.runs.queue.ownership import running_fields
-from backups.runs.registry import kind_of, kinds, record_beside
+from backups.runs.registry import kind_of, models, record_beside, steps_of
 
 Status, Owner = Run.Status, Run.Owner
 WHEN_FREE = "This one can start when the other has ended."
@@ -30,9 +30,9 @@ def claim(run: Run) -> None:
                 # no constraint can span the tables of backups and restores, so their claims are serialised
                 lock_instance(run.instance)
                 # a constraint covers the runs of its own kind
-                others = [kind for kind in kinds() if kind.noun != run.noun and kind.model.needs_instance]
+                others = [model for model in models() if model.noun != run.noun and model.needs_instance]
                 for other in () if run.is_part_of_another else others:
-                    if other.model.objects.filter(instance=run.instance, status=Status.RUNNING).exists():
+                    if other.objects.filter(instance=run.instance, status=Status.RUNNING).exists():
                         raise InstanceBusy(f"A {other.noun} of {run.instance} is running.", hint=WHEN_FREE)
             claimed = run.transition(
                 Status.QUEUED,
@@ -42,7 +42,7 @@ def claim(run: Run) -> None:
                 **running_fields(now),
             )
             if claimed:
-                record_beside(kind_of(run).with_claim, run)
+                record_beside(steps_of(run).with_claim, run)
     except IntegrityError as error:
         raise InstanceBusy(f"Another {run.noun} of {run.instance} is running.", hint=WHEN_FREE) from error
     if claimed:

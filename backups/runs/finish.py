@@ -11,7 +11,7 @@ from backups.errors import BackupError, Cancelled, Interrupted
 from backups.lib import audit
 from backups.models import Run
 from backups.runs.log_lines import current_log
-from backups.runs.registry import kind_of, record_beside
+from backups.runs.registry import kind_of, record_beside, steps_of
 from backups.signals import execution_finished
 from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
@@ -126,7 +126,7 @@ def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **f
             return False
         if not good:
             kind.discard(run)
-        record_beside(kind.with_end, run)
+        record_beside(steps_of(run).with_end, run)
     run.unwritten = None
     # cancelling a waiting run is not an error
     expected = good or (before, ending.status) == (Status.QUEUED, Status.CANCELLED)
@@ -143,7 +143,7 @@ def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **f
         # the steps may take long, and whoever sees the end looks for the reason
         log.try_to_write()
     # the end is recorded already: a failing step neither fails the run nor prevents the next step
-    for step in kind.after_end:
+    for step in steps_of(run).after_end:
         try:
             # PostgreSQL refuses what follows a failed statement of an outer transaction
             with transaction.atomic():

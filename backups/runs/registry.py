@@ -11,15 +11,17 @@ The states and steps of a run, and their modules:
 - recover: the reaper calls this step of the kind for a run whose process is gone.
 - tidy: the tick calls this step of the kind for what takes long and no run has to wait for (`recovery.reap`).
 
-The kinds are registered in `apps.ready`: this package imports no use case.
+The kinds are registered in `apps.ready`, by dotted paths: this package imports no use case, and a kind is imported when
+a run of it has to be carried out, ended or recovered.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from django.db import transaction
 from django.db.models import Q
@@ -27,7 +29,11 @@ from django.db.models import Q
 from backups.lib import audit
 from backups.models import Run
 from backups.models.querysets import RunQuerySet
-from backups.runs.progress import Monitor
+from destinations.lib.later import Later, LaterMapping
+
+if TYPE_CHECKING:
+    # which imports the components of instances: commands that run nothing need none
+    from backups.runs.progress import Monitor
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 
@@ -50,12 +56,6 @@ class RunKind(ABC, Generic[AnyRun]):
     # fields that are saved with an end which cannot be written to the database
     saved_fields: tuple[str, ...] = ("warnings",)
 
-    def __init__(self) -> None:
-        self.after_end: list[Callable[[AnyRun], None]] = []
-        # they write rows in the transaction that records the claim, or the end
-        self.with_claim: list[Callable[[AnyRun], None]] = []
-        self.with_end: list[Callable[[AnyRun], None]] = []
-
     @property
     def noun(self) -> str:
         return self.model.noun
@@ -69,7 +69,7 @@ class RunKind(ABC, Generic[AnyRun]):
         return self.model.objects.select_related(*self.related)
 
     @abstractmethod
-    def work(self, run: AnyRun, monitor: Monitor, directory: Path) -> Any:
+    def work(self, run: AnyRun, monitor: "Monitor", directory: Path) -> Any:
         """Do the work of the claimed `run` in its workspace `directory`; return what `complete` needs."""
 
     @abstractmethod
@@ -131,21 +131,40 @@ class RunKind(ABC, Generic[AnyRun]):
         return False
 
 
-_kinds: dict[str, RunKind[Any]] = {}
+Step = Callable[[Any], None]
 
 
-def register(kind: RunKind[Any], *after_end: Callable[[Any], None]) -> None:
-    """Register `kind`; the steps `after_end` are called, in this order, with each run of it that has ended."""
-    _kinds[kind.noun] = kind
-    kind.after_end += [step for step in after_end if step not in kind.after_end]
+@dataclass(slots=True)
+class Steps:
+    """What is called with each run of a kind."""
+
+    after_end: list[Step] = field(default_factory=list)
+    # they write rows in the transaction that records the claim, or the end
+    with_claim: list[Step] = field(default_factory=list)
+    with_end: list[Step] = field(default_factory=list)
+
+    def add(
+        self, *, after_end: Sequence[Step] = (), with_claim: Sequence[Step] = (), with_end: Sequence[Step] = ()
+    ) -> None:
+        """Add steps, in this order; `ready` of an app may run more than once."""
+        for steps, added in ((self.after_end, after_end), (self.with_claim, with_claim), (self.with_end, with_end)):
+            steps += [step for step in added if step not in steps]
 
 
-def record_with(
-    kind: RunKind[Any], *, claim: Callable[[Any], None] | None = None, end: Callable[[Any], None] | None = None
-) -> None:
-    """Call `claim` and `end` in the transaction that records the claim, or the end, of a run of `kind`."""
-    kind.with_claim += [claim] if claim is not None and claim not in kind.with_claim else []
-    kind.with_end += [end] if end is not None and end not in kind.with_end else []
+_models: dict[str, type[Run]] = {}
+_kinds: LaterMapping[RunKind[Any]] = LaterMapping()
+_steps: dict[str, Steps] = {}
+
+
+def register(model: type[Run], kind: RunKind[Any] | str) -> Steps:
+    """Register the `kind` of the runs of `model`, or its dotted path; return the steps called with each of them."""
+    _models[model.noun] = model
+    _kinds[model.noun] = kind
+    return _steps.setdefault(model.noun, Steps())
+
+
+def steps_of(run: Run) -> Steps:
+    return _steps[run.noun]
 
 
 def record_beside(steps: list[Callable[[AnyRun], None]], run: AnyRun) -> None:
@@ -158,20 +177,37 @@ def record_beside(steps: list[Callable[[AnyRun], None]], run: AnyRun) -> None:
             audit.crashed("run.record-failed", error, **run.log_key, step=step.__name__)
 
 
+def models() -> list[type[Run]]:
+    """Return the models of all kinds in the order of their registration, without importing the kinds."""
+    return list(_models.values())
+
+
 def kinds() -> list[RunKind[Any]]:
     """Return all kinds in the order of their registration."""
     return list(_kinds.values())
+
+
+def import_kinds() -> None:
+    """Import all kinds, and the steps that are called with their runs."""
+    kinds()
+    for steps in _steps.values():
+        for step in (*steps.after_end, *steps.with_claim, *steps.with_end):
+            if isinstance(step, Later):
+                step.load()
 
 
 def kind_named(noun: str) -> RunKind[Any]:
     return _kinds[noun]
 
 
-def kind_of(run: AnyRun) -> RunKind[AnyRun]:
+def kind_of(run: AnyRun | type[AnyRun]) -> RunKind[AnyRun]:
+    """Return the kind of `run`, or of the runs of a model."""
     return cast("RunKind[AnyRun]", _kinds[run.noun])
 
 
 def find_run(run_id: str) -> Run | None:
     """Return the run with that id, of any kind."""
-    found = (kind.rows().filter(pk=run_id).first() for kind in kinds())
-    return next((run for run in found if run is not None), None)
+    for model in models():
+        if model.objects.filter(pk=run_id).exists():
+            return kind_of(model).rows().filter(pk=run_id).first()
+    return None

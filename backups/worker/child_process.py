@@ -1,8 +1,11 @@
 """The child process of a run: started, watched, terminated if necessary, and its end recorded."""
 
+import errno
 import logging
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,35 +19,119 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.lib import audit
-from backups.lib.processes import descendants, identity, kill_all
+from backups.lib.processes import descendants, identity, is_gone, kill_all
 from backups.models import Run
 from backups.runs import finish
 from backups.runs.queue.queues import release, reserve
 from backups.runs.recovery.reap import recover
 from backups.runs.registry import RunKind
+from backups.worker.forks import REFUSED, Request, can_fork
 
 BUSY = os.EX_TEMPFAIL  # exit code of a run that stays queued because its instance is in use
 POLL_SECONDS = 0.05
 CHECK_SECONDS = 1.0
 # The child ends itself when it is cancelled or its time is up; this much later it is terminated.
 MARGIN_SECONDS = 20
+# the prepared process may have to start first
+FORK_SECONDS = 20.0
+LONGEST_ANSWER = 32
+
+# of the worker and its forks: where they ask for a forked process
+_requests: socket.socket | None = None
+
+
+class Started:
+    """A process of its own that was started for a run, as by `runexecution` in a terminal."""
+
+    def __init__(self, kind: RunKind[Any], run: Run) -> None:
+        self._process = _start("runexecution", run.pk, "--kind", kind.noun, "--parent", str(os.getpid()))
+        self.pid = self._process.pid
+        self.returncode = 0
+
+    def has_ended(self) -> bool:
+        """True when it has ended. It stays a zombie until `close`, so that its pid cannot be reused."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for that long, or for a shorter time when it has ended."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        self.returncode = self._process.wait()
+
+
+class Forked:
+    """A process that the prepared process of the worker has forked for a run. Raises OSError when it has not."""
+
+    def __init__(self, requests: socket.socket, kind: RunKind[Any], run: Run) -> None:
+        self._answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                self._answers.settimeout(FORK_SECONDS)
+                socket.send_fds(requests, [Request(run.pk, kind.noun).encode()], [theirs.fileno()])
+            self.pid = int(self._answers.recv(LONGEST_ANSWER) or REFUSED)
+            if self.pid == REFUSED:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        except BaseException:
+            self._answers.close()  # which terminates a process that comes too late
+            raise
+        self._answers.setblocking(False)
+        self._identity = identity(self.pid)
+        self._code: int | None = None
+        self._is_orphan = False
+        self.returncode = 0
+
+    def has_ended(self) -> bool:
+        """True when it has ended. It stays a zombie until `close`, so that its pid cannot be reused."""
+        if self._code is None:
+            with suppress(BlockingIOError):
+                if answer := self._answers.recv(LONGEST_ANSWER):
+                    self._code = int(answer)
+                else:
+                    # its parent has ended, and with it what it knew; the kernel has told the process to end
+                    self._is_orphan = True
+                    if is_gone(self._identity):
+                        self._code = -signal.SIGTERM
+        return self._code is not None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for that long, or for a shorter time when it has ended."""
+        if self._is_orphan:
+            time.sleep(seconds)
+        else:
+            select.select([self._answers], [], [], seconds)
+
+    def close(self) -> None:
+        # its exit code follows at once, unless its parent hangs
+        deadline = time.monotonic() + FORK_SECONDS
+        while not self.has_ended() and (time.monotonic() < deadline or not is_gone(self._identity)):
+            self.wait(POLL_SECONDS)
+        self._answers.close()
+        self.returncode = self._code or 0
+
+
+def start_forks() -> "subprocess.Popen[bytes] | None":
+    """Start the process from which those of runs are forked, for the forks of this process; None where it cannot be."""
+    global _requests
+    if not can_fork():
+        return None
+    _requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        number = theirs.fileno()
+        return _start("forkruns", "--socket", str(number), "--parent", str(os.getpid()), pass_fds=(number,))
+
+
+def end_forks() -> None:
+    """Let the prepared process end when the processes of the worker have ended, which may still ask for runs."""
+    global _requests
+    if _requests is not None:
+        _requests.close()
+    _requests = None
 
 
 def supervise(kind: RunKind[Any], run: Run) -> str:
     """Run the queued `run`, which this process has reserved, in a child process; return its final status."""
-    # the child imports what this process imports, whatever its working directory is
-    paths = [path for path in sys.path if path]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "backups.management", "runexecution"),
-            *(run.pk, "--kind", kind.noun, "--parent", str(os.getpid())),
-        ],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        # a signal to the group of the worker, as from a closed terminal, must not end the run at once
-        start_new_session=True,
-    )
+    process = _process_of(kind, run)
     child = identity(process.pid)
     why_ended = "The worker was terminated"
     try:
@@ -57,16 +144,33 @@ def supervise(kind: RunKind[Any], run: Run) -> str:
     return str(run.status)
 
 
-def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
-    """True when the process has ended. It stays a zombie, so that its pid cannot be reused."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+def _process_of(kind: RunKind[Any], run: Run) -> Started | Forked:
+    if _requests is not None:
+        # it has ended, hangs, or what it has loaded was replaced: an ordinary start takes half a second more
+        with suppress(OSError):
+            return Forked(_requests, kind, run)
+    return Started(kind, run)
 
 
-def _watch(process: "subprocess.Popen[bytes]", run: Run) -> str:
+def _start(*command: str, pass_fds: tuple[int, ...] = ()) -> "subprocess.Popen[bytes]":
+    # the child imports what this process imports, whatever its working directory is
+    paths = [path for path in sys.path if path]
+    return subprocess.Popen(
+        [sys.executable, "-m", "backups.management", *command],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        # a signal to the group of the worker, as from a closed terminal, must not end the run at once
+        start_new_session=True,
+        pass_fds=pass_fds,
+    )
+
+
+def _watch(process: Started | Forked, run: Run) -> str:
     """Wait for the end; return why the process must be terminated, or nothing when it ended by itself."""
     deadline = time.monotonic() + settings.BACKUP_TIMEOUT + MARGIN_SECONDS
     check_at = time.monotonic() + CHECK_SECONDS
-    while not _has_ended(process):
+    while not process.has_ended():
         now = time.monotonic()
         if now > deadline:
             return f"It ran longer than {settings.BACKUP_TIMEOUT} seconds"
@@ -74,7 +178,7 @@ def _watch(process: "subprocess.Popen[bytes]", run: Run) -> str:
             check_at = now + CHECK_SECONDS
             if _ignores_cancel(run):
                 return "It was cancelled"
-        time.sleep(POLL_SECONDS)
+        process.wait(POLL_SECONDS)
     return ""
 
 
@@ -94,18 +198,18 @@ def _ignores_cancel(run: Run) -> bool:
         return False
 
 
-def _terminate(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+def _terminate(process: Started | Forked, seconds: float) -> None:
     """Terminate the process if it lives: SIGTERM, and after `seconds` SIGKILL to it and its descendants."""
-    if not _has_ended(process):
-        process.terminate()
+    if not process.has_ended():
+        os.kill(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + seconds
-        while not _has_ended(process) and time.monotonic() < deadline:
+        while not process.has_ended() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        if not _has_ended(process):
+        if not process.has_ended():
             kill_all([*descendants(process.pid), process.pid])
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # processes that it left behind
-    process.wait()
+    process.close()
 
 
 def _record_end(run: Run, child: str, returncode: int, why_ended: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from backups.lib.log_handlers import log_problem
 from backups.lib.processes import become_subreaper, reap_orphans
 from backups.runs.queue.queues import release_dead
 from backups.runs.recovery import heartbeats
+from backups.runs.registry import import_kinds
+from backups.worker.child_process import end_forks, start_forks
 from backups.worker.q2.cluster import QueueCluster
 from backups.worker.shutdown import end_all
 from backups.worker.tasks import dispatch_waiting
@@ -38,6 +41,7 @@ class Supervisor:
         self.queue = queue
         self.name = heartbeats.worker_name()
         self._signals = 0
+        self._forks: subprocess.Popen[bytes] | None = None
         self._started_at = timezone.now()
 
     def run(self) -> int:
@@ -51,7 +55,11 @@ class Supervisor:
         self._beat()
         self._require_same_key()
         become_subreaper()
+        # once for all its processes
+        import_kinds()
         cluster = QueueCluster(self.queue)
+        # before the cluster, whose processes inherit the way to ask it
+        self._forks = start_forks()
         # the processes inherit this handler: a signal to the whole group, as from a closed terminal, ends none of them
         # at once, and this process shuts them down in order
         with signal_handler(self._count_signal):
@@ -59,6 +67,7 @@ class Supervisor:
                 self._start(cluster)
                 code = self._watch(cluster)
             finally:
+                end_forks()
                 clean = end_all(cluster, hurry=lambda: self._signals > 1)
         code = code if clean else code or FAILED
         audit.log("worker.ended", queue=self.queue, worker=self.name, exit_code=code)
@@ -116,6 +125,10 @@ class Supervisor:
                 if reason:
                     audit.log("worker.hangs", logging.ERROR, queue=self.queue, worker=self.name, reason=reason)
                     return HANGS
+            if self._forks is not None and self._forks.poll() is not None:
+                # the next runs are started as programs
+                audit.log("worker.forks-died", logging.WARNING, queue=self.queue, worker=self.name)
+                self._forks = None
             reap_orphans(but=cluster.pid)
             time.sleep(POLL_SECONDS)
         return CLEAN

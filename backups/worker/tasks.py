@@ -14,7 +14,7 @@ from backups.lib.log_context import RUN_ID, logged_as
 from backups.models import Run
 from backups.runs.queue.queues import QUEUED, RESERVED_FOR, queue_of, reserve, waiting
 from backups.runs.queue.slots import slot
-from backups.runs.registry import RunKind, kind_named, kinds
+from backups.runs.registry import RunKind, kind_named, models
 from backups.worker.child_process import supervise
 from backups.worker.q2.cluster import is_ending
 from backups.worker.q2.enqueue import send_message
@@ -22,6 +22,8 @@ from backups.worker.q2.enqueue import send_message
 Status = Run.Status
 # A task starts further runs for this long: the timeout of django-q2 covers all runs of a task.
 BURST_SECONDS = 60
+# between messages for what waits behind short runs: more of them would only say the same
+DISPATCH_SECONDS = 1.0
 # of runs that are started together: more than the slots of a few hosts
 MOST_MESSAGES = 20
 
@@ -68,13 +70,13 @@ def copy(copy_id: str) -> str:
 
 def dispatch_waiting(queue: str) -> int:
     """Send messages for as many waiting runs of `queue` as could start at once; return how many."""
-    return sum(_dispatch(run) for kind in kinds() for run in waiting(kind.model, queue)[: settings.BACKUP_WORKERS])
+    return sum(_dispatch(run) for model in models() for run in waiting(model, queue)[: settings.BACKUP_WORKERS])
 
 
 def dispatch_lost(queue: str) -> int:
     """Send messages again for waiting runs of `queue` whose last message was sent a minute ago; return how many."""
     lost = Q(rang_at=None) | Q(rang_at__lt=timezone.now() - RESERVED_FOR)
-    runs = [run for kind in kinds() for run in waiting(kind.model, queue).filter(lost)[: settings.BACKUP_WORKERS]]
+    runs = [run for model in models() for run in waiting(model, queue).filter(lost)[: settings.BACKUP_WORKERS]]
     return sum(_dispatch(run) for run in runs)
 
 
@@ -97,11 +99,16 @@ def _run_next(kind: RunKind[Any], run_id: str) -> str:
         if not free:
             return "waiting for a slot"
         burst_until = time.monotonic() + BURST_SECONDS
+        dispatch_at = 0.0
         while not is_ending() and (run := _next(kind, queue, named.instance)):
             with logged_as(RUN_ID, run.pk):
                 ended.append(f"{run.pk} {supervise(kind, run)}")
-            dispatch_waiting(queue)  # for other hosts of the queue with a free slot
-            if time.monotonic() > burst_until:
+            now = time.monotonic()
+            # for other hosts of the queue with a free slot, and for what this task leaves
+            if now > min(dispatch_at, burst_until):
+                dispatch_waiting(queue)
+                dispatch_at = now + DISPATCH_SECONDS
+            if now > burst_until:
                 break
     return ", ".join(ended) or "nothing waits"
 
@@ -118,9 +125,9 @@ def _next(kind: RunKind[Any], queue: str, instance: str) -> Run | None:
 def start_next(ended: Run) -> None:
     """Enqueue the oldest waiting run of each kind for the instance of the run that has `ended`."""
     queue = queue_of(ended.instance)
-    for kind in kinds():
+    for model in models():
         # most often none is queued at all
-        if not kind.model.objects.filter(QUEUED, instance=ended.instance).exists():
+        if not model.objects.filter(QUEUED, instance=ended.instance).exists():
             continue
-        if (run := waiting(kind.model, queue).filter(instance=ended.instance).first()) is not None:
+        if (run := waiting(model, queue).filter(instance=ended.instance).first()) is not None:
             enqueue(run)

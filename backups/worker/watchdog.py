@@ -10,7 +10,7 @@ from backups.models import Heartbeat
 from backups.runs.queue.queues import waiting
 from backups.runs.queue.slots import all_free
 from backups.runs.recovery.heartbeats import Kind
-from backups.runs.registry import kinds
+from backups.runs.registry import kinds, models
 from backups.worker.q2.cluster import QueueCluster
 
 # Longer than the two minutes after which the tick has dispatched a run again whose message was lost.
@@ -33,7 +33,7 @@ class Watchdog:
         if not all(map(all_free, kinds())):
             self._waiting_since = None
             return ""
-        if any(waiting(kind.model, self._queue).exists() for kind in kinds()):
+        if any(waiting(model, self._queue).exists() for model in models()):
             now = time.monotonic()
             since = self._waiting_since = self._waiting_since or now
             if now - since > WAITING_SECONDS + 3 * settings.Q_CLUSTER.get("poll", 0.2):

@@ -1,35 +1,26 @@
 """The registry: a new type is one new file and one line here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
-from destinations.backends.azure import AzureDestination
 from destinations.backends.base import Destination, StoredFile, TestStep
-from destinations.backends.dropbox import DropboxDestination
-from destinations.backends.ftp import FtpDestination
-from destinations.backends.gcs import GcsDestination
-from destinations.backends.local import LocalDestination
-from destinations.backends.rclone import RcloneDestination
-from destinations.backends.s3 import S3Destination
-from destinations.backends.sftp import SftpDestination
-from destinations.backends.storage import StorageDestination
-from destinations.backends.webdav import WebdavDestination
 from destinations.exceptions import DestinationConfigError
+from destinations.lib.later import LaterMapping
 
 __all__ = ["TYPES", "Destination", "StoredFile", "TestStep", "create_destination", "destination_class", "type_choices"]
 
 # in the order of the page on which one is chosen
-TYPES: dict[str, type[Destination]] = {
-    "local": LocalDestination,
-    "sftp": SftpDestination,
-    "ftp": FtpDestination,
-    "webdav": WebdavDestination,
-    "s3": S3Destination,
-    "azure": AzureDestination,
-    "gcs": GcsDestination,
-    "dropbox": DropboxDestination,
-    "rclone": RcloneDestination,
-    "storage": StorageDestination,
-}
+TYPES: MutableMapping[str, type[Destination]] = LaterMapping(
+    local="destinations.backends.local.LocalDestination",
+    sftp="destinations.backends.sftp.SftpDestination",
+    ftp="destinations.backends.ftp.FtpDestination",
+    webdav="destinations.backends.webdav.WebdavDestination",
+    s3="destinations.backends.s3.S3Destination",
+    azure="destinations.backends.azure.AzureDestination",
+    gcs="destinations.backends.gcs.GcsDestination",
+    dropbox="destinations.backends.dropbox.DropboxDestination",
+    rclone="destinations.backends.rclone.RcloneDestination",
+    storage="destinations.backends.storage.StorageDestination",
+)
 
 
 def type_choices() -> list[tuple[str, str]]:

@@ -13,8 +13,10 @@ SEND_BYTES = 256 * 1024
 class Connections:
     """Notes connections as they are opened; `shut` makes the requests that wait on them fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, refuse: Callable[[str], None] = lambda address: None) -> None:
+        """`refuse` raises for the address of a server that must not be asked: before anything is sent to it."""
         self._open: WeakSet[Any] = WeakSet()
+        self._refuse = refuse
         # called as the pieces of a body in memory go: one that is sent slowly does not stand still
         self.alive: Callable[[], None] = lambda: None
 
@@ -38,6 +40,12 @@ class Connections:
             def connect(self) -> None:
                 note(self)
                 super().connect()
+                # that of the server itself: a name may have led to another one when it was looked up before
+                try:
+                    connections._refuse(str(self.sock.getpeername()[0]))
+                except BaseException:
+                    self.close()
+                    raise
 
             def send(self, data: Any) -> None:
                 if not isinstance(data, bytes):

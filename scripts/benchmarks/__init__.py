@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import age, backup, destinations, encryption, front, memory, restore, scale, startup
+from benchmarks import age, backup, destinations, front, memory, queued, restore, scale, startup, tree
 from benchmarks.bench import Bench
 
 Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
@@ -10,11 +10,12 @@ Benchmark = tuple[str, Callable[[Bench], Iterator[str]]]
 BENCHMARKS: Mapping[str, Benchmark] = {
     "backup": (backup.TITLE, backup.run),
     "restore": (restore.TITLE, restore.run),
-    "encryption": (encryption.TITLE, encryption.run),
+    "tree": (tree.TITLE, tree.run),
     "age": (age.TITLE, age.run),
     "destinations": (destinations.TITLE, destinations.run),
     "memory": (memory.TITLE, memory.run),
     "startup": (startup.TITLE, startup.run),
     "front": (front.TITLE, front.run),
+    "queue": (queued.TITLE, queued.run),
     "scale": (scale.TITLE, scale.run),
 }

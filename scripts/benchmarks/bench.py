@@ -17,7 +17,7 @@ SPACE_FACTOR = 4
 class Bench:
     """`size_mb` of the main instance and `memory_mb` of those that memory is measured with, in 10^6 bytes.
 
-    `executions` is the length of the history that pages are measured with.
+    `executions` is the length of the history that pages are measured with, `tree_files` the number of small files.
     """
 
     directory: Path
@@ -25,6 +25,7 @@ class Bench:
     memory_mb: tuple[int, ...]
     executions: int
     rounds: int
+    tree_files: int = 100_000
 
     def instance(self, megabytes: int | None = None) -> Path:
         """Return the root of an instance with a database of that size, created at the first call."""

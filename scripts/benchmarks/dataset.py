@@ -10,86 +10,76 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 DEMO = Path(__file__).resolve().parents[2] / "tests" / "data" / "instance"
 ACCOUNTING = Path("data", "tacacs_accounting.db")
-SEED = 20261123
+SEED = 7
 MEGABYTE = 1_000_000
-BYTES_PER_ROW = 245  # with its share of the three indexes, measured
-SECONDS_BETWEEN_ROWS = 11
-FIRST_ROW_AT = datetime(2024, 1, 1, tzinfo=UTC)
-STATUSES = ("START", "STOP", "UPDATE")
+BYTES_PER_ROW = 330  # with its share of the indexes, measured
+FIRST_ROW_AT = datetime(2026, 1, 1)  # noqa: DTZ001 - as the service writes it
 COMMANDS = (
-    "write memory",
-    "configure terminal",
     "show running-config",
+    "show interfaces GigabitEthernet0/%d",
+    "configure terminal",
+    "ip route 10.%d.0.0 255.255.0.0",
+    "write memory",
     "show version",
-    "ping 192.0.2.1",
     "clear counters",
+    "ping 192.0.2.%d",
+    "show log | include %d",
 )
 COLUMNS = (
-    "timestamp, username, session_id, status, service, command, client_ip, port, bytes_in, bytes_out, elapsed_time, "
-    "privilege_level, is_recent"
+    "timestamp, username, session_id, status, service, command, client_ip, port, start_time, bytes_in, bytes_out, "
+    "elapsed_time, privilege_level, attributes"
 )
-Row = tuple[str, str, int, str, str, str, str, str, int, int, int, int, int]
+CACHE_KIB = 200_000
+Row = tuple[str, str, int, str, str, str, str, str, str, int, int, int, int, str]
 
 
 def make_instance(root: Path, megabytes: int) -> None:
-    """Copy the demo instance to `root` and fill its accounting database to about `megabytes` (10^6 bytes)."""
+    """Copy the demo instance to `root` and add rows to its accounting database, to about `megabytes` (10^6 bytes)."""
     shutil.copytree(DEMO, root)
     count = megabytes * MEGABYTE // BYTES_PER_ROW
+    marks = ", ".join("?" * len(COLUMNS.split(",")))
     with closing(sqlite3.connect(root / ACCOUNTING, isolation_level=None)) as connection:
         # this file is not needed after a crash
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
-        fill(connection, count)
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        # with the indexes and triggers in place, so that the pages are filled as by a service that writes for years
+        connection.execute("BEGIN")
+        connection.executemany(f"INSERT INTO accounting_logs ({COLUMNS}) VALUES ({marks})", rows(count))
+        connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode=WAL")
-
-
-def fill(connection: sqlite3.Connection, count: int) -> None:
-    """Replace the rows of ``accounting_logs`` by `count` others, as the service writes them; indexes come last."""
-    later = connection.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'accounting_logs' AND type IN ('index', 'trigger')"
-    ).fetchall()
-    connection.execute("BEGIN")
-    for kind, name, _ in later:
-        connection.execute(f"DROP {kind} {name}")
-    for table in ("accounting_logs", "mv_daily_totals", "mv_daily_unique_users"):
-        connection.execute(f"DELETE FROM {table}")
-    marks = ", ".join("?" * len(COLUMNS.split(",")))
-    connection.executemany(f"INSERT INTO accounting_logs ({COLUMNS}) VALUES ({marks})", rows(count))
-    connection.execute("INSERT INTO mv_daily_totals SELECT date(timestamp), count(*) FROM accounting_logs GROUP BY 1")
-    connection.execute(
-        "INSERT INTO mv_daily_unique_users SELECT date(timestamp), username, min(timestamp) FROM accounting_logs"
-        " GROUP BY 1, 2"
-    )
-    for *_, statement in sorted(later):
-        connection.execute(statement)
-    connection.execute("COMMIT")
 
 
 def rows(count: int) -> Iterator[Row]:
     """Yield the same `count` rows on every machine."""
-    bits = random.Random(SEED).getrandbits
+    chance = random.Random(SEED)
+    below = chance.randrange
+    at = FIRST_ROW_AT
     for number in range(count):
-        at = FIRST_ROW_AT + timedelta(seconds=number * SECONDS_BETWEEN_ROWS, microseconds=bits(20) % 1_000_000)
-        dice = bits(64)
+        at += timedelta(milliseconds=below(4000))
+        command = chance.choice(COMMANDS)
+        if "%d" in command:
+            command %= below(255)
         yield (
-            at.isoformat(timespec="microseconds"),
-            f"user{dice % 120:04}",
-            bits(31),
-            STATUSES[(dice >> 8) % 3],
+            at.isoformat(" "),
+            f"user{below(120):04}",
+            chance.getrandbits(31),
+            chance.choice(("START", "STOP", "UPDATE")),
             "shell",
-            COMMANDS[(dice >> 16) % 6],
-            f"10.0.{dice >> 24 & 255}.{dice >> 32 & 255}",
-            f"tty{1 + (dice >> 40) % 16}",
-            bits(16) % 10_000,
-            bits(16) % 10_000,
-            (dice >> 48) % 3_600,
-            15,
-            1,
+            command,
+            f"10.{below(8)}.{below(256)}.{below(256)}",
+            f"tty{below(16)}",
+            at.isoformat(),
+            below(10**6),
+            below(10**6),
+            below(3600),
+            chance.choice((1, 15)),
+            f'{{"task_id":"{number}","nas":"nas-{below(2000):04}.example.net","rem_addr":"198.51.100.{below(255)}"}}',
         )
 
 

@@ -10,7 +10,7 @@ from benchmarks.report import HEADINGS, Target, measured, table
 from benchmarks.site import Site
 
 TITLE = "Memory"
-PEAK_LIMIT_MIB = 160
+PEAK_LIMIT_MIB = 110
 GROWTH_LIMIT_MIB = 16
 
 

@@ -1,67 +1,83 @@
-"""A restore into live data, safety backup included, beside `tar xz` and `tar cz` of the same data."""
+"""A restore into live data, safety backup included, beside `tar xz` and `tar cz` of the same data; and a drill."""
 
-import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from benchmarks import peers
 from benchmarks.bench import Bench, say
 from benchmarks.measure import Sample, alternate, shell
+from benchmarks.peers import BY_NAME, ENVIRONMENT, PEERS, Peer
 from benchmarks.report import HEADINGS, Target, comparison, measured, table
-from benchmarks.site import INSTANCE, Site
+from benchmarks.site import Site, sealed_site
 
 TITLE = "Restore"
-OURS, TAR = "backupsite", "`tar xz` + `tar cz`"
-WALL_LIMIT = 0.5
-PEAK_LIMIT_MIB = 160
+PLAIN, AGE = "backupsite", "backupsite, age identity"
+TAR, DRILL = "`tar xz` + `tar cz`", "`manage.py drill`"
+WALL_LIMIT = 0.37
+AGE_BESIDE_PLAIN = 1.10
+PEAK_LIMIT_MIB = 110
+DRILL_LIMIT_S = 3.8
 # the state before is packed, as our safety backup does, and then the archive is unpacked
-TAR_SCRIPT = """
-tar -cz -C "$1" . > "$2/before.tar.gz"; sync "$2/before.tar.gz"
-mkdir "$2/unpacked"; tar -xz -C "$2/unpacked" -f "$3"; sync -f "$2"
-"""
+TAR_SCRIPT = BY_NAME[peers.TAR].backup.replace("archive", "before") + "\n" + BY_NAME[peers.TAR].restore
 
 
 def run(bench: Bench) -> Iterator[str]:
     root = bench.instance()
-    site, archive_id, archive = _site_with_backup(bench, root, "site-restore")
-    samples = alternate(
-        {OURS: lambda: _ours(site, archive_id), TAR: lambda: _by_hand(root, archive, bench)}, bench.rounds
-    )
+    plain = Site.create(bench.directory / "site-restore", root)
+    sealed = sealed_site(bench, root)
+    plain_id, sealed_id = plain.backup_id(), sealed.backup_id()
+    contestants: dict[str, Callable[[], Sample]] = {
+        PLAIN: partial(_ours, plain, plain_id),
+        AGE: partial(_ours, sealed, sealed_id),
+        TAR: partial(_peer, BY_NAME[peers.TAR], TAR_SCRIPT, root, bench),
+    }
+    contestants |= {
+        f"{peer.name.partition(',')[0].split()[0]} restore`, no safety backup": partial(
+            _peer, peer, peer.restore, root, bench
+        )
+        for peer in PEERS
+        if peer.installed and peer.restore and peer.name != peers.TAR
+    }
+    samples = alternate(contestants, bench.rounds)
     yield f"{bench.size_mb} MB of accounting data, from archive to proven live data, median of {bench.rounds}:"
     yield comparison(samples, TAR)
-    ratio = samples[OURS].wall / samples[TAR].wall
-    yield f"- {Target('wall time beside `tar xz` + `tar cz` (set for 500 MB)', ratio, WALL_LIMIT, 'x')}"
+    ratio = samples[PLAIN].wall / samples[TAR].wall
+    yield f"- {Target(f'wall time beside {TAR} (set for the full size)', ratio, WALL_LIMIT, 'x')}"
+    ratio = samples[AGE].wall / samples[PLAIN].wall
+    yield f"- {Target('wall time with an age identity beside the plain one', ratio, AGE_BESIDE_PLAIN, 'x')}"
+    drill = alternate({DRILL: partial(plain.command, "drill", plain_id, "--json")}, bench.rounds)[DRILL]
+    yield f"A trial restore with the full integrity check, median of {bench.rounds}:"
+    yield table(HEADINGS, [measured(DRILL, drill)])
+    yield f"- {Target('wall time of a drill (set for the full size)', drill.wall, DRILL_LIMIT_S, ' s')}"
     rows = {f"{size} MB": _sized(bench, size) for size in bench.memory_mb}
     yield "One restore of each size:"
     yield table(HEADINGS, [measured(name, sample) for name, sample in rows.items()])
-    peak = max(sample.peak_bytes for sample in rows.values()) / (1 << 20)
+    peak = max(sample.peak_bytes for sample in (samples[AGE], *rows.values())) / (1 << 20)
     yield f"- {Target('peak memory at any size', peak, PEAK_LIMIT_MIB, ' MiB')}"
 
 
-def _site_with_backup(bench: Bench, root: Path, name: str) -> tuple[Site, str, Path]:
-    site = Site.create(bench.directory / name, root)
-    backup = site.backup()
-    return site, str(json.loads(backup.output)["id"]), site.archive_of(backup)
-
-
 def _sized(bench: Bench, size: int) -> Sample:
-    root = bench.instance(size)
-    site, archive_id, _ = _site_with_backup(bench, root, f"site-restore-{size}")
-    sample = _ours(site, archive_id)
+    site = Site.create(bench.directory / f"site-restore-{size}", bench.instance(size))
+    sample = _ours(site, site.backup_id())
     shutil.rmtree(site.home)
     return sample
 
 
 def _ours(site: Site, archive_id: str) -> Sample:
-    say(OURS)
-    sample = site.command("restore", archive_id, "--instance", INSTANCE, "--confirm", "--json")
-    shutil.rmtree(site.home / "backups" / "bench" / INSTANCE / "safety")
+    say(f"restore in {site.home.name}")
+    sample = site.restore(archive_id)
+    shutil.rmtree(site.safety_backups)
     return sample
 
 
-def _by_hand(root: Path, archive: Path, bench: Bench) -> Sample:
-    say(TAR)
-    target = bench.scratch("by-hand")
-    sample = shell(TAR_SCRIPT, root, target, archive)
+def _peer(peer: Peer, script: str, root: Path, bench: Bench) -> Sample:
+    """Measure `script` after a backup by `peer`, which is not in the figure."""
+    say(f"restore by {peer.program}")
+    target = bench.scratch("peer")
+    peers.prepare(peer, root, target)
+    shell(ENVIRONMENT + peer.backup, root, target)
+    sample = shell(ENVIRONMENT + script, root, target)
     shutil.rmtree(target)
     return sample

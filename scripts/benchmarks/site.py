@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.bench import Bench
 from benchmarks.measure import BenchmarkError, Sample, run
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
@@ -28,11 +29,11 @@ class Site:
     settings: Mapping[str, str]
 
     @classmethod
-    def create(cls, home: Path, instance_root: Path, **settings: str) -> "Site":
+    def create(cls, home: Path, instance_root: Path, *, instances: str = INSTANCES_FILE, **settings: str) -> "Site":
         """Make a site with one instance, INSTANCE, whose files lie in `instance_root`, and one local destination."""
         home.mkdir(mode=0o700)
         (home / "backups").mkdir(mode=0o700)
-        text = INSTANCES_FILE.format(name=INSTANCE, root=json.dumps(str(instance_root)))
+        text = instances.format(name=INSTANCE, root=json.dumps(str(instance_root)))
         (home / "instances.toml").write_text(text)
         site = cls(home, settings)
         site.command("migrate", "--verbosity", "0")
@@ -45,7 +46,7 @@ class Site:
 
     def python(self, *words: str | Path) -> Sample:
         """Run a Python program in the environment of the site. Raises BenchmarkError when it fails."""
-        return run([sys.executable, *words], env=self._environment())
+        return run([sys.executable, *words], env=self.environment())
 
     def backup(self) -> Sample:
         """Back up INSTANCE; what it printed is in `output`, the size of its archive in `output_bytes`."""
@@ -55,11 +56,38 @@ class Site:
             raise BenchmarkError(f"the backup is {result['status']}: {result['error_message']}")
         return replace(sample, output_bytes=result["compressed_size_bytes"])
 
+    def backup_id(self) -> str:
+        """Back up INSTANCE and return the id of the backup."""
+        return str(json.loads(self.backup().output)["id"])
+
+    def restore(self, archive_id: str) -> Sample:
+        return self.command("restore", archive_id, "--instance", INSTANCE, "--confirm", "--json")
+
+    @property
+    def safety_backups(self) -> Path:
+        return self.home / "backups" / DESTINATION / INSTANCE / "safety"
+
     def archive_of(self, backup: Sample) -> Path:
         """Return where the archive of `backup` lies."""
         return self.home / "backups" / DESTINATION / str(json.loads(backup.output)["backup_path"])
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         ours = ("BACKUP", "DATABASE_URL", "SECRET_KEY", "LOG_", "DJANGO_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return inherited | {"BACKUPSITE_HOME": str(self.home)} | dict(self.settings)
+
+
+def sealed_site(bench: Bench, root: Path) -> Site:
+    """Return a new site that encrypts for a recipient and holds the identity too."""
+    identity = bench.scratch("keys") / "identity.txt"
+    keys = bench.scratch("site-keys")
+    keys.rmdir()
+    made = Site.create(keys, root).command("createkey", identity, "--json")
+    home = bench.scratch("site-sealed")
+    home.rmdir()
+    return Site.create(
+        home,
+        root,
+        BACKUP_ENCRYPTION_RECIPIENTS=str(json.loads(made.output)["recipient"]),
+        BACKUP_ENCRYPTION_IDENTITY_FILE=str(identity),
+    )

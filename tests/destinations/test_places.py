@@ -127,3 +127,10 @@ def test_a_server_on_this_machine_is_not_off_it() -> None:
     BackupCopy.objects.update(destination=far)
     assert [fact.copy.execution_id for fact in facts_of(["shop"])[0].copies_away] == [backup.pk]
     assert not BACKUP.only_own_host_recovers(backup)
+
+
+@pytest.mark.django_db
+def test_of_a_type_that_no_release_here_knows_no_copy_counts_as_off_this_machine() -> None:
+    backup = an_execution()
+    BackupDestination.objects.update(type="removed-since")
+    assert [fact.place.leaves_machine for fact in facts_of([backup.instance])[0].copies] == [False]

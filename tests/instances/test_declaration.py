@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backups.checks import check_instances_file, check_sources
+from backups.checks.instances.described import check_instances_file, check_sources
 from backups.errors import InstanceError
 from backups.instances import get_instance, instance_names, inventory
 from tests.support.processes.unprivileged_user import open_way, run_as_nobody

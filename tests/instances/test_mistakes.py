@@ -2,7 +2,7 @@
 
 import pytest
 
-from backups.checks import check_instances_file
+from backups.checks.instances.described import check_instances_file
 from tests.support.site_fixtures import Declare
 
 

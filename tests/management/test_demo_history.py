@@ -11,6 +11,7 @@ from backups.errors import BackupError
 from backups.management.quickstart import demo_history
 from backups.models import BackupCopy, BackupExecution, BackupSchedule, DrillExecution
 from backups.service.monitoring.trends.days import Outcome, days_of
+from backups.service.monitoring.verdict import verdicts
 from tests.support.rows import a_destination, an_execution
 
 pytestmark = pytest.mark.django_db
@@ -54,3 +55,13 @@ def test_a_site_that_is_in_use_gets_no_made_up_history(empty_site: Path) -> None
     with pytest.raises(BackupError, match="This site is in use"):
         demo_history.describe_instances(3)
     assert list(empty_site.rglob("instances.toml")) == [empty_site / "instances.toml"]
+
+
+def test_one_instance_of_several_is_protected(empty_site: Path) -> None:
+    names = demo_history.names_of(3)
+    demo_history.describe_instances(3)
+    destination = a_destination("local")
+    for name in names:
+        an_execution(name, destination=destination)
+    demo_history.make_history(names, destination)
+    assert [verdict.level for verdict in verdicts(names)] == ["at-risk", "protected", "at-risk"]

@@ -99,6 +99,7 @@ def test_a_login_in_the_url_is_sent_and_never_shown(web: WebReceiver, add: Add) 
         ("mail", {"recipients": "  "}, "recipients"),
         ("apprise", {"urls": "nothing://host"}, "urls"),
         ("apprise", {"urls": "syslog://"}, "urls"),
+        ("apprise", {"urls": "json://169.254.169.254/latest"}, "urls"),
         ("mail", {"recipients": "ops@example.net", "colour": "red"}, "colour"),
     ],
 )

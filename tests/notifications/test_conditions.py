@@ -104,7 +104,7 @@ def test_a_run_and_its_notice_are_recorded_together_and_a_notice_that_fails_undo
     def breaks(_: object) -> None:
         Notice.objects.create(instance="half", code="x", event="failed", level="alarm", text="x")
 
-    monkeypatch.setattr(finish.kind_of(run), "with_end", [breaks])
+    monkeypatch.setattr(finish.steps_of(run), "with_end", [breaks])
     record_end(run, Ending(Status.FAILED, "The disk is full."))
     run.refresh_from_db()
     assert run.status == "failed"

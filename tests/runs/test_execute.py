@@ -13,7 +13,6 @@ from backups.models import BackupExecution, BackupSchedule, CopyExecution, Drill
 from backups.runs import finish
 from backups.runs.claim import claim
 from backups.runs.registry import find_run, kind_of, kinds, register
-from backups.service.backup.kind import BACKUP
 from backups.service.backup.run import backup_now, run_backup
 from backups.service.backup.start import Slot, start_backup
 from backups.signals import execution_finished
@@ -109,13 +108,14 @@ def test_a_step_after_the_end_that_fails_is_logged_and_keeps_no_other_from_its_t
     def fails(_run: Run) -> None:
         raise ZeroDivisionError
 
-    before = list(BACKUP.after_end)
-    register(BACKUP, fails, lambda run: called.append(run.pk))
+    steps = register(BackupExecution, "backups.service.backup.kind.BACKUP")
+    before = list(steps.after_end)
+    steps.add(after_end=[fails, lambda run: called.append(run.pk)])
     try:
         with finished_runs() as ended:
             done = backup_now("tacacs-hq", destination, by="tests")
     finally:
-        BACKUP.after_end[:] = before
+        steps.after_end[:] = before
     assert (done.status, called, ended) == ("completed", [done.pk], [(done.pk, "completed")])
     assert any(record.getMessage().startswith("run.after-end-failed") for record in caplog.records)
 

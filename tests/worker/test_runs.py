@@ -6,8 +6,6 @@ import time
 
 import pytest
 
-from tests.support.processes.process_table import children_of
-from tests.support.sites.worker_process import Worker
 from tests.support.sites.worker_site import Site, eventually
 
 SHORT_TIMEOUTS = """
@@ -28,7 +26,7 @@ def test_a_run_that_is_cancelled_ends_within_seconds(site: Site) -> None:
 
     eventually(lambda: site.status(run_id) == "cancelled", within=5)
     assert site.run(run_id)["error_message"] == "Cancelled by alice."
-    eventually(lambda: process not in processes_of(worker), within=5)
+    eventually(lambda: process not in worker.runs(), within=5)
     site.leaves_nothing()
     lock.close()
 
@@ -38,10 +36,6 @@ def cancel(site: Site, run_id: str) -> None:
         "from backups.runs.finish import cancel; from backups.models import BackupExecution\n"
         f"cancel(BackupExecution.objects.get(pk={run_id!r}), by='alice')\n"
     )
-
-
-def processes_of(worker: Worker) -> list[int]:
-    return [pid for task in children_of(worker.sentinel) for pid in children_of(task)]
 
 
 def test_a_run_that_takes_too_long_fails_and_says_after_how_long(site: Site) -> None:

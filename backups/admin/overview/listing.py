@@ -55,7 +55,7 @@ def listing(judged: Sequence[Verdict], query: Mapping[str, str]) -> Listing:
     search, level, asked = query.get("q", "").strip(), query.get("level", ""), query.get("p", "")
     level = level if level in list(Level) else ""
     labels = {name: one.labels for name, one in inventory().instances.items()}
-    known = tuple(sorted({label for of_one in labels.values() for label in of_one}))
+    known = tuple(inventory().labels)
     label = query.get("label", "")
     label = label if label in known else ""
     matching = [

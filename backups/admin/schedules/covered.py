@@ -10,7 +10,6 @@ from django.http import HttpRequest
 from backups.admin.schedules.actions import ScheduleAction, buttons
 from backups.admin.shared import formats
 from backups.errors import BackupError
-from backups.instances import inventory
 from backups.models import BackupSchedule
 from backups.service.schedules.coverage import covered_by, covering, require_scope
 from backups.service.schedules.describe import scope_in_words
@@ -101,10 +100,6 @@ def describe_cover(scope: str, instance: str, label: str, instances: list[str]) 
     except BackupError as error:
         return {"covers": [], "covers_problem": error.text}
     return {"covers": covered_by(schedule), "covers_problem": ""}
-
-
-def labels() -> list[str]:
-    return sorted({label for one in inventory().instances.values() for label in one.labels})
 
 
 def typed_scope(values: Any) -> Iterator[tuple[str, Any]]:

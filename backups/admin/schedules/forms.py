@@ -6,9 +6,8 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 
-from backups.admin.schedules.covered import labels
 from backups.errors import BackupError
-from backups.instances import instance_names
+from backups.instances import instance_names, inventory
 from backups.models import BackupSchedule
 from backups.service.schedules.coverage import require_scope
 from backups.service.schedules.planning import next_runs
@@ -55,7 +54,7 @@ class ScheduleForm(ModelForm):
         names = instance_names()
         self.fields["instance"] = forms.ChoiceField(choices=_choices(names, row.instance), required=False)
         self._offer("instances", _choices(names, *(row.instances or [])))
-        self._offer("label", [("", "none"), *_choices(labels(), row.label)])
+        self._offer("label", [("", "none"), *_choices(inventory().labels, row.label)])
         self.initial["instances"] = row.instances or []
         self.fields["time_zone"] = forms.ChoiceField(
             choices=_choices(sorted(available_timezones()), row.time_zone),

@@ -12,7 +12,8 @@ from destinations.lib.streams import Source
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 FETCH_BYTES = 128 * 1024
-CHUNK_BYTES = 256 * 1024
+# a larger one is given back to the system after each use, and taken anew
+CHUNK_BYTES = 512 * 1024
 DAMAGED_HINT = "The file was truncated or altered after it was written. Fetch it again or use another backup."
 _DEFLATE = 8
 _FTEXT, _FNAME = 1, 8

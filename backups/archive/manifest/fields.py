@@ -144,7 +144,7 @@ def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise wrong(where, "a string", value)
     # NUL and lone surrogates cannot be stored in every database nor printed
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isprintable() and ("\0" in value or any("\ud800" <= character <= "\udfff" for character in value)):
         raise ArchiveError(f"The manifest's {where} holds characters that are not text.", hint=DAMAGED_HINT)
     return value
 

@@ -1,37 +1,27 @@
-"""Writing an archive: tar, compression, encryption and checksums in one pass over the files."""
+"""Writing an archive: tar, compression, encryption and checksums in one pass over its members."""
 
 import errno
 import hashlib
 import io
 import os
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backups.archive.compression.write import BLOCK_BYTES, Compressor, open_writer
+from backups.archive.compression.write import compressor
 from backups.archive.errors import ArchiveError
 from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.manifest.names import MANIFEST_NAME
 from backups.archive.minisign import new_digest
 from backups.archive.tar.header import RECORD_BYTES
+from backups.archive.tar.members import Found, PackedPart, Part, changed, header, padding
 from destinations.lib.streams import FlushingSink, Sink
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
-
-CHANGED_HINT = "Something writes into the workspace of the backup; run the backup again."
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A file to pack, and its name in the archive."""
-
-    path: Path
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,7 @@ class EncryptingSink(Protocol):
 def write_archive(
     target: Sink,
     manifest: Manifest,
-    parts: Sequence[Part],
+    parts: Sequence[Part | PackedPart],
     *,
     compression: str = "gzip",
     level: int = 6,
@@ -69,26 +59,32 @@ def write_archive(
 ) -> Packed:
     """Write the archive of `manifest` and `parts` to `target`, which stays open; discard `target` on any error.
 
-    `wrap` gets the sink of the archive and returns the encrypting sink that the compressed stream is written to.
-    `progress` gets the bytes packed since its last call, about every MiB, and may raise to stop the packing.
+    Parts that are packed already have to be of the same `compression`. `wrap` gets the sink of the archive and returns
+    the encrypting sink that the compressed stream is written to. `progress` gets the bytes read since its last call,
+    about every MiB, and may raise to stop the packing.
     Raises ArchiveError when manifest and parts do not agree, and lets OSError of files and target through.
     """
     entries = _match_entries(manifest, parts)
     document = manifest.to_json()
     # parsed as a restore will parse it: an archive whose manifest is refused must not be written
     Manifest.from_json(document)
-    taken_at = manifest.taken_at or datetime.now(UTC)
-    sink = _HashingSink(target)
-    with _compress_into(sink, compression, level, wrap) as stream:
-        stream.write(_header(MANIFEST_NAME, len(document), int(taken_at.timestamp())))
-        stream.write(document + _padding(len(document)))
-        for part in parts:
-            _write_part(stream, part, entries[part.name], progress)
-        stream.write(bytes(2 * RECORD_BYTES))
-    return Packed(sink.sha256.hexdigest(), sink.size_bytes, sink.blake2b.hexdigest())
+    taken_at = int((manifest.taken_at or datetime.now(UTC)).timestamp())
+    with compressor(compression, level) as packing, _hashing(target) as sink:
+        with _encrypting(sink, wrap) as stream:
+            head = header(MANIFEST_NAME, len(document), taken_at) + document + padding(len(document))
+            stream.write(packing.compress(head))
+            for part in parts:
+                found = Found()
+                for block in part.compressed(packing, found, progress):
+                    stream.write(block)
+                entry = entries[part.name]
+                if (found.size_bytes, found.sha256) != (entry.size_bytes, entry.checksum_sha256):
+                    raise changed(part.name)
+            stream.write(packing.compress(bytes(2 * RECORD_BYTES)))
+        return Packed(sink.sha256.hexdigest(), sink.size_bytes, sink.blake2b.hexdigest())
 
 
-def _match_entries(manifest: Manifest, parts: Sequence[Part]) -> dict[str, Entry]:
+def _match_entries(manifest: Manifest, parts: Sequence[Part | PackedPart]) -> dict[str, Entry]:
     """Return the entries by file name; raises ArchiveError unless each has exactly one part."""
     entries = {entry.file: entry for entry in manifest.contents}
     names: set[str] = set()
@@ -105,86 +101,29 @@ def _match_entries(manifest: Manifest, parts: Sequence[Part]) -> dict[str, Entry
 
 
 @contextmanager
-def _compress_into(
-    sink: "_HashingSink", compression: str, level: int, wrap: Callable[[FlushingSink], EncryptingSink] | None
-) -> Iterator[Compressor]:
-    """Yield a compressor that writes to `sink`, through the sink of `wrap`; both are finished or aborted at the end."""
-    with ExitStack() as cleanup:
-        encryptor = sink if wrap is None else wrap(sink)
-        cleanup.callback(encryptor.abort)
-        gate = _Gate(encryptor)
-        compressor = open_writer(compression, gate, level)
-        cleanup.callback(compressor.close)
-        # Run before the close above. What the compressor flushes after an error must not complete the archive, and its
-        # threads must not wait for an encryption program that reads nothing more.
-        cleanup.callback(encryptor.abort)
-        cleanup.callback(gate.shut)
-        yield compressor
-        compressor.close()
+def _encrypting(
+    sink: "_HashingSink", wrap: Callable[[FlushingSink], EncryptingSink] | None
+) -> Iterator[EncryptingSink]:
+    """Yield the sink of `wrap` around `sink`; it is finished at the end, or aborted."""
+    encryptor = sink if wrap is None else wrap(sink)
+    try:
+        yield encryptor
         encryptor.close()
+    finally:
+        encryptor.abort()
 
 
-def _write_part(stream: Compressor, part: Part, entry: Entry, progress: Callable[[int], None] | None) -> None:
-    digest = hashlib.sha256()
-    packed = 0
-    with part.path.open("rb", buffering=0) as source:
-        stream.write(_header(part.name, entry.size_bytes, int(os.fstat(source.fileno()).st_mtime)))
-        while block := source.read(BLOCK_BYTES):
-            packed += len(block)
-            if packed > entry.size_bytes:
-                break
-            digest.update(block)
-            stream.write(block)
-            if progress is not None:
-                progress(len(block))
-    if packed != entry.size_bytes or digest.hexdigest() != entry.checksum_sha256:
-        raise ArchiveError(f"The file {part.name} changed between its check and its packing.", hint=CHANGED_HINT)
-    stream.write(_padding(packed))
-
-
-def _header(name: str, size: int, mtime: int) -> bytes:
-    """Return a USTAR header, after an extended PAX header for names over 100 characters and sizes from 8 GiB."""
-    info = tarfile.TarInfo(name)
-    info.size = size
-    info.mtime = max(0, mtime)
-    info.mode = 0o600
-    return info.tobuf(tarfile.PAX_FORMAT)
-
-
-def _padding(size: int) -> bytes:
-    return bytes(-size % RECORD_BYTES)
-
-
-class _Gate:
-    """Forwards to `encryptor` until `shut`; later writes are dropped, and errors of a write during it."""
-
-    def __init__(self, encryptor: EncryptingSink) -> None:
-        self._encryptor = encryptor
-        self._shut = False
-
-    def write(self, data: "Buffer", /) -> int:
-        if not self._shut:
-            try:
-                self._encryptor.write(data)
-            except BaseException:
-                # shut by another thread during the write
-                if not self._shut:
-                    raise
-        return memoryview(data).nbytes
-
-    def flush(self) -> None:
-        if not self._shut:
-            self._encryptor.flush()
-
-    def shut(self) -> None:
-        self._shut = True
+@contextmanager
+def _hashing(target: Sink) -> Iterator["_HashingSink"]:
+    with ThreadPoolExecutor(1, thread_name_prefix="checksum") as beside:
+        yield _HashingSink(target, beside)
 
 
 class _HashingSink(io.RawIOBase):
-    """Hashes and counts the bytes written to the target."""
+    """Hashes and counts the bytes written to the target; one of the checksums in another thread."""
 
-    def __init__(self, target: Sink) -> None:
-        self._target = target
+    def __init__(self, target: Sink, beside: Executor) -> None:
+        self._target, self._beside = target, beside
         self.sha256 = hashlib.sha256()
         self.blake2b = new_digest()
         self.size_bytes = 0
@@ -194,15 +133,19 @@ class _HashingSink(io.RawIOBase):
 
     def write(self, data: "Buffer", /) -> int:
         view = memoryview(data).cast("B")
-        # a full disk takes a part of it first; only the next write raises the reason
-        while view:
-            written = self._target.write(view)
-            if not written:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            view = view[written:]
-        self.sha256.update(data)
-        self.blake2b.update(data)
-        size = memoryview(data).nbytes
+        size = len(view)
+        # the buffer is the caller's again afterwards
+        hashed = self._beside.submit(self.blake2b.update, view)
+        try:
+            self.sha256.update(view)
+            # a full disk takes a part of it first; only the next write raises the reason
+            while view:
+                written = self._target.write(view)
+                if not written:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                view = view[written:]
+        finally:
+            hashed.result()
         self.size_bytes += size
         return size
 

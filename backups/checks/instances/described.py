@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 
 from backups.components import Component
 from backups.errors import BackupError
@@ -24,7 +24,6 @@ from destinations.lib.formats import printable
 from destinations.lib.migrated import may_read
 
 
-@register()
 def check_instances_file(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E001: an instance has configuration errors. W001: there is no instances file yet."""
     return [
@@ -35,7 +34,6 @@ def check_instances_file(app_configs: Sequence[AppConfig] | None, **_: Any) -> l
     ]
 
 
-@register()
 def check_sources(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """W002: a file of an instance is missing or cannot be read."""
     # a warning: an error would stop every command, also for the other services and for the restore of this one
@@ -50,7 +48,6 @@ def check_sources(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
     ]
 
 
-@register()
 def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """W003: a running service uses another database than the one that would be backed up."""
     components: list[tuple[Instance, list[Component]]] = []
@@ -62,7 +59,6 @@ def check_databases_in_use(app_configs: Sequence[AppConfig] | None, **_: Any) ->
     ]
 
 
-@register()
 def check_restorable(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """W051: a component could not be restored, because of its mounts or the permissions of this user."""
     found: list[CheckMessage] = []
@@ -84,7 +80,6 @@ def check_restorable(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     return found
 
 
-@register()
 def check_declarations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """W005: the destinations and schedules that a service declares have errors."""
     found: list[CheckMessage] = []
@@ -96,7 +91,6 @@ def check_declarations(app_configs: Sequence[AppConfig] | None, **_: Any) -> lis
     return found
 
 
-@register(Tags.database)
 def check_gone(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 
 from backups.components import require_outside_site_paths
 from backups.errors import BackupError, ComponentError
@@ -16,13 +16,11 @@ from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 
 
-@register()
 def check_own_places(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E050: a component cannot be backed up or restored. W050: a part of a tree is left out of backups."""
     return list(_findings(SitePaths(configured_site_paths())))
 
 
-@register(Tags.database)
 def check_destination_places(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

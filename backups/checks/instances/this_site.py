@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Warning
 
 from backups.instances import inventory
 from backups.instances.kinds.backupsite.kind import ADVICE
 
 
-@register(Tags.database)
 def check_this_site(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

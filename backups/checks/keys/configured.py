@@ -11,7 +11,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Info, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Warning
 
 from backups.archive.age import AgeKeyError, fingerprint
 from backups.archive.encryption import KINDS, Age, EncryptionError
@@ -29,7 +29,6 @@ LEAST_PASSPHRASE = 12
 EXTENSION = re.compile(r"\.[a-z]{1,7}")
 
 
-@register()
 def check_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E040 to E045, W040 to W042, W046, W047, W052, I040: keys for archives and for signatures."""
     return [*_programs(), *_recipients(), *_identities(), *_passphrases(), *_signing_keys()]

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Warning
 
 from backups.archive.encryption import KINDS
 from backups.instances import inventory
@@ -18,7 +18,6 @@ from destinations.models import BackupDestination
 from destinations.policies.encryption_policy import Policy
 
 
-@register(Tags.database)
 def check_sealing(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

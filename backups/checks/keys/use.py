@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.db import DatabaseError
 
 from backups.archive.minisign import SigningKeyError
@@ -15,7 +15,6 @@ from destinations.lib.migrated import may_read
 from destinations.models import BackupDestination
 
 
-@register(Tags.database)
 def check_signing_keys(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
@@ -38,7 +37,6 @@ def check_signing_keys(
     ]
 
 
-@register(deploy=True)
 def check_archives(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """E046: no key opens a backup any more. W048: that is not known. As `checkkeys`, for `manage.py check --deploy`."""
     try:

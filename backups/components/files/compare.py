@@ -6,11 +6,11 @@ import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, LINK, ROOT, Member
-from backups.components.files.read import NestedTar
+from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, ROOT, Member
+from backups.components.files.index import read_tar
+from backups.components.files.read import BUFFER_BYTES, NestedTar
 from backups.components.files.replacing.scope import WHOLE, Scope
 from backups.lib.filesystem.attributes import GIVEN, attributes_of
-from backups.lib.filesystem.copy import open_regular
 from backups.lib.filesystem.walk import TreeEntry, walk
 
 BLOCK = 1 << 20
@@ -27,20 +27,22 @@ def first_difference(
     staying: Collection[str] = (),
     unkept: Collection[str] = (),
     trusted: bool = True,
+    index: Path | None = None,
 ) -> str | None:
     """Return the first name below `live` that differs from what `archive` has of `scope`; None when none does.
 
     Compared are content, target, mode, owner, attributes and which names are one file; not times, because a service may
     touch its files. What is outside of the scope is left out on both sides. The folders `staying` may exist for
-    something else, the attributes `unkept` may be missing. Raises ComponentError.
+    something else, the attributes `unkept` may be missing. `index` is that of `archive`, where it has
+    one. Raises ComponentError.
     """
 
     def may_stay(entry: TreeEntry) -> bool:
         return entry.is_folder and entry.name in staying
 
     inodes: dict[str, tuple[int, int]] = {}
-    with archive.open("rb") as file:
-        tar = NestedTar(file, archive.name, trusted=trusted)
+    with archive.open("rb", buffering=BUFFER_BYTES) as file:
+        tar = read_tar(file, archive.name, index, trusted=trusted)
         # both come in the order of `walk`
         found = walk(live, scope)
         for member in tar.members():
@@ -52,53 +54,64 @@ def first_difference(
                 entry = next(found, None)
             if entry is None:
                 return name
-            if entry.name != name or not _is_same(entry, member, unkept):
+            if entry.name != name or not _is_same(entry, member, tar, unkept):
                 return min(entry.name, name)
             if member.type == HARD_LINK:
                 if inodes.get(member.target) != (entry.info.st_dev, entry.info.st_ino):
                     return name
             elif member.linked:
                 inodes[member.name] = entry.info.st_dev, entry.info.st_ino
-            if member.type == FILE and not _holds(entry, member, tar):
-                return name
             checkpoint(0)
         return next((entry.name for entry in found if not may_stay(entry)), None)
 
 
-def _is_same(entry: TreeEntry, member: Member, unkept: Collection[str]) -> bool:
-    info = entry.info
+def _is_same(entry: TreeEntry, member: Member, tar: NestedTar, unkept: Collection[str]) -> bool:
     if member.type == HARD_LINK:
         # a name of a file that was compared already
         return entry.is_file
-    if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (member.uid, member.gid):
+    if member.type == FILE:
+        return entry.is_file and _is_same_file(entry, member, tar, unkept)
+    if not _has_owner(entry.info, member):
         return False
-    if member.type == LINK:
-        if not stat.S_ISLNK(info.st_mode) or os.readlink(entry.base, dir_fd=entry.dir_fd) != member.target:
+    if member.type == FOLDER:
+        if not entry.is_folder or stat.S_IMODE(entry.info.st_mode) != member.mode:
             return False
-    elif stat.S_IMODE(info.st_mode) != member.mode:
+    elif not stat.S_ISLNK(entry.info.st_mode) or os.readlink(entry.base, dir_fd=entry.dir_fd) != member.target:
         return False
-    elif member.type == FOLDER:
-        if not entry.is_folder:
+    # through the folder, because a link cannot be opened
+    return _has_attributes(f"/proc/self/fd/{entry.dir_fd}/{entry.base}", member, unkept)
+
+
+def _is_same_file(entry: TreeEntry, member: Member, tar: NestedTar, unkept: Collection[str]) -> bool:
+    descriptor, info = entry.open()
+    try:
+        if info.st_size != member.size or stat.S_IMODE(info.st_mode) != member.mode or not _has_owner(info, member):
             return False
-    elif not entry.is_file or info.st_size != member.size:
-        return False
-    found = attributes_of(f"/proc/self/fd/{entry.dir_fd}/{entry.base}")
-    wanted = member.attributes
+        if not _has_attributes(descriptor, member, unkept):
+            return False
+        end = 0
+        for offset, piece in tar.content():
+            if offset != end and not _is_hole(descriptor, end, offset):
+                return False
+            if _next(descriptor, offset, len(piece)) != piece:
+                return False
+            end = offset + len(piece)
+        return end == member.size or _is_hole(descriptor, end, member.size)
+    finally:
+        os.close(descriptor)
+
+
+def _has_owner(info: os.stat_result, member: Member) -> bool:
+    return os.geteuid() != 0 or (info.st_uid, info.st_gid) == (member.uid, member.gid)
+
+
+def _has_attributes(target: int | str, member: Member, unkept: Collection[str]) -> bool:
+    found, wanted = attributes_of(target), member.attributes
     return found == wanted or all(
         found.get(name) == wanted.get(name)
         for name in {*found, *wanted}
         if name not in unkept and name not in LABELS and (name in wanted or name.startswith(GIVEN))
     )
-
-
-def _holds(entry: TreeEntry, member: Member, tar: NestedTar) -> bool:
-    with open_regular(entry.path, dir_fd=entry.dir_fd) as file:
-        descriptor, end = file.fileno(), 0
-        for offset, piece in tar.content():
-            if not _is_hole(descriptor, end, offset) or _next(descriptor, offset, len(piece)) != piece:
-                return False
-            end = offset + len(piece)
-        return _is_hole(descriptor, end, member.size)
 
 
 def _is_hole(descriptor: int, start: int, end: int) -> bool:
@@ -119,7 +132,7 @@ def _is_hole(descriptor: int, start: int, end: int) -> bool:
 
 
 def _next(descriptor: int, offset: int, size: int) -> bytes:
-    data = b""
+    data = os.pread(descriptor, size, offset)
     while len(data) < size and (piece := os.pread(descriptor, size - len(data), offset + len(data))):
         data += piece
     return data

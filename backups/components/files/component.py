@@ -20,15 +20,13 @@ from backups.components.base import (
     SpaceNeeded,
 )
 from backups.components.files.compare import first_difference
-from backups.components.files.format.header import TAR_BLOCK
-from backups.components.files.format.sparse import stored_bytes
 from backups.components.files.kernel_files import kernel_made, with_kernel_files
-from backups.components.files.listing import ListWriter, listed_member
+from backups.components.files.listing import ListWriter
 from backups.components.files.pack import pack_tree
 from backups.components.files.replacing.layout import layout_of, obstacles
 from backups.components.files.replacing.replace import clear_tree, replace_tree
 from backups.components.files.replacing.scope import Scope
-from backups.components.files.space import region_space
+from backups.components.files.space import region_space, tar_bytes
 from backups.errors import ComponentError, Untouched
 from backups.lib.filesystem.atomic import discard, replace_file, translate_os_errors
 from backups.lib.filesystem.copy import copy_stable, matches_checksum
@@ -39,8 +37,6 @@ from backups.lib.paths import size_or_zero, stat_path
 from backups.lib.site_paths import NO_SITE_PATHS, SitePaths, SitePathsBelow
 from destinations.lib.formats import printable
 
-# with times in fractions of seconds; most entries have no attributes
-HEADER_BYTES = 3 * TAR_BLOCK
 STOP_SERVICE = "Stop the service meanwhile, with hooks.before_restore."
 
 
@@ -57,6 +53,7 @@ class FilesComponent(Component):
         self._applied: os.stat_result | None = None
         self._notes: list[str] = []
         self._unkept: frozenset[str] = frozenset()
+        self._tree_bytes: int | None = None
 
     def sources(self) -> list[Path]:
         return [self.path]
@@ -70,16 +67,12 @@ class FilesComponent(Component):
         return layout_of(self.path.resolve(), self.site_paths_below()).staying
 
     def source_bytes(self) -> int:
-        total = size_or_zero(self.path)
         if not self.path.is_dir():
-            return total
-        # the root, and the two blocks at the end
-        total = HEADER_BYTES + 2 * TAR_BLOCK
-        with suppress(ComponentError):  # an estimate: the export reports the error
-            for entry in walk(self.path, self.site_paths_below()):
-                stored = stored_bytes(entry) if entry.is_file else 0
-                total += HEADER_BYTES + stored + -stored % TAR_BLOCK
-        return total
+            return size_or_zero(self.path)
+        # once: a restore asks three times before it changes anything, and a tree may have millions of entries
+        if self._tree_bytes is None:
+            self._tree_bytes = tar_bytes(self.path, self.site_paths_below())
+        return self._tree_bytes
 
     def export(self, context: ExportContext) -> Export:
         if (refusal := kernel_made(self.path)) is not None:
@@ -98,9 +91,7 @@ class FilesComponent(Component):
         with listing.open("xb") as file:
             listing.chmod(0o600)
             writer = ListWriter(file)
-            packed = pack_tree(
-                self.path, target, context.checkpoint, lambda one: writer.add(listed_member(one, exact=True)), own
-            )
+            packed = pack_tree(self.path, target, context.checkpoint, writer.add_packed, own)
             writer.finish()
         places = list(own.existing(self.path))
         left_out = [LeftOut(self.name, printable(name), place.what) for name, place in places]
@@ -165,6 +156,7 @@ class FilesComponent(Component):
     def apply(self, entries: Sequence[Entry], context: ApplyContext) -> None:
         (entry,) = entries
         staged, live = context.staged / entry.file, self.path.resolve()
+        self._tree_bytes = None
         if self._is_tree(entry):
             done = replace_tree(
                 staged,
@@ -173,6 +165,7 @@ class FilesComponent(Component):
                 entry.permissions,
                 own=self.site_paths_below(),
                 trusted=entry.trusted,
+                index=context.index_of(entry),
             )
             self._applied, self._notes, self._unkept = done.info, done.notes, done.unkept
         elif live.is_dir():
@@ -214,6 +207,7 @@ class FilesComponent(Component):
             staying=layout.staying,
             unkept=self._unkept,
             trusted=entry.trusted,
+            index=context.index_of(entry),
         )
 
     def matches(self, entries: Sequence[Entry], context: ApplyContext) -> bool:

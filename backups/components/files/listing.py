@@ -6,22 +6,22 @@ Reading and writing keep one block in memory.
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backups.components.files.format.header import FILE, FOLDER, HARD_LINK, LINK, ROOT, SECOND, Member
 from backups.components.files.read import NestedTar
 from destinations.lib.streams import Sink, SkippingSource, Source
 
-LETTERS = {FILE: b"f", FOLDER: b"d", LINK: b"l"}
-TYPES = {letter: type for type, letter in LETTERS.items()}
+# a second name of a file is listed as a file
+LETTERS = {FILE: "f", HARD_LINK: "f", FOLDER: "d", LINK: "l"}
+TYPES = {b"f": FILE, b"d": FOLDER, b"l": LINK}
 BLOCK_BYTES = 256 * 1024
 LENGTH_BYTES = 4
 # names have common prefixes, which the fastest level compresses well enough
 LEVEL = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ListedEntry:
+class ListedEntry(NamedTuple):
     """An entry of a tree in a backup. `mtime_ns` is not `exact` where a tar has a whole second."""
 
     name: str
@@ -66,8 +66,17 @@ class ListWriter:
 
     def add(self, entry: ListedEntry) -> None:
         time = f"{entry.mtime_ns}" if entry.exact else f"{entry.mtime_ns // SECOND}s"
-        numbers = f" {entry.mode:o} {entry.uid} {entry.gid} {entry.size} {time} ".encode()
-        record = LETTERS[entry.type] + numbers + _bytes(entry.name) + b"\0" + _bytes(entry.target) + b"\0"
+        self._add(entry, time, entry.target)
+
+    def add_packed(self, member: Member) -> None:
+        """Add an entry with the time that its file system has."""
+        self._add(member, f"{member.mtime_ns}", member.target if member.type == LINK else "")
+
+    def _add(self, entry: ListedEntry | Member, time: str, target: str) -> None:
+        text = (
+            f"{LETTERS[entry.type]} {entry.mode:o} {entry.uid} {entry.gid} {entry.size} {time} {entry.name}\0{target}\0"
+        )
+        record = text.encode("utf-8", "surrogateescape")
         self._records.append(record)
         self._size += len(record)
         if self._size >= BLOCK_BYTES:
@@ -122,10 +131,6 @@ def _decoded(head: bytes, target: bytes) -> ListedEntry:
         exact=exact,
         target=_text(target),
     )
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _text(name: bytes) -> str:

@@ -29,7 +29,7 @@ from backups.components.files.format.sparse import encode_map, segments_of
 from backups.components.files.kernel_files import ContentLeftOut
 from backups.errors import ComponentError
 from backups.lib.filesystem.attributes import Attributes, attributes_of
-from backups.lib.filesystem.copy import copy_unchanged, open_regular
+from backups.lib.filesystem.copy import copy_unchanged
 from backups.lib.filesystem.walk import FOLDER as OPEN_FOLDER
 from backups.lib.filesystem.walk import TreeEntry, walk
 from backups.lib.paths import unreadable, vanished
@@ -39,6 +39,8 @@ from destinations.lib.formats import human_size, printable
 KILLED_RESTORE = (
     "a restore that was killed left it, perhaps with files of this tree; its rollback, or the next restore, settles it"
 )
+# many small files at a time
+BUFFER_BYTES = 128 * 1024
 Note = Callable[[Member], None]
 Inode = tuple[int, int]
 
@@ -70,7 +72,7 @@ def pack_tree(
         packed.warnings.append(printable(f"{root / name} was left out: {KILLED_RESTORE}"))
 
     target.touch(mode=0o600, exist_ok=False)
-    with target.open("r+b") as tar:
+    with target.open("r+b", buffering=BUFFER_BYTES) as tar:
         packer = _Packer(tar, checkpoint)
         packer.add_root(root)
         for entry in walk(root, ContentLeftOut(own), draft=left_out):
@@ -107,7 +109,7 @@ class _Packer:
     def add(self, entry: TreeEntry) -> Member:
         """Write the header of the entry and what it holds."""
         if entry.is_file:
-            return self._add_link(entry) or self._add_file(entry)
+            return self._add_file(entry)
         member = _described(entry.name, FOLDER if entry.is_folder else LINK, entry.info)
         base = entry.base
         if not entry.is_folder:
@@ -115,60 +117,62 @@ class _Packer:
                 member.target = os.readlink(base, dir_fd=entry.dir_fd)
             except FileNotFoundError as error:
                 raise vanished(entry.path) from error
+            except OSError as error:  # it is no link any more
+                raise unreadable(entry.path, error) from error
         # through the folder, because a link cannot be opened
         attributes = _attributes(f"/proc/self/fd/{entry.dir_fd}/{base}", entry)
         self._write_header(member, entry, attributes)
         return member
 
-    def _add_link(self, entry: TreeEntry) -> Member | None:
-        """Write a second name of a file that is in the tar already; None when it is not."""
-        inode = entry.info.st_dev, entry.info.st_ino
-        if entry.info.st_nlink == 1 or inode not in self._linked:
-            return None
-        first, others = self._linked.pop(inode)
-        if others > 1:
-            self._linked[inode] = first, others - 1
-        member = _described(entry.name, HARD_LINK, entry.info)
-        member.target, member.size = first, entry.info.st_size
-        self._write_header(member, entry, {})
-        return member
-
     def _add_file(self, entry: TreeEntry) -> Member:
-        path = entry.path
-        with open_regular(path, dir_fd=entry.dir_fd) as reading:
-            descriptor = reading.fileno()
-            info = os.fstat(descriptor)
-            member = _described(entry.name, FILE, info)
-            member.size = info.st_size
-            records = {}
+        descriptor, info = entry.open()
+        try:
+            inode, records = (info.st_dev, info.st_ino), {}
             if info.st_nlink > 1:
-                self._linked[info.st_dev, info.st_ino] = entry.name, info.st_nlink - 1
+                if inode in self._linked:
+                    return self._add_link(entry, info)
+                self._linked[inode] = entry.name, info.st_nlink - 1
                 records["comment"] = HARD_LINKED
-            attributes, map_ = _attributes(descriptor, path), b""
+            member = _described(entry.name, FILE, info)
+            member.size = member.stored = info.st_size
+            attributes, map_ = _attributes(descriptor, entry), b""
             if (segments := segments_of(descriptor, info)) is not None:
                 map_ = encode_map(segments, info.st_size)
                 member.sparse, member.stored = True, len(map_) + sum(length for _, length in segments)
-                reading.seek(0)
             self._write_header(member, entry, attributes, records)
             self._tar.write(map_)
-            copy_unchanged(reading, self._tar, path, self._checkpoint, segments)
-            self._tar.write(bytes(-(member.stored if member.sparse else member.size) % TAR_BLOCK))
+            copy_unchanged(descriptor, info, self._tar, lambda: entry.path, self._checkpoint, segments)
+            self._tar.write(bytes(-member.stored % TAR_BLOCK))
+        finally:
+            os.close(descriptor)
+        return member
+
+    def _add_link(self, entry: TreeEntry, info: os.stat_result) -> Member:
+        """Write a second name of a file that is in the tar already."""
+        inode = info.st_dev, info.st_ino
+        first, others = self._linked.pop(inode)
+        if others > 1:
+            self._linked[inode] = first, others - 1
+        member = _described(entry.name, HARD_LINK, info)
+        member.target, member.size = first, info.st_size
+        self._write_header(member, entry, {})
         return member
 
     def _write_header(
         self, member: Member, what: TreeEntry | Path, attributes: Attributes, records: dict[str, bytes] | None = None
     ) -> None:
-        path = what.path if isinstance(what, TreeEntry) else what
         try:
             kept = attribute_records(attributes) if attributes else {}
         except MalformedHeaderError as error:
-            raise ComponentError(f"{path} cannot be backed up: {error}.", hint="Remove its access list.") from error
+            raise ComponentError(
+                f"{_path(what)} cannot be backed up: {error}.", hint="Remove its access list."
+            ) from error
         if records:
             kept |= records
         header = encode(member, kept)
         if len(header) > LONGEST_HEADER:
             raise ComponentError(
-                f"{path} cannot be backed up: its path and extended attributes are longer than"
+                f"{_path(what)} cannot be backed up: its path and extended attributes are longer than"
                 f" {human_size(LONGEST_HEADER)}.",
                 hint="Leave it out of the component.",
             )
@@ -191,6 +195,10 @@ def _attributes(target: int | str, what: TreeEntry | Path) -> Attributes:
     try:
         return attributes_of(target)
     except FileNotFoundError as error:
-        raise vanished(what.path if isinstance(what, TreeEntry) else what) from error
+        raise vanished(_path(what)) from error
     except OSError as error:
-        raise unreadable(what.path if isinstance(what, TreeEntry) else what, error) from error
+        raise unreadable(_path(what), error) from error
+
+
+def _path(what: TreeEntry | Path) -> Path:
+    return what if isinstance(what, Path) else what.path

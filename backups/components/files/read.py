@@ -37,6 +37,8 @@ from destinations.lib.formats import human_size, printable
 from destinations.lib.streams import SkippingSource
 
 BLOCK = 1 << 20
+# of the file of a nested tar: many small files at a time
+BUFFER_BYTES = 128 * 1024
 # parts that lead out of a tree, or to a second spelling of a name in it
 NOT_IN_NAMES = frozenset({"", ".", "..", DRAFT_INSIDE})
 HIGHEST_ID = 2**32 - 2
@@ -68,6 +70,11 @@ class NestedTar:
         # the sizes of files that have a second name in the tree, by the hash of the first, which may be long
         self._linked: dict[bytes, int] = {}
 
+    @property
+    def segments(self) -> list[Segment]:
+        """Return where the file that `members` yielded last has data."""
+        return self._segments
+
     def members(self) -> Iterator[Member]:
         """Yield the entries of the tree in the order of `walk`, each in a folder that came before; ROOT may be first.
 
@@ -80,8 +87,8 @@ class NestedTar:
             if not self._trusted:
                 self._limit(member)
             yield member
-            padding = -member.stored % TAR_BLOCK
-            self._file.seek(self._unread + padding, os.SEEK_CUR)
+            if left := self._unread + -member.stored % TAR_BLOCK:
+                self._file.seek(left, os.SEEK_CUR)
 
     def content(self) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes of the file that `members` yielded last, each piece with its offset; holes are left out."""
@@ -105,42 +112,41 @@ class NestedTar:
                 extended += header.size
                 if not (header.size > 0 and extended <= LONGEST_HEADER):
                     raise ComponentError(f"{self._name} holds a name of {extended} bytes.", hint=UNTRUSTED_HINT)
-                records |= self._extended(header)
-                header = decode(self._exactly(TAR_BLOCK))
+                # with the header that follows, in one read
+                following = self._exactly(header.size + -header.size % TAR_BLOCK + TAR_BLOCK)
+                records |= _extended(header, following[: header.size])
+                header = decode(following[-TAR_BLOCK:])
             return self._member(header, records)
         except MalformedHeaderError as error:
             raise ComponentError(
                 f"{self._name} is not a tree that was backed up: {error}.", hint=UNTRUSTED_HINT
             ) from error
 
-    def _extended(self, header: RawHeader) -> dict[str, bytes]:
-        """Read what precedes the header of an entry: PAX records, or a long name or target."""
-        data = self._exactly(header.size)
-        self._exactly(-header.size % TAR_BLOCK)
-        if header.flag == PAX:
-            return dict(decode_records(data))
-        return {"path" if header.flag == LONG_NAME else "linkpath": data.removesuffix(b"\0")}
-
     def _member(self, header: RawHeader, records: dict[str, bytes]) -> Member:
-        stored_name = records.pop("path", header.name)
-        name = to_text(records.pop("GNU.sparse.name", stored_name))
-        target = to_text(records.pop("linkpath", header.target))
+        stored_name, stored_target = header.name, header.target
+        # most have a time, and nothing else
+        mtime = records.pop("mtime", None)
+        is_sparse = "GNU.sparse.major" in records
+        if records:
+            stored_name = records.pop("path", stored_name)
+            stored_name = records.pop("GNU.sparse.name", stored_name)
+            stored_target = records.pop("linkpath", stored_target)
+        name = to_text(stored_name)
         type_ = TYPES.get(header.flag)
         if type_ is None or (header.size and type_ != FILE):
             raise self.refused(name, self._name)
-        mtime = records.pop("mtime", None)
         member = Member(
-            name=name.rstrip("/") if type_ == FOLDER else name,
-            type=type_,
-            mode=header.mode,
-            uid=header.uid,
-            gid=header.gid,
-            mtime_ns=header.mtime * SECOND if mtime is None else nanoseconds(mtime),
-            size=header.size,
+            name.rstrip("/") if type_ == FOLDER else name,
+            type_,
+            header.mode,
+            header.uid,
+            header.gid,
+            header.mtime * SECOND if mtime is None else nanoseconds(mtime),
+            header.size,
+            to_text(stored_target) if type_ in (LINK, HARD_LINK) else "",
+            mtime is not None,
+            is_sparse,
             stored=header.size,
-            target=target if type_ in (LINK, HARD_LINK) else "",
-            exact=mtime is not None,
-            sparse="GNU.sparse.major" in records,
         )
         if not 0 <= member.size <= LARGEST_FILE:
             raise MalformedHeaderError("a size is impossible")
@@ -148,10 +154,11 @@ class NestedTar:
         self._segments = [(0, member.size)] if member.size else []
         if member.sparse:
             self._read_map(member, records)
-        if records.pop("comment", None) == HARD_LINKED and type_ == FILE:
-            member.linked = True
-            self._linked[_hash(member.name)] = member.size
-        member.attributes = take_attributes(records)
+        if records:
+            if records.pop("comment", None) == HARD_LINKED and type_ == FILE:
+                member.linked = True
+                self._linked[_hash(member.name)] = member.size
+            member.attributes = take_attributes(records)
         if records:
             raise MalformedHeaderError(printable(f"an extended header has the record {min(records)[:40]!r}"))
         if type_ == HARD_LINK:
@@ -208,20 +215,29 @@ class NestedTar:
         )
 
 
+def _extended(header: RawHeader, data: bytes) -> dict[str, bytes]:
+    """Return what `data` says of the entry after it: PAX records, or a long name or target."""
+    if header.flag == PAX:
+        return dict(decode_records(data))
+    return {"path" if header.flag == LONG_NAME else "linkpath": data.removesuffix(b"\0")}
+
+
 def _hash(name: str) -> bytes:
     return hashlib.sha256(to_bytes(name)).digest()
 
 
 def _is_allowed(member: Member) -> bool:
-    parts = member.name.split("/")
-    if member.name != ROOT and not NOT_IN_NAMES.isdisjoint(parts):
+    name = member.name
+    parts = name.split("/")
+    if name != ROOT and not NOT_IN_NAMES.isdisjoint(parts):
         return False
-    if any(len(to_bytes(part)) > LONGEST_PART for part in parts):
+    # no part is longer in bytes than the whole, of which each character takes at most four
+    if 4 * len(name) > LONGEST_PART and any(len(to_bytes(part)) > LONGEST_PART for part in parts):
         return False
-    if "\0" in member.name or any("\0" in key for key in member.attributes):
+    if "\0" in name or any("\0" in key for key in member.attributes):
         return False
     if member.type == LINK and (not member.target or "\0" in member.target):
         return False
     # what the kernel accepts
-    owners = all(0 <= owner <= HIGHEST_ID for owner in (member.uid, member.gid))
+    owners = 0 <= member.uid <= HIGHEST_ID and 0 <= member.gid <= HIGHEST_ID
     return owners and abs(member.mtime_ns) < LATEST * SECOND and 0 <= member.mode <= 0o7777

@@ -1,13 +1,30 @@
-"""The space that a restore of a tree in place needs on each of its file systems."""
+"""The space that the tar of a tree takes, and that a restore in place needs on each of its file systems."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from backups.components.base import SpaceNeeded
 from backups.components.files.format.header import TAR_BLOCK
+from backups.components.files.format.sparse import stored_bytes
 from backups.components.files.read import NestedTar
 from backups.components.files.replacing.layout import Layout, Region
 from backups.errors import ComponentError
 from backups.lib.filesystem.walk import walk
+from backups.lib.site_paths import SitePathsBelow
+
+# with times in fractions of seconds; most entries have no attributes
+HEADER_BYTES = 3 * TAR_BLOCK
+
+
+def tar_bytes(root: Path, own: SitePathsBelow) -> int:
+    """Return an estimate of the bytes that the tar of the tree at `root` takes, without the site's `own` paths."""
+    # the root, and the two blocks at the end
+    total = HEADER_BYTES + 2 * TAR_BLOCK
+    with suppress(ComponentError):  # an estimate: the export reports the error
+        for entry in walk(root, own):
+            stored = stored_bytes(entry) if entry.is_file else 0
+            total += HEADER_BYTES + stored + -stored % TAR_BLOCK
+    return total
 
 
 def region_space(layout: Layout, archive: Path) -> dict[Path, SpaceNeeded]:

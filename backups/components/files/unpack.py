@@ -2,12 +2,14 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from backups.components.files.format.header import FILE, FOLDER, LINK, ROOT, Member
-from backups.components.files.read import NestedTar
+from backups.components.files.index import read_tar
+from backups.components.files.read import BUFFER_BYTES, NestedTar
 from backups.components.files.replacing.scope import WHOLE, Scope
 from backups.components.files.unkept import Unkept
 from backups.lib.filesystem.attributes import set_attributes
@@ -26,18 +28,19 @@ def unpack_tree(
     scope: Scope = WHOLE,
     *,
     trusted: bool = True,
+    index: Path | None = None,
 ) -> Unkept:
     """Unpack what `archive` has of `scope` below the open, empty folder `root`; return what could not be kept.
 
     The root gets its mode and owner from the tar, or `otherwise` where the tar has none. What is not `trusted` gets no
-    privileges. `checkpoint` is called with the bytes written and may raise. Raises ComponentError that names a member
-    which does not belong in such a tree, and OSError.
+    privileges. `index` is that of `archive`, where it has one. `checkpoint` is called with the bytes written and may
+    raise. Raises ComponentError that names a member which does not belong in such a tree, and OSError.
     """
     unkept = Unkept()
     # what the folder above gives to new entries must not get into the tree
     set_attributes(root, {})
-    with archive.open("rb") as file, closing(_Folders(root)) as below:
-        tar = NestedTar(file, archive.name, trusted=trusted)
+    with archive.open("rb", buffering=BUFFER_BYTES) as file, closing(_Folders(root)) as below:
+        tar = read_tar(file, archive.name, index, trusted=trusted)
         top: Member | None = None
         for member in tar.members():
             if (name := scope.inner(member.name)) is None:
@@ -45,17 +48,20 @@ def unpack_tree(
             if name == ROOT:
                 top = member
                 continue
-            with _placing(member, archive):
+            try:
                 parent, base = below.holding(name, unkept)
-                if member.type == FOLDER:
+                if member.type == FILE:
+                    descriptor = os.open(base, NEW_FILE, 0o600, dir_fd=parent)
+                elif member.type == FOLDER:
                     os.mkdir(base, 0o700, dir_fd=parent)
                     below.made(name, member)
                 elif member.type == LINK:
                     _make_link(member, parent, base, unkept)
-                elif member.type == FILE:
-                    descriptor = os.open(base, NEW_FILE, 0o600, dir_fd=parent)
                 else:
                     below.link(scope.inner(member.target), parent, base)
+            except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+                # a name that repeats, or lies below something that is not a folder: `pack_tree` writes none
+                raise NestedTar.refused(member.name, archive.name) from error
             if member.type == FILE:
                 try:
                     write_content(descriptor, member, tar, checkpoint)
@@ -75,22 +81,12 @@ def unpack_tree(
 def write_content(descriptor: int, member: Member, tar: NestedTar, checkpoint: Callable[[int], None]) -> None:
     """Write what `tar` has of `member` into an open, empty file; holes stay holes. Raises OSError."""
     for offset, piece in tar.content():
-        left = memoryview(piece)
-        while left:
-            written = os.pwrite(descriptor, left, offset + len(piece) - len(left))
-            left = left[written:]
+        written = os.pwrite(descriptor, piece, offset)
+        while written < len(piece):
+            written += os.pwrite(descriptor, memoryview(piece)[written:], offset + written)
         checkpoint(len(piece))
     if member.sparse:
         os.ftruncate(descriptor, member.size)
-
-
-@contextmanager
-def _placing(member: Member, archive: Path) -> Iterator[None]:
-    """Refuse a `member` that repeats a name, or lies below something that is not a folder: `pack_tree` writes none."""
-    try:
-        yield
-    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-        raise NestedTar.refused(member.name, archive.name) from error
 
 
 def _make_link(member: Member, parent: int, base: str, unkept: Unkept) -> None:
@@ -98,7 +94,7 @@ def _make_link(member: Member, parent: int, base: str, unkept: Unkept) -> None:
     if os.geteuid() == 0:
         os.chown(base, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
     _set_attributes(f"/proc/self/fd/{parent}/{base}", member, unkept)
-    _set_time(lambda: os.utime(base, ns=_times(member), dir_fd=parent, follow_symlinks=False), member, unkept)
+    _set_time(partial(os.utime, base, ns=_times(member), dir_fd=parent, follow_symlinks=False), member, unkept)
     _compare_time(os.stat(base, dir_fd=parent, follow_symlinks=False), member, unkept)
 
 
@@ -106,12 +102,12 @@ def set_metadata(descriptor: int, member: Member, unkept: Unkept) -> None:
     """Give an open file or folder the owner, attributes, mode and time of `member`, and note what it does not take."""
     info = os.fstat(descriptor)
     # some file systems refuse root even the owner that it has: NFS, FAT
-    if os.geteuid() == 0 and (info.st_uid, info.st_gid) != (member.uid, member.gid):
+    if (info.st_uid, info.st_gid) != (member.uid, member.gid) and os.geteuid() == 0:
         os.fchown(descriptor, member.uid, member.gid)
     # after the owner: changing it removes file capabilities and clears set-user-id bits
     _set_attributes(descriptor, member, unkept)
     os.fchmod(descriptor, member.mode)
-    _set_time(lambda: os.utime(descriptor, ns=_times(member)), member, unkept)
+    _set_time(partial(os.utime, descriptor, ns=_times(member)), member, unkept)
     _compare_time(os.fstat(descriptor), member, unkept)
 
 

@@ -52,7 +52,15 @@ class SQLiteComponent(Component):
         target = context.directory / self.member
         # by path, not by descriptor: closing one releases the POSIX locks of every connection of this process
         permissions = permissions_of(stat_path(self.path), self.path)
-        sqlite.snapshot(self.path, target, lock_timeout=context.lock_timeout, checkpoint=context.checkpoint)
+        copied = 0
+
+        def checkpoint(size: int) -> None:
+            nonlocal copied
+            context.checkpoint(size)
+            copied += size
+            context.written(target, copied)
+
+        sqlite.snapshot(self.path, target, lock_timeout=context.lock_timeout, checkpoint=checkpoint)
         return Export([ExportedPart(self.name, target, self.member, "database", permissions)])
 
     def salvage(self, context: ExportContext, error: ComponentError) -> Export:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from backups.errors import ComponentError
 from backups.lib.filesystem.atomic import create_private
-from backups.lib.paths import missing, unreadable, vanished
+from backups.lib.paths import missing, no_file, unreadable
 from destinations.lib.streams import Sink
 
 BLOCK = 1 << 20
@@ -20,64 +20,59 @@ def copy_stable(source: Path, target: Path, checkpoint: Callable[[int], None]) -
     Raises ComponentError when `source` changes while it is read.
     """
     with open_regular(source) as reading, create_private(target) as writing:
-        copy_unchanged(reading, writing, source, checkpoint)
+        before = os.fstat(reading.fileno())
+        copy_unchanged(reading.fileno(), before, writing, lambda: source, checkpoint)
         return os.fstat(reading.fileno())
 
 
-def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
-    """Open a regular file for reading; raises ComponentError for anything else.
-
-    With `dir_fd`, the descriptor of the folder of `path`, symbolic links are refused too.
-    """
-    # O_NONBLOCK: opening a named pipe without a writer would block
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if dir_fd is not None else 0)
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; raises ComponentError for anything else."""
     try:
-        descriptor = os.open(path if dir_fd is None else path.name, flags, dir_fd=dir_fd)
+        # O_NONBLOCK: opening a named pipe without a writer would block
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise (missing(path) if dir_fd is None else vanished(path)) from error
+        raise missing(path) from error
     except OSError as error:
         raise unreadable(path, error) from error
     file = os.fdopen(descriptor, "rb", buffering=0)
     if not os.path.isfile(file.fileno()):  # noqa: PTH113 - of the open descriptor, not of the path
         file.close()
-        raise ComponentError(f"{path} is not a regular file.", hint="Correct the path of the component.")
+        raise no_file(path)
     return file
 
 
 def copy_unchanged(
-    reading: BinaryIO,
+    reading: int,
+    before: os.stat_result,
     writing: Sink,
-    name: Path,
+    path: Callable[[], Path],
     checkpoint: Callable[[int], None],
     segments: Iterable[tuple[int, int]] | None = None,
 ) -> None:
-    """Copy as many bytes as the open file has now, or only `segments` of it, each an offset and a length.
+    """Copy as many bytes as the open file had in `before`, its stat, or only `segments`, each an offset and a length.
 
-    `checkpoint` gets the bytes of each block and may raise. Raises ComponentError when size or modification time are
-    others at the end.
+    `checkpoint` gets the bytes of each block and may raise. Raises ComponentError that names `path` when size or
+    modification time are others at the end.
     """
-    # of the open file: another one may have its name by the end
-    before = os.fstat(reading.fileno())
     missing_bytes = 0
     for offset, length in [(0, before.st_size)] if segments is None else segments:
         left = length
-        if reading.tell() != offset:
-            reading.seek(offset)
         while left:
             try:
-                block = reading.read(min(BLOCK, left))
+                block = os.pread(reading, min(BLOCK, left), offset + length - left)
             except OSError as error:
-                raise unreadable(name, error) from error
+                raise unreadable(path(), error) from error
             if not block:
                 break
             writing.write(block)
             left -= len(block)
             checkpoint(len(block))
         missing_bytes += left
-    after = os.fstat(reading.fileno())
+    # of the open file: another one may have its name by the end
+    after = os.fstat(reading)
     if missing_bytes or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise ComponentError(
-            f"{name} changed while it was read.",
+            f"{path()} changed while it was read.",
             hint="Back it up when nothing writes to it, or leave it out of the component.",
         )
 

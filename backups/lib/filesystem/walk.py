@@ -3,27 +3,47 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from backups.lib.filesystem.folders import OpenFolders
-from backups.lib.paths import unreadable, vanished
+from backups.lib.paths import no_file, unreadable, vanished
 from backups.lib.site_paths import NO_SITE_PATHS_BELOW
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+# O_NONBLOCK: opening a named pipe without a writer would block
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+KNOWN = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
 # a restore builds a tree under this name in its folder where it cannot build it beside that
 DRAFT_INSIDE = ".backupsite-restoring"
 
 
-@dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """A file or folder in the tree at `root`: its name within that, its stat, and the descriptor of its folder."""
+    """An entry of the tree at `root`: its name within that, and the descriptor of its folder.
 
-    root: Path
-    name: str
-    dir_fd: int
-    info: os.stat_result
+    `type` is that of the listing, one of stat.S_IFMT, 0 for what is neither file, folder nor link. The stat `info` is
+    taken when it is first asked for: of most files an open descriptor has it.
+    """
+
+    __slots__ = ("_info", "dir_fd", "name", "root", "type")
+
+    def __init__(
+        self, root: Path, name: str, dir_fd: int, info: os.stat_result | None = None, type: int | None = None
+    ) -> None:
+        self.root, self.name, self.dir_fd, self._info = root, name, dir_fd, info
+        self.type = stat.S_IFMT(self.info.st_mode) if type is None else type
+
+    @property
+    def info(self) -> os.stat_result:
+        """Return the stat. Raises ComponentError."""
+        if self._info is None:
+            try:
+                self._info = os.stat(self.base, dir_fd=self.dir_fd, follow_symlinks=False)
+            except FileNotFoundError as error:
+                raise vanished(self.path) from error
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+        return self._info
 
     @property
     def path(self) -> Path:
@@ -36,21 +56,37 @@ class TreeEntry:
 
     @property
     def is_file(self) -> bool:
-        return stat.S_ISREG(self.info.st_mode)
+        return self.type == stat.S_IFREG
 
     @property
     def is_folder(self) -> bool:
-        return stat.S_ISDIR(self.info.st_mode)
+        return self.type == stat.S_IFDIR
 
     @property
     def is_special(self) -> bool:
-        mode = self.info.st_mode
-        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+        return self.type not in KNOWN
 
     @property
     def kind(self) -> str:
         mode = self.info.st_mode
         return "socket" if stat.S_ISSOCK(mode) else "pipe" if stat.S_ISFIFO(mode) else "device"
+
+    def open(self) -> tuple[int, os.stat_result]:
+        """Open the file for reading; return its descriptor, and its stat.
+
+        Raises ComponentError for what is no regular file any more.
+        """
+        try:
+            descriptor = os.open(self.base, FILE, dir_fd=self.dir_fd)
+        except FileNotFoundError as error:
+            raise vanished(self.path) from error
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            os.close(descriptor)
+            raise no_file(self.path)
+        return descriptor, info
 
 
 class Excluded(Protocol):
@@ -109,21 +145,24 @@ def walk(
 def _entries(
     root: Path, prefix: str, folder: int, excluded: Excluded, draft: Callable[[str], object]
 ) -> Iterator[TreeEntry]:
+    names, others = list[str](), dict[str, int]()
     try:
-        names = sorted(os.listdir(folder))
+        with os.scandir(folder) as found:
+            for one in found:
+                names.append(one.name)
+                # the listing tells it, on most file systems without a stat
+                if not one.is_file(follow_symlinks=False):
+                    is_folder = one.is_dir(follow_symlinks=False)
+                    others[one.name] = stat.S_IFDIR if is_folder else stat.S_IFLNK if one.is_symlink() else 0
     except OSError as error:
         raise unreadable(root / prefix, error) from error
+    names.sort()
+    holds = excluded.holds
     for base in names:
         name = prefix + base
-        if excluded.holds(name):
+        if holds(name):
             continue
         if base == DRAFT_INSIDE:
             draft(name)
             continue
-        try:
-            info = os.stat(base, dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError as error:
-            raise vanished(root / name) from error
-        except OSError as error:
-            raise unreadable(root / name, error) from error
-        yield TreeEntry(root, name, folder, info)
+        yield TreeEntry(root, name, folder, None, others.get(base, stat.S_IFREG))

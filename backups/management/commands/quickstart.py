@@ -43,9 +43,10 @@ class Command(BackupCommand):
         names = instance_names() if demo is None else demo_history.names_of(demo)
         backed_up = names if demo is None else demo_history.backed_up(names)
         steps += [tested, *setup.first_backups(destination, operator_name(), backed_up)]
+        # before the history: it has a copy at a destination that no key can be tried at
+        keys, problem = setup.check_keys()
         if demo is not None:
             steps.append(demo_history.make_history(names, destination))
-        keys, problem = setup.check_keys()
         steps += [keys, setup.provide_admin(), *setup.advise()]
         self.respond({"steps": steps}, "\n".join(steps))
         if options["no_serve"]:

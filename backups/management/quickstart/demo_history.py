@@ -17,7 +17,15 @@ from django.utils import timezone
 
 from backups.errors import BackupError
 from backups.management.quickstart.setup import DEMO_INSTANCES, copy_demo, write_private
-from backups.models import BackupCopy, BackupExecution, BackupSchedule, DrillExecution, InstanceState
+from backups.models import (
+    BackupCopy,
+    BackupExecution,
+    BackupSchedule,
+    DrillExecution,
+    InstanceState,
+    KeyCheck,
+    KeyState,
+)
 from backups.models.columns import ComponentAmount
 from backups.models.run import new_id
 from backups.service.drill.result import result_of
@@ -102,6 +110,8 @@ def make_history(names: list[str], destination: BackupDestination) -> str:
     BackupCopy.objects.bulk_create(map(_copy, (row for row in backups if row.backup_path)), batch_size=500)
     DrillExecution.objects.bulk_create(drills, batch_size=500)
     InstanceState.objects.bulk_create((InstanceState(instance=name) for name in names), ignore_conflicts=True)
+    for name in names[1:2]:
+        _copy_elsewhere(name, now)
     return f"history     {DAYS} days: {counted(len(backups), 'backup')} and {counted(len(drills), 'drill')}, rows only"
 
 
@@ -168,6 +178,37 @@ def _copy(row: BackupExecution) -> BackupCopy:
         execution=row, destination=row.destination, state=BackupCopy.State.DELETED, path=row.backup_path,
         size_bytes=row.compressed_size_bytes, sha256=row.archive_sha256, created_at=row.created_at,
         stored_at=row.completed_at, deleted_at=row.deleted_at, deleted_by="quickstart", deleted_reason=COMMENT,
+    )  # fmt: skip
+
+
+def _copy_elsewhere(name: str, now: datetime) -> None:
+    """Let the newest backup of `name` have an encrypted copy on another machine: so one instance is protected.
+
+    Only its row is made, at a destination that is disabled and that nothing is read from or sent to.
+    """
+    newest = BackupExecution.objects.stored().of_instance(name).without_manifest().newest_first().first()
+    if newest is None:
+        return
+    elsewhere = BackupDestination(name="off-site-demo", type="sftp", enabled=False, created_by="quickstart")
+    # of the addresses for documentation: no machine has it
+    elsewhere.configure(
+        {
+            "host": "192.0.2.1",
+            "username": "backup",
+            "base_path": "demo",
+            "password": "-",
+            "known_hosts_file": "/dev/null",
+        }
+    )
+    elsewhere.save()
+    BackupCopy.objects.create(
+        execution=newest, destination=elsewhere, position=1, state=BackupCopy.State.STORED, path=newest.backup_path,
+        size_bytes=newest.compressed_size_bytes, sha256=newest.archive_sha256, encryption="age",
+        created_at=newest.created_at, stored_at=newest.completed_at, verified_by="quickstart",
+    )  # fmt: skip
+    opens = {name: KeyState.OPENS.value}
+    KeyCheck.objects.create(
+        destination=elsewhere, checked_at=now, next_at=now + timedelta(days=1), by_instance=opens
     )  # fmt: skip
 
 

@@ -1,29 +1,25 @@
 """The registry: a new kind is one new file, one line here and one in `NotificationChannel.Kind`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 from django.db import transaction
-from django.dispatch import receiver
 
 from backups.models import NotificationChannel
-from backups.notifications.channels.apprise import AppriseChannel
 from backups.notifications.channels.base import Channel
-from backups.notifications.channels.mail import MailChannel
-from backups.notifications.channels.ping import PingChannel
-from backups.notifications.channels.webhook import WebhookChannel
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.formats import counted
-from destinations.secrets import seal_options, secrets_rotated, unseal_options
+from destinations.lib.later import LaterMapping
+from destinations.secrets import seal_options, unseal_options
 
 __all__ = ["KINDS", "Channel", "configure", "kind_of", "open_channel", "options_of"]
 
 # in the order of the page on which one is chosen
-KINDS: dict[str, type[Channel]] = {
-    "mail": MailChannel,
-    "webhook": WebhookChannel,
-    "apprise": AppriseChannel,
-    "ping": PingChannel,
-}
+KINDS: MutableMapping[str, type[Channel]] = LaterMapping(
+    mail="backups.notifications.channels.mail.MailChannel",
+    webhook="backups.notifications.channels.webhook.WebhookChannel",
+    apprise="backups.notifications.channels.apprise.AppriseChannel",
+    ping="backups.notifications.channels.ping.PingChannel",
+)
 
 
 def kind_of(channel: NotificationChannel) -> type[Channel]:
@@ -45,7 +41,6 @@ def options_of(channel: NotificationChannel) -> dict[str, object]:
     return unseal_options(channel.config_json, kind_of(channel).secret_options, of=f"channel {channel.name!r}")
 
 
-@receiver(secrets_rotated, dispatch_uid="backups.notifications.channels")
 def reseal_channels(**_: object) -> None:
     """Seal the options of all channels again under the first key. Raises `DestinationConfigError` for the others."""
     unopened = []

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import logging
 import re
+import socket
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,11 +13,13 @@ from django import forms
 from backups.errors import NotDelivered, Unresponsive
 from backups.lib.in_time import in_time
 from backups.notifications.channels.base import SECONDS, Channel
+from backups.notifications.channels.http import METADATA
 from backups.notifications.message import Level, Message, Progress
 from destinations.exceptions import DestinationConfigError
 from destinations.lib.formats import counted, printable
 from destinations.lib.operator_error import sentences
 from destinations.lib.redaction import HIDDEN, redact_cut
+from destinations.network.endpoint_options import is_of_metadata
 
 TYPES = {Level.ALARM.value: "failure", Level.WARNING.value: "warning"}
 # on the desktop of the machine, or in its log: a worker has neither
@@ -59,7 +62,12 @@ class AppriseChannel(Channel):
                     "See the documentation of Apprise for how the URL of the service is written.",
                     "urls",
                 )
-            del service
+            if is_of_metadata(host_of(service)):
+                raise DestinationConfigError(
+                    f"Line {number} of the option 'urls' is the address of {METADATA}.",
+                    "Give the address of the receiver.",
+                    "urls",
+                )
         return options | {"urls": "\n".join(urls)}
 
     def recipient(self) -> str:
@@ -98,11 +106,28 @@ def service_of(url: str) -> Any:
     return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
 
 
+def host_of(service: Any) -> str:
+    """Return the host that a URL of Apprise names; "" where what stands there is a token, which is not looked up."""
+    names_host = any("{host}" in template for template in getattr(service, "templates", ()))
+    return str(getattr(service, "host", "") or "") if names_host else ""
+
+
+def _leads_to_metadata(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        # Apprise says so itself
+        return False
+    return any(is_of_metadata(str(address[0])) for *_, address in found)
+
+
 def _notify(url: str, message: Message) -> str:
     """Send `message` to one URL, and return why that failed, or ""."""
     service = service_of(url)
     if service is None:
         return "Apprise cannot use the URL."
+    if (host := host_of(service)) and _leads_to_metadata(host):
+        return f"It leads to {METADATA}, and nothing is sent there."
     lines: list[str] = []
     handler = _Lines(lines)
     log = logging.getLogger("apprise")

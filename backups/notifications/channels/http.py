@@ -21,6 +21,7 @@ from destinations.transfer.watch import Meter, watched
 # of an answer: enough for its reason
 READ_BYTES = 2000
 SHOWN = 200
+METADATA = "this machine's metadata service"
 _AGAIN = "Look at the log of the receiver."
 
 
@@ -54,7 +55,7 @@ def check_url(option: str, value: object, noun: str) -> str:
         )
     if is_of_metadata(parts.hostname or ""):
         raise DestinationConfigError(
-            f"The option {option!r} of a {noun} is the address of this machine's metadata service.",
+            f"The option {option!r} of a {noun} is the address of {METADATA}.",
             "Give the address of the receiver.",
             option,
         )
@@ -80,8 +81,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, ca_file: str = ""
 
     Raises `NotDelivered` unless the status is one of the 200s.
     """
-    parts, connections, headers = urlsplit(url), Connections(), dict(headers)
+    parts, headers = urlsplit(url), dict(headers)
     where = parts.netloc.rpartition("@")[2]
+
+    def refuse(address: str) -> None:
+        if is_of_metadata(address):
+            raise NotDelivered(
+                f"{where} leads to {METADATA}, and nothing is sent there.", "Correct its name or its URL."
+            )
+
+    connections = Connections(refuse)
     if parts.username is not None:
         # the session sends no login by itself
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

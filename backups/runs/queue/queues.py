@@ -11,7 +11,7 @@ from backups.instances import inventory
 from backups.lib.processes import identity, is_gone
 from backups.models import Run
 from backups.runs.queue.ownership import reservation_fields
-from backups.runs.registry import kinds
+from backups.runs.registry import models
 
 AnyRun = TypeVar("AnyRun", bound=Run)
 AnyRow = TypeVar("AnyRow", bound=Model)
@@ -31,8 +31,9 @@ def queue_of(instance: str) -> str:
 def queues() -> dict[str, list[str]]:
     """Return each queue with its instances, by name."""
     found: dict[str, list[str]] = {}
-    for name in sorted(inventory().instances):
-        found.setdefault(queue_of(name), []).append(name)
+    instances = inventory().instances
+    for name in sorted(instances):
+        found.setdefault(instances[name].queue or settings.BACKUP_QUEUE, []).append(name)
     return dict(sorted(found.items()))
 
 
@@ -53,8 +54,8 @@ def waiting(model: type[AnyRun], queue: str) -> "QuerySet[AnyRun]":
     dispatched = Q(rang_at__isnull=False) | Q(created_at__lt=timezone.now() - RESERVED_FOR)
     runs = model.objects.filter(dispatched, QUEUED)
     if model.needs_instance:
-        for other in (kind for kind in kinds() if kind.model.needs_instance):
-            runs = runs.exclude(instance__in=other.model.objects.filter(running_or_reserved()).values("instance"))
+        for other in (other for other in models() if other.needs_instance):
+            runs = runs.exclude(instance__in=other.objects.filter(running_or_reserved()).values("instance"))
     else:
         runs = runs.exclude(running_or_reserved())
     return of_queue(runs, queue).order_by("created_at", "pk")
@@ -83,6 +84,6 @@ def release(run: Run) -> None:
 
 def release_dead() -> int:
     """Release the reservations of tasks of this host that died; return how many."""
-    reserved = [run for kind in kinds() for run in kind.rows().filter(QUEUED, reserved_at__isnull=False)]
+    reserved = [run for model in models() for run in model.objects.filter(QUEUED, reserved_at__isnull=False)]
     dead = [run for run in reserved if is_gone(run.reserved_by)]
     return sum(run.transition(Run.Status.QUEUED, Q(reserved_by=run.reserved_by), **FREE) for run in dead)

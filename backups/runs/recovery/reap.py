@@ -1,5 +1,6 @@
 """The reaper: ends runs whose process died without recording the end."""
 
+from django.db.models import Q
 from django.utils import timezone
 
 from backups.models import Run
@@ -8,7 +9,7 @@ from backups.runs.log_lines import kept_log
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.liveness import is_dead
 from backups.runs.recovery.reap_waiting import reap_queued
-from backups.runs.registry import find_run, kind_of, kinds
+from backups.runs.registry import find_run, kind_of, kinds, models
 
 Status, Owner = Run.Status, Run.Owner
 HOST_LOG_HINT = "Look for the reason in the log of that host, then run it again."
@@ -22,13 +23,15 @@ def reap(*, instance: str | None = None) -> list[Run]:
     """
     now = timezone.now()
     reaped = reap_queued(instance=instance)
-    for kind in kinds():
-        running = kind.rows().filter(status=Status.RUNNING)
+    for model in models():
+        running = Q(status=Status.RUNNING)
         if instance is not None:
-            if not kind.model.needs_instance:
+            if not model.needs_instance:
                 continue
-            running = running.filter(instance=instance)
-        dead = [run for run in running if is_dead(run, now)] if running.exists() else []
+            running &= Q(instance=instance)
+        # most often there is none, and its kind need not be imported
+        rows = kind_of(model).rows().filter(running) if model.objects.filter(running).exists() else ()
+        dead = [run for run in rows if is_dead(run, now)]
         reaped += [run for run in dead if recover(run, f"The process that ran it ({run.worker}) died")]
     for run_id in workspace.abandoned_ids():
         run = find_run(run_id)

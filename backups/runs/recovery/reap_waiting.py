@@ -6,7 +6,7 @@ from django.utils import timezone
 from backups.models import Run
 from backups.runs import finish
 from backups.runs.recovery.liveness import is_dead
-from backups.runs.registry import kinds
+from backups.runs.registry import kind_of, models
 
 Status, Owner = Run.Status, Run.Owner
 
@@ -16,13 +16,16 @@ def reap_queued(*, instance: str | None = None) -> list[Run]:
     # none of them has changed an instance, so there is nothing to roll back
     now = timezone.now()
     ended: list[Run] = []
-    for kind in kinds():
+    of_instance = Q() if instance is None else Q(instance=instance)
+    for model in models():
+        # most often there is none, and the kind need not be imported
+        perhaps = Q() if model.may_expire else Q(owner=Owner.PROCESS)
+        if not model.objects.filter(of_instance, perhaps, status=Status.QUEUED).exists():
+            continue
+        kind = kind_of(model)
         lost = Q(owner=Owner.PROCESS) | (kind.expired(now) or Q())
-        queued = kind.rows().filter(lost, status=Status.QUEUED)
-        if instance is not None:
-            queued = queued.filter(instance=instance)
-        # hardly ever is there one, and reading whole rows with what they refer to takes several times as long
-        for run in queued if queued.exists() else ():
+        queued = kind.rows().filter(of_instance, lost, status=Status.QUEUED)
+        for run in queued:
             if instance is not None and kind.reads_back(run):
                 continue
             if kind.is_expired(run, now):

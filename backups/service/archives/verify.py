@@ -1,6 +1,7 @@
 """Verifying an archive: every checksum, a complete manifest, the integrity of every database."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,9 @@ from uuid import uuid4
 from backups.archive.manifest.document import Entry, Manifest
 from backups.archive.tar.read import read_manifest, unpack
 from backups.components import sqlite
-from backups.components.files.format.header import FOLDER, HARD_LINK
-from backups.components.files.read import NestedTar
+from backups.components.files.format.header import FOLDER, HARD_LINK, Member
+from backups.components.files.index import IndexWriter
+from backups.components.files.read import BUFFER_BYTES, NestedTar
 from backups.errors import ComponentError
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.open import open_archive
@@ -76,16 +78,31 @@ def unpack_databases(path: Path, directory: Path, progress: Progress = lambda _:
     return Unpacked(manifest, scratch, databases)
 
 
-def check_tree(path: Path, entry: Entry) -> None:
-    """Read the headers of the nested tar of `entry`. Raises ComponentError when a restore would refuse it."""
-    with path.open("rb") as file:
-        read_tree(file, entry)
+def check_tree(path: Path, entry: Entry, index: Path | None = None) -> None:
+    """Read the headers of the nested tar of `entry`; write its index into the new file `index`.
+
+    Raises ComponentError when a restore would refuse it.
+    """
+    with path.open("rb", buffering=BUFFER_BYTES) as file:
+        if index is None:
+            read_tree(file, entry)
+            return
+        with closing(IndexWriter(index)) as writer:
+            read_tree(file, entry, lambda member, tar: writer.add(member, tar.segments, file.tell()))
+            writer.finish()
 
 
-def read_tree(file: SkippingSource, entry: Entry) -> None:
-    """Read the nested tar of `entry`. Raises ComponentError when a restore would refuse it, or it holds other files."""
+def read_tree(
+    file: SkippingSource, entry: Entry, note: Callable[[Member, NestedTar], None] = lambda member, tar: None
+) -> None:
+    """Read the nested tar of `entry`; `note` is called with each member, before its content.
+
+    Raises ComponentError when a restore would refuse it, or it holds other files.
+    """
     files = file_bytes = 0
-    for member in NestedTar(file, entry.file).members():
+    tar = NestedTar(file, entry.file)
+    for member in tar.members():
+        note(member, tar)
         files += member.type != FOLDER
         file_bytes += 0 if member.type == HARD_LINK else member.size
     for what, found, listed in (("files and links", files, entry.files), ("bytes", file_bytes, entry.file_bytes)):

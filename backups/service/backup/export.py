@@ -1,34 +1,35 @@
-"""Exporting every component, checking the exported files in other threads, and building the manifest."""
+"""Exporting every component, checking and compressing it in other threads."""
 
-import platform
-import socket
-import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backups.archive.manifest.document import Absent, Entry, LeftOut, Manifest, Unchecked
+from backups.archive.manifest.document import Absent, Entry, LeftOut, Unchecked
+from backups.archive.tar.members import PackedPart
 from backups.components import Component, ConfigInfo, Export, ExportContext, ExportedPart, sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import Instance
-from backups.lib.filesystem.copy import sha256_of
 from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.backup.held_before import last_backup_with
-from backups.version import APPLICATION
-from destinations.lib.formats import listed, printable
+from backups.service.backup.pack import Bodies
+from destinations.lib.formats import printable
 
 CHECKING_THREADS = 2
 
 
 @dataclass(slots=True)
 class Contents:
-    """The content of an archive, in order; `as_found` names the files that were copied unchecked and may be damaged."""
+    """The content of an archive, in order; `as_found` names the files that were copied unchecked and may be damaged.
+
+    `packed` are the parts, compressed.
+    """
 
     instance: Instance
     parts: list[ExportedPart] = field(default_factory=list)
+    packed: list[PackedPart] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
@@ -36,14 +37,19 @@ class Contents:
     config_info: ConfigInfo | None = None
     as_found: set[str] = field(default_factory=set)
 
+    def unsealed(self) -> list[PackedPart]:
+        """Return the parts of an archive that is not encrypted."""
+        sealed = {part.name for part in self.parts if part.sealed}
+        return [part for part in self.packed if part.name not in sealed]
+
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """An exported part, and the futures of its checksum, row counts and integrity check."""
+    """An exported part, and the futures of its compressed copy, row counts and integrity check."""
 
     part: ExportedPart
     optional: bool
-    checksum: "Future[str]"
+    packed: "Future[PackedPart]"
     facts: "Future[sqlite.Facts] | None"
     proof: "Future[tuple[sqlite.Unchecked, ...]] | None"
 
@@ -51,10 +57,11 @@ class _Check:
         """Return the manifest's entry of the part. Raises DamagedComponent when its database is corrupt."""
         unchecked = self.proof.result() if self.proof else ()
         found = self.facts.result() if self.facts else None
+        packed = self.packed.result()
         return Entry(
             file=self.part.name,
-            size_bytes=self.part.path.stat().st_size,
-            checksum_sha256=self.checksum.result(),
+            size_bytes=packed.size_bytes,
+            checksum_sha256=packed.sha256,
             type=self.part.type,
             component=self.part.component,
             records=found.records if found else None,
@@ -75,20 +82,27 @@ class _Check:
         return [*sqlite.unchecked_notes(unchecked, name), *sqlite.unchecked_notes(uncounted, name, counting=True)]
 
 
-@contextmanager
 def export_components(
-    instance: Instance, components: Sequence[Component], directory: Path, monitor: Monitor, *, as_found: bool = False
-) -> Iterator[Contents]:
-    """Export each component; hash, count and check each exported file in other threads meanwhile.
+    instance: Instance,
+    components: Sequence[Component],
+    directory: Path,
+    bodies: Bodies,
+    monitor: Monitor,
+    *,
+    as_found: bool = False,
+) -> Contents:
+    """Export each component into `directory`, and compress it into `bodies`.
 
+    Other threads check, count, hash and compress what was exported beside the export of the next component.
     Raises ComponentError when a component cannot be exported, unless it is optional, or was never backed up and is made
     at its first use: then it is absent. With `as_found`, for a safety backup, damaged components are copied as they
     are, missing ones are absent.
     """
     contents, checks = Contents(instance), list[_Check]()
-    with _threads() as executor, monitor.stopping_threads():
+    context = replace(monitor.context(directory), written=bodies.written)
+    with _threads(bodies) as executor, monitor.stopping_threads():
         for component in components:
-            export = _export(instance, component, monitor.context(directory), as_found=as_found)
+            export = _export(instance, component, context, as_found=as_found)
             if export.parts and not as_found:
                 export.warnings += [
                     f"a restore of {component.name} would be refused here now: {obstacle.message}"
@@ -96,12 +110,12 @@ def export_components(
                 ]
             optional = component.optional and not as_found
             for part in export.parts:
-                checksum = executor.submit(sha256_of, part.path, monitor.advance)
+                packed = executor.submit(bodies.pack, part)
                 facts = proof = None
                 if part.type == "database":
                     facts = executor.submit(sqlite.facts, part.path, checkpoint=monitor.advance)
                     proof = executor.submit(sqlite.check, part.path, checkpoint=monitor.advance)
-                checks.append(_Check(part, optional, checksum, facts, proof))
+                checks.append(_Check(part, optional, packed, facts, proof))
             _collect(export, contents, as_found=as_found)
         monitor.stage(BackupExecution.Stage.CHECKING)
         for check in checks:
@@ -119,26 +133,29 @@ def export_components(
                     # damaged: neither its tables nor their rows are known
                     found = replace(check, part=replace(part, type="data"), facts=None, proof=None)
                     contents.entries.append(found.entry())
+                    contents.packed.append(check.packed.result())
                 else:
                     raise
             else:
                 contents.entries.append(entry)
+                contents.packed.append(check.packed.result())
                 contents.warnings += check.notes()
         if not contents.entries and not as_found:
             hint = "See the warnings: every component is optional and absent."
             # an empty archive would count as a good backup
             raise BackupError("Nothing could be exported.", hint=hint)
-        yield contents
+    return contents
 
 
 @contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
+def _threads(bodies: Bodies) -> Iterator[ThreadPoolExecutor]:
     executor = ThreadPoolExecutor(CHECKING_THREADS, thread_name_prefix="check")
     try:
         yield executor
     finally:
         # after an error the checks that have not begun are of no use
         executor.shutdown(cancel_futures=True)
+        bodies.stop()
 
 
 def _unchecked(unchecked: Sequence[sqlite.Unchecked]) -> tuple[Unchecked, ...]:
@@ -192,49 +209,3 @@ def _collect(export: Export, contents: Contents, *, as_found: bool = False) -> N
         loss = f" It was there before: {holder} holds it." if holder else ""
         contents.warnings.append(f"{name} is not in this backup: {reason}{loss}")
     contents.config_info = contents.config_info or export.config_info
-
-
-def without_sealed(manifest: Manifest, contents: Contents) -> Manifest:
-    """Return `manifest` for an archive that is not encrypted, which lacks the parts that are sealed."""
-    names = {part.name for part in contents.parts if part.sealed}
-    gone = [entry for entry in manifest.contents if entry.file in names]
-    if not gone:
-        return manifest
-    named = listed([entry.file for entry in gone])
-    return replace(
-        manifest,
-        contents=tuple(entry for entry in manifest.contents if entry not in gone),
-        left_out=(*manifest.left_out, *(LeftOut(entry.component or "", entry.file, "keys") for entry in gone)),
-        warnings=(
-            *manifest.warnings,
-            f"The archive is not encrypted, so it is without {named}: encrypt it, or keep a copy of these elsewhere.",
-        ),
-    )
-
-
-def build_manifest(contents: Contents, instance: Instance, backup: BackupExecution) -> Manifest:
-    config = contents.config_info
-    started_at = backup.started_at or backup.created_at
-    # the identity and version of the service are not read from files that may be damaged
-    members = {part.name: part.path for part in contents.parts if part.name not in contents.as_found}
-    return Manifest(
-        instance_id=instance.service.instance_id(members),
-        instance_name=instance.name,
-        hostname=socket.gethostname(),
-        backup_type=backup.kind,
-        timestamp_utc=started_at.isoformat(),
-        triggered_by=backup.triggered_by,
-        server_version=instance.service.server_version(members),
-        python_version=platform.python_version(),
-        platform=platform.platform(),
-        sqlite_version=sqlite3.sqlite_version,
-        config_source=config.source if config else None,
-        config_hash=config.hash if config else None,
-        has_overrides=config.has_overrides if config else None,
-        contents=tuple(contents.entries),
-        application=APPLICATION,
-        kind=instance.kind,
-        warnings=tuple(contents.warnings),
-        absent=tuple(contents.absent),
-        left_out=tuple(contents.left_out),
-    )

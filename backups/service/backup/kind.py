@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 
 from django.conf import settings
 from django.utils import timezone
 
+from backups.archive.compression.write import compressor
 from backups.components import Component
 from backups.errors import BackupError, Interrupted
 from backups.instances import get_instance
@@ -31,10 +33,11 @@ from backups.service.archives.signatures import site_key
 from backups.service.archives.trees.listing import keep_exported
 from backups.service.archives.trees.lists import forget_lists
 from backups.service.backup.encrypt import verify_encrypted, with_encryption
-from backups.service.backup.export import build_manifest, export_components, without_sealed
+from backups.service.backup.export import export_components
 from backups.service.backup.finish_import import finish_import
 from backups.service.backup.finish_upload import complete
-from backups.service.backup.pack import pack
+from backups.service.backup.manifest import build_manifest, without_sealed
+from backups.service.backup.pack import Bodies, pack
 from backups.service.backup.settle import NOTE, settle_uploads
 from backups.service.backup.targets import Targets
 from backups.service.backup.upload import upload_archives
@@ -43,6 +46,8 @@ from backups.service.retention.prune import prune_after
 
 Kind, Stage, Status = BackupExecution.Kind, BackupExecution.Stage, BackupExecution.Status
 SPARE_BYTES = 16 << 20
+# of a safety backup, while whose restore the service may be down: the fastest in all, with writing and reading back
+FAST_LEVEL = 2
 
 
 class BackupKind(RunKind[BackupExecution]):
@@ -78,7 +83,9 @@ class BackupKind(RunKind[BackupExecution]):
         live = live or instance.service.live()
         targets.choose_encryption(instance, live)
         site_key()  # raises now instead of after the upload, when the signing key is missing
-        level = declaration_of(instance, live).compression_level if parts is None else None
+        level = FAST_LEVEL
+        if parts is None:
+            level = declaration_of(instance, live).compression_level or settings.BACKUP_COMPRESSION_LEVEL
         parts = live_components(instance, live.merged) if parts is None else parts
         # the restore has checked this before its safety backup
         only = () if run.kind == Kind.SAFETY else None
@@ -90,32 +97,43 @@ class BackupKind(RunKind[BackupExecution]):
         require_space(directory, len(variants) * estimate + SPARE_BYTES)
 
         monitor.stage(Stage.EXPORTING, total=2 * estimate)
-        scratch = directory / "export"
-        scratch.mkdir(mode=0o700)
-        with export_components(instance, parts, scratch, monitor, as_found=run.kind == Kind.SAFETY) as contents:
-            contents.warnings[:0] = warnings
-            manifest = build_manifest(contents, instance, run)
-            manifest = record_drops(run, manifest if True in variants else without_sealed(manifest, contents))
-            if contents.config_info:
-                layers = contents.config_info.layers.items()
-                kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
-                run.transition(Status.RUNNING, config_json=kept)
+        scratch, bodies = directory / "export", directory / "packed"
+        for folder in (scratch, bodies):
+            folder.mkdir(mode=0o700)
+        with compressor(settings.BACKUP_COMPRESSION, level) as packing:
+            contents = export_components(
+                instance,
+                parts,
+                scratch,
+                Bodies(bodies, packing, monitor),
+                monitor,
+                as_found=run.kind == Kind.SAFETY,
+            )
+        contents.warnings[:0] = warnings
+        manifest = build_manifest(contents, instance, run)
+        manifest = record_drops(run, manifest if True in variants else without_sealed(manifest, contents))
+        if contents.config_info:
+            layers = contents.config_info.layers.items()
+            kept = {name: masked(layer, instance.service.is_secret) for name, layer in layers}
+            run.transition(Status.RUNNING, config_json=kept)
 
-            monitor.stage(Stage.PACKING, total=len(variants) * manifest.total_size_bytes)
+        monitor.stage(Stage.PACKING, total=len(variants) * sum(part.compressed_bytes for part in contents.packed))
+        unlisted = keep_exported(run, contents.parts, contents.entries, monitor.advance)
+        # the archives need no second copy on the disk, and the removal of a large file takes time
+        with ThreadPoolExecutor(1) as beside:
+            removed = beside.submit(shutil.rmtree, scratch)
             archives = {
                 encrypted: pack(
-                    contents,
+                    contents.packed if encrypted else contents.unsealed(),
                     with_encryption(manifest, encryption) if encrypted else without_sealed(manifest, contents),
                     encryption,
                     directory,
                     monitor,
-                    level=level,
                 )
                 for encrypted, encryption in variants.items()
             }
-            unlisted = keep_exported(run, contents.parts, contents.entries, monitor.advance)
-        # the upload needs no second copy on the disk
-        shutil.rmtree(scratch)
+            removed.result()
+        shutil.rmtree(bodies)
         for made in archives.values():
             if made.encryption is not None:
                 verify_encrypted(made.path, made.manifest, made.encryption, lambda _: monitor.advance(0))

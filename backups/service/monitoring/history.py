@@ -5,8 +5,6 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db import DatabaseError, connection, connections, transaction
-from django.db.models.signals import post_migrate
-from django.dispatch import receiver
 
 from backups.lib import audit
 from backups.models import Run
@@ -39,7 +37,6 @@ def instances_of(model: type[Run]) -> list[str]:
         return [instance for (instance,) in cursor.fetchall()]
 
 
-@receiver(post_migrate, dispatch_uid="backups.service.monitoring.history")
 def index_for_search(sender: AppConfig, using: str, **_: Any) -> None:
     """Create the trigram index on PostgreSQL. Without pg_trgm, or the right to create it, searches are slower."""
     # in no migration: SQLite has no such index, and an extension that is installed later is used after a `migrate`

@@ -9,7 +9,7 @@ from django.utils import timezone
 from backups.models import Heartbeat
 from backups.runs.queue.queues import queue_of, queues
 from backups.runs.recovery.heartbeats import Kind, is_fresh, key_fingerprint, scheduler_name
-from backups.runs.registry import kinds
+from backups.runs.registry import models
 from destinations.lib.formats import rough_duration
 from destinations.lib.operator_error import sentences
 
@@ -45,10 +45,10 @@ def worker_state() -> WorkerState:
     alive = tuple(row for row in rows if row.kind == Kind.WORKER and is_fresh(row, now))
     # an active run may be of an instance that was removed, or moved to another queue
     active: set[str] = set()
-    for kind in kinds():
+    for model in models():
         queued, running = (
             runs.order_by().values_list("instance", flat=True)
-            for runs in (kind.model.objects.queued(), kind.model.objects.running())
+            for runs in (model.objects.queued(), model.objects.running())
         )
         # not by one condition, and in no order: SQLite would read an index of all runs to find these few
         active.update(map(queue_of, queued.union(running)))

@@ -52,11 +52,10 @@ def require_scope(schedule: BackupSchedule) -> None:
         for name in schedule.instances:
             get_instance(name)
     elif not covered_by(schedule):
-        labels = sorted({label for one in inventory().instances.values() for label in one.labels})
         if schedule.scope == Scope.LABEL:
             raise BackupError(
                 f"No instance has the label {schedule.label!r}.",
-                hint=f"Labels in the instances file: {', '.join(labels) or 'none'}.",
+                hint=f"Labels in the instances file: {', '.join(inventory().labels) or 'none'}.",
             )
         raise BackupError("The instances file describes no instance.", hint="Describe one first.")
 
@@ -97,10 +96,9 @@ def _update(schedule: BackupSchedule, parts: Sequence[BackupSchedule], known: In
         row = BackupSchedule.objects.select_for_update().filter(pk=schedule.pk).first()
         if row is None or not row.covers_several or set(covered_by(row, known)) != wanted:
             return 0
-        join(row, joining)
-        leave(row, leaving)
-    if joining:
-        audit.log("schedule.joined", schedule=schedule.name, instances=",".join(sorted(joining)))
-    if leaving:
-        audit.log("schedule.left", logging.WARNING, schedule=schedule.name, instances=",".join(sorted(leaving)))
-    return len(joining) + len(leaving)
+        joined, left = join(row, joining), leave(row, leaving)
+    if joined:
+        audit.log("schedule.joined", schedule=schedule.name, instances=",".join(joined))
+    if left:
+        audit.log("schedule.left", logging.WARNING, schedule=schedule.name, instances=",".join(left))
+    return len(joined) + len(left)

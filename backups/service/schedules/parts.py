@@ -20,8 +20,8 @@ STATE = (
 WRITTEN = ("enabled", "left_at", "paused_here", *STATE, *(name.removesuffix("_id") for name in REPEATED))
 
 
-def join(schedule: BackupSchedule, names: Collection[str]) -> None:
-    """Let `schedule`, whose row is locked, cover `names` from its next slot on."""
+def join(schedule: BackupSchedule, names: Collection[str]) -> list[str]:
+    """Let `schedule`, whose row is locked, cover `names` from its next slot on; return those that it did not cover."""
     now, runs = timezone.now(), _next_run(schedule)
     existing = {part.instance: part for part in schedule.parts.select_for_update().filter(instance__in=names)}
     new, returning = [], []
@@ -42,12 +42,19 @@ def join(schedule: BackupSchedule, names: Collection[str]) -> None:
     BackupSchedule.objects.bulk_create(new)
     BackupSchedule.objects.bulk_update(returning, WRITTEN, batch_size=200)
     _repeat_further(schedule, [*new, *returning])
+    return sorted(part.instance for part in (*new, *returning))
 
 
-def leave(schedule: BackupSchedule, names: Collection[str]) -> None:
-    """Let `schedule` cover `names` no more. Their parts stay: the verdict says since when nothing is scheduled."""
+def leave(schedule: BackupSchedule, names: Collection[str]) -> list[str]:
+    """Let `schedule`, whose row is locked, cover `names` no more; return those that it covered.
+
+    Their parts stay: the verdict says since when nothing is scheduled.
+    """
+    covered = schedule.parts.filter(instance__in=names, left_at=None)
+    left = sorted(covered.values_list("instance", flat=True))
     ended = {"enabled": False, "next_run": None, "retry_at": None, "left_at": timezone.now()}
-    schedule.parts.filter(instance__in=names, left_at=None).update(**ended)
+    covered.update(**ended)
+    return left
 
 
 def repeat(schedule: BackupSchedule) -> None:
@@ -97,7 +104,6 @@ def take_scope(schedule: BackupSchedule, was: BackupSchedule) -> None:
 
     `was` is the row before it was saved. What is known of the slots of an instance, and its runs, stay with it.
     """
-    runs = BackupExecution.objects.filter
     if schedule.covers_several and not was.covers_several:
         part = BackupSchedule(parent=schedule, instance=was.instance, created_by=schedule.created_by)
         _repeat(schedule, part)
@@ -108,21 +114,29 @@ def take_scope(schedule: BackupSchedule, was: BackupSchedule) -> None:
             _plan_anew(part, before, _next_run(schedule))
         # none has slots now: they are of a time when it covered several before
         for old in schedule.parts.filter(instance=was.instance):
-            runs(schedule=old).update(schedule=schedule)
+            _hand_runs(old, schedule, was.instance)
             old.delete()
         part.save(force_insert=True)
         _repeat_further(schedule, [part])
-        runs(schedule=schedule).update(schedule=part)
+        _hand_runs(schedule, part, was.instance)
         forget_state(schedule)
     elif was.covers_several and not schedule.covers_several:
         schedule.next_run = _next_run(schedule) if schedule.enabled else None
         for own in schedule.parts.filter(instance=schedule.instance):
             for name in STATE if own.enabled and schedule.enabled else ():
                 setattr(schedule, name, getattr(own, name))
-            runs(schedule=own).update(schedule=schedule)
+            _hand_runs(own, schedule, own.instance)
             own.delete()
         schedule.save()
         leave(schedule, list(schedule.parts.values_list("instance", flat=True)))
+
+
+def _hand_runs(schedule: BackupSchedule, to: BackupSchedule, instance: str) -> None:
+    """Let the runs of `schedule` that are of `instance` be of `to`, but those for a slot that has a run there."""
+    # of another instance, when the schedule was of that one
+    taken = BackupExecution.objects.filter(schedule=to, scheduled_for__isnull=False).values("scheduled_for")
+    runs = BackupExecution.objects.filter(schedule=schedule, instance=instance)
+    runs.exclude(scheduled_for__isnull=False, scheduled_for__in=taken).update(schedule=to)
 
 
 def forget_state(schedule: BackupSchedule) -> None:

@@ -8,7 +8,9 @@
   const form = box && box.closest("form");
   const fields = ["type", "expression", "time_zone"].map((name) => document.getElementById(`id_${name}`));
   const scope = document.getElementById("id_scope"), cover = document.querySelector("[data-section=covers-now]");
-  let timer, asked = 0;
+  // of a saved schedule the page has a table of what it covers
+  const saved = document.querySelector("[data-section=parts]");
+  let timer, asked = 0, cadenceTyped = false, scopeChosen = false;
 
   const cell = (field, text) => {
     const element = document.createElement("td");
@@ -32,7 +34,7 @@
 
   const showCover = ({covers, covers_problem}) => {
     if (!cover || !covers) return;
-    cover.hidden = scope.value === "instance";
+    cover.hidden = scope.value === "instance" || (saved && !scopeChosen);
     cover.querySelector("[data-field=covers_problem]").textContent = covers_problem;
     const text = covers.length ? `${covers.length}: ${covers.join(", ")}` : "";
     cover.querySelector("[data-field=covers]").textContent = text;
@@ -59,7 +61,8 @@
       const preview = await answer.json();
       // the answer to an earlier request may arrive after a later one
       if (number !== asked) return;
-      show(preview);
+      const empty = !cadenceTyped && !fields[1].value && fields[0].value !== "manual";
+      show(empty ? {words: "", runs: [], problem: ""} : preview);
       showCover(preview);
     } catch (error) {
       show({words: "", runs: [], problem: error.message === SIGNED_OUT ? SIGNED_OUT : NO_ANSWER});
@@ -72,11 +75,15 @@
   };
 
   if (box && fields.every(Boolean)) {
-    fields.forEach((field) => field.addEventListener("input", later));
+    fields.forEach((field) => field.addEventListener("input", () => {
+      cadenceTyped = true;
+      later();
+    }));
     if (scope) {
       fit();
       form.addEventListener("change", ({target}) => {
         if (!["scope", "instance", "instances", "label"].includes(target.name)) return;
+        scopeChosen = true;
         fit();
         later();
       });

@@ -97,7 +97,7 @@ def test_without_instances_or_destinations_it_says_what_is_needed(settings: Sett
     assert page.notices() == ["instances", "nothing-to-start"]
     assert page.notice("instances", "shop").facts("message", "hint") == {
         "message": "[shop] kind: The kind is unknown.",
-        "hint": "Use one of tacacs, generic, backupsite.",
+        "hint": "Use one of tacacs, generic.",
     }
 
 

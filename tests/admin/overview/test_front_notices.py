@@ -29,7 +29,7 @@ def test_mistakes_in_the_instances_file_are_shown(settings: Settings, instances:
     assert page.field("banner").text.startswith("1 of 3 ")
     assert page.notice("instances", "mail").facts("message", "hint") == {
         "message": "[mail] kind: The kind is unknown.",
-        "hint": "Use one of tacacs, generic, backupsite.",
+        "hint": "Use one of tacacs, generic.",
     }
 
 

@@ -142,6 +142,10 @@ def test_its_page_has_each_instance_with_its_buttons_and_a_link_to_a_part_leads_
     rows = {name: page.row(name) for name in ("shop", "wiki")}
     assert {name: row.field("state").status for name, row in rows.items()} == {"shop": "safe", "wiki": "left"}
     assert {name: row.actions() for name, row in rows.items()} == {"shop": {"run", "pause"}, "wiki": {"forget"}}
+    # not of the form of the schedule, where the Enter key would press the first of them
+    buttons = [button for row in rows.values() for button in row.all("button")]
+    assert {button.get("form") for button in buttons} == {"bs-part"}
+    assert [form.get("method") for form in page.all("form") if form.get("id") == "bs-part"] == ["post"]
     assert client.get(url(part("shop"))).headers["Location"] == url(wide)
     client.post(url(part("wiki"), "forget"))
     assert not wide.parts.filter(instance="wiki").exists()

@@ -14,7 +14,7 @@ import pytest
 
 from backups.archive import age
 from backups.archive.compression.read import open_reader
-from backups.archive.compression.write import open_writer
+from backups.archive.compression.write import compressor
 from tests.support.archives.age_files import (
     CHUNK,
     IDENTITY,
@@ -103,10 +103,9 @@ def test_what_our_compressor_pushes_through_is_unpacked_by_age_and_tar(tmp_path:
     packed, encrypted = io.BytesIO(), io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w|") as archive:
         archive.add(tmp_path / "data", "data")
-    with age.EncryptingWriter(encrypted, recipients=[RECIPIENT]) as writer:
-        compressor = open_writer("gzip", writer, 6)
-        compressor.write(packed.getvalue())
-        compressor.close()
+    with age.EncryptingWriter(encrypted, recipients=[RECIPIENT]) as writer, compressor("gzip", 6) as packing:
+        for block in packing.stream([packed.getvalue()[:1_000_000], packed.getvalue()[1_000_000:]]):
+            writer.write(block)
     reader = age.DecryptingReader(io.BytesIO(encrypted.getvalue()), identities=[IDENTITY])
     assert b"".join(open_reader(reader)) == packed.getvalue()
     opened_by_age = run_age("-d", "-i", identity_file(tmp_path, IDENTITY), data=encrypted.getvalue())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from backups.checks import check_instances_file
+from backups.checks.instances.described import check_instances_file
 from backups.instances.kinds import KINDS, register
 from backups.instances.kinds.generic import GenericService
 from tests.project.test_documented_examples import example

@@ -85,22 +85,23 @@ def test_a_workspace_too_small_is_refused_before_anything_is_copied(
 
 
 @pytest.mark.parametrize(
-    ("megabytes", "stage", "message"),
+    ("megabytes", "stages", "message"),
     [
-        (0.2, "exporting", "No space left while copying {small_shop}/orders.db."),
-        (0.6, "packing", "The archive cannot be written in {home}/workspaces/{pk}: No space left on device."),
+        (0.2, ("exporting",), "No space left while copying {small_shop}/orders.db."),
+        # by the compressed copy or by the component that is exported beside it
+        (0.6, ("exporting", "checking"), "No space left on device"),
     ],
 )
 def test_a_workspace_that_fills_up_fails_the_backup_and_is_emptied(
     small_shop: Path, home: Path, refused: Refused, archives: Listing, monkeypatch: pytest.MonkeyPatch,
-    megabytes: float, stage: str, message: str,
+    megabytes: float, stages: tuple[str, ...], message: str,
 ) -> None:  # fmt: skip
     # others may take the room between the estimate and the copy: here it was never there
     monkeypatch.setattr(backup_service, "SPARE_BYTES", -(1 << 40))
     with small_disk(home / "workspaces", megabytes=megabytes):
         execution = refused(BackupError)
-        assert execution.error_message == message.format(small_shop=small_shop, home=home, pk=execution.pk)
-        assert execution.timeline[-2][0] == stage
+        assert message.format(small_shop=small_shop) in execution.error_message
+        assert execution.timeline[-2][0] in stages
         assert archives() == []
 
 

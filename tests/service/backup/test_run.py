@@ -156,7 +156,7 @@ def test_the_workspace_is_private_while_a_backup_runs(
 
     on_stage("packing", look)
     execution = back_up()
-    assert seen.pop(execution.pk) == seen.pop("export") == 0o700
+    assert seen.pop(execution.pk) == seen.pop("export") == seen.pop("packed") == 0o700
     assert set(seen) == {f"{execution.pk}.lock", *MEMBERS[1:]}
     assert set(seen.values()) == {0o600}
 

@@ -249,6 +249,17 @@ def test_another_scope_takes_the_runs_and_failures_of_an_instance_along(describe
     assert covered() == {"wiki": False}
 
 
+def test_a_slot_that_two_instances_had_keeps_no_scope_from_being_changed(describe: Describe) -> None:
+    row, slot = wide(), timezone.now()
+    for name in ("shop", "wiki"):
+        an_execution(name, schedule=part(name), scheduled_for=slot)
+    for scope, instance in (("instance", "wiki"), ("instance", "shop"), ("all", ""), ("instance", "shop")):
+        row.scope, row.instance, row.label = scope, instance, ""
+        edit(row, ["scope"])
+    runs = dict(BackupExecution.objects.values_list("instance", "schedule"))
+    assert runs == {"shop": None, "wiki": row.pk}
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

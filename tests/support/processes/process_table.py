@@ -26,6 +26,24 @@ def environment_of(pid: int) -> list[bytes]:
         return []
 
 
+def arguments_of(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def open_files(pid: int) -> list[str]:
+    folder = f"/proc/{pid}/fd"
+    found = []
+    # it may have ended, and so may a file
+    with suppress(OSError):
+        for number in os.listdir(folder):  # noqa: PTH208
+            with suppress(OSError):
+                found.append(os.readlink(f"{folder}/{number}"))  # noqa: PTH115
+    return found
+
+
 def children_of(parent: int) -> list[int]:
     found = []
     for pid in living():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.paths import PROJECT
 from tests.support.processes.prepared import Prepared
-from tests.support.processes.process_table import children_of
+from tests.support.processes.process_table import arguments_of, children_of
 
 
 class Worker:
@@ -27,7 +27,16 @@ class Worker:
 
     @property
     def sentinel(self) -> int:
-        return children_of(self.pid)[0]
+        return next(pid for pid in children_of(self.pid) if pid != self.prepared)
+
+    @property
+    def prepared(self) -> int:
+        """The process from which those of runs are forked; 0 when it has ended."""
+        return next((pid for pid in children_of(self.pid) if b"forkruns" in arguments_of(pid)), 0)
+
+    def runs(self) -> list[int]:
+        """Return the processes of its runs."""
+        return children_of(self.prepared) if self.prepared else []
 
     def tell(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)

@@ -5,8 +5,10 @@ SCHILY.xattr and SCHILY.acl.
 """
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 FILE, FOLDER, LINK, HARD_LINK = "file", "folder", "link", "hard link"
 TAR_BLOCK = 512
@@ -22,8 +24,11 @@ NAME_BYTES = 100
 GNU_MAGIC, USTAR_MAGIC = b"ustar  \0", b"ustar\x0000"
 # the comment of a file that has a second name further on in the tree
 HARD_LINKED = b"hard-linked"
+# mode, uid, gid, size, mtime and checksum, all octal: those of nearly every header
+PLAIN_NUMBERS = re.compile(rb"([0-7]{7})\0([0-7]{7})\0([0-7]{7})\0([0-7]{11})\0([0-7]{11})\0([0-7]{6})\0 ")
+BLANK = ord(" ")
 OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
-DECIMAL_TIME = re.compile(r"(-?)([0-9]{1,19})(?:\.([0-9]{1,9})[0-9]*)?")
+DECIMAL_TIME = re.compile(rb"(-?)([0-9]{1,19})(?:\.([0-9]{1,9})[0-9]*)?")
 DECIMAL = re.compile("[0-9]{1,19}")
 
 
@@ -55,8 +60,7 @@ class Member:
     attributes: dict[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RawHeader:
+class RawHeader(NamedTuple):
     """A header of 512 bytes as it stands in the tar."""
 
     name: bytes
@@ -126,14 +130,21 @@ def _block(
     target: bytes = b"",
     magic: bytes = GNU_MAGIC,
 ) -> bytes:
-    parts = (
-        name[:NAME_BYTES].ljust(NAME_BYTES, b"\0"),
-        _number(mode, 8), _number(uid, 8), _number(gid, 8), _number(size, 12), _number(mtime, 12),
-        b"        ", flag, target[:NAME_BYTES].ljust(NAME_BYTES, b"\0"), magic,
-    )  # fmt: skip
-    block = b"".join(parts).ljust(TAR_BLOCK, b"\0")
-    # the field of the checksum was counted as blanks
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    # an or of numbers is negative where one of them is, and below a power of 2 where all are
+    if 0 <= mode | uid | gid < 1 << 21 and 0 <= size | mtime < 1 << 33:
+        numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, mtime)
+    else:
+        numbers = b"".join((_number(mode, 8), _number(uid, 8), _number(gid, 8), _number(size, 12), _number(mtime, 12)))
+    before = name[:NAME_BYTES].ljust(NAME_BYTES, b"\0") + numbers
+    after = flag + target[:NAME_BYTES].ljust(NAME_BYTES, b"\0") + magic
+    # the field of the checksum is counted as blanks
+    checksum = b"%06o\0 " % (_sum(before) + 8 * BLANK + _sum(after))
+    return (before + checksum + after).ljust(TAR_BLOCK, b"\0")
+
+
+def _sum(data: bytes) -> int:
+    """Return the sum of at most 256 bytes, which are too few for Adler-32 to take it modulo 65521."""
+    return (zlib.adler32(data) & 0xFFFF) - 1
 
 
 def _number(value: int, width: int) -> bytes:
@@ -157,20 +168,27 @@ def _padded(data: bytes) -> bytes:
 
 def decode(block: bytes) -> RawHeader:
     """Parse a header of 512 bytes. Raises MalformedHeaderError."""
-    if block[257:265] not in (GNU_MAGIC, USTAR_MAGIC):
+    magic = block[257:265]
+    if magic not in (GNU_MAGIC, USTAR_MAGIC):
         raise MalformedHeaderError("a header is of an unknown format")
-    if _parsed(block[148:156]) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
+    if (plain := PLAIN_NUMBERS.fullmatch(block, 100, 156)) is not None:
+        digits = plain.groups()
+        mode, uid, gid = int(digits[0], 8), int(digits[1], 8), int(digits[2], 8)
+        size, mtime, checksum = int(digits[3], 8), int(digits[4], 8), int(digits[5], 8)
+    else:
+        fields = ((100, 108), (108, 116), (116, 124), (124, 136), (136, 148), (148, 156))
+        mode, uid, gid, size, mtime, checksum = (_parsed(block[start:end]) for start, end in fields)
+    # the field of the checksum was counted as blanks
+    if checksum != _sum(block[:256]) + _sum(block[256:]) - sum(block[148:156]) + 8 * BLANK:
         raise MalformedHeaderError("the checksum of a header is wrong")
     name = _field(block[0:100])
-    if block[257:265] == USTAR_MAGIC and block[345]:
+    if block[345] and magic == USTAR_MAGIC:
         name = _field(block[345:500]) + b"/" + name
-    numbers = (_parsed(block[start:end]) for start, end in ((100, 108), (108, 116), (116, 124), (124, 136), (136, 148)))
-    mode, uid, gid, size, mtime = numbers
     return RawHeader(name, block[156:157], mode, uid, gid, size, mtime, _field(block[157:257]))
 
 
 def _field(data: bytes) -> bytes:
-    return data.split(b"\0", 1)[0]
+    return data.partition(b"\0")[0]
 
 
 def _parsed(data: bytes) -> int:
@@ -198,11 +216,10 @@ def decode_records(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def nanoseconds(text: bytes) -> int:
     """Return a time in a PAX record. Raises MalformedHeaderError."""
-    match = DECIMAL_TIME.fullmatch(text.decode("ascii", "replace"))
-    if match is None:
+    if (match := DECIMAL_TIME.fullmatch(text)) is None:
         raise MalformedHeaderError("a time in an extended header is malformed")
-    sign, seconds, fraction = match.groups("")
-    value = int(seconds) * SECOND + int(fraction.ljust(9, "0"))
+    sign, seconds, fraction = match.groups(b"")
+    value = int(seconds) * SECOND + int(fraction.ljust(9, b"0"))
     return -value if sign else value
 
 

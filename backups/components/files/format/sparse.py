@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 from backups.components.files.format.header import TAR_BLOCK, MalformedHeaderError, count
 from backups.errors import ComponentError
-from backups.lib.filesystem.copy import open_regular
 from backups.lib.filesystem.walk import TreeEntry
 
 # offset and length of data; what lies between is a hole
@@ -75,10 +74,13 @@ def stored_bytes(entry: TreeEntry) -> int:
     if entry.info.st_blocks * TAR_BLOCK >= entry.info.st_size:
         return entry.info.st_size
     try:
-        with open_regular(entry.path, dir_fd=entry.dir_fd) as file:
-            found = segments_of(file.fileno(), entry.info)
+        descriptor, _ = entry.open()
     except ComponentError:  # the export reports it
         return 0
+    try:
+        found = segments_of(descriptor, entry.info)
+    finally:
+        os.close(descriptor)
     return entry.info.st_size if found is None else sum(length for _, length in found)
 
 

@@ -143,8 +143,8 @@ def _unremovable(layout: Layout) -> Iterator[Untouched]:
     user = os.geteuid()
     try:
         for entry in walk(layout.live, layout.own):
-            # root may change the folders of others
-            foreign = user and entry.is_folder and entry.info.st_uid != user and not may_write(entry.path)
+            # root may change the folders of others; for other users the stat also tells what they cannot reach
+            foreign = user and entry.info.st_uid != user and entry.is_folder and not may_write(entry.path)
             if foreign or protection(entry.base, entry.dir_fd):
                 yield Untouched(
                     f"{layout.live} cannot be replaced: {reason_against_writing(entry.path)}.",

@@ -47,9 +47,9 @@ class MountedFile:
                     raise NestedTar.refused(name, archive.name)
                 write_content(new.fileno(), after, tar, lambda _: None)
             with os.fdopen(open_below(tree, name, os.O_RDONLY), "rb", buffering=0) as live:
-                copy_unchanged(live, old, tree / name, lambda _: None)
-                old.flush()
                 info = os.fstat(live.fileno())
+                copy_unchanged(live.fileno(), info, old, lambda: tree / name, lambda _: None)
+                old.flush()
                 before = Member(
                     name, FILE, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns, info.st_size
                 )

@@ -6,6 +6,7 @@ A tree that cannot be renamed is replaced in place.
 import ctypes
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +52,14 @@ def replace_tree(
     *,
     own: SitePathsBelow = NO_SITE_PATHS_BELOW,
     trusted: bool = True,
+    index: Path | None = None,
 ) -> Replaced:
     """Replace the folder `live` by the tree in `archive`.
 
     Missing folders above it are made with `permissions`. Modes are restored, set-id bits included where the archive
-    is `trusted`, and owners where this user may set them. The site's `own` paths below `live` are not changed. Raises
-    Untouched, and ComponentError where `live` may have been replaced already.
+    is `trusted`, and owners where this user may set them. The site's `own` paths below `live` are not changed. `index`
+    is that of `archive`, where it has one. Raises Untouched, and ComponentError where `live` may have been replaced
+    already.
     """
     with untouched(), translate_os_errors(live, Untouched):
         settle_aside(live)
@@ -72,16 +75,7 @@ def replace_tree(
             with untouched():
                 for region in regions:
                     with translate_os_errors(region.live, Untouched):
-                        discard(region.draft)
-                        region.draft.mkdir(mode=0o700)
-                        built = _unpack(archive, region, checkpoint, unkept, trusted=trusted)
-                    found = first_difference(
-                        archive, region.draft, checkpoint, region.scope, unkept=unkept.found, trusted=trusted
-                    )
-                    if found is not None:
-                        raise ComponentError(
-                            f"{live} cannot be replaced: {found} was not unpacked as it is in the backup."
-                        )
+                        built = _build(archive, live, region, checkpoint, unkept, trusted=trusted, index=index)
                 with translate_os_errors(live, Untouched):
                     files = [
                         opened.enter_context(MountedFile.read(archive, name, live, unkept, trusted=trusted))
@@ -149,10 +143,20 @@ def _discarding_drafts(layout: Layout) -> Iterator[None]:
     discard_drafts(layout)
 
 
-def _unpack(
-    archive: Path, region: Region, checkpoint: Callable[[int], None], unkept: Unkept, *, trusted: bool
+def _build(
+    archive: Path,
+    tree: Path,
+    region: Region,
+    checkpoint: Callable[[int], None],
+    unkept: Unkept,
+    *,
+    trusted: bool,
+    index: Path | None,
 ) -> os.stat_result:
+    """Unpack the `region` of `tree` into its draft, compare that with `archive`, and sync it; return its stat."""
     live = region.live
+    discard(region.draft)
+    region.draft.mkdir(mode=0o700)
     descriptor = os.open(region.draft, FOLDER)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
@@ -160,10 +164,35 @@ def _unpack(
                 f"{region.draft} belongs to another user.", hint="Find out who made it, then restore again."
             )
         otherwise = Ownership.of(live.stat()) if live.is_dir() else ownership_for(None, live.parent.stat(), folder=True)
-        unkept.include(unpack_tree(archive, descriptor, otherwise, checkpoint, region.scope, trusted=trusted))
-        # one call for the whole file system: fsync of each file takes minutes for many small ones
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-            raise OSError(ctypes.get_errno(), "the file system could not be synced")
+        unkept.include(
+            unpack_tree(archive, descriptor, otherwise, checkpoint, region.scope, trusted=trusted, index=index)
+        )
+        with _synced(descriptor):
+            different = first_difference(
+                archive, region.draft, checkpoint, region.scope, unkept=unkept.found, trusted=trusted, index=index
+            )
+        if different is not None:
+            raise ComponentError(f"{tree} cannot be replaced: {different} was not unpacked as it is in the backup.")
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _synced(draft: int) -> Iterator[None]:
+    """Write the file system of the open folder `draft` to its disk, in a thread beside the block. Raises OSError."""
+
+    def sync() -> None:
+        # one call for the whole file system: fsync of each file takes minutes for many small ones
+        if ctypes.CDLL(None, use_errno=True).syncfs(draft):
+            raise OSError(ctypes.get_errno(), "the file system could not be synced")
+
+    with ThreadPoolExecutor(1, "sync") as executor:
+        try:
+            synced = executor.submit(sync)
+        except RuntimeError:  # no memory for a thread: a rollback has to go on
+            sync()
+            yield
+        else:
+            yield
+            synced.result()

@@ -11,7 +11,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from django.db import transaction
 from django.db.models import Q
-from django.dispatch import receiver
 from django.utils import timezone
 
 from backups.archive.manifest.entry import Entry
@@ -22,7 +21,7 @@ from destinations.exceptions import DestinationConfigError
 from destinations.lib.formats import counted
 from destinations.lib.operator_error import sentences
 from destinations.lib.streams import Source
-from destinations.secrets import reseal_key, seal_key, secrets_rotated, unseal_key
+from destinations.secrets import reseal_key, seal_key, unseal_key
 
 Progress = Callable[[int], None]
 MAKE_HINT = "A dry run or a drill of this backup makes it."
@@ -119,7 +118,6 @@ def forget_lists(backup: BackupExecution) -> None:
     TreeList.objects.filter(execution=backup).delete()
 
 
-@receiver(secrets_rotated, dispatch_uid="backups.service.archives.trees.lists")
 def reseal_lists(**_: Any) -> None:
     """Encrypt the keys of all lists again under the first key. Raises DestinationConfigError for those that fail."""
     unopened = 0

@@ -19,7 +19,6 @@ from backups.models import (
 )
 from backups.models.columns import AbsentComponent
 from backups.models.querysets import BackupQuerySet
-from backups.service.archives.records.copies import is_off_box
 from backups.service.drops.episodes import Episode, named
 from backups.service.drops.holdings import Drop
 from backups.service.monitoring.drills import DrillState, Encrypted, drill_states, opened_by
@@ -27,6 +26,7 @@ from backups.service.monitoring.lacking import Flaws, flaws
 from backups.service.monitoring.protection import Protection, protections, taken_at
 from backups.service.restore.ending.half_restored import not_rolled_back
 from backups.service.schedules.freshness import Freshness
+from destinations.exceptions import DestinationConfigError
 from destinations.models import BackupDestination
 
 # what pages and verdicts read of a copy of the newest good backup
@@ -243,7 +243,15 @@ def places(ids: Sequence[str] | None = None) -> dict[str, Place]:
     """Return the destinations with `ids`, by default all, by their id."""
     rows = BackupDestination.objects.all() if ids is None else BackupDestination.with_removed.filter(pk__in=ids)
     checks, passes = KeyCheck.objects.in_bulk(), RetentionPass.objects.in_bulk()
-    return {row.pk: Place(row, is_off_box(row), checks.get(row.pk), passes.get(row.pk)) for row in rows}
+    return {row.pk: Place(row, _leaves_machine(row), checks.get(row.pk), passes.get(row.pk)) for row in rows}
+
+
+def _leaves_machine(row: BackupDestination) -> bool:
+    """False also for a type that is unknown here: of what no release at hand can read nothing is known."""
+    try:
+        return row.leaves_this_machine
+    except DestinationConfigError:
+        return False
 
 
 def _off_trend(state: Protection) -> tuple[OffTrend, ...]:

@@ -17,3 +17,5 @@ class Limits:
     # for a test alarm to be confirmed
     confirmation: timedelta = timedelta(days=7)
     backups_that_must_fit: int = 3
+    # for its turn, behind other copies
+    copy_waits: timedelta = timedelta(days=1)

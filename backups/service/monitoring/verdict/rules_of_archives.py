@@ -23,7 +23,7 @@ def archive_reasons(facts: Facts, now: datetime, limits: Limits) -> Iterator[Rea
     yield from _proof(facts, now, limits)
     if facts.good is not None:
         yield from _keys(facts, now, limits)
-        yield from _copies(facts)
+        yield from _copies(facts, now, limits)
         yield from _places(facts, limits)
 
 
@@ -142,9 +142,10 @@ def _drill_period(facts: Facts, limits: Limits) -> timedelta:
     return (facts.drills.every or limits.drill_period) + limits.drill_grace
 
 
-def _copies(facts: Facts) -> Iterator[Reason]:
+def _copies(facts: Facts, now: datetime, limits: Limits) -> Iterator[Reason]:
     name = facts.instance
-    lacking = [fact for fact in facts.copies if not fact.copy.is_sound and not _is_being_made(fact)]
+    unsound = [fact for fact in facts.copies if not fact.copy.is_sound]
+    lacking = [fact for fact in unsound if not _is_being_made(fact, now, limits)]
     for fact in lacking:
         where, is_damaged = fact.place.name, fact.copy.condition == "damaged"
         yield Reason(
@@ -155,8 +156,8 @@ def _copies(facts: Facts) -> Iterator[Reason]:
             ),
             sentences(fact.copy.error_hint or "It is made again as soon as that destination takes it"), where,
         )  # fmt: skip
-    # the newest is among them, unless its copy failed a moment ago
-    if (others := facts.lacking - bool(lacking)) > 0:
+    # the newest is among them, also while its copy is being made, unless that failed a moment ago
+    if (others := facts.lacking - bool(unsound)) > 0:
         yield Reason(
             "copies-missing", Level.AT_RISK,
             f"{counted(others, 'older backup')} of {name} {'lacks' if others == 1 else 'lack'} a copy.",
@@ -198,5 +199,10 @@ def _places(facts: Facts, limits: Limits) -> Iterator[Reason]:
             )  # fmt: skip
 
 
-def _is_being_made(fact: CopyFact) -> bool:
-    return fact.copy.state in (State.WAITING, State.UPLOADING) and not fact.copy.attempts
+def _is_being_made(fact: CopyFact, now: datetime, limits: Limits) -> bool:
+    copy = fact.copy
+    if copy.state not in (State.WAITING, State.UPLOADING) or copy.attempts:
+        return False
+    # one that waits at a disabled destination, or whose run was cancelled, is made by nobody
+    has_turn = fact.place.destination.enabled and now - copy.created_at < limits.copy_waits
+    return copy.state == State.UPLOADING or has_turn

@@ -49,6 +49,7 @@ class Staged:
 
     `live` are all components at their present paths, `findings` the faults of the resulting configuration, `notes` the
     warnings. `live_configuration` is the present one, `configuration` the one after the restore; None for an undo.
+    `indexes` is the folder with the indexes of the trees.
     """
 
     manifest: Manifest
@@ -59,6 +60,7 @@ class Staged:
     notes: list[str]
     live_configuration: LiveConfiguration
     configuration: Configuration | None = None
+    indexes: Path | None = None
 
 
 def archive_of(
@@ -146,19 +148,21 @@ def stage(
     # frees its space for the safety backup
     archive.unlink()
     keep_unpacked(restore.execution, manifest, staged, progress)
+    indexes = directory / "indexes"
+    indexes.mkdir(mode=0o700)
     notes: list[str] = []
     for entry in manifest.contents:
         if entry.file in wanted and (entry.type == "database" or entry.is_tree):
             try:
                 if entry.is_tree:
-                    check_tree(staged / entry.file, entry)
+                    check_tree(staged / entry.file, entry, indexes / entry.file)
                 else:
                     notes += check_database(staged / entry.file, entry, checkpoint=progress)
             except ComponentError as error:
                 hint = "Use another backup, or leave that component out."
                 raise ArchiveError(error.message, hint=hint) from error
     assembled = assemble(manifest, staged, instance, restore)
-    return replace(assembled, notes=[*notes, *assembled.notes])
+    return replace(assembled, notes=[*notes, *assembled.notes], indexes=indexes)
 
 
 def assemble(manifest: Manifest, staged: Path, instance: Instance, restore: RestoreExecution) -> Staged:

@@ -147,7 +147,7 @@ def test_a_restore_that_fails_after_a_kill_gives_the_tree_its_name_again(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(replace, "_unpack", full)
+    monkeypatch.setattr(replace, "_build", full)
     with pytest.raises(Untouched, match=r"cannot be written: No space left on device\.$"):
         replace_tree(safety, live, lambda _: None)
     assert (tree(live), drafts(live.parent)) == (old, [])

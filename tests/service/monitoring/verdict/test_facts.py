@@ -106,7 +106,7 @@ def test_watched_are_the_instances_of_the_file_of_schedules_and_of_broken_restor
 
 def test_a_destination_of_a_type_that_is_unknown_here_hides_no_verdict() -> None:
     an_execution("shop", destination=a_destination("gone", type="of-a-plugin"))
-    assert [reason.key for reason in verdicts(["shop"])[0].reasons] == ["unencrypted-off-machine:gone", "never-drilled"]
+    assert [reason.key for reason in verdicts(["shop"])[0].reasons] == ["only-on-this-machine", "never-drilled"]
 
 
 def test_an_acceptance_expires_by_itself() -> None:

@@ -1,0 +1,89 @@
+"""Compressing a file behind the one that writes it from its beginning to its end."""
+
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Condition, Thread
+
+from isal import isal_zlib
+
+from backups.archive.compression.write import BLOCK_BYTES, Compressor
+from backups.archive.tar.members import Body
+
+# what was written last may still be in a buffer of the writer
+BLOCKS_BEHIND = 8
+# of the content: its header is rewritten at the end, the first block of a member is the header of the tar
+FIRST = 1
+
+
+class Growing:
+    """Compresses blocks of the file `source` into the new file `path` while `source` grows.
+
+    They count only where `holds` finds that they are as they were: the writer may change any of them later.
+    """
+
+    def __init__(self, source: Path, path: Path, compressor: Compressor) -> None:
+        self._body, self._compressor = Body(path), compressor
+        # here, while it is there: a copy that fails is removed
+        self._file = source.open("rb", buffering=0)
+        self._sums = array("Q")
+        self._stored = 0
+        self._complete, self._ended = 0, False
+        self._changed = Condition()
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, name="compress-ahead", daemon=True)
+        self._thread.start()
+
+    def written(self, size: int) -> None:
+        """Note that the first `size` bytes of the file are written."""
+        with self._changed:
+            self._complete = size // BLOCK_BYTES - BLOCKS_BEHIND
+            self._changed.notify()
+
+    def finish(self) -> Body:
+        """End the thread and return what it wrote. Raises the error that stopped it."""
+        self.stop()
+        if self._error is not None:
+            raise self._error
+        return self._body
+
+    def stop(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._thread.join()
+
+    def holds(self, number: int, block: bytes) -> bool:
+        """Return whether the compressed block `number` of the member is that of `block`."""
+        place = number - 1 - FIRST
+        return 0 <= place < self._stored and len(block) == BLOCK_BYTES and _sum(block) == self._sums[place]
+
+    def _run(self) -> None:
+        try:
+            for data in self._compressor.stream(self._blocks()):
+                self._body.store(self._stored + 1 + FIRST, data)
+                self._stored += 1
+        except BaseException as error:  # raised again by `finish`
+            self._error = error
+
+    def _blocks(self) -> Iterator[bytes]:
+        with self._file as file:
+            number = FIRST
+            while True:
+                with self._changed:
+                    while number >= self._complete and not self._ended:
+                        self._changed.wait()
+                    if self._ended:
+                        return
+                block = os.pread(file.fileno(), BLOCK_BYTES, number * BLOCK_BYTES)
+                if len(block) < BLOCK_BYTES:
+                    return
+                self._sums.append(_sum(block))
+                yield block
+                number += 1
+
+
+def _sum(block: bytes) -> int:
+    # two of 32 bits: one alone would take a changed block for the old one in 1 of 4 billion cases
+    return int(isal_zlib.crc32(block)) << 32 | int(isal_zlib.adler32(block))

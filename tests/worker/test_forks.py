@@ -1,0 +1,69 @@
+"""Processes of runs are forked from one that is prepared: one that dies takes no other along."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from backups.worker import forks
+from backups.worker.forks import REFUSED, ForkServer, Request
+from tests.support.sites.worker_site import Site, eventually
+
+
+def test_a_forked_run_that_is_killed_ends_alone_and_the_worker_goes_on_without_its_prepared_process(site: Site) -> None:
+    one, other = site.declare(2)
+    lock = site.lock_shop()
+    first, second = site.queue([one, other])
+    worker = site.worker()
+    pids = [site.exporting(first), site.exporting(second)]
+    assert worker.runs() == sorted(pids)
+
+    os.kill(pids[0], signal.SIGKILL)
+    eventually(lambda: site.status(first) == "interrupted")
+    lock.close()
+
+    eventually(lambda: site.status(second) == "completed")
+    assert site.run(first)["error_message"] == "Its process was killed by SIGKILL in stage exporting."
+    assert worker.process.poll() is None
+
+    os.kill(worker.prepared, signal.SIGKILL)
+    eventually(lambda: "worker.forks-died" in worker.log.read_text())
+    third = site.queue([one])[0]
+    eventually(lambda: site.status(third) == "completed")
+    site.leaves_nothing()
+
+
+@pytest.fixture
+def ends() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+@pytest.mark.parametrize("reason", ["replaced", "gone", "thread"])
+def test_nothing_is_forked_from_what_was_replaced_or_has_a_thread(
+    ends: tuple[socket.socket, socket.socket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("old")
+    monkeypatch.setattr(forks, "_loaded_files", lambda: [str(module)])
+    begun: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, argv: begun.append(argv))
+    monkeypatch.setattr(threading, "active_count", lambda: 2 if reason == "thread" else 1)
+    asked, requests = ends
+    server = ForkServer(requests)
+    if reason == "replaced":
+        module.with_suffix(".new").write_text("new")
+        module.with_suffix(".new").replace(module)
+    elif reason == "gone":
+        module.unlink()
+    answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with answers, asked, requests:
+        socket.send_fds(asked, [Request("id", "backup").encode()], [theirs.fileno()])
+        theirs.close()
+        asked.close()
+        assert server.serve() is None
+        assert int(answers.recv(32)) == REFUSED
+    assert begun == [sys.orig_argv]
