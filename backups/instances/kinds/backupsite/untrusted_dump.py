@@ -40,7 +40,7 @@ STATEMENTS = re.compile(
 PIECES = re.compile(r"""'[^']*'|"[^"]*"|::|(?P<end>;)|(?P<open>['"])|(?P<refused>[$:]|--|/\*)|[^'"$:;/-]+|[/-]""")
 TEXTS = re.compile(r"'[^']*'")
 NAMES = re.compile(r'"[^"]*"')
-CALLS = re.compile(rf"(?P<schema>{NAME}\.)?(?P<name>{NAME})\s*\(")
+CALLS = re.compile(rf"(?<!\w)(?P<schema>{NAME}\.)?(?P<name>{NAME})\s*\(")
 SYSTEM = ("pg_catalog", "information_schema")
 # what stands before a bracket in the definition of a table: words of SQL, types, and functions that only compute
 BEFORE_BRACKETS = {
