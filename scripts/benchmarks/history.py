@@ -56,8 +56,9 @@ def make_history(count: int, names: list[str], places: int) -> None:
     schedules = make_schedules(names, destinations, now)
     InstanceState.objects.bulk_create(InstanceState(instance=name, config_hash=CONFIG_HASH) for name in names)
     copy_in(BackupExecution, executions(names, count // len(names), destinations, schedules, KEEPS_ALL, now))
-    copy_in(BackupCopy, copies(destinations))
-    copy_in(DrillExecution, drills())
+    # read before: no query is answered while the connection takes a COPY
+    copy_in(BackupCopy, list(copies(destinations)))
+    copy_in(DrillExecution, list(drills()))
     store_archives()
     make_restores(now)
     make_deeds(User.objects.create_superuser("admin"))
