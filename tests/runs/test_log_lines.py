@@ -14,14 +14,13 @@ from backups.errors import Unrecorded
 from backups.lib import audit
 from backups.lib.log_context import RUN_ID, logged_as
 from backups.models import BackupExecution, BackupLog, DrillLog, RestoreLog, Run
-from backups.runs import log_lines
+from backups.runs import log_lines, registry
 from backups.runs.describe import describe_log, readable_log
 from backups.runs.finish import Ending
 from backups.runs.log_lines import BoundedLines, LogLines, kept_log, log_of
 from backups.runs.progress import Monitor
 from backups.runs.recovery import unrecorded
 from backups.runs.recovery.reap import reap
-from backups.service.backup.kind import BACKUP
 from backups.service.drill.run import drill
 from destinations.lib.redaction import HIDDEN
 from tests.support.restores.component_restores import restore
@@ -223,7 +222,8 @@ def test_the_line_about_the_end_is_there_before_the_steps_that_follow(
     tacacs_root: Path, back_up: BackUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(BACKUP, "after_end", [lambda run: seen.extend(events_of(run))])
+    steps = registry.steps_of(BackupExecution())
+    monkeypatch.setattr(steps, "after_end", [lambda run: seen.extend(events_of(run))])
     back_up()
     assert seen[-1] == "backup.completed"
 

@@ -16,10 +16,11 @@ from backups.instances.kinds.backupsite.left_out import LEFT_OUT
 from backups.instances.kinds.backupsite.programs import CLIENT, Server
 from backups.instances.kinds.backupsite.untrusted_dump import require_plain
 from backups.lib.filesystem.atomic import create_private
-from backups.models import BackupExecution
 from destinations.lib.formats import listed, printable
 
 DUMP = f"{DATABASE}.sql"
+# every database of a site has them; by name, because no part of `instances` imports models
+SITE_TABLES = frozenset({"django_migrations", "backup_executions"})
 # the last line that pg_dump writes, in all its versions; some write an empty comment or \unrestrict around it
 END = b"-- PostgreSQL database dump complete"
 TAIL_BYTES = 1000
@@ -207,9 +208,7 @@ def tables_in(dump: Path) -> set[str]:
 def require_site(dump: Path) -> None:
     """Raise DamagedComponent unless the dump is whole and has the tables of a site."""
     require_complete(dump)
-    missing = {"django_migrations", BackupExecution._meta.db_table} - {
-        table.rpartition(".")[2].strip('"') for table in tables_in(dump)
-    }
+    missing = SITE_TABLES - {table.rpartition(".")[2].strip('"') for table in tables_in(dump)}
     if missing:
         raise DamagedComponent(f"{dump.name} lacks {listed(sorted(missing))}.", hint=ANOTHER)
 
