@@ -30,8 +30,13 @@ def alarm_channels() -> list[NotificationChannel]:
 
 def queue_due(now: datetime) -> int:
     """Queue a test alarm for each channel that had none for BACKUP_TEST_ALARM_DAYS; return their number."""
-    days = settings.BACKUP_TEST_ALARM_DAYS
-    return len(queue_test_alarms([c for c in alarm_channels() if _is_due(c, now, days)], now)) if days else 0
+    days, routes = settings.BACKUP_TEST_ALARM_DAYS, message_routes()
+    # one that is told of other things by now gets no further test alarm, and so could never be proven
+    over = [route.channel.pk for route in routes if route.channel.unproven_since and not _takes_alarms(route)]
+    if over:
+        NotificationChannel.objects.filter(pk__in=over).update(unproven_since=None)
+    channels = [route.channel for route in routes if _takes_alarms(route)]
+    return len(queue_test_alarms([c for c in channels if _is_due(c, now, days)], now)) if days else 0
 
 
 def queue_test_alarms(channels: Collection[NotificationChannel], now: datetime) -> list[Delivery]:

@@ -16,18 +16,20 @@ from backups.archive.manifest.document import Manifest
 from backups.components import ApplyContext, ExportContext
 from backups.errors import BackupError, WorkspaceBusy
 from backups.instances.kinds.backupsite.database import ALIAS
-from backups.instances.kinds.backupsite.facts import MEMBER, SiteFacts, variables_now
-from backups.instances.kinds.backupsite.keys import KEYS, key_files
+from backups.instances.kinds.backupsite.facts import MEMBER, SiteFacts
 from backups.instances.kinds.backupsite.kind import BackupSite
+from backups.instances.kinds.backupsite.postgres import DUMP
+from backups.instances.kinds.backupsite.untrusted_dump import require_plain
 from backups.lib import audit
 from backups.lib.filesystem.copy import copy_stable
 from backups.lib.os_signals import defer_signals
 from backups.lib.paths import size_or_zero
-from backups.models import NotificationChannel, RestoreExecution
+from backups.models import RestoreExecution
 from backups.runs.finish import message_of
 from backups.runs.workspace import require_space, workspace
 from backups.service.archives.extract import unpack_archive
-from backups.service.archives.signatures import State, lost_keys, require_signature, signature_state
+from backups.service.archives.signatures import State, require_signature, signature_state
+from backups.service.own_state.notes import notes_after, notes_before
 from backups.service.own_state.present import (
     keep_present,
     kept_state,
@@ -40,8 +42,6 @@ from backups.service.own_state.settle import statements
 from backups.service.restore.preview.refusal import Refusal
 from destinations.lib.formats import listed
 from destinations.lib.operator_error import OperatorError, sentences
-from destinations.models import BackupDestination
-from destinations.secrets import PREFIX, opens
 
 # its name is the lock: two of them cannot run side by side
 WORKSPACE = "restoresite"
@@ -94,19 +94,17 @@ def staged_site(archive: Path, *, accept_unsigned: bool) -> Iterator[tuple[SiteP
                 hint="Restore it with `manage.py restore --file`.",
             )
         BackupSite.check_unpacked(staged, manifest)
+        if not trusted and manifest.entry(DUMP) is not None:
+            # seen in the preview already
+            require_plain(staged / DUMP)
         facts = SiteFacts.read(staged / MEMBER)
         running = what_runs(timezone.now())
         refusals = [Refusal(text) for text in (*_refusals(facts), *running)]
         if not (trusted or accept_unsigned):
             text = f"The archive is {signature}. Put the public key of the recovery kit into BACKUP_TRUSTED_KEYS."
             refusals.append(Refusal(text, option="--accept-unsigned"))
-        notes = [*_missing_variables(facts)]
-        if key_files() and not manifest.entries_of(KEYS):
-            notes.append(
-                "The archive holds no keys of the site, because it is not encrypted: put back secrets_key and"
-                " signing.key from a copy, or enter the secrets of destinations and channels again."
-            )
-        yield SitePreview(manifest, facts, str(signature), trusted, tuple(refusals), tuple(notes)), staged
+        notes = tuple(notes_before(manifest, facts, trusted=trusted))
+        yield SitePreview(manifest, facts, str(signature), trusted, tuple(refusals), notes), staged
 
 
 @contextmanager
@@ -134,19 +132,6 @@ def _refusals(facts: SiteFacts) -> Iterator[str]:
         )
 
 
-def _missing_variables(facts: SiteFacts) -> Iterator[str]:
-    """Yield a note on each variable of the environment that was set, and is not set in the same way here."""
-    here = {variable.name: variable for variable in variables_now()}
-    for variable in facts.variables:
-        now = here.get(variable.name)
-        # a folder of this host, which is another one
-        if variable.name == "BACKUPSITE_HOME" or (now is not None and (variable.secret or now == variable)):
-            continue
-        was = "a secret" if variable.secret else f"{variable.value!r}" if variable.value else f"in {variable.file}"
-        here_is = "is not set here" if now is None else "is set differently here"
-        yield f"{variable.name} was set ({was}) and {here_is}."
-
-
 def preview_site(archive: Path, *, accept_unsigned: bool) -> SitePreview:
     """Verify the file `archive` and return what a restore of the site from it would do. Raises as `staged_site`."""
     with staged_site(archive, accept_unsigned=accept_unsigned) as (preview, _):
@@ -172,7 +157,7 @@ def restore_site(archive: Path, *, accept_unsigned: bool, by: str) -> SiteRestor
             call_command("migrate", verbosity=0, interactive=False)
         except BaseException as error:
             raise _rolled_back(error, replaced, by=by) from error
-    done.notes += [*_sealed_otherwise(), *_untrusted_signers(manifest)]
+    done.notes += notes_after(manifest)
     audit.log("site.restored", logging.WARNING, archive=archive, replaced=replaced, by=by)
     return done
 
@@ -227,29 +212,3 @@ def _exporting(folder: Path) -> ExportContext:
 
 def _applying(folder: Path) -> ApplyContext:
     return ApplyContext(folder, settings.BACKUP_LOCK_TIMEOUT, lambda _: None)
-
-
-def _sealed_otherwise() -> list[str]:
-    """Return a note on the destinations and channels whose secrets the key of the next start does not open."""
-    keys = list(settings.BACKUP_SECRETS_KEY)
-    file = next((path for path in key_files() if path.name == "secrets_key"), None)
-    if file is not None and all(variable.name != "BACKUP_SECRETS_KEY" for variable in variables_now()):
-        keys = [file.read_text().strip()]
-    rows = [*BackupDestination.objects.all(), *NotificationChannel.objects.all()]
-    closed = [
-        row.name
-        for row in rows
-        if any(
-            isinstance(value, str) and value.startswith(PREFIX) and not opens(value, keys)
-            for value in row.config_json.values()
-        )
-    ]
-    return [f"No key here opens the secrets of {listed(closed)}: enter them again."] if closed else []
-
-
-def _untrusted_signers(manifest: Manifest) -> list[str]:
-    """Return a note on the keys that signed the backups of this site, where the archive did not bring them."""
-    if manifest.entries_of(KEYS):
-        return []
-    texts = [key.text for key in lost_keys()]
-    return [f"Put into BACKUP_TRUSTED_KEYS what has signed the backups of this site: {listed(texts)}."] if texts else []

@@ -1,6 +1,6 @@
 """The parts of a schedule of several instances: one for each instance, with slots of its own."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from django.utils import timezone
@@ -65,9 +65,13 @@ def repeat(schedule: BackupSchedule) -> None:
         before = {name: getattr(part, name) for name in PLANNED_BY}
         _repeat(schedule, part)
         if any(before[name] != getattr(part, name) for name in PLANNED_BY):
-            count_from_now(part, before)
-            part.next_run, part.retry_at = following if part.enabled else None, None
+            _plan_anew(part, before, following)
     BackupSchedule.objects.bulk_update(parts, WRITTEN, batch_size=200)
+
+
+def _plan_anew(part: BackupSchedule, before: Mapping[str, object], following: datetime | None) -> None:
+    count_from_now(part, before)
+    part.next_run, part.retry_at = following if part.enabled else None, None
 
 
 def _repeat(schedule: BackupSchedule, part: BackupSchedule) -> None:
@@ -105,6 +109,9 @@ def take_scope(schedule: BackupSchedule, was: BackupSchedule) -> None:
         _repeat(schedule, part)
         for name in STATE:
             setattr(part, name, getattr(was, name))
+        before = {name: getattr(was, name) for name in PLANNED_BY}
+        if any(before[name] != getattr(schedule, name) for name in PLANNED_BY):
+            _plan_anew(part, before, _next_run(schedule))
         # none has slots now: they are of a time when it covered several before
         for old in schedule.parts.filter(instance=was.instance):
             _hand_runs(old, schedule, was.instance)

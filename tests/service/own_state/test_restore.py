@@ -81,6 +81,8 @@ def test_it_is_refused_where_it_would_do_harm_and_nothing_is_changed(
     monkeypatch.setattr(restoring, "MigrationLoader", known)
     settings.BACKUP_SIGNING_KEY = SigningKey.generate().file_text
     assert "--accept-unsigned" in refusal()
+    # its hooks are programs
+    assert "instances.toml comes from an archive" in restore_site(archive, "--accept-unsigned").out
     assert restore_site(archive, "--confirm", "--accept-unsigned").code == 0
     assert statuses() == {"site": "interrupted"}
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections
 
 from backups.archive.manifest.document import Entry
+from backups.archive.manifest.names import quoted
 from backups.components import Component, sqlite
 from backups.components.base import ApplyContext, Export, ExportContext
 from backups.components.sqlite.component import SQLiteComponent
@@ -115,6 +116,8 @@ class OwnSQLite(OwnDatabase, SQLiteComponent):
             staged = context.staged / main.file
             with closing(sqlite.opened(staged, mode="rw")) as connection:
                 _trust(connection)
+                if not main.trusted:
+                    _require_no_code(connection)
                 connection.execute("BEGIN")
                 for statement in statements:
                     connection.execute(statement)
@@ -123,6 +126,16 @@ class OwnSQLite(OwnDatabase, SQLiteComponent):
 
     def clear(self) -> None:
         self.remove()
+
+
+def _require_no_code(connection: sqlite3.Connection) -> None:
+    """Raise ComponentError for triggers and views, which the database of no site has: they would run in this one."""
+    found = connection.execute("SELECT name FROM sqlite_schema WHERE type IN ('trigger', 'view')").fetchone()
+    if found:
+        raise ComponentError(
+            f"The database in the archive, which no trusted key has signed, has a trigger or view: {quoted(found[0])}.",
+            hint="Put the public key of the recovery kit into BACKUP_TRUSTED_KEYS, or use another backup.",
+        )
 
 
 def _trust(connection: sqlite3.Connection) -> None:

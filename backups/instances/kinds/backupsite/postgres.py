@@ -14,6 +14,7 @@ from backups.errors import ComponentError, DamagedComponent, MissingComponent
 from backups.instances.kinds.backupsite.database import ALIAS, DATABASE, OwnDatabase
 from backups.instances.kinds.backupsite.left_out import LEFT_OUT
 from backups.instances.kinds.backupsite.programs import CLIENT, Server
+from backups.instances.kinds.backupsite.untrusted_dump import require_plain
 from backups.lib.filesystem.atomic import create_private
 from backups.models import BackupExecution
 from destinations.lib.formats import listed, printable
@@ -118,6 +119,8 @@ class OwnPostgreSQL(OwnDatabase):
     def replace(self, entries: Sequence[Entry], context: ApplyContext, statements: Sequence[str]) -> None:
         (dump,) = entries
         require_complete(context.staged / dump.file)
+        if not dump.trusted:
+            require_plain(context.staged / dump.file)
         self._restore(context, context.staged / dump.file, statements)
 
     def clear(self) -> None:
