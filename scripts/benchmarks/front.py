@@ -1,4 +1,4 @@
-"""Front page, /health, /metrics and `status` with 200 instances and 20 destinations: bytes and CPU time of each.
+"""Front page, /health, /metrics, coming runs and `status` of 200 instances at 20 destinations: bytes and CPU time.
 
 On SQLite before and after the first ANALYZE, and on PostgreSQL. Run as a program in the environment of a site that
 ``history.py`` made: ``front.py ROUNDS`` prints JSON.
@@ -103,7 +103,7 @@ def main(rounds: int) -> dict[str, dict[str, float]]:
         return len(text.getvalue())
 
     addresses = {"front page": "/admin/", "front page, page 4": "/admin/?p=4", "`/health`": "/health"}
-    addresses["`/metrics`"] = "/metrics"
+    addresses |= {"`/metrics`": "/metrics", "coming runs": "/admin/backups/coming/"}
     found = {name: measure(lambda address=address: page(address), rounds) for name, address in addresses.items()}
     return found | {"`status`": measure(status, rounds)}
 

@@ -84,6 +84,7 @@ def pages() -> dict[str, str]:
     }
     return {
         "front page": "/admin/",
+        "coming runs": "/admin/backups/coming/",
         "backups": LIST,
         "backups, page 100": f"{LIST}?p={min(100, last_page)}",
         "backups, page in the middle": f"{LIST}?p={last_page // 2}",

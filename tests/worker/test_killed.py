@@ -1,5 +1,6 @@
 """SIGKILL during a real backup, to each level of processes: no process survives, and no file is left."""
 
+import json
 import os
 import signal
 import time
@@ -12,6 +13,23 @@ from tests.support.sites.worker_process import Worker
 from tests.support.sites.worker_site import Site, eventually
 
 MEGABYTES = 24
+# what `checkoverdue` finds critical when as many seconds have passed, a line each
+LOOKS = """
+import json
+from contextlib import redirect_stdout, suppress
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from django.core.management import call_command
+from django.utils import timezone
+now = timezone.now
+for seconds in {seconds!r}:
+    timezone.now = lambda: now() + timedelta(seconds=seconds)
+    out = StringIO()
+    with redirect_stdout(out), suppress(SystemExit):
+        call_command("checkoverdue", json=True, memory=Path({memory!r}), stdout=out)
+    print(json.dumps([[found["key"], found["text"]] for found in json.loads(out.getvalue())["problems"]]))
+"""
 
 
 @pytest.fixture
@@ -28,6 +46,12 @@ def task_process(worker: Worker, run: int) -> int:
     assert worker.runs() == [run]
     tasks = children_of(worker.sentinel)
     return next(pid for pid in tasks if any("/places/backup-" in name for name in open_files(pid)))
+
+
+def reported(site: Site, *seconds: int) -> list[list[str]]:
+    """Return what `checkoverdue` says of the worker when each number of `seconds` has passed."""
+    lines = site.python(LOOKS.format(seconds=seconds, memory=str(site.home / "memory.json"))).splitlines()
+    return [[text for key, text in json.loads(line) if key == "worker-silent/backups"] for line in lines]
 
 
 def kill_the_run(worker: Worker, run: int) -> None:
@@ -117,12 +141,28 @@ def test_after_everything_was_killed_at_once_the_next_worker_cleans_up_and_runs_
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: site.processes() == [])
     assert site.status(run_id) == "running"
-    site.worker()
+    # whose last heartbeat was at most ten seconds before
+    soon, after_a_minute = reported(site, 40, 61)
+    assert (soon, len(after_a_minute)) == ([], 1)
+    worker = site.worker(script="import backups.worker.supervisor as s; s.BEAT_SECONDS = 0.3")
 
     eventually(lambda: site.status(again) == "completed")
     assert site.status(run_id) == "interrupted"
     assert "died in stage uploading" in site.run(run_id)["error_message"]
     site.leaves_nothing()
+    is_reported_when_its_scheduler_is_frozen(site, worker)
+
+
+def is_reported_when_its_scheduler_is_frozen(site: Site, worker: Worker) -> None:
+    """Stop the process that calls the tick in its tracks, while the worker goes on writing its heartbeat."""
+    os.kill(worker.sentinel, signal.SIGSTOP)
+    # as if that was some minutes ago: what lives writes a heartbeat again, and what is frozen does not
+    for column in ("beat_at", "started_at"):
+        site.execute(f"UPDATE backup_heartbeats SET {column} = datetime({column}, '-310 seconds')")
+    fresh = "SELECT 1 FROM backup_heartbeats WHERE kind = 'worker' AND beat_at > datetime('now', '-20 seconds')"
+    eventually(lambda: site.rows(fresh))
+    ((message,),) = reported(site, 0)
+    assert "scheduler" in message
 
 
 def test_a_run_that_ends_between_its_upload_and_its_record_is_not_lost(site: Site) -> None:

@@ -9,7 +9,7 @@ from backups.models import RestoreExecution
 from backups.service.monitoring.coming import coming_runs, past_runs
 
 # of each queue and list; `comingruns --json` has all of them
-MOST = 100
+MOST = 80
 
 
 def coming(request: HttpRequest) -> HttpResponse:
@@ -28,4 +28,5 @@ def coming(request: HttpRequest) -> HttpResponse:
         past=past,
         troubles=[(one, page_url(one.run) if one.run is not None else "") for one in past.troubles[:MOST]],
         most=MOST,
+        first=f":{MOST}",
     )

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from backups.instances import inventory
 from backups.management.base import BackupCommand
 from backups.service.monitoring.protection import taken_at
 from backups.service.monitoring.verdict import (
@@ -60,10 +61,11 @@ class Command(BackupCommand):
         for verdict in judged:
             for reason in verdict.reasons:
                 lines += _reason_lines(verdict.instance, reason)
+        instances = inventory().instances
         data = {
             "level": self.level.value,
             "site": [describe_reason(reason) for reason in of_site],
-            "instances": [describe_verdict(verdict) for verdict in judged],
+            "instances": [describe_verdict(verdict, instances) for verdict in judged],
         }
         self.respond(data, "\n".join(lines))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from backups.instances import inventory
 from backups.runs.describe import iso
 from backups.service.monitoring.verdict import (
     Level,
@@ -52,6 +53,8 @@ def is_urgent(reason: Reason) -> bool:
 
 def describe_health(health: Health) -> dict[str, Any]:
     """Return the details as /health answers them; times in ISO 8601."""
+    # read once: each time it looks whether the file has changed
+    instances = inventory().instances
     return {
         **describe_status(health),
         "at": health.at.isoformat(),
@@ -59,7 +62,7 @@ def describe_health(health: Health) -> dict[str, Any]:
         "site": [described(reason) for reason in health.site],
         "instances": [
             {
-                **describe_verdict(verdict),
+                **describe_verdict(verdict, instances),
                 "proven_until": iso(verdict.facts.proven_until),
                 "reasons": [described(reason) for reason in verdict.reasons],
             }

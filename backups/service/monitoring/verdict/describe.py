@@ -1,19 +1,21 @@
 """Verdicts as JSON, for ``--json``, the API and whatever reads it from outside; times in ISO 8601, sizes in bytes."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from backups.instances import inventory
+from backups.instances import Instance
 from backups.runs.describe import iso
 from backups.service.monitoring.protection import taken_at
 from backups.service.monitoring.verdict.judge import Verdict
 from backups.service.monitoring.verdict.reason import Reason
 
 
-def describe_verdict(verdict: Verdict) -> dict[str, Any]:
+def describe_verdict(verdict: Verdict, instances: Mapping[str, Instance]) -> dict[str, Any]:
+    """Return the verdict with what it is made of; `instances` are those of the instances file."""
     facts, until = verdict.facts, verdict.accepted_until
     good, proof = facts.good, facts.proof
-    described = inventory().instances.get(verdict.instance)
+    described = instances.get(verdict.instance)
     return {
         "instance": verdict.instance,
         "labels": list(described.labels) if described else [],

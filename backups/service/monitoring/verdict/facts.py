@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Q
 
@@ -68,6 +69,15 @@ class OffTrend:
 
     subject: str
     text: str
+
+
+class Note(NamedTuple):
+    """What the row of an instance says beside its runs."""
+
+    restart_since: datetime | None = None
+    restart_by: str = ""
+    config_problem: str = ""
+    absent: Sequence[AbsentComponent] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +200,11 @@ def facts_of(
     counts = flaws() if counts is None else counts
     # the newest of each, so the oldest is taken first
     broken = {restore.instance: restore for restore in reversed(halves)}
-    notes = InstanceState.objects.of_instances(names).in_bulk()
+    notes = _notes_of(names)
     found = []
     for state in states:
-        name, note = state.name, notes.get(state.name)
+        name = state.name
+        note = notes.get(name, Note())
         found.append(
             Facts(
                 protection=state,
@@ -204,16 +215,22 @@ def facts_of(
                 damaged=counts.damaged.get(name, 0),
                 lacking=counts.lacking.get(name, 0),
                 half_restored=broken.get(name),
-                restart_since=note.restart_required_since if note else None,
-                restart_by=note.restart_required_by if note else "",
+                restart_since=note.restart_since,
+                restart_by=note.restart_by,
                 config_errors=() if name in described else tuple(errors.get(name, errors.get("", []))),
-                config_problem=note.config_problem if note else "",
+                config_problem=note.config_problem,
                 off_trend=_off_trend(state),
                 opened=opened.get(name),
-                absent=tuple((note.absent_components or ()) if note and name in described else ()),
+                absent=tuple(note.absent or ()) if name in described else (),
             )
         )
     return found
+
+
+def _notes_of(names: Sequence[str]) -> dict[str, Note]:
+    columns = ("instance", "restart_required_since", "restart_required_by", "config_problem", "absent_components")
+    rows = InstanceState.objects.of_instances(names).values_list(*columns)
+    return {name: Note(*note) for name, *note in rows}
 
 
 def require_known(name: str) -> None:

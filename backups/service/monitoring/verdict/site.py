@@ -33,6 +33,11 @@ SITE_CODES = (
     "own-database-not-backed-up",
 )
 OWN_KIND = BackupSite.kind
+# what is read of a destination here
+COLUMNS = (
+    *("name", "established", "last_backup_at", "last_backup_status", "free_bytes", "free_bytes_at"),
+    "rule_pending_since",
+)
 
 
 def site_reasons(workers: WorkerState | None = None) -> list[Reason]:
@@ -88,9 +93,10 @@ def _destinations() -> Iterator[Reason]:
     for check in KeyCheck.objects.exclude(problem="").select_related("destination"):
         yield Reason("keys-lost", Level.UNPROTECTED, check.problem, check.hint, check.destination.name, check.told_at)
     newest_test = DestinationTest.objects.filter(destination=OuterRef("pk")).values("pk")[:1]
-    destinations = list(BackupDestination.objects.enabled())
+    destinations = list(BackupDestination.objects.enabled().only(*COLUMNS))
     newest = BackupDestination.objects.enabled().values(test=Subquery(newest_test))
-    tests = {test.destination_id: test for test in DestinationTest.objects.filter(pk__in=newest)}
+    tested = DestinationTest.objects.filter(pk__in=newest).only("destination_id", "error", "hint", "tested_at")
+    tests = {test.destination_id: test for test in tested}
     # what one backup of every instance takes at each: of its newest good one, by an index seek
     newest_good = BackupExecution.objects.good().newest_first().filter(instance=OuterRef("instance")).values("pk")
     latest = InstanceState.objects.values(pk=Subquery(newest_good[:1]))
