@@ -18,6 +18,7 @@ CHECKS = (
     "instances.described.check_restorable",
     "instances.described.check_sources",
     "instances.site_paths.check_own_places",
+    "instances.this_site.check_unfinished",
     "keys.configured.check_keys",
     "log_file.check_log_file",
     "monitoring.check_token",

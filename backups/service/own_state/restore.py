@@ -1,6 +1,7 @@
 """Restoring this site itself from an archive file, while none of its processes runs."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +18,11 @@ from backups.components import ApplyContext, ExportContext
 from backups.errors import BackupError, WorkspaceBusy
 from backups.instances.kinds.backupsite.database import ALIAS
 from backups.instances.kinds.backupsite.facts import MEMBER, SiteFacts
-from backups.instances.kinds.backupsite.kind import BackupSite
+from backups.instances.kinds.backupsite.kind import BackupSite, unfinished_mark
 from backups.instances.kinds.backupsite.postgres import DUMP
 from backups.instances.kinds.backupsite.untrusted_dump import require_plain
 from backups.lib import audit
+from backups.lib.filesystem.atomic import create_private
 from backups.lib.filesystem.copy import copy_stable
 from backups.lib.os_signals import defer_signals
 from backups.lib.paths import size_or_zero
@@ -40,6 +42,7 @@ from backups.service.own_state.present import (
 )
 from backups.service.own_state.settle import statements
 from backups.service.restore.preview.refusal import Refusal
+from destinations.lib.disks import write_hint
 from destinations.lib.formats import listed
 from destinations.lib.operator_error import OperatorError, sentences
 
@@ -151,12 +154,14 @@ def restore_site(archive: Path, *, accept_unsigned: bool, by: str) -> SiteRestor
         done = SiteRestored(preview, replaced, [*preview.notes])
         audit.log("site.restoring", logging.WARNING, archive=archive, replaced=replaced, by=by)
         manifest = preview.manifest if preview.trusted else preview.manifest.as_untrusted()
+        mark = _begin(replaced)
         try:
             # in this process: each of these steps leaves the old state or the new one
             done.notes += replace_state(manifest, _applying(staged), statements(timezone.now()))
             call_command("migrate", verbosity=0, interactive=False)
         except BaseException as error:
-            raise _rolled_back(error, replaced, by=by) from error
+            raise _rolled_back(error, replaced, mark, by=by) from error
+        unfinished_mark().unlink()
     done.notes += notes_after(manifest)
     audit.log("site.restored", logging.WARNING, archive=archive, replaced=replaced, by=by)
     return done
@@ -173,15 +178,33 @@ def undo_site(folder: Path, *, by: str) -> Path | None:
         # before anything is kept or changed
         kept_state(folder)
         replaced = keep_present(_exporting)
+        mark = _begin(replaced)
         try:
             put_back(folder, _applying)
         except BaseException as error:
-            raise _rolled_back(error, replaced, by=by) from error
+            raise _rolled_back(error, replaced, mark, by=by) from error
+        unfinished_mark().unlink()
     audit.log("site.restore-undone", logging.WARNING, folder=folder, replaced=replaced, by=by)
     return replaced
 
 
-def _rolled_back(error: BaseException, replaced: Path | None, *, by: str) -> BackupError:
+def _begin(replaced: Path | None) -> Path | None:
+    """Leave a mark, for a process that is killed; return it, or None where one of an earlier restore stays."""
+    mark = unfinished_mark()
+    if mark.exists():
+        return None
+    try:
+        mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with create_private(mark) as file:
+            file.write(os.fsencode(replaced or ""))
+    except OSError as error:
+        raise BackupError(
+            f"{mark} cannot be written: {error.strerror}.", hint=sentences(write_hint(error, mark), "Nothing changed.")
+        ) from error
+    return mark
+
+
+def _rolled_back(error: BaseException, replaced: Path | None, mark: Path | None, *, by: str) -> BackupError:
     """Bring back the state in `replaced`, or the empty one, and return the error that says so."""
     reason = message_of(error)
     hint = error.hint if isinstance(error, OperatorError) else ""
@@ -195,6 +218,8 @@ def _rolled_back(error: BaseException, replaced: Path | None, *, by: str) -> Bac
                 database, _ = site_components()
                 connections[ALIAS].close()
                 database.clear()
+            if mark is not None:
+                mark.unlink()
         except Exception as failure:
             audit.crashed("site.rollback-failed", failure, by=by)
             where = f"The state before is in {replaced}." if replaced else "There was no state before."

@@ -11,6 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from backups.archive.minisign import SigningKey
+from backups.checks.instances.this_site import check_unfinished
 from backups.errors import BackupError, ComponentError
 from backups.instances.kinds.backupsite import facts as facts_module
 from backups.instances.kinds.backupsite.database import OwnSQLite
@@ -114,6 +115,29 @@ def test_what_fails_is_rolled_back(
     assert "with a value" not in ended.err
     assert statuses() == {"later": "completed", "site": "completed"}
     assert (own_site / "secrets_key").read_text() == "another\n"
+    assert check_unfinished(None) == []
+
+
+def test_one_that_was_killed_is_reported_until_it_is_done_or_undone(
+    archive: Path, own_site: Path, restore_site: RestoreSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OwnSQLite, "replace", killed)
+        # a process that is killed rolls nothing back
+        patched.setattr(restoring, "_rolled_back", killed)
+        assert restore_site(archive, "--confirm").code != 0
+    (first,) = (path for path in folders(own_site) if path.is_dir())
+    assert check_unfinished(None)[0].id == "backups.W007"
+    undo = ("--undo", first, "--confirm")
+    for again in (lambda: restore_site(archive, "--confirm"), lambda: command("restoresite", *undo)):
+        (own_site / "replaced" / "unfinished").write_text(str(first))
+        (found,) = check_unfinished(None)
+        assert (found.id, str(first) in str(found.hint)) == ("backups.W007", True)
+        ended = again()
+        assert (ended.code, check_unfinished(None)) == (0, []), ended.err
 
 
 def test_what_the_new_machine_lacks_is_named(

@@ -48,8 +48,16 @@ def load() -> None:
         # what needs settings is imported anew by each child
         with suppress(ImproperlyConfigured):
             importlib.import_module(name)
+    # a child that finds a module there imports no package of it, and then these in another order than a program does
+    for name in [name for name in sys.modules if name.startswith(OWN) and not _has_packages(name)]:
+        del sys.modules[name]
     # as in tests/conftest.py
     importlib.import_module("backups.archive.age.passphrase").WORK_FACTOR = 10
+
+
+def _has_packages(name: str) -> bool:
+    parts = name.split(".")
+    return all(".".join(parts[:end]) in sys.modules for end in range(1, len(parts)))
 
 
 def _own_modules() -> list[str]:

@@ -95,6 +95,11 @@ def replaced_root() -> Path:
     return home() / "replaced"
 
 
+def unfinished_mark() -> Path:
+    """Return the file that names the state before a restore of this site, for as long as that is under way."""
+    return replaced_root() / "unfinished"
+
+
 def own_database() -> OwnDatabase:
     """Return the database of this site. Raises ComponentError for one that cannot be backed up."""
     if (path := sqlite_path()) is not None:
