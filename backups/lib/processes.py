@@ -127,6 +127,15 @@ def _state_and_start(pid: int) -> tuple[str, str]:
     return state, fields[18]
 
 
+def exit_code_of_zombie(pid: int) -> int | None:
+    """Return the exit code of a process that has ended and that nothing reaped, as Popen gives it; else None."""
+    try:
+        state, *fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    return os.waitstatus_to_exitcode(int(fields[48])) if state == "Z" else None
+
+
 def kill_all(pids: list[int]) -> None:
     for pid in pids:
         try:

@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.lib import audit
-from backups.lib.processes import descendants, identity, is_gone, kill_all
+from backups.lib.processes import descendants, exit_code_of_zombie, identity, is_gone, kill_all
 from backups.models import Run
 from backups.runs import finish
 from backups.runs.queue.queues import release, reserve
@@ -79,6 +79,7 @@ class Forked:
         self._identity = identity(self.pid)
         self._code: int | None = None
         self._is_orphan = False
+        self._look_at = time.monotonic() + CHECK_SECONDS
         self.returncode = 0
 
     def has_ended(self) -> bool:
@@ -92,6 +93,10 @@ class Forked:
                     self._is_orphan = True
                     if is_gone(self._identity):
                         self._code = -signal.SIGTERM
+            if self._code is None and not self._is_orphan and (now := time.monotonic()) > self._look_at:
+                # its parent may hang, and the slot must not be in use until it goes on
+                self._look_at = now + CHECK_SECONDS
+                self._code = exit_code_of_zombie(self.pid)
         return self._code is not None
 
     def wait(self, seconds: float) -> None:

@@ -90,7 +90,8 @@ class ForkServer:
                     if not message:
                         self._selector.unregister(self._requests)
                         accepts = False
-                    elif (request := self._fork(message, socket.socket(fileno=descriptors[0]))) is not None:
+                    # the kernel leaves it out, and closes it, where this process may open no more: a refusal
+                    elif descriptors and (request := self._fork(message, socket.socket(fileno=descriptors[0]))):
                         return request
                 elif isinstance(key.fileobj, socket.socket):
                     self._task_closed(key.data)
@@ -100,9 +101,12 @@ class ForkServer:
 
     def _fork(self, message: bytes, task: socket.socket) -> Request | None:
         """Fork, and return the request in the new process."""
+        if _is_closed(task):
+            # it has waited too long, and has started the process itself
+            task.close()
+            return None
         if threading.active_count() > 1 or any(_version(path) != version for path, version in self._loaded.items()):
-            with task, suppress(OSError):
-                task.send(str(REFUSED).encode())
+            _refuse(task)
             if not self._children:
                 os.set_inheritable(self._requests.fileno(), True)
                 # the same process, so that the worker goes on as its parent
@@ -111,10 +115,19 @@ class ForkServer:
         connections.close_all()
         # the file is read again when it was changed; the process of the run finds it parsed
         inventory()
-        parent = os.getpid()
-        pid = os.fork()
+        try:
+            # its number is free for the descriptor of the new process then
+            spare = os.pidfd_open(os.getpid())
+            try:
+                pid = os.fork()
+            finally:
+                os.close(spare)
+        except OSError:
+            # at a limit of processes, memory or open files: the runs that are under way must go on
+            _refuse(task)
+            return None
         if pid == 0:
-            self._become_run(parent, task)
+            self._become_run(task)
             return Request(*json.loads(message))
         child = _Child(pid, task)
         self._children.add(pid)
@@ -124,7 +137,7 @@ class ForkServer:
             task.send(str(pid).encode())
         return None
 
-    def _become_run(self, parent: int, task: socket.socket) -> None:
+    def _become_run(self, task: socket.socket) -> None:
         """Keep nothing of the parent open: a process that outlived it would keep its tasks waiting."""
         # a signal to the group of the worker, as from a closed terminal, must not end the run at once
         os.setsid()
@@ -166,6 +179,22 @@ class ForkServer:
     def _reap(self, child: _Child) -> None:
         os.waitpid(child.pid, 0)
         self._children.discard(child.pid)
+
+
+def _is_closed(task: socket.socket) -> bool:
+    """Return whether the task has closed its end. It never sends anything."""
+    try:
+        task.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _refuse(task: socket.socket) -> None:
+    with task, suppress(OSError):
+        task.send(str(REFUSED).encode())
 
 
 def _loaded_files() -> list[str]:

@@ -1,11 +1,14 @@
 """Processes of runs are forked from one that is prepared: one that dies takes no other along."""
 
+import errno
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +70,58 @@ def test_nothing_is_forked_from_what_was_replaced_or_has_a_thread(
         assert server.serve() is None
         assert int(answers.recv(32)) == REFUSED
     assert begun == [sys.orig_argv]
+
+
+@pytest.fixture
+def served(ends: tuple[socket.socket, socket.socket]) -> Iterator[Callable[[Callable[[socket.socket], None]], bytes]]:
+    """Serve one request, after `before` was called with the socket of its task; return what the task is told."""
+    asked, requests = ends
+
+    def serve(before: Callable[[socket.socket], None]) -> bytes:
+        server = ForkServer(requests)
+        answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with answers:
+            socket.send_fds(asked, [Request("id", "backup").encode()], [theirs.fileno()])
+            theirs.close()
+            asked.close()
+            before(answers)
+            assert server.serve() is None
+            return b"" if answers.fileno() < 0 else answers.recv(32)
+
+    with asked, requests:
+        yield serve
+
+
+def test_nothing_is_forked_for_a_task_that_waits_no_more(
+    served: Callable[[Callable[[socket.socket], None]], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("a process was forked"))
+    served(socket.socket.close)
+
+
+@pytest.mark.parametrize("call", ["fork", "pidfd_open"])
+def test_a_limit_of_processes_or_files_refuses_the_run_and_ends_no_other(
+    served: Callable[[Callable[[socket.socket], None]], bytes], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, call, refuse)
+    if call == "pidfd_open":
+        monkeypatch.setattr(os, "fork", lambda: pytest.fail("a process was forked"))
+    assert int(served(lambda _: None)) == REFUSED
+
+
+def test_a_request_without_a_descriptor_is_a_refusal(
+    served: Callable[[Callable[[socket.socket], None]], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.recv_fds
+
+    def recv_fds(*args: Any) -> Any:
+        message, descriptors, *rest = real(*args)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return message, [], *rest
+
+    monkeypatch.setattr(socket, "recv_fds", recv_fds)
+    assert served(lambda _: None) == b""

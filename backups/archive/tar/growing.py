@@ -4,7 +4,8 @@ import os
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Condition, Thread
+from queue import SimpleQueue
+from threading import Thread
 
 from isal import isal_zlib
 
@@ -29,17 +30,16 @@ class Growing:
         self._file = source.open("rb", buffering=0)
         self._sums = array("Q")
         self._stored = 0
-        self._complete, self._ended = 0, False
-        self._changed = Condition()
+        self._ended = False
+        # a signal that is handled inside of a Condition would leave it locked, and the thread waiting for ever
+        self._sizes = SimpleQueue[int]()
         self._error: BaseException | None = None
         self._thread = Thread(target=self._run, name="compress-ahead", daemon=True)
         self._thread.start()
 
     def written(self, size: int) -> None:
         """Note that the first `size` bytes of the file are written."""
-        with self._changed:
-            self._complete = size // BLOCK_BYTES - BLOCKS_BEHIND
-            self._changed.notify()
+        self._sizes.put(size)
 
     def finish(self) -> Body:
         """End the thread and return what it wrote. Raises the error that stopped it."""
@@ -49,10 +49,14 @@ class Growing:
         return self._body
 
     def stop(self) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
+        self._ended = True
+        self._sizes.put(0)
         self._thread.join()
+
+    def discard(self) -> None:
+        """End the thread, and remove what it wrote."""
+        self.stop()
+        self._body.path.unlink()
 
     def holds(self, number: int, block: bytes) -> bool:
         """Return whether the compressed block `number` of the member is that of `block`."""
@@ -70,18 +74,15 @@ class Growing:
     def _blocks(self) -> Iterator[bytes]:
         with self._file as file:
             number = FIRST
-            while True:
-                with self._changed:
-                    while number >= self._complete and not self._ended:
-                        self._changed.wait()
-                    if self._ended:
+            while not self._ended:
+                complete = self._sizes.get() // BLOCK_BYTES - BLOCKS_BEHIND
+                while number < complete and not self._ended:
+                    block = os.pread(file.fileno(), BLOCK_BYTES, number * BLOCK_BYTES)
+                    if len(block) < BLOCK_BYTES:
                         return
-                block = os.pread(file.fileno(), BLOCK_BYTES, number * BLOCK_BYTES)
-                if len(block) < BLOCK_BYTES:
-                    return
-                self._sums.append(_sum(block))
-                yield block
-                number += 1
+                    self._sums.append(_sum(block))
+                    yield block
+                    number += 1
 
 
 def _sum(block: bytes) -> int:

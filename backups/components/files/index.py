@@ -13,10 +13,13 @@ from typing import Any
 from backups.components.files.format.header import Member
 from backups.components.files.format.sparse import Segment
 from backups.components.files.read import NestedTar
+from backups.errors import ComponentError
 from backups.lib.filesystem.atomic import create_private
 from destinations.lib.streams import SkippingSource
 
 LENGTH_BYTES = 4
+# without it entries would be missing after a restore, and in what that is compared with
+END = bytes(LENGTH_BYTES)
 # about so many bytes of entries are in memory; one may have attributes of MiBs, or a map of its holes
 BLOCK_BYTES = 256 * 1024
 ENTRY_BYTES = 100
@@ -26,7 +29,7 @@ Record = tuple[Any, ...]
 
 
 class IndexWriter:
-    """Writes the index into the new file `path` (0600); `finish` writes the last block."""
+    """Writes the index into the new file `path` (0600); `finish` writes the last block, and after it an empty one."""
 
     def __init__(self, path: Path) -> None:
         self._file = create_private(path)
@@ -52,6 +55,7 @@ class IndexWriter:
     def finish(self) -> None:
         if self._records:
             self._flush()
+        self._file.write(END)
         self.close()
 
     def close(self) -> None:
@@ -81,9 +85,15 @@ class IndexedTar(NestedTar):
 
     def _records(self) -> Iterator[Record]:
         with self._index.open("rb") as file:
-            while length := file.read(LENGTH_BYTES):
+            while (length := file.read(LENGTH_BYTES)) != END:
+                block = file.read(int.from_bytes(length, "big"))
+                if len(length) < LENGTH_BYTES or len(block) < int.from_bytes(length, "big"):
+                    raise ComponentError(
+                        f"The index of {self._name} in {self._index.parent} is cut off.",
+                        hint="Something writes into the workspace; restore again.",
+                    )
                 # this process wrote it, into a folder that no other user can enter
-                yield from marshal.loads(file.read(int.from_bytes(length, "big")))  # noqa: S302
+                yield from marshal.loads(block)  # noqa: S302
 
 
 def read_tar(file: SkippingSource, name: str, index: Path | None, *, trusted: bool) -> NestedTar:

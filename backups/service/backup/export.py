@@ -103,6 +103,7 @@ def export_components(
     with _threads(bodies) as executor, monitor.stopping_threads():
         for component in components:
             export = _export(instance, component, context, as_found=as_found)
+            bodies.forget_removed()
             if export.parts and not as_found:
                 export.warnings += [
                     f"a restore of {component.name} would be refused here now: {obstacle.message}"

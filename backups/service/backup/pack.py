@@ -21,6 +21,8 @@ from backups.service.archives.names import archive_extension
 from destinations.lib.disks import write_hint
 
 GROWING_BYTES = 16 << 20
+# each has a thread and an open file until it is packed, which a site may have hundreds of databases waiting for
+MOST_GROWING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Bodies:
         """Begin to compress the file `path`, of which `size` bytes are written, or go on."""
         if (growing := self._growing.get(path)) is not None:
             growing.written(size)
-        elif size >= GROWING_BYTES:
+        elif size >= GROWING_BYTES and len(self._growing) < MOST_GROWING:
             with _writing_in(self._directory.parent):
                 growing = Growing(path, self._directory / path.name, self._compressor)
             self._growing[path] = growing
@@ -56,7 +58,7 @@ class Bodies:
 
     def pack(self, part: ExportedPart) -> PackedPart:
         """Hash and compress `part` in one pass. Raises BackupError when the disk is full."""
-        growing = self._growing.get(part.path)
+        growing = self._growing.pop(part.path, None)
         with _writing_in(self._directory.parent):
             return pack_part(
                 Part(part.path, part.name),
@@ -65,6 +67,11 @@ class Bodies:
                 self._monitor.advance,
                 growing,
             )
+
+    def forget_removed(self) -> None:
+        """Discard what was made of files that a failed export has removed: open, they would keep their space."""
+        for path in [path for path in [*self._growing] if not path.exists()]:
+            self._growing.pop(path).discard()
 
     def stop(self) -> None:
         """End the threads of files whose export failed."""

@@ -95,9 +95,7 @@ def settle_upload(copy: BackupCopy, now: datetime, *, resumes: bool, progress: P
     """
     path, backup = copy.planned_path, copy.execution
     stored = BackupCopy.objects.stored().filter(destination=copy.destination_id).exclude(pk=copy.pk)
-    if stored.filter(path=path).exists() or (copy.is_sound and copy.path == path):
-        _forget(copy)
-        return False
+    is_recorded = stored.filter(path=path).exists() or (copy.is_sound and copy.path == path)
     is_completed = backup.status == Status.COMPLETED and backup.deleted_at is None and backup.deleting_at is None
     # an archive counts once at a destination: it may have been found there and imported meanwhile
     is_twin = stored.filter(sha256=copy.sha256).exists()
@@ -105,6 +103,10 @@ def settle_upload(copy: BackupCopy, now: datetime, *, resumes: bool, progress: P
     with copy.destination.open() as opened:
         if not (resumes and copy.upload_state):
             _sweep(opened, copy)
+        if is_recorded:
+            # also as the archive of a run that took the same name in the same second
+            _forget(copy)
+            return False
         found = _stored_archive(opened, copy, progress)
         if found is None:
             if resumes and copy.upload_state:

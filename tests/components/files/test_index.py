@@ -69,6 +69,17 @@ def test_an_index_yields_the_entries_and_contents_of_its_tar(
     assert index.stat().st_mode & 0o777 == 0o600
 
 
+def test_an_index_that_is_cut_off_is_refused_wherever_that_is(tar: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    check_tree(tar, Entry("tree.tar", 0, "", "data", "tree"), index)
+    whole = index.read_bytes()
+    # the last one at the end of a block, where nothing else would tell that blocks are missing
+    for size in (0, 2, 4, 40, len(whole) - 5, len(whole) - 4):
+        index.write_bytes(whole[:size])
+        with pytest.raises(ComponentError, match="cut off"):
+            read(tar, index)
+
+
 def test_a_tar_that_is_refused_gets_no_complete_index(tar: Path, tmp_path: Path) -> None:
     index = tmp_path / "index"
     with pytest.raises(ComponentError, match="the manifest counts 3"):
@@ -86,6 +97,6 @@ def test_entries_are_written_in_blocks_however_large_one_is(tmp_path: Path) -> N
         writer.finish()
     with index.open("rb") as file:
         sizes = []
-        while length := file.read(4):
+        while (length := file.read(4)) != bytes(4):
             sizes.append(len(marshal.loads(file.read(int.from_bytes(length, "big")))))  # noqa: S302
     assert sizes == [2, 1, 1, 1]

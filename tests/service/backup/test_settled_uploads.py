@@ -21,6 +21,7 @@ from backups.service.catalogue.sync import import_backups
 from destinations.backends.local import LocalDestination
 from destinations.exceptions import ConnectionLost, DestinationUnavailable
 from destinations.models import BackupDestination, read_today
+from destinations.transfer.paths import part_name
 from tests.support.archives.stored import NOW, put
 from tests.support.rows import a_copy, a_destination, a_drill, a_manifest, an_execution
 
@@ -310,6 +311,20 @@ def test_an_archive_that_was_imported_meanwhile_stays_that_of_the_other_row(
     assert settle_uploads() == []
     assert (at(backup, "nas").planned_path, len(archives())) == ("", 1)
     assert other.copies.get().path == copy.planned_path
+
+
+def test_an_upload_whose_name_became_that_of_another_backup_leaves_no_part(
+    destination: BackupDestination, archives: Listing, home: Path
+) -> None:
+    put(destination, "shop/a.tar.gz", b"of another")
+    an_execution("shop", destination=destination, backup_path="shop/a.tar.gz")
+    killed = an_execution("shop", destination=destination, status="interrupted", backup_path="")
+    a_copy(killed, state="failed", path="", planned_path="shop/a.tar.gz")
+    part = home / "backups" / "nas" / "shop" / part_name("a.tar.gz", killed.pk)
+    part.write_bytes(b"half")
+    assert settle_uploads() == []
+    assert (part.exists(), archives()) == (False, ["nas/shop/a.tar.gz"])
+    assert set(killed.copies.values_list("planned_path", flat=True)) == {""}
 
 
 @pytest.mark.parametrize("state", ["stored", "uploading"])
