@@ -1,7 +1,8 @@
 """The verdict on each instance: how well it is protected, and why, from facts that the rows hold."""
 
 from backups.service.monitoring.verdict.describe import describe_reason, describe_verdict
-from backups.service.monitoring.verdict.facts import Facts, facts_of, require_known, watched_names
+from backups.service.monitoring.verdict.facts import Facts
+from backups.service.monitoring.verdict.gather import facts_of, require_known, watched_names
 from backups.service.monitoring.verdict.judge import Verdict, judge
 from backups.service.monitoring.verdict.level import Level, worst
 from backups.service.monitoring.verdict.limits import Limits

@@ -9,7 +9,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import AcceptedReason
 from backups.models.accepted_reason import LONGEST_TEXT
-from backups.service.monitoring.verdict.facts import require_known
+from backups.service.monitoring.verdict.gather import require_known
 from backups.service.monitoring.verdict.reason import Acceptance, Reason
 from backups.service.monitoring.verdict.verdicts import today, verdicts
 from destinations.lib.formats import printable

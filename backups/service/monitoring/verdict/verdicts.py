@@ -9,7 +9,7 @@ from django.utils import timezone
 from backups.models import AcceptedReason
 from backups.models.querysets import BackupQuerySet
 from backups.service.monitoring.lacking import Flaws
-from backups.service.monitoring.verdict.facts import facts_of
+from backups.service.monitoring.verdict.gather import facts_of
 from backups.service.monitoring.verdict.judge import Verdict, judge
 from backups.service.monitoring.verdict.level import Level
 from backups.service.monitoring.verdict.reason import Acceptance, Reason
