@@ -60,7 +60,7 @@ def check_scopes_of_schedules(
 ) -> list[CheckMessage]:
     """W073: a schedule of several instances covers none."""
     # of a file that cannot be read it is not known what it describes, and W001 or E001 is about that
-    if not may_read(BackupSchedule, databases) or any(not problem.instance for problem in inventory().problems):
+    if not may_read(BackupSchedule, databases) or inventory().file_problem is not None:
         return []
     return [
         Warning(

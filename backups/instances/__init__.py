@@ -29,6 +29,11 @@ class Inventory:
     problems: tuple[Problem, ...]
 
     @property
+    def file_problem(self) -> Problem | None:
+        """What is wrong with the file as a whole. While something is, it is not known what the file describes."""
+        return next((problem for problem in self.problems if not problem.instance), None)
+
+    @property
     def labels(self) -> list[str]:
         return sorted({label for instance in self.instances.values() for label in instance.labels})
 

@@ -61,6 +61,13 @@ def cadence_from(options: dict[str, Any]) -> dict[str, Any]:
     return {"type": "manual", "expression": ""} if options["manual"] else {}
 
 
+def require_free_name(name: str, schedule: BackupSchedule | None = None) -> None:
+    """Raise BackupError when another schedule than `schedule` has that name."""
+    others = BackupSchedule.objects.whole().filter(name=name)
+    if (others if schedule is None else others.exclude(pk=schedule.pk)).exists():
+        raise BackupError(f"There is a schedule {name!r} already.", hint="Choose another name.")
+
+
 def require_valid(schedule: BackupSchedule) -> None:
     """Raise BackupError when a column of `schedule`, or what it would cover, is not valid."""
     try:

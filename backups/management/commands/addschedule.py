@@ -9,6 +9,7 @@ from backups.management.schedules import (
     add_destination_option,
     add_scope_options,
     cadence_from,
+    require_free_name,
     require_valid,
     scope_from,
 )
@@ -30,8 +31,7 @@ class Command(BackupCommand):
         parser.add_argument("--paused", action="store_true", help="add it paused")
 
     def run(self, **options: Any) -> None:
-        if BackupSchedule.objects.whole().filter(name=options["name"]).exists():
-            raise BackupError(f"There is a schedule {options['name']!r} already.", hint="Choose another name.")
+        require_free_name(options["name"])
         scope = scope_from(options)
         if not scope:
             raise BackupError("No instance is named.", hint="Give --instance, --label or --all-instances.")

@@ -11,10 +11,10 @@ from backups.management.schedules import (
     add_destination_option,
     add_scope_options,
     cadence_from,
+    require_free_name,
     require_valid,
     scope_from,
 )
-from backups.models import BackupSchedule
 from backups.service.automation.by_hand import edit, require_undeclared
 from backups.service.schedules.describe import describe_schedule, find_schedule, summary
 from backups.service.schedules.parts import forget
@@ -43,8 +43,7 @@ class Command(BackupCommand):
         if options["time_zone"] is not None:
             changes["time_zone"] = options["time_zone"]
         if options["rename"] is not None:
-            if BackupSchedule.objects.whole().filter(name=options["rename"]).exclude(pk=schedule.pk).exists():
-                raise BackupError(f"There is a schedule {options['rename']!r} already.", hint="Choose another name.")
+            require_free_name(options["rename"], schedule)
             changes["name"] = options["rename"]
         places = self.find_destinations(options["destination"]) if options["destination"] else []
         if places:

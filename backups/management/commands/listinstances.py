@@ -17,9 +17,8 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         known, label = inventory(), options["label"]
-        for problem in known.problems:
-            if not problem.instance:
-                raise BackupError(str(problem), hint=problem.hint)
+        if (problem := known.file_problem) is not None:
+            raise BackupError(str(problem), hint=problem.hint)
         rows = [
             {
                 "name": one.name,

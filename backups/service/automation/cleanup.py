@@ -41,7 +41,7 @@ def disable_removed_instances() -> list[str]:
     """Disable the rows declared by instances that were removed from instances.toml; return what was disabled."""
     known = inventory()
     # a file that cannot be read lists no instance, which does not mean that they were removed
-    if any(not problem.instance for problem in known.problems):
+    if known.file_problem is not None:
         return []
     # an instance with configuration errors was not removed either
     described = {managed_by(name) for name in known.instances} | {managed_by(one.instance) for one in known.problems}

@@ -137,7 +137,7 @@ def undescribed_instances() -> list[str]:
     None while that file has errors, which are reported instead.
     """
     found = inventory()
-    if any(not problem.instance for problem in found.problems):
+    if found.file_problem is not None:
         return []
     known = {*found.instances, *(problem.instance for problem in found.problems)}
     schedules = BackupSchedule.objects.enabled().of_one_instance().exclude(instance__in=known)

@@ -41,11 +41,10 @@ def require_scope(schedule: BackupSchedule) -> None:
     if schedule.scope == Scope.INSTANCE:
         get_instance(schedule.instance)
         return
-    for problem in inventory().problems:
-        if not problem.instance:
-            raise BackupError(
-                f"It is not known which instances the schedule would cover: {problem.message}", hint=problem.hint
-            )
+    if (problem := inventory().file_problem) is not None:
+        raise BackupError(
+            f"It is not known which instances the schedule would cover: {problem.message}", hint=problem.hint
+        )
     if schedule.scope == Scope.INSTANCES:
         if not schedule.instances:
             raise BackupError("No instance is named.", hint="Name at least one.")
@@ -67,7 +66,7 @@ def cover(queue: str) -> int:
     describes. An instance with errors in the file keeps its parts and gets no new one.
     """
     known = inventory()
-    if any(not problem.instance for problem in known.problems):
+    if known.file_problem is not None:
         return 0
     wide = BackupSchedule.objects.exclude(scope=Scope.INSTANCE).prefetch_related("parts")
     return sum(_update(schedule, list(schedule.parts.all()), known, queue) for schedule in wide)
@@ -76,7 +75,7 @@ def cover(queue: str) -> int:
 def cover_now(schedule: BackupSchedule) -> int:
     """Do for the saved `schedule` what `cover` does in each tick, whatever the queues of its instances."""
     known = inventory()
-    if not schedule.covers_several or any(not problem.instance for problem in known.problems):
+    if not schedule.covers_several or known.file_problem is not None:
         return 0
     return _update(schedule, list(schedule.parts.all()), known)
 
