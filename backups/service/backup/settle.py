@@ -160,9 +160,7 @@ def _stored_archive(
 ) -> tuple[BackupCopy, datetime | None] | None:
     """Return a copy that is the archive at the planned path of `copy`, itself or a sound one, and the end of its lock.
 
-    None when there is none.
-
-    The name alone proves nothing: the archive there may be another program's, or one that was cut.
+    None when there is none. The name alone proves nothing: the file may be another program's, or one that was cut.
     """
     siblings = list(copy.execution.copies.filter(SOUND_COPY).exclude(pk=copy.pk).select_related("destination"))
     candidates = [one for one in (copy, *siblings) if one.sha256]

@@ -133,9 +133,7 @@ class OwnPostgreSQL(OwnDatabase):
         models = {*connections[ALIAS].introspection.django_table_names(), "django_migrations"}
         dumped = tables_in(dump)
         # a table of another program stays
-        replaced = [
-            table for table in self._tables() if table in dumped or table.rpartition(".")[2].strip('"') in models
-        ]
+        replaced = [table for table in self._tables() if table in dumped or _bare(table) in models]
         first = [f"SET lock_timeout = '{int(context.lock_timeout * 1000)}ms'"]
         # without CASCADE: where such a table refers to one of these it stops here, and nothing is changed
         first += [f"DROP TABLE {', '.join(replaced)}"] if replaced else []
@@ -208,9 +206,14 @@ def tables_in(dump: Path) -> set[str]:
 def require_site(dump: Path) -> None:
     """Raise DamagedComponent unless the dump is whole and has the tables of a site."""
     require_complete(dump)
-    missing = SITE_TABLES - {table.rpartition(".")[2].strip('"') for table in tables_in(dump)}
+    missing = SITE_TABLES - {_bare(table) for table in tables_in(dump)}
     if missing:
         raise DamagedComponent(f"{dump.name} lacks {listed(sorted(missing))}.", hint=ANOTHER)
+
+
+def _bare(table: str) -> str:
+    """Return the name of a table without its schema and quotation marks."""
+    return table.rpartition(".")[2].strip('"')
 
 
 def require_complete(dump: Path) -> None:
