@@ -9,13 +9,18 @@ PYTEST_OPTIONS ?=
 
 .PHONY: quickstart test lint bench screenshots soak clean
 
+# Compiled once: where PYTHONDONTWRITEBYTECODE is set, or for a user who may not write here, each command would compile
+# what it imports anew.
+COMPILE := $(BIN)/python -m compileall -q backups backupsite destinations
+
 quickstart: $(VENV)/.runtime
+	@$(COMPILE)
 	@$(BIN)/python manage.py quickstart --bind $(BIND)
 
-# Compiled once: where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile the project anew,
-# and pytest in each of its processes the tests, which it compiles in a way of its own.
+# pytest compiles the tests in a way of its own, and would do so in each of its processes
 test: $(VENV)/.dev
-	@$(BIN)/python -m compileall -q -x '/test_[^/]*$$' backups backupsite destinations tests
+	@$(COMPILE)
+	@$(BIN)/python -m compileall -q -x '/test_[^/]*$$' tests
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.dev

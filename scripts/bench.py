@@ -5,6 +5,7 @@ Each benchmark is a module of scripts/benchmarks.
 """
 
 import argparse
+import compileall
 import shutil
 import signal
 import sys
@@ -20,6 +21,9 @@ from benchmarks.measure import BenchmarkError
 # 528 MB are 1,600,000 rows
 FULL = Bench(Path(), size_mb=528, memory_mb=(50, 528, 2000), executions=500_000, rounds=5)
 QUICK = Bench(Path(), size_mb=50, memory_mb=(10, 50, 100), executions=20_000, rounds=1, tree_files=5_000)
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("backups", "backupsite", "destinations")
 
 # not of a quick run: they start servers, or fill a database
 LONG = ("destinations", "front", "scale")
@@ -53,6 +57,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def compile_project() -> None:
+    """Compile the packages, as an installation does: where Python may not write, each command would do it again."""
+    for package in PACKAGES:
+        compileall.compile_dir(ROOT / package, quiet=1)
+
+
 def names(text: str) -> list[str]:
     wanted = text.split(",")
     if unknown := set(wanted) - set(BENCHMARKS):
@@ -72,6 +82,7 @@ def bench_of(options: argparse.Namespace, directory: Path) -> Bench:
 
 def measure(bench: Bench, only: list[str]) -> None:
     bench.require_space()
+    compile_project()
     print("\n".join(["# Benchmarks", "", *describe(bench.directory)]), flush=True)
     for name in only:
         title, run = BENCHMARKS[name]
