@@ -33,15 +33,18 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def opened(path: Path, *, mode: str = "ro", immutable: bool = False, attached: int = 0) -> sqlite3.Connection:
+def opened(
+    path: Path, *, mode: str = "ro", immutable: bool = False, locking: bool = True, attached: int = 0
+) -> sqlite3.Connection:
     """Open the database `path` with limits: its origin is unknown. No other function opens a SQLite file.
 
-    `mode` is ro, rw or rwc; `immutable` is for files that no other process writes (no lock, no -wal, no -shm). The
-    schema may compute without end, so statements that evaluate it have to run under `run_with_deadline`.
+    `mode` is ro, rw or rwc; `immutable` is for files that no other process writes (no lock, no -wal, no -shm), as is
+    `locking` False for a mode other than ro. The schema may compute without end, so statements that evaluate it have to
+    run under `run_with_deadline`.
     """
     # as bytes, because names need not be UTF-8; and two slashes at the beginning of a path would name a host
     name = quote(b"/" + os.fsencode(path.absolute()).lstrip(b"/"))
-    uri = f"file:{name}?mode={mode}" + ("&immutable=1" if immutable else "")
+    uri = f"file:{name}?mode={mode}" + ("&immutable=1" if immutable else "") + ("" if locking else "&vfs=unix-none")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
     # Python's default quotes a text that is not UTF-8 in its error, which may be a password
     connection.text_factory = lambda raw: raw.decode(errors="replace")

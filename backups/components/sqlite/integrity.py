@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from backups.components.sqlite.connection import component_error, connected, quoted
+from backups.components.sqlite.shares import NOT_CHECKED_ALONE, is_sound_in_shares
 from backups.components.sqlite.untrusted.application import TROUBLE, Stubs
 from backups.components.sqlite.untrusted.deadline import NO_MEMORY, NOT_TEXT, Checkpoint, run_with_deadline
 from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, time_limit
@@ -24,8 +25,6 @@ Execute = Callable[[str], sqlite3.Cursor]
 ABOUT_PAGES = "*** in database"
 # findings about values: a computed one may be NULL because it is larger than the limit
 ABOUT_VALUES = re.compile(r"\S+ value in .*")
-# SQLite parses such a name as the maximum number of findings
-NOT_CHECKED_ALONE = re.compile(r"[+-]?\d.*", re.DOTALL)
 LONGEST_REASON = 200
 FULL_CHECK_CACHE_KIB = 24_000
 MAX_NAMED = 5
@@ -45,6 +44,8 @@ def check(path: Path, *, full: bool = False, checkpoint: Checkpoint = lambda _: 
     Returns what could not be checked. Raises DamagedComponent with the first finding, and what `checkpoint` raises.
     """
     try:
+        if full and is_sound_in_shares(path, checkpoint):
+            return ()
         return run_with_deadline(
             partial(connected, path, immutable=True),
             partial(examine, path=path, name=path.name, full=full),

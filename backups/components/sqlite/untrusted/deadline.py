@@ -7,8 +7,8 @@ that a signal handler raises inside a callback. Therefore the work has a thread,
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import AbstractContextManager, suppress
 from typing import Generic, TypeVar
 
@@ -39,22 +39,44 @@ def run_with_deadline(
     Raises NotCheckable after `seconds` or when memory runs out, and what `checkpoint` and `work` raise. A statement
     that cannot be interrupted goes on in its daemon thread until the process ends.
     """
-    job = _Job(opening, work)
-    job.start()
+    (result,) = run_side_by_side([(opening, work)], seconds=seconds, checkpoint=checkpoint)
+    return result
+
+
+def run_side_by_side(
+    works: Sequence[tuple[Opening, Callable[[sqlite3.Connection], Result]]],
+    *,
+    seconds: float,
+    checkpoint: Checkpoint = lambda _: None,
+) -> list[Result]:
+    """Do as `run_with_deadline` for each of `works`, in a thread each; the first error ends the others."""
+    jobs = [_Job(opening, work) for opening, work in works]
     until = time.monotonic() + seconds
     try:
+        for job in jobs:
+            job.start()
         checkpoint(0)
-        while not job.ended(min(POLL_SECONDS, max(0, until - time.monotonic()))):
+        while not _are_over(jobs, min(POLL_SECONDS, max(0, until - time.monotonic()))):
             checkpoint(0)
             if time.monotonic() >= until:
                 raise _not_checkable(f"it takes longer than {round(seconds, 1):g} s")
-        return job.result()
+        return [job.future.result() for job in [job for job in jobs if job.failed] or jobs]
     except MemoryError as error:
         raise _not_checkable(NO_MEMORY) from error
     except UnicodeDecodeError as error:
         raise _not_checkable(NOT_TEXT) from error
     finally:
-        job.stop()
+        # all of them before the first is waited for
+        for job in jobs:
+            job.stopped.set()
+        for job in jobs:
+            job.stop()
+
+
+def _are_over(jobs: "Sequence[_Job[Result]]", seconds: float) -> bool:
+    """Wait up to `seconds`; return whether all `jobs` have ended, or one with an error."""
+    waited = wait([job.future for job in jobs], seconds, FIRST_EXCEPTION)
+    return not waited.not_done or any(job.failed for job in jobs)
 
 
 def _not_checkable(reason: str) -> NotCheckable:
@@ -68,33 +90,31 @@ class _Job(threading.Thread, Generic[Result]):
         super().__init__(name="sqlite", daemon=True)
         self._opening, self._work = opening, work
         self._connection: sqlite3.Connection | None = None
-        self._stopped = threading.Event()
-        self._future: Future[Result] = Future()
+        self.stopped = threading.Event()
+        self.future: Future[Result] = Future()
 
     def run(self) -> None:
         try:
             with self._opening() as connection:
-                connection.set_progress_handler(self._stopped.is_set, INSTRUCTIONS_PER_CALLBACK)
+                connection.set_progress_handler(self.stopped.is_set, INSTRUCTIONS_PER_CALLBACK)
                 self._connection = connection
                 result = self._work(connection)
         except BaseException as error:
-            self._future.set_exception(error)
+            self.future.set_exception(error)
         else:
-            self._future.set_result(result)
+            self.future.set_result(result)
 
-    def ended(self, seconds: float) -> bool:
-        return bool(wait([self._future], seconds).done)
-
-    def result(self) -> Result:
-        return self._future.result()
+    @property
+    def failed(self) -> bool:
+        return self.future.done() and self.future.exception() is not None
 
     def stop(self) -> None:
         """Interrupt the statement that runs, and wait up to GRACE_SECONDS for its end."""
-        self._stopped.set()
+        self.stopped.set()
         until = time.monotonic() + GRACE_SECONDS
-        while not self.ended(0) and time.monotonic() < until:
+        while not self.future.done() and time.monotonic() < until:
             if self._connection is not None:
                 # it may be closing
                 with suppress(sqlite3.ProgrammingError):
                     self._connection.interrupt()
-            self.ended(INTERRUPT_SECONDS)
+            wait([self.future], INTERRUPT_SECONDS)
