@@ -23,6 +23,7 @@ from backups.components.sqlite.untrusted.application import TROUBLE
 from backups.components.sqlite.untrusted.deadline import Checkpoint, run_side_by_side, run_with_deadline
 from backups.components.sqlite.untrusted.limits import COMPUTED_BYTES, STORED_BYTES, limit_values, time_limit
 from backups.components.sqlite.untrusted.schema import read_schema
+from backups.lib.paths import size_or_zero
 
 # a smaller one is checked before the threads would have started
 SHARED_FROM_BYTES = 16_000_000
@@ -76,7 +77,7 @@ def is_sound_in_shares(path: Path, checkpoint: Checkpoint = lambda _: None) -> b
     False when something was found, or `path` cannot be checked in shares: then the full check of the whole decides.
     Raises NotCheckable after the time limit, and what `checkpoint` raises.
     """
-    if path.stat().st_size < SHARED_FROM_BYTES or len(os.sched_getaffinity(0)) == 1 or _has_journal(path):
+    if size_or_zero(path) < SHARED_FROM_BYTES or len(os.sched_getaffinity(0)) == 1 or _has_journal(path):
         return False
     reading, seconds = partial(connected, path, immutable=True), time_limit(path)
     try:
@@ -107,6 +108,8 @@ def _planned(path: Path, connection: sqlite3.Connection) -> _Plan | None:
     """Return how to share the check; None where not each table of the schema can be checked alone."""
     connection.text_factory = lambda text: text.decode(errors="replace")
     schema = read_schema(connection, path)
+    if schema.not_understood:
+        return None
     tables = tuple(_tables(connection))
     # the check of the whole has no table that they lack: odd names, and virtual tables, are in one of them alone
     if sorted(tables) != sorted(schema.tables) or any(map(NOT_CHECKED_ALONE.fullmatch, tables)):
