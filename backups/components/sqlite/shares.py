@@ -28,7 +28,7 @@ from backups.lib.paths import size_or_zero
 # a smaller one is checked before the threads would have started
 SHARED_FROM_BYTES = 16_000_000
 # of both shares together: more would exceed the limit of memory of a run
-CACHE_KIB = 28_000
+CACHE_KIB = 34_000
 # of a share whose indexes have the order of the rows, where the other one needs more
 SMALL_CACHE_KIB = 4_000
 # an index with fewer is small
