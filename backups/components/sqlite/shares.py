@@ -43,10 +43,6 @@ CREATED = "c"  # origin of an index that a statement created; those of constrain
 Pair = tuple[str, str]
 
 
-class _NotSoundError(Exception):
-    """A share found something, or cannot be checked: the others end."""
-
-
 @dataclass(slots=True)
 class _Share:
     """The tables that one connection checks, without the indexes in `left_out`.
@@ -90,7 +86,7 @@ def is_sound_in_shares(path: Path, checkpoint: Checkpoint = lambda _: None) -> b
         ]
         works.append((reading, partial(_check_structure, plan.value_bytes)))
         checked = run_side_by_side(works, seconds=seconds, checkpoint=checkpoint)
-    except (_NotSoundError, sqlite3.Error):
+    except sqlite3.Error:
         return False
     # what each share had in its schema, not what it was meant to have: together it has to be everything
     return plan.pairs == frozenset().union(*checked)
@@ -179,7 +175,7 @@ def _check_share(share: _Share, cache_kib: int, value_bytes: int, connection: sq
             _require_ok(connection, f"integrity_check({quoted(table)})")
         return frozenset(_pairs(connection, share.tables))
     except TROUBLE as error:
-        raise _NotSoundError from error
+        raise _not_sound() from error
 
 
 def _check_structure(value_bytes: int, connection: sqlite3.Connection) -> frozenset[Pair]:
@@ -187,7 +183,7 @@ def _check_structure(value_bytes: int, connection: sqlite3.Connection) -> frozen
         _prepare(connection, value_bytes)
         _require_ok(connection, "quick_check(1)")
     except TROUBLE as error:
-        raise _NotSoundError from error
+        raise _not_sound() from error
     return frozenset()
 
 
@@ -210,4 +206,9 @@ def _leave_out(connection: sqlite3.Connection, indexes: list[str]) -> None:
 
 def _require_ok(connection: sqlite3.Connection, pragma: str) -> None:
     if connection.execute(f"PRAGMA {pragma}").fetchone()[0] != "ok":
-        raise _NotSoundError
+        raise _not_sound()
+
+
+def _not_sound() -> sqlite3.Error:
+    """Return the error by which a share ends the others."""
+    return sqlite3.DatabaseError("a share of the check found something, or could not be made")
