@@ -112,6 +112,23 @@ def test_after_a_week_without_a_confirmation_the_site_says_so_until_there_is_one
     assert delivery.pk in signing.TimestampSigner(salt=SALT).unsign(link.split("/")[-2])
 
 
+def test_one_whose_delivery_failed_is_confirmed_by_its_link_alone(hook: NotificationChannel) -> None:
+    (delivery,) = test_alarm.queue_test_alarms([hook], timezone.now())
+    rows = Delivery.objects.filter(pk=delivery.pk)
+    for failed in ({"attempts": 1}, {"attempts": 0, "state": Delivery.State.GIVEN_UP}):
+        rows.update(error="The server refused it.", **failed)
+        with pytest.raises(BackupError, match=r"could not be delivered\. The server refused it") as refused:
+            test_alarm.confirm(hook, by="bob")
+        assert "opens the link" in refused.value.hint
+    # another recipient of the same channel has it
+    rows.update(done=["bob@example.net"])
+    assert test_alarm.confirm(hook, by="bob").unproven_since is None
+    rows.update(done=[])
+    NotificationChannel.objects.update(unproven_since=delivery.created_at)
+    token = signing.TimestampSigner(salt=SALT).sign(delivery.pk)
+    assert test_alarm.confirm_by_link(token, by="bob").unproven_since is None
+
+
 def test_who_confirms_an_earlier_one_leaves_the_later_one_to_be_confirmed(
     web: WebReceiver, hook: NotificationChannel
 ) -> None:

@@ -16,7 +16,14 @@ from backups.admin.shared.views import actor, page, site_path
 from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import Delivery, NotificationChannel
-from backups.notifications.test_alarm import alarm_channels, confirm, confirm_by_link, delivery_of, queue_test_alarms
+from backups.notifications.test_alarm import (
+    alarm_channels,
+    confirm,
+    confirm_by_link,
+    delivery_of,
+    has_failed,
+    queue_test_alarms,
+)
 from backups.service.monitoring.verdict.limits import Limits
 from destinations.admin.methods import wrong_method
 from destinations.lib.formats import counted
@@ -40,7 +47,9 @@ class Row:
 
     @property
     def may_confirm(self) -> bool:
-        return self.channel.unproven_since is not None and self.delivery is not None and bool(self.delivery.attempts)
+        if self.channel.unproven_since is None or self.delivery is None:
+            return False
+        return bool(self.delivery.attempts) and not has_failed(self.delivery)
 
 
 def test_alarms(request: HttpRequest) -> HttpResponse:

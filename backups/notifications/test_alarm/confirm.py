@@ -8,6 +8,7 @@ from backups.errors import BackupError
 from backups.lib import audit
 from backups.models import Delivery, NotificationChannel
 from backups.notifications.test_alarm.links import delivery_of
+from destinations.lib.operator_error import sentences
 
 ALREADY = "This test alarm is confirmed already, or a later one is."
 
@@ -18,12 +19,23 @@ def confirm_by_link(token: str, *, by: audit.Actor) -> NotificationChannel:
 
 
 def confirm(channel: NotificationChannel, *, by: audit.Actor) -> NotificationChannel:
-    """Record that the newest test alarm of `channel` arrived. Raises BackupError."""
+    """Record that the newest test alarm of `channel` arrived. Raises BackupError, also where its delivery failed."""
     sent = Delivery.objects.filter(channel=channel, kind=Delivery.Kind.TEST_ALARM).select_related("channel")
     newest = sent.order_by("-created_at").first()
     if newest is None:
         raise BackupError(f"No test alarm was sent by {channel}.", hint="Run `testalarm`.")
+    if has_failed(newest):
+        raise BackupError(
+            sentences(f"The test alarm by {channel} could not be delivered", newest.error),
+            hint="Correct the channel and send another one. Who got this one all the same opens the link in it.",
+        )
     return _confirm(newest, by)
+
+
+def has_failed(delivery: Delivery) -> bool:
+    """Return whether `delivery` was tried or given up, and no recipient is known to have it."""
+    tried = delivery.attempts > 0 or delivery.state == Delivery.State.GIVEN_UP
+    return tried and delivery.state != Delivery.State.SENT and not delivery.done
 
 
 def _confirm(delivery: Delivery, by: audit.Actor) -> NotificationChannel:
