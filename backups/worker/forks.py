@@ -6,6 +6,7 @@ starts anew as soon as no process of it lives: a run never works with code or ke
 
 import gc
 import json
+import logging
 import os
 import selectors
 import signal
@@ -20,6 +21,7 @@ from django.conf import settings
 from django.db import connections
 
 from backups.instances import inventory
+from backups.lib import audit
 from backups.notifications.channels import KINDS
 from backups.runs.registry import import_kinds
 from destinations.backends import TYPES
@@ -78,6 +80,9 @@ class ForkServer:
         self._selector = selectors.DefaultSelector()
         self._children: set[int] = set()
         self._loaded = {path: _version(path) for path in _loaded_files()}
+        # by an import: to start anew would not end them
+        self._began_with_threads = bool(_threads())
+        self._logged = ""
 
     def serve(self) -> Request | None:
         """Return a request in the process that was forked for it, and None when the worker has ended."""
@@ -105,16 +110,17 @@ class ForkServer:
             # it has waited too long, and has started the process itself
             task.close()
             return None
-        if threading.active_count() > 1 or any(_version(path) != version for path, version in self._loaded.items()):
+        connections.close_all()
+        # the file is read again when it was changed; the process of the run finds it parsed
+        inventory()
+        if reason := self._why_not():
+            self._log_refusal(reason)
             _refuse(task)
-            if not self._children:
+            if not self._children and not (self._began_with_threads and _threads()):
                 os.set_inheritable(self._requests.fileno(), True)
                 # the same process, so that the worker goes on as its parent
                 os.execv(sys.executable, sys.orig_argv)  # noqa: S606
             return None
-        connections.close_all()
-        # the file is read again when it was changed; the process of the run finds it parsed
-        inventory()
         try:
             # its number is free for the descriptor of the new process then
             spare = os.pidfd_open(os.getpid())
@@ -136,6 +142,21 @@ class ForkServer:
         with suppress(OSError):  # its task has ended: `_task_closed` follows
             task.send(str(pid).encode())
         return None
+
+    def _why_not(self) -> str:
+        """Return why nothing may be forked from this process, "" when it may."""
+        # a lock that another thread holds at that moment would never be released in the new process
+        if names := _threads():
+            return f"a module that it has imported started a thread: {', '.join(names)}"
+        replaced = (path for path, version in self._loaded.items() if _version(path) != version)
+        return f"{path} was replaced" if (path := next(replaced, "")) else ""
+
+    def _log_refusal(self, reason: str) -> None:
+        """Log why runs are started as programs, which takes half a second more each: once, not for every run."""
+        if reason != self._logged:
+            level = logging.WARNING if self._began_with_threads else logging.INFO
+            audit.log("worker.does-not-fork", level, reason=reason)
+        self._logged = reason
 
     def _become_run(self, task: socket.socket) -> None:
         """Keep nothing of the parent open: a process that outlived it would keep its tasks waiting."""
@@ -179,6 +200,11 @@ class ForkServer:
     def _reap(self, child: _Child) -> None:
         os.waitpid(child.pid, 0)
         self._children.discard(child.pid)
+
+
+def _threads() -> list[str]:
+    """Return the names of the threads of this process, other than the one it began with."""
+    return sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
 
 
 def _is_closed(task: socket.socket) -> bool:

@@ -54,22 +54,56 @@ def test_nothing_is_forked_from_what_was_replaced_or_has_a_thread(
     monkeypatch.setattr(forks, "_loaded_files", lambda: [str(module)])
     begun: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _, argv: begun.append(argv))
-    monkeypatch.setattr(threading, "active_count", lambda: 2 if reason == "thread" else 1)
     asked, requests = ends
     server = ForkServer(requests)
-    if reason == "replaced":
+    ending = threading.Event()
+    thread = threading.Thread(target=ending.wait)
+    if reason == "thread":
+        thread.start()
+    elif reason == "replaced":
         module.with_suffix(".new").write_text("new")
         module.with_suffix(".new").replace(module)
     elif reason == "gone":
         module.unlink()
-    answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with answers, asked, requests:
-        socket.send_fds(asked, [Request("id", "backup").encode()], [theirs.fileno()])
-        theirs.close()
-        asked.close()
-        assert server.serve() is None
-        assert int(answers.recv(32)) == REFUSED
+    try:
+        with asked, requests:
+            assert ask(server, asked, times=1) == [REFUSED]
+    finally:
+        ending.set()
     assert begun == [sys.orig_argv]
+
+
+def ask(server: ForkServer, asked: socket.socket, *, times: int) -> list[int]:
+    """Return what so many tasks are told that ask at once."""
+    tasks: list[socket.socket] = []
+    for _ in range(times):
+        answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        tasks.append(answers)
+        with theirs:
+            socket.send_fds(asked, [Request("id", "backup").encode()], [theirs.fileno()])
+    asked.close()
+    assert server.serve() is None
+    told = [int(task.recv(32)) for task in tasks]
+    for task in tasks:
+        task.close()
+    return told
+
+
+def test_a_thread_that_an_import_has_started_is_logged_once_and_nothing_starts_anew_in_vain(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it started anew"))
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("a process was forked"))
+    asked, requests = ends
+    ending = threading.Event()
+    threading.Thread(target=ending.wait, name="telemetry").start()
+    try:
+        with asked, requests:
+            assert ask(ForkServer(requests), asked, times=3) == [REFUSED] * 3
+    finally:
+        ending.set()
+    (line,) = [record.message for record in caplog.records if "worker.does-not-fork" in record.message]
+    assert line.endswith('reason="a module that it has imported started a thread: telemetry"')
 
 
 @pytest.fixture
