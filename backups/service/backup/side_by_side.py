@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from queue import Empty, SimpleQueue
 from time import monotonic
 
@@ -31,7 +32,8 @@ class Upload:
     """One archive on its way to one destination. `error` is why it did not arrive; None while it is under way.
 
     `published` is True from the moment on when the archive is visible at its path, `left` while something of the upload
-    may be there. `kept` is why an archive that was published could not be removed.
+    may be there. `kept` is why an archive that was published could not be removed. `is_beside_others` is True where
+    others are sent at the same time.
     """
 
     target: Target
@@ -45,7 +47,12 @@ class Upload:
     read_back: ReadBack | None = None
     left: bool = False
     kept: OperatorError | None = None
+    is_beside_others: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
+
+    def begin_alone(self) -> None:
+        """Prepare another attempt under the same name, when no other upload runs any more."""
+        self.paths, self.error, self.left = chain([self.path], self.paths), None, False
 
     def send(self, advance: Callable[[int], None]) -> None:
         """Store the archive at its path, and its signature beside it.
@@ -105,7 +112,7 @@ def send_all(
                     upload.error = _no_name(upload)
                     failed(upload)
                     continue
-                upload.path = path
+                upload.path, upload.is_beside_others = path, len(uploads) > 1
                 plan(upload)
                 upload.left = True
                 if len(uploads) == 1:

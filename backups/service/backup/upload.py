@@ -20,6 +20,7 @@ from backups.service.backup.pack import Made
 from backups.service.backup.remove import remove_published, with_what_stays
 from backups.service.backup.side_by_side import Upload, send_all
 from backups.service.backup.targets import Targets
+from destinations.exceptions import DestinationFull
 from destinations.lib.operator_error import OperatorError
 
 State, Status = BackupCopy.State, BackupExecution.Status
@@ -38,6 +39,7 @@ def upload_archives(
     manifest. Raises OperatorError when no copy was stored; nothing is left at any destination then.
     """
     began = backup.started_at or backup.created_at
+    crowded: list[Upload] = []
     uploads = [
         Upload(target, made, backup.pk, archive_paths(backup.instance, backup.kind, began, made.extension))
         for target in targets.usable
@@ -104,10 +106,21 @@ def upload_archives(
             raise error
         if upload.kept is not None:
             error = with_what_stays(error, upload.path, upload.kept, backup=backup.pk)
+        elif isinstance(error, DestinationFull) and upload.is_beside_others:
+            crowded.append(upload)
+            return
         targets.failed(upload.target, error, left=upload.left)
 
     try:
         send_all(uploads, monitor, plan=plan, arrived=arrived, failed=failed, discard=discard)
+        if len(crowded) == 1:
+            crowded[0].is_beside_others = False
+            failed(crowded[0])
+            crowded.clear()
+        # on one disk they may have taken each other's room: one after the other then
+        for upload in crowded:
+            upload.begin_alone()
+            send_all([upload], monitor, plan=plan, arrived=arrived, failed=failed, discard=discard)
     except Cancelled as cancelled:
         if not (backup.backup_path and backup.copies.stored().exists()):
             raise

@@ -26,7 +26,7 @@ from backups.service.backup.start import start_backup
 from backups.service.catalogue.sync import import_backups
 from destinations.backends import TYPES
 from destinations.backends.local import LocalDestination
-from destinations.exceptions import DestinationUnavailable
+from destinations.exceptions import DestinationFull, DestinationUnavailable
 from destinations.models import BackupDestination
 from tests.support.call_commands import command
 
@@ -402,3 +402,30 @@ def test_the_command_names_several_destinations_in_order(three: list[BackupDesti
     (row,) = command("listbackups", "--archive", "lacks-a-copy", "--json").data
     assert row["copies_state"] == "missing"
     assert "no copy at: nas" in command("listbackups").out
+
+
+def test_two_that_take_each_others_room_on_one_disk_are_tried_one_after_the_other(
+    three: list[BackupDestination], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_there, lock, under_way, room = threading.Barrier(2), threading.Lock(), list[str](), list[str]()
+    real = LocalDestination.put
+
+    def put(self: LocalDestination, source: BinaryIO, path: str, **options: Any) -> Any:
+        with lock:
+            first = len(room) < 2
+            room.append(path)
+        if first:
+            # each has sent as much as fits beside the other one
+            both_there.wait(10)
+            raise DestinationFull("There is no room.", hint="Free some.")
+        under_way.append(path)
+        assert len(under_way) == 1
+        try:
+            return real(self, source, path, **options)
+        finally:
+            under_way.pop()
+
+    monkeypatch.setattr(LocalDestination, "put", put)
+    backup = backup_now("shop", three[:2], by="tests")
+    assert (backup.copies_state, copies(backup)) == ("all", {"nas": "stored", "cellar": "stored"})
+    assert set(room[:2]) == {backup.backup_path}
