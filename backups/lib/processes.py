@@ -104,6 +104,13 @@ def is_gone(process: str) -> bool:
     return False
 
 
+def is_reused(process: str) -> bool:
+    """True when another process has the pid of the one with that identity, which is gone then, with its group."""
+    *_, pid, began = process.split("/")
+    _, started = _state_and_start(int(pid))
+    return UNKNOWN not in (started, began) and started != began
+
+
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

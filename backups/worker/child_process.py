@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from backups.lib import audit
-from backups.lib.processes import descendants, exit_code_of_zombie, identity, is_gone, kill_all
+from backups.lib.processes import descendants, exit_code_of_zombie, identity, is_gone, is_reused, kill_all
 from backups.models import Run
 from backups.runs import finish
 from backups.runs.queue.queues import release, reserve
@@ -56,6 +56,13 @@ class Started:
         """Wait for that long, or for a shorter time when it has ended."""
         time.sleep(seconds)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def kill_group(self) -> None:
+        """Kill the processes that it left behind in its group."""
+        _kill_group(self.pid)
+
     def close(self) -> None:
         self.returncode = self._process.wait()
 
@@ -69,13 +76,17 @@ class Forked:
             with theirs:
                 self._answers.settimeout(FORK_SECONDS)
                 socket.send_fds(requests, [Request(run.pk, kind.noun).encode()], [theirs.fileno()])
-            self.pid = int(self._answers.recv(LONGEST_ANSWER) or REFUSED)
-            if self.pid == REFUSED:
+            answer, descriptors, _, _ = socket.recv_fds(self._answers, LONGEST_ANSWER, 1)
+            self.pid = int(answer or REFUSED)
+            # the kernel leaves the descriptor out where this process may open no more
+            if self.pid == REFUSED or not descriptors:
                 raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         except BaseException:
             self._answers.close()  # which terminates a process that comes too late
             raise
         self._answers.setblocking(False)
+        # of the process itself: when its parent is gone its pid may be that of another one
+        self._process = descriptors[0]
         self._identity = identity(self.pid)
         self._code: int | None = None
         self._is_orphan = False
@@ -91,7 +102,7 @@ class Forked:
                 else:
                     # its parent has ended, and with it what it knew; the kernel has told the process to end
                     self._is_orphan = True
-                    if is_gone(self._identity):
+                    if select.select([self._process], [], [], 0)[0]:
                         self._code = -signal.SIGTERM
             if self._code is None and not self._is_orphan and (now := time.monotonic()) > self._look_at:
                 # its parent may hang, and the slot must not be in use until it goes on
@@ -106,12 +117,22 @@ class Forked:
         else:
             select.select([self._answers], [], [], seconds)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, number)
+
+    def kill_group(self) -> None:
+        """Kill the processes that it left behind in its group."""
+        if not is_reused(self._identity):
+            _kill_group(self.pid)
+
     def close(self) -> None:
         # its exit code follows at once, unless its parent hangs
         deadline = time.monotonic() + FORK_SECONDS
         while not self.has_ended() and (time.monotonic() < deadline or not is_gone(self._identity)):
             self.wait(POLL_SECONDS)
         self._answers.close()
+        os.close(self._process)
         self.returncode = self._code or 0
 
 
@@ -206,15 +227,22 @@ def _ignores_cancel(run: Run) -> bool:
 def _terminate(process: Started | Forked, seconds: float) -> None:
     """Terminate the process if it lives: SIGTERM, and after `seconds` SIGKILL to it and its descendants."""
     if not process.has_ended():
-        os.kill(process.pid, signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + seconds
         while not process.has_ended() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+        below = descendants(process.pid)
+        # then they were its descendants: its pid was its own until now
         if not process.has_ended():
-            kill_all([*descendants(process.pid), process.pid])
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # processes that it left behind
+            kill_all(below)
+            process.send_signal(signal.SIGKILL)
+    process.kill_group()
     process.close()
+
+
+def _kill_group(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _record_end(run: Run, child: str, returncode: int, why_ended: str) -> None:

@@ -137,10 +137,11 @@ class ForkServer:
             return Request(*json.loads(message))
         child = _Child(pid, task)
         self._children.add(pid)
-        self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, child)
+        descriptor = os.pidfd_open(pid)
+        self._selector.register(descriptor, selectors.EVENT_READ, child)
         self._selector.register(task, selectors.EVENT_READ, child)
         with suppress(OSError):  # its task has ended: `_task_closed` follows
-            task.send(str(pid).encode())
+            socket.send_fds(task, [str(pid).encode()], [descriptor])
         return None
 
     def _why_not(self) -> str:
