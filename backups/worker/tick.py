@@ -5,11 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.apps import AppConfig
 from django.conf import settings
 from django.db import OperationalError
-from django.db.models.signals import post_migrate
-from django.dispatch import receiver
 
 from backups.errors import BackupError
 from backups.lib import audit, locks
@@ -24,7 +21,7 @@ from backups.service.keys import check
 from backups.service.retention import daily
 from backups.service.schedules import coverage, repair
 from backups.worker.q2.enqueue import send_message
-from backups.worker.q2.scheduler import Entry, keep
+from backups.worker.q2.scheduler import Entry, is_migrated, keep
 from backups.worker.tasks import dispatch_lost, enqueue, enqueue_all
 from destinations.lib.database_errors import database_error
 from destinations.lib.operator_error import OperatorError, sentences
@@ -211,8 +208,7 @@ def keep_tick(queue: str) -> bool:
     return keep(entry, latest=timedelta(minutes=2))
 
 
-@receiver(post_migrate, dispatch_uid="backups.worker.tick")
-def ensure_tick(sender: AppConfig, **_: Any) -> None:
-    # the signal is sent for each app, and the rows exist once this one is migrated
-    if sender.name == "backups":
+def ensure_tick(using: str, **_: Any) -> None:
+    """Write the row of the scheduler after `migrate`."""
+    if is_migrated(using):
         keep_tick(settings.BACKUP_QUEUE)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from django_q.models import Schedule
 
-from backups.worker.tick import keep_tick
+from backups.worker.tick import ensure_tick, keep_tick
 from tests.support.sites.worker_site import Site, eventually
 
 OLD_TICK = "backups.housekeeping.tick"
@@ -33,6 +33,17 @@ def test_the_scheduler_row_of_an_old_release_is_repaired_and_due_at_once(home: P
     row = Schedule.objects.get()
     assert (row.pk, row.func) == (old.pk, "backups.worker.tick.tick")
     assert row.next_run is not None and row.next_run <= timezone.now()
+
+
+@pytest.mark.django_db
+def test_migrating_one_app_alone_does_not_need_the_table_of_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    Schedule.objects.all().delete()
+    with monkeypatch.context() as before:
+        before.setattr(Schedule._meta, "db_table", "not_migrated_yet")
+        ensure_tick(using="default")
+    assert not Schedule.objects.exists()
+    ensure_tick(using="default")
+    assert Schedule.objects.count() == 1
 
 
 def queue_by_old_release(site: Site) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db import connections
 from django.utils import timezone
 from django_q.models import Schedule
 
@@ -27,6 +28,11 @@ class Entry:
             "repeats": -1,
             **dict.fromkeys(["kwargs", "hook", "minutes", "intended_date_kwarg"]),
         }
+
+
+def is_migrated(using: str) -> bool:
+    """Return whether the table of the scheduler exists: `migrate` of another app alone does not make it."""
+    return Schedule._meta.db_table in connections[using].introspection.table_names()
 
 
 def keep(entry: Entry, *, latest: timedelta) -> bool:
