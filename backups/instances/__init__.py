@@ -3,6 +3,7 @@
 import copy
 import functools
 import os
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,19 @@ from backups.instances.kinds import KINDS
 from backups.instances.parse import Instance, Problem, parse
 from destinations.lib import secret_names
 
-__all__ = ["Instance", "Inventory", "Problem", "get_instance", "instance_names", "inventory", "read_inventory"]
+__all__ = [
+    "Instance",
+    "Inventory",
+    "Problem",
+    "get_instance",
+    "instance_names",
+    "inventory",
+    "is_settled",
+    "read_inventory",
+]
 
+# a file that is copied here over a slow line, or saved by an editor, may be whole in its syntax and lack its end
+SETTLED_SECONDS = 10.0
 HINT = "Run `manage.py check` to list every mistake in the file."
 
 
@@ -55,6 +67,20 @@ def inventory() -> Inventory:
         return _unreadable(path, error)
     # cached per set of kinds: the file may have been read before the app of one of them was ready
     return _read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino), tuple(KINDS))
+
+
+def is_settled() -> bool:
+    """Return whether what the file does not describe is gone: not while it has a problem, or is being written."""
+    if inventory().file_problem is not None:
+        return False
+    if getattr(settings, "BACKUP_INSTANCES", None) is not None:
+        return True
+    try:
+        age = time.time() - Path(settings.BACKUP_INSTANCES_FILE).stat().st_mtime
+    except OSError:
+        return False
+    # of a file that was written while a clock was ahead nothing is known for as long
+    return not 0 <= age < SETTLED_SECONDS
 
 
 # the tables that were parsed last, with the kinds of that time, and what is in them

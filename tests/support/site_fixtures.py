@@ -59,9 +59,16 @@ def declare(home: Path) -> Callable[[str], None]:
     def write(text: str) -> None:
         draft = home / "instances.new"
         draft.write_text(text)
+        settle(draft)
         draft.replace(home / "instances.toml")
 
     return write
+
+
+def settle(file: Path) -> None:
+    """Let an instances file look as if it was written a minute ago, which is still a moment of its own."""
+    written_at = file.stat().st_mtime_ns - 60 * 10**9
+    os.utime(file, ns=(written_at, written_at))
 
 
 @pytest.fixture

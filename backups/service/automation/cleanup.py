@@ -5,7 +5,7 @@ from collections.abc import Container
 
 from django.db import transaction
 
-from backups.instances import inventory
+from backups.instances import inventory, is_settled
 from backups.lib import audit
 from backups.models import BackupSchedule, InstanceState
 from destinations.models import BackupDestination
@@ -39,10 +39,10 @@ def disable_undeclared(manager: str, *, schedules: Container[str] = (), destinat
 
 def disable_removed_instances() -> list[str]:
     """Disable the rows declared by instances that were removed from instances.toml; return what was disabled."""
-    known = inventory()
-    # a file that cannot be read lists no instance, which does not mean that they were removed
-    if known.file_problem is not None:
+    # a file that cannot be read, or is being written, lacks instances, which does not mean that they were removed
+    if not is_settled():
         return []
+    known = inventory()
     # an instance with configuration errors was not removed either
     described = {managed_by(name) for name in known.instances} | {managed_by(one.instance) for one in known.problems}
     managers = {

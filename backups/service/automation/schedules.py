@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from backups.errors import BackupError
+from backups.errors import BackupError, InstanceError
+from backups.instances import is_settled
 from backups.lib import audit
 from backups.models import BackupExecution, BackupSchedule, Run
 from backups.runs.queue.queues import of_queue
@@ -69,10 +70,11 @@ def _start(pks: Sequence[str], slots: Slots) -> list[BackupExecution]:
     rows = BackupSchedule.objects.select_for_update(of=("self",)).select_related("destination")
     rows = rows.prefetch_related("further__destination").filter(pk__in=pks, enabled=True).order_by("pk")
     now, planned, retried = slots.now, list[Due](), list[BackupSchedule]()
-    moved: list[BackupSchedule] = []
+    moved, before = list[BackupSchedule](), dict[str, tuple[datetime | None, datetime | None]]()
     queued = BackupExecution.objects.queued().filter(schedule__in=pks).order_by().values_list("schedule_id", flat=True)
     waiting = set(queued)
     for schedule in rows:
+        before[schedule.pk] = schedule.next_run, schedule.retry_at
         if (since := schedule.next_run) is not None and since <= now:
             try:
                 slot, schedule.next_run = slots.due(schedule, since)
@@ -95,7 +97,17 @@ def _start(pks: Sequence[str], slots: Slots) -> list[BackupExecution]:
     BackupSchedule.objects.bulk_update(moved, ["next_run", "retry_at"])
     started, refused = start_scheduled([*planned, *_retries(retried)])
     for due, reason in refused:
-        _record_refusal(due.slot.schedule, reason.message)
+        schedule = due.slot.schedule
+        if isinstance(reason, InstanceError) and not is_settled():
+            # it is not known what the file describes: the slot, or the retry, stays due
+            schedule.next_run, schedule.retry_at = before[schedule.pk]
+            schedule.save(update_fields=["next_run", "retry_at"])
+            audit.log(
+                "schedule.waits", logging.WARNING, schedule=schedule.name, instance=schedule.instance,
+                error=reason.message,
+            )  # fmt: skip
+            continue
+        _record_refusal(schedule, reason.message)
     return started
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from backups.errors import BackupError
-from backups.instances import Inventory, get_instance, inventory
+from backups.instances import Inventory, get_instance, inventory, is_settled
 from backups.lib import audit
 from backups.models import BackupSchedule
 from backups.runs.queue.queues import queue_of
@@ -63,7 +63,8 @@ def cover(queue: str) -> int:
     """Give each instance of `queue` a part of every schedule that now covers it, and end those that do not any more.
 
     Return how many parts changed. While the instances file cannot be read nothing changes: it is not known what it
-    describes. An instance with errors in the file keeps its parts and gets no new one.
+    describes. No part ends while it is being written. An instance with errors in the file keeps its parts and gets no
+    new one.
     """
     known = inventory()
     if known.file_problem is not None:
@@ -86,6 +87,8 @@ def _update(schedule: BackupSchedule, parts: Sequence[BackupSchedule], known: In
     unclear = {problem.instance for problem in known.problems} if schedule.scope != Scope.INSTANCES else set()
     wanted, covered = set(covered_by(schedule, known)), {part.instance for part in parts if part.left_at is None}
     joining, leaving = wanted - covered - unclear, covered - wanted - unclear
+    if not is_settled():
+        leaving = set()
     if queue:
         joining, leaving = ({name for name in names if queue_of(name) == queue} for names in (joining, leaving))
     if not joining and not leaving:

@@ -11,6 +11,7 @@ from backups.models import BackupExecution, BackupSchedule
 from backups.service.automation.schedules import start_due
 from destinations.models import BackupDestination
 from tests.support.rows import an_execution
+from tests.support.site_fixtures import settle
 
 Status = BackupExecution.Status
 QUEUE = "backups"
@@ -25,6 +26,7 @@ def schedules(tmp_path: Path, destination: BackupDestination, settings: Settings
     settings.BACKUP_QUEUE = QUEUE
     settings.BACKUP_INSTANCES_FILE = tmp_path / "many.toml"
     settings.BACKUP_INSTANCES_FILE.write_text("".join(line.format(name, tmp_path) for name in names))
+    settle(settings.BACKUP_INSTANCES_FILE)
     slot = timezone.now().replace(minute=0, second=0, microsecond=0)
     return BackupSchedule.objects.bulk_create(
         BackupSchedule(name=name, instance=name, destination=destination, expression="0 * * * *", next_run=slot)

@@ -187,6 +187,24 @@ def test_a_schedule_whose_instance_is_gone_fails_loudly_at_each_slot_and_can_be_
     assert not now_of(nightly).enabled
 
 
+@pytest.mark.parametrize("half", ["", "[tacacs-hq]\nkind = ", None], ids=["truncated", "cut", "away"])
+def test_a_slot_and_a_retry_wait_while_the_instances_file_is_being_written(
+    nightly: BackupSchedule, home: Path, half: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, due = home / "instances.toml", timezone.now() - timedelta(seconds=1)
+    whole = file.read_text()
+    file.unlink() if half is None else file.write_text(half)
+    change(nightly, next_run=due, retry_at=due)
+    assert start_due(QUEUE) == []
+    row = now_of(nightly)
+    assert (row.next_run, row.retry_at, row.consecutive_failures, row.last_error) == (due, due, 0, "")
+    assert "schedule.waits schedule=nightly" in caplog.text
+    file.write_text(whole)
+    (backup,) = start_due(QUEUE)
+    assert backup.schedule_id == nightly.pk
+    assert now_of(nightly).next_run == next_runs(nightly, 1)[0]
+
+
 def test_a_clock_that_was_ahead_leaves_no_schedule_in_the_future(
     nightly: BackupSchedule, caplog: pytest.LogCaptureFixture
 ) -> None:

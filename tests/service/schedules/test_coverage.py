@@ -31,6 +31,7 @@ from backups.worker.tick import start_scheduled
 from tests.models.test_migrated_data import run_step
 from tests.support.pages.schedule_pages import a_schedule
 from tests.support.rows import a_destination, an_execution
+from tests.support.site_fixtures import settle
 
 pytestmark = pytest.mark.django_db
 QUEUE = "backups"
@@ -178,7 +179,13 @@ def test_a_broken_instances_file_ends_nothing_and_an_empty_one_is_loud(
 ) -> None:
     wide("all")
     settings.BACKUP_INSTANCES = None
-    home.joinpath("instances.toml").unlink() if text is None else home.joinpath("instances.toml").write_text(text)
+    file = home / "instances.toml"
+    file.unlink() if text is None else file.write_text(text)
+    # it may be half written, and is looked at again
+    cover(QUEUE)
+    assert covered() == {"shop": True, "wiki": True, "blog": True}
+    if text is not None:
+        settle(file)
     cover(QUEUE)
     if text == "":
         assert set(covered().values()) == {False}
