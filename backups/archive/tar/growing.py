@@ -10,7 +10,7 @@ from threading import Thread
 from isal import isal_zlib
 
 from backups.archive.compression.write import BLOCK_BYTES, Compressor
-from backups.archive.tar.members import Body
+from backups.archive.tar.members import Body, unreadable
 
 # what was written last may still be in a buffer of the writer
 BLOCKS_BEHIND = 8
@@ -27,7 +27,7 @@ class Growing:
     def __init__(self, source: Path, path: Path, compressor: Compressor) -> None:
         self._body, self._compressor = Body(path), compressor
         # here, while it is there: a copy that fails is removed
-        self._file = source.open("rb", buffering=0)
+        self._file, self._source = source.open("rb", buffering=0), source
         self._sums = array("Q")
         self._stored = 0
         self._ended = False
@@ -77,7 +77,10 @@ class Growing:
             while not self._ended:
                 complete = self._sizes.get() // BLOCK_BYTES - BLOCKS_BEHIND
                 while number < complete and not self._ended:
-                    block = os.pread(file.fileno(), BLOCK_BYTES, number * BLOCK_BYTES)
+                    try:
+                        block = os.pread(file.fileno(), BLOCK_BYTES, number * BLOCK_BYTES)
+                    except OSError as error:
+                        raise unreadable(self._source, error) from error
                     if len(block) < BLOCK_BYTES:
                         return
                     self._sums.append(_sum(block))

@@ -1,6 +1,7 @@
 """Members of an archive, compressed: straight into it, or ahead into files that are joined later."""
 
 import hashlib
+import io
 import os
 import tarfile
 from array import array
@@ -19,6 +20,7 @@ from backups.archive.tar.header import RECORD_BYTES
 if TYPE_CHECKING:
     from backups.archive.tar.growing import Growing
 
+READ_HINT = "Check the log of the system for a disk that fails, or a mount that is gone."
 CHANGED_HINT = "Something writes into the workspace of the backup; run the backup again."
 Progress = Callable[[int], None]
 
@@ -41,13 +43,13 @@ class Part:
     def blocks(self, found: Found, progress: Progress | None) -> Iterator[bytes]:
         """Yield the file as a member of a tar: header, content in blocks, padding. `found` is complete at the end.
 
-        Raises ArchiveError when the file changes its size meanwhile.
+        Raises ArchiveError when the file cannot be read, or changes its size meanwhile.
         """
         digest = hashlib.sha256()
-        with self.path.open("rb", buffering=0) as source:
+        with _opened(self.path) as source:
             info = os.fstat(source.fileno())
             yield header(self.name, info.st_size, int(info.st_mtime))
-            while block := source.read(BLOCK_BYTES):
+            while block := _read(source, self.path):
                 found.size_bytes += len(block)
                 if found.size_bytes > info.st_size:
                     break
@@ -100,10 +102,16 @@ class Body:
             del column[count:]
 
     def blocks(self) -> Iterator[bytes | None]:
-        """Yield the blocks in the order of their numbers; None for one that is not what was written."""
-        with self.path.open("rb", buffering=0) as file:
+        """Yield the blocks in the order of their numbers; None for one that is not what was written.
+
+        Raises ArchiveError when the file cannot be read.
+        """
+        with _opened(self.path) as file:
             for offset, length, crc in zip(self._offsets, self._lengths, self._crcs, strict=True):
-                data = os.pread(file.fileno(), length, offset)
+                try:
+                    data = os.pread(file.fileno(), length, offset)
+                except OSError as error:
+                    raise unreadable(self.path, error) from error
                 yield data if (len(data), isal_zlib.crc32(data)) == (length, crc) else None
 
 
@@ -136,8 +144,8 @@ def pack_part(
     """Compress `part` into the new file `path`, reading and hashing it once.
 
     `growing` has compressed some of its blocks already, into a file of its own, which is used instead. `progress` gets
-    the bytes read, and may raise. Raises ArchiveError when the file changes its size meanwhile, and lets OSError
-    through.
+    the bytes read, and may raise. Raises ArchiveError when the file cannot be read or changes its size meanwhile, and
+    OSError when `path` cannot be written.
     """
     found = Found()
     body = Body(path) if growing is None else growing.finish()
@@ -157,6 +165,25 @@ def pack_part(
     # the file may have become shorter since
     body.cut(count)
     return PackedPart(part.name, body, found.size_bytes, found.sha256)
+
+
+def _opened(path: Path) -> io.FileIO:
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _read(source: io.FileIO, path: Path) -> bytes:
+    try:
+        return source.read(BLOCK_BYTES) or b""
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> ArchiveError:
+    """Return the error for a file of the workspace that cannot be read; OSError is left to what is written."""
+    return ArchiveError(f"{path} cannot be read: {error.strerror}.", hint=READ_HINT)
 
 
 def header(name: str, size: int, mtime: int) -> bytes:

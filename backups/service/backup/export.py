@@ -11,10 +11,12 @@ from backups.archive.tar.members import PackedPart
 from backups.components import Component, ConfigInfo, Export, ExportContext, ExportedPart, sqlite
 from backups.errors import BackupError, ComponentError, DamagedComponent, MissingComponent
 from backups.instances import Instance
+from backups.lib.paths import unreadable
 from backups.models import BackupExecution
 from backups.runs.progress import Monitor
 from backups.service.backup.held_before import last_backup_with
 from backups.service.backup.pack import Bodies
+from destinations.lib.disks import write_hint
 from destinations.lib.formats import printable
 
 CHECKING_THREADS = 2
@@ -181,8 +183,12 @@ def _export(instance: Instance, component: Component, context: ExportContext, *,
             raise
         return Export(absent=[(component.name, error.message)])
     except OSError as error:
-        reason = f"{component.name}: {error.strerror or error} ({error.filename or context.directory})."
-        raise ComponentError(reason, hint="Check the space and the permissions of the workspace.") from error
+        if error.filename and not Path(error.filename).is_relative_to(context.directory):
+            raise unreadable(Path(error.filename), error) from error
+        raise ComponentError(
+            f"The copy of {component.name} cannot be written in {context.directory.parent}: {error.strerror or error}.",
+            hint=write_hint(error, context.directory),
+        ) from error
 
 
 def _not_yet_made(instance: Instance, component: Component, error: MissingComponent) -> Export:

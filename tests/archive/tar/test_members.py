@@ -136,3 +136,12 @@ def test_an_error_of_the_compressing_ahead_is_raised_by_the_packing(tmp_path: Pa
     growing.written(SIZE)
     with pytest.raises(OSError, match="No space left"):
         packed(tmp_path, packing, growing)
+
+
+def test_a_disk_that_cannot_be_read_is_no_error_of_writing(tmp_path: Path, packing: Compressor) -> None:
+    # at its beginning nothing is mapped: the kernel answers EIO
+    memory = Part(Path("/proc/self/mem"), "orders.db")
+    with pytest.raises(ArchiveError) as failed:
+        pack_part(memory, tmp_path / "packed", packing, lambda _: None)
+    assert failed.value.message == "/proc/self/mem cannot be read: Input/output error."
+    assert "disk that fails" in failed.value.hint
