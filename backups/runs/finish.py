@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from backups.errors import BackupError, Cancelled, Interrupted
 from backups.lib import audit
+from backups.lib.lost_connections import drop_lost_connection
 from backups.models import Run
 from backups.runs.log_lines import current_log
 from backups.runs.registry import kind_of, record_beside, steps_of
@@ -114,6 +115,7 @@ def record_end(run: Run, ending: Ending, *, before: Status = Status.RUNNING, **f
 
     False, and nothing else happens, when the status is no longer `before`.
     """
+    drop_lost_connection()
     now, kind = timezone.now(), kind_of(run)
     ending = _cancelled(run, ending)
     good = ending.status == Status.COMPLETED

@@ -18,6 +18,7 @@ from django.utils import timezone
 from backups.components import ExportContext
 from backups.errors import BackupError, Cancelled, Interrupted
 from backups.lib import audit
+from backups.lib.lost_connections import drop_lost_connection
 from backups.models import Run
 from backups.runs.log_lines import current_log
 
@@ -65,6 +66,7 @@ class Monitor:
 
     def stage(self, stage: TextChoices, *, total: int = 0, done: int = 0) -> None:
         """Begin `stage`, which handles about `total` bytes, `done` of them already. Raises Cancelled or Interrupted."""
+        drop_lost_connection()
         with self._writing:
             with self._lock:
                 self._bytes, self._stage_total = done, total

@@ -90,6 +90,8 @@ class Forked:
         self._identity = identity(self.pid)
         self._code: int | None = None
         self._is_orphan = False
+        # by the kernel, when its parent has ended; later by this process
+        self._told = signal.SIGTERM
         self._look_at = time.monotonic() + CHECK_SECONDS
         self.returncode = 0
 
@@ -103,7 +105,7 @@ class Forked:
                     # its parent has ended, and with it what it knew; the kernel has told the process to end
                     self._is_orphan = True
                     if select.select([self._process], [], [], 0)[0]:
-                        self._code = -signal.SIGTERM
+                        self._code = -self._told
             if self._code is None and not self._is_orphan and (now := time.monotonic()) > self._look_at:
                 # its parent may hang, and the slot must not be in use until it goes on
                 self._look_at = now + CHECK_SECONDS
@@ -118,6 +120,7 @@ class Forked:
             select.select([self._answers], [], [], seconds)
 
     def send_signal(self, number: signal.Signals) -> None:
+        self._told = number
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._process, number)
 

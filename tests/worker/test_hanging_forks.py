@@ -60,7 +60,7 @@ def test_a_process_that_has_the_number_of_an_orphan_by_now_gets_no_signal(monkey
     # as if the kernel had given the number away: identities differ by their start
     forked.pid, forked._identity = stranger.pid, forked._identity.replace(f"/{gone.pid}/", f"/{stranger.pid}/") + "0"
     assert forked.has_ended()
-    forked.send_signal(signal.SIGTERM)
+    forked.send_signal(signal.SIGKILL)
     forked.kill_group()
     forked.close()
     assert (stranger.poll(), forked.returncode) == (None, -signal.SIGTERM)

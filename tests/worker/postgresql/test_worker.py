@@ -20,8 +20,14 @@ def test_a_worker_outlives_its_database_and_goes_on_when_it_is_back(postgres_sit
     time.sleep(1)
     assert worker.process.poll() is None
     postgres.open(name)
+    lock = site.lock_shop()
     run_id = site.queue(["shop-0"])[0]
+    eventually(lambda: site.run(run_id)["stage"] == "exporting", within=40)
+    ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+    assert site.rows(f"{ended} AND pid <> pg_backend_pid()") > [(1,)]
+    lock.close()
 
+    # the connection of the run, which was idle, is opened again
     eventually(lambda: site.status(run_id) == "completed", within=40)
     worker.tell(signal.SIGTERM)
     assert worker.ended() == 0
