@@ -101,6 +101,7 @@ def test_a_workspace_that_fills_up_fails_the_backup_and_is_emptied(
     with small_disk(home / "workspaces", megabytes=megabytes):
         execution = refused(BackupError)
         assert message.format(small_shop=small_shop) in execution.error_message
+        assert f"Free space on the disk that is mounted at {home}/workspaces" in execution.error_hint
         assert execution.timeline[-2][0] in stages
         assert archives() == []
 
