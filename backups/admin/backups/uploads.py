@@ -49,8 +49,11 @@ class WorkspaceUpload(FileUploadHandler):
         # None tells Django that no other handler gets the chunk
         if self._target is None or self.problem:
             return
+        view = memoryview(raw_data)
         try:
-            self._target.write(raw_data)
+            # a full disk takes a part of it first; only the next write raises the reason
+            while view:
+                view = view[self._target.write(view) :]
         except OSError as error:
             self.problem = f"The upload cannot be written to the workspace: {error.strerror}."
 

@@ -15,6 +15,7 @@ from backups.admin.backups import uploads
 from backups.models import BackupExecution
 from tests.support.archives.crafted import SERVER_PLAIN
 from tests.support.archives.stored import an_archive, file_of
+from tests.support.file_systems import small_disk
 from tests.support.pages.admin_pages import LIST, url
 from tests.support.pages.parsed import Page, page_at
 from tests.support.rows import VIEW, a_client, a_destination
@@ -179,3 +180,12 @@ def test_only_those_who_may_see_the_button() -> None:
 def test_other_methods_are_not_allowed() -> None:
     response = a_client(*MAY).put(IMPORT)
     assert (response.status_code, response["Allow"]) == (405, "GET, POST")
+
+
+def test_a_disk_that_fills_up_under_the_last_chunk_cuts_no_upload_in_silence(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "workspace", megabytes=0.1) as folder:
+        upload = uploads.WorkspaceUpload(folder, 0)
+        upload.new_file("file", "shop.tar.gz", "application/gzip", None)
+        upload.receive_data_chunk(bytes(256 * 1024), 0)
+        assert upload.problem == "The upload cannot be written to the workspace: No space left on device."
+        upload.file_complete(256 * 1024)
