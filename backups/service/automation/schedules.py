@@ -18,11 +18,14 @@ from backups.service.backup.start import Due, Slot, start_scheduled
 from backups.service.schedules.cadence import latest_due
 from backups.service.schedules.planning import RETRY_AFTER, cadence_of
 from backups.signals import schedule_failed
+from destinations.lib.formats import listed
 from destinations.lib.operator_error import sentences
 
 Status = Run.Status
 # a run that starts later than this after its slot is commented as a missed run
 LATE_AFTER = timedelta(minutes=5)
+# of schedules in one line of the log
+MOST_NAMES = 10
 # so many schedules are locked at once
 AT_ONCE = 100
 
@@ -96,18 +99,21 @@ def _start(pks: Sequence[str], slots: Slots) -> list[BackupExecution]:
     # before a refusal is recorded in the same rows
     BackupSchedule.objects.bulk_update(moved, ["next_run", "retry_at"])
     started, refused = start_scheduled([*planned, *_retries(retried)])
+    waiting_for_file, unclear = list[BackupSchedule](), ""
     for due, reason in refused:
         schedule = due.slot.schedule
         if isinstance(reason, InstanceError) and not is_settled():
             # it is not known what the file describes: the slot, or the retry, stays due
             schedule.next_run, schedule.retry_at = before[schedule.pk]
-            schedule.save(update_fields=["next_run", "retry_at"])
-            audit.log(
-                "schedule.waits", logging.WARNING, schedule=schedule.name, instance=schedule.instance,
-                error=reason.message,
-            )  # fmt: skip
-            continue
-        _record_refusal(schedule, reason.message)
+            waiting_for_file.append(schedule)
+            unclear = reason.message
+        else:
+            _record_refusal(schedule, reason.message)
+    if waiting_for_file:
+        BackupSchedule.objects.bulk_update(waiting_for_file, ["next_run", "retry_at"])
+        # one line, as this may go on each minute
+        names = listed([schedule.name for schedule in waiting_for_file[:MOST_NAMES]])
+        audit.log("schedule.waits", logging.WARNING, count=len(waiting_for_file), schedules=names, error=unclear)
     return started
 
 

@@ -198,7 +198,7 @@ def test_a_slot_and_a_retry_wait_while_the_instances_file_is_being_written(
     assert start_due(QUEUE) == []
     row = now_of(nightly)
     assert (row.next_run, row.retry_at, row.consecutive_failures, row.last_error) == (due, due, 0, "")
-    assert "schedule.waits schedule=nightly" in caplog.text
+    assert "schedule.waits count=1 schedules=nightly" in caplog.text
     file.write_text(whole)
     (backup,) = start_due(QUEUE)
     assert backup.schedule_id == nightly.pk
